@@ -1,0 +1,42 @@
+/* kith/merge.h - the second stage: the graphs of all layers in, one stack out. */
+#ifndef KITH_MERGE_H
+#define KITH_MERGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kith/err.h"
+#include "kith/graph.h"
+#include "kith/stack.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KITH_ALPHA_ALL UINT32_MAX
+
+typedef struct kith_merge_options {
+	uint32_t k_count;            /* 0: every k that all layers share */
+	uint32_t k[KITH_MAX_TIERS];  /* ascending, distinct */
+	uint32_t alpha;              /* report 0..alpha; KITH_ALPHA_ALL: 0..L-2 */
+	int with_union, with_mutual; /* at least one */
+	uint64_t memory;             /* bytes; holds the window, and the accumulators, of every thread */
+	int threads;                 /* >= 1 */
+	kith_progress progress;
+} kith_merge_options;
+
+/* The defaults: every shared k, alpha 0, union, 1 GiB, every core. */
+void kith_merge_defaults(kith_merge_options *options);
+
+/* Walks the `layers` graphs paths[0..layers-1], in causal order, over windows of nodes, and returns the stack; names[v]
+ * is layer v's name. Layers must agree in n and each must have every k asked for (KITH_EUSAGE otherwise, naming the
+ * file). The result satisfies kith_stack_check, and the stores agreed with their own promises all the way (each row k
+ * distinct neighbours, each pair list n k directed edges): if not, KITH_ECORRUPT or KITH_EBUG and no result. The result
+ * does not depend on memory or threads. */
+int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *options,
+               kith_stack **out, kith_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,60 @@
+/* cli.h - what every stage program's main has in common: option values, progress bar, signals, the closing report.
+ * Only *_main.c files include this; the work itself never prints or exits. */
+#ifndef KITH_CLI_H
+#define KITH_CLI_H
+
+#include <argp.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kith/err.h"
+
+/* A program's run: zero it, set `name`, then kith_cli_start. */
+typedef struct kith_cli {
+	const char *name; /* "kith-knn" */
+	int quiet;        /* -q */
+	int is_terminal;  /* stderr is one */
+	double started;   /* seconds */
+	double last_draw; /* when the progress bar was last drawn */
+	double phase_started;
+	const char *phase;
+	int drawn; /* a bar stands on the terminal */
+} kith_cli;
+
+/* Notes the time, sets argp's version string and exit status (2), and makes SIGINT, SIGTERM and SIGHUP ask the running
+ * work to stop (see kith_cli_progress) instead of killing it half-way. */
+void kith_cli_start(kith_cli *cli);
+
+/* The callback that draws the bar on a terminal (rate and ETA, ten times a second) and answers "stop" after a signal. */
+kith_progress kith_cli_progress(kith_cli *cli);
+
+/* Prints "NAME: MESSAGE" to stderr and returns the exit code that fits the status: 0, 1 or 2. If the work stopped
+ * because of a signal, ends the process by that signal instead, so that make and the shell see what happened. */
+int kith_cli_fail(kith_cli *cli, const kith_err *err);
+
+/* Prints the closing report on stderr unless -q: "NAME: FORMAT...: 7.1 s, 142 MB peak". */
+void kith_cli_report(kith_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Erases the progress bar, if one stands. */
+void kith_cli_clear(kith_cli *cli);
+
+/* Option values. Each returns 0 or KITH_EUSAGE with a message that names the option and shows what would be right. */
+int kith_cli_bytes(const char *text, uint64_t *out, kith_err *err);                       /* 512M, 4G, 65536, 1.5G */
+int kith_cli_count(const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *out, kith_err *err);
+int kith_cli_ladder(const char *text, uint32_t capacity, uint32_t *out, uint32_t *count, kith_err *err); /* 15,100 */
+
+/* "512M", "4G", "1.5G": the inverse of kith_cli_bytes, for --help. Uses a static buffer. */
+const char *kith_cli_bytes_text(uint64_t bytes);
+
+/* The command line as one string, arguments quoted where a shell needs it; cut at `size`. */
+void kith_cli_command(int argc, char **argv, char *out, size_t size);
+
+uint64_t kith_cli_machine_memory(void); /* bytes of physical memory, or of the memory cgroup if that is less */
+int kith_cli_machine_cores(void);       /* cores that this process may run on */
+
+/* Options of every program; ARGP_ERR_UNKNOWN for others, so that a program's own parser can pass on what it does not
+ * know. Keys: 'q'. */
+extern const struct argp_option kith_cli_options[];
+int kith_cli_parse(kith_cli *cli, int key, const char *arg);
+
+#endif
