@@ -43,7 +43,7 @@ int kith_fail_nomem(kith_err *err, const char *what, unsigned long long bytes)
 }
 
 int kith_progress_tick(const kith_progress *p, const char *what, unsigned long long done, unsigned long long total,
-                       kith_err *err)
+		       kith_err *err)
 {
 	if (p && p->call && p->call(p->context, what, done, total))
 		return kith_fail(err, KITH_ECANCELED, "interrupted");

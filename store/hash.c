@@ -3,7 +3,6 @@
 
 #include <xxhash.h>
 
-
 uint64_t kith_hash(const void *bytes, size_t size)
 {
 	return XXH3_64bits(bytes, size);

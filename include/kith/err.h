@@ -48,7 +48,7 @@ typedef struct kith_progress {
 
 /* Calls p->call if there is one; fills `err` and returns KITH_ECANCELED if it asks to stop. */
 int kith_progress_tick(const kith_progress *p, const char *what, unsigned long long done, unsigned long long total,
-                       kith_err *err);
+		       kith_err *err);
 
 #ifdef __cplusplus
 }

@@ -22,8 +22,8 @@
 extern "C" {
 #endif
 
-#define KITH_MAX_TIERS 15     /* 4 bits hold a tier or "absent" */
-#define KITH_TIER_ABSENT 15u
+#define KITH_MAX_TIERS    15 /* 4 bits hold a tier or "absent" */
+#define KITH_TIER_ABSENT  15u
 #define KITH_NEAR_DEFAULT 32u /* distances kept per node unless k is smaller */
 
 typedef struct kith_graph_info {
@@ -32,14 +32,15 @@ typedef struct kith_graph_info {
 	uint32_t tiers;                  /* 1..KITH_MAX_TIERS */
 	uint32_t ladder[KITH_MAX_TIERS]; /* ascending, 1 <= ladder[t] <= n-1 */
 	uint32_t near;                   /* distances kept per node, 0..ladder[tiers-1] */
-	double recall;                   /* 1 for an exact graph, else measured */
-	char metric[16];                 /* "l2" or "cosine" */
-	char engine[128];                /* "exact", or the approximate engine's name and factory */
-	char parameters[256];            /* what else the result depends on; "" if nothing */
-	char digest[32];                 /* of the activations file: "xxh3:" and 16 hex digits */
-	char input[256];                 /* the activations file's name, for people */
-	char command[1024];              /* the command line that made it, for people */
-	char version[32];                /* the version of kith that wrote it */
+	uint32_t block_nodes; /* nodes per stored block, a power of two; 0 when creating: let the store choose */
+	double recall;        /* 1 for an exact graph, else measured */
+	char metric[16];      /* "l2" or "cosine" */
+	char engine[128];     /* "exact", or the approximate engine's name and factory */
+	char parameters[256]; /* what else the result depends on; "" if nothing */
+	char digest[32];      /* of the activations file: "xxh3:" and 16 hex digits */
+	char input[256];      /* the activations file's name, for people */
+	char command[1024];   /* the command line that made it, for people */
+	char version[32];     /* the version of kith that wrote it */
 } kith_graph_info;
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
@@ -50,16 +51,17 @@ typedef struct kith_graph_writer kith_graph_writer;
  * `info` are copied; `version` is filled in by the store. `memory` bounds, in bytes, what the writer allocates (it
  * works with as little as a few MiB plus 8 bytes per node, only slower). */
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
-                      kith_err *err);
+		      kith_err *err);
 
 /* Appends `count` rows, continuing where the last call ended. With K = ladder[tiers-1]:
  *   ids[count][K]           each row's neighbours: tier t at [k[t-1], k[t]), in any order within a tier. The rows are
  *                           sorted in place.
  *   near_ids[count][near]   the nearest `near` ids in rank order; each is in the row
  *   near_dist2[count][near] their squared distances, ascending
- * A row that breaks its contract (an id out of range, own, or twice within a tier) is KITH_EBUG. Uses OpenMP threads. */
+ * A row that breaks its contract (an id out of range, own, or twice within a tier) is KITH_EBUG. Uses OpenMP threads.
+ */
 int kith_graph_append(kith_graph_writer *writer, uint64_t count, uint32_t *ids, const uint32_t *near_ids,
-                      const double *near_dist2, kith_err *err);
+		      const double *near_dist2, kith_err *err);
 
 /* After all n rows: derives the pair list out of core, seals the file, syncs it and renames it to its name. From then
  * on the file exists, whole. Releases the writer, on failure too (then nothing is left behind). */
@@ -70,7 +72,8 @@ void kith_graph_abort(kith_graph_writer *writer);
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
-/* One kith_graph is used by one thread at a time; open the file as often as there are readers. */
+/* Nodes are stored in blocks of info->block_nodes: reads that start at a multiple of it decode nothing twice.
+ * One kith_graph is used by one thread at a time; open the file as often as there are readers. */
 typedef struct kith_graph kith_graph;
 
 /* Opens a finished graph. Refuses with a reason (KITH_ECORRUPT or KITH_EUSAGE): not a kith graph, another version,
@@ -81,20 +84,17 @@ void kith_graph_close(kith_graph *graph); /* NULL is fine */
 const kith_graph_info *kith_graph_get_info(const kith_graph *graph); /* lives as long as the graph */
 const char *kith_graph_path(const kith_graph *graph);
 
-/* Nodes are stored in blocks of this many; reads that start at a multiple of it decode nothing twice. A power of two. */
-uint64_t kith_graph_block_nodes(const kith_graph *graph);
-
 /* The bytes of scratch that the reader itself keeps for decoding (at most), so that callers can budget. */
 uint64_t kith_graph_reader_bytes(const kith_graph *graph);
 
 /* Decodes tiers 0..tiers-1 of rows first..first+count-1 into ids[count][ladder[tiers-1]]. Every id returned is < n
  * and ids ascend strictly within a tier; nothing more is promised of a damaged file that passes its checksum. */
 int kith_graph_read_rows(kith_graph *graph, uint64_t first, uint64_t count, uint32_t tiers, uint32_t *ids,
-                         kith_err *err);
+			 kith_err *err);
 
 /* Decodes the near lists of rows first..: near_ids[count][near], near_dist2[count][near]. Either may be NULL. */
 int kith_graph_read_near(kith_graph *graph, uint64_t first, uint64_t count, uint32_t *near_ids, double *near_dist2,
-                         kith_err *err);
+			 kith_err *err);
 
 /* Pairs of nodes first..first+count-1: those of node first+r are [offset[r], offset[r+1]). `id[p]` is the pair's larger
  * node; `tier[p]` holds the tier of smaller -> larger in its low 4 bits and of larger -> smaller in its high 4 bits,

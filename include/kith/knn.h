@@ -17,9 +17,11 @@ typedef struct kith_knn_options {
 	uint32_t tiers;                  /* 1..KITH_MAX_TIERS */
 	uint32_t ladder[KITH_MAX_TIERS]; /* ascending, distinct */
 	kith_metric metric;
-	const char *engine;  /* "exact", or "faiss:FACTORY" where this build has FAISS */
-	uint64_t memory;     /* bytes */
-	int threads;         /* >= 1 */
+	const char *engine; /* "exact", or "faiss:FACTORY" where this build has FAISS */
+	uint64_t memory;    /* bytes */
+	int threads;        /* >= 1 */
+	/* Sizes that are chosen from `memory` when 0, and that no result depends on; tests force them small. */
+	uint32_t panel_rows, tile_rows, block_nodes;
 	const char *command; /* recorded in the graph; "" if none */
 	kith_progress progress;
 } kith_knn_options;
@@ -41,7 +43,7 @@ void kith_knn_defaults(kith_knn_options *options);
  * underflow); a zero row is KITH_EUSAGE and named. The neighbour sets of engine "exact" equal that definition's
  * whatever the threads, memory and block sizes: floats only rule out what provably cannot be a neighbour. */
 int kith_knn_build(const char *input, const char *output, const kith_knn_options *options, kith_knn_summary *summary,
-                   kith_err *err);
+		   kith_err *err);
 
 #ifdef __cplusplus
 }

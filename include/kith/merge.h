@@ -34,7 +34,7 @@ void kith_merge_defaults(kith_merge_options *options);
  * distinct neighbours, each pair list n k directed edges): if not, KITH_ECORRUPT or KITH_EBUG and no result. The result
  * does not depend on memory or threads. */
 int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *options,
-               kith_stack **out, kith_err *err);
+	       kith_stack **out, kith_err *err);
 
 #ifdef __cplusplus
 }

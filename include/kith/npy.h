@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 #define KITH_MAX_NODES 2000000000u /* samples; ids are 32 bits with one bit to spare */
-#define KITH_MAX_DIM 100000000u    /* activations per sample */
+#define KITH_MAX_DIM   100000000u  /* activations per sample */
 
 typedef enum kith_dtype { KITH_F2, KITH_F4, KITH_F8, KITH_U1, KITH_I1 } kith_dtype;
 
@@ -26,13 +26,13 @@ typedef struct kith_npy kith_npy;
 int kith_npy_open(kith_npy **out, const char *path, kith_err *err);
 void kith_npy_close(kith_npy *npy); /* NULL is fine */
 
-uint64_t kith_npy_n(const kith_npy *npy);         /* samples, 1..KITH_MAX_NODES */
-uint64_t kith_npy_d(const kith_npy *npy);         /* values per sample, 1..KITH_MAX_DIM */
+uint64_t kith_npy_n(const kith_npy *npy); /* samples, 1..KITH_MAX_NODES */
+uint64_t kith_npy_d(const kith_npy *npy); /* values per sample, 1..KITH_MAX_DIM */
 kith_dtype kith_npy_dtype(const kith_npy *npy);
-uint64_t kith_npy_bytes(const kith_npy *npy);     /* size of the file */
-const char *kith_npy_path(const kith_npy *npy);   /* as given to open; lives as long as npy */
-const char *kith_dtype_name(kith_dtype dtype);    /* "f2", "f4", ... */
-uint64_t kith_dtype_size(kith_dtype dtype);       /* bytes per value */
+uint64_t kith_npy_bytes(const kith_npy *npy);   /* size of the file */
+const char *kith_npy_path(const kith_npy *npy); /* as given to open; lives as long as npy */
+const char *kith_dtype_name(kith_dtype dtype);  /* "f2", "f4", ... */
+uint64_t kith_dtype_size(kith_dtype dtype);     /* bytes per value */
 
 /* Reads `count` rows from row `first` into out[count][d], each stored value converted to double (exactly: every type
  * above is a subset of double). Thread safe: any number of threads may read one kith_npy at once. `raw` is scratch of
@@ -44,15 +44,15 @@ void kith_npy_will_read(const kith_npy *npy, uint64_t first, uint64_t count);
 
 /* What one pass over the file finds. */
 typedef struct kith_npy_scan {
-	uint64_t digest;  /* XXH3-64 of the whole file, header included */
-	double max_abs;   /* largest |x| */
+	uint64_t digest; /* XXH3-64 of the whole file, header included */
+	double max_abs;  /* largest |x| */
 } kith_npy_scan;
 
 /* Reads the whole file once, in order, in blocks of about `memory` bytes (at least one row). If `mean` is not NULL it
  * receives the d column means (any finite approximation serves; it is not part of any definition). A NaN or an
  * infinity is KITH_EUSAGE, and the message names its row and column. */
 int kith_npy_scan_all(const kith_npy *npy, uint64_t memory, const kith_progress *progress, kith_npy_scan *out,
-                      double *mean, kith_err *err);
+		      double *mean, kith_err *err);
 
 #ifdef __cplusplus
 }

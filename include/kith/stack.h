@@ -15,7 +15,10 @@ extern "C" {
 
 #define KITH_MAX_LAYERS 4096u
 
-typedef enum kith_graph_kind { KITH_UNION, KITH_MUTUAL } kith_graph_kind; /* the paper's e_ij, and its stricter sister */
+typedef enum kith_graph_kind {
+	KITH_UNION,
+	KITH_MUTUAL
+} kith_graph_kind; /* the paper's e_ij, and its stricter sister */
 
 typedef struct kith_stack_layer {
 	char *name;
@@ -27,12 +30,12 @@ typedef struct kith_stack_layer {
 /* NNTS(a,b;k) = (1/n) sum_i |K_i^a n K_i^b| / |K_i^a u K_i^b| (paper, eq. 1 and 2), over directed sets. */
 typedef struct kith_nnts {
 	uint32_t k;
-	double *mean;     /* L x L, symmetric, diagonal 1, each the correctly rounded mean over the samples */
-	double *std_err;  /* L x L: sqrt(sum_i (q_i - mean)^2 / (n (n-1))); 0 when n is 1 ("stderr" in the file) */
+	double *mean;    /* L x L, symmetric, diagonal 1, each the correctly rounded mean over the samples */
+	double *std_err; /* L x L: sqrt(sum_i (q_i - mean)^2 / (n (n-1))); 0 when n is 1 ("stderr" in the file) */
 } kith_nnts;
 
-/* NNTP(alpha,k)[a][b]: how many alpha-runs, over all pairs i < j, have first layer a and last layer b; an alpha-run is a
- * maximal chain of layers that starts and ends with the pair present and lacks it in no more than alpha contiguous
+/* NNTP(alpha,k)[a][b]: how many alpha-runs, over all pairs i < j, have first layer a and last layer b; an alpha-run is
+ * a maximal chain of layers that starts and ends with the pair present and lacks it in no more than alpha contiguous
  * layers (paper, section 3; alpha = 0 is its Table 1). */
 typedef struct kith_nntp {
 	uint32_t k;
@@ -58,8 +61,8 @@ void kith_stack_free(kith_stack *stack); /* NULL is fine */
  * the same, so equal results give equal bytes. */
 int kith_stack_write(const kith_stack *stack, const char *path, kith_err *err);
 
-/* Reads stack.json, tolerating members it does not know. KITH_EUSAGE if it is not a kith stack of a version it can read,
- * KITH_ECORRUPT if it is one but its parts do not fit together. `*out` belongs to the caller. */
+/* Reads stack.json, tolerating members it does not know. KITH_EUSAGE if it is not a kith stack of a version it can
+ * read, KITH_ECORRUPT if it is one but its parts do not fit together. `*out` belongs to the caller. */
 int kith_stack_read(kith_stack **out, const char *path, kith_err *err);
 
 /* Checks the identities every result satisfies: NNTS in [0,1], symmetric, diagonal 1; NNTP upper triangular,

@@ -1,0 +1,69 @@
+/* blocks.h - the three kinds of block (rows, near lists, pair lists) and the meta record, to and from stored values.
+ * FORMAT.md, section 4. Inside the store only. */
+#ifndef KITH_BLOCKS_H
+#define KITH_BLOCKS_H
+
+#include <stdint.h>
+
+#include "codec.h"
+#include "container.h"
+#include "kith/graph.h"
+
+/* Scratch of one thread. Zero it; release with kith_block_scratch_free. */
+typedef struct kith_block_scratch {
+	kith_encoder *encoder;
+	kith_decoder *decoder;
+	kith_value value;
+	void *numbers, *bits;
+	size_t numbers_capacity, bits_capacity;
+} kith_block_scratch;
+int kith_block_scratch_init(kith_block_scratch *s, kith_err *err);
+void kith_block_scratch_free(kith_block_scratch *s);
+
+static inline uint32_t kith_info_k(const kith_graph_info *info)
+{
+	return info->ladder[info->tiers - 1];
+}
+
+static inline uint64_t kith_info_blocks(const kith_graph_info *info)
+{
+	return (info->n + info->block_nodes - 1) / info->block_nodes;
+}
+
+/* How many nodes block b has: block_nodes, or what is left for the last. */
+static inline uint32_t kith_info_block_size(const kith_graph_info *info, uint64_t b)
+{
+	uint64_t left = info->n - b * info->block_nodes;
+	return left < info->block_nodes ? (uint32_t)left : info->block_nodes;
+}
+
+/* Neighbours in tier t of a row, and where they start. */
+static inline uint32_t kith_info_tier_start(const kith_graph_info *info, uint32_t t)
+{
+	return t ? info->ladder[t - 1] : 0;
+}
+
+/* Each encodes into s->value, sealed. Rows must be sorted within tiers. */
+int kith_rows_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *ids,
+		     kith_err *err);
+int kith_near_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *slots,
+		     const double *dist2, kith_err *err);
+int kith_pairs_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const kith_pairs *pairs,
+		      kith_err *err);
+
+/* Each decodes a whole block from a stored value. Messages lack the file's name. */
+int kith_rows_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const void *bytes, size_t size,
+		     uint32_t tiers, uint32_t *ids, kith_err *err);
+int kith_near_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const void *bytes, size_t size,
+		     uint32_t *slots, double *dist2, kith_err *err);
+int kith_pairs_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const void *bytes,
+		      size_t size, kith_pairs *out, kith_err *err);
+
+/* The meta record; `pairs` is the number of pairs in the whole graph. Decoding checks every number in it. */
+int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t pairs, kith_err *err);
+int kith_meta_decode(const void *bytes, size_t size, kith_graph_info *info, uint64_t *pairs, kith_err *err);
+
+/* Makes room for `nodes` nodes and `items` pairs; what was there is lost. */
+int kith_pairs_reserve(kith_pairs *pairs, size_t nodes, size_t items, kith_err *err);
+
+#endif

@@ -1,0 +1,312 @@
+/* codec.c - see codec.h and FORMAT.md. Every number is little-endian (kith/cpu.h refuses to compile elsewhere). */
+#include "codec.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "kith/alloc.h"
+#include "kith/cpu.h"
+#include "kith/hash.h"
+
+/* Header: hash u64 (of all that follows it), table u32, block u32, nodes u32, zero u32, items u64. */
+#define HEADER_BYTES 32
+/* A stream: raw size u64, stored size u64, stored bytes; stored size = raw size means that zstd did not help. */
+#define STREAM_BYTES 16
+/* Level 1: above it the gain on gap planes is under 1 % and the time doubles. */
+#define ZSTD_LEVEL 1
+
+/* ---- encoding ---- */
+
+struct kith_encoder {
+	ZSTD_CCtx *zstd;
+	void *plane;
+	size_t plane_capacity;
+};
+
+kith_encoder *kith_encoder_new(void)
+{
+	kith_encoder *e = kith_alloc_zero(1, sizeof *e);
+	if (e && !(e->zstd = ZSTD_createCCtx())) {
+		free(e);
+		e = NULL;
+	}
+	return e;
+}
+
+void kith_encoder_free(kith_encoder *e)
+{
+	if (!e)
+		return;
+	ZSTD_freeCCtx(e->zstd);
+	free(e->plane);
+	free(e);
+}
+
+static int reserve(kith_value *v, size_t more, kith_err *err)
+{
+	if (v->capacity - v->size >= more)
+		return 0;
+	size_t capacity = v->size + more + (v->size + more) / 2;
+	uint8_t *bytes = kith_alloc(capacity, 1);
+	if (!bytes)
+		return kith_fail_nomem(err, "a stored value", capacity);
+	memcpy(bytes, v->bytes ? v->bytes : bytes, v->size);
+	free(v->bytes);
+	v->bytes = bytes;
+	v->capacity = capacity;
+	return 0;
+}
+
+int kith_value_start(kith_value *v, uint32_t table, uint32_t block, uint32_t nodes, uint64_t items, kith_err *err)
+{
+	v->size = 0;
+	if (reserve(v, HEADER_BYTES, err))
+		return KITH_ENOMEM;
+	uint32_t head[4] = {table, block, nodes, 0};
+	memset(v->bytes, 0, 8);
+	memcpy(v->bytes + 8, head, 16);
+	memcpy(v->bytes + 24, &items, 8);
+	v->size = HEADER_BYTES;
+	return 0;
+}
+
+int kith_value_stream(kith_encoder *e, kith_value *v, const void *raw, size_t size, kith_err *err)
+{
+	size_t bound = ZSTD_compressBound(size);
+	if (reserve(v, STREAM_BYTES + bound, err))
+		return KITH_ENOMEM;
+	uint8_t *body = v->bytes + v->size + STREAM_BYTES;
+	size_t stored = size ? ZSTD_compressCCtx(e->zstd, body, bound, raw, size, ZSTD_LEVEL) : 0;
+	if (ZSTD_isError(stored))
+		return kith_fail(err, KITH_ENOMEM, "zstd: %s", ZSTD_getErrorName(stored));
+	if (stored >= size) {
+		stored = size;
+		memcpy(body, raw, size);
+	}
+	uint64_t head[2] = {size, stored};
+	memcpy(v->bytes + v->size, head, STREAM_BYTES);
+	v->size += STREAM_BYTES + stored;
+	return 0;
+}
+
+KITH_CLONES static void take_plane(const uint32_t *numbers, size_t count, int shift, uint8_t *plane)
+{
+	for (size_t i = 0; i < count; i++)
+		plane[i] = (uint8_t)(numbers[i] >> shift);
+}
+
+int kith_value_u32s(kith_encoder *e, kith_value *v, const uint32_t *numbers, size_t count, int width, kith_err *err)
+{
+	int rc = kith_scratch(&e->plane, &e->plane_capacity, count, 1, err);
+	for (int p = 0; !rc && p < width; p++) {
+		take_plane(numbers, count, 8 * p, e->plane);
+		rc = kith_value_stream(e, v, e->plane, count, err);
+	}
+	return rc;
+}
+
+int kith_value_f64s(kith_encoder *e, kith_value *v, const double *numbers, size_t count, kith_err *err)
+{
+	const uint8_t *bytes = (const uint8_t *)numbers;
+	int rc = kith_scratch(&e->plane, &e->plane_capacity, count, 1, err);
+	for (int p = 0; !rc && p < 8; p++) {
+		for (size_t i = 0; i < count; i++)
+			((uint8_t *)e->plane)[i] = bytes[8 * i + p];
+		rc = kith_value_stream(e, v, e->plane, count, err);
+	}
+	return rc;
+}
+
+void kith_value_seal(kith_value *v)
+{
+	uint64_t hash = kith_hash(v->bytes + 8, v->size - 8);
+	memcpy(v->bytes, &hash, 8);
+}
+
+/* ---- decoding ---- */
+
+struct kith_decoder {
+	ZSTD_DCtx *zstd;
+	void *plane;
+	size_t plane_capacity;
+};
+
+kith_decoder *kith_decoder_new(void)
+{
+	kith_decoder *d = kith_alloc_zero(1, sizeof *d);
+	if (d && !(d->zstd = ZSTD_createDCtx())) {
+		free(d);
+		d = NULL;
+	}
+	return d;
+}
+
+void kith_decoder_free(kith_decoder *d)
+{
+	if (!d)
+		return;
+	ZSTD_freeDCtx(d->zstd);
+	free(d->plane);
+	free(d);
+}
+
+int kith_view_open(kith_view *view, const void *bytes, size_t size, uint32_t table, uint32_t block, kith_err *err)
+{
+	const uint8_t *at = bytes;
+	uint64_t hash;
+	uint32_t head[4];
+
+	if (size < HEADER_BYTES)
+		return kith_fail(err, KITH_ECORRUPT, "value %u/%u is only %zu bytes", table, block, size);
+	memcpy(&hash, at, 8);
+	if (hash != kith_hash(at + 8, size - 8))
+		return kith_fail(err, KITH_ECORRUPT, "value %u/%u fails its checksum", table, block);
+	memcpy(head, at + 8, 16);
+	if (head[0] != table || head[1] != block)
+		return kith_fail(err, KITH_ECORRUPT, "value %u/%u stands where %u/%u belongs", head[0], head[1], table,
+				 block);
+	view->nodes = head[2];
+	memcpy(&view->items, at + 24, 8);
+	view->at = at + HEADER_BYTES;
+	view->end = at + size;
+	return 0;
+}
+
+/* Finds the next stream's stored bytes and steps over it. */
+static int next_stream(kith_view *view, uint64_t *raw, const uint8_t **stored, uint64_t *stored_size, kith_err *err)
+{
+	uint64_t head[2];
+	if (view->end - view->at < STREAM_BYTES)
+		return kith_fail(err, KITH_ECORRUPT, "a value lacks a stream");
+	memcpy(head, view->at, STREAM_BYTES);
+	if (head[1] > (uint64_t)(view->end - view->at - STREAM_BYTES) || head[1] > head[0])
+		return kith_fail(err, KITH_ECORRUPT, "a stream runs past its value");
+	*raw = head[0];
+	*stored = view->at + STREAM_BYTES;
+	*stored_size = head[1];
+	view->at += STREAM_BYTES + head[1];
+	return 0;
+}
+
+int kith_view_stream(kith_decoder *d, kith_view *view, void *raw, size_t size, kith_err *err)
+{
+	uint64_t raw_size = 0, stored_size = 0;
+	const uint8_t *stored = NULL;
+	int rc = next_stream(view, &raw_size, &stored, &stored_size, err);
+	if (rc)
+		return rc;
+	if (raw_size != size)
+		return kith_fail(err, KITH_ECORRUPT, "a stream holds %llu bytes where %zu belong",
+				 (unsigned long long)raw_size, size);
+	if (stored_size == raw_size) {
+		memcpy(raw, stored, size);
+		return 0;
+	}
+	size_t got = ZSTD_decompressDCtx(d->zstd, raw, size, stored, stored_size);
+	if (ZSTD_isError(got) || got != size)
+		return kith_fail(err, KITH_ECORRUPT, "a stream does not decompress");
+	return 0;
+}
+
+KITH_CLONES static void put_plane(uint32_t *numbers, size_t count, int shift, const uint8_t *plane)
+{
+	if (shift == 0)
+		for (size_t i = 0; i < count; i++)
+			numbers[i] = plane[i];
+	else
+		for (size_t i = 0; i < count; i++)
+			numbers[i] |= (uint32_t)plane[i] << shift;
+}
+
+int kith_view_u32s(kith_decoder *d, kith_view *view, uint32_t *numbers, size_t count, int width, kith_err *err)
+{
+	int rc = kith_scratch(&d->plane, &d->plane_capacity, count, 1, err);
+	for (int p = 0; !rc && p < width; p++) {
+		rc = kith_view_stream(d, view, d->plane, count, err);
+		if (!rc)
+			put_plane(numbers, count, 8 * p, d->plane);
+	}
+	return rc;
+}
+
+int kith_view_f64s(kith_decoder *d, kith_view *view, double *numbers, size_t count, kith_err *err)
+{
+	uint8_t *bytes = (uint8_t *)numbers;
+	int rc = kith_scratch(&d->plane, &d->plane_capacity, count, 1, err);
+	for (int p = 0; !rc && p < 8; p++) {
+		rc = kith_view_stream(d, view, d->plane, count, err);
+		for (size_t i = 0; !rc && i < count; i++)
+			bytes[8 * i + p] = ((const uint8_t *)d->plane)[i];
+	}
+	return rc;
+}
+
+int kith_view_skip(kith_view *view, int streams, kith_err *err)
+{
+	uint64_t raw = 0, stored_size = 0;
+	const uint8_t *stored = NULL;
+	int rc = 0;
+	while (!rc && streams-- > 0)
+		rc = next_stream(view, &raw, &stored, &stored_size, err);
+	return rc;
+}
+
+int kith_view_end(const kith_view *view, kith_err *err)
+{
+	if (view->at != view->end)
+		return kith_fail(err, KITH_ECORRUPT, "a value has %td bytes too many", view->end - view->at);
+	return 0;
+}
+
+/* ---- sets of ids ---- */
+
+int kith_width(uint64_t limit)
+{
+	return limit <= 1u << 8 ? 1 : limit <= 1u << 16 ? 2 : limit <= 1u << 24 ? 3 : 4;
+}
+
+void kith_gaps_encode(const uint32_t *ids, size_t count, uint32_t base, uint32_t *gaps)
+{
+	uint32_t next = base;
+	for (size_t i = 0; i < count; i++) {
+		gaps[i] = ids[i] - next;
+		next = ids[i] + 1;
+	}
+}
+
+int kith_gaps_decode(uint32_t *ids, size_t count, uint64_t base, uint64_t n)
+{
+	/* 64 bits: `count` gaps of 32 bits cannot wrap around, so only the last, the largest, needs a check. */
+	uint64_t next = base;
+	for (size_t i = 0; i < count; i++) {
+		next += ids[i];
+		ids[i] = (uint32_t)next;
+		next++;
+	}
+	return next <= n || !count ? 0 : -1;
+}
+
+void kith_bitmap_encode(const uint32_t *ids, size_t count, uint64_t n, uint8_t *bitmap)
+{
+	memset(bitmap, 0, (n + 7) / 8);
+	for (size_t i = 0; i < count; i++)
+		bitmap[ids[i] >> 3] |= (uint8_t)(1u << (ids[i] & 7));
+}
+
+int kith_bitmap_decode(const uint8_t *bitmap, uint64_t n, uint32_t *ids, size_t count)
+{
+	size_t bytes = (n + 7) / 8, found = 0;
+	for (size_t at = 0; at < bytes; at += 8) {
+		uint64_t word = 0;
+		memcpy(&word, bitmap + at, bytes - at < 8 ? bytes - at : 8);
+		while (word) {
+			uint64_t id = 8 * at + (unsigned)__builtin_ctzll(word);
+			if (found == count || id >= n)
+				return -1;
+			ids[found++] = (uint32_t)id;
+			word &= word - 1;
+		}
+	}
+	return found == count ? 0 : -1;
+}

@@ -1,0 +1,69 @@
+/* codec.h - one stored value: a checksummed header and a sequence of zstd-compressed streams. FORMAT.md, section 3.
+ * The only user of zstd. Encoders and decoders are scratch for one thread each. */
+#ifndef KITH_CODEC_H
+#define KITH_CODEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kith/err.h"
+
+/* What a value is; part of its key and of its header, so that a value found under the wrong key is noticed. */
+enum { KITH_TABLE_META = 0, KITH_TABLE_ROWS = 1, KITH_TABLE_NEAR = 2, KITH_TABLE_PAIRS = 3 };
+
+/* ---- encoding: start, any number of streams, seal ------------------------------------------------------------ */
+
+typedef struct kith_value {
+	uint8_t *bytes; /* NULL to begin with; free() it at the end */
+	size_t size, capacity;
+} kith_value;
+
+typedef struct kith_encoder kith_encoder;
+kith_encoder *kith_encoder_new(void); /* NULL if memory is short */
+void kith_encoder_free(kith_encoder *encoder);
+
+int kith_value_start(kith_value *value, uint32_t table, uint32_t block, uint32_t nodes, uint64_t items, kith_err *err);
+int kith_value_stream(kith_encoder *encoder, kith_value *value, const void *raw, size_t size, kith_err *err);
+/* The low `width` bytes (1..4) of each number, as `width` streams, one per byte plane, lowest first. */
+int kith_value_u32s(kith_encoder *encoder, kith_value *value, const uint32_t *numbers, size_t count, int width,
+		    kith_err *err);
+/* Doubles as eight byte planes. */
+int kith_value_f64s(kith_encoder *encoder, kith_value *value, const double *numbers, size_t count, kith_err *err);
+void kith_value_seal(kith_value *value);
+
+/* ---- decoding: open, the same streams, end --------------------------------------------------------------------- */
+
+/* All reads are bounded by the value; on damage they return KITH_ECORRUPT with a reason, without the file's name. */
+typedef struct kith_view {
+	const uint8_t *at, *end;
+	uint32_t nodes;
+	uint64_t items;
+} kith_view;
+
+typedef struct kith_decoder kith_decoder;
+kith_decoder *kith_decoder_new(void);
+void kith_decoder_free(kith_decoder *decoder);
+
+int kith_view_open(kith_view *view, const void *bytes, size_t size, uint32_t table, uint32_t block, kith_err *err);
+int kith_view_stream(kith_decoder *decoder, kith_view *view, void *raw, size_t size, kith_err *err);
+int kith_view_u32s(kith_decoder *decoder, kith_view *view, uint32_t *numbers, size_t count, int width, kith_err *err);
+int kith_view_f64s(kith_decoder *decoder, kith_view *view, double *numbers, size_t count, kith_err *err);
+int kith_view_skip(kith_view *view, int streams, kith_err *err);
+int kith_view_end(const kith_view *view, kith_err *err); /* nothing may be left */
+
+/* ---- sets of ids ----------------------------------------------------------------------------------------------- */
+
+/* Bytes needed for numbers below `limit`: 1..4. */
+int kith_width(uint64_t limit);
+
+/* Ascending ids <-> gaps: the first id less `base`, then each id less its predecessor less 1. Decoding checks that
+ * every id is below n and returns 0, or -1. */
+void kith_gaps_encode(const uint32_t *ids, size_t count, uint32_t base, uint32_t *gaps);
+int kith_gaps_decode(uint32_t *gaps_to_ids, size_t count, uint64_t base, uint64_t n);
+
+/* `count` ids out of n as a bitmap of (n + 7) / 8 bytes, bit i & 7 of byte i / 8. Decoding returns 0, or -1 unless
+ * exactly `count` bits below n are set. */
+void kith_bitmap_encode(const uint32_t *ids, size_t count, uint64_t n, uint8_t *bitmap);
+int kith_bitmap_decode(const uint8_t *bitmap, uint64_t n, uint32_t *ids, size_t count);
+
+#endif

@@ -1,0 +1,390 @@
+/* container.c - the one file that includes lmdb.h; see container.h and FORMAT.md. */
+#include "container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kith/alloc.h"
+#include "kith/hash.h"
+
+#define PAGE        4096u       /* LMDB's page is the system's, and the format fixes it */
+#define BATCH_BYTES (16u << 20) /* values per transaction: large enough for speed, small enough for any budget */
+#define MAP_SLACK   (1u << 20)
+
+struct kith_container {
+	char *path, *part; /* part: NULL when reading */
+	int fd;            /* when writing: holds the lock on part */
+	MDB_env *env;
+	MDB_dbi dbi;
+	MDB_txn *reading, *writing;
+	size_t written; /* bytes put in the open write transaction */
+	int sealed;
+};
+
+static int lmdb_fail(const kith_container *c, int code, const char *what, kith_err *err)
+{
+	if (code == ENOMEM)
+		return kith_fail(err, KITH_ENOMEM, "%s: %s: not enough memory or address space (ulimit -v?)", c->path,
+				 what);
+	return kith_fail(err, KITH_EIO, "%s: %s: %s", c->part ? c->part : c->path, what, mdb_strerror(code));
+}
+
+static kith_container *new_container(const char *path, int writing)
+{
+	kith_container *c = kith_alloc_zero(1, sizeof *c);
+	if (!c)
+		return NULL;
+	c->fd = -1;
+	c->path = strdup(path);
+	if (writing && asprintf(&c->part, "%s.part", path) < 0)
+		c->part = NULL;
+	if (!c->path || (writing && !c->part)) {
+		kith_container_close(c);
+		return NULL;
+	}
+	return c;
+}
+
+/* Keys sort by table, then block: LMDB compares bytes, so both are big-endian. */
+static void make_key(uint8_t key[5], uint32_t table, uint32_t block)
+{
+	key[0] = (uint8_t)table;
+	for (int i = 0; i < 4; i++)
+		key[1 + i] = (uint8_t)(block >> (24 - 8 * i));
+}
+
+/* ---- the tail ---- */
+
+/* The last page of a sealed file. `hash` covers the tail's own bytes before it. */
+struct tail {
+	char magic[8];
+	uint32_t version, page;
+	uint64_t file_bytes;
+	uint64_t structure; /* structure_hash of all the pages before the tail */
+	uint64_t hash;
+};
+#define TAIL_MAGIC   "KITHTAIL"
+#define TAIL_VERSION 1
+
+/* Hashes every page except the insides of overflow pages, where values live. An LMDB page starts with pgno u64, pad
+ * u16, flags u16, then for an overflow run (flag 4) its length in pages u32. Whatever the bytes, this is a function of
+ * them, so a change anywhere outside the values changes it; it need not know which pages are in use. */
+static int structure_hash(int fd, uint64_t bytes, uint64_t *out, const char *path, kith_err *err)
+{
+	uint8_t page[PAGE];
+	uint64_t pages = bytes / PAGE;
+	int rc = 0;
+	kith_hash_state *hash = kith_hash_new();
+	if (!hash)
+		return kith_fail_nomem(err, "a hash", 1024);
+
+	for (uint64_t p = 0; p < pages;) {
+		uint16_t flags;
+		uint32_t run = 1;
+		if (pread(fd, page, PAGE, (off_t)(p * PAGE)) != PAGE) {
+			rc = kith_fail_errno(err, "%s: cannot read page %llu", path, (unsigned long long)p);
+			break;
+		}
+		memcpy(&flags, page + 10, 2);
+		if (flags & 4)
+			memcpy(&run, page + 12, 4);
+		kith_hash_update(hash, page, flags & 4 ? 16 : PAGE);
+		p += run ? run : 1;
+	}
+	*out = kith_hash_value(hash);
+	kith_hash_free(hash);
+	return rc;
+}
+
+static int append_tail(kith_container *c, kith_err *err)
+{
+	uint8_t page[PAGE] = {0};
+	struct stat st;
+	if (fstat(c->fd, &st))
+		return kith_fail_errno(err, "%s", c->part);
+	uint64_t bytes = ((uint64_t)st.st_size + PAGE - 1) / PAGE * PAGE;
+	struct tail tail = {.magic = TAIL_MAGIC, .version = TAIL_VERSION, .page = PAGE, .file_bytes = bytes + PAGE};
+
+	if (bytes != (uint64_t)st.st_size && ftruncate(c->fd, (off_t)bytes))
+		return kith_fail_errno(err, "%s", c->part);
+	if (structure_hash(c->fd, bytes, &tail.structure, c->part, err))
+		return KITH_EIO;
+	tail.hash = kith_hash(&tail, offsetof(struct tail, hash));
+	memcpy(page, &tail, sizeof tail);
+	if (pwrite(c->fd, page, PAGE, (off_t)bytes) != PAGE)
+		return kith_fail_errno(err, "%s: cannot write", c->part);
+	return 0;
+}
+
+/* Is this file whole, and are its pages as they were written? */
+static int check_tail(int fd, const char *path, kith_err *err)
+{
+	struct stat st;
+	struct tail tail;
+	uint32_t lmdb_magic = 0;
+	uint64_t structure;
+
+	if (fstat(fd, &st))
+		return kith_fail_errno(err, "%s", path);
+	uint64_t size = (uint64_t)st.st_size;
+	if (!S_ISREG(st.st_mode))
+		return kith_fail(err, KITH_EUSAGE, "%s: not a regular file", path);
+	if (size < 24 || pread(fd, &lmdb_magic, 4, 16) != 4 || lmdb_magic != 0xBEEFC0DEu)
+		return kith_fail(err, KITH_EUSAGE, "%s: not a kith graph (kith-knn makes them)", path);
+	if (size % PAGE || size < 3 * PAGE || pread(fd, &tail, sizeof tail, (off_t)(size - PAGE)) != sizeof tail ||
+	    memcmp(tail.magic, TAIL_MAGIC, 8))
+		return kith_fail(
+			err, KITH_ECORRUPT,
+			"%s: truncated: %llu bytes, and the page that ends a whole file is missing; build it again",
+			path, (unsigned long long)size);
+	if (tail.hash != kith_hash(&tail, offsetof(struct tail, hash)))
+		return kith_fail(err, KITH_ECORRUPT, "%s: its last page is damaged; build it again", path);
+	if (tail.version != TAIL_VERSION || tail.page != PAGE)
+		return kith_fail(err, KITH_EUSAGE, "%s: container version %u, but this program reads version %d", path,
+				 tail.version, TAIL_VERSION);
+	if (tail.file_bytes != size)
+		return kith_fail(err, KITH_ECORRUPT, "%s: holds %llu bytes, but was written with %llu; build it again",
+				 path, (unsigned long long)size, (unsigned long long)tail.file_bytes);
+	if (structure_hash(fd, size - PAGE, &structure, path, err))
+		return KITH_EIO;
+	if (structure != tail.structure)
+		return kith_fail(err, KITH_ECORRUPT, "%s: its index pages are damaged; build it again", path);
+	return 0;
+}
+
+/* ---- writing ---- */
+
+/* Opens and locks PATH.part. Between our open and our lock, the process that held it may have renamed the file to its
+ * final name: then what we locked is a finished graph, which must not be touched, so the name is looked up again. */
+static int lock_part(kith_container *c, kith_err *err)
+{
+	struct stat ours, named;
+	for (int tries = 0; tries < 10; tries++) {
+		int fd = open(c->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+		if (fd < 0)
+			return kith_fail_errno(err, "%s: cannot write", c->part);
+		if (flock(fd, LOCK_EX | LOCK_NB)) {
+			close(fd);
+			break;
+		}
+		if (!fstat(fd, &ours) && !stat(c->part, &named) && ours.st_dev == named.st_dev &&
+		    ours.st_ino == named.st_ino) {
+			c->fd = fd;
+			return 0;
+		}
+		close(fd);
+	}
+	return kith_fail(err, KITH_EIO, "%s: another process is writing it", c->part);
+}
+
+int kith_container_create(kith_container **out, const char *path, kith_err *err)
+{
+	int rc, code;
+	kith_container *c = new_container(path, 1);
+	if (!c)
+		return kith_fail_nomem(err, "a file", sizeof *c);
+
+	if ((rc = lock_part(c, err)))
+		goto done;
+	if (ftruncate(c->fd, 0)) {
+		rc = kith_fail_errno(err, "%s: cannot write", c->part);
+		goto done;
+	}
+	/* No lock file: the flock above keeps writers apart, and readers see only sealed files. No sync per commit: one
+	 * at the end, before the rename, is what durability here means. */
+	if ((code = mdb_env_create(&c->env)) || (code = mdb_env_set_mapsize(c->env, MAP_SLACK)) ||
+	    (code = mdb_env_open(c->env, c->part, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC | MDB_NOTLS, 0666))) {
+		rc = lmdb_fail(c, code, "cannot create", err);
+		goto done;
+	}
+	MDB_txn *txn;
+	if ((code = mdb_txn_begin(c->env, NULL, 0, &txn)) || (code = mdb_dbi_open(txn, NULL, 0, &c->dbi)) ||
+	    (code = mdb_txn_commit(txn))) {
+		rc = lmdb_fail(c, code, "cannot create", err);
+		goto done;
+	}
+	*out = c;
+	return 0;
+done:
+	kith_container_close(c);
+	return rc;
+}
+
+static int commit(kith_container *c, kith_err *err)
+{
+	if (!c->writing)
+		return 0;
+	int code = mdb_txn_commit(c->writing);
+	c->writing = NULL;
+	c->written = 0;
+	return code ? lmdb_fail(c, code, "cannot write", err) : 0;
+}
+
+static void stop_reading(kith_container *c)
+{
+	if (c->reading)
+		mdb_txn_abort(c->reading);
+	c->reading = NULL;
+}
+
+/* Opens a write transaction with room in the map for `size` bytes and a batch more. Growing before it is needed means
+ * that MDB_MAP_FULL, which would lose the transaction, cannot happen; growing by what is used means that a small
+ * address space (ulimit -v) is asked for no more than the file needs. */
+static int begin_writing(kith_container *c, size_t size, kith_err *err)
+{
+	MDB_envinfo info;
+	int code;
+
+	stop_reading(c);
+	mdb_env_info(c->env, &info);
+	size_t need = (info.me_last_pgno + 1) * PAGE + size + BATCH_BYTES + MAP_SLACK;
+	if (need > info.me_mapsize && (code = mdb_env_set_mapsize(c->env, need + need / 4 / PAGE * PAGE)))
+		return lmdb_fail(c, code, "cannot map", err);
+	code = mdb_txn_begin(c->env, NULL, 0, &c->writing);
+	return code ? lmdb_fail(c, code, "cannot write", err) : 0;
+}
+
+int kith_container_put(kith_container *c, uint32_t table, uint32_t block, const void *bytes, size_t size, kith_err *err)
+{
+	uint8_t name[5];
+	int rc, code;
+
+	if (size > 0xfffffff0u)
+		return kith_fail(err, KITH_EUSAGE, "%s: a block of %zu bytes is more than the store can hold", c->path,
+				 size);
+	if (c->writing && c->written + size > BATCH_BYTES && (rc = commit(c, err)))
+		return rc;
+	if (!c->writing && (rc = begin_writing(c, size, err)))
+		return rc;
+	make_key(name, table, block);
+	MDB_val key = {5, name}, value = {size, (void *)(uintptr_t)bytes};
+	if ((code = mdb_put(c->writing, c->dbi, &key, &value, MDB_NOOVERWRITE))) {
+		mdb_txn_abort(c->writing);
+		c->writing = NULL;
+		return lmdb_fail(c, code, "cannot write", err);
+	}
+	/* each value costs its pages, and up to a few index pages copied on write */
+	c->written += size + 4 * PAGE;
+	return 0;
+}
+
+/* The name itself must reach the disk, or a crash could lose the rename; without the directory's sync the file is whole
+ * under either name, so a file system that cannot sync directories is no error. */
+static void sync_directory(const char *path)
+{
+	char *copy = strdup(path);
+	if (!copy)
+		return;
+	char *slash = strrchr(copy, '/');
+	if (slash)
+		slash[slash == copy] = 0;
+	int fd = open(slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)!fsync(fd);
+		close(fd);
+	}
+	free(copy);
+}
+
+int kith_container_seal(kith_container *c, kith_err *err)
+{
+	int rc = commit(c, err);
+	if (rc)
+		return rc;
+	stop_reading(c);
+	mdb_env_close(c->env);
+	c->env = NULL;
+	if ((rc = append_tail(c, err)))
+		return rc;
+	if (fsync(c->fd))
+		return kith_fail_errno(err, "%s: cannot sync", c->part);
+	if (rename(c->part, c->path))
+		return kith_fail_errno(err, "%s: cannot rename to %s", c->part, c->path);
+	c->sealed = 1;
+	sync_directory(c->path);
+	return 0;
+}
+
+/* ---- reading ---- */
+
+int kith_container_open(kith_container **out, const char *path, kith_err *err)
+{
+	int rc, code, fd = open(path, O_RDONLY | O_CLOEXEC);
+	kith_container *c;
+	struct stat st;
+
+	if (fd < 0)
+		return kith_fail_errno(err, "%s: cannot open", path);
+	rc = check_tail(fd, path, err);
+	if (!rc && fstat(fd, &st))
+		rc = kith_fail_errno(err, "%s", path);
+	close(fd);
+	if (rc)
+		return rc;
+	if (!(c = new_container(path, 0)))
+		return kith_fail_nomem(err, "a file", sizeof *c);
+	/* The map is as large as the file, no larger: the writer's map size, which LMDB would use, may be. */
+	if ((code = mdb_env_create(&c->env)) || (code = mdb_env_set_mapsize(c->env, (size_t)st.st_size)) ||
+	    (code = mdb_env_open(c->env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0)) ||
+	    (code = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &c->reading)) ||
+	    (code = mdb_dbi_open(c->reading, NULL, 0, &c->dbi))) {
+		rc = lmdb_fail(c, code, "cannot open", err);
+		kith_container_close(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+int kith_container_get(kith_container *c, uint32_t table, uint32_t block, const void **bytes, size_t *size,
+		       kith_err *err)
+{
+	uint8_t name[5];
+	int rc, code;
+
+	if ((rc = commit(c, err)))
+		return rc;
+	if (!c->reading && (code = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &c->reading)))
+		return lmdb_fail(c, code, "cannot read", err);
+	make_key(name, table, block);
+	MDB_val key = {5, name}, value;
+	code = mdb_get(c->reading, c->dbi, &key, &value);
+	if (code == MDB_NOTFOUND)
+		return kith_fail(err, KITH_ECORRUPT, "%s: value %u/%u is missing", c->path, table, block);
+	if (code)
+		return lmdb_fail(c, code, "cannot read", err);
+	*bytes = value.mv_data;
+	*size = value.mv_size;
+	return 0;
+}
+
+const char *kith_container_path(const kith_container *c)
+{
+	return c->path;
+}
+
+void kith_container_close(kith_container *c)
+{
+	if (!c)
+		return;
+	if (c->writing)
+		mdb_txn_abort(c->writing);
+	stop_reading(c);
+	if (c->env)
+		mdb_env_close(c->env);
+	if (c->fd >= 0) {
+		if (!c->sealed)
+			unlink(c->part);
+		close(c->fd);
+	}
+	free(c->path);
+	free(c->part);
+	free(c);
+}

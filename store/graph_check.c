@@ -1,0 +1,120 @@
+/* graph_check.c - kith_graph_check: every rule of the format and of the definitions, held against a finished file. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph_reader.h"
+#include "kith/alloc.h"
+#include "pair_list.h"
+
+/* Row i: k distinct ids, none its own. `seen[j] == i + 1` marks j as met in row i (rows are visited once each). */
+static int check_row(const kith_graph *g, uint64_t i, const uint32_t *row, uint32_t *seen, kith_err *err)
+{
+	for (uint32_t p = 0; p < kith_info_k(&g->info); p++) {
+		if (row[p] == i)
+			return kith_fail(err, KITH_ECORRUPT, "%s: node %llu is its own neighbour", g->path,
+					 (unsigned long long)i);
+		if (seen[row[p]] == (uint32_t)(i + 1))
+			return kith_fail(err, KITH_ECORRUPT, "%s: node %llu has neighbour %u twice", g->path,
+					 (unsigned long long)i, row[p]);
+		seen[row[p]] = (uint32_t)(i + 1);
+	}
+	return 0;
+}
+
+/* Row i's near list: rank r stands in the tier that holds rank r, and (distance, id) ascends strictly. */
+static int check_near(const kith_graph *g, uint64_t i, const uint32_t *row, const uint32_t *slots, const double *dist2,
+		      kith_err *err)
+{
+	const kith_graph_info *info = &g->info;
+	for (uint32_t r = 0, t = 0; r < info->near; r++) {
+		while (r >= info->ladder[t])
+			t++;
+		if (slots[r] < kith_info_tier_start(info, t) || slots[r] >= info->ladder[t])
+			return kith_fail(err, KITH_ECORRUPT, "%s: node %llu: rank %u is not in tier %u", g->path,
+					 (unsigned long long)i, r, t);
+		int ascends = !r || dist2[r - 1] < dist2[r] ||
+			      (dist2[r - 1] == dist2[r] && row[slots[r - 1]] < row[slots[r]]);
+		if (!ascends || !(dist2[r] >= 0))
+			return kith_fail(err, KITH_ECORRUPT, "%s: node %llu: rank %u is out of order", g->path,
+					 (unsigned long long)i, r);
+	}
+	return 0;
+}
+
+static int check_rows(kith_graph *g, const kith_progress *progress, kith_err *err)
+{
+	const kith_graph_info *info = &g->info;
+	size_t k = kith_info_k(info), near = info->near;
+	uint32_t *rows = kith_alloc(info->block_nodes * k, sizeof *rows),
+		 *seen = kith_alloc_zero(info->n, sizeof *seen);
+	uint32_t *slots = kith_alloc(info->block_nodes * near, sizeof *slots);
+	double *dist2 = kith_alloc(info->block_nodes * near, sizeof *dist2);
+	int rc = 0;
+
+	if (!rows || !seen || !slots || !dist2)
+		rc = kith_fail_nomem(err, "a block of rows", info->block_nodes * k * 4 + info->n * 4);
+	for (uint64_t b = 0; !rc && b < kith_info_blocks(info); b++) {
+		uint64_t first = b * info->block_nodes;
+		if ((rc = kith_progress_tick(progress, "rows", b, kith_info_blocks(info), err)) ||
+		    (rc = kith_graph_decode_rows(g, b, info->tiers, rows, err)) ||
+		    (near && (rc = kith_graph_decode_near(g, b, slots, dist2, err))))
+			break;
+		for (uint32_t r = 0; !rc && r < kith_info_block_size(info, b); r++) {
+			rc = check_row(g, first + r, rows + r * k, seen, err);
+			if (!rc)
+				rc = check_near(g, first + r, rows + r * k, slots + r * near, dist2 + r * near, err);
+		}
+	}
+	free(rows);
+	free(seen);
+	free(slots);
+	free(dist2);
+	return rc;
+}
+
+struct compare {
+	kith_graph *graph;
+	uint64_t total;
+};
+
+/* The pair lists derived from the rows against those in the file. */
+static int compare_pairs(void *context, uint64_t first, uint32_t count, const kith_pairs *lists,
+			 kith_block_scratch *scratch, kith_err *err)
+{
+	struct compare *c = context;
+	kith_graph *g = c->graph;
+	(void)scratch;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t nodes = kith_info_block_size(&g->info, first + i);
+		const kith_pairs *want = &lists[i], *have = &g->pairs;
+		int rc = kith_graph_decode_pairs(g, first + i, &g->pairs, err);
+		if (rc)
+			return rc;
+		uint64_t items = want->offset[nodes];
+		if (memcmp(want->offset, have->offset, (nodes + 1) * sizeof *want->offset) ||
+		    memcmp(want->id, have->id, items * sizeof *want->id) || memcmp(want->tier, have->tier, items))
+			return kith_fail(err, KITH_ECORRUPT,
+					 "%s: the pair list of nodes %llu:%llu is not the union of their edges",
+					 g->path, (unsigned long long)((first + i) * g->info.block_nodes),
+					 (unsigned long long)((first + i) * g->info.block_nodes + nodes));
+		c->total += items;
+	}
+	return 0;
+}
+
+int kith_graph_check(kith_graph *g, uint64_t memory, const kith_progress *progress, kith_err *err)
+{
+	struct compare c = {.graph = g};
+	kith_pair_sink sink = {compare_pairs, &c};
+	int rc = check_rows(g, progress, err);
+	if (rc)
+		return rc;
+	/* ids ascend within tiers (decoding makes it so) and are distinct (just checked): the derivation is safe */
+	if ((rc = kith_pair_list_derive(g->container, &g->info, memory, progress, &sink, err)))
+		return rc;
+	g->pairs_block = UINT64_MAX; /* the cache was used as scratch */
+	if (c.total != g->pairs_total)
+		return kith_fail(err, KITH_ECORRUPT, "%s: has %llu pairs, but its meta record says %llu", g->path,
+				 (unsigned long long)c.total, (unsigned long long)g->pairs_total);
+	return 0;
+}

@@ -1,0 +1,295 @@
+/* graph_write.c - the writing half of kith/graph.h: rows in, blocks out, then the pair list, then the seal. */
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "blocks.h"
+#include "kith/alloc.h"
+#include "kith/npy.h"
+#include "pair_list.h"
+
+#define MAX_THREADS     64
+#define BLOCK_BYTES     (512u << 10) /* of raw ids: compresses well, and still leaves many blocks */
+#define MAX_BLOCK_NODES (1u << 16)
+
+struct kith_graph_writer {
+	kith_graph_info info;
+	kith_container *container;
+	char *path;
+	uint64_t memory, appended; /* rows so far, pending ones included */
+	uint32_t threads;
+	/* rows of up to `threads` blocks, waiting to be encoded together */
+	uint64_t pending, pending_most;
+	uint32_t *ids, *slots;
+	double *dist2;
+	kith_block_scratch scratch[MAX_THREADS];
+};
+
+/* A power of two of nodes, so that a block's ids come to BLOCK_BYTES, or less where memory is short. */
+static uint32_t choose_block_nodes(const kith_graph_info *info, uint64_t memory, uint32_t threads)
+{
+	uint64_t row = (uint64_t)kith_info_k(info) * sizeof(uint32_t), nodes = 1;
+	uint64_t target = memory / threads / 64 < BLOCK_BYTES ? memory / threads / 64 : BLOCK_BYTES;
+	while (2 * nodes * row <= target && nodes < MAX_BLOCK_NODES)
+		nodes *= 2;
+	return (uint32_t)nodes;
+}
+
+static int check_info(const kith_graph_info *info, const char *path, kith_err *err)
+{
+	if (info->n < 2 || info->n > KITH_MAX_NODES || info->d < 1 || info->d > KITH_MAX_DIM)
+		return kith_fail(err, KITH_EUSAGE, "%s: n=%llu d=%llu is outside what a graph can have", path,
+				 (unsigned long long)info->n, (unsigned long long)info->d);
+	if (info->tiers < 1 || info->tiers > KITH_MAX_TIERS)
+		return kith_fail(err, KITH_EUSAGE, "%s: a ladder has 1 to %d values of k", path, KITH_MAX_TIERS);
+	for (uint32_t t = 0; t < info->tiers; t++)
+		if (info->ladder[t] <= (t ? info->ladder[t - 1] : 0) || info->ladder[t] >= info->n)
+			return kith_fail(err, KITH_EUSAGE,
+					 "%s: k=%u: the ladder must ascend from 1 to at most n-1 = %llu", path,
+					 info->ladder[t], (unsigned long long)info->n - 1);
+	if (info->near > kith_info_k(info) || (info->block_nodes & (info->block_nodes - 1)))
+		return kith_fail(err, KITH_EUSAGE, "%s: near=%u or block_nodes=%u is out of range", path, info->near,
+				 info->block_nodes);
+	return 0;
+}
+
+int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
+		      kith_err *err)
+{
+	int threads = omp_get_max_threads(), rc = check_info(info, path, err);
+	if (rc)
+		return rc;
+	kith_graph_writer *w = kith_alloc_zero(1, sizeof *w);
+	if (!w || !(w->path = strdup(path))) {
+		free(w);
+		return kith_fail_nomem(err, "a graph writer", sizeof *w);
+	}
+	w->info = *info;
+	w->memory = memory;
+	w->threads = threads < MAX_THREADS ? (uint32_t)threads : MAX_THREADS;
+	if (!w->info.block_nodes)
+		w->info.block_nodes = choose_block_nodes(info, memory, w->threads);
+	w->pending_most = (uint64_t)w->info.block_nodes * w->threads;
+	if (w->pending_most > info->n)
+		w->pending_most = info->n;
+	w->ids = kith_alloc(w->pending_most * kith_info_k(info), sizeof *w->ids);
+	w->slots = kith_alloc(w->pending_most * info->near, sizeof *w->slots);
+	w->dist2 = kith_alloc(w->pending_most * info->near, sizeof *w->dist2);
+	if (!w->ids || !w->slots || !w->dist2)
+		rc = kith_fail_nomem(err, "rows of a graph", w->pending_most * kith_info_k(info) * 4);
+	for (uint32_t g = 0; !rc && g < w->threads; g++)
+		rc = kith_block_scratch_init(&w->scratch[g], err);
+	if (!rc)
+		rc = kith_container_create(&w->container, path, err);
+	if (rc)
+		kith_graph_abort(w);
+	else
+		*out = w;
+	return rc;
+}
+
+void kith_graph_abort(kith_graph_writer *w)
+{
+	if (!w)
+		return;
+	for (uint32_t g = 0; g < w->threads; g++)
+		kith_block_scratch_free(&w->scratch[g]);
+	kith_container_close(w->container);
+	free(w->ids);
+	free(w->slots);
+	free(w->dist2);
+	free(w->path);
+	free(w);
+}
+
+/* Puts the pending rows, whole blocks but perhaps the last of the graph, into the container. */
+static int flush(kith_graph_writer *w, kith_err *err)
+{
+	const kith_graph_info *info = &w->info;
+	uint64_t first = (w->appended - w->pending) / info->block_nodes;
+	uint32_t count = (uint32_t)((w->pending + info->block_nodes - 1) / info->block_nodes);
+	kith_err errs[MAX_THREADS];
+	int rc[MAX_THREADS], put;
+
+	for (int table = KITH_TABLE_ROWS; table <= (info->near ? KITH_TABLE_NEAR : KITH_TABLE_ROWS); table++) {
+#pragma omp parallel for num_threads(w->threads) schedule(static, 1)
+		for (uint32_t g = 0; g < count; g++) {
+			size_t at = (size_t)g * info->block_nodes;
+			rc[g] = table == KITH_TABLE_ROWS
+					? kith_rows_encode(&w->scratch[g], info, first + g,
+							   w->ids + at * kith_info_k(info), &errs[g])
+					: kith_near_encode(&w->scratch[g], info, first + g, w->slots + at * info->near,
+							   w->dist2 + at * info->near, &errs[g]);
+		}
+		for (uint32_t g = 0; g < count; g++) {
+			const kith_value *v = &w->scratch[g].value;
+			if (rc[g])
+				return kith_fail(err, rc[g], "%s: %s", w->path, errs[g].msg);
+			if ((put = kith_container_put(w->container, (uint32_t)table, (uint32_t)(first + g), v->bytes,
+						      v->size, err)))
+				return put;
+		}
+	}
+	w->pending = 0;
+	return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Large tiers dominate the cost of dense graphs: mark them in a bitmap and read it back, instead of comparing. */
+static void sort_ids(uint32_t *ids, size_t count, uint64_t n, uint64_t *bitmap)
+{
+	if (count < 64 || count * 64 < n) {
+		qsort(ids, count, sizeof *ids, by_id);
+		return;
+	}
+	memset(bitmap, 0, (n + 63) / 64 * 8);
+	for (size_t i = 0; i < count; i++)
+		bitmap[ids[i] / 64] |= 1ull << (ids[i] & 63);
+	size_t found = 0;
+	for (uint64_t w = 0; w < (n + 63) / 64; w++)
+		for (uint64_t word = bitmap[w]; word && found < count; word &= word - 1)
+			ids[found++] = (uint32_t)(64 * w + (unsigned)__builtin_ctzll(word));
+	if (found < count) /* an id came twice: leave the evidence for check_row */
+		memset(ids + found, 0xff, (count - found) * sizeof *ids);
+}
+
+/* Sorts row i's tiers and finds its near ids in them. 0, or -1 if the row breaks kith_graph_append's contract. */
+static int take_row(const kith_graph_info *info, uint64_t i, uint32_t *row, const uint32_t *near_ids, uint32_t *slots,
+		    uint64_t *bitmap)
+{
+	uint32_t k = kith_info_k(info);
+	for (uint32_t p = 0; p < k; p++)
+		if (row[p] >= info->n || row[p] == i)
+			return -1;
+	for (uint32_t t = 0; t < info->tiers; t++) {
+		uint32_t start = kith_info_tier_start(info, t), end = info->ladder[t];
+		sort_ids(row + start, end - start, info->n, bitmap);
+		for (uint32_t p = start + 1; p < end; p++)
+			if (row[p] <= row[p - 1] || row[p] >= info->n)
+				return -1;
+	}
+	for (uint32_t r = 0, t = 0; r < info->near; r++) {
+		while (r >= info->ladder[t])
+			t++;
+		uint32_t start = kith_info_tier_start(info, t);
+		const uint32_t *found = bsearch(&near_ids[r], row + start, info->ladder[t] - start, sizeof *row, by_id);
+		if (!found)
+			return -1;
+		slots[r] = (uint32_t)(found - row);
+	}
+	return 0;
+}
+
+/* Sorts `count` rows, the first of which is node `first`. Returns the first bad node, or UINT64_MAX. */
+static uint64_t take_rows(kith_graph_writer *w, uint64_t first, uint64_t count, uint32_t *ids, const uint32_t *near_ids,
+			  uint32_t *slots, int *no_memory)
+{
+	const kith_graph_info *info = &w->info;
+	uint64_t bad = UINT64_MAX;
+	int short_of_memory = 0;
+#pragma omp parallel num_threads(w->threads) reduction(min : bad) reduction(| : short_of_memory)
+	{
+		uint64_t *bitmap = kith_alloc((info->n + 63) / 64, 8);
+		short_of_memory = !bitmap;
+#pragma omp for schedule(dynamic, 16)
+		for (uint64_t r = 0; r < count; r++)
+			if (bitmap && take_row(info, first + r, ids + r * kith_info_k(info), near_ids + r * info->near,
+					       slots + r * info->near, bitmap))
+				bad = first + r < bad ? first + r : bad;
+		free(bitmap);
+	}
+	*no_memory = short_of_memory;
+	return bad;
+}
+
+int kith_graph_append(kith_graph_writer *w, uint64_t count, uint32_t *ids, const uint32_t *near_ids,
+		      const double *near_dist2, kith_err *err)
+{
+	const kith_graph_info *info = &w->info;
+	size_t k = kith_info_k(info);
+
+	if (count > info->n - w->appended)
+		return kith_fail(err, KITH_EBUG, "%s: more rows than nodes", w->path);
+	while (count) {
+		uint64_t room = w->pending_most - w->pending, take = count < room ? count : room;
+		int no_memory, rc;
+		uint64_t bad =
+			take_rows(w, w->appended, take, ids, near_ids, w->slots + w->pending * info->near, &no_memory);
+		if (no_memory)
+			return kith_fail_nomem(err, "a bitmap of the nodes", info->n / 8);
+		if (bad != UINT64_MAX)
+			return kith_fail(err, KITH_EBUG, "%s: row %llu is not a set of %zu neighbours", w->path,
+					 (unsigned long long)bad, k);
+		memcpy(w->ids + w->pending * k, ids, take * k * sizeof *ids);
+		if (info->near)
+			memcpy(w->dist2 + w->pending * info->near, near_dist2, take * info->near * sizeof *near_dist2);
+		w->pending += take;
+		w->appended += take;
+		if ((w->pending == w->pending_most || w->appended == info->n) && (rc = flush(w, err)))
+			return rc;
+		count -= take;
+		ids += take * k;
+		near_ids += take * info->near;
+		near_dist2 += take * info->near;
+	}
+	return 0;
+}
+
+struct put_pairs {
+	kith_graph_writer *writer;
+	uint64_t total;
+};
+
+static int put_pairs(void *context, uint64_t first, uint32_t count, const kith_pairs *lists,
+		     kith_block_scratch *scratch, kith_err *err)
+{
+	struct put_pairs *p = context;
+	kith_graph_writer *w = p->writer;
+	kith_err errs[MAX_THREADS];
+	int rc[MAX_THREADS], put;
+#pragma omp parallel for num_threads(w->threads) schedule(static, 1)
+	for (uint32_t g = 0; g < count; g++)
+		rc[g] = kith_pairs_encode(&scratch[g], &w->info, first + g, &lists[g], &errs[g]);
+	for (uint32_t g = 0; g < count; g++) {
+		if (rc[g])
+			return kith_fail(err, rc[g], "%s: %s", w->path, errs[g].msg);
+		if ((put = kith_container_put(w->container, KITH_TABLE_PAIRS, (uint32_t)(first + g),
+					      scratch[g].value.bytes, scratch[g].value.size, err)))
+			return put;
+		p->total += lists[g].offset[kith_info_block_size(&w->info, first + g)];
+	}
+	return 0;
+}
+
+int kith_graph_finish(kith_graph_writer *w, const kith_progress *progress, kith_err *err)
+{
+	struct put_pairs p = {.writer = w};
+	kith_pair_sink sink = {put_pairs, &p};
+	kith_value *meta = &w->scratch[0].value;
+	int rc = 0;
+
+	if (w->appended != w->info.n)
+		rc = kith_fail(err, KITH_EBUG, "%s: %llu of %llu rows", w->path, (unsigned long long)w->appended,
+			       (unsigned long long)w->info.n);
+	/* the rows' buffers are done with: the pair list gets their memory */
+	free(w->ids);
+	free(w->slots);
+	free(w->dist2);
+	w->ids = w->slots = NULL;
+	w->dist2 = NULL;
+	if (!rc)
+		rc = kith_pair_list_derive(w->container, &w->info, w->memory, progress, &sink, err);
+	if (!rc)
+		rc = kith_meta_encode(&w->scratch[0], &w->info, p.total, err);
+	if (!rc)
+		rc = kith_container_put(w->container, KITH_TABLE_META, 0, meta->bytes, meta->size, err);
+	if (!rc)
+		rc = kith_container_seal(w->container, err);
+	kith_graph_abort(w);
+	return rc;
+}
