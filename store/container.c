@@ -187,8 +187,11 @@ static int lock_part(kith_container *c, kith_err *err)
 int kith_container_create(kith_container **out, const char *path, kith_err *err)
 {
 	int rc, code;
-	kith_container *c = new_container(path, 1);
-	if (!c)
+	struct stat st;
+	kith_container *c;
+	if (!stat(path, &st) && S_ISDIR(st.st_mode)) /* or the rename, after all the work, would fail */
+		return kith_fail(err, KITH_EUSAGE, "%s: cannot write: it is a directory", path);
+	if (!(c = new_container(path, 1)))
 		return kith_fail_nomem(err, "a file", sizeof *c);
 
 	if ((rc = lock_part(c, err)))

@@ -21,11 +21,12 @@ typedef struct kith_cli {
 	int drawn; /* a bar stands on the terminal */
 } kith_cli;
 
-/* Notes the time, sets argp's version string and exit status (2), and makes SIGINT, SIGTERM and SIGHUP ask the running
+/* Notes the time, and makes SIGINT, SIGTERM and SIGHUP ask the running
  * work to stop (see kith_cli_progress) instead of killing it half-way. */
 void kith_cli_start(kith_cli *cli);
 
-/* The callback that draws the bar on a terminal (rate and ETA, ten times a second) and answers "stop" after a signal. */
+/* The callback that draws the bar on a terminal (rate and ETA, ten times a second) and answers "stop" after a signal.
+ */
 kith_progress kith_cli_progress(kith_cli *cli);
 
 /* Prints "NAME: MESSAGE" to stderr and returns the exit code that fits the status: 0, 1 or 2. If the work stopped
@@ -39,9 +40,12 @@ void kith_cli_report(kith_cli *cli, const char *format, ...) __attribute__((form
 void kith_cli_clear(kith_cli *cli);
 
 /* Option values. Each returns 0 or KITH_EUSAGE with a message that names the option and shows what would be right. */
-int kith_cli_bytes(const char *text, uint64_t *out, kith_err *err);                       /* 512M, 4G, 65536, 1.5G */
+int kith_cli_bytes(const char *text, uint64_t *out, kith_err *err); /* 512M, 4G, 65536, 1.5G */
 int kith_cli_count(const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *out, kith_err *err);
 int kith_cli_ladder(const char *text, uint32_t capacity, uint32_t *out, uint32_t *count, kith_err *err); /* 15,100 */
+
+/* KITH_EUSAGE if `output` is the same file as `input`, under whatever name: writing it would destroy what is read. */
+int kith_cli_distinct(const char *output, const char *input, kith_err *err);
 
 /* "512M", "4G", "1.5G": the inverse of kith_cli_bytes, for --help. Uses a static buffer. */
 const char *kith_cli_bytes_text(uint64_t bytes);
@@ -52,9 +56,22 @@ void kith_cli_command(int argc, char **argv, char *out, size_t size);
 uint64_t kith_cli_machine_memory(void); /* bytes of physical memory, or of the memory cgroup if that is less */
 int kith_cli_machine_cores(void);       /* cores that this process may run on */
 
-/* Options of every program; ARGP_ERR_UNKNOWN for others, so that a program's own parser can pass on what it does not
- * know. Keys: 'q'. */
-extern const struct argp_option kith_cli_options[];
-int kith_cli_parse(kith_cli *cli, int key, const char *arg);
+/* "15,100": the inverse of kith_cli_ladder; returns `out`. */
+const char *kith_cli_ladder_text(const uint32_t *ladder, uint32_t count, char *out, size_t size);
+
+/* A program's own part of its command line; -q, --help, --usage and --version are every program's. */
+typedef struct kith_cli_arguments {
+	const struct argp_option *options;
+	const char *usage; /* what follows the options: "ACTIVATIONS.npy" */
+	const char *about; /* what --help says: before '\v' above the options, after it below */
+	/* As argp's parser: keys of the options, ARGP_KEY_ARG (arg is one) and ARGP_KEY_END. Returns 0,
+	 * ARGP_ERR_UNKNOWN, or a kith_status with `err` filled, which is printed and ends the program with exit code 2.
+	 */
+	int (*take)(void *context, int key, char *arg, kith_err *err);
+	void *context;
+} kith_cli_arguments;
+
+/* Parses the command line; does not return from --help, --version or wrong usage. */
+void kith_cli_parse(kith_cli *cli, const kith_cli_arguments *arguments, int argc, char **argv);
 
 #endif

@@ -284,9 +284,7 @@ int kith_npy_open(kith_npy **out, const char *path, kith_err *err)
 	}
 	npy->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (npy->fd < 0 || fstat(npy->fd, &st)) {
-		/* a name that is not there is the user's to mend, like any unfit input; the rest is the system's */
-		rc = errno == ENOENT ? kith_fail(err, KITH_EUSAGE, "%s: no such file", path)
-				     : kith_fail_errno(err, "%s: cannot open", path);
+		rc = kith_fail_errno(err, "%s: cannot open", path);
 		goto done;
 	}
 	if (!S_ISREG(st.st_mode)) {

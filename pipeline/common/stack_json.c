@@ -1,0 +1,532 @@
+/* stack_json.c - stack.json, written and read; the one file that knows the JSON library.
+ *
+ * It is written by hand, one matrix row and one layer to a line, so that people and diff can read it too. It is read in
+ * two passes: the first checks every shape, so that what is then allocated is never more than the file itself holds. */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "kith/graph.h"
+#include "kith/npy.h"
+#include "kith/stack.h"
+#include "number.h"
+#include "outfile.h"
+
+#define FORMAT      "kith-stack"
+#define VERSION     1
+#define GRAPH_KINDS 2
+#define MAX_NNTP    ((size_t)KITH_MAX_TIERS * GRAPH_KINDS * KITH_MAX_LAYERS)
+
+static const char *const graph_names[GRAPH_KINDS] = {"union", "mutual"};
+
+/* ---- writing ------------------------------------------------------------------------------------------------- */
+
+/* The length of the UTF-8 sequence at s (RFC 3629: no overlong forms, no surrogates), or 0 if there is none. */
+static size_t utf8_length(const unsigned char *s)
+{
+	size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+	for (size_t i = 1; i < length; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+	    (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return length;
+}
+
+/* JSON is UTF-8, file names are bytes, and a long command line may have been cut inside a character: bytes that are not
+ * UTF-8 become U+FFFD, which loses nothing that a result depends on. */
+static char *to_utf8(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	char *out = malloc(3 * strlen(text) + 1), *o = out;
+	while (out && *s) {
+		size_t length = utf8_length(s);
+		memcpy(o, length ? (const char *)s : "\xef\xbf\xbd", length ? length : 3);
+		o += length ? length : 3;
+		s += length ? length : 1;
+	}
+	if (out)
+		*o = '\0';
+	return out;
+}
+
+/* What comes before (punctuation and the member's name), then the text, quoted and escaped. */
+static int write_string(FILE *f, const char *before, const char *text, kith_err *err)
+{
+	char *utf8 = to_utf8(text ? text : "");
+	json_t *string = utf8 ? json_string(utf8) : NULL;
+	char *escaped = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
+	int status = 0;
+	if (escaped)
+		fprintf(f, "%s%s", before, escaped);
+	else
+		status = kith_fail_nomem(err, "a string", strlen(text ? text : ""));
+	free(escaped);
+	json_decref(string);
+	free(utf8);
+	return status;
+}
+
+static int write_doubles(FILE *f, const char *name, const double *m, size_t L, kith_err *err)
+{
+	char text[KITH_DOUBLE_TEXT];
+	fprintf(f, ",\n     \"%s\": [", name);
+	for (size_t a = 0; a < L; a++) {
+		fputs(a ? ",\n       [" : "\n       [", f);
+		for (size_t b = 0; b < L; b++) {
+			if (!isfinite(m[a * L + b]))
+				return kith_fail(err, KITH_EBUG, "%s[%zu][%zu] is not a finite number", name, a, b);
+			fputs(b ? ", " : "", f);
+			fputs(kith_double_text(m[a * L + b], text), f);
+		}
+		fputs("]", f);
+	}
+	fputs("]", f);
+	return 0;
+}
+
+static int write_counts(FILE *f, const uint64_t *c, size_t count, kith_err *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (c[i] > INT64_MAX) /* what JSON readers, ours among them, can take */
+			return kith_fail(err, KITH_EBUG, "count %" PRIu64 " is beyond 2^63", c[i]);
+		fprintf(f, i ? ", %" PRIu64 : "[%" PRIu64, c[i]);
+	}
+	fputs("]", f);
+	return 0;
+}
+
+static int write_layer(FILE *f, const kith_stack_layer *layer, kith_err *err)
+{
+	char text[KITH_DOUBLE_TEXT];
+	int status;
+	if (!(layer->recall > 0 && layer->recall <= 1))
+		return kith_fail(err, KITH_EBUG, "recall %g of layer %s is outside 0..1", layer->recall,
+				 layer->name ? layer->name : "");
+	status = write_string(f, "{\"name\": ", layer->name, err);
+	fprintf(f, ", \"dim\": %" PRIu64, layer->dim);
+	if (!status)
+		status = write_string(f, ", \"metric\": ", layer->metric, err);
+	if (!status)
+		status = write_string(f, ", \"engine\": ", layer->engine, err);
+	fprintf(f, ", \"recall\": %s", kith_double_text(layer->recall, text));
+	if (!status)
+		status = write_string(f, ", \"digest\": ", layer->digest, err);
+	if (!status)
+		status = write_string(f, ", \"input\": ", layer->input, err);
+	if (!status)
+		status = write_string(f, ", \"command\": ", layer->command, err);
+	fputs("}", f);
+	return status;
+}
+
+static int write_nnts(FILE *f, const kith_nnts *t, size_t L, kith_err *err)
+{
+	int status;
+	fprintf(f, "{\"k\": %" PRIu32, t->k);
+	status = write_doubles(f, "mean", t->mean, L, err);
+	if (!status)
+		status = write_doubles(f, "stderr", t->std_err, L, err);
+	fputs("}", f);
+	return status;
+}
+
+static int write_nntp(FILE *f, const kith_nntp *p, size_t L, kith_err *err)
+{
+	int status = 0;
+	fprintf(f, "{\"k\": %" PRIu32 ", \"graph\": \"%s\", \"alpha\": %" PRIu32 ",\n     \"count\": [", p->k,
+		graph_names[p->graph], p->alpha);
+	for (size_t a = 0; a < L && !status; a++) {
+		fputs(a ? ",\n       " : "\n       ", f);
+		status = write_counts(f, p->count + a * L, L, err);
+	}
+	fputs("],\n     \"pairs\": ", f);
+	if (!status)
+		status = write_counts(f, p->pairs, L, err);
+	fputs("}", f);
+	return status;
+}
+
+static int write_stack(FILE *f, const kith_stack *s, kith_err *err)
+{
+	int status = 0;
+	fprintf(f,
+		"{ \"format\": \"" FORMAT "\", \"version\": %d, \"made_by\": \"kith-merge " KITH_VERSION
+		"\", \"n\": %" PRIu64 ",\n  \"layers\": [",
+		VERSION, s->n);
+	for (size_t v = 0; v < s->layer_count && !status; v++) {
+		fputs(v ? ",\n    " : "\n    ", f);
+		status = write_layer(f, &s->layers[v], err);
+	}
+	fputs("\n  ],\n  \"nnts\": [", f);
+	for (size_t i = 0; i < s->nnts_count && !status; i++) {
+		fputs(i ? ",\n    " : "\n    ", f);
+		status = write_nnts(f, &s->nnts[i], s->layer_count, err);
+	}
+	fputs("\n  ],\n  \"nntp\": [", f);
+	for (size_t i = 0; i < s->nntp_count && !status; i++) {
+		fputs(i ? ",\n    " : "\n    ", f);
+		status = write_nntp(f, &s->nntp[i], s->layer_count, err);
+	}
+	fputs("\n  ]\n}\n", f);
+	return status;
+}
+
+int kith_stack_write(const kith_stack *stack, const char *path, kith_err *err)
+{
+	kith_outfile *file = NULL;
+	int status = kith_outfile_open(&file, path, err);
+	if (status)
+		return status;
+	status = write_stack(kith_outfile_stream(file), stack, err);
+	if (status) {
+		kith_outfile_abort(file);
+		return status;
+	}
+	return kith_outfile_commit(file, err);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------- */
+
+/* Where we are, for messages: "stack.json: nnts[1].mean: row 3 has 11 numbers, 12 layers". */
+typedef struct place {
+	const char *path;
+	char part[32]; /* "nnts[1]", or "" at the top */
+	kith_err *err;
+} place;
+
+static place place_in(const place *top, const char *list, size_t index)
+{
+	place in = *top;
+	snprintf(in.part, sizeof in.part, "%s[%zu]", list, index);
+	return in;
+}
+
+__attribute__((format(printf, 3, 4))) static int broken(const place *at, const char *member, const char *format, ...)
+{
+	char what[256];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	return kith_fail(at->err, KITH_ECORRUPT, "%s: %s%s%s: %s", at->path, at->part, *at->part ? "." : "", member,
+			 what);
+}
+
+static int get_count(const place *at, const json_t *object, const char *member, uint64_t least, uint64_t most,
+		     uint64_t *out)
+{
+	const json_t *value = json_object_get(object, member);
+	json_int_t x = json_integer_value(value);
+	if (!value)
+		return broken(at, member, "missing");
+	if (!json_is_integer(value))
+		return broken(at, member, "not a whole number");
+	if (x < 0 || (uint64_t)x < least || (uint64_t)x > most)
+		return broken(at, member, "%lld is outside %" PRIu64 "..%" PRIu64, (long long)x, least, most);
+	*out = (uint64_t)x;
+	return 0;
+}
+
+/* Takes a copy into *out; an absent member is "" if it may be. */
+static int get_string(const place *at, const json_t *object, const char *member, int may_lack, char **out)
+{
+	const json_t *value = json_object_get(object, member);
+	if (!value && !may_lack)
+		return broken(at, member, "missing");
+	if (value && !json_is_string(value))
+		return broken(at, member, "not a string");
+	*out = strdup(value ? json_string_value(value) : "");
+	return *out ? 0 : kith_fail_nomem(at->err, "a string", json_string_length(value) + 1);
+}
+
+/* `value` is a list of `count` numbers. `row` is for the message; -1 if it is no row of a matrix. */
+static int check_list(const place *at, const char *member, const json_t *value, long row, size_t count)
+{
+	char which[48] = "";
+	if (row >= 0)
+		snprintf(which, sizeof which, "row %ld ", row);
+	if (!json_is_array(value))
+		return broken(at, member, "%sis not a list", which);
+	if (json_array_size(value) != count)
+		return broken(at, member, "%shas %zu numbers, %zu layers", which, json_array_size(value), count);
+	for (size_t i = 0; i < count; i++)
+		if (!json_is_number(json_array_get(value, i)))
+			return broken(at, member, "%shas no number at column %zu", which, i);
+	return 0;
+}
+
+static int check_matrix(const place *at, const json_t *object, const char *member, size_t L)
+{
+	const json_t *rows = json_object_get(object, member);
+	int status = 0;
+	if (!rows)
+		return broken(at, member, "missing");
+	if (!json_is_array(rows))
+		return broken(at, member, "not a list of rows");
+	if (json_array_size(rows) != L)
+		return broken(at, member, "%zu rows, %zu layers", json_array_size(rows), L);
+	for (size_t a = 0; a < L && !status; a++)
+		status = check_list(at, member, json_array_get(rows, a), (long)a, L);
+	return status;
+}
+
+/* The shapes of every matrix and list, before anything is allocated for them. */
+static int check_shapes(const place *top, const json_t *nnts, const json_t *nntp, size_t L)
+{
+	int status = 0;
+	for (size_t i = 0; i < json_array_size(nnts) && !status; i++) {
+		place at = place_in(top, "nnts", i);
+		status = check_matrix(&at, json_array_get(nnts, i), "mean", L);
+		if (!status)
+			status = check_matrix(&at, json_array_get(nnts, i), "stderr", L);
+	}
+	for (size_t i = 0; i < json_array_size(nntp) && !status; i++) {
+		place at = place_in(top, "nntp", i);
+		const json_t *entry = json_array_get(nntp, i);
+		status = check_matrix(&at, entry, "count", L);
+		if (!status && !json_object_get(entry, "pairs"))
+			status = broken(&at, "pairs", "missing");
+		if (!status)
+			status = check_list(&at, "pairs", json_object_get(entry, "pairs"), -1, L);
+	}
+	return status;
+}
+
+static int get_doubles(const place *at, const json_t *object, const char *member, size_t L, double *out)
+{
+	const json_t *rows = json_object_get(object, member);
+	for (size_t a = 0; a < L; a++)
+		for (size_t b = 0; b < L; b++) {
+			double x = json_number_value(json_array_get(json_array_get(rows, a), b));
+			if (!(x >= 0 && x <= 1)) /* also a NaN, should a JSON reader ever let one in */
+				return broken(at, member, "%.17g at row %zu, column %zu is outside 0..1", x, a, b);
+			out[a * L + b] = x;
+		}
+	return 0;
+}
+
+static int get_counts(const place *at, const char *member, const json_t *list, size_t count, uint64_t *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		const json_t *value = json_array_get(list, i);
+		if (!json_is_integer(value) || json_integer_value(value) < 0)
+			return broken(at, member, "%.17g at column %zu is not a count", json_number_value(value), i);
+		out[i] = (uint64_t)json_integer_value(value);
+	}
+	return 0;
+}
+
+static int get_layer(const place *at, const json_t *object, kith_stack_layer *out)
+{
+	const json_t *recall = json_object_get(object, "recall");
+	int status = get_string(at, object, "name", 0, &out->name);
+	if (!status)
+		status = get_count(at, object, "dim", 1, KITH_MAX_DIM, &out->dim);
+	if (!status)
+		status = get_string(at, object, "metric", 0, &out->metric);
+	if (!status)
+		status = get_string(at, object, "engine", 0, &out->engine);
+	if (!status)
+		status = get_string(at, object, "digest", 0, &out->digest);
+	if (!status)
+		status = get_string(at, object, "input", 1, &out->input);
+	if (!status)
+		status = get_string(at, object, "command", 1, &out->command);
+	if (status)
+		return status;
+	out->recall = json_number_value(recall);
+	if (!json_is_number(recall))
+		return broken(at, "recall", recall ? "not a number" : "missing");
+	if (!(out->recall > 0 && out->recall <= 1))
+		return broken(at, "recall", "%.17g is outside 0..1", out->recall);
+	return 0;
+}
+
+static int get_nnts(const place *at, const json_t *object, const kith_stack *s, kith_nnts *out, const kith_nnts *before)
+{
+	uint64_t k;
+	int status = get_count(at, object, "k", 1, s->n - 1, &k);
+	if (status)
+		return status;
+	if (before && k <= before->k)
+		return broken(at, "k", "%" PRIu64 " does not ascend", k);
+	out->k = (uint32_t)k;
+	status = get_doubles(at, object, "mean", s->layer_count, out->mean);
+	if (!status)
+		status = get_doubles(at, object, "stderr", s->layer_count, out->std_err);
+	return status;
+}
+
+static int get_graph(const place *at, const json_t *object, kith_graph_kind *out)
+{
+	const char *text = json_string_value(json_object_get(object, "graph"));
+	for (int g = 0; text && g < GRAPH_KINDS; g++)
+		if (!strcmp(text, graph_names[g])) {
+			*out = (kith_graph_kind)g;
+			return 0;
+		}
+	return broken(at, "graph", "neither \"union\" nor \"mutual\"");
+}
+
+static int nntp_order(const kith_nntp *x, const kith_nntp *y)
+{
+	if (x->k != y->k)
+		return x->k < y->k ? -1 : 1;
+	if (x->graph != y->graph)
+		return x->graph < y->graph ? -1 : 1;
+	return x->alpha < y->alpha ? -1 : x->alpha > y->alpha;
+}
+
+static int get_nntp(const place *at, const json_t *object, const kith_stack *s, kith_nntp *out, const kith_nntp *before)
+{
+	const json_t *rows = json_object_get(object, "count");
+	size_t L = s->layer_count;
+	uint64_t k, alpha;
+	int status = get_count(at, object, "k", 1, s->n - 1, &k);
+	if (!status)
+		status = get_graph(at, object, &out->graph);
+	if (!status)
+		status = get_count(at, object, "alpha", 0, KITH_MAX_LAYERS, &alpha);
+	if (status)
+		return status;
+	out->k = (uint32_t)k;
+	out->alpha = (uint32_t)alpha;
+	if (before && nntp_order(before, out) >= 0)
+		return broken(at, "k", "out of order: entries ascend by k, then graph, then alpha");
+	for (size_t a = 0; a < L && !status; a++) {
+		char member[32];
+		snprintf(member, sizeof member, "count[%zu]", a);
+		status = get_counts(at, member, json_array_get(rows, a), L, out->count + a * L);
+	}
+	if (!status)
+		status = get_counts(at, "pairs", json_object_get(object, "pairs"), L, out->pairs);
+	return status;
+}
+
+static int get_list(const place *top, const json_t *root, const char *member, size_t most, const json_t **out)
+{
+	const json_t *list = json_object_get(root, member);
+	if (!list)
+		return broken(top, member, "missing");
+	if (!json_is_array(list))
+		return broken(top, member, "not a list");
+	if (json_array_size(list) < 1 || json_array_size(list) > most)
+		return broken(top, member, "%zu entries; there must be 1..%zu", json_array_size(list), most);
+	*out = list;
+	return 0;
+}
+
+static int get_parts(const place *top, const json_t *layers, const json_t *nnts, const json_t *nntp, kith_stack *s)
+{
+	kith_err why;
+	int status = 0;
+	for (size_t v = 0; v < s->layer_count && !status; v++) {
+		place at = place_in(top, "layers", v);
+		status = get_layer(&at, json_array_get(layers, v), &s->layers[v]);
+	}
+	for (size_t i = 0; i < s->nnts_count && !status; i++) {
+		place at = place_in(top, "nnts", i);
+		status = get_nnts(&at, json_array_get(nnts, i), s, &s->nnts[i], i ? &s->nnts[i - 1] : NULL);
+	}
+	for (size_t i = 0; i < s->nntp_count && !status; i++) {
+		place at = place_in(top, "nntp", i);
+		status = get_nntp(&at, json_array_get(nntp, i), s, &s->nntp[i], i ? &s->nntp[i - 1] : NULL);
+	}
+	if (!status && kith_stack_check(s, &why))
+		status = kith_fail(top->err, KITH_ECORRUPT, "%s: %s", top->path, why.msg);
+	return status;
+}
+
+static int check_format(const char *path, const json_t *root, kith_err *err)
+{
+	const char *format = json_string_value(json_object_get(root, "format"));
+	const json_t *version = json_object_get(root, "version");
+	if (!format || strcmp(format, FORMAT))
+		return kith_fail(err, KITH_EUSAGE, "%s: not a kith stack (no \"format\": \"" FORMAT "\")", path);
+	if (!json_is_integer(version) || json_integer_value(version) < 1)
+		return kith_fail(err, KITH_EUSAGE, "%s: not a kith stack (no version)", path);
+	if (json_integer_value(version) != VERSION)
+		return kith_fail(err, KITH_EUSAGE, "%s: version %lld; this kith reads version %d: use a newer one",
+				 path, (long long)json_integer_value(version), VERSION);
+	return 0;
+}
+
+static int get_stack(const place *top, const json_t *root, kith_stack **out)
+{
+	const json_t *layers, *nnts, *nntp;
+	kith_stack *s = NULL;
+	uint64_t n;
+	int status = get_count(top, root, "n", 2, KITH_MAX_NODES, &n);
+	if (!status)
+		status = get_list(top, root, "layers", KITH_MAX_LAYERS, &layers);
+	if (!status)
+		status = get_list(top, root, "nnts", KITH_MAX_TIERS, &nnts);
+	if (!status)
+		status = get_list(top, root, "nntp", MAX_NNTP, &nntp);
+	if (!status)
+		status = check_shapes(top, nnts, nntp, json_array_size(layers));
+	if (!status)
+		status = kith_stack_new(&s, n, json_array_size(layers), json_array_size(nnts), json_array_size(nntp),
+					top->err);
+	if (!status)
+		status = get_parts(top, layers, nnts, nntp, s);
+	if (status)
+		kith_stack_free(s);
+	else
+		*out = s;
+	return status;
+}
+
+/* The reader's message quotes the file, which may hold anything: keep it to one printable line. */
+static int not_json(const char *path, const json_error_t *why, kith_err *err)
+{
+	char text[JSON_ERROR_TEXT_LENGTH];
+	if (json_error_code(why) == json_error_out_of_memory)
+		return kith_fail(err, KITH_ENOMEM, "%s: not enough memory to read it", path);
+	snprintf(text, sizeof text, "%s", why->text);
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	return kith_fail(err, KITH_EUSAGE, "%s: line %d, column %d: not JSON: %s", path, why->line, why->column, text);
+}
+
+static int load(json_t **out, const char *path, kith_err *err)
+{
+	json_error_t why;
+	struct stat st;
+	FILE *f = fopen(path, "re");
+	int status = 0;
+	if (!f)
+		return kith_fail_errno(err, "%s: cannot open", path);
+	if (fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode)) {
+		status = kith_fail(err, KITH_EUSAGE, "%s: is a directory, not a stack.json", path);
+		goto done;
+	}
+	errno = 0;
+	*out = json_loadf(f, JSON_REJECT_DUPLICATES, &why);
+	if (!*out)
+		status = ferror(f) ? kith_fail_errno(err, "%s: cannot read", path) : not_json(path, &why, err);
+done:
+	fclose(f);
+	return status;
+}
+
+int kith_stack_read(kith_stack **out, const char *path, kith_err *err)
+{
+	place top = {.path = path, .err = err};
+	json_t *root = NULL;
+	int status = load(&root, path, err);
+	if (!status)
+		status = check_format(path, root, err);
+	if (!status)
+		status = get_stack(&top, root, out);
+	json_decref(root);
+	return status;
+}

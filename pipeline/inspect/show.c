@@ -1,0 +1,248 @@
+/* show.c - see show.h */
+#include "show.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "filetype.h"
+#include "kith/alloc.h"
+#include "kith/graph.h"
+#include "kith/npy.h"
+#include "kith/stack.h"
+#include "number.h"
+
+static int check_nodes(const char *path, const kith_show_options *o, uint64_t last, uint64_t n, kith_err *err)
+{
+	if (o->first <= last && last <= n)
+		return 0;
+	return kith_fail(err, KITH_EUSAGE, "%s: --nodes %llu:%llu, but there are 0:%llu", path,
+			 (unsigned long long)o->first, (unsigned long long)last, (unsigned long long)n);
+}
+
+/* ---- graphs ---- */
+
+struct window {
+	uint32_t *ids, *near_ids;
+	double *dist2;
+};
+
+static void graph_header(const kith_graph_info *i, int json, FILE *out)
+{
+	char ladder[256], recall[KITH_DOUBLE_TEXT];
+	kith_cli_ladder_text(i->ladder, i->tiers, ladder, sizeof ladder);
+	kith_double_text(i->recall, recall);
+	fprintf(out,
+		json ? "{\"format\": \"kith-graph\", \"version\": 1, \"n\": %llu, \"d\": %llu, \"k\": [%s],\n"
+		       " \"metric\": \"%s\", \"engine\": \"%s\", \"recall\": %s, \"digest\": \"%s\",\n \"nodes\": [\n"
+		     : "# kith graph\n# n\t%llu\n# d\t%llu\n# k\t%s\n# metric\t%s\n# engine\t%s\n# recall\t%s\n"
+		       "# digest\t%s\n# node\tneighbour\tk\trank\tdist2\n",
+		(unsigned long long)i->n, (unsigned long long)i->d, ladder, i->metric, i->engine, recall, i->digest);
+}
+
+/* One row: the near list in rank order, then the rest as stored. k is the smallest ladder k that includes the
+ * neighbour; rank counts from 1, and is 0 (dist2 nan) where the store keeps none, so that every column is a number. */
+static void graph_row_tsv(const kith_graph_info *i, uint64_t node, const uint32_t *ids, const uint32_t *near_ids,
+			  const double *dist2, FILE *out)
+{
+	char number[KITH_DOUBLE_TEXT];
+	for (uint32_t r = 0, t = 0; r < i->near; r++) {
+		while (r >= i->ladder[t])
+			t++;
+		kith_double_text(dist2[r], number);
+		fprintf(out, "%llu\t%u\t%u\t%u\t%s\n", (unsigned long long)node, near_ids[r], i->ladder[t], r + 1,
+			number);
+	}
+	for (uint32_t p = 0, t = 0; p < i->ladder[i->tiers - 1]; p++) {
+		int is_near = 0;
+		while (p >= i->ladder[t])
+			t++;
+		for (uint32_t r = 0; r < i->near && !is_near; r++)
+			is_near = near_ids[r] == ids[p];
+		if (!is_near)
+			fprintf(out, "%llu\t%u\t%u\t0\tnan\n", (unsigned long long)node, ids[p], i->ladder[t]);
+	}
+}
+
+static void graph_row_json(const kith_graph_info *i, uint64_t node, const uint32_t *ids, const uint32_t *near_ids,
+			   const double *dist2, int last, FILE *out)
+{
+	char number[KITH_DOUBLE_TEXT];
+	fprintf(out, "  {\"node\": %llu, \"tiers\": [", (unsigned long long)node);
+	for (uint32_t t = 0, p = 0; t < i->tiers; t++) {
+		fputs(t ? ", [" : "[", out);
+		for (uint32_t from = p; p < i->ladder[t]; p++)
+			fprintf(out, p > from ? ", %u" : "%u", ids[p]);
+		fputc(']', out);
+	}
+	fputs("], \"near\": [", out);
+	for (uint32_t r = 0; r < i->near; r++) {
+		kith_double_text(dist2[r], number);
+		fprintf(out, "%s[%u, %s]", r ? ", " : "", near_ids[r], number);
+	}
+	fputs(last ? "]}\n" : "]},\n", out);
+}
+
+static int show_window(kith_graph *g, const kith_show_options *o, uint64_t first, uint64_t count, uint64_t last,
+		       struct window *w, FILE *out, kith_err *err)
+{
+	const kith_graph_info *i = kith_graph_get_info(g);
+	size_t k = i->ladder[i->tiers - 1];
+	int rc = kith_graph_read_rows(g, first, count, i->tiers, w->ids, err);
+	if (rc || (rc = kith_graph_read_near(g, first, count, w->near_ids, w->dist2, err)))
+		return rc;
+	for (uint64_t r = 0; r < count; r++) {
+		const uint32_t *ids = w->ids + r * k, *near = w->near_ids + r * i->near;
+		if (o->json)
+			graph_row_json(i, first + r, ids, near, w->dist2 + r * i->near, first + r + 1 == last, out);
+		else
+			graph_row_tsv(i, first + r, ids, near, w->dist2 + r * i->near, out);
+	}
+	return 0;
+}
+
+static int show_graph(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
+{
+	kith_graph *g = NULL;
+	struct window w = {0};
+	int rc = kith_graph_open(&g, path, err);
+	if (rc)
+		return rc;
+	const kith_graph_info *i = kith_graph_get_info(g);
+	uint64_t last = o->last == UINT64_MAX ? i->n : o->last;
+	if ((rc = check_nodes(path, o, last, i->n, err)))
+		goto done;
+	w.ids = kith_alloc((size_t)i->block_nodes * i->ladder[i->tiers - 1], sizeof *w.ids);
+	w.near_ids = kith_alloc((size_t)i->block_nodes * i->near, sizeof *w.near_ids);
+	w.dist2 = kith_alloc((size_t)i->block_nodes * i->near, sizeof *w.dist2);
+	if (!w.ids || !w.near_ids || !w.dist2) {
+		rc = kith_fail_nomem(err, "a window of rows", i->block_nodes * 4ull * i->ladder[i->tiers - 1]);
+		goto done;
+	}
+	graph_header(i, o->json, out);
+	for (uint64_t first = o->first; !rc && first < last;) {
+		/* up to the next block's start, so that no block is decoded twice */
+		uint64_t count = i->block_nodes - first % i->block_nodes;
+		count = count < last - first ? count : last - first;
+		if (!(rc = kith_progress_tick(&o->progress, "nodes", first - o->first, last - o->first, err)))
+			rc = show_window(g, o, first, count, last, &w, out, err);
+		first += count;
+	}
+	if (!rc && o->json)
+		fputs(" ]}\n", out);
+done:
+	free(w.ids);
+	free(w.near_ids);
+	free(w.dist2);
+	kith_graph_close(g);
+	return rc;
+}
+
+/* ---- stacks ---- */
+
+/* Long format, one value a row, as R and pandas like it. */
+static void stack_tsv(const kith_stack *s, FILE *out)
+{
+	static const char *const graphs[] = {"union", "mutual"};
+	char value[KITH_DOUBLE_TEXT], error[KITH_DOUBLE_TEXT];
+	size_t L = s->layer_count;
+	fprintf(out, "# kith stack\n# n\t%llu\n# layers\t%zu\n", (unsigned long long)s->n, L);
+	fputs("# measure\tk\tgraph\talpha\tfirst\tlast\tvalue\tstderr\n", out);
+	for (size_t q = 0; q < s->nnts_count; q++)
+		for (size_t i = 0; i < L * L; i++) {
+			kith_double_text(s->nnts[q].mean[i], value);
+			kith_double_text(s->nnts[q].std_err[i], error);
+			fprintf(out, "nnts\t%u\t-\t-\t%s\t%s\t%s\t%s\n", s->nnts[q].k, s->layers[i / L].name,
+				s->layers[i % L].name, value, error);
+		}
+	for (size_t q = 0; q < s->nntp_count; q++) {
+		const kith_nntp *p = &s->nntp[q];
+		for (size_t i = 0; i < L * L; i++)
+			if (i / L <= i % L)
+				fprintf(out, "nntp\t%u\t%s\t%u\t%s\t%s\t%llu\t0\n", p->k, graphs[p->graph], p->alpha,
+					s->layers[i / L].name, s->layers[i % L].name, (unsigned long long)p->count[i]);
+		for (size_t v = 0; v < L && p->alpha == 0; v++)
+			fprintf(out, "pairs\t%u\t%s\t-\t%s\t%s\t%llu\t0\n", p->k, graphs[p->graph], s->layers[v].name,
+				s->layers[v].name, (unsigned long long)p->pairs[v]);
+	}
+}
+
+/* ---- activations ---- */
+
+static int show_npy(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
+{
+	kith_npy *npy = NULL;
+	double *row = NULL;
+	char number[KITH_DOUBLE_TEXT];
+	int rc = kith_npy_open(&npy, path, err);
+	if (rc)
+		return rc;
+	uint64_t n = kith_npy_n(npy), d = kith_npy_d(npy), last = o->last == UINT64_MAX ? n : o->last;
+	if ((rc = check_nodes(path, o, last, n, err)))
+		goto done;
+	if (!(row = kith_alloc(d, sizeof *row))) {
+		rc = kith_fail_nomem(err, "a row", d * sizeof *row);
+		goto done;
+	}
+	fprintf(out,
+		o->json ? "{\"n\": %llu, \"d\": %llu, \"dtype\": \"%s\", \"rows\": [\n"
+			: "# activations\n# n\t%llu\n# d\t%llu\n# dtype\t%s\n",
+		(unsigned long long)n, (unsigned long long)d, kith_dtype_name(kith_npy_dtype(npy)));
+	for (uint64_t i = o->first; i < last; i++) {
+		if ((rc = kith_progress_tick(&o->progress, "rows", i - o->first, last - o->first, err)) ||
+		    (rc = kith_npy_read(npy, i, 1, row, NULL, err)))
+			goto done;
+		for (uint64_t t = 0; t < d; t++)
+			fprintf(out, "%s%s", t ? (o->json ? ", " : "\t") : (o->json ? " [" : ""),
+				kith_double_text(row[t], number));
+		fputs(!o->json ? "\n" : i + 1 < last ? "],\n" : "]\n", out);
+	}
+	if (o->json)
+		fputs(" ]}\n", out);
+done:
+	free(row);
+	kith_npy_close(npy);
+	return rc;
+}
+
+static int copy_file(const char *path, FILE *out, kith_err *err)
+{
+	char buffer[1 << 16];
+	size_t got;
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return kith_fail_errno(err, "%s: cannot open", path);
+	while ((got = fread(buffer, 1, sizeof buffer, file)))
+		fwrite(buffer, 1, got, out);
+	fclose(file);
+	return 0;
+}
+
+int kith_show(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
+{
+	kith_filetype type;
+	kith_stack *stack;
+	int rc = kith_filetype_of(path, &type, err);
+	if (rc)
+		return rc;
+	switch (type) {
+	case KITH_FILE_GRAPH:
+		rc = show_graph(path, o, out, err);
+		break;
+	case KITH_FILE_STACK:
+		if ((rc = kith_stack_read(&stack, path, err)))
+			return rc;
+		if (o->json) /* it is JSON already, and now known to be sound */
+			rc = copy_file(path, out, err);
+		else
+			stack_tsv(stack, out);
+		kith_stack_free(stack);
+		break;
+	case KITH_FILE_NPY:
+		rc = show_npy(path, o, out, err);
+		break;
+	}
+	if (!rc && (fflush(out) || ferror(out)))
+		rc = kith_fail_errno(err, "cannot write the output");
+	return rc;
+}

@@ -1,0 +1,20 @@
+/* show.h - kith files as text. */
+#ifndef KITH_SHOW_H
+#define KITH_SHOW_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "kith/err.h"
+
+typedef struct kith_show_options {
+	uint64_t first, last; /* nodes (samples) first..last-1; last UINT64_MAX: to the end */
+	int json;
+	kith_progress progress;
+} kith_show_options;
+
+/* Writes the graph, stack or activations `path` to `out`. Header lines start with '#', then rows of tab-separated
+ * values; or JSON. What is shown depends on the contents only, not on how or when the file was made. */
+int kith_show(const char *path, const kith_show_options *options, FILE *out, kith_err *err);
+
+#endif

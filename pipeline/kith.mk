@@ -1,0 +1,119 @@
+# kith.mk - kith's pipeline as a fragment for GNU make: every layer's graph, the merge and the report are targets.
+#
+#     LAYERS      = conv1 relu1 pool1 fc
+#     K           = 15,100
+#     ACTIVATIONS = activations
+#     OUT         = kith
+#     include /usr/local/share/kith/kith.mk
+#     # then: make kith -j2
+#
+# Settings. Set them before the include, or on make's command line. Only LAYERS has no default.
+#
+#   LAYERS       the layers in causal order. NAME stands for $(ACTIVATIONS)/NAME.npy and is NAME in the results.
+#   K            the ladder: neighbours per sample, ascending, separated by commas       (15)
+#   ACTIVATIONS  the folder that holds a .npy file for each layer                        (activations)
+#   OUT          the folder for everything made here                                     (kith)
+#   METRIC       l2 or cosine                                                            (l2)
+#   ENGINE       exact or faiss:FACTORY                                                  (exact)
+#   GRAPH        which pairs count: union, mutual or both                                (union)
+#   ALPHA        largest alpha for NNTP, or all                                          (0)
+#   MEM          memory limit of each program: 512M, 4G, ...                             (the programs' default)
+#   THREADS      threads of each program                                                 (the machine's cores)
+#   KITH_BIN     the folder that holds the programs                                      (searched on PATH)
+#
+# Targets.
+#
+#   $(OUT)/NAME.nng     the neighbour graph of one layer
+#   $(OUT)/stack.json   NNTS and NNTP
+#   $(OUT)/report.html  the report, and with it $(OUT)/report.tex, $(OUT)/report-csv/ and $(OUT)/report-svg/
+#   kith                all of these
+#   kith-clean          removes them, and nothing else
+#
+# A target is made again when what it depends on has changed: a graph with its layer's activations and with K, METRIC,
+# ENGINE, ACTIVATIONS; stack.json with any graph and with GRAPH, ALPHA, and which layers there are in which order.
+# MEM, THREADS and KITH_BIN change no result, so they remake nothing. Several settings side by side each want an OUT of
+# their own: make OUT=kith-cosine METRIC=cosine.
+#
+# With -j, layers run side by side and each takes MEM and THREADS: on 8 cores and 32 GB, make -j2 THREADS=4 MEM=12G.
+#
+# `kith` is the default goal only where the makefile has no rule before the include. .DELETE_ON_ERROR, which make knows
+# only for a whole makefile, is on. Internal names start with KITH_ or kith-; include this file once.
+
+ifndef LAYERS
+$(error kith.mk: set LAYERS to the layers' names, in causal order, before the include)
+endif
+
+KITH_LAYERS := $(strip $(LAYERS))
+KITH_K := $(or $(strip $(K)),15)
+KITH_ACTIVATIONS := $(patsubst %/,%,$(or $(strip $(ACTIVATIONS)),activations))
+KITH_OUT := $(patsubst %/,%,$(or $(strip $(OUT)),kith))
+KITH_METRIC := $(or $(strip $(METRIC)),l2)
+KITH_ENGINE := $(or $(strip $(ENGINE)),exact)
+KITH_GRAPH := $(or $(strip $(GRAPH)),union)
+KITH_ALPHA := $(or $(strip $(ALPHA)),0)
+
+# What make or the shell would misread in a name is refused here.
+KITH_ODD := $(shell printf %s '$(subst ','\'',$(KITH_LAYERS))' | tr -d 'A-Za-z0-9._+@, -')
+ifneq ($(KITH_ODD),)
+$(error kith.mk: LAYERS: names may hold letters, digits and . _ - + @ , but not $(KITH_ODD))
+endif
+ifneq ($(words $(KITH_LAYERS)),$(words $(sort $(KITH_LAYERS))))
+$(error kith.mk: LAYERS: a layer is named twice)
+endif
+ifneq ($(words $(KITH_K) $(KITH_ACTIVATIONS) $(KITH_OUT) $(KITH_METRIC) $(KITH_ENGINE) $(KITH_GRAPH) $(KITH_ALPHA)),7)
+$(error kith.mk: K, ACTIVATIONS, OUT, METRIC, ENGINE, GRAPH, ALPHA: none of them may contain a space)
+endif
+
+# Programs and options, as the recipes and nothing else use them.
+KITH_PROGRAM = '$(if $(strip $(KITH_BIN)),$(patsubst %/,%,$(strip $(KITH_BIN)))/)kith-$1'
+KITH_LIMITS = $(if $(strip $(MEM)),-m $(strip $(MEM)) )$(if $(strip $(THREADS)),-t $(strip $(THREADS)) )# a space after each
+
+KITH_GRAPHS := $(KITH_LAYERS:%=$(KITH_OUT)/%.nng)
+KITH_STACK := $(KITH_OUT)/stack.json
+KITH_REPORT := $(KITH_OUT)/report.html
+
+# The settings that results depend on live in stamp files: a stamp is rewritten, and so becomes newer than the results,
+# only when it differs. The comparison is made while reading, so that `make -n` and `make -q` tell the truth.
+KITH_KNN_STAMP := $(KITH_OUT)/.kith-knn
+KITH_KNN_SETTINGS := K=$(KITH_K) METRIC=$(KITH_METRIC) ENGINE=$(KITH_ENGINE) ACTIVATIONS=$(KITH_ACTIVATIONS)
+KITH_MERGE_STAMP := $(KITH_OUT)/.kith-merge
+KITH_MERGE_SETTINGS := GRAPH=$(KITH_GRAPH) ALPHA=$(KITH_ALPHA) LAYERS=$(KITH_LAYERS)
+
+.PHONY: kith kith-clean KITH_FORCE
+.DELETE_ON_ERROR:
+
+kith: $(KITH_GRAPHS) $(KITH_STACK) $(KITH_REPORT)
+
+$(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%.npy $(KITH_KNN_STAMP) | $(KITH_OUT)/.
+	$(call KITH_PROGRAM,knn) -k $(KITH_K) --metric $(KITH_METRIC) --engine '$(KITH_ENGINE)' $(KITH_LIMITS)-o $@ $<
+
+$(KITH_STACK): $(KITH_GRAPHS) $(KITH_MERGE_STAMP) | $(KITH_OUT)/.
+	$(call KITH_PROGRAM,merge) --alpha $(KITH_ALPHA) --graph $(KITH_GRAPH) $(KITH_LIMITS)-o $@ \
+		$(foreach KITH_NAME,$(KITH_LAYERS),$(KITH_NAME)=$(KITH_OUT)/$(KITH_NAME).nng)
+
+$(KITH_REPORT): $(KITH_STACK)
+	$(call KITH_PROGRAM,report) --csv $(KITH_OUT)/report-csv --svg $(KITH_OUT)/report-svg \
+		--latex $(KITH_OUT)/report.tex -o $@ $<
+
+# The dot keeps the folder's target apart from the phony target of the same name, OUT being kith by default.
+$(KITH_OUT)/.:
+	@mkdir -p $@
+
+$(KITH_KNN_STAMP) $(KITH_MERGE_STAMP): | $(KITH_OUT)/.
+$(KITH_KNN_STAMP):
+	@printf '%s\n' '$(KITH_KNN_SETTINGS)' >$@
+$(KITH_MERGE_STAMP):
+	@printf '%s\n' '$(KITH_MERGE_SETTINGS)' >$@
+ifneq ($(shell cat $(KITH_KNN_STAMP) 2>/dev/null),$(KITH_KNN_SETTINGS))
+$(KITH_KNN_STAMP): KITH_FORCE
+endif
+ifneq ($(shell cat $(KITH_MERGE_STAMP) 2>/dev/null),$(KITH_MERGE_SETTINGS))
+$(KITH_MERGE_STAMP): KITH_FORCE
+endif
+KITH_FORCE:
+
+kith-clean:
+	rm -f $(foreach KITH_FILE,$(KITH_GRAPHS) $(KITH_STACK) $(KITH_REPORT) $(KITH_OUT)/report.tex,\
+		$(KITH_FILE) $(KITH_FILE).part) $(KITH_KNN_STAMP) $(KITH_MERGE_STAMP)
+	rm -rf $(KITH_OUT)/report-csv $(KITH_OUT)/report-svg
+	rmdir $(KITH_OUT) 2>/dev/null || :

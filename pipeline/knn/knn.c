@@ -1,0 +1,102 @@
+/* knn.c - see kith/knn.h: the stage from file to file. */
+#include "kith/knn.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "exact.h"
+#include "rows.h"
+
+void kith_knn_defaults(kith_knn_options *o)
+{
+	uint64_t half = kith_cli_machine_memory() / 2;
+	memset(o, 0, sizeof *o);
+	o->tiers = 1;
+	o->ladder[0] = 15;
+	o->engine = "exact";
+	o->memory = half < 4ull << 30 ? half : 4ull << 30;
+	o->threads = kith_cli_machine_cores();
+	o->command = "";
+}
+
+static int check_ladder(const kith_npy *npy, const kith_knn_options *o, kith_err *err)
+{
+	unsigned long long n = kith_npy_n(npy);
+	if (n < 2)
+		return kith_fail(err, KITH_EUSAGE, "%s: holds 1 sample, which has no neighbours", kith_npy_path(npy));
+	for (uint32_t t = 0; t < o->tiers; t++)
+		if (o->ladder[t] >= n)
+			return kith_fail(err, KITH_EUSAGE,
+					 "%s: k=%u, but each of its %llu samples has only %llu others: use a smaller k",
+					 kith_npy_path(npy), o->ladder[t], n, n - 1);
+	return 0;
+}
+
+/* A copy cut to the field's size, on a character boundary: what is cut is for people to read, so nothing depends on it.
+ */
+static void copy_text(char *field, size_t size, const char *text)
+{
+	size_t length = strlen(text);
+	length = length < size ? length : size - 1;
+	while (length && text[length] && ((unsigned char)text[length] & 0xc0) == 0x80)
+		length--;
+	memcpy(field, text, length);
+	field[length] = 0;
+}
+
+static void fill_info(kith_graph_info *info, const kith_rows *rows, const kith_knn_options *o)
+{
+	const char *path = kith_npy_path(rows->npy), *slash = strrchr(path, '/');
+	memset(info, 0, sizeof *info);
+	info->n = rows->n;
+	info->d = rows->d;
+	info->tiers = o->tiers;
+	memcpy(info->ladder, o->ladder, o->tiers * sizeof *o->ladder);
+	info->near = o->ladder[o->tiers - 1] < KITH_NEAR_DEFAULT ? o->ladder[o->tiers - 1] : KITH_NEAR_DEFAULT;
+	info->block_nodes = o->block_nodes;
+	info->recall = 1;
+	copy_text(info->metric, sizeof info->metric, o->metric == KITH_COSINE ? "cosine" : "l2");
+	copy_text(info->engine, sizeof info->engine, o->engine);
+	copy_text(info->input, sizeof info->input, slash ? slash + 1 : path);
+	copy_text(info->command, sizeof info->command, o->command);
+	snprintf(info->digest, sizeof info->digest, "xxh3:%016llx", (unsigned long long)rows->digest);
+}
+
+int kith_knn_build(const char *input, const char *output, const kith_knn_options *o, kith_knn_summary *summary,
+		   kith_err *err)
+{
+	kith_npy *npy = NULL;
+	kith_rows rows = {0};
+	kith_graph_info info;
+	kith_graph_writer *writer = NULL;
+	kith_knn_summary done = {0};
+	int rc;
+
+	if (strcmp(o->engine, "exact"))
+		return kith_fail(err, KITH_EUSAGE, "engine %s: this build has only the engine exact", o->engine);
+	omp_set_num_threads(o->threads);
+	if ((rc = kith_npy_open(&npy, input, err)) || (rc = check_ladder(npy, o, err)) ||
+	    (rc = kith_rows_init(&rows, npy, o->metric, o->memory / 4 < 32u << 20 ? o->memory / 4 : 32u << 20,
+				 &o->progress, err)))
+		goto done;
+	fill_info(&info, &rows, o);
+	if ((rc = kith_graph_create(&writer, output, &info, o->memory, err)) ||
+	    (rc = kith_exact_run(&rows, &info, o, writer, &done, err)))
+		goto done;
+	done.n = rows.n;
+	done.d = rows.d;
+	done.recall = info.recall;
+	kith_rows_free(&rows); /* the pair list gets all the memory */
+	rc = kith_graph_finish(writer, &o->progress, err);
+	writer = NULL;
+	if (!rc)
+		*summary = done;
+done:
+	kith_graph_abort(writer);
+	kith_rows_free(&rows);
+	kith_npy_close(npy);
+	return rc;
+}

@@ -1,0 +1,92 @@
+/* knn_main.c - kith-knn: parse, check, run, report. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "kith/knn.h"
+
+enum { OPT_METRIC = 256, OPT_ENGINE };
+
+struct arguments {
+	kith_knn_options knn;
+	const char *input, *output;
+};
+
+static const struct argp_option options[] = {
+	{NULL, 'k', "K[,K...]", 0, "Neighbours per sample; several make a ladder that one graph serves", 1},
+	{"metric", OPT_METRIC, "l2|cosine", 0, "Distance between activations", 1},
+	{"engine", OPT_ENGINE, "NAME", 0, "exact: the true neighbours, whatever the memory and threads", 1},
+	{NULL, 'm', "MEM", 0, "Memory to work in, such as 512M or 4G", 2},
+	{NULL, 't', "THREADS", 0, "Threads", 2},
+	{NULL, 'o', "LAYER.nng", 0, "The graph to write (required)", 1},
+	{0},
+};
+
+static int take(void *context, int key, char *arg, kith_err *err)
+{
+	struct arguments *a = context;
+	uint64_t number;
+	switch (key) {
+	case 'k':
+		return kith_cli_ladder(arg, KITH_MAX_TIERS, a->knn.ladder, &a->knn.tiers, err);
+	case OPT_METRIC:
+		if (strcmp(arg, "l2") && strcmp(arg, "cosine"))
+			return kith_fail(err, KITH_EUSAGE, "--metric %s: not a metric: l2 or cosine", arg);
+		a->knn.metric = strcmp(arg, "l2") ? KITH_COSINE : KITH_L2;
+		return 0;
+	case OPT_ENGINE:
+		a->knn.engine = arg;
+		return 0;
+	case 'm':
+		return kith_cli_bytes(arg, &a->knn.memory, err);
+	case 't':
+		if (kith_cli_count("-t", arg, 1, 256, &number, err))
+			return KITH_EUSAGE;
+		a->knn.threads = (int)number;
+		return 0;
+	case 'o':
+		a->output = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (a->input)
+			return kith_fail(err, KITH_EUSAGE, "%s: one file of activations at a time", arg);
+		a->input = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (!a->input)
+			return kith_fail(err, KITH_EUSAGE, "no activations given: kith-knn -o layer.nng layer.npy");
+		if (!a->output)
+			return kith_fail(err, KITH_EUSAGE, "no output given: -o layer.nng");
+		return kith_cli_distinct(a->output, a->input, err);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	kith_cli cli = {.name = "kith-knn"};
+	struct arguments a = {0};
+	kith_knn_summary done;
+	kith_err err;
+	char about[768], command[1024], ladder[256];
+
+	kith_cli_start(&cli);
+	kith_knn_defaults(&a.knn);
+	snprintf(about, sizeof about,
+		 "Build the k-nearest-neighbour graph of one layer's activations (.npy, one row per sample).\v"
+		 "Defaults: -k %u --metric l2 --engine %s -m %s -t %d.\n\n"
+		 "Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.",
+		 a.knn.ladder[0], a.knn.engine, kith_cli_bytes_text(a.knn.memory), a.knn.threads);
+	kith_cli_parse(&cli, &(kith_cli_arguments){options, "ACTIVATIONS.npy", about, take, &a}, argc, argv);
+
+	kith_cli_command(argc, argv, command, sizeof command);
+	a.knn.command = command;
+	a.knn.progress = kith_cli_progress(&cli);
+	if (kith_knn_build(a.input, a.output, &a.knn, &done, &err))
+		return kith_cli_fail(&cli, &err);
+	kith_cli_report(&cli, "%s -> %s: n=%llu d=%llu k=%s %s", a.input, a.output, (unsigned long long)done.n,
+			(unsigned long long)done.d,
+			kith_cli_ladder_text(a.knn.ladder, a.knn.tiers, ladder, sizeof ladder), done.plan);
+	return 0;
+}

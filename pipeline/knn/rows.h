@@ -1,0 +1,34 @@
+/* rows.h - the samples as the canonical distance sees them: rows of doubles, normalised if the metric is cosine. */
+#ifndef KITH_ROWS_H
+#define KITH_ROWS_H
+
+#include <stdint.h>
+
+#include "kith/knn.h"
+#include "kith/npy.h"
+
+typedef struct kith_rows {
+	const kith_npy *npy;
+	uint64_t n, d;
+	kith_metric metric;
+	double max_abs;  /* no |value| is larger */
+	uint64_t digest; /* XXH3-64 of the file */
+	double *mean;    /* d: about the column means */
+	double *norm;    /* cosine: each row's norm, of the row scaled by 2^-exponent */
+	int32_t *exponent;
+} kith_rows;
+
+/* Reads the file through: checks that every value is finite (and, for cosine, that no row is zero), finds what the
+ * struct holds. `rows` borrows `npy`. Release with kith_rows_free, also after a failure. */
+int kith_rows_init(kith_rows *rows, const kith_npy *npy, kith_metric metric, uint64_t memory,
+		   const kith_progress *progress, kith_err *err);
+void kith_rows_free(kith_rows *rows);
+
+/* Rows first..first+count-1 into out[count][d]. `raw` as for kith_npy_read. Thread safe. */
+int kith_rows_read(const kith_rows *rows, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err);
+
+/* The canonical squared distances of x to `count` rows y[0..count-1], all of d values: for each, sum over t in index
+ * order of (x_t - y_t)^2, every operation in double. */
+void kith_canonical(const double *x, const double *const *y, uint32_t count, uint64_t d, double *out);
+
+#endif

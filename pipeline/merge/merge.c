@@ -1,0 +1,430 @@
+/* merge.c - see kith/merge.h. One walk over windows of nodes: each window's rows and pair lists are decoded for every
+ * layer (layers in parallel), then its samples are tallied (samples in parallel). No layer is ever held whole. */
+#include "kith/merge.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "kith/alloc.h"
+#include "tally.h"
+
+#define MAX_THREADS 256
+#define NO_LEVEL    255u
+
+struct layer {
+	kith_graph *graph;
+	const kith_graph_info *info;
+	uint32_t tiers;                      /* how many of its tiers the k asked for reach */
+	uint32_t stride;                     /* neighbours per row read: ladder[tiers - 1] */
+	uint32_t end[KITH_MAX_TIERS];        /* level q's neighbours end here in a row */
+	uint8_t level_of[2][256];            /* tier byte of a pair -> level, per graph */
+	uint8_t forward[256], backward[256]; /* tier byte -> level of each direction */
+	uint32_t *rows;
+	kith_pairs pairs;
+	kith_err err;
+	int rc;
+};
+
+struct merge {
+	const kith_merge_options *options;
+	uint32_t threads;
+	size_t count;
+	struct layer *layers;
+	kith_tally_plan plan;
+	kith_tally *tallies; /* one per thread */
+	uint64_t window;     /* nodes */
+};
+
+void kith_merge_defaults(kith_merge_options *o)
+{
+	memset(o, 0, sizeof *o);
+	o->with_union = 1;
+	o->memory = 1ull << 30;
+	o->threads = kith_cli_machine_cores();
+}
+
+/* ---- fitting the layers together ---- */
+
+static int tier_of_k(const kith_graph_info *info, uint32_t k)
+{
+	for (uint32_t t = 0; t < info->tiers; t++)
+		if (info->ladder[t] == k)
+			return (int)t;
+	return -1;
+}
+
+/* The k asked for, or by default all that every layer has. */
+static int choose_k(struct merge *m, kith_err *err)
+{
+	const kith_merge_options *o = m->options;
+	char have[256], want[256];
+	kith_tally_plan *p = &m->plan;
+
+	if (o->k_count) {
+		p->levels = o->k_count;
+		memcpy(p->k, o->k, o->k_count * sizeof *p->k);
+	} else {
+		const kith_graph_info *first = m->layers[0].info;
+		for (uint32_t t = 0; t < first->tiers; t++) {
+			int shared = 1;
+			for (size_t v = 1; v < m->count; v++)
+				shared &= tier_of_k(m->layers[v].info, first->ladder[t]) >= 0;
+			if (shared)
+				p->k[p->levels++] = first->ladder[t];
+		}
+		if (!p->levels)
+			return kith_fail(err, KITH_EUSAGE,
+					 "the layers share no k: rebuild them with one ladder (%s has k=%s)",
+					 kith_graph_path(m->layers[0].graph),
+					 kith_cli_ladder_text(first->ladder, first->tiers, have, sizeof have));
+	}
+	for (size_t v = 0; v < m->count; v++)
+		for (uint32_t q = 0; q < p->levels; q++)
+			if (tier_of_k(m->layers[v].info, p->k[q]) < 0) {
+				const kith_graph_info *i = m->layers[v].info;
+				kith_cli_ladder_text(i->ladder, i->tiers, have, sizeof have);
+				kith_cli_ladder_text(p->k, p->levels, want, sizeof want);
+				return kith_fail(err, KITH_EUSAGE,
+						 "%s: has k=%s, but k=%u was asked: rebuild it with kith-knn -k %s",
+						 kith_graph_path(m->layers[v].graph), have, p->k[q], want);
+			}
+	return 0;
+}
+
+/* Translates a layer's tiers into levels, once, into tables. */
+static void plan_layer(struct layer *l, const kith_tally_plan *p)
+{
+	uint8_t level[16]; /* of a tier */
+	memset(level, NO_LEVEL, sizeof level);
+	for (uint32_t q = p->levels; q-- > 0;)
+		for (int t = tier_of_k(l->info, p->k[q]); t >= 0; t--)
+			level[t] = (uint8_t)q;
+	l->tiers = (uint32_t)tier_of_k(l->info, p->k[p->levels - 1]) + 1;
+	l->stride = p->k[p->levels - 1];
+	for (uint32_t b = 0; b < 256; b++) {
+		uint8_t f = level[b & 15], r = level[b >> 4];
+		l->forward[b] = f;
+		l->backward[b] = r;
+		l->level_of[KITH_UNION][b] = f < r ? f : r;
+		l->level_of[KITH_MUTUAL][b] = f > r ? f : r;
+	}
+}
+
+static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
+{
+	for (size_t v = 0; v < m->count; v++) {
+		struct layer *l = &m->layers[v];
+		int rc = kith_progress_tick(&m->options->progress, "opening", v, m->count, err);
+		if (rc || (rc = kith_graph_open(&l->graph, paths[v], err)))
+			return rc;
+		l->info = kith_graph_get_info(l->graph);
+		if (l->info->n != m->layers[0].info->n)
+			return kith_fail(
+				err, KITH_EUSAGE,
+				"%s: has n=%llu samples, but %s has n=%llu: layers of one stack see the same samples",
+				paths[v], (unsigned long long)l->info->n, paths[0],
+				(unsigned long long)m->layers[0].info->n);
+		if (l->info->block_nodes > m->window)
+			m->window = l->info->block_nodes;
+	}
+	return 0;
+}
+
+static int plan(struct merge *m, kith_err *err)
+{
+	const kith_merge_options *o = m->options;
+	kith_tally_plan *p = &m->plan;
+	uint64_t pairs_of_layers = m->count * (m->count - 1) / 2, most = m->count >= 2 ? (uint64_t)m->count - 2 : 0;
+	int rc = choose_k(m, err);
+	if (rc)
+		return rc;
+	p->n = m->layers[0].info->n;
+	p->layers = (uint32_t)m->count;
+	p->words = (p->layers + 63) / 64;
+	/* a larger alpha than any gap is no mistake: its tables repeat the last one */
+	p->alpha = o->alpha == KITH_ALPHA_ALL ? (uint32_t)most : o->alpha;
+	p->counts[KITH_UNION] = o->with_union != 0;
+	p->counts[KITH_MUTUAL] = o->with_mutual != 0;
+	for (uint32_t q = 0; q < p->levels; q++)
+		p->start[q + 1] = p->start[q] + pairs_of_layers * (p->k[q] + 1ull);
+
+	uint64_t decoded = 0;
+	for (size_t v = 0; v < m->count; v++) {
+		plan_layer(&m->layers[v], p);
+		/* rows; pairs, no more than one per edge and usually fewer, at 5 bytes; the reader's own scratch */
+		decoded += m->window * m->layers[v].stride * 9ull + kith_graph_reader_bytes(m->layers[v].graph);
+	}
+	/* fewer threads rather than no result; with one it must fit */
+	while (m->threads > 1 && decoded + m->threads * kith_tally_bytes(p) > o->memory)
+		m->threads--;
+	if (decoded + kith_tally_bytes(p) > o->memory)
+		return kith_fail(err, KITH_EUSAGE, "-m is too small: n=%llu, %u layers and k=%u need %llu bytes",
+				 (unsigned long long)p->n, p->layers, p->k[p->levels - 1],
+				 (unsigned long long)(decoded + kith_tally_bytes(p)));
+	return 0;
+}
+
+static int prepare(struct merge *m, kith_err *err)
+{
+	m->tallies = kith_alloc_zero(m->threads, sizeof *m->tallies);
+	if (!m->tallies)
+		return kith_fail_nomem(err, "the counts", m->threads * sizeof *m->tallies);
+	for (uint32_t t = 0; t < m->threads; t++) {
+		int rc = kith_tally_init(&m->tallies[t], &m->plan, err);
+		if (rc)
+			return rc;
+	}
+	for (size_t v = 0; v < m->count; v++) {
+		struct layer *l = &m->layers[v];
+		if (!(l->rows = kith_alloc(m->window * l->stride, sizeof *l->rows)))
+			return kith_fail_nomem(err, "a window of rows", m->window * l->stride * 4);
+	}
+	return 0;
+}
+
+/* ---- the walk ---- */
+
+static int decode_window(struct merge *m, uint64_t first, uint64_t count, kith_err *err)
+{
+#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
+	for (size_t v = 0; v < m->count; v++) {
+		struct layer *l = &m->layers[v];
+		if (!(l->rc = kith_graph_read_rows(l->graph, first, count, l->tiers, l->rows, &l->err)))
+			l->rc = kith_graph_read_pairs(l->graph, first, count, &l->pairs, &l->err);
+	}
+	for (size_t v = 0; v < m->count; v++)
+		if (m->layers[v].rc)
+			return kith_fail(err, m->layers[v].rc, "%s", m->layers[v].err.msg);
+	return 0;
+}
+
+/* NNTS of one sample. Returns the layer whose row is no set of k others, or -1. */
+static int tally_rows(struct merge *m, kith_tally *t, uint64_t node, uint64_t r)
+{
+	const kith_tally_plan *p = &m->plan;
+	for (uint32_t q = 0; q < p->levels; q++) {
+		uint32_t from = q ? p->k[q - 1] : 0;
+		for (uint32_t v = 0; v < p->layers; v++) {
+			const struct layer *l = &m->layers[v];
+			if (kith_tally_row(t, v, node, l->rows + r * l->stride + from, p->k[q] - from))
+				return (int)v;
+		}
+		kith_tally_overlaps(t, q);
+	}
+	kith_tally_clear(t);
+	return -1;
+}
+
+static void tally_edges(struct merge *m, kith_tally *t, uint32_t v, uint64_t from, uint64_t to)
+{
+	const struct layer *l = &m->layers[v];
+	const kith_tally_plan *p = &m->plan;
+	for (uint64_t i = from; i < to; i++)
+		for (uint32_t q = 0; q < p->levels; q++)
+			t->edges[q * p->layers + v] +=
+				(uint64_t)(l->forward[l->pairs.tier[i]] <= q) + (l->backward[l->pairs.tier[i]] <= q);
+}
+
+/* NNTP of one sample's pairs with larger ones. */
+static void tally_pairs(struct merge *m, kith_tally *t, uint64_t r)
+{
+	const kith_tally_plan *p = &m->plan;
+	for (int g = 0; g < 2; g++)
+		for (uint32_t q = 0; p->counts[g] && q < p->levels; q++) {
+			for (uint32_t v = 0; v < p->layers; v++) {
+				const struct layer *l = &m->layers[v];
+				uint64_t from = l->pairs.offset[r], to = l->pairs.offset[r + 1];
+				kith_tally_pairs(t, (kith_graph_kind)g, q, v, l->pairs.id + from, l->pairs.tier + from,
+						 to - from, l->level_of[g]);
+			}
+			kith_tally_runs(t, (kith_graph_kind)g, q);
+		}
+	for (uint32_t v = 0; v < p->layers; v++)
+		tally_edges(m, t, v, m->layers[v].pairs.offset[r], m->layers[v].pairs.offset[r + 1]);
+}
+
+static int walk(struct merge *m, kith_err *err)
+{
+	for (uint64_t first = 0; first < m->plan.n; first += m->window) {
+		uint64_t count = m->window < m->plan.n - first ? m->window : m->plan.n - first, bad_node = UINT64_MAX;
+		int bad_layer = -1;
+		int rc = kith_progress_tick(&m->options->progress, "merging", first, m->plan.n, err);
+		if (rc || (rc = decode_window(m, first, count, err)))
+			return rc;
+#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 8)
+		for (uint64_t r = 0; r < count; r++) {
+			kith_tally *t = &m->tallies[omp_get_thread_num()];
+			int bad = tally_rows(m, t, first + r, r);
+			if (bad >= 0) {
+#pragma omp critical(kith_merge_bad)
+				if (first + r < bad_node) {
+					bad_node = first + r;
+					bad_layer = bad;
+				}
+				kith_tally_clear(t);
+				continue;
+			}
+			tally_pairs(m, t, r);
+		}
+		if (bad_layer >= 0)
+			return kith_fail(err, KITH_ECORRUPT,
+					 "%s: row %llu is not %u distinct neighbours: build it again",
+					 kith_graph_path(m->layers[bad_layer].graph), (unsigned long long)bad_node,
+					 m->layers[bad_layer].stride);
+	}
+	return 0;
+}
+
+/* ---- the result ---- */
+
+/* Mean and standard error of IoU over the samples, from how many samples have each |intersection|. Quadruple precision
+ * makes the mean correctly rounded, and leaves nothing to the order of summation. The spread is measured from the first
+ * value that occurs, so that it is exactly 0 where all samples agree. */
+static void mean_of_histogram(const uint32_t *histogram, uint32_t k, uint64_t n, double *mean, double *std_err)
+{
+	__float128 origin = -1, shift = 0, squares = 0;
+	for (uint32_t c = 0; c <= k; c++) {
+		if (!histogram[c])
+			continue;
+		__float128 q = (__float128)c / (2 * (uint64_t)k - c);
+		origin = origin < 0 ? q : origin;
+		shift += histogram[c] * (q - origin);
+	}
+	shift /= n;
+	for (uint32_t c = 0; c <= k; c++) {
+		__float128 off = (__float128)c / (2 * (uint64_t)k - c) - origin - shift;
+		squares += histogram[c] ? histogram[c] * off * off : 0;
+	}
+	*mean = (double)(origin + shift);
+	*std_err = (double)sqrtl((long double)(squares / ((__float128)n * (n - 1))));
+}
+
+static void fill_nnts(const struct merge *m, kith_stack *stack)
+{
+	const kith_tally_plan *p = &m->plan;
+	for (uint32_t q = 0; q < p->levels; q++) {
+		kith_nnts *out = &stack->nnts[q];
+		const uint32_t *histogram = m->tallies[0].overlap + p->start[q];
+		out->k = p->k[q];
+		for (size_t a = 0; a < p->layers; a++) {
+			out->mean[a * p->layers + a] = 1;
+			for (size_t b = a + 1; b < p->layers; b++) {
+				size_t ab = a * p->layers + b, ba = b * p->layers + a;
+				mean_of_histogram(histogram, p->k[q], p->n, &out->mean[ab], &out->std_err[ab]);
+				out->mean[ba] = out->mean[ab];
+				out->std_err[ba] = out->std_err[ab];
+				histogram += p->k[q] + 1;
+			}
+		}
+	}
+}
+
+static void fill_nntp(const struct merge *m, kith_stack *stack)
+{
+	const kith_tally_plan *p = &m->plan;
+	size_t square = (size_t)p->layers * p->layers;
+	kith_nntp *out = stack->nntp;
+	for (uint32_t q = 0; q < p->levels; q++)
+		for (int g = 0; g < 2; g++)
+			for (uint32_t alpha = 0; p->counts[g] && alpha <= p->alpha; alpha++, out++) {
+				const int64_t *change =
+					m->tallies[0].runs[g] + (q * (p->alpha + 1ull) + alpha) * square;
+				out->k = p->k[q];
+				out->graph = (kith_graph_kind)g;
+				out->alpha = alpha;
+				for (size_t i = 0; i < square; i++)
+					out->count[i] = (uint64_t)((alpha ? (int64_t)out[-1].count[i] : 0) + change[i]);
+				memcpy(out->pairs, m->tallies[0].pairs[g] + (size_t)q * p->layers,
+				       p->layers * sizeof *out->pairs);
+			}
+}
+
+static int fill_layers(const struct merge *m, const char *const *names, kith_stack *stack, kith_err *err)
+{
+	for (size_t v = 0; v < m->count; v++) {
+		const kith_graph_info *i = m->layers[v].info;
+		kith_stack_layer *out = &stack->layers[v];
+		out->dim = i->d;
+		out->recall = i->recall;
+		out->name = strdup(names[v]);
+		out->metric = strdup(i->metric);
+		out->engine = strdup(i->engine);
+		out->digest = strdup(i->digest);
+		out->input = strdup(i->input);
+		out->command = strdup(i->command);
+		if (!out->name || !out->metric || !out->engine || !out->digest || !out->input || !out->command)
+			return kith_fail_nomem(err, "a layer's names", 1024);
+	}
+	return 0;
+}
+
+/* Every layer's pair lists hold each of its n k directed edges once, for each k. */
+static int check_edges(const struct merge *m, kith_err *err)
+{
+	const kith_tally_plan *p = &m->plan;
+	for (uint32_t q = 0; q < p->levels; q++)
+		for (uint32_t v = 0; v < p->layers; v++)
+			if (m->tallies[0].edges[q * p->layers + v] != p->n * p->k[q])
+				return kith_fail(err, KITH_ECORRUPT,
+						 "%s: its pair list has %llu edges at k=%u instead of n k = %llu: "
+						 "build it again",
+						 kith_graph_path(m->layers[v].graph),
+						 (unsigned long long)m->tallies[0].edges[q * p->layers + v], p->k[q],
+						 (unsigned long long)(p->n * p->k[q]));
+	return 0;
+}
+
+static int result(struct merge *m, const char *const *names, kith_stack **out, kith_err *err)
+{
+	const kith_tally_plan *p = &m->plan;
+	kith_stack *stack = NULL;
+	int rc;
+	for (uint32_t t = 1; t < m->threads; t++)
+		kith_tally_add(&m->tallies[0], &m->tallies[t]);
+	size_t graphs = (size_t)(p->counts[KITH_UNION] + p->counts[KITH_MUTUAL]);
+	if ((rc = check_edges(m, err)) ||
+	    (rc = kith_stack_new(&stack, p->n, m->count, p->levels, p->levels * graphs * (p->alpha + 1), err)) ||
+	    (rc = fill_layers(m, names, stack, err)))
+		goto done;
+	fill_nnts(m, stack);
+	fill_nntp(m, stack);
+	rc = kith_stack_check(stack, err);
+done:
+	if (rc)
+		kith_stack_free(stack);
+	else
+		*out = stack;
+	return rc;
+}
+
+int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *o,
+	       kith_stack **out, kith_err *err)
+{
+	struct merge m = {.options = o, .count = layers};
+	int rc;
+
+	if (layers < 1 || layers > KITH_MAX_LAYERS)
+		return kith_fail(err, KITH_EUSAGE, "%zu layers: a stack has 1 to %u", layers, KITH_MAX_LAYERS);
+	if (!o->with_union && !o->with_mutual)
+		return kith_fail(err, KITH_EUSAGE, "neither union nor mutual pairs asked for");
+	m.threads = o->threads < 1 ? 1 : o->threads > MAX_THREADS ? MAX_THREADS : (uint32_t)o->threads;
+	if (!(m.layers = kith_alloc_zero(layers, sizeof *m.layers)))
+		return kith_fail_nomem(err, "the layers", layers * sizeof *m.layers);
+	if ((rc = open_layers(&m, paths, err)) || (rc = plan(&m, err)) || (rc = prepare(&m, err)) ||
+	    (rc = walk(&m, err)) || (rc = result(&m, names, out, err)))
+		goto done;
+done:
+	for (uint32_t t = 0; m.tallies && t < m.threads; t++)
+		kith_tally_free(&m.tallies[t]);
+	free(m.tallies);
+	for (size_t v = 0; v < layers; v++) {
+		kith_graph_close(m.layers[v].graph);
+		kith_pairs_free(&m.layers[v].pairs);
+		free(m.layers[v].rows);
+	}
+	free(m.layers);
+	return rc;
+}

@@ -1,0 +1,79 @@
+/* cells.c - numbers as the report prints them; see report_parts.h */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "report_parts.h"
+
+/* x / step, halves up, without the overflow that x + step / 2 could have */
+static uint64_t rounded(uint64_t x, uint64_t step)
+{
+	return x / step + (x % step >= step - step / 2);
+}
+
+/* Each branch rounds the count itself, never a rounded value, and passes on what rounds up into the next one. */
+static void thousands_text(uint64_t count, char *out, size_t size)
+{
+	uint64_t step = 1000, r;
+	if (count == 0) {
+		snprintf(out, size, "0");
+	} else if (count < 5) {
+		snprintf(out, size, "<0.01");
+	} else if ((r = rounded(count, 10)) < 1000) {
+		snprintf(out, size, "%" PRIu64 ".%02" PRIu64, r / 100, r % 100);
+	} else if ((r = rounded(count, 100)) < 1000) {
+		snprintf(out, size, "%" PRIu64 ".%" PRIu64, r / 10, r % 10);
+	} else {
+		while ((r = rounded(count, step)) >= 1000)
+			step *= 10;
+		snprintf(out, size, "%" PRIu64, r * (step / 1000));
+	}
+}
+
+void kith_count_text(uint64_t count, uint64_t unit, char *out, size_t size)
+{
+	if (unit == 1000)
+		thousands_text(count, out, size);
+	else
+		snprintf(out, size, "%" PRIu64, count);
+}
+
+void kith_grouped(uint64_t x, char *out, size_t size)
+{
+	char digits[24];
+	size_t length = (size_t)snprintf(digits, sizeof digits, "%" PRIu64, x), used = 0;
+	for (size_t i = 0; i < length && used + 2 < size; i++) {
+		if (i && (length - i) % 3 == 0)
+			out[used++] = ',';
+		out[used++] = digits[i];
+	}
+	out[used] = '\0';
+}
+
+double kith_count_shade(uint64_t count, uint64_t most)
+{
+	return most ? sqrt((double)count / (double)most) : 0;
+}
+
+uint64_t kith_nntp_largest(const kith_nntp *p, size_t layers)
+{
+	uint64_t most = 0;
+	for (size_t i = 0; i < layers * layers; i++)
+		most = p->count[i] > most ? p->count[i] : most;
+	return most;
+}
+
+const char *kith_graph_kind_name(kith_graph_kind graph)
+{
+	return graph == KITH_UNION ? "union" : "mutual";
+}
+
+void kith_nnts_stem(const kith_nnts *t, char *out, size_t size)
+{
+	snprintf(out, size, "nnts_k%" PRIu32, t->k);
+}
+
+void kith_nntp_stem(const kith_nntp *p, char *out, size_t size)
+{
+	snprintf(out, size, "nntp_k%" PRIu32 "_%s_alpha%" PRIu32, p->k, kith_graph_kind_name(p->graph), p->alpha);
+}

@@ -1,0 +1,53 @@
+/* slow.h - kith's definitions once more, written to be obviously right. They share no code with kith: only headers.
+ *
+ * A layer here is its *rank table*: ranks[i * width + r] is the r-th nearest neighbour of sample i, so that K_i(k) is
+ * the first k entries of row i for every k <= width. */
+#ifndef SLOW_H
+#define SLOW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kith/graph.h"
+#include "kith/stack.h"
+#include "rng.h"
+
+/* ---- k nearest neighbours ------------------------------------------------------------------------------------- */
+
+/* Divides each row by its norm, as kith/knn.h defines it for cosine. Returns the first zero row, or n. */
+size_t slow_normalise(double *x, size_t n, size_t d);
+
+/* All pairs, then a sort by (squared distance, index). Fills ranks[n][width] and dist2[n][width]. */
+void slow_knn(const double *x, size_t n, size_t d, size_t width, uint32_t *ranks, double *dist2);
+
+/* ---- the paper's two results ---------------------------------------------------------------------------------- */
+
+/* Mean of the per-sample IoU and its standard error, from exact rational arithmetic: the mean is correctly rounded,
+ * the standard error is the double nearest to the long double root of the long double nearest to the variance. */
+void slow_nnts(const uint32_t *a, const uint32_t *b, size_t n, size_t width, uint32_t k, double *mean, double *std_err);
+
+/* The same of samples whose values are p[m]/q[m], times[m] of each; 1 <= q[m] <= bound. */
+void slow_mean(const uint64_t *times, const uint32_t *p, const uint32_t *q, size_t count, uint32_t bound, double *mean,
+	       double *std_err);
+
+/* count[L][L] and pairs[L] by asking of every pair and every a <= b whether [a, b] is an alpha-run. */
+void slow_nntp(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k, kith_graph_kind graph,
+	       uint32_t alpha, uint64_t *count, uint64_t *pairs);
+
+/* ---- graphs on disk ------------------------------------------------------------------------------------------- */
+
+/* Writes the graph of a rank table through kith_graph_create, _append and _finish, in pieces of random sizes, each
+ * tier shuffled. dist2 is [n][width] as ranks is. Returns 0 or the status with `err` filled. */
+int slow_graph_write(const char *path, const kith_graph_info *info, size_t width, const uint32_t *ranks,
+		     const double *dist2, uint64_t memory, rng *r, kith_err *err);
+
+/* Reads the graph at `path` in windows of random sizes and compares header, rows, near lists and pair lists, every
+ * number, with the rank table and the n, d, ladder, near and metric in `want`; runs kith_graph_check too. Returns 0, or
+ * 1 with one line in `why`. */
+int slow_graph_differs(const char *path, const kith_graph_info *want, size_t width, const uint32_t *ranks,
+		       const double *dist2, rng *r, char *why, size_t size);
+
+/* A random ladder within 1..most, at most `tiers` of them; returns how many. */
+uint32_t slow_random_ladder(rng *r, uint32_t most, uint32_t tiers, uint32_t *ladder);
+
+#endif

@@ -1,0 +1,244 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sandbox.h"
+#include "slow.h"
+
+uint32_t slow_random_ladder(rng *r, uint32_t most, uint32_t tiers, uint32_t *ladder)
+{
+	uint32_t count = 0;
+	uint32_t k = (uint32_t)rng_between(r, 1, rng_chance(r, 50) ? (most + 3) / 4 : most);
+	while (count < tiers && k <= most) {
+		ladder[count++] = k;
+		k += (uint32_t)rng_between(r, 1, rng_chance(r, 50) ? 3 : most);
+	}
+	if (rng_chance(r, 20))
+		ladder[count - 1] = most;
+	return count;
+}
+
+static uint32_t tier_of_rank(const kith_graph_info *info, uint32_t rank)
+{
+	for (uint32_t t = 0; t < info->tiers; t++)
+		if (rank < info->ladder[t])
+			return t;
+	return KITH_TIER_ABSENT;
+}
+
+/* ---- writing -------------------------------------------------------------------------------------------------- */
+
+static int append_some(kith_graph_writer *writer, const kith_graph_info *info, size_t width, const uint32_t *ranks,
+		       const double *dist2, uint64_t first, uint64_t count, rng *r, kith_err *err)
+{
+	uint32_t k = info->ladder[info->tiers - 1], near = info->near;
+	uint32_t *ids = must_alloc(count * k, sizeof *ids), *near_ids = must_alloc(count * near, sizeof *near_ids);
+	double *near_dist2 = must_alloc(count * near, sizeof *near_dist2);
+	int status;
+	for (uint64_t i = 0; i < count; i++) {
+		const uint32_t *row = ranks + (first + i) * width;
+		memcpy(ids + i * k, row, k * sizeof *ids);
+		for (uint32_t t = 0; t < info->tiers; t++) {
+			uint32_t from = t ? info->ladder[t - 1] : 0;
+			rng_shuffle(r, ids + i * k + from, info->ladder[t] - from);
+		}
+		memcpy(near_ids + i * near, row, near * sizeof *near_ids);
+		memcpy(near_dist2 + i * near, dist2 + (first + i) * width, near * sizeof *near_dist2);
+	}
+	status = kith_graph_append(writer, count, ids, near_ids, near_dist2, err);
+	free(ids);
+	free(near_ids);
+	free(near_dist2);
+	return status;
+}
+
+int slow_graph_write(const char *path, const kith_graph_info *info, size_t width, const uint32_t *ranks,
+		     const double *dist2, uint64_t memory, rng *r, kith_err *err)
+{
+	kith_graph_writer *writer = NULL;
+	int status = kith_graph_create(&writer, path, info, memory, err);
+	if (status)
+		return status;
+	for (uint64_t first = 0, count; first < info->n; first += count) {
+		count = rng_between(r, 1, info->n - first);
+		if (rng_chance(r, 60) && count > 17)
+			count = rng_between(r, 1, 17);
+		status = append_some(writer, info, width, ranks, dist2, first, count, r, err);
+		if (status) {
+			kith_graph_abort(writer);
+			return status;
+		}
+	}
+	return kith_graph_finish(writer, NULL, err);
+}
+
+/* ---- reading and comparing ------------------------------------------------------------------------------------ */
+
+typedef struct reading {
+	kith_graph *graph;
+	const kith_graph_info *want;
+	size_t width;
+	const uint32_t *ranks;
+	const double *dist2;
+	unsigned char *tier; /* [n][n]: tier of the edge i -> j, or KITH_TIER_ABSENT */
+	char *why;
+	size_t size;
+} reading;
+
+static int by_id(const void *left, const void *right)
+{
+	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+	return a < b ? -1 : a > b;
+}
+
+#define DIFFERS(t, ...) (snprintf((t)->why, (t)->size, __VA_ARGS__), 1)
+
+static int info_differs(reading *t)
+{
+	const kith_graph_info *got = kith_graph_get_info(t->graph), *want = t->want;
+	if (got->n != want->n || got->d != want->d)
+		return DIFFERS(t, "header: n=%llu, d=%llu", (unsigned long long)got->n, (unsigned long long)got->d);
+	if (got->tiers != want->tiers || memcmp(got->ladder, want->ladder, want->tiers * sizeof *want->ladder))
+		return DIFFERS(t, "header: another ladder of %u", got->tiers);
+	if (got->near != want->near)
+		return DIFFERS(t, "header: near is %u, not %u", got->near, want->near);
+	if (strcmp(got->metric, want->metric) || strcmp(got->engine, want->engine) || got->recall != want->recall ||
+	    strcmp(got->digest, want->digest))
+		return DIFFERS(t, "header: %s, %s, recall %g, digest %s", got->metric, got->engine, got->recall,
+			       got->digest);
+	if (want->block_nodes && got->block_nodes != want->block_nodes)
+		return DIFFERS(t, "header: blocks of %u, not %u", got->block_nodes, want->block_nodes);
+	if (!got->block_nodes || (got->block_nodes & (got->block_nodes - 1)))
+		return DIFFERS(t, "header: blocks of %u", got->block_nodes);
+	return 0;
+}
+
+static int rows_differ(reading *t, uint64_t first, uint64_t count, uint32_t tiers)
+{
+	uint32_t k = t->want->ladder[tiers - 1], *got = must_alloc(count * k, sizeof *got);
+	uint32_t *row = must_alloc(k, sizeof *row);
+	kith_err err = {0};
+	int differs = 0;
+	if (kith_graph_read_rows(t->graph, first, count, tiers, got, &err))
+		differs = DIFFERS(t, "read_rows: %s", err.msg);
+	for (uint64_t i = 0; i < count && !differs; i++) {
+		memcpy(row, t->ranks + (first + i) * t->width, k * sizeof *row);
+		for (uint32_t tier = 0, from = 0; tier < tiers; from = t->want->ladder[tier++])
+			qsort(row + from, t->want->ladder[tier] - from, sizeof *row, by_id);
+		for (uint32_t s = 0; s < k && !differs; s++)
+			if (row[s] != got[i * k + s])
+				differs = DIFFERS(t, "row %llu, place %u of %u: %u, should be %u",
+						  (unsigned long long)(first + i), s, k, got[i * k + s], row[s]);
+	}
+	free(got);
+	free(row);
+	return differs;
+}
+
+static int near_differs(reading *t, uint64_t first, uint64_t count)
+{
+	uint32_t near = t->want->near, *ids = must_alloc(count * near, sizeof *ids);
+	double *dist2 = must_alloc(count * near, sizeof *dist2);
+	kith_err err = {0};
+	int differs = 0;
+	if (kith_graph_read_near(t->graph, first, count, ids, dist2, &err))
+		differs = DIFFERS(t, "read_near: %s", err.msg);
+	for (uint64_t i = 0; i < count && !differs; i++)
+		for (uint32_t s = 0; s < near && !differs; s++) {
+			uint32_t want = t->ranks[(first + i) * t->width + s];
+			double want_dist2 = t->dist2[(first + i) * t->width + s];
+			if (ids[i * near + s] != want || dist2[i * near + s] != want_dist2)
+				differs = DIFFERS(t, "near of %llu, rank %u: %u at %a, should be %u at %a",
+						  (unsigned long long)(first + i), s, ids[i * near + s],
+						  dist2[i * near + s], want, want_dist2);
+		}
+	free(ids);
+	free(dist2);
+	return differs;
+}
+
+static int pairs_of_node_differ(reading *t, uint64_t i, const kith_pairs *pairs, uint64_t at, uint64_t end)
+{
+	uint64_t n = t->want->n;
+	for (uint64_t j = i + 1; j < n; j++) {
+		unsigned to = t->tier[i * n + j], from = t->tier[j * n + i];
+		if (to == KITH_TIER_ABSENT && from == KITH_TIER_ABSENT)
+			continue;
+		if (at == end)
+			return DIFFERS(t, "pair {%llu, %llu} is missing", (unsigned long long)i, (unsigned long long)j);
+		if (pairs->id[at] != j || pairs->tier[at] != (to | from << 4))
+			return DIFFERS(t, "pair {%llu, %u} with tiers 0x%02x, should be {%llu, %llu} with 0x%02x",
+				       (unsigned long long)i, pairs->id[at], pairs->tier[at], (unsigned long long)i,
+				       (unsigned long long)j, to | from << 4);
+		at++;
+	}
+	if (at != end)
+		return DIFFERS(t, "pair {%llu, %u} should not be", (unsigned long long)i, pairs->id[at]);
+	return 0;
+}
+
+static int pairs_differ(reading *t, uint64_t first, uint64_t count, kith_pairs *pairs)
+{
+	uint64_t counted = 0, block = kith_graph_get_info(t->graph)->block_nodes;
+	kith_err err = {0};
+	if (kith_graph_read_pairs(t->graph, first, count, pairs, &err))
+		return DIFFERS(t, "read_pairs: %s", err.msg);
+	for (uint64_t i = 0; i < count; i++)
+		if (pairs_of_node_differ(t, first + i, pairs, pairs->offset[i], pairs->offset[i + 1]))
+			return 1;
+	if (kith_graph_count_pairs(t->graph, first, count, &counted, &err))
+		return DIFFERS(t, "count_pairs: %s", err.msg);
+	if (counted < pairs->offset[count] - pairs->offset[0])
+		return DIFFERS(t, "count_pairs says %llu, there are %llu", (unsigned long long)counted,
+			       (unsigned long long)(pairs->offset[count] - pairs->offset[0]));
+	if (first % block == 0 && (count % block == 0 || first + count == t->want->n) &&
+	    counted != pairs->offset[count] - pairs->offset[0])
+		return DIFFERS(t, "count_pairs says %llu of whole blocks, there are %llu", (unsigned long long)counted,
+			       (unsigned long long)(pairs->offset[count] - pairs->offset[0]));
+	return 0;
+}
+
+static int contents_differ(reading *t, rng *r)
+{
+	uint64_t n = t->want->n, block = kith_graph_get_info(t->graph)->block_nodes;
+	kith_pairs pairs = {0};
+	int differs = 0;
+	for (uint64_t first = 0, count; first < n && !differs; first += count) {
+		uint32_t tiers = (uint32_t)rng_between(r, 1, t->want->tiers);
+		count = rng_between(r, 1, n - first);
+		if (rng_chance(r, 40) && count > 13)
+			count = rng_between(r, 1, 13);
+		if (rng_chance(r, 20) && block <= n - first)
+			count = block;
+		differs = rows_differ(t, first, count, tiers) || rows_differ(t, first, count, t->want->tiers) ||
+			  near_differs(t, first, count) || pairs_differ(t, first, count, &pairs);
+	}
+	if (!differs) /* all at once, and a step back */
+		differs =
+			rows_differ(t, 0, n, t->want->tiers) || near_differs(t, 0, n) || pairs_differ(t, 0, n, &pairs);
+	kith_pairs_free(&pairs);
+	return differs;
+}
+
+int slow_graph_differs(const char *path, const kith_graph_info *want, size_t width, const uint32_t *ranks,
+		       const double *dist2, rng *r, char *why, size_t size)
+{
+	reading t = {NULL, want, width, ranks, dist2, NULL, why, size};
+	kith_err err = {0};
+	int differs;
+	if (kith_graph_open(&t.graph, path, &err)) {
+		snprintf(why, size, "open: %s", err.msg);
+		return 1;
+	}
+	t.tier = must_alloc(want->n * want->n, 1);
+	memset(t.tier, KITH_TIER_ABSENT, want->n * want->n);
+	for (uint64_t i = 0; i < want->n; i++)
+		for (uint32_t s = 0; s < want->ladder[want->tiers - 1]; s++)
+			t.tier[i * want->n + ranks[i * width + s]] = (unsigned char)tier_of_rank(want, s);
+	differs = info_differs(&t) || contents_differ(&t, r);
+	if (!differs && kith_graph_check(t.graph, (uint64_t)16 << 20, NULL, &err))
+		differs = DIFFERS(&t, "kith_graph_check: %s", err.msg);
+	kith_graph_close(t.graph);
+	free(t.tier);
+	return differs;
+}

@@ -1,0 +1,65 @@
+#include <math.h>
+#include <stdlib.h>
+
+#include "sandbox.h"
+#include "slow.h"
+
+size_t slow_normalise(double *x, size_t n, size_t d)
+{
+	for (size_t i = 0; i < n; i++) {
+		double *row = x + i * d, most = 0, sum = 0, norm;
+		int exponent;
+		for (size_t t = 0; t < d; t++)
+			if (fabs(row[t]) > most)
+				most = fabs(row[t]);
+		if (most == 0)
+			return i;
+		frexp(most, &exponent);
+		for (size_t t = 0; t < d; t++) {
+			row[t] = ldexp(row[t], -exponent);
+			sum += row[t] * row[t];
+		}
+		norm = sqrt(sum);
+		for (size_t t = 0; t < d; t++)
+			row[t] /= norm;
+	}
+	return n;
+}
+
+typedef struct candidate {
+	double dist2;
+	uint32_t id;
+} candidate;
+
+static int by_distance_then_id(const void *left, const void *right)
+{
+	const candidate *a = left, *b = right;
+	if (a->dist2 != b->dist2)
+		return a->dist2 < b->dist2 ? -1 : 1;
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+void slow_knn(const double *x, size_t n, size_t d, size_t width, uint32_t *ranks, double *dist2)
+{
+	candidate *all = must_alloc(n, sizeof *all);
+	for (size_t i = 0; i < n; i++) {
+		size_t found = 0;
+		for (size_t j = 0; j < n; j++) {
+			double sum = 0;
+			if (j == i)
+				continue;
+			for (size_t t = 0; t < d; t++) {
+				double gap = x[i * d + t] - x[j * d + t];
+				sum += gap * gap;
+			}
+			all[found].dist2 = sum;
+			all[found++].id = (uint32_t)j;
+		}
+		qsort(all, found, sizeof *all, by_distance_then_id);
+		for (size_t r = 0; r < width; r++) {
+			ranks[i * width + r] = all[r].id;
+			dist2[i * width + r] = all[r].dist2;
+		}
+	}
+	free(all);
+}

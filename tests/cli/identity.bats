@@ -1,0 +1,84 @@
+#!/usr/bin/env bats
+# The same bits whatever the threads, the memory and the history.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	export PATH="$KITH_BIN:$KITH_TEST_TOOLS:$PATH"
+}
+
+setup() {
+	mkdir "$BATS_TEST_TMPDIR/work" # bats keeps files of its own beside it
+	cd "$BATS_TEST_TMPDIR/work"
+}
+
+# What kith-show says, but for the command line, in which the runs do differ.
+shown() {
+	kith-show "$1" | grep -v '^# command'
+}
+
+@test "kith-knn: one thread and two, little memory and much" {
+	local metric type t m
+	for metric in l2 cosine; do
+		for type in '<f4' '<f8' '|i1'; do
+			mknpy -n 3000 -d 40 -t "$type" layer.npy
+			kith-knn -q --metric $metric -k 5,60 -t 1 -m 1G -o layer.nng layer.npy
+			shown layer.nng >expected
+			[ "$(grep -vc '^#' expected)" -ge 3000 ]
+			for t in 1 2; do
+				for m in 16M 64M; do
+					kith-knn -q --metric $metric -k 5,60 -t $t -m $m -o layer.nng layer.npy
+					shown layer.nng | cmp - expected
+				done
+			done
+		done
+	done
+}
+
+@test "kith-knn: ties by the thousand" {
+	mknpy -n 2500 -d 3 -g layer.npy # 64 different rows
+	kith-knn -q -k 1,50,300 -t 1 -m 1G -o layer.nng layer.npy
+	shown layer.nng >expected
+	kith-knn -q -k 1,50,300 -t 2 -m 16M -o layer.nng layer.npy
+	shown layer.nng | cmp - expected
+}
+
+@test "kith-knn: the same command writes the same bytes" {
+	mknpy -n 700 -d 9 layer.npy
+	kith-knn -q -k 4,30 -t 2 -o layer.nng layer.npy
+	cp layer.nng before
+	kith-knn -q -k 4,30 -t 2 -o layer.nng layer.npy
+	cmp layer.nng before
+}
+
+@test "kith-merge: stack.json is the same file for any threads and memory" {
+	local v t m
+	for v in 1 2 3 4 5; do
+		mknpy -n 2000 -d 8 -s $((v / 2)) l$v.npy # pairs of equal layers
+		kith-knn -q -k 3,40 -o l$v.nng l$v.npy
+	done
+	kith-merge -q --alpha all --graph both -t 1 -m 1G -o expected.json l[1-5].nng
+	for t in 1 2; do
+		for m in 16M 100M 2G; do
+			kith-merge -q --alpha all --graph both -t $t -m $m -o out.json l[1-5].nng
+			cmp out.json expected.json
+		done
+	done
+}
+
+@test "kith-merge: a ladder in one graph gives what single graphs give" {
+	local v k
+	for v in 1 2 3; do
+		mknpy -n 500 -d 4 -s $v l$v.npy
+		kith-knn -q -k 2,9,33 -o l$v.nng l$v.npy
+		for k in 2 9 33; do
+			kith-knn -q -k $k -o l$v.$k.nng l$v.npy
+		done
+	done
+	for k in 2 9 33; do
+		kith-merge -q --graph both --alpha all -k $k -o all.json a=l1.nng b=l2.nng c=l3.nng
+		kith-merge -q --graph both --alpha all -o one.json a=l1.$k.nng b=l2.$k.nng c=l3.$k.nng
+		cmp <(sed 's/l\([123]\)\.[0-9]*\.nng/l\1.nng/g; s/-k [0-9,]*//g' one.json) \
+			<(sed 's/-k [0-9,]*//g' all.json)
+	done
+}

@@ -1,0 +1,257 @@
+#!/usr/bin/env bats
+# pipeline/kith.mk: which targets are made again, and when. Each program runs behind a wrapper that notes its call, so
+# a test reads from the log what make did. KITH_BIN names the folder of the programs built; without it the wrappers
+# stand alone and copy their inputs, which is enough to test make's side.
+
+setup() {
+	root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+	real=${KITH_BIN:+$(cd "$KITH_BIN" && pwd)}
+	unset KITH_BIN LAYERS K ACTIVATIONS OUT METRIC ENGINE GRAPH ALPHA MEM THREADS MAKEFLAGS MAKELEVEL
+	cd "$BATS_TEST_TMPDIR"
+	mkdir bin activations
+	for name in A B C; do
+		npy "$name" >"activations/$name.npy"
+	done
+	for program in knn merge report; do
+		wrapper "$program" >"bin/kith-$program"
+		chmod +x "bin/kith-$program"
+	done
+	printf '%s\n' "LAYERS = A B C" "K = 2,5" "KITH_BIN = bin" "include $root/pipeline/kith.mk" >Makefile
+	settle
+}
+
+# 24 samples of 3 bytes each, different for each name, as a .npy file without numpy's help.
+npy() {
+	printf '\223NUMPY\001\000v\000%-117s\n' "{'descr': '|u1', 'fortran_order': False, 'shape': (24, 3), }"
+	LC_ALL=C awk -v "name=$1" 'BEGIN {
+		seed = index("ABCDE", name)
+		for (i = 0; i < 72; i++) { seed = (seed * 137 + 29) % 1009; printf "%c", 1 + seed % 100 }
+	}'
+}
+
+# Notes "knn A.nng" and runs the program itself, or without one copies the inputs; fails, or hangs half-way, where the
+# files `fail` and `hang` say so.
+wrapper() {
+	cat <<-END
+		#!/bin/sh
+		for last do [ "\$before" = -o ] && out=\$last; before=\$last; done
+		echo "$1 \$(basename "\$out")" >>"$PWD/log"
+		grep -qsx "$1 \$(basename "\$out")" "$PWD/fail" && { echo half >"\$out.part"; exit 1; }
+		grep -qsx "$1 \$(basename "\$out")" "$PWD/hang" && { echo half >"\$out.part"; exec sleep 60; }
+		$([ -n "$real" ] && printf 'exec "%s/kith-%s" "$@"' "$real" "$1")
+		while [ "\$1" != -o ]; do shift; done
+		shift 2
+		for file do cat "\${file#*=}"; done >"\$out.part" && mv "\$out.part" "\$out"
+	END
+}
+
+# Everything made so far is now a minute old, so that a touch makes a newer file whatever the clock's grain.
+settle() {
+	find . -type f -exec touch -r {} -d '-1 minute' {} \;
+	: >log
+}
+
+# The programs that ran since settle, sorted, in one line.
+ran() {
+	sort log | tr '\n' ' '
+}
+
+all="knn A.nng knn B.nng knn C.nng merge stack.json report report.html "
+
+@test "a first make makes everything, a second nothing" {
+	run make kith
+	[ "$status" -eq 0 ]
+	[ "$(ran)" = "$all" ]
+	for file in A.nng B.nng C.nng stack.json report.html; do
+		[ -s "kith/$file" ]
+	done
+	settle
+	make kith
+	[ "$(ran)" = "" ]
+	make -q kith
+	[ -z "$(find . -name '*.part')" ]
+}
+
+@test "make -j2 makes the same" {
+	make -j2 kith
+	[ "$(ran)" = "$all" ]
+	make -q kith
+}
+
+@test "touching one layer's activations remakes its graph, the merge, the report, and nothing else" {
+	make kith
+	settle
+	touch activations/B.npy
+	make kith
+	[ "$(ran)" = "knn B.nng merge stack.json report report.html " ]
+}
+
+@test "one target alone: a graph, stack.json" {
+	make kith/B.nng
+	[ "$(ran)" = "knn B.nng " ]
+	make kith/stack.json
+	[ "$(ran)" = "knn A.nng knn B.nng knn C.nng merge stack.json " ]
+}
+
+@test "settings of the graphs remake everything" {
+	make kith
+	cp -Rp activations more
+	for setting in K=3 "K=3 METRIC=cosine" "K=3 METRIC=cosine ACTIVATIONS=more"; do
+		settle
+		run make -n kith $setting
+		[ "$(echo "$output" | grep -c "kith-knn'")" -eq 3 ]
+		[ "$(ran)" = "" ]
+		make kith $setting
+		[ "$(ran)" = "$all" ]
+		make -q kith $setting
+	done
+	run make -n kith $setting ENGINE=faiss:Flat
+	[ "$(echo "$output" | grep -c "kith-knn'.*--engine 'faiss:Flat'")" -eq 3 ]
+}
+
+@test "settings of the merge keep the graphs" {
+	make kith
+	for setting in ALPHA=1 "ALPHA=1 GRAPH=both" "ALPHA=1 GRAPH=both LAYERS=B A C" "LAYERS=C A"; do
+		settle
+		# The last setting's words are one argument: LAYERS holds spaces.
+		case $setting in
+		*LAYERS*) set -- ${setting%%LAYERS*} "LAYERS${setting#*LAYERS}" ;;
+		*) set -- $setting ;;
+		esac
+		make kith "$@"
+		[ "$(ran)" = "merge stack.json report report.html " ]
+		make -q kith "$@"
+	done
+}
+
+@test "a layer more: its graph, the merge, the report" {
+	make kith LAYERS="A C"
+	settle
+	make kith
+	[ "$(ran)" = "knn B.nng merge stack.json report report.html " ]
+}
+
+@test "settings that change no result remake nothing" {
+	make kith
+	settle
+	make kith MEM=512M THREADS=1
+	[ "$(ran)" = "" ]
+}
+
+@test "a setting given as its default is no change" {
+	make kith K=
+	settle
+	make kith K=15 METRIC=l2 ENGINE=exact GRAPH=union ALPHA=0 ACTIVATIONS=activations/ OUT=kith/
+	[ "$(ran)" = "" ]
+}
+
+@test "MEM and THREADS reach kith-knn and kith-merge" {
+	run make -n kith MEM=512M THREADS=1
+	[ "$(echo "$output" | grep -c -e '-m 512M -t 1')" -eq 4 ]
+}
+
+@test "a failed program leaves no target and the next make goes on from there" {
+	echo "knn B.nng" >fail
+	run make kith
+	[ "$status" -ne 0 ]
+	[ ! -e kith/B.nng ]
+	[ ! -e kith/stack.json ]
+	rm fail
+	: >log
+	run make kith
+	[ "$status" -eq 0 ]
+	case $(ran) in
+	*"knn A.nng"*) false ;;
+	*"knn B.nng"*) ;;
+	*) false ;;
+	esac
+}
+
+@test "a failed remake stays due: the old result does not pass for the new one" {
+	make kith
+	settle
+	echo "merge stack.json" >fail
+	run make kith ALPHA=1
+	[ "$status" -ne 0 ]
+	rm fail
+	: >log
+	make kith ALPHA=1
+	[ "$(ran)" = "merge stack.json report report.html " ]
+}
+
+@test "an interrupted make leaves no target half-written" {
+	echo "knn B.nng" >hang
+	setsid make kith &
+	for i in $(seq 100); do
+		[ -e kith/B.nng.part ] && break
+		sleep 0.1
+	done
+	kill -TERM -- "-$!"
+	wait "$!" && false
+	[ ! -e kith/B.nng ]
+	rm hang
+	: >log
+	make kith
+	case $(ran) in
+	*"knn A.nng"*) false ;;
+	*"knn B.nng"*) ;;
+	*) false ;;
+	esac
+	make -q kith
+}
+
+@test "without KITH_BIN the programs are those on PATH" {
+	PATH=$PWD/bin:$PATH make kith KITH_BIN=
+	[ "$(ran)" = "$all" ]
+}
+
+@test "the default goal: kith in a bare makefile, the user's own where there is one" {
+	run make -n
+	[ "$(echo "$output" | grep -c "kith-knn'")" -eq 3 ]
+	{
+		printf 'mine:\n\t@echo my own goal\n'
+		cat Makefile
+	} >Own.mk
+	run make -f Own.mk
+	[ "$output" = "my own goal" ]
+}
+
+@test "kith-clean removes what was made and nothing else" {
+	make kith
+	touch kith/notes.txt
+	make kith-clean
+	[ "$(ls -A kith)" = notes.txt ]
+	rm kith/notes.txt
+	make kith
+	make kith-clean
+	[ ! -e kith ]
+	[ "$(ls activations)" = "$(printf 'A.npy\nB.npy\nC.npy')" ]
+}
+
+@test "OUT may be the folder itself, nested, or absolute" {
+	for out in . some/where "$PWD/else"; do
+		settle
+		make kith OUT="$out"
+		[ "$(ran)" = "$all" ]
+		make -q kith OUT="$out"
+	done
+}
+
+@test "unfit settings are refused with a reason" {
+	run make kith LAYERS=
+	[ "$status" -ne 0 ]
+	[[ $output == *"set LAYERS"* ]]
+	run make kith LAYERS="A B A"
+	[ "$status" -ne 0 ]
+	[[ $output == *"named twice"* ]]
+	run make kith LAYERS="A b/c x'y"
+	[ "$status" -ne 0 ]
+	[[ $output == *"not /'"* ]]
+	run make kith OUT="two words"
+	[ "$status" -ne 0 ]
+	[[ $output == *"space"* ]]
+	run make kith LAYERS="A Z"
+	[ "$status" -ne 0 ]
+	[[ $output == *"activations/Z.npy"* ]]
+	[ ! -e kith/stack.json ]
+}

@@ -1,0 +1,178 @@
+#!/usr/bin/env bats
+# What every program promises: --help, --version, -q, the closing report, and stdout for data alone.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	export PATH="$KITH_BIN:$KITH_TEST_TOOLS:$PATH"
+}
+
+setup() {
+	mkdir "$BATS_TEST_TMPDIR/work" # bats keeps files of its own beside it
+	cd "$BATS_TEST_TMPDIR/work"
+	programs="kith-knn kith-merge kith-report kith-show kith-check"
+}
+
+pipeline() {
+	local v
+	for v in a b; do
+		mknpy -n 60 -d 5 $v.npy
+		kith-knn -q -k 4 -o $v.nng $v.npy
+	done
+	kith-merge -q -o s.json a.nng b.nng
+}
+
+@test "--help goes to stdout and exits 0" {
+	local program
+	for program in $programs; do
+		run --separate-stderr $program --help
+		[ "$status" -eq 0 ]
+		[[ "$output" == *"Usage: $program"* ]]
+		[[ "$output" == *"--help"* ]]
+		[[ "$output" == *"--version"* ]]
+		[ -z "$stderr" ]
+	done
+}
+
+@test "--version goes to stdout and exits 0" {
+	local program
+	for program in $programs; do
+		run --separate-stderr $program --version
+		[ "$status" -eq 0 ]
+		[[ "$output" =~ ^$program\ .*[0-9]+\.[0-9]+\.[0-9]+ ]]
+		[ "${#lines[@]}" -eq 1 ]
+		[ -z "$stderr" ]
+	done
+}
+
+@test "wrong usage exits 2, on stderr, and points to --help" {
+	local program
+	for program in $programs; do
+		run --separate-stderr $program
+		[ "$status" -eq 2 ]
+		[ -z "$output" ]
+		[[ "$stderr" == *"$program"*--help* ]]
+	done
+}
+
+@test "--help names the defaults in force" {
+	run kith-knn --help
+	[[ "$output" == *15* ]]
+	[[ "$output" == *l2* ]]
+	[[ "$output" == *exact* ]]
+}
+
+@test "every option of --help is in the man page" {
+	local program page option
+	for program in $programs; do
+		page=$(ls "$BATS_TEST_DIRNAME"/../../pipeline/*/$program.1)
+		for option in $($program --help | grep -oE -- '(^|[ ,])--?[A-Za-z][a-z-]*' | tr -d ' ,' | sort -u); do
+			echo "$program $option"
+			sed 's/\\-/-/g; s/\\f[BIRP]//g' "$page" | grep -qE -- "(^|[^a-zA-Z-])$option([^a-zA-Z-]|\$)"
+		done
+	done
+}
+
+@test "the closing report: program, work, time, peak memory, on stderr" {
+	pipeline
+	run --separate-stderr kith-knn -k 4 -o a.nng a.npy
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+	echo "$stderr"
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	[[ "$stderr" =~ ^kith-knn:\ .*a\.n.*:\ [0-9.]+\ m?s,\ [0-9.]+\ [kMG]B\ peak$ ]]
+	run --separate-stderr kith-merge -o s.json a.nng b.nng
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+	echo "$stderr"
+	[[ "$stderr" =~ ^kith-merge:\ .*:\ [0-9.]+\ m?s,\ [0-9.]+\ [kMG]B\ peak$ ]]
+	run --separate-stderr kith-report -o r.html s.json
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+	echo "$stderr"
+	[[ "$stderr" =~ ^kith-report:\ .*:\ [0-9.]+\ m?s,\ [0-9.]+\ [kMG]B\ peak$ ]]
+}
+
+@test "-q says nothing" {
+	pipeline
+	run --separate-stderr kith-knn -q -k 4 -o a.nng a.npy
+	[ "$status" -eq 0 ]
+	[ -z "$output$stderr" ]
+	run --separate-stderr kith-merge -q -o s.json a.nng b.nng
+	[ "$status" -eq 0 ]
+	[ -z "$output$stderr" ]
+	run --separate-stderr kith-report -q -o r.html s.json
+	[ "$status" -eq 0 ]
+	[ -z "$output$stderr" ]
+	run --separate-stderr kith-check -q a.nng s.json
+	[ "$status" -eq 0 ]
+	[ -z "$output$stderr" ]
+}
+
+@test "-q does not silence an error" {
+	run --separate-stderr kith-knn -q -o out.nng nowhere.npy
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *nowhere.npy* ]]
+}
+
+@test "kith-show: header lines start with #, then tab-separated rows; data on stdout" {
+	local file
+	pipeline
+	for file in a.nng s.json a.npy; do
+		run --separate-stderr kith-show $file
+		[ "$status" -eq 0 ]
+		[[ "${lines[0]}" == "#"* ]]
+		[ -z "$stderr" ]
+	done
+	[ "$(kith-show --nodes 3:5 a.nng | grep -vc '^#')" -lt "$(kith-show a.nng | grep -vc '^#')" ]
+	kith-show a.nng | grep -v '^#' | head -1 | grep -q "$(printf '\t')"
+	kith-show --format json a.nng | head -c 1 | grep -q '[[{]'
+}
+
+@test "layer names: the file's stem, or NAME=" {
+	pipeline
+	kith-merge -q -o s.json conv1=a.nng b.nng
+	grep -q '"name": *"conv1"' s.json
+	grep -q '"name": *"b"' s.json
+}
+
+@test "an output name may hold spaces and lie elsewhere" {
+	mkdir "some where"
+	mknpy "some where/in put.npy"
+	kith-knn -q -o "some where/out put.nng" "some where/in put.npy"
+	kith-check -q "some where/out put.nng"
+	[ "$(ls -A "some where" | wc -l)" -eq 2 ]
+}
+
+@test "npy versions and types that are read" {
+	local version type
+	for version in 1 2 3; do
+		mknpy -v $version v$version.npy
+		kith-knn -q -o out.nng v$version.npy
+	done
+	for type in '<f2' '<f4' '<f8' '|u1' '|i1'; do
+		mknpy -t "$type" t.npy
+		kith-knn -q -o out.nng t.npy
+	done
+	mknpy -n 60 -d 12 -S '(60, 3, 2, 2)' deep.npy
+	kith-knn -q -o out.nng deep.npy
+	kith-check -q out.nng
+}
+
+@test "a second writer of the same file is refused" {
+	mknpy -n 30 a.npy
+	: >a.nng.part
+	exec 9<>a.nng.part
+	flock -x 9
+	run --separate-stderr kith-knn -q -o a.nng a.npy
+	exec 9>&-
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *a.nng* ]]
+	[ ! -e a.nng ]
+}
+
+@test "an interrupted run leaves nothing" {
+	mknpy -n 30000 -d 200 big.npy
+	timeout -s INT 0.7 kith-knn -q -t 1 -o big.nng big.npy || true
+	[ "$(ls -A)" = big.npy ]
+}

@@ -1,0 +1,135 @@
+/* fault_alloc.c - the n-th allocation fails, for every n: each stage then says so, leaves no file and (under asan)
+ * leaks nothing, and works once memory is there again. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kith/alloc.h"
+#include "kith/knn.h"
+#include "kith/merge.h"
+#include "npy_write.h"
+#include "rng.h"
+#include "sandbox.h"
+
+#define LAYERS  3
+#define NODES   40
+#define COLUMNS 5
+
+static char npy[LAYERS][SANDBOX_PATH], nng[LAYERS][SANDBOX_PATH], output[SANDBOX_PATH];
+
+static void write_layers(void)
+{
+	rng r = {7};
+	float values[NODES * COLUMNS];
+	for (int v = 0; v < LAYERS; v++) {
+		for (size_t i = 0; i < NODES * COLUMNS; i++)
+			values[i] = (float)rng_normal(&r);
+		sandbox_path(npy[v], "layer%d.npy", v);
+		sandbox_path(nng[v], "layer%d.nng", v);
+		npy_write(npy[v], KITH_F4, NODES, COLUMNS, values);
+	}
+}
+
+static int build(const char *input, const char *path, kith_metric metric, kith_err *err)
+{
+	kith_knn_options options;
+	kith_knn_summary summary;
+	kith_knn_defaults(&options);
+	options.tiers = 2;
+	options.ladder[0] = 3;
+	options.ladder[1] = 12;
+	options.metric = metric;
+	options.memory = (uint64_t)32 << 20;
+	options.threads = 1; /* the countdown is not thread safe */
+	options.block_nodes = 16;
+	return kith_knn_build(input, path, &options, &summary, err);
+}
+
+static int try_knn(kith_err *err)
+{
+	return build(npy[0], output, KITH_L2, err);
+}
+
+static int try_cosine(kith_err *err)
+{
+	return build(npy[0], output, KITH_COSINE, err);
+}
+
+static int try_merge(kith_err *err)
+{
+	static const char *const names[] = {"a", "b", "c"};
+	const char *paths[] = {nng[0], nng[1], nng[2]};
+	kith_merge_options options;
+	kith_stack *stack = NULL, *again = NULL;
+	int status;
+	kith_merge_defaults(&options);
+	options.alpha = KITH_ALPHA_ALL;
+	options.with_union = options.with_mutual = 1;
+	options.memory = (uint64_t)32 << 20;
+	options.threads = 1;
+	status = kith_merge(LAYERS, paths, names, &options, &stack, err);
+	if (!status)
+		status = kith_stack_write(stack, output, err);
+	if (!status)
+		status = kith_stack_read(&again, output, err);
+	if (status)
+		remove(output); /* a whole one, if it is the reading that failed */
+	kith_stack_free(stack);
+	kith_stack_free(again);
+	return status;
+}
+
+static int try_check(kith_err *err)
+{
+	kith_graph *graph = NULL;
+	int status = kith_graph_open(&graph, nng[0], err);
+	if (!status)
+		status = kith_graph_check(graph, (uint64_t)16 << 20, NULL, err);
+	kith_graph_close(graph);
+	return status;
+}
+
+/* Walks until a run of successes says that there is no allocation left to fail. */
+static int walk(const char *what, int (*attempt)(kith_err *))
+{
+	size_t entries = sandbox_entries(), made;
+	long failures = 0, wrong = 0;
+	for (long nth = 1, successes = 0; successes < 8 && !wrong; nth++) {
+		kith_err err = {0};
+		int status;
+		remove(output);
+		kith_alloc_fail_nth(nth);
+		status = attempt(&err);
+		kith_alloc_fail_nth(0);
+		made = sandbox_entries() - entries;
+		successes = status ? 0 : successes + 1;
+		failures += status != 0;
+		if (status && (status != KITH_ENOMEM || err.code != KITH_ENOMEM || !err.msg[0] || made)) {
+			printf("FAILED: %s, allocation %ld: status %d, \"%s\", %zu files left\n", what, nth, status,
+			       err.msg, made);
+			wrong++;
+		}
+	}
+	remove(output);
+	if (!failures)
+		printf("FAILED: %s: no allocation was ever made to fail\n", what);
+	printf("%s: %ld allocations failed one by one\n", what, failures);
+	return wrong || !failures;
+}
+
+int main(void)
+{
+	int failed;
+	kith_err err = {0};
+	write_layers();
+	sandbox_path(output, "output");
+	failed = walk("kith_knn_build", try_knn) + walk("kith_knn_build, cosine", try_cosine);
+	for (int v = 0; v < LAYERS; v++)
+		if (build(npy[v], nng[v], KITH_L2, &err)) {
+			printf("FAILED: %s\n", err.msg);
+			return 1;
+		}
+	failed += walk("kith_merge", try_merge) + walk("kith_graph_check", try_check);
+	printf("fault_alloc: %d passed, %d failed\n", 4 - failed, failed);
+	return failed != 0;
+}

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Makes the seed inputs of the fuzz targets with the programs just built, so that they are always of the current format:
+#   seeds.sh FOLDER_OF_KITH_KNN FOLDER_OF_MKNPY OUTPUT
+set -eu
+bin=$1 tools=$2 out=$3
+mkdir -p "$out/npy" "$out/graph"
+for type in f2 f4 f8; do
+	"$tools/mknpy" -n 3 -d 2 -t "<$type" "$out/npy/$type"
+done
+"$tools/mknpy" -n 3 -d 2 -t '|u1' "$out/npy/u1"
+"$tools/mknpy" -n 2 -d 12 -t '|i1' -v 2 -S '(2, 3, 2, 2)' "$out/npy/v2"
+"$tools/mknpy" -n 5 -d 1 -v 3 -S '(5,)' "$out/npy/v3"
+"$tools/mknpy" -n 3 -d 2 -F "$out/npy/fortran"
+"$tools/mknpy" -n 3 -d 2 -p 1,1,nan "$out/npy/nan"
+for n in 3 40 300; do
+	"$tools/mknpy" -n $n -d 4 "$out/layer.npy"
+	"$bin/kith-knn" -q -k 2 -o "$out/graph/$n.nng" "$out/layer.npy"
+	"$bin/kith-knn" -q -k 1,$((n - 1)) -o "$out/graph/$n.dense.nng" "$out/layer.npy"
+done

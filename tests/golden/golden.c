@@ -1,0 +1,321 @@
+/* golden.c - tiny stacks worked by hand, from .npy files to the stack, through the public interface.
+ *
+ * THE FIRST STACK: 5 samples, 4 layers of one activation each, ladder 1, 2, 4 (4 = n-1).
+ *
+ *   layer 0 (f8)  0 1 3 7 15       layer 1 (i1)  0 1 2 3 4       layer 2 (u1)  5 5 5 0 0       layer 3 (f2)  as layer 0
+ *
+ * Neighbours in order, distance in brackets; ties go to the lower index:
+ *
+ *     i   layer 0, 3                  layer 1                     layer 2
+ *     0   1(1)  2(3)  3(7)  4(15)     1(1)  2(2)  3(3)  4(4)      1(0)  2(0)  3(5)  4(5)
+ *     1   0(1)  2(2)  3(6)  4(14)     0(1)  2(1)  3(2)  4(3)      0(0)  2(0)  3(5)  4(5)
+ *     2   1(2)  0(3)  3(4)  4(12)     1(1)  3(1)  0(2)  4(2)      0(0)  1(0)  3(5)  4(5)
+ *     3   2(4)  1(6)  0(7)  4(8)      2(1)  4(1)  1(2)  0(3)      4(0)  0(5)  1(5)  2(5)
+ *     4   3(8)  2(12) 1(14) 0(15)     3(1)  2(2)  1(3)  0(4)      3(0)  0(5)  1(5)  2(5)
+ *
+ * NNTS, k=1. Layers 0, 1, 3 have the same sets: 1, standard error 0. Against layer 2, samples 0, 1, 4 agree and 2, 3 do
+ *   not: mean 3/5; the squares of the deviations sum to 3 (2/5)^2 + 2 (3/5)^2 = 6/5; over n (n-1) = 20: 3/50.
+ * NNTS, k=2.
+ *   (0,1): 1 1 1/3 1/3 1      mean 11/15; 3 (4/15)^2 + 2 (6/15)^2 = 8/15;          over 20: 2/75
+ *   (0,2): 1 1 1 0 1/3        mean 2/3;   3 (1/3)^2 + (2/3)^2 + (1/3)^2 = 8/9;     over 20: 2/45
+ *   (1,2): 1 1 1/3 1/3 1/3    mean 3/5;   2 (2/5)^2 + 3 (4/15)^2 = 8/15;           over 20: 2/75
+ *   (0,3): 1; (1,3) is (0,1) and (2,3) is (0,2).
+ * NNTS, k=4. Everyone is everyone's neighbour: 1, standard error 0.
+ *
+ * NNTP: the presence of each pair through layers 0..3 (pairs not named are in no layer).
+ *   k=1 union    01 1111   12 1101   23 1101   34 1111   02 0010               pairs per layer 4 4 3 4
+ *   k=1 mutual   01 1111   34 0010                                             pairs per layer 1 1 2 1
+ *   k=2 union    01 1111   02 1111   12 1111   34 1111   23 1101   24 1101
+ *                13 1001   03 0010   04 0010                                   pairs per layer 7 6 6 7
+ *   k=2 mutual   01 1111   12 1111   02 1011   23 0100   34 0110               pairs per layer 3 4 4 3
+ *   k=4 both     all ten pairs 1111                                            pairs per layer 10 10 10 10
+ * So at k=2, union: 23 and 24 are two runs (0..1 and 3..3) at alpha 0 and one (0..3) from alpha 1 on; 13 becomes one
+ * run only at alpha 2. The matrices below follow. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kith/knn.h"
+#include "kith/merge.h"
+#include "npy_write.h"
+#include "sandbox.h"
+
+static char paths[4][SANDBOX_PATH];
+
+static void build(int layer, kith_dtype dtype, size_t n, size_t d, const double *values, kith_metric metric,
+		  uint32_t tiers, const uint32_t *ladder)
+{
+	kith_knn_options options;
+	kith_knn_summary summary;
+	kith_err err = {0};
+	char npy[SANDBOX_PATH];
+	void *raw = must_alloc(n * d, npy_size(dtype));
+	npy_encode(dtype, values, n * d, raw);
+	npy_write(sandbox_path(npy, "layer%d.npy", layer), dtype, n, d, raw);
+	free(raw);
+	kith_knn_defaults(&options);
+	options.tiers = tiers;
+	memcpy(options.ladder, ladder, tiers * sizeof *ladder);
+	options.metric = metric;
+	options.memory = (uint64_t)64 << 20;
+	options.threads = 2;
+	if (kith_knn_build(npy, sandbox_path(paths[layer], "layer%d.nng", layer), &options, &summary, &err))
+		fail_msg("%s", err.msg);
+	assert_int_equal(summary.n, n);
+	assert_int_equal(summary.d, d);
+	assert_true(summary.recall == 1);
+}
+
+static void expect_rows(int layer, size_t n, uint32_t tiers, uint32_t width, const uint32_t *want)
+{
+	kith_graph *graph;
+	kith_err err = {0};
+	uint32_t got[64];
+	if (kith_graph_open(&graph, paths[layer], &err) || kith_graph_read_rows(graph, 0, n, tiers, got, &err))
+		fail_msg("%s", err.msg);
+	assert_int_equal(kith_graph_get_info(graph)->ladder[tiers - 1], width);
+	assert_memory_equal(got, want, n * width * sizeof *want);
+	kith_graph_close(graph);
+}
+
+/* Ranks and squared distances, as far as the near list goes (here: to n-1). */
+static void expect_near(int layer, size_t n, uint32_t near, const uint32_t *ids, const double *dist2)
+{
+	kith_graph *graph;
+	kith_err err = {0};
+	uint32_t got[64];
+	double got_dist2[64];
+	if (kith_graph_open(&graph, paths[layer], &err) || kith_graph_read_near(graph, 0, n, got, got_dist2, &err))
+		fail_msg("%s", err.msg);
+	assert_int_equal(kith_graph_get_info(graph)->near, near);
+	assert_memory_equal(got, ids, n * near * sizeof *ids);
+	for (size_t c = 0; dist2 && c < n * near; c++)
+		assert_true(got_dist2[c] == dist2[c]);
+	kith_graph_close(graph);
+}
+
+static kith_stack *merge(size_t layers, uint32_t alpha, int threads)
+{
+	static const char *const names[] = {"I", "C0", "R0", "O"};
+	const char *files[] = {paths[0], paths[1], paths[2], paths[3]};
+	kith_merge_options options;
+	kith_stack *stack = NULL;
+	kith_err err = {0};
+	kith_merge_defaults(&options);
+	options.alpha = alpha;
+	options.with_union = options.with_mutual = 1;
+	options.threads = threads;
+	if (kith_merge(layers, files, names, &options, &stack, &err))
+		fail_msg("%s", err.msg);
+	assert_int_equal(kith_stack_check(stack, &err), 0);
+	assert_int_equal(stack->layer_count, layers);
+	for (size_t v = 0; v < layers; v++)
+		assert_string_equal(stack->layers[v].name, names[v]);
+	return stack;
+}
+
+static void expect_nnts(const kith_stack *stack, size_t at, uint32_t k, const double *mean, const double *variance)
+{
+	const kith_nnts *got = &stack->nnts[at];
+	assert_int_equal(got->k, k);
+	for (size_t c = 0; c < stack->layer_count * stack->layer_count; c++) {
+		assert_true(got->mean[c] == mean[c]);
+		assert_true(fabs(got->std_err[c] - sqrt(variance[c])) <= 1e-16);
+	}
+}
+
+static void expect_nntp(const kith_stack *stack, size_t at, uint32_t k, kith_graph_kind graph, uint32_t alpha,
+			const uint64_t *pairs, const uint64_t *count)
+{
+	const kith_nntp *got = &stack->nntp[at];
+	size_t layers = stack->layer_count;
+	assert_int_equal(got->k, k);
+	assert_int_equal(got->graph, graph);
+	assert_int_equal(got->alpha, alpha);
+	assert_memory_equal(got->pairs, pairs, layers * sizeof *pairs);
+	assert_memory_equal(got->count, count, layers * layers * sizeof *count);
+}
+
+static void build_first_stack(void)
+{
+	static const double powers[] = {0, 1, 3, 7, 15}, steps[] = {0, 1, 2, 3, 4}, copies[] = {5, 5, 5, 0, 0};
+	static const uint32_t ladder[] = {1, 2, 4};
+	build(0, KITH_F8, 5, 1, powers, KITH_L2, 3, ladder);
+	build(1, KITH_I1, 5, 1, steps, KITH_L2, 3, ladder);
+	build(2, KITH_U1, 5, 1, copies, KITH_L2, 3, ladder);
+	build(3, KITH_F2, 5, 1, powers, KITH_L2, 3, ladder);
+}
+
+static void test_neighbours(void **state)
+{
+	/* Tier by tier: rank 0 | rank 1 | ranks 2 and 3 by id. */
+	static const uint32_t powers[] = {1, 2, 3, 4, 0, 2, 3, 4, 1, 0, 3, 4, 2, 1, 0, 4, 3, 2, 0, 1};
+	static const uint32_t steps[] = {1, 2, 3, 4, 0, 2, 3, 4, 1, 3, 0, 4, 2, 4, 0, 1, 3, 2, 0, 1};
+	static const uint32_t copies[] = {1, 2, 3, 4, 0, 2, 3, 4, 0, 1, 3, 4, 4, 0, 1, 2, 3, 0, 1, 2};
+	static const uint32_t steps_in_order[] = {1, 2, 3, 4, 0, 2, 3, 4, 1, 3, 0, 4, 2, 4, 1, 0, 3, 2, 1, 0};
+	static const double steps_dist2[] = {1, 4, 9, 16, 1, 1, 4, 9, 1, 1, 4, 4, 1, 1, 4, 9, 1, 4, 9, 16};
+	static const double copies_dist2[] = {0, 0, 25, 25, 0, 0, 25, 25, 0, 0, 25, 25, 0, 25, 25, 25, 0, 25, 25, 25};
+	static const uint32_t steps_two[] = {1, 2, 0, 2, 1, 3, 2, 4, 3, 2};
+	(void)state;
+	build_first_stack();
+	expect_rows(0, 5, 3, 4, powers);
+	expect_rows(1, 5, 3, 4, steps);
+	expect_rows(1, 5, 2, 2, steps_two);
+	expect_rows(2, 5, 3, 4, copies);
+	expect_rows(3, 5, 3, 4, powers);
+	expect_near(1, 5, 4, steps_in_order, steps_dist2);
+	expect_near(2, 5, 4, copies, copies_dist2); /* here ranks 2 and 3 ascend by id as well */
+}
+
+static void test_pairs(void **state)
+{
+	/* Layer 1; tier of smaller -> larger in the low half, larger -> smaller in the high half:
+	 * 01: 0, 0   02: 1, 2   03: 2, 2   04: 2, 2   12: 1, 0   13: 2, 2   14: 2, 2   23: 1, 0   24: 2, 1   34: 1, 0
+	 */
+	static const uint64_t offsets[] = {0, 4, 7, 9, 10, 10};
+	static const uint32_t ids[] = {1, 2, 3, 4, 2, 3, 4, 3, 4, 4};
+	static const uint8_t tiers[] = {0x00, 0x21, 0x22, 0x22, 0x01, 0x22, 0x22, 0x01, 0x12, 0x01};
+	kith_graph *graph;
+	kith_pairs pairs = {0};
+	kith_err err = {0};
+	(void)state;
+	build_first_stack();
+	if (kith_graph_open(&graph, paths[1], &err) || kith_graph_read_pairs(graph, 0, 5, &pairs, &err))
+		fail_msg("%s", err.msg);
+	assert_memory_equal(pairs.offset, offsets, sizeof offsets);
+	assert_memory_equal(pairs.id, ids, sizeof ids);
+	assert_memory_equal(pairs.tier, tiers, sizeof tiers);
+	kith_pairs_free(&pairs);
+	kith_graph_close(graph);
+}
+
+static void test_nnts(void **state)
+{
+	static const double m = 3.0 / 5, v = 3.0 / 50, p = 11.0 / 15, q = 2.0 / 3, pv = 2.0 / 75, qv = 2.0 / 45;
+	const double mean1[] = {1, 1, m, 1, 1, 1, m, 1, m, m, 1, m, 1, 1, m, 1};
+	const double variance1[] = {0, 0, v, 0, 0, 0, v, 0, v, v, 0, v, 0, 0, v, 0};
+	const double mean2[] = {1, p, q, 1, p, 1, m, p, q, m, 1, q, 1, p, q, 1};
+	const double variance2[] = {0, pv, qv, 0, pv, 0, pv, pv, qv, pv, 0, qv, 0, pv, qv, 0};
+	const double one[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, zero[16] = {0};
+	kith_stack *stack;
+	(void)state;
+	build_first_stack();
+	for (int threads = 1; threads <= 2; threads++) {
+		stack = merge(4, 0, threads);
+		assert_int_equal(stack->n, 5);
+		assert_int_equal(stack->nnts_count, 3);
+		expect_nnts(stack, 0, 1, mean1, variance1);
+		expect_nnts(stack, 1, 2, mean2, variance2);
+		expect_nnts(stack, 2, 4, one, zero);
+		kith_stack_free(stack);
+	}
+}
+
+static void test_nntp(void **state)
+{
+	static const uint64_t pairs1u[] = {4, 4, 3, 4}, pairs1m[] = {1, 1, 2, 1}, pairs2u[] = {7, 6, 6, 7};
+	static const uint64_t pairs2m[] = {3, 4, 4, 3}, pairs4[] = {10, 10, 10, 10};
+	static const uint64_t k1u_alpha0[] = {0, 2, 0, 2, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 2};
+	static const uint64_t k1u_alpha1[] = {0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0};
+	static const uint64_t k1m[] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0};
+	static const uint64_t k2u_alpha0[] = {1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3};
+	static const uint64_t k2u_alpha1[] = {1, 0, 0, 6, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1};
+	static const uint64_t k2u_alpha2[] = {0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0};
+	static const uint64_t k2m_alpha0[] = {1, 0, 0, 2, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0};
+	static const uint64_t k2m_alpha1[] = {0, 0, 0, 3, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+	static const uint64_t k4[] = {0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+	kith_stack *stack;
+	(void)state;
+	build_first_stack();
+	for (int threads = 1; threads <= 2; threads++) {
+		stack = merge(4, threads == 1 ? 2 : KITH_ALPHA_ALL, threads); /* which are the same for 4 layers */
+		assert_int_equal(stack->nntp_count, 18);
+		expect_nntp(stack, 0, 1, KITH_UNION, 0, pairs1u, k1u_alpha0);
+		expect_nntp(stack, 1, 1, KITH_UNION, 1, pairs1u, k1u_alpha1);
+		expect_nntp(stack, 2, 1, KITH_UNION, 2, pairs1u, k1u_alpha1);
+		expect_nntp(stack, 6, 2, KITH_UNION, 0, pairs2u, k2u_alpha0);
+		expect_nntp(stack, 7, 2, KITH_UNION, 1, pairs2u, k2u_alpha1);
+		expect_nntp(stack, 8, 2, KITH_UNION, 2, pairs2u, k2u_alpha2);
+		expect_nntp(stack, 9, 2, KITH_MUTUAL, 0, pairs2m, k2m_alpha0);
+		expect_nntp(stack, 10, 2, KITH_MUTUAL, 1, pairs2m, k2m_alpha1);
+		expect_nntp(stack, 11, 2, KITH_MUTUAL, 2, pairs2m, k2m_alpha1);
+		for (uint32_t alpha = 0; alpha <= 2; alpha++) {
+			expect_nntp(stack, 3 + alpha, 1, KITH_MUTUAL, alpha, pairs1m, k1m);
+			expect_nntp(stack, 12 + alpha, 4, KITH_UNION, alpha, pairs4, k4);
+			expect_nntp(stack, 15 + alpha, 4, KITH_MUTUAL, alpha, pairs4, k4);
+		}
+		kith_stack_free(stack);
+	}
+}
+
+/* Directions of 0, 0, 90, 45 and 180 degrees; lengths do not matter. With s = sqrt(1/2), sample 3 is at squared
+ * distance s^2 + (1-s)^2 from 0, 1 and 2 alike, and sample 2 at exactly 2 from 0, 1 and 4. Samples 0 and 1 are the same
+ * once normalised, and their ties go to the lower index in the rows of 2, 3 and 4. */
+static void test_cosine(void **state)
+{
+	static const double values[] = {1, 0, 0x1p600, 0, 0, 3e-200, 7, 7, -1e-5, 0};
+	static const uint32_t ladder[] = {1, 4};
+	static const uint32_t order[] = {1, 3, 2, 4, 0, 3, 2, 4, 3, 0, 1, 4, 0, 1, 2, 4, 2, 3, 0, 1};
+	(void)state;
+	build(0, KITH_F8, 5, 2, values, KITH_COSINE, 2, ladder);
+	expect_near(0, 5, 4, order, NULL);
+}
+
+/* All samples alike: every distance is 0, so everyone's neighbours are the lowest other indices.
+ * k=2: 0:{1,2} 1:{0,2} 2:{0,1} 3:{0,1}; pairs 01 02 12 03 13 by union, 01 02 12 by mutual. One layer: all runs are
+ * (0,0), NNTS is 1. */
+static void test_all_alike(void **state)
+{
+	static const double values[] = {4, -1, 9, 4, -1, 9, 4, -1, 9, 4, -1, 9};
+	static const uint32_t ladder[] = {2, 3};
+	static const uint32_t rows[] = {1, 2, 3, 0, 2, 3, 0, 1, 3, 0, 1, 2};
+	static const double one[] = {1}, zero[] = {0};
+	static const uint64_t five[] = {5}, three[] = {3}, six[] = {6};
+	kith_stack *stack;
+	(void)state;
+	build(0, KITH_F4, 4, 3, values, KITH_L2, 2, ladder);
+	expect_rows(0, 4, 2, 3, rows);
+	stack = merge(1, 0, 1);
+	expect_nnts(stack, 0, 2, one, zero);
+	expect_nntp(stack, 0, 2, KITH_UNION, 0, five, five);
+	expect_nntp(stack, 1, 2, KITH_MUTUAL, 0, three, three);
+	expect_nntp(stack, 2, 3, KITH_UNION, 0, six, six);
+	expect_nntp(stack, 3, 3, KITH_MUTUAL, 0, six, six);
+	kith_stack_free(stack);
+}
+
+/* The smallest graph there is: two samples, k = 1 = n-1. The second layer is the same graph. */
+static void test_two_samples(void **state)
+{
+	static const double apart[] = {-3, 3}, same[] = {2, 2};
+	static const uint32_t one_k[] = {1}, rows[] = {1, 0};
+	static const double mean[] = {1, 1, 1, 1}, variance[] = {0, 0, 0, 0}, dist2[] = {36, 36};
+	static const uint64_t pairs[] = {1, 1}, count[] = {0, 1, 0, 0};
+	kith_stack *stack;
+	(void)state;
+	build(0, KITH_F4, 2, 1, apart, KITH_L2, 1, one_k);
+	build(1, KITH_F4, 2, 1, same, KITH_L2, 1, one_k);
+	expect_rows(0, 2, 1, 1, rows);
+	expect_near(0, 2, 1, rows, dist2);
+	stack = merge(2, KITH_ALPHA_ALL, 2);
+	assert_int_equal(stack->nntp_count, 2); /* L-2 = 0: alpha 0 alone */
+	expect_nnts(stack, 0, 1, mean, variance);
+	expect_nntp(stack, 0, 1, KITH_UNION, 0, pairs, count);
+	expect_nntp(stack, 1, 1, KITH_MUTUAL, 0, pairs, count);
+	kith_stack_free(stack);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_neighbours),  cmocka_unit_test(test_pairs),  cmocka_unit_test(test_nnts),
+		cmocka_unit_test(test_nntp),        cmocka_unit_test(test_cosine), cmocka_unit_test(test_all_alike),
+		cmocka_unit_test(test_two_samples),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,258 @@
+/* property_knn.c - kith_knn_build on small random inputs of every awkward kind, against the definition: every
+ * neighbour, every tier, every near distance and every pair equal, whatever the block sizes, threads and memory. */
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kith/hash.h"
+#include "kith/knn.h"
+#include "npy_write.h"
+#include "sandbox.h"
+#include "slow.h"
+
+typedef enum family {
+	NORMAL,
+	OFFSET,
+	NEAR_COPIES,
+	COPIES,
+	CONSTANT_COLUMNS,
+	OUTLIER,
+	DENORMAL,
+	NEAR_MAXIMUM,
+	GRID,
+	LOW_RANK,
+	IDENTICAL,
+	SORTED,
+	CLUSTERS,
+	BELOW_FLOAT,
+	SCALES,
+	OVERFLOWING,
+	ZERO_ROWS,
+	FAMILIES
+} family;
+
+static const char *const family_names[] = {"normal",
+					   "offset",
+					   "near copies",
+					   "copies",
+					   "constant columns",
+					   "outlier",
+					   "denormal",
+					   "near maximum",
+					   "grid",
+					   "low rank",
+					   "identical",
+					   "sorted",
+					   "clusters",
+					   "below float precision",
+					   "column scales",
+					   "overflowing",
+					   "zero rows"};
+
+typedef struct input {
+	size_t n, d;
+	kith_dtype dtype;
+	family kind;
+	double *x;
+	void *raw;
+} input;
+
+static double smallest(kith_dtype dtype)
+{
+	return dtype == KITH_F8 ? 0x1p-1074 : dtype == KITH_F4 ? 0x1p-149 : dtype == KITH_F2 ? 0x1p-24 : 1;
+}
+
+/* The largest value whose squared differences over some columns still are finite in double, or nearly. */
+static double largest(kith_dtype dtype)
+{
+	return dtype == KITH_F8 ? sqrt(DBL_MAX) : dtype == KITH_F4 ? FLT_MAX : dtype == KITH_F2 ? 65504 : 127;
+}
+
+/* One value of families whose values do not depend on other values. */
+static double lone_value(const input *in, size_t i, size_t t, rng *r)
+{
+	switch (in->kind) {
+	case OFFSET:
+		return (in->dtype == KITH_F2 ? 1e3 : 1e6) + rng_normal(r);
+	case CONSTANT_COLUMNS:
+		return t % 3 ? (double)t * 1000 : rng_normal(r);
+	case DENORMAL:
+		return smallest(in->dtype) * (double)rng_below(r, 9);
+	case NEAR_MAXIMUM:
+		return largest(in->dtype) * (2 * rng_unit(r) - 1);
+	case GRID:
+		return (double)rng_below(r, 3) - 1;
+	case SORTED:
+		return (double)i * 0.37 + (t ? 0 : 1e-3 * (double)i * (double)i);
+	case BELOW_FLOAT:
+		return 1 + 1e-11 * rng_normal(r);
+	case SCALES:
+		return rng_normal(r) * exp2((double)(t * 37 % 61) - 30);
+	case OVERFLOWING:
+		return in->dtype == KITH_F8 ? (rng_unit(r) - 0.5) * (rng_chance(r, 50) ? DBL_MAX : 1e160)
+					    : largest(in->dtype) * (rng_chance(r, 50) ? 1 : -1);
+	default:
+		return rng_normal(r);
+	}
+}
+
+/* Rows made from a few others: copies, near copies, clusters, combinations. */
+static void copy_rows(input *in, rng *r)
+{
+	size_t n = in->n, d = in->d, bases = in->kind == IDENTICAL ? 1 : rng_between(r, 1, n < 5 ? n : 5);
+	double spread = in->kind == NEAR_COPIES ? exp2(-(double)rng_between(r, 8, 50)) : 1e-2;
+	for (size_t i = bases; i < n; i++) {
+		const double *base = in->x + rng_below(r, bases) * d, *other = in->x + rng_below(r, bases) * d;
+		double weight = (double)rng_below(r, 5) - 2;
+		for (size_t t = 0; t < d; t++) {
+			double x = base[t];
+			if (in->kind == NEAR_COPIES || in->kind == CLUSTERS)
+				x += spread * rng_normal(r);
+			else if (in->kind == LOW_RANK)
+				x = weight * x + other[t];
+			in->x[i * d + t] = x;
+		}
+	}
+}
+
+static void fill(input *in, rng *r)
+{
+	size_t n = in->n, d = in->d;
+	double scale = in->dtype == KITH_U1 || in->dtype == KITH_I1 ? (double)rng_between(r, 1, 60) : 1;
+	for (size_t i = 0; i < n; i++)
+		for (size_t t = 0; t < d; t++)
+			in->x[i * d + t] = lone_value(in, i, t, r);
+	if (in->kind == NEAR_COPIES || in->kind == COPIES || in->kind == CLUSTERS || in->kind == IDENTICAL ||
+	    in->kind == LOW_RANK)
+		copy_rows(in, r);
+	if (in->kind == OUTLIER)
+		in->x[rng_below(r, n * d)] = in->dtype == KITH_F8 ? (rng_chance(r, 50) ? 1e300 : -1e150) : 1e30;
+	if (in->kind == ZERO_ROWS)
+		for (size_t i = 0; i < n; i += rng_between(r, 1, n))
+			for (size_t t = 0; t < d; t++)
+				in->x[i * d + t] = rng_chance(r, 50) ? 0.0 : -0.0;
+	for (size_t i = 0; i < n * d && in->kind != DENORMAL; i++)
+		in->x[i] *= scale;
+	npy_encode(in->dtype, in->x, n * d, in->raw);
+	npy_decode(in->dtype, in->raw, n * d, in->x); /* from here on, what the file says */
+}
+
+static void draw_input(input *in, rng *r)
+{
+	static const kith_dtype dtypes[] = {KITH_F4, KITH_F4, KITH_F8, KITH_F8, KITH_F2, KITH_U1, KITH_I1};
+	in->n = rng_between(r, 2, rng_chance(r, 30) ? 300 : rng_chance(r, 50) ? 90 : 12);
+	in->d = rng_between(r, 1, rng_chance(r, 50) ? 70 : 5);
+	in->dtype = dtypes[rng_below(r, 7)];
+	in->kind = (family)rng_below(r, FAMILIES);
+	in->x = must_alloc(in->n * in->d, sizeof *in->x);
+	in->raw = must_alloc(in->n * in->d, npy_size(in->dtype));
+	fill(in, r);
+}
+
+static void draw_options(kith_knn_options *options, size_t n, rng *r)
+{
+	static const uint64_t memory[] = {8, 16, 64, 1024};
+	static const uint32_t rows[] = {0, 0, 1, 2, 3, 7, 16, 61, 256};
+	static const uint32_t blocks[] = {0, 0, 1, 2, 4, 16, 64, 1024};
+	kith_knn_defaults(options);
+	options->tiers = slow_random_ladder(r, (uint32_t)n - 1, 4, options->ladder);
+	options->metric = rng_chance(r, 35) ? KITH_COSINE : KITH_L2;
+	options->memory = memory[rng_below(r, 4)] << 20;
+	options->threads = (int)rng_between(r, 1, 2);
+	options->panel_rows = rows[rng_below(r, 9)];
+	options->tile_rows = rows[rng_below(r, 9)];
+	options->block_nodes = blocks[rng_below(r, 8)];
+	options->command = "property_knn";
+}
+
+static void want_info(kith_graph_info *want, const input *in, const kith_knn_options *options, const char *path)
+{
+	size_t size;
+	unsigned char *file = sandbox_read(path, &size);
+	memset(want, 0, sizeof *want);
+	want->n = in->n;
+	want->d = in->d;
+	want->tiers = options->tiers;
+	memcpy(want->ladder, options->ladder, sizeof want->ladder);
+	want->near =
+		want->ladder[want->tiers - 1] < KITH_NEAR_DEFAULT ? want->ladder[want->tiers - 1] : KITH_NEAR_DEFAULT;
+	want->block_nodes = options->block_nodes;
+	want->recall = 1;
+	strcpy(want->metric, options->metric == KITH_COSINE ? "cosine" : "l2");
+	strcpy(want->engine, "exact");
+	snprintf(want->digest, sizeof want->digest, "xxh3:%016llx", (unsigned long long)kith_hash(file, size));
+	free(file);
+}
+
+static int compare(const char *path, const kith_graph_info *want, const double *x, rng *r, char *why, size_t size)
+{
+	size_t n = want->n, width = want->ladder[want->tiers - 1];
+	uint32_t *ranks = must_alloc(n * width, sizeof *ranks);
+	double *dist2 = must_alloc(n * width, sizeof *dist2);
+	int differs;
+	slow_knn(x, n, want->d, width, ranks, dist2);
+	differs = slow_graph_differs(path, want, width, ranks, dist2, r, why, size);
+	free(ranks);
+	free(dist2);
+	return differs;
+}
+
+static int refused_zero_row(int status, const kith_err *err, size_t row, char *why, size_t size)
+{
+	char text[32];
+	snprintf(text, sizeof text, "row %zu", row);
+	if (status == KITH_EUSAGE && strstr(err->msg, text))
+		return 0;
+	snprintf(why, size, "cosine with zero row %zu: status %d, \"%.900s\"", row, status, err->msg);
+	return 1;
+}
+
+static int round_knn(uint64_t seed, char *why, size_t size)
+{
+	rng r = {seed};
+	input in;
+	kith_knn_options options;
+	kith_knn_summary summary = {0};
+	kith_graph_info want;
+	kith_err err = {0};
+	char npy[SANDBOX_PATH], nng[SANDBOX_PATH], what[1024] = "";
+	size_t zero_row, entries;
+	int status, differs;
+	draw_input(&in, &r);
+	draw_options(&options, in.n, &r);
+	sandbox_path(npy, "layer.npy");
+	sandbox_path(nng, "layer.nng");
+	npy_write(npy, in.dtype, in.n, in.d, in.raw);
+	remove(nng);
+	want_info(&want, &in, &options, npy);
+	zero_row = options.metric == KITH_COSINE ? slow_normalise(in.x, in.n, in.d) : in.n;
+	entries = sandbox_entries();
+	status = kith_knn_build(npy, nng, &options, &summary, &err);
+	if (zero_row < in.n)
+		differs = refused_zero_row(status, &err, zero_row, what, sizeof what);
+	else if (status)
+		differs = snprintf(what, sizeof what, "status %d: %.900s", status, err.msg) > 0;
+	else if (summary.n != in.n || summary.d != in.d || summary.recall != 1 || !summary.plan[0])
+		differs = snprintf(what, sizeof what, "summary is wrong (plan \"%s\")", summary.plan) > 0;
+	else
+		differs = compare(nng, &want, in.x, &r, what, sizeof what);
+	if (!differs && sandbox_entries() != entries + (status == 0))
+		differs = snprintf(what, sizeof what, "something is left behind") > 0;
+	if (differs)
+		snprintf(why, size,
+			 "%s, %s, n=%zu d=%zu %s, %u tiers to %u, threads %d, memory %lluM, panel %u, tile %u, block "
+			 "%u: %s",
+			 family_names[in.kind], want.metric, in.n, in.d, npy_descr(in.dtype), options.tiers,
+			 options.ladder[options.tiers - 1], options.threads, (unsigned long long)options.memory >> 20,
+			 options.panel_rows, options.tile_rows, options.block_nodes, what);
+	free(in.x);
+	free(in.raw);
+	return differs;
+}
+
+int main(int argc, char **argv)
+{
+	return property_run_all("property_knn", property_start(argc, argv, 400), round_knn);
+}

@@ -1,0 +1,272 @@
+/* property_merge.c - random stacks of graphs against the paper's formulas: every number of the result equal, whatever
+ * the memory and threads. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kith/merge.h"
+#include "sandbox.h"
+#include "slow.h"
+
+#define MOST_LAYERS 130
+
+typedef struct stack {
+	size_t n, layers, width; /* width = n - 1: every rank table is complete */
+	uint32_t shared, k[4];   /* every layer's ladder holds these */
+	uint32_t *ranks[MOST_LAYERS];
+	kith_graph_info info[MOST_LAYERS];
+	char path[MOST_LAYERS][SANDBOX_PATH], name[MOST_LAYERS][16];
+} stack;
+
+static void draw_row(uint32_t *row, size_t n, size_t i, rng *r)
+{
+	size_t found = 0;
+	for (size_t j = 0; j < n; j++)
+		if (j != i)
+			row[found++] = (uint32_t)j;
+	rng_shuffle(r, row, found);
+}
+
+/* A layer is new, or an earlier one again, or that with some rows changed a little or wholly. */
+static void draw_ranks(stack *s, size_t v, rng *r)
+{
+	size_t cells = s->n * s->width;
+	unsigned changed = v && rng_chance(r, 80) ? (unsigned)(rng_chance(r, 25) ? 0 : rng_below(r, 60)) : 100;
+	s->ranks[v] = must_alloc(cells, sizeof **s->ranks);
+	if (changed < 100)
+		memcpy(s->ranks[v], s->ranks[rng_chance(r, 70) ? v - 1 : rng_below(r, v)], cells * sizeof **s->ranks);
+	for (size_t i = 0; i < s->n; i++) {
+		uint32_t *row = s->ranks[v] + i * s->width;
+		if (changed == 100 || rng_chance(r, changed / 2))
+			draw_row(row, s->n, i, r);
+		else if (rng_chance(r, changed))
+			rng_shuffle(r, row, rng_between(r, 1, s->width));
+	}
+}
+
+/* The shared ladder and, at random, some more. */
+static void draw_info(const stack *s, kith_graph_info *info, rng *r)
+{
+	static const uint32_t blocks[] = {0, 1, 2, 8, 64};
+	char wanted[1024] = {0};
+	memset(info, 0, sizeof *info);
+	info->n = s->n;
+	info->d = rng_between(r, 1, 1000);
+	for (uint32_t t = 0; t < s->shared; t++)
+		wanted[s->k[t]] = 1;
+	for (uint32_t extra = (uint32_t)rng_below(r, 4); extra > 0; extra--)
+		wanted[rng_between(r, 1, s->width)] = 1;
+	for (uint32_t k = 1; k <= s->width; k++)
+		if (wanted[k])
+			info->ladder[info->tiers++] = k;
+	info->near = (uint32_t)rng_below(r, info->ladder[info->tiers - 1] + 1);
+	info->block_nodes = blocks[rng_below(r, 5)];
+	info->recall = rng_chance(r, 70) ? 1 : rng_unit(r);
+	strcpy(info->metric, rng_chance(r, 70) ? "l2" : "cosine");
+	strcpy(info->engine, info->recall == 1 ? "exact" : "faiss:HNSW32");
+	snprintf(info->digest, sizeof info->digest, "xxh3:%016llx", (unsigned long long)rng_next(r));
+}
+
+static void draw_shape(stack *s, rng *r)
+{
+	if (rng_chance(r, 6)) { /* around the width of machine words */
+		static const size_t layers[] = {31, 32, 33, 63, 64, 65, 127, 128, 129};
+		s->n = rng_between(r, 2, 5);
+		s->layers = layers[rng_below(r, 9)];
+	} else if (rng_chance(r, 15)) {
+		s->n = rng_between(r, 30, 200);
+		s->layers = rng_between(r, 1, 4);
+	} else {
+		s->n = rng_between(r, 2, 30);
+		s->layers = rng_between(r, 1, 12);
+	}
+	s->width = s->n - 1;
+	s->shared = slow_random_ladder(r, (uint32_t)s->width, 4, s->k);
+}
+
+/* Returns 0, or 1 with the reason: the graphs could not be written. */
+static int draw_stack(stack *s, rng *r, char *why, size_t size)
+{
+	double *dist2;
+	int failed = 0;
+	draw_shape(s, r);
+	dist2 = must_alloc(s->n * s->width, sizeof *dist2);
+	for (size_t i = 0; i < s->n * s->width; i++)
+		dist2[i] = (double)(i % s->width);
+	for (size_t v = 0; v < s->layers; v++) {
+		kith_err err = {0};
+		draw_ranks(s, v, r);
+		draw_info(s, &s->info[v], r);
+		sandbox_path(s->path[v], "layer%zu.nng", v);
+		snprintf(s->name[v], sizeof s->name[v], "L%zu", v);
+		remove(s->path[v]);
+		if (slow_graph_write(s->path[v], &s->info[v], s->width, s->ranks[v], dist2, (uint64_t)16 << 20, r,
+				     &err))
+			failed = snprintf(why, size, "writing: %.900s", err.msg) > 0;
+	}
+	free(dist2);
+	return failed;
+}
+
+/* Which of the k that all layers share (draw_info may add shared ones by chance) the result is to have. */
+static uint32_t expected_ladder(const stack *s, const kith_merge_options *options, uint32_t *ladder)
+{
+	uint32_t count = 0;
+	if (options->k_count) {
+		memcpy(ladder, options->k, options->k_count * sizeof *ladder);
+		return options->k_count;
+	}
+	for (uint32_t k = 1; k <= s->width; k++) {
+		size_t layers_with_it = 0;
+		for (size_t v = 0; v < s->layers; v++)
+			for (uint32_t t = 0; t < s->info[v].tiers; t++)
+				layers_with_it += s->info[v].ladder[t] == k;
+		if (layers_with_it == s->layers)
+			ladder[count++] = k;
+	}
+	return count;
+}
+
+static int layers_differ(const stack *s, const kith_stack *got, char *why, size_t size)
+{
+	if (got->n != s->n || got->layer_count != s->layers)
+		return snprintf(why, size, "n or the number of layers") > 0;
+	for (size_t v = 0; v < s->layers; v++) {
+		const kith_stack_layer *layer = &got->layers[v];
+		const kith_graph_info *info = &s->info[v];
+		if (strcmp(layer->name, s->name[v]) || layer->dim != info->d || strcmp(layer->metric, info->metric) ||
+		    strcmp(layer->engine, info->engine) || strcmp(layer->digest, info->digest) ||
+		    layer->recall != info->recall)
+			return snprintf(why, size, "what it says of layer %zu", v) > 0;
+	}
+	return 0;
+}
+
+static int nnts_differs(const stack *s, const kith_nnts *got, uint32_t k, char *why, size_t size)
+{
+	if (got->k != k)
+		return snprintf(why, size, "NNTS at k=%u, not %u", got->k, k) > 0;
+	for (size_t a = 0; a < s->layers; a++)
+		for (size_t b = a; b < s->layers; b++) {
+			double mean, std_err;
+			size_t ab = a * s->layers + b, ba = b * s->layers + a;
+			slow_nnts(s->ranks[a], s->ranks[b], s->n, s->width, k, &mean, &std_err);
+			if (got->mean[ab] != mean || got->mean[ba] != mean)
+				return snprintf(why, size, "NNTS(%zu,%zu;%u) = %a (%a transposed), should be %a", a, b,
+						k, got->mean[ab], got->mean[ba], mean) > 0;
+			if (got->std_err[ab] != std_err || got->std_err[ba] != std_err)
+				return snprintf(why, size, "stderr(%zu,%zu;%u) = %a (%a transposed), should be %a", a,
+						b, k, got->std_err[ab], got->std_err[ba], std_err) > 0;
+		}
+	return 0;
+}
+
+static int nntp_differs(const stack *s, const kith_nntp *got, uint32_t k, kith_graph_kind graph, uint32_t alpha,
+			char *why, size_t size)
+{
+	size_t layers = s->layers;
+	uint64_t *count = must_alloc(layers * layers, sizeof *count), *pairs = must_alloc(layers, sizeof *pairs);
+	int differs = 0;
+	if (got->k != k || got->graph != graph || got->alpha != alpha)
+		differs = snprintf(why, size, "NNTP of (k %u, graph %d, alpha %u) where (%u, %d, %u) belongs", got->k,
+				   (int)got->graph, got->alpha, k, (int)graph, alpha) > 0;
+	slow_nntp((const uint32_t *const *)s->ranks, layers, s->n, s->width, k, graph, alpha, count, pairs);
+	for (size_t v = 0; v < layers && !differs; v++)
+		if (got->pairs[v] != pairs[v])
+			differs = snprintf(why, size, "pairs[%zu] at k=%u, graph %d: %llu, should be %llu", v, k,
+					   (int)graph, (unsigned long long)got->pairs[v],
+					   (unsigned long long)pairs[v]) > 0;
+	for (size_t c = 0; c < layers * layers && !differs; c++)
+		if (got->count[c] != count[c])
+			differs =
+				snprintf(why, size, "NNTP[%zu][%zu] at k=%u, graph %d, alpha %u: %llu, should be %llu",
+					 c / layers, c % layers, k, (int)graph, alpha,
+					 (unsigned long long)got->count[c], (unsigned long long)count[c]) > 0;
+	free(count);
+	free(pairs);
+	return differs;
+}
+
+static int result_differs(const stack *s, const kith_merge_options *options, const kith_stack *got, char *why,
+			  size_t size)
+{
+	uint32_t ladder[KITH_MAX_TIERS], ks = expected_ladder(s, options, ladder), kinds, alphas;
+	size_t at = 0;
+	kith_err err = {0};
+	alphas = options->alpha != KITH_ALPHA_ALL ? options->alpha + 1 : s->layers > 2 ? (uint32_t)s->layers - 1 : 1;
+	kinds = (options->with_union != 0) + (options->with_mutual != 0);
+	if (got->nnts_count != ks || got->nntp_count != (size_t)ks * kinds * alphas)
+		return snprintf(why, size, "%zu NNTS, %zu NNTP; should be %u, %u", got->nnts_count, got->nntp_count, ks,
+				ks * kinds * alphas) > 0;
+	if (layers_differ(s, got, why, size))
+		return 1;
+	for (uint32_t t = 0; t < ks; t++) {
+		if (nnts_differs(s, &got->nnts[t], ladder[t], why, size))
+			return 1;
+		for (int kind = options->with_union ? 0 : 1; kind <= (options->with_mutual ? 1 : 0); kind++)
+			for (uint32_t alpha = 0; alpha < alphas; alpha++)
+				if (nntp_differs(s, &got->nntp[at++], ladder[t], kind ? KITH_MUTUAL : KITH_UNION, alpha,
+						 why, size))
+					return 1;
+	}
+	if (kith_stack_check(got, &err))
+		return snprintf(why, size, "kith_stack_check: %.900s", err.msg) > 0;
+	return 0;
+}
+
+static void draw_options(const stack *s, kith_merge_options *options, rng *r)
+{
+	uint32_t most_alpha = s->layers > 2 ? (uint32_t)s->layers - 2 : 0;
+	kith_merge_defaults(options);
+	if (rng_chance(r, 50))
+		for (uint32_t t = 0; t < s->shared; t++)
+			if (rng_chance(r, 60))
+				options->k[options->k_count++] = s->k[t];
+	if (s->layers > 12) /* the definition is slow */
+		most_alpha = 4;
+	options->alpha = rng_chance(r, 30) && s->layers <= 65 ? KITH_ALPHA_ALL : (uint32_t)rng_below(r, most_alpha + 1);
+	options->with_union = rng_chance(r, 70);
+	options->with_mutual = !options->with_union || rng_chance(r, 40);
+	/* Small is as small as the stack may ask for: readers and counters grow with the layers. */
+	options->memory = rng_chance(r, 50) ? (uint64_t)(s->layers > 12 ? 128 : 8) << 20 : (uint64_t)1 << 30;
+	options->threads = (int)rng_between(r, 1, 2);
+}
+
+static int round_merge(uint64_t seed, char *why, size_t size)
+{
+	rng r = {seed};
+	stack *s = must_alloc(1, sizeof *s);
+	const char *paths[MOST_LAYERS], *names[MOST_LAYERS];
+	kith_merge_options options;
+	kith_stack *got = NULL;
+	kith_err err = {0};
+	char what[1024] = "";
+	int status, differs = draw_stack(s, &r, what, sizeof what);
+	draw_options(s, &options, &r);
+	for (size_t v = 0; v < s->layers; v++) {
+		paths[v] = s->path[v];
+		names[v] = s->name[v];
+	}
+	if (!differs) {
+		status = kith_merge(s->layers, paths, names, &options, &got, &err);
+		differs = status ? snprintf(what, sizeof what, "status %d: %.900s", status, err.msg) > 0
+				 : result_differs(s, &options, got, what, sizeof what);
+	}
+	if (differs)
+		snprintf(why, size,
+			 "%zu layers, n=%zu, %u shared k, -k of %u, alpha %d, union %d, mutual %d, memory %lluM, "
+			 "threads %d: "
+			 "%s",
+			 s->layers, s->n, s->shared, options.k_count, (int)options.alpha, options.with_union,
+			 options.with_mutual, (unsigned long long)options.memory >> 20, options.threads, what);
+	kith_stack_free(got);
+	for (size_t v = 0; v < s->layers; v++)
+		free(s->ranks[v]);
+	free(s);
+	return differs;
+}
+
+int main(int argc, char **argv)
+{
+	return property_run_all("property_merge", property_start(argc, argv, 300), round_merge);
+}

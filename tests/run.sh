@@ -1,0 +1,18 @@
+#!/bin/sh
+# Builds kith and runs every test, then both again with the address and undefined-behaviour sanitizers. Installs what is
+# missing first, so that it works on a fresh machine:  sh tests/run.sh
+set -eu
+cd "$(dirname "$0")/.."
+sh setup.sh --tests
+jobs=$(nproc)
+
+suite() {
+	folder=$1
+	shift
+	cmake -S . -B "$folder" "$@"
+	cmake --build "$folder" --parallel "$jobs"
+	(cd "$folder" && ctest --output-on-failure --parallel "$jobs")
+}
+
+suite build -DCMAKE_BUILD_TYPE=Release
+suite build-asan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DKITH_SANITIZE=address,undefined
