@@ -3,7 +3,7 @@
 # missing first, so that it works on a fresh machine:  sh tests/run.sh
 set -eu
 cd "$(dirname "$0")/.."
-sh setup.sh --tests
+sh setup.sh --tests --examples
 jobs=$(nproc)
 
 suite() {
@@ -14,5 +14,5 @@ suite() {
 	(cd "$folder" && ctest --output-on-failure --parallel "$jobs")
 }
 
-suite build -DCMAKE_BUILD_TYPE=Release
-suite build-asan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DKITH_SANITIZE=address,undefined
+suite build -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=ON
+suite build-asan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBUILD_TESTING=ON -DKITH_SANITIZE=address,undefined
