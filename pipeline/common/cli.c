@@ -29,8 +29,21 @@ static double now(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void kith_cli_start(kith_cli *cli)
+static void wait_passively(char **argv)
 {
+	char self[4096];
+	if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 1))
+		return;
+	ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+	if (length <= 0)
+		return;
+	self[length] = 0;
+	execv(self, argv); /* if it fails, the program runs on as it is */
+}
+
+void kith_cli_start(kith_cli *cli, char **argv)
+{
+	wait_passively(argv);
 	/* once: a second signal, from an impatient user, kills in the ordinary way */
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
 	const int signals[] = {SIGINT, SIGTERM, SIGHUP};

@@ -21,9 +21,11 @@ typedef struct kith_cli {
 	int drawn; /* a bar stands on the terminal */
 } kith_cli;
 
-/* Notes the time, and makes SIGINT, SIGTERM and SIGHUP ask the running
- * work to stop (see kith_cli_progress) instead of killing it half-way. */
-void kith_cli_start(kith_cli *cli);
+/* Notes the time, and makes SIGINT, SIGTERM and SIGHUP ask the running work to stop (see kith_cli_progress) instead of
+ * killing it half-way. To be called first: unless the user has set OMP_WAIT_POLICY, it sets it to passive and starts
+ * the program anew, because OpenMP reads it before main. Threads that wait actively take the cores from other programs,
+ * so that two stages side by side (make -j2) took twice the time they need. */
+void kith_cli_start(kith_cli *cli, char **argv);
 
 /* The callback that draws the bar on a terminal (rate and ETA, ten times a second) and answers "stop" after a signal.
  */

@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 
 	if (!a.paths)
 		return 1;
-	kith_cli_start(&cli);
+	kith_cli_start(&cli, argv);
 	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE ...", about, take, &a}, argc, argv);
 	kith_progress progress = kith_cli_progress(&cli);
 	for (int i = 0; i < a.count; i++) {

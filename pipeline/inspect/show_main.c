@@ -76,7 +76,7 @@ int main(int argc, char **argv)
 	struct arguments a = {.show = {.last = UINT64_MAX}};
 	kith_err err;
 
-	kith_cli_start(&cli);
+	kith_cli_start(&cli, argv);
 	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE", about, take, &a}, argc, argv);
 	a.show.progress = kith_cli_progress(&cli);
 	return kith_show(a.path, &a.show, stdout, &err) ? kith_cli_fail(&cli, &err) : 0;

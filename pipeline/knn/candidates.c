@@ -7,6 +7,7 @@
 
 #include "kith/alloc.h"
 #include "kith/cpu.h"
+#include "select.h"
 
 #define OUT 15u /* a tier beyond the ladder */
 
@@ -72,65 +73,15 @@ void kith_candidate_scratch_free(kith_candidate_scratch *s)
 	free(s->ranked);
 }
 
-void kith_candidates_reset(kith_candidates *c)
+void kith_candidates_reset(kith_candidates *c, const float *bound, uint32_t rows)
 {
-	memset(c->count, 0, c->rows * sizeof *c->count);
-	memset(c->exact, 0, c->rows);
-	for (uint32_t r = 0; r < c->rows; r++)
-		c->bound[r] = INFINITY;
+	memset(c->count, 0, rows * sizeof *c->count);
+	memset(c->exact, 0, rows);
+	for (uint32_t r = 0; r < rows; r++)
+		c->bound[r] = bound ? bound[r] : INFINITY;
 }
 
 /* ---- selection ---- */
-
-static int by_value(const void *a, const void *b)
-{
-	float x = *(const float *)a, y = *(const float *)b;
-	return (x > y) - (x < y);
-}
-
-static void swap(float *a, float *b)
-{
-	float t = *a;
-	*a = *b;
-	*b = t;
-}
-
-/* The k-th smallest (1 <= k <= count) of `x`, which is reordered: Hoare's quickselect with a median of three, and a
- * sort if the pivots keep being poor. No NaNs. */
-static float kth_smallest(float *x, uint32_t count, uint32_t k)
-{
-	uint32_t low = 0, high = count - 1, target = k - 1;
-	for (int rounds = 0; low < high; rounds++) {
-		if (rounds == 64) {
-			qsort(x + low, high - low + 1, sizeof *x, by_value);
-			break;
-		}
-		uint32_t mid = low + (high - low) / 2;
-		if (x[mid] < x[low])
-			swap(&x[mid], &x[low]);
-		if (x[high] < x[low])
-			swap(&x[high], &x[low]);
-		if (x[high] < x[mid])
-			swap(&x[high], &x[mid]);
-		float pivot = x[mid];
-		int64_t i = low, j = high;
-		while (i <= j) {
-			while (x[i] < pivot)
-				i++;
-			while (x[j] > pivot)
-				j--;
-			if (i <= j)
-				swap(&x[i++], &x[j--]);
-		}
-		if (target <= j)
-			high = (uint32_t)j;
-		else if (target >= i)
-			low = (uint32_t)i;
-		else
-			break;
-	}
-	return x[target];
-}
 
 /* Upper bounds of row r's candidates, shifted like their t. */
 static void upper_bounds(const kith_candidates *c, uint32_t r, uint64_t node, float *out)
@@ -150,7 +101,7 @@ static void compact(kith_candidates *c, uint32_t r, uint64_t node, kith_candidat
 	if (c->exact[r] || c->count[r] <= k)
 		return;
 	upper_bounds(c, r, node, s->values);
-	float bound = kth_smallest(s->values, c->count[r], k);
+	float bound = kith_kth_smallest(s->values, c->count[r], k);
 	if (bound < c->bound[r])
 		c->bound[r] = bound;
 	for (uint32_t e = 0; e < c->count[r]; e++) {
@@ -161,8 +112,8 @@ static void compact(kith_candidates *c, uint32_t r, uint64_t node, kith_candidat
 	c->count[r] = kept;
 }
 
-/* Columns whose t does not exceed the bound, into hits[]; returns how many. Most groups of 16 have none. */
-KITH_CLONES static uint32_t find_hits(const float *g, const float *lo, uint32_t count, float bound, uint32_t *hits)
+/* Most groups of 16 have no hit. */
+KITH_CLONES uint32_t kith_hits(const float *g, const float *lo, uint32_t count, float bound, uint32_t *hits)
 {
 	uint32_t found = 0, i = 0;
 	for (; i + 16 <= count; i += 16) {
@@ -180,38 +131,24 @@ KITH_CLONES static uint32_t find_hits(const float *g, const float *lo, uint32_t 
 	return found;
 }
 
-#define CHUNK 256
-
-uint32_t kith_candidates_scan(kith_candidates *c, uint32_t r, uint64_t node, uint64_t first, uint32_t count,
-			      const float *g, kith_candidate_scratch *s)
+int kith_candidates_take(kith_candidates *c, uint32_t r, uint64_t node, uint32_t id, float t, kith_candidate_scratch *s)
 {
-	const float *lo = c->screen->lo + first;
 	size_t base = (size_t)r * c->capacity;
-	uint32_t hits[CHUNK];
-
-	for (uint32_t at = 0; at < count; at += CHUNK) {
-		uint32_t length = count - at < CHUNK ? count - at : CHUNK;
-		uint32_t found = find_hits(g + at, lo + at, length, c->bound[r], hits);
-		for (uint32_t h = 0; h < found; h++) {
-			uint32_t column = at + hits[h];
-			float t = lo[column] - 2 * g[column];
-			if (t > c->bound[r] || first + column == node)
-				continue;
-			if (c->count[r] == c->capacity) {
-				compact(c, r, node, s);
-				/* less than half of the spare room won back: compacting would become the whole work */
-				if (c->count[r] > c->capacity - (c->capacity - largest_k(c)) / 2)
-					return column;
-				if (t > c->bound[r])
-					continue;
-			}
-			uint32_t e = c->count[r]++;
-			c->id[base + e] = (uint32_t)(first + column);
-			c->low[base + e] = t;
-			c->dist[base + e] = KITH_DIST_UNKNOWN;
-		}
+	if (t > c->bound[r] || id == node)
+		return 0;
+	if (c->count[r] == c->capacity) {
+		compact(c, r, node, s);
+		/* less than half of the spare room won back: compacting would become the whole work */
+		if (c->count[r] > c->capacity - (c->capacity - largest_k(c)) / 2)
+			return -1;
+		if (t > c->bound[r])
+			return 0;
 	}
-	return count;
+	uint32_t e = c->count[r]++;
+	c->id[base + e] = id;
+	c->low[base + e] = t;
+	c->dist[base + e] = KITH_DIST_UNKNOWN;
+	return 0;
 }
 
 static int by_rank(const void *a, const void *b)
@@ -263,9 +200,9 @@ static void boundary(const kith_candidates *c, uint32_t r, uint64_t node, uint32
 		     float *inside, float *outside)
 {
 	memcpy(s->values, c->low + (size_t)r * c->capacity, c->count[r] * sizeof *s->values);
-	*inside = kth_smallest(s->values, c->count[r], m);
+	*inside = kith_kth_smallest(s->values, c->count[r], m);
 	upper_bounds(c, r, node, s->values);
-	*outside = kth_smallest(s->values, c->count[r], m);
+	*outside = kith_kth_smallest(s->values, c->count[r], m);
 }
 
 static void mark_exact(kith_candidates *c, uint32_t r)

@@ -45,13 +45,17 @@ void kith_candidates_free(kith_candidates *c);
 int kith_candidate_scratch_init(kith_candidate_scratch *s, const kith_candidates *c, kith_err *err);
 void kith_candidate_scratch_free(kith_candidate_scratch *s);
 
-void kith_candidates_reset(kith_candidates *c);
+/* Empties all rows. bound[r] is what is known of row r's k-th distance, or bound is NULL. */
+void kith_candidates_reset(kith_candidates *c, const float *bound, uint32_t rows);
 
-/* Takes in columns first..first+count-1 for panel row r, which is sample `node`; g[0..count-1] are the float products.
- * Returns how many columns it took: less than `count` if the room is used up and bounds cannot tell more apart. Then
- * the caller sets the unknown dist[] of all candidates, calls kith_candidates_settle, and goes on with the rest. */
-uint32_t kith_candidates_scan(kith_candidates *c, uint32_t r, uint64_t node, uint64_t first, uint32_t count,
-			      const float *g, kith_candidate_scratch *s);
+/* Columns i < count whose lo[i] - 2 g[i] does not exceed the bound, into hits[count]; returns how many. */
+uint32_t kith_hits(const float *g, const float *lo, uint32_t count, float bound, uint32_t *hits);
+
+/* Takes in sample `id` with its t for panel row r, which is sample `node`; ids must come in ascending order. Returns 0,
+ * or -1 if the room is used up and bounds cannot tell more apart: then the caller sets the unknown dist[] of all
+ * candidates, calls kith_candidates_settle, and offers the sample again. */
+int kith_candidates_take(kith_candidates *c, uint32_t r, uint64_t node, uint32_t id, float t,
+			 kith_candidate_scratch *s);
 
 /* All dist[] of row r are known: keeps the k best (distance, id) and makes the row exact. */
 void kith_candidates_settle(kith_candidates *c, uint32_t r, uint64_t node, kith_candidate_scratch *s);

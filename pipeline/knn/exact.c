@@ -16,12 +16,16 @@
 #include "candidates.h"
 #include "kith/alloc.h"
 #include "screen.h"
+#include "sketch.h"
 
 #define MAX_THREADS  256
 #define TILE_COLUMNS 1024u /* of float products in one go: their products with SUB_ROWS rows fit the L3 cache */
 #define SUB_ROWS     1024u
 #define MAX_PANEL    8192u /* beyond this, reading the columns less often gains nothing */
 #define OUT_ROWS     256u  /* finished rows handed to the writer at once */
+#define SKETCH_DIMS  64u   /* more directions screen better and multiply slower: 32 to 96 are much alike */
+#define LEAF_ROWS    1024u
+#define CHUNK        256u /* columns screened before the bound is looked at again */
 
 /* What one thread works with. */
 struct worker {
@@ -40,12 +44,19 @@ struct engine {
 	const kith_progress *progress;
 	uint64_t n, d, raw_row;
 	uint32_t threads, panel, tile, sub, out;
+	uint32_t dims; /* directions of the sketch; 0: no sketch */
+	int by_sketch; /* pass 1 multiplies sketches first */
+	int keep_floats;
 	kith_screen screen;
+	kith_sketch sketch;
 	kith_candidates candidates;
+	float *start;      /* n: first bounds, from the sketch */
+	float *all_floats; /* n x d, if kept */
 	struct worker *workers;
-	double *panel_rows; /* panel x d */
-	float *panel_floats;
-	double *tile_rows; /* tile x d: doubles in pass 2, floats in pass 1 */
+	double *panel_rows;  /* panel x d */
+	float *panel_floats; /* own_panel, or where the panel starts in all_floats */
+	float *own_panel;
+	double *tile_rows; /* tile x d: doubles in pass 2, floats in pass 1 unless all are kept */
 	uint32_t *cursor;  /* panel: where pass 2 stands among each row's candidates */
 	uint32_t *out_ids, *out_near;
 	double *out_dist2;
@@ -56,8 +67,8 @@ struct engine {
 static uint64_t panel_row_bytes(const struct engine *e)
 {
 	uint32_t k = e->info->ladder[e->info->tiers - 1];
-	return e->d * (sizeof(double) + sizeof(float)) + kith_candidates_row_bytes(kith_candidates_capacity(e->n, k)) +
-	       8;
+	return e->d * (sizeof(double) + (e->keep_floats ? 0 : sizeof(float))) +
+	       kith_candidates_row_bytes(kith_candidates_capacity(e->n, k)) + 8;
 }
 
 static uint64_t out_row_bytes(const struct engine *e)
@@ -77,11 +88,29 @@ static uint32_t clamp(uint64_t value, uint64_t least, uint64_t most)
 	return (uint32_t)(value < least ? least : value > most ? most : value);
 }
 
+/* A sketch pays where k is a small part of n: then bounds rule nearly everything out. */
+static void choose_plan(struct engine *e, const kith_knn_options *o)
+{
+	uint32_t k = e->info->ladder[e->info->tiers - 1];
+	uint64_t dims = o->sketch_dims ? o->sketch_dims : SKETCH_DIMS;
+	e->dims = clamp(dims, 1, e->d);
+	if (o->sketch_dims == KITH_SKETCH_NONE || (!o->sketch_dims && (e->n < 4 * LEAF_ROWS || k > e->n / 50)) ||
+	    kith_sketch_bytes(e->n, e->dims) > o->memory / 4)
+		e->dims = 0;
+	e->by_sketch = e->dims && (o->sketch_dims ? e->d > e->dims : e->d > 2 * e->dims);
+	uint64_t all = e->n * e->d * sizeof(float); /* n < 2^31, d < 2^27 */
+	e->keep_floats = all <= o->memory / 2 && !o->panel_rows;
+}
+
 /* Shares the memory out: a tile gets up to an eighth, finished rows a sixteenth, the panel the rest. What the rows and
  * the screen hold for all n samples comes first. */
 static int choose_sizes(struct engine *e, const kith_knn_options *o, kith_err *err)
 {
 	uint64_t held = e->n * (2 * sizeof(float) + (e->rows->norm ? 12 : 0)) + e->d * sizeof(double);
+	if (e->dims)
+		held += kith_sketch_bytes(e->n, e->dims) + e->n * sizeof(float);
+	if (e->keep_floats)
+		held += e->n * e->d * sizeof(float);
 	uint64_t memory = o->memory, tile_row = e->d * sizeof(double) + e->raw_row;
 
 	e->tile = o->tile_rows ? clamp(o->tile_rows, 1, e->n)
@@ -119,23 +148,43 @@ static int init_worker(struct worker *w, const struct engine *e, kith_err *err)
 	return kith_candidate_scratch_init(&w->scratch, &e->candidates, err);
 }
 
+/* The sketch, and the rows' first bounds from it. */
+static int init_sketch(struct engine *e, const kith_knn_options *o, kith_err *err)
+{
+	uint32_t k = e->info->ladder[e->info->tiers - 1];
+	uint32_t leaf = o->leaf_rows ? o->leaf_rows : 4 * k > LEAF_ROWS ? 4 * k : LEAF_ROWS;
+	int rc = kith_sketch_init(&e->sketch, &e->screen, e->dims, o->memory / 8, e->progress, err);
+	if (rc || !e->sketch.width) {
+		e->by_sketch = 0;
+		return rc;
+	}
+	if (!(e->start = kith_alloc(e->n, sizeof *e->start)))
+		return kith_fail_nomem(err, "first bounds", e->n * sizeof *e->start);
+	return kith_sketch_thresholds(&e->sketch, &e->screen, k, leaf, o->memory / 4, e->progress, e->start, err);
+}
+
 static int init(struct engine *e, const kith_knn_options *o, kith_err *err)
 {
 	uint32_t k = e->info->ladder[e->info->tiers - 1];
+	choose_plan(e, o);
 	int rc = choose_sizes(e, o, err);
-	if (rc || (rc = kith_screen_init(&e->screen, e->rows, o->memory / 2, e->progress, err)) ||
+	if (rc || (rc = kith_screen_init(&e->screen, e->rows, o->memory / 4, e->progress, err)) ||
+	    (e->dims && (rc = init_sketch(e, o, err))) ||
 	    (rc = kith_candidates_init(&e->candidates, &e->screen, e->info, e->panel, err)))
 		return rc;
+	if (e->keep_floats)
+		e->all_floats = kith_alloc(e->n * e->d, sizeof *e->all_floats);
+	else
+		e->own_panel = kith_alloc(e->panel * e->d, sizeof *e->own_panel);
 	e->panel_rows = kith_alloc(e->panel * e->d, sizeof *e->panel_rows);
-	e->panel_floats = kith_alloc(e->panel * e->d, sizeof *e->panel_floats);
 	e->tile_rows = kith_alloc(e->tile * e->d, sizeof *e->tile_rows);
 	e->cursor = kith_alloc(e->panel, sizeof *e->cursor);
 	e->out_ids = kith_alloc((size_t)e->out * k, sizeof *e->out_ids);
 	e->out_near = kith_alloc((size_t)e->out * e->info->near, sizeof *e->out_near);
 	e->out_dist2 = kith_alloc((size_t)e->out * e->info->near, sizeof *e->out_dist2);
 	e->workers = kith_alloc_zero(e->threads, sizeof *e->workers);
-	if (!e->panel_rows || !e->panel_floats || !e->tile_rows || !e->cursor || !e->out_ids || !e->out_near ||
-	    !e->out_dist2 || !e->workers)
+	if ((!e->all_floats && !e->own_panel) || !e->panel_rows || !e->tile_rows || !e->cursor || !e->out_ids ||
+	    !e->out_near || !e->out_dist2 || !e->workers)
 		return kith_fail_nomem(err, "a panel of rows", e->panel * panel_row_bytes(e));
 	for (uint32_t t = 0; !rc && t < e->threads; t++)
 		rc = init_worker(&e->workers[t], e, err);
@@ -154,13 +203,16 @@ static void release(struct engine *e)
 	}
 	free(e->workers);
 	free(e->panel_rows);
-	free(e->panel_floats);
+	free(e->own_panel);
+	free(e->all_floats);
+	free(e->start);
 	free(e->tile_rows);
 	free(e->cursor);
 	free(e->out_ids);
 	free(e->out_near);
 	free(e->out_dist2);
 	kith_candidates_free(&e->candidates);
+	kith_sketch_free(&e->sketch);
 	kith_screen_free(&e->screen);
 }
 
@@ -227,38 +279,89 @@ static int settle(struct engine *e, struct worker *w, uint32_t r, uint64_t node)
 	return 0;
 }
 
+/* Offers a sample to row r, settling the row first if it must. */
+static int take(struct engine *e, struct worker *w, uint32_t r, uint64_t node, uint32_t id, float g)
+{
+	float t = e->screen.lo[id] - 2 * g;
+	while (kith_candidates_take(&e->candidates, r, node, id, t, &w->scratch))
+		if (settle(e, w, r, node))
+			return w->rc;
+	return 0;
+}
+
+/* Row r against columns of which the full products g are known. */
+static int screen_row(struct engine *e, struct worker *w, uint32_t r, uint64_t node, uint64_t first, uint32_t columns,
+		      const float *g)
+{
+	uint32_t hits[CHUNK];
+	for (uint32_t at = 0; at < columns; at += CHUNK) {
+		uint32_t found = kith_hits(g + at, e->screen.lo + first + at, clamp(columns - at, 1, CHUNK),
+					   e->candidates.bound[r], hits);
+		for (uint32_t h = 0; h < found; h++)
+			if (take(e, w, r, node, (uint32_t)(first + at + hits[h]), g[at + hits[h]]))
+				return w->rc;
+	}
+	return 0;
+}
+
+/* The same, of which the products g of sketches are known: full products only of what they leave. */
+static int screen_row_by_sketch(struct engine *e, struct worker *w, uint32_t r, uint64_t node, uint64_t first,
+				uint32_t columns, const float *g, const float *tile)
+{
+	uint32_t hits[CHUNK];
+	const float *y[CHUNK];
+	float full[CHUNK];
+	for (uint32_t at = 0; at < columns; at += CHUNK) {
+		float bound = kith_sketch_bound(&e->sketch, &e->screen, node, e->candidates.bound[r]);
+		uint32_t found =
+			kith_hits(g + at, e->sketch.lo + first + at, clamp(columns - at, 1, CHUNK), bound, hits);
+		for (uint32_t h = 0; h < found; h++)
+			y[h] = tile + (at + hits[h]) * e->d;
+		kith_dots(e->panel_floats + r * e->d, y, found, e->d, full);
+		for (uint32_t h = 0; h < found; h++)
+			if (take(e, w, r, node, (uint32_t)(first + at + hits[h]), full[h]))
+				return w->rc;
+	}
+	return 0;
+}
+
 /* Panel rows row..row+count-1 (samples node..) against the tile's columns first..: products, then the screen. */
 static void screen_block(struct engine *e, struct worker *w, uint32_t row, uint32_t count, uint64_t node,
-			 uint64_t first, uint32_t columns)
+			 uint64_t first, uint32_t columns, const float *tile)
 {
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)count, (blasint)columns, (blasint)e->d, 1,
-		    e->panel_floats + row * e->d, (blasint)e->d, (const float *)e->tile_rows, (blasint)e->d, 0,
-		    w->products, (blasint)columns);
-	for (uint32_t r = 0; r < count && !w->rc; r++) {
+	const float *x = e->panel_floats + row * e->d, *y = tile;
+	uint64_t d = e->d;
+	if (e->by_sketch) {
+		d = e->sketch.width;
+		x = e->sketch.v + node * d;
+		y = e->sketch.v + first * d;
+	}
+	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)count, (blasint)columns, (blasint)d, 1, x,
+		    (blasint)d, y, (blasint)d, 0, w->products, (blasint)columns);
+	for (uint32_t r = 0; r < count; r++) {
 		const float *g = w->products + (size_t)r * columns;
-		for (uint32_t at = 0; at < columns && !w->rc;) {
-			at += kith_candidates_scan(&e->candidates, row + r, node + r, first + at, columns - at, g + at,
-						   &w->scratch);
-			if (at < columns && settle(e, w, row + r, node + r))
-				return;
-		}
+		if (e->by_sketch ? screen_row_by_sketch(e, w, row + r, node + r, first, columns, g, tile)
+				 : screen_row(e, w, row + r, node + r, first, columns, g))
+			return;
 	}
 }
 
 static int pass_1(struct engine *e, uint64_t node, uint32_t panel, kith_err *err)
 {
-	kith_candidates_reset(&e->candidates);
+	kith_candidates_reset(&e->candidates, e->start ? e->start + node : NULL, panel);
 	for (uint64_t first = 0; first < e->n; first += e->tile) {
 		uint32_t columns = clamp(e->n - first, 1, e->tile);
+		const float *tile = e->all_floats ? e->all_floats + first * e->d : (const float *)e->tile_rows;
 		int rc = kith_progress_tick(e->progress, "neighbours", node * e->n + panel * first, e->n * e->n, err);
-		if (rc || (rc = load(e, first, columns, NULL, (float *)e->tile_rows, err)))
+		if (rc || (!e->all_floats && (rc = load(e, first, columns, NULL, (float *)e->tile_rows, err))))
 			return rc;
 		kith_npy_will_read(e->rows->npy, first + columns, clamp(e->n - first - columns, 0, e->tile));
 #pragma omp parallel for num_threads(e->threads) schedule(dynamic, 1)
 		for (uint32_t row = 0; row < panel; row += e->sub) {
 			struct worker *w = me(e);
 			if (!w->rc)
-				screen_block(e, w, row, clamp(panel - row, 1, e->sub), node + row, first, columns);
+				screen_block(e, w, row, clamp(panel - row, 1, e->sub), node + row, first, columns,
+					     tile);
 		}
 		if ((rc = gather_errors(e, err)))
 			return rc;
@@ -341,14 +444,20 @@ int kith_exact_run(const kith_rows *rows, const kith_graph_info *info, const kit
 	e.raw_row = rows->d * kith_dtype_size(kith_npy_dtype(rows->npy));
 	e.threads = clamp((uint64_t)options->threads, 1, MAX_THREADS);
 	int rc = init(&e, options, err);
+	if (!rc && e.all_floats)
+		rc = load(&e, 0, e.n, NULL, e.all_floats, err);
 	for (uint64_t node = 0; !rc && node < e.n; node += e.panel) {
 		uint32_t panel = clamp(e.n - node, 1, e.panel);
-		if ((rc = load(&e, node, panel, e.panel_rows, e.panel_floats, err)) ||
+		e.panel_floats = e.all_floats ? e.all_floats + node * e.d : e.own_panel;
+		if ((rc = load(&e, node, panel, e.panel_rows, e.all_floats ? NULL : e.own_panel, err)) ||
 		    (rc = pass_1(&e, node, panel, err)) || (rc = pass_2(&e, node, panel, err)) ||
 		    (rc = write_rows(&e, panel, writer, err)))
 			break;
 	}
-	snprintf(summary->plan, sizeof summary->plan, "exact (panels of %u)", e.panel);
+	if (e.by_sketch)
+		snprintf(summary->plan, sizeof summary->plan, "exact (screened r=%u)", e.dims);
+	else
+		snprintf(summary->plan, sizeof summary->plan, "exact (full)");
 	release(&e);
 	return rc;
 }

@@ -71,7 +71,7 @@ int main(int argc, char **argv)
 	kith_err err;
 	char about[768], command[1024], ladder[256];
 
-	kith_cli_start(&cli);
+	kith_cli_start(&cli, argv);
 	kith_knn_defaults(&a.knn);
 	snprintf(about, sizeof about,
 		 "Build the k-nearest-neighbour graph of one layer's activations (.npy, one row per sample).\v"

@@ -53,15 +53,15 @@ void kith_screen_vector(const kith_screen *screen, const double *x, float *y)
 		memset(y, 0, screen->rows->d * sizeof *y);
 }
 
-static float round_down(double x)
+float kith_round_down(double x)
 {
 	float f = (float)x;
 	return (double)f > x ? nextafterf(f, -INFINITY) : f;
 }
 
-static float round_up(double x)
+float kith_round_up(double x)
 {
-	return -round_down(-x);
+	return -kith_round_down(-x);
 }
 
 float kith_screen_bound(const kith_screen *screen, uint64_t i, double c)
@@ -71,7 +71,7 @@ float kith_screen_bound(const kith_screen *screen, uint64_t i, double c)
 	/* c s^2 covers s^2 c exactly but for underflow, which `absolute` covers; then two directed roundings */
 	double bound = c * screen->scale * screen->scale;
 	bound = bound * (1 + 0x1p-40) + screen->absolute - (double)screen->lo[i];
-	return round_up(bound + fabs(bound) * 0x1p-40);
+	return kith_round_up(bound + fabs(bound) * 0x1p-40);
 }
 
 /* The median distance from the mean of up to SAMPLE_ROWS rows: the scale is to bring it to about 1. */
@@ -110,10 +110,10 @@ static void set_bounds(kith_screen *s, uint64_t i, const double *x, float *y)
 	}
 	for (uint64_t t = 0; t < s->rows->d; t++)
 		sum += (double)y[t] * y[t];
-	float lo = round_down(sum * (1 - s->relative) - s->absolute);
-	float hi = round_up(sum * (1 + s->relative) + s->absolute);
+	float lo = kith_round_down(sum * (1 - s->relative) - s->absolute);
+	float hi = kith_round_up(sum * (1 + s->relative) + s->absolute);
 	s->lo[i] = lo;
-	s->w[i] = round_up((double)hi - lo);
+	s->w[i] = kith_round_up((double)hi - lo);
 }
 
 /* Every thread reads and measures its own rows. */

@@ -40,4 +40,8 @@ void kith_screen_vector(const kith_screen *screen, const double *x, float *y);
 /* An upper bound, shifted like the others of row i, of everything whose canonical distance is at most c. */
 float kith_screen_bound(const kith_screen *screen, uint64_t i, double c);
 
+/* The nearest float that is not above, or not below, x. */
+float kith_round_down(double x);
+float kith_round_up(double x);
+
 #endif

@@ -122,7 +122,7 @@ int main(int argc, char **argv)
 	uint32_t k[KITH_MAX_TIERS];
 	int code = 0;
 
-	kith_cli_start(&cli);
+	kith_cli_start(&cli, argv);
 	kith_merge_defaults(&a.merge);
 	snprintf(about, sizeof about,
 		 "Walk the layers' graphs in causal order: NNTS (how alike two layers' neighbourhoods are) and NNTP "

@@ -63,7 +63,7 @@ int main(int argc, char **argv)
 	kith_cli cli = {.name = "kith-report"};
 	kith_report_summary summary;
 	kith_err err;
-	kith_cli_start(&cli);
+	kith_cli_start(&cli, argv);
 	kith_cli_parse(&cli, &command_line, argc, argv);
 	a.options.progress = kith_cli_progress(&cli);
 	if (kith_report(a.input, a.output, &a.options, &summary, &err))

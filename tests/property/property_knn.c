@@ -163,7 +163,20 @@ static void draw_options(kith_knn_options *options, size_t n, rng *r)
 	options->threads = (int)rng_between(r, 1, 2);
 	options->panel_rows = rows[rng_below(r, 9)];
 	options->tile_rows = rows[rng_below(r, 9)];
+	/* Enough tiles to cross every kind of boundary, not so many that nothing but boundaries is tried. */
+	while (options->panel_rows && options->tile_rows &&
+	       (n / options->panel_rows + 1) * (n / options->tile_rows + 1) > 1000) {
+		options->panel_rows *= 2;
+		options->tile_rows += 1;
+	}
 	options->block_nodes = blocks[rng_below(r, 8)];
+	/* With the sketch forced on, off, and left to choose (which, at these sizes, is off). */
+	if (rng_chance(r, 60)) {
+		options->sketch_dims = (uint32_t)rng_between(r, 1, 12);
+		options->leaf_rows = (uint32_t)rng_between(r, 1, 80);
+	} else if (rng_chance(r, 50)) {
+		options->sketch_dims = KITH_SKETCH_NONE;
+	}
 	options->command = "property_knn";
 }
 
@@ -243,10 +256,11 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 	if (differs)
 		snprintf(why, size,
 			 "%s, %s, n=%zu d=%zu %s, %u tiers to %u, threads %d, memory %lluM, panel %u, tile %u, block "
-			 "%u: %s",
+			 "%u, sketch %u, leaf %u: %s",
 			 family_names[in.kind], want.metric, in.n, in.d, npy_descr(in.dtype), options.tiers,
 			 options.ladder[options.tiers - 1], options.threads, (unsigned long long)options.memory >> 20,
-			 options.panel_rows, options.tile_rows, options.block_nodes, what);
+			 options.panel_rows, options.tile_rows, options.block_nodes, options.sketch_dims,
+			 options.leaf_rows, what);
 	free(in.x);
 	free(in.raw);
 	return differs;

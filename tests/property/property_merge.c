@@ -15,7 +15,7 @@ typedef struct stack {
 	uint32_t shared, k[4];   /* every layer's ladder holds these */
 	uint32_t *ranks[MOST_LAYERS];
 	kith_graph_info info[MOST_LAYERS];
-	char path[MOST_LAYERS][SANDBOX_PATH], name[MOST_LAYERS][16];
+	char path[MOST_LAYERS][SANDBOX_PATH], name[MOST_LAYERS][32];
 } stack;
 
 static void draw_row(uint32_t *row, size_t n, size_t i, rng *r)
@@ -228,7 +228,7 @@ static void draw_options(const stack *s, kith_merge_options *options, rng *r)
 	options->with_union = rng_chance(r, 70);
 	options->with_mutual = !options->with_union || rng_chance(r, 40);
 	/* Small is as small as the stack may ask for: readers and counters grow with the layers. */
-	options->memory = rng_chance(r, 50) ? (uint64_t)(s->layers > 12 ? 128 : 8) << 20 : (uint64_t)1 << 30;
+	options->memory = rng_chance(r, 50) ? (uint64_t)(s->layers > 12 ? 128 : 12) << 20 : (uint64_t)1 << 30;
 	options->threads = (int)rng_between(r, 1, 2);
 }
 
