@@ -113,7 +113,7 @@ static void compact(kith_candidates *c, uint32_t r, uint64_t node, kith_candidat
 }
 
 /* Most groups of 16 have no hit. */
-KITH_CLONES uint32_t kith_hits(const float *g, const float *lo, uint32_t count, float bound, uint32_t *hits)
+KITH_CLONES static uint32_t find_hits(const float *g, const float *lo, uint32_t count, float bound, uint32_t *hits)
 {
 	uint32_t found = 0, i = 0;
 	for (; i + 16 <= count; i += 16) {
@@ -129,6 +129,11 @@ KITH_CLONES uint32_t kith_hits(const float *g, const float *lo, uint32_t count, 
 		if (lo[i] - 2 * g[i] <= bound)
 			hits[found++] = i;
 	return found;
+}
+
+uint32_t kith_hits(const float *g, const float *lo, uint32_t count, float bound, uint32_t *hits)
+{
+	return find_hits(g, lo, count, bound, hits);
 }
 
 int kith_candidates_take(kith_candidates *c, uint32_t r, uint64_t node, uint32_t id, float t, kith_candidate_scratch *s)

@@ -12,6 +12,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "candidates.h"
 #include "kith/alloc.h"
@@ -148,6 +149,22 @@ static int init_worker(struct worker *w, const struct engine *e, kith_err *err)
 	return kith_candidate_scratch_init(&w->scratch, &e->candidates, err);
 }
 
+/* OpenBLAS maps a buffer of 128 MiB for each thread that multiplies, mostly untouched; where it cannot (ulimit -v), it
+ * tries again for ever. So look before. */
+static int check_address_space(const struct engine *e, kith_err *err)
+{
+	size_t bytes = (e->threads + 1) * ((size_t)129 << 20);
+	void *probe = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (probe == MAP_FAILED)
+		return kith_fail(
+			err, KITH_ENOMEM,
+			"%zu MiB of address space for OpenBLAS are not to be had: raise ulimit -v, or use fewer "
+			"threads (-t)",
+			bytes >> 20);
+	munmap(probe, bytes);
+	return 0;
+}
+
 /* The sketch, and the rows' first bounds from it. */
 static int init_sketch(struct engine *e, const kith_knn_options *o, kith_err *err)
 {
@@ -168,7 +185,8 @@ static int init(struct engine *e, const kith_knn_options *o, kith_err *err)
 	uint32_t k = e->info->ladder[e->info->tiers - 1];
 	choose_plan(e, o);
 	int rc = choose_sizes(e, o, err);
-	if (rc || (rc = kith_screen_init(&e->screen, e->rows, o->memory / 4, e->progress, err)) ||
+	if (rc || (rc = check_address_space(e, err)) ||
+	    (rc = kith_screen_init(&e->screen, e->rows, o->memory / 4, e->progress, err)) ||
 	    (e->dims && (rc = init_sketch(e, o, err))) ||
 	    (rc = kith_candidates_init(&e->candidates, &e->screen, e->info, e->panel, err)))
 		return rc;
