@@ -21,12 +21,13 @@
 
 #define MAX_THREADS  256
 #define TILE_COLUMNS 1024u /* of float products in one go: their products with SUB_ROWS rows fit the L3 cache */
-#define SUB_ROWS     1024u
+#define SUB_ROWS     256u
 #define MAX_PANEL    8192u /* beyond this, reading the columns less often gains nothing */
 #define OUT_ROWS     256u  /* finished rows handed to the writer at once */
-#define SKETCH_DIMS  64u   /* more directions screen better and multiply slower: 32 to 96 are much alike */
-#define LEAF_ROWS    1024u
-#define CHUNK        256u /* columns screened before the bound is looked at again */
+/* Directions of the sketch: more screen better and multiply slower. Measured on layers of d = 84 to 4704. */
+#define SKETCH_DIMS(d) clamp((d) / 12, 24, 64)
+#define LEAF_ROWS      1024u
+#define CHUNK          256u /* columns screened before the bound is looked at again */
 
 /* What one thread works with. */
 struct worker {
@@ -93,7 +94,7 @@ static uint32_t clamp(uint64_t value, uint64_t least, uint64_t most)
 static void choose_plan(struct engine *e, const kith_knn_options *o)
 {
 	uint32_t k = e->info->ladder[e->info->tiers - 1];
-	uint64_t dims = o->sketch_dims ? o->sketch_dims : SKETCH_DIMS;
+	uint64_t dims = o->sketch_dims ? o->sketch_dims : SKETCH_DIMS(e->d);
 	e->dims = clamp(dims, 1, e->d);
 	if (o->sketch_dims == KITH_SKETCH_NONE || (!o->sketch_dims && (e->n < 4 * LEAF_ROWS || k > e->n / 50)) ||
 	    kith_sketch_bytes(e->n, e->dims) > o->memory / 4)

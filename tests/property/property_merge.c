@@ -268,5 +268,5 @@ static int round_merge(uint64_t seed, char *why, size_t size)
 
 int main(int argc, char **argv)
 {
-	return property_run_all("property_merge", property_start(argc, argv, 200), round_merge);
+	return property_run_all("property_merge", property_start(argc, argv, 1000), round_merge);
 }

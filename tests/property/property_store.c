@@ -171,5 +171,5 @@ static int round_store(uint64_t seed, char *why, size_t size)
 
 int main(int argc, char **argv)
 {
-	return property_run_all("property_store", property_start(argc, argv, 200), round_store);
+	return property_run_all("property_store", property_start(argc, argv, 1000), round_store);
 }
