@@ -298,7 +298,7 @@ static int meta_is_sound(const struct meta *m)
 {
 	if (m->n < 2 || m->n > KITH_MAX_NODES || m->d < 1 || m->d > KITH_MAX_DIM || m->tiers < 1 ||
 	    m->tiers > KITH_MAX_TIERS || m->block_nodes < 1 || (m->block_nodes & (m->block_nodes - 1)) ||
-	    m->block_nodes > 1u << 24 || !(m->recall >= 0 && m->recall <= 1))
+	    m->block_nodes > KITH_MAX_BLOCK_NODES || !(m->recall > 0 && m->recall <= 1))
 		return 0;
 	for (uint32_t t = 0; t < m->tiers; t++)
 		if (m->ladder[t] <= (t ? m->ladder[t - 1] : 0) || m->ladder[t] >= m->n)

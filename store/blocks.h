@@ -9,6 +9,8 @@
 #include "container.h"
 #include "kith/graph.h"
 
+#define KITH_MAX_BLOCK_NODES (1u << 24)
+
 /* Scratch of one thread. Zero it; release with kith_block_scratch_free. */
 typedef struct kith_block_scratch {
 	kith_encoder *encoder;

@@ -33,7 +33,9 @@ static int lmdb_fail(const kith_container *c, int code, const char *what, kith_e
 	if (code == ENOMEM)
 		return kith_fail(err, KITH_ENOMEM, "%s: %s: not enough memory or address space (ulimit -v?)", c->path,
 				 what);
-	return kith_fail(err, KITH_EIO, "%s: %s: %s", c->part ? c->part : c->path, what, mdb_strerror(code));
+	/* LMDB calls a short write, which is how a full disk shows, an I/O error */
+	return kith_fail(err, KITH_EIO, "%s: %s: %s%s", c->part ? c->part : c->path, what, mdb_strerror(code),
+			 c->part && code == EIO ? " (is the disk full?)" : "");
 }
 
 static kith_container *new_container(const char *path, int writing)
@@ -167,9 +169,13 @@ static int lock_part(kith_container *c, kith_err *err)
 {
 	struct stat ours, named;
 	for (int tries = 0; tries < 10; tries++) {
-		int fd = open(c->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+		int fd = open(c->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
 		if (fd < 0)
 			return kith_fail_errno(err, "%s: cannot write", c->part);
+		if (!fstat(fd, &ours) && !S_ISREG(ours.st_mode)) {
+			close(fd);
+			return kith_fail(err, KITH_EUSAGE, "%s: cannot write: it is not a regular file", c->part);
+		}
 		if (flock(fd, LOCK_EX | LOCK_NB)) {
 			close(fd);
 			break;
@@ -189,8 +195,10 @@ int kith_container_create(kith_container **out, const char *path, kith_err *err)
 	int rc, code;
 	struct stat st;
 	kith_container *c;
-	if (!stat(path, &st) && S_ISDIR(st.st_mode)) /* or the rename, after all the work, would fail */
-		return kith_fail(err, KITH_EUSAGE, "%s: cannot write: it is a directory", path);
+	/* a rename would fail on a directory, after all the work, and put a file in the place of a device */
+	if (!stat(path, &st) && !S_ISREG(st.st_mode))
+		return kith_fail(err, KITH_EUSAGE, "%s: cannot write: it is %s", path,
+				 S_ISDIR(st.st_mode) ? "a directory" : "not a regular file");
 	if (!(c = new_container(path, 1)))
 		return kith_fail_nomem(err, "a file", sizeof *c);
 

@@ -47,9 +47,10 @@ static int check_info(const kith_graph_info *info, const char *path, kith_err *e
 			return kith_fail(err, KITH_EUSAGE,
 					 "%s: k=%u: the ladder must ascend from 1 to at most n-1 = %llu", path,
 					 info->ladder[t], (unsigned long long)info->n - 1);
-	if (info->near > kith_info_k(info) || (info->block_nodes & (info->block_nodes - 1)))
-		return kith_fail(err, KITH_EUSAGE, "%s: near=%u or block_nodes=%u is out of range", path, info->near,
-				 info->block_nodes);
+	if (info->near > kith_info_k(info) || (info->block_nodes & (info->block_nodes - 1)) ||
+	    info->block_nodes > KITH_MAX_BLOCK_NODES || !(info->recall > 0 && info->recall <= 1))
+		return kith_fail(err, KITH_EUSAGE, "%s: near=%u, block_nodes=%u or recall=%g is out of range", path,
+				 info->near, info->block_nodes, info->recall);
 	return 0;
 }
 
@@ -159,8 +160,8 @@ static void sort_ids(uint32_t *ids, size_t count, uint64_t n, uint64_t *bitmap)
 }
 
 /* Sorts row i's tiers and finds its near ids in them. 0, or -1 if the row breaks kith_graph_append's contract. */
-static int take_row(const kith_graph_info *info, uint64_t i, uint32_t *row, const uint32_t *near_ids, uint32_t *slots,
-		    uint64_t *bitmap)
+static int take_row(const kith_graph_info *info, uint64_t i, uint32_t *row, const uint32_t *near_ids,
+		    const double *near_dist2, uint32_t *slots, uint64_t *bitmap)
 {
 	uint32_t k = kith_info_k(info);
 	for (uint32_t p = 0; p < k; p++)
@@ -178,7 +179,7 @@ static int take_row(const kith_graph_info *info, uint64_t i, uint32_t *row, cons
 			t++;
 		uint32_t start = kith_info_tier_start(info, t);
 		const uint32_t *found = bsearch(&near_ids[r], row + start, info->ladder[t] - start, sizeof *row, by_id);
-		if (!found)
+		if (!found || !(near_dist2[r] >= (r ? near_dist2[r - 1] : 0)))
 			return -1;
 		slots[r] = (uint32_t)(found - row);
 	}
@@ -187,7 +188,7 @@ static int take_row(const kith_graph_info *info, uint64_t i, uint32_t *row, cons
 
 /* Sorts `count` rows, the first of which is node `first`. Returns the first bad node, or UINT64_MAX. */
 static uint64_t take_rows(kith_graph_writer *w, uint64_t first, uint64_t count, uint32_t *ids, const uint32_t *near_ids,
-			  uint32_t *slots, int *no_memory)
+			  const double *near_dist2, uint32_t *slots, int *no_memory)
 {
 	const kith_graph_info *info = &w->info;
 	uint64_t bad = UINT64_MAX;
@@ -199,7 +200,7 @@ static uint64_t take_rows(kith_graph_writer *w, uint64_t first, uint64_t count, 
 #pragma omp for schedule(dynamic, 16)
 		for (uint64_t r = 0; r < count; r++)
 			if (bitmap && take_row(info, first + r, ids + r * kith_info_k(info), near_ids + r * info->near,
-					       slots + r * info->near, bitmap))
+					       near_dist2 + r * info->near, slots + r * info->near, bitmap))
 				bad = first + r < bad ? first + r : bad;
 		free(bitmap);
 	}
@@ -218,8 +219,8 @@ int kith_graph_append(kith_graph_writer *w, uint64_t count, uint32_t *ids, const
 	while (count) {
 		uint64_t room = w->pending_most - w->pending, take = count < room ? count : room;
 		int no_memory, rc;
-		uint64_t bad =
-			take_rows(w, w->appended, take, ids, near_ids, w->slots + w->pending * info->near, &no_memory);
+		uint64_t bad = take_rows(w, w->appended, take, ids, near_ids, near_dist2,
+					 w->slots + w->pending * info->near, &no_memory);
 		if (no_memory)
 			return kith_fail_nomem(err, "a bitmap of the nodes", info->n / 8);
 		if (bad != UINT64_MAX)

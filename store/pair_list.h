@@ -13,7 +13,7 @@ typedef struct kith_pair_sink {
 } kith_pair_sink;
 
 /* Reads the rows of `info`'s graph from `container` and hands every pair list to `sink`. Work space: `memory` bytes,
- * but at least 8 bytes per node and one block's lists per thread. */
+ * but at least 12 bytes per node and one block's lists per thread. */
 int kith_pair_list_derive(kith_container *container, const kith_graph_info *info, uint64_t memory,
 			  const kith_progress *progress, const kith_pair_sink *sink, kith_err *err);
 

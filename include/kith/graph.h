@@ -33,7 +33,7 @@ typedef struct kith_graph_info {
 	uint32_t ladder[KITH_MAX_TIERS]; /* ascending, 1 <= ladder[t] <= n-1 */
 	uint32_t near;                   /* distances kept per node, 0..ladder[tiers-1] */
 	uint32_t block_nodes; /* nodes per stored block, a power of two; 0 when creating: let the store choose */
-	double recall;        /* 1 for an exact graph, else measured */
+	double recall;        /* 1 for an exact graph, else measured; above 0 */
 	char metric[16];      /* "l2" or "cosine" */
 	char engine[128];     /* "exact", or the approximate engine's name and factory */
 	char parameters[256]; /* what else the result depends on; "" if nothing */
@@ -49,7 +49,8 @@ typedef struct kith_graph_writer kith_graph_writer;
 
 /* Starts `path` as `path`.part (locked: a second writer of the same file is refused). All strings and numbers of
  * `info` are copied; `version` is filled in by the store. `memory` bounds, in bytes, what the writer allocates (it
- * works with as little as a few MiB plus 8 bytes per node, only slower). */
+ * works with as little as a few MiB plus 12 bytes per node, only slower), with one exception: the pair lists of one
+ * block of nodes are in memory together, and where nearly all edges lead to a few nodes, that is nearly all pairs. */
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
 		      kith_err *err);
 
@@ -58,7 +59,8 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
  *                           sorted in place.
  *   near_ids[count][near]   the nearest `near` ids in rank order; each is in the row
  *   near_dist2[count][near] their squared distances, ascending
- * A row that breaks its contract (an id out of range, own, or twice within a tier) is KITH_EBUG. Uses OpenMP threads.
+ * A row that breaks its contract (an id out of range, own, or twice within a tier; distances that do not ascend) is
+ * KITH_EBUG. Uses OpenMP threads.
  */
 int kith_graph_append(kith_graph_writer *writer, uint64_t count, uint32_t *ids, const uint32_t *near_ids,
 		      const double *near_dist2, kith_err *err);
@@ -76,8 +78,9 @@ void kith_graph_abort(kith_graph_writer *writer);
  * One kith_graph is used by one thread at a time; open the file as often as there are readers. */
 typedef struct kith_graph kith_graph;
 
-/* Opens a finished graph. Refuses with a reason (KITH_ECORRUPT or KITH_EUSAGE): not a kith graph, another version,
- * truncated or grown, index pages or meta record damaged. Values are verified as they are read. */
+/* Opens a finished graph. The checks are against accidents, not malice: do not open files made to deceive. Refuses with
+ * a reason (KITH_ECORRUPT or KITH_EUSAGE): not a kith graph, another version, truncated or grown, index pages or meta
+ * record damaged. Values are verified as they are read. */
 int kith_graph_open(kith_graph **out, const char *path, kith_err *err);
 void kith_graph_close(kith_graph *graph); /* NULL is fine */
 

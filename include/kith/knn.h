@@ -22,8 +22,9 @@ typedef struct kith_knn_options {
 	const char *engine; /* "exact", or "faiss:FACTORY" where this build has FAISS */
 	uint64_t memory;    /* bytes */
 	int threads;        /* >= 1 */
-	/* What the exact engine chooses by itself when 0, and no result depends on; tests force odd values. sketch_dims: the
-	 * directions of its sketch, KITH_SKETCH_NONE to do without; leaf_rows: of the trees that give first bounds. */
+	/* What the exact engine chooses by itself when 0, and no result depends on; tests force odd values.
+	 * sketch_dims: the directions of its sketch, KITH_SKETCH_NONE to do without; leaf_rows: of the trees that give
+	 * first bounds. */
 	uint32_t panel_rows, tile_rows, block_nodes, sketch_dims, leaf_rows;
 	const char *command; /* recorded in the graph; "" if none */
 	kith_progress progress;

@@ -99,7 +99,7 @@ static int take_shape(const char **p, struct header *h)
 	return 1;
 }
 
-/* Parses "{'descr': ..., 'fortran_order': ..., 'shape': ...}": each key once, in any order. `unreadable` is set instead
+/* Parses "{'descr': ..., 'fortran_order': ..., 'shape': ...}": each key once, in any order. `structured` is set instead
  * of failing where descr is not a string (a structured type). */
 static int parse_header(const char *p, struct header *h, int *structured)
 {

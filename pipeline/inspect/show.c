@@ -1,6 +1,7 @@
 /* show.c - see show.h */
 #include "show.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,7 +79,8 @@ static void graph_row_json(const kith_graph_info *i, uint64_t node, const uint32
 	fputs("], \"near\": [", out);
 	for (uint32_t r = 0; r < i->near; r++) {
 		kith_double_text(dist2[r], number);
-		fprintf(out, "%s[%u, %s]", r ? ", " : "", near_ids[r], number);
+		/* JSON has no infinity, and a distance can be beyond a double */
+		fprintf(out, "%s[%u, %s]", r ? ", " : "", near_ids[r], isinf(dist2[r]) ? "null" : number);
 	}
 	fputs(last ? "]}\n" : "]},\n", out);
 }

@@ -176,12 +176,12 @@ static uint32_t rank_known(const kith_candidates *c, uint32_t r, kith_candidate_
 	return known;
 }
 
-void kith_candidates_settle(kith_candidates *c, uint32_t r, uint64_t node, kith_candidate_scratch *s)
+int kith_candidates_settle(kith_candidates *c, uint32_t r, uint64_t node, kith_candidate_scratch *s)
 {
 	size_t base = (size_t)r * c->capacity;
 	uint32_t k = largest_k(c), kept = 0, known = rank_known(c, r, s);
 	if (known < k)
-		return;
+		return -1;
 	struct kith_ranked last = s->ranked[k - 1];
 	for (uint32_t e = 0; e < c->count[r]; e++) { /* stable: ids stay ascending */
 		struct kith_ranked this = {c->dist[base + e], c->id[base + e], e};
@@ -196,6 +196,7 @@ void kith_candidates_settle(kith_candidates *c, uint32_t r, uint64_t node, kith_
 	float bound = kith_screen_bound(c->screen, node, last.dist);
 	if (bound < c->bound[r])
 		c->bound[r] = bound;
+	return 0;
 }
 
 /* ---- the end of a row ---- */

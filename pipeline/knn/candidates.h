@@ -57,8 +57,9 @@ uint32_t kith_hits(const float *g, const float *lo, uint32_t count, float bound,
 int kith_candidates_take(kith_candidates *c, uint32_t r, uint64_t node, uint32_t id, float t,
 			 kith_candidate_scratch *s);
 
-/* All dist[] of row r are known: keeps the k best (distance, id) and makes the row exact. */
-void kith_candidates_settle(kith_candidates *c, uint32_t r, uint64_t node, kith_candidate_scratch *s);
+/* All dist[] of row r are known: keeps the k best (distance, id) and makes the row exact. Returns 0, or -1 if fewer
+ * than k dist[] are numbers. */
+int kith_candidates_settle(kith_candidates *c, uint32_t r, uint64_t node, kith_candidate_scratch *s);
 
 /* All columns are in: narrows every candidate's tier, and sets dist[] to KITH_DIST_UNKNOWN where it must be computed.
  */

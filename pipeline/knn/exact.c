@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "candidates.h"
+#include "duplicates.h"
 #include "kith/alloc.h"
 #include "screen.h"
 #include "sketch.h"
@@ -52,8 +53,9 @@ struct engine {
 	kith_screen screen;
 	kith_sketch sketch;
 	kith_candidates candidates;
-	float *start;      /* n: first bounds, from the sketch */
-	float *all_floats; /* n x d, if kept */
+	uint64_t *left_out; /* n bits: samples that cannot be neighbours (duplicates.h); NULL: none */
+	float *start;       /* n: first bounds, from the sketch */
+	float *all_floats;  /* n x d, if kept */
 	struct worker *workers;
 	double *panel_rows;  /* panel x d */
 	float *panel_floats; /* own_panel, or where the panel starts in all_floats */
@@ -188,7 +190,11 @@ static int init(struct engine *e, const kith_knn_options *o, kith_err *err)
 	int rc = choose_sizes(e, o, err);
 	if (rc || (rc = check_address_space(e, err)) ||
 	    (rc = kith_screen_init(&e->screen, e->rows, o->memory / 4, e->progress, err)) ||
-	    (e->dims && (rc = init_sketch(e, o, err))) ||
+	    (rc = kith_duplicates_find(e->rows, e->screen.hash, k, &e->left_out, err)))
+		return rc;
+	free(e->screen.hash);
+	e->screen.hash = NULL;
+	if ((e->dims && (rc = init_sketch(e, o, err))) ||
 	    (rc = kith_candidates_init(&e->candidates, &e->screen, e->info, e->panel, err)))
 		return rc;
 	if (e->keep_floats)
@@ -225,6 +231,7 @@ static void release(struct engine *e)
 	free(e->own_panel);
 	free(e->all_floats);
 	free(e->start);
+	free(e->left_out);
 	free(e->tile_rows);
 	free(e->cursor);
 	free(e->out_ids);
@@ -294,14 +301,18 @@ static int settle(struct engine *e, struct worker *w, uint32_t r, uint64_t node)
 			found = 0;
 		}
 	}
-	kith_candidates_settle(&e->candidates, r, node, &w->scratch);
-	return 0;
+	if (kith_candidates_settle(&e->candidates, r, node,
+				   &w->scratch)) /* a distance was NaN: there was none before */
+		w->rc = kith_fail(&w->err, KITH_EIO, "%s: changed while it was read", kith_npy_path(e->rows->npy));
+	return w->rc;
 }
 
 /* Offers a sample to row r, settling the row first if it must. */
 static int take(struct engine *e, struct worker *w, uint32_t r, uint64_t node, uint32_t id, float g)
 {
 	float t = e->screen.lo[id] - 2 * g;
+	if (e->left_out && (e->left_out[id / 64] >> (id & 63) & 1))
+		return 0;
 	while (kith_candidates_take(&e->candidates, r, node, id, t, &w->scratch))
 		if (settle(e, w, r, node))
 			return w->rc;

@@ -33,6 +33,7 @@
 
 #include "kith/alloc.h"
 #include "kith/cpu.h"
+#include "kith/hash.h"
 
 #define LARGEST_ELEMENT 0x1p40f
 #define SAMPLE_ROWS     1024
@@ -103,6 +104,7 @@ static int typical_norm(const kith_rows *rows, double *out, kith_err *err)
 static void set_bounds(kith_screen *s, uint64_t i, const double *x, float *y)
 {
 	double sum = 0;
+	s->hash[i] = kith_hash(x, s->rows->d * sizeof *x);
 	if (s->off || to_floats(x, s->rows->mean, s->scale, s->rows->d, y)) {
 		s->lo[i] = KITH_LO_OUTSIDE;
 		s->w[i] = INFINITY;
@@ -130,8 +132,8 @@ static int measure_rows(kith_screen *s, uint64_t first, uint64_t count, double *
 		int bad = kith_rows_read(rows, first + r, 1, row, raw + r * raw_row, &why);
 		if (!bad)
 			set_bounds(s, first + r, row, y + r * rows->d);
+		if (bad)
 #pragma omp critical(kith_measure)
-		if (bad && !rc)
 			rc = kith_fail(err, bad, "%s", why.msg);
 	}
 	return rc;
@@ -153,8 +155,9 @@ int kith_screen_init(kith_screen *s, const kith_rows *rows, uint64_t memory, con
 	s->off = rows->max_abs > 1e150 || rows->d >= 1u << 20;
 	s->lo = kith_alloc(rows->n, sizeof *s->lo);
 	s->w = kith_alloc(rows->n, sizeof *s->w);
-	if (!s->lo || !s->w)
-		return kith_fail_nomem(err, "the bounds of the rows", rows->n * 8);
+	s->hash = kith_alloc(rows->n, sizeof *s->hash);
+	if (!s->lo || !s->w || !s->hash)
+		return kith_fail_nomem(err, "the bounds of the rows", rows->n * 16);
 	if (!s->off && (rc = typical_norm(rows, &typical, err)))
 		return rc;
 	if (typical > 0) {
@@ -185,5 +188,6 @@ void kith_screen_free(kith_screen *s)
 {
 	free(s->lo);
 	free(s->w);
+	free(s->hash);
 	memset(s, 0, sizeof *s);
 }

@@ -22,7 +22,8 @@ typedef struct kith_screen {
 	double scale; /* s */
 	int off;      /* no bound holds for this data: every row is outside */
 	double relative, absolute;
-	float *lo, *w; /* n each */
+	float *lo, *w;  /* n each */
+	uint64_t *hash; /* n: of each row's doubles; the caller may free it and set it to NULL */
 } kith_screen;
 
 /* Chooses s, finds lo and w in one pass over the rows. Release with kith_screen_free, also after a failure. */

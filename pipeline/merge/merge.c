@@ -154,7 +154,8 @@ static int plan(struct merge *m, kith_err *err)
 	uint64_t decoded = 0;
 	for (size_t v = 0; v < m->count; v++) {
 		plan_layer(&m->layers[v], p);
-		/* rows; pairs, no more than one per edge and usually fewer, at 5 bytes; the reader's own scratch */
+		/* rows; pairs, about one per edge or fewer, at 5 bytes (check_window looks again); the reader's scratch
+		 */
 		decoded += m->window * m->layers[v].stride * 9ull + kith_graph_reader_bytes(m->layers[v].graph);
 	}
 	/* fewer threads rather than no result; with one it must fit */
@@ -186,6 +187,26 @@ static int prepare(struct merge *m, kith_err *err)
 }
 
 /* ---- the walk ---- */
+
+/* A window's pair lists hold the edges from all later nodes, too: where nearly all edges lead to a few nodes (identical
+ * rows), they can be many times what its rows suggest. Better to say so than to be killed for it. */
+static int check_window(struct merge *m, uint64_t first, uint64_t count, kith_err *err)
+{
+	uint64_t total = 0, pairs, rows = 0;
+	for (size_t v = 0; v < m->count; v++) {
+		int rc = kith_graph_count_pairs(m->layers[v].graph, first, count, &pairs, err);
+		if (rc)
+			return rc;
+		total += pairs * 5;
+		rows += m->window * m->layers[v].stride * 4ull;
+	}
+	uint64_t needed = total + rows + m->threads * kith_tally_bytes(&m->plan);
+	if (needed > m->options->memory)
+		return kith_fail(err, KITH_EUSAGE, "-m is too small: the pairs of samples %llu:%llu need %llu bytes",
+				 (unsigned long long)first, (unsigned long long)(first + count),
+				 (unsigned long long)needed);
+	return 0;
+}
 
 static int decode_window(struct merge *m, uint64_t first, uint64_t count, kith_err *err)
 {
@@ -252,7 +273,7 @@ static int walk(struct merge *m, kith_err *err)
 		uint64_t count = m->window < m->plan.n - first ? m->window : m->plan.n - first, bad_node = UINT64_MAX;
 		int bad_layer = -1;
 		int rc = kith_progress_tick(&m->options->progress, "merging", first, m->plan.n, err);
-		if (rc || (rc = decode_window(m, first, count, err)))
+		if (rc || (rc = check_window(m, first, count, err)) || (rc = decode_window(m, first, count, err)))
 			return rc;
 #pragma omp parallel for num_threads(m->threads) schedule(dynamic, 8)
 		for (uint64_t r = 0; r < count; r++) {

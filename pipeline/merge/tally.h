@@ -35,7 +35,7 @@ typedef struct kith_tally {
 	uint32_t *run_start, *run_end; /* scratch */
 } kith_tally;
 
-/* Bytes that one tally takes. UINT64_MAX if that is more than can be counted. */
+/* Bytes that one tally takes. */
 uint64_t kith_tally_bytes(const kith_tally_plan *plan);
 int kith_tally_init(kith_tally *tally, const kith_tally_plan *plan, kith_err *err);
 void kith_tally_free(kith_tally *tally);
