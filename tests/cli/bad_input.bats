@@ -171,6 +171,9 @@ graphs() { # graphs K NAME...: builds NAME.nng, one after the other with seeds 1
 	graphs 3 a b
 	refused 1 "nowhere/out.json" kith-merge -o nowhere/out.json a.nng b.nng
 	unfit "taken" kith-merge -o taken a.nng b.nng
+	mkfifo pipe
+	unfit "pipe" kith-knn -o pipe good.npy
+	unfit "pipe" kith-merge -o pipe a.nng b.nng
 }
 
 @test "an output that is one of the inputs" {

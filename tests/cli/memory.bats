@@ -1,0 +1,30 @@
+#!/usr/bin/env bats
+# -m is a promise: the peak stays within it plus a constant (libraries, their buffers), and the graph is the same.
+
+bats_require_minimum_version 1.5.0
+
+CONSTANT=48 # MB
+
+setup() {
+	PATH="$KITH_BIN:$KITH_TEST_TOOLS:$PATH"
+	mkdir "$BATS_TEST_TMPDIR/work"
+	cd "$BATS_TEST_TMPDIR/work"
+}
+
+peak() { # of the closing report "...: 1.2 s, 34 MB peak"
+	sed -n 's/.*, \([0-9]*\) MB peak$/\1/p'
+}
+
+@test "activations of 96 MB in 16 MB" {
+	[ -z "${KITH_SANITIZED-}" ] || skip "sanitizers take memory of their own"
+	local used
+	mknpy -n 16000 -d 1500 -t '<f4' layer.npy
+	[ "$(stat -c %s layer.npy)" -gt 96000000 ]
+	run --separate-stderr kith-knn -k 5 -t 2 -m 16M -o small.nng layer.npy
+	[ "$status" -eq 0 ]
+	used=$(peak <<<"$stderr")
+	echo "peak $used MB"
+	[ "$used" -le $((16 + CONSTANT)) ]
+	kith-knn -q -k 5 -t 2 -m 1G -o large.nng layer.npy
+	cmp <(kith-show small.nng) <(kith-show large.nng)
+}
