@@ -1,5 +1,5 @@
-/* cli.h - what every stage program's main has in common: option values, progress bar, signals, the closing report.
- * Only *_main.c files include this; the work itself never prints or exits. */
+/* cli.h - what every stage program's main has in common: option values, progress bar, signals, the closing report. What
+ * prints or ends the program is for *_main.c files only; the texts and the machine's facts are for anyone. */
 #ifndef KITH_CLI_H
 #define KITH_CLI_H
 
