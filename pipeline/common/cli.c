@@ -17,9 +17,18 @@
 
 static volatile sig_atomic_t stop_signal;
 
-static void on_signal(int signal)
+/* A second signal, from an impatient user, kills in the ordinary way; but not one that comes with the first, as timeout(1)
+ * and some shells send it to the process and to its group. */
+static void on_signal(int number)
 {
-	stop_signal = signal;
+	static time_t first;
+	if (!stop_signal) {
+		stop_signal = number;
+		first = time(NULL);
+	} else if (time(NULL) - first >= 2) {
+		signal(number, SIG_DFL);
+		raise(number);
+	}
 }
 
 static double now(void)
@@ -44,8 +53,7 @@ static void wait_passively(char **argv)
 void kith_cli_start(kith_cli *cli, char **argv)
 {
 	wait_passively(argv);
-	/* once: a second signal, from an impatient user, kills in the ordinary way */
-	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 	const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
 		struct sigaction old;
