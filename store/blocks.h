@@ -11,6 +11,9 @@
 
 #define KITH_MAX_BLOCK_NODES (1u << 24)
 
+/* At most so many threads work in the store: the writer takes the pair lists that as many deliver at once. */
+#define KITH_STORE_THREADS 64
+
 /* Scratch of one thread. Zero it; release with kith_block_scratch_free. */
 typedef struct kith_block_scratch {
 	kith_encoder *encoder;

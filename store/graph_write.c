@@ -8,7 +8,6 @@
 #include "kith/npy.h"
 #include "pair_list.h"
 
-#define MAX_THREADS     64
 #define BLOCK_BYTES     (512u << 10) /* of raw ids: compresses well, and still leaves many blocks */
 #define MAX_BLOCK_NODES (1u << 16)
 
@@ -22,7 +21,7 @@ struct kith_graph_writer {
 	uint64_t pending, pending_most;
 	uint32_t *ids, *slots;
 	double *dist2;
-	kith_block_scratch scratch[MAX_THREADS];
+	kith_block_scratch scratch[KITH_STORE_THREADS];
 };
 
 /* A power of two of nodes, so that a block's ids come to BLOCK_BYTES, or less where memory is short. */
@@ -67,7 +66,7 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
 	}
 	w->info = *info;
 	w->memory = memory;
-	w->threads = threads < MAX_THREADS ? (uint32_t)threads : MAX_THREADS;
+	w->threads = threads < KITH_STORE_THREADS ? (uint32_t)threads : KITH_STORE_THREADS;
 	if (!w->info.block_nodes)
 		w->info.block_nodes = choose_block_nodes(info, memory, w->threads);
 	w->pending_most = (uint64_t)w->info.block_nodes * w->threads;
@@ -109,8 +108,8 @@ static int flush(kith_graph_writer *w, kith_err *err)
 	const kith_graph_info *info = &w->info;
 	uint64_t first = (w->appended - w->pending) / info->block_nodes;
 	uint32_t count = (uint32_t)((w->pending + info->block_nodes - 1) / info->block_nodes);
-	kith_err errs[MAX_THREADS];
-	int rc[MAX_THREADS], put;
+	kith_err errs[KITH_STORE_THREADS];
+	int rc[KITH_STORE_THREADS], put;
 
 	for (int table = KITH_TABLE_ROWS; table <= (info->near ? KITH_TABLE_NEAR : KITH_TABLE_ROWS); table++) {
 #pragma omp parallel for num_threads(w->threads) schedule(static, 1)
@@ -251,8 +250,8 @@ static int put_pairs(void *context, uint64_t first, uint32_t count, const kith_p
 {
 	struct put_pairs *p = context;
 	kith_graph_writer *w = p->writer;
-	kith_err errs[MAX_THREADS];
-	int rc[MAX_THREADS], put;
+	kith_err errs[KITH_STORE_THREADS];
+	int rc[KITH_STORE_THREADS], put;
 #pragma omp parallel for num_threads(w->threads) schedule(static, 1)
 	for (uint32_t g = 0; g < count; g++)
 		rc[g] = kith_pairs_encode(&scratch[g], &w->info, first + g, &lists[g], &errs[g]);

@@ -16,8 +16,6 @@
 
 #include "kith/alloc.h"
 
-#define MAX_THREADS 64
-
 struct derive {
 	kith_container *container;
 	const kith_graph_info *info;
@@ -25,9 +23,9 @@ struct derive {
 	uint64_t blocks;
 	uint32_t threads;
 	uint32_t *from_above; /* n: edges down to each node from larger ones */
-	uint32_t *rows[MAX_THREADS];
-	kith_block_scratch scratch[MAX_THREADS];
-	kith_pairs lists[MAX_THREADS];
+	uint32_t *rows[KITH_STORE_THREADS];
+	kith_block_scratch scratch[KITH_STORE_THREADS];
+	kith_pairs lists[KITH_STORE_THREADS];
 	/* of the range [lo, hi): edges from above, those of node i at [at[i - lo], at[i - lo + 1]) */
 	uint64_t lo, hi;
 	uint64_t *at;
@@ -38,10 +36,10 @@ struct derive {
 /* Decodes blocks b, b+1, ... into rows[0], rows[1], ..., one per thread. */
 static int decode_group(struct derive *d, uint64_t b, uint32_t count, kith_err *err)
 {
-	const void *bytes[MAX_THREADS];
-	size_t size[MAX_THREADS];
-	kith_err errs[MAX_THREADS];
-	int rc[MAX_THREADS], first = 0;
+	const void *bytes[KITH_STORE_THREADS];
+	size_t size[KITH_STORE_THREADS];
+	kith_err errs[KITH_STORE_THREADS];
+	int rc[KITH_STORE_THREADS], first = 0;
 
 	for (uint32_t g = 0; g < count; g++)
 		if ((first = kith_container_get(d->container, KITH_TABLE_ROWS, (uint32_t)(b + g), &bytes[g], &size[g],
@@ -180,8 +178,8 @@ static int merge_block(struct derive *d, uint64_t b, const uint32_t *rows, kith_
 static int emit_range(struct derive *d, uint64_t b, uint64_t end, const kith_pair_sink *sink, kith_err *err)
 {
 	for (; b < end; b += d->threads) {
-		kith_err errs[MAX_THREADS];
-		int rc, bad[MAX_THREADS];
+		kith_err errs[KITH_STORE_THREADS];
+		int rc, bad[KITH_STORE_THREADS];
 		uint32_t count = group_size(d, b, end);
 		if ((rc = kith_progress_tick(d->progress, "pair list", b, d->blocks, err)) ||
 		    (rc = decode_group(d, b, count, err)))
@@ -254,7 +252,7 @@ int kith_pair_list_derive(kith_container *container, const kith_graph_info *info
 	int rc = 0, threads = omp_get_max_threads();
 
 	d.blocks = kith_info_blocks(info);
-	d.threads = threads < MAX_THREADS ? (uint32_t)threads : MAX_THREADS;
+	d.threads = threads < KITH_STORE_THREADS ? (uint32_t)threads : KITH_STORE_THREADS;
 	d.from_above = kith_alloc_zero(info->n, sizeof *d.from_above);
 	d.at = kith_alloc(info->n, sizeof *d.at);
 	if (!d.from_above || !d.at)
