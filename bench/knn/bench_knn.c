@@ -1,20 +1,41 @@
-/* bench_knn.c - one run of one engine over one layer: bench_knn kith|faiss K THREADS ACTIVATIONS.npy
+/* bench_knn.c - one run of one engine over one layer, and what bench/knn/run.sh needs around it.
  *
- * Prints the seconds from the array, already in the page cache, to the finished neighbour lists. For kith that is all that
- * kith-knn does: reading, the graph, its pair list, the file synced in $TMPDIR. For FAISS it is IndexFlatL2's add and search
- * of k + 1 neighbours (the query itself is one) over an array of floats in memory; reading it is not counted. */
-#include <faiss/c_api/IndexFlat_c.h>
+ *   bench_knn kith  K THREADS MEMORY FILE.npy   seconds, peak resident MiB (MEMORY in bytes; 0: kith-knn's default)
+ *   bench_knn faiss K THREADS 0 FILE.npy        the same of FAISS' IndexFlatL2
+ *   bench_knn check K THREADS 0 FILE.npy        percent of rows with the same neighbour set from both, percent of
+ * neighbours bench_knn shape FILE.npy                    n, d, bytes of the file bench_knn cut ROWS FILE.npy OUT.npy
+ * the first ROWS rows bench_knn gauss N D OUT.npy                 N x D independent standard normal floats, the same
+ * every time bench_knn versions                          OpenBLAS, FAISS
+ *
+ * Seconds run from the array, already in the page cache, to the finished neighbour lists. For kith that is all that
+ * kith-knn does: reading, the graph, its pair list, the file synced in $TMPDIR. For FAISS it is IndexFlatL2's add and
+ * search of k + 1 neighbours (the query itself is one) over an array of floats in memory; reading it is not counted. */
+#include <cblas.h>
 #include <faiss/c_api/Index_c.h>
+#include <faiss/c_api/IndexFlat_c.h>
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "bench_faiss.h"
 #include "kith/alloc.h"
+#include "kith/graph.h"
 #include "kith/knn.h"
 #include "kith/npy.h"
+#include "npy_write.h"
+#include "rng.h"
+
+typedef struct job {
+	const char *path;
+	uint64_t memory;
+	uint32_t k;
+	int threads;
+} job;
 
 static double now(void)
 {
@@ -23,78 +44,296 @@ static double now(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static int run_kith(const char *path, uint32_t k, int threads, double *seconds, kith_err *err)
+static void print_run(double seconds)
 {
-	const char *folder = getenv("TMPDIR");
-	char output[4096];
-	kith_knn_options options;
-	kith_knn_summary done;
+	struct rusage used;
+	getrusage(RUSAGE_SELF, &used);
+	printf("%.3f %ld\n", seconds, (used.ru_maxrss + 1023) / 1024);
+}
 
-	snprintf(output, sizeof output, "%s/bench_knn.%ld.nng", folder ? folder : "/tmp", (long)getpid());
+static int build_kith(const job *j, const char *output, double *seconds, kith_err *err)
+{
+	kith_knn_options options;
+	kith_knn_summary summary;
 	kith_knn_defaults(&options);
-	options.ladder[0] = k;
-	options.threads = threads;
+	options.ladder[0] = j->k;
+	options.threads = j->threads;
+	if (j->memory)
+		options.memory = j->memory;
 	double start = now();
-	int rc = kith_knn_build(path, output, &options, &done, err);
+	int rc = kith_knn_build(j->path, output, &options, &summary, err);
 	*seconds = now() - start;
-	unlink(output);
 	return rc;
 }
 
-static int run_faiss(const char *path, uint32_t k, int threads, double *seconds, kith_err *err)
+static const char *scratch_graph(void)
+{
+	static char path[4096];
+	const char *folder = getenv("TMPDIR");
+	snprintf(path, sizeof path, "%s/bench_knn.%ld.nng", folder ? folder : "/tmp", (long)getpid());
+	return path;
+}
+
+static int run_kith(const job *j, kith_err *err)
+{
+	double seconds;
+	int rc = build_kith(j, scratch_graph(), &seconds, err);
+	unlink(scratch_graph());
+	if (!rc)
+		print_run(seconds);
+	return rc;
+}
+
+static int read_floats(const char *path, uint64_t *n, uint64_t *d, float **out, kith_err *err)
 {
 	kith_npy *npy = NULL;
-	FaissIndexFlatL2 *index = NULL;
-	float *x = NULL, *distances = NULL;
-	idx_t *labels = NULL;
+	double *row = NULL;
+	float *x = NULL;
 	int rc = kith_npy_open(&npy, path, err);
 	if (rc)
 		return rc;
-	uint64_t n = kith_npy_n(npy), d = kith_npy_d(npy);
-	double *row = kith_alloc(d, sizeof *row);
-	x = kith_alloc(n * d, sizeof *x);
-	distances = kith_alloc(n * (k + 1), sizeof *distances);
-	labels = kith_alloc(n * (k + 1), sizeof *labels);
-	if (!row || !x || !distances || !labels) {
-		rc = kith_fail_nomem(err, "the array", n * d * 4);
+	*n = kith_npy_n(npy), *d = kith_npy_d(npy);
+	row = kith_alloc(*d, sizeof *row);
+	x = kith_alloc(*n * *d, sizeof *x);
+	if (!row || !x) {
+		rc = kith_fail_nomem(err, "the array", *n * *d * sizeof *x);
 		goto done;
 	}
-	for (uint64_t i = 0; i < n; i++) {
+	for (uint64_t i = 0; i < *n; i++) {
 		if ((rc = kith_npy_read(npy, i, 1, row, NULL, err)))
 			goto done;
-		for (uint64_t t = 0; t < d; t++)
-			x[i * d + t] = (float)row[t];
+		for (uint64_t t = 0; t < *d; t++)
+			x[i * *d + t] = (float)row[t];
 	}
-	omp_set_num_threads(threads);
-	double start = now();
-	if (faiss_IndexFlatL2_new_with(&index, (idx_t)d) || faiss_Index_add(index, (idx_t)n, x) ||
-	    faiss_Index_search(index, (idx_t)n, x, k + 1, distances, labels))
-		rc = kith_fail(err, KITH_ENOMEM, "FAISS failed");
-	*seconds = now() - start;
-	faiss_Index_free(index);
+	*out = x;
+	x = NULL;
 done:
 	free(row);
 	free(x);
-	free(distances);
-	free(labels);
 	kith_npy_close(npy);
 	return rc;
 }
 
+/* labels[n][k + 1], for the caller to free. */
+static int search_faiss(const job *j, double *seconds, uint64_t *n, idx_t **out, kith_err *err)
+{
+	FaissIndexFlatL2 *index = NULL;
+	float *x = NULL, *distances = NULL;
+	idx_t *labels = NULL;
+	uint64_t d, per_row = (uint64_t)j->k + 1;
+	int rc = read_floats(j->path, n, &d, &x, err);
+	if (rc)
+		return rc;
+	distances = kith_alloc(*n * per_row, sizeof *distances);
+	labels = kith_alloc(*n * per_row, sizeof *labels);
+	if (!distances || !labels) {
+		rc = kith_fail_nomem(err, "FAISS' lists", *n * per_row * (sizeof *distances + sizeof *labels));
+		goto done;
+	}
+	omp_set_num_threads(j->threads);
+	double start = now();
+	if (faiss_IndexFlatL2_new_with(&index, (idx_t)d) || faiss_Index_add(index, (idx_t)*n, x) ||
+	    faiss_Index_search(index, (idx_t)*n, x, (idx_t)per_row, distances, labels)) {
+		rc = kith_fail(err, KITH_ENOMEM, "FAISS failed");
+		goto done;
+	}
+	*seconds = now() - start;
+	*out = labels;
+	labels = NULL;
+done:
+	if (index)
+		faiss_Index_free(index);
+	free(x);
+	free(distances);
+	free(labels);
+	return rc;
+}
+
+static int run_faiss(const job *j, kith_err *err)
+{
+	double seconds;
+	uint64_t n;
+	idx_t *labels;
+	int rc = search_faiss(j, &seconds, &n, &labels, err);
+	if (rc)
+		return rc;
+	free(labels);
+	print_run(seconds);
+	return 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Row i's k neighbours from its k + 1 labels: without i or, where more than k duplicates crowded i out, the last. */
+static void drop_self(const idx_t *labels, uint32_t k, uint64_t i, uint32_t *out)
+{
+	uint32_t self = 0;
+	while (self < k && labels[self] != (idx_t)i)
+		self++;
+	for (uint32_t t = 0; t < k; t++)
+		out[t] = (uint32_t)labels[t + (t >= self)];
+	qsort(out, k, sizeof *out, compare_ids);
+}
+
+static uint32_t count_common(const uint32_t *a, const uint32_t *b, uint32_t k)
+{
+	uint32_t common = 0;
+	for (uint32_t s = 0, t = 0; s < k && t < k;) {
+		common += a[s] == b[t];
+		if (a[s] <= b[t])
+			s++, t += a[s - 1] == b[t];
+		else
+			t++;
+	}
+	return common;
+}
+
+/* FAISS computes in floats: near ties may differ, so this reports and judges nothing. */
+static int compare(const job *j, const char *graph_path, kith_err *err)
+{
+	kith_graph *graph = NULL;
+	idx_t *labels = NULL;
+	uint32_t *ours = NULL, *theirs = NULL;
+	uint64_t n, rows = 0, ids = 0;
+	double seconds;
+	int rc = build_kith(j, graph_path, &seconds, err);
+	if (rc || (rc = search_faiss(j, &seconds, &n, &labels, err)) || (rc = kith_graph_open(&graph, graph_path, err)))
+		goto done;
+	ours = kith_alloc(n * j->k, sizeof *ours);
+	theirs = kith_alloc(j->k, sizeof *theirs);
+	if (!ours || !theirs) {
+		rc = kith_fail_nomem(err, "the rows", n * j->k * sizeof *ours);
+		goto done;
+	}
+	if ((rc = kith_graph_read_rows(graph, 0, n, 1, ours, err)))
+		goto done;
+	for (uint64_t i = 0; i < n; i++) {
+		drop_self(labels + i * (j->k + 1), j->k, i, theirs);
+		uint32_t common = count_common(ours + i * j->k, theirs, j->k);
+		rows += common == j->k;
+		ids += common;
+	}
+	printf("%.4f %.4f\n", 100.0 * (double)rows / (double)n, 100.0 * (double)ids / (double)(n * j->k));
+done:
+	kith_graph_close(graph);
+	free(labels);
+	free(ours);
+	free(theirs);
+	return rc;
+}
+
+static int run_check(const job *j, kith_err *err)
+{
+	int rc = compare(j, scratch_graph(), err);
+	unlink(scratch_graph());
+	return rc;
+}
+
+static int print_shape(char **argv, kith_err *err)
+{
+	kith_npy *npy = NULL;
+	int rc = kith_npy_open(&npy, argv[0], err);
+	if (!rc)
+		printf("%llu %llu %llu\n", (unsigned long long)kith_npy_n(npy), (unsigned long long)kith_npy_d(npy),
+		       (unsigned long long)kith_npy_bytes(npy));
+	kith_npy_close(npy);
+	return rc;
+}
+
+static int cut(char **argv, kith_err *err)
+{
+	uint64_t rows = strtoull(argv[0], NULL, 10), d;
+	kith_npy *npy = NULL;
+	double *values = NULL;
+	void *raw = NULL;
+	int rc = kith_npy_open(&npy, argv[1], err);
+	if (rc)
+		return rc;
+	if (rows < 1 || rows > kith_npy_n(npy)) {
+		rc = kith_fail(err, KITH_EUSAGE, "%s has no %s rows", argv[1], argv[0]);
+		goto done;
+	}
+	d = kith_npy_d(npy);
+	values = kith_alloc(rows * d, sizeof *values);
+	raw = kith_alloc(rows * d, kith_dtype_size(kith_npy_dtype(npy)));
+	if (!values || !raw) {
+		rc = kith_fail_nomem(err, "the rows", rows * d * sizeof *values);
+		goto done;
+	}
+	if ((rc = kith_npy_read(npy, 0, rows, values, NULL, err)))
+		goto done;
+	npy_encode(kith_npy_dtype(npy), values, rows * d, raw); /* exact: every value came from this type */
+	npy_write(argv[2], kith_npy_dtype(npy), rows, d, raw);
+done:
+	free(values);
+	free(raw);
+	kith_npy_close(npy);
+	return rc;
+}
+
+/* Box and Muller: truly normal, hence truly isotropic. */
+static int write_gauss(char **argv, kith_err *err)
+{
+	uint64_t n = strtoull(argv[0], NULL, 10), d = strtoull(argv[1], NULL, 10), count = n * d;
+	rng r = {1};
+	float *x = kith_alloc(count + 1, sizeof *x);
+	if (!x)
+		return kith_fail_nomem(err, "the array", count * sizeof *x);
+	for (uint64_t i = 0; i < count; i += 2) {
+		double radius = sqrt(-2 * log(1 - rng_unit(&r))), angle = 2 * M_PI * rng_unit(&r);
+		x[i] = (float)(radius * cos(angle));
+		x[i + 1] = (float)(radius * sin(angle));
+	}
+	npy_write(argv[2], KITH_F4, n, d, x);
+	free(x);
+	return 0;
+}
+
+static int print_versions(char **argv, kith_err *err)
+{
+	(void)argv, (void)err;
+	char name[64] = "", version[64] = "";
+	sscanf(openblas_get_config(), "%63s %63s", name, version);
+	printf("%s %s %s,%s\n", name, version, openblas_get_corename(), bench_faiss_version());
+	return 0;
+}
+
+static int run_job(int (*run)(const job *, kith_err *), char **argv, kith_err *err)
+{
+	job j = {.k = (uint32_t)strtoul(argv[0], NULL, 10),
+		 .threads = atoi(argv[1]),
+		 .memory = strtoull(argv[2], NULL, 10),
+		 .path = argv[3]};
+	if (j.k < 1 || j.threads < 1)
+		return kith_fail(err, KITH_EUSAGE, "K and THREADS start at 1");
+	return run(&j, err);
+}
+
 int main(int argc, char **argv)
 {
-	double seconds = 0;
+	static const struct {
+		const char *name;
+		int arguments;
+		int (*job)(const job *, kith_err *);
+		int (*call)(char **, kith_err *);
+	} verbs[] = {
+		{"kith", 4, run_kith, NULL},          {"faiss", 4, run_faiss, NULL}, {"check", 4, run_check, NULL},
+		{"shape", 1, NULL, print_shape},      {"cut", 3, NULL, cut},         {"gauss", 3, NULL, write_gauss},
+		{"versions", 0, NULL, print_versions}};
 	kith_err err;
-	if (argc != 5 || (strcmp(argv[1], "kith") && strcmp(argv[1], "faiss"))) {
-		fprintf(stderr, "usage: bench_knn kith|faiss K THREADS ACTIVATIONS.npy\n");
-		return 2;
+	for (size_t v = 0; v < sizeof verbs / sizeof *verbs; v++) {
+		if (argc < 2 || strcmp(argv[1], verbs[v].name) || argc != 2 + verbs[v].arguments)
+			continue;
+		if (verbs[v].job ? run_job(verbs[v].job, argv + 2, &err) : verbs[v].call(argv + 2, &err)) {
+			fprintf(stderr, "bench_knn: %s\n", err.msg);
+			return 1;
+		}
+		return 0;
 	}
-	uint32_t k = (uint32_t)strtoul(argv[2], NULL, 10);
-	int threads = atoi(argv[3]);
-	if ((strcmp(argv[1], "kith") ? run_faiss : run_kith)(argv[4], k, threads, &seconds, &err)) {
-		fprintf(stderr, "bench_knn: %s\n", err.msg);
-		return 1;
-	}
-	printf("%.2f\n", seconds);
-	return 0;
+	fprintf(stderr, "bench_knn: wrong usage; the head of bench_knn.c says what there is\n");
+	return 2;
 }

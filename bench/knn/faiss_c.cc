@@ -1,10 +1,15 @@
-// faiss_c.cc - the four functions of FAISS' C API that the benchmark calls. Debian ships the API's headers but not its code;
-// where a libfaiss_c has them, this file is not needed.
-#include <faiss/IndexFlat.h>
-#include <faiss/c_api/IndexFlat_c.h>
+// faiss_c.cc - the four functions of FAISS' C API that the benchmark calls. Debian ships the API's headers but not its
+// code; where a libfaiss_c has them, only the version below is needed.
 #include <faiss/c_api/Index_c.h>
+#include <faiss/c_api/IndexFlat_c.h>
+#include <faiss/IndexFlat.h>
 
 #include <exception>
+
+#include "bench_faiss.h"
+
+#define TEXT_OF(x) #x
+#define TEXT(x)    TEXT_OF(x)
 
 template <class F> static int guarded(F f)
 {
@@ -36,5 +41,10 @@ int faiss_Index_search(const FaissIndex *index, idx_t n, const float *x, idx_t k
 void faiss_Index_free(FaissIndex *index)
 {
 	delete reinterpret_cast<faiss::Index *>(index);
+}
+
+const char *bench_faiss_version(void)
+{
+	return TEXT(FAISS_VERSION_MAJOR) "." TEXT(FAISS_VERSION_MINOR) "." TEXT(FAISS_VERSION_PATCH);
 }
 }
