@@ -334,7 +334,7 @@ int kith_meta_decode(const void *bytes, size_t size, kith_graph_info *info, uint
 	info->d = m.d;
 	info->tiers = m.tiers;
 	info->near = m.near;
-	info->block_nodes = m.block_nodes;
+	info->block_nodes = kith_block_nodes_fit(m.block_nodes, m.n); /* older files have larger ones */
 	info->recall = m.recall;
 	*pairs = m.pairs;
 	memcpy(info->ladder, m.ladder, m.tiers * sizeof *m.ladder);

@@ -30,6 +30,15 @@ static inline uint32_t kith_info_k(const kith_graph_info *info)
 	return info->ladder[info->tiers - 1];
 }
 
+/* A block larger than the whole graph would only make everyone's buffers larger: one of the least power of two that
+ * holds n nodes is the same block. */
+static inline uint32_t kith_block_nodes_fit(uint32_t block_nodes, uint64_t n)
+{
+	while (block_nodes / 2 >= n)
+		block_nodes /= 2;
+	return block_nodes;
+}
+
 static inline uint64_t kith_info_blocks(const kith_graph_info *info)
 {
 	return (info->n + info->block_nodes - 1) / info->block_nodes;

@@ -4,28 +4,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "kith/alloc.h"
 #include "kith/hash.h"
+#include "kith/part.h"
 
 #define PAGE        4096u       /* LMDB's page is the system's, and the format fixes it */
 #define BATCH_BYTES (16u << 20) /* values per transaction: large enough for speed, small enough for any budget */
 #define MAP_SLACK   (1u << 20)
 
 struct kith_container {
-	char *path, *part; /* part: NULL when reading */
-	int fd;            /* when writing: holds the lock on part */
+	char *path;
+	kith_part *part; /* NULL when reading, and once sealed */
 	MDB_env *env;
 	MDB_dbi dbi;
 	MDB_txn *reading, *writing;
 	size_t written; /* bytes put in the open write transaction */
-	int sealed;
 };
 
 static int lmdb_fail(const kith_container *c, int code, const char *what, kith_err *err)
@@ -34,21 +32,15 @@ static int lmdb_fail(const kith_container *c, int code, const char *what, kith_e
 		return kith_fail(err, KITH_ENOMEM, "%s: %s: not enough memory or address space (ulimit -v?)", c->path,
 				 what);
 	/* LMDB calls a short write, which is how a full disk shows, an I/O error */
-	return kith_fail(err, KITH_EIO, "%s: %s: %s%s", c->part ? c->part : c->path, what, mdb_strerror(code),
-			 c->part && code == EIO ? " (is the disk full?)" : "");
+	return kith_fail(err, KITH_EIO, "%s: %s: %s%s", c->part ? kith_part_name(c->part) : c->path, what,
+			 mdb_strerror(code), c->part && code == EIO ? " (is the disk full?)" : "");
 }
 
-static kith_container *new_container(const char *path, int writing)
+static kith_container *new_container(const char *path)
 {
 	kith_container *c = kith_alloc_zero(1, sizeof *c);
-	if (!c)
-		return NULL;
-	c->fd = -1;
-	c->path = strdup(path);
-	if (writing && asprintf(&c->part, "%s.part", path) < 0)
-		c->part = NULL;
-	if (!c->path || (writing && !c->part)) {
-		kith_container_close(c);
+	if (c && !(c->path = strdup(path))) {
+		free(c);
 		return NULL;
 	}
 	return c;
@@ -105,23 +97,25 @@ static int structure_hash(int fd, uint64_t bytes, uint64_t *out, const char *pat
 	return rc;
 }
 
-static int append_tail(kith_container *c, kith_err *err)
+static int append_tail(kith_part *part, kith_err *err)
 {
 	uint8_t page[PAGE] = {0};
 	struct stat st;
-	if (fstat(c->fd, &st))
-		return kith_fail_errno(err, "%s", c->part);
+	const char *name = kith_part_name(part);
+	int fd = kith_part_fd(part);
+	if (fstat(fd, &st))
+		return kith_fail_errno(err, "%s", name);
 	uint64_t bytes = ((uint64_t)st.st_size + PAGE - 1) / PAGE * PAGE;
 	struct tail tail = {.magic = TAIL_MAGIC, .version = TAIL_VERSION, .page = PAGE, .file_bytes = bytes + PAGE};
 
-	if (bytes != (uint64_t)st.st_size && ftruncate(c->fd, (off_t)bytes))
-		return kith_fail_errno(err, "%s", c->part);
-	if (structure_hash(c->fd, bytes, &tail.structure, c->part, err))
+	if (bytes != (uint64_t)st.st_size && ftruncate(fd, (off_t)bytes))
+		return kith_fail_errno(err, "%s", name);
+	if (structure_hash(fd, bytes, &tail.structure, name, err))
 		return KITH_EIO;
 	tail.hash = kith_hash(&tail, offsetof(struct tail, hash));
 	memcpy(page, &tail, sizeof tail);
-	if (pwrite(c->fd, page, PAGE, (off_t)bytes) != PAGE)
-		return kith_fail_errno(err, "%s: cannot write", c->part);
+	if (pwrite(fd, page, PAGE, (off_t)bytes) != PAGE)
+		return kith_fail_errno(err, "%s: cannot write", name);
 	return 0;
 }
 
@@ -163,55 +157,19 @@ static int check_tail(int fd, const char *path, kith_err *err)
 
 /* ---- writing ---- */
 
-/* Opens and locks PATH.part. Between our open and our lock, the process that held it may have renamed the file to its
- * final name: then what we locked is a finished graph, which must not be touched, so the name is looked up again. */
-static int lock_part(kith_container *c, kith_err *err)
-{
-	struct stat ours, named;
-	for (int tries = 0; tries < 10; tries++) {
-		int fd = open(c->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
-		if (fd < 0)
-			return kith_fail_errno(err, "%s: cannot write", c->part);
-		if (!fstat(fd, &ours) && !S_ISREG(ours.st_mode)) {
-			close(fd);
-			return kith_fail(err, KITH_EUSAGE, "%s: cannot write: it is not a regular file", c->part);
-		}
-		if (flock(fd, LOCK_EX | LOCK_NB)) {
-			close(fd);
-			break;
-		}
-		if (!fstat(fd, &ours) && !stat(c->part, &named) && ours.st_dev == named.st_dev &&
-		    ours.st_ino == named.st_ino) {
-			c->fd = fd;
-			return 0;
-		}
-		close(fd);
-	}
-	return kith_fail(err, KITH_EIO, "%s: another process is writing it", c->part);
-}
-
 int kith_container_create(kith_container **out, const char *path, kith_err *err)
 {
 	int rc, code;
-	struct stat st;
-	kith_container *c;
-	/* a rename would fail on a directory, after all the work, and put a file in the place of a device */
-	if (!stat(path, &st) && !S_ISREG(st.st_mode))
-		return kith_fail(err, KITH_EUSAGE, "%s: cannot write: it is %s", path,
-				 S_ISDIR(st.st_mode) ? "a directory" : "not a regular file");
-	if (!(c = new_container(path, 1)))
+	kith_container *c = new_container(path);
+	if (!c)
 		return kith_fail_nomem(err, "a file", sizeof *c);
-
-	if ((rc = lock_part(c, err)))
+	if ((rc = kith_part_open(&c->part, path, err)))
 		goto done;
-	if (ftruncate(c->fd, 0)) {
-		rc = kith_fail_errno(err, "%s: cannot write", c->part);
-		goto done;
-	}
-	/* No lock file: the flock above keeps writers apart, and readers see only sealed files. No sync per commit: one
+	/* No lock file: the part's lock keeps writers apart, and readers see only sealed files. No sync per commit: one
 	 * at the end, before the rename, is what durability here means. */
 	if ((code = mdb_env_create(&c->env)) || (code = mdb_env_set_mapsize(c->env, MAP_SLACK)) ||
-	    (code = mdb_env_open(c->env, c->part, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC | MDB_NOTLS, 0666))) {
+	    (code = mdb_env_open(c->env, kith_part_name(c->part), MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC | MDB_NOTLS,
+				 0666))) {
 		rc = lmdb_fail(c, code, "cannot create", err);
 		goto done;
 	}
@@ -286,41 +244,19 @@ int kith_container_put(kith_container *c, uint32_t table, uint32_t block, const 
 	return 0;
 }
 
-/* The name itself must reach the disk, or a crash could lose the rename; without the directory's sync the file is whole
- * under either name, so a file system that cannot sync directories is no error. */
-static void sync_directory(const char *path)
-{
-	char *copy = strdup(path);
-	if (!copy)
-		return;
-	char *slash = strrchr(copy, '/');
-	if (slash)
-		slash[slash == copy] = 0;
-	int fd = open(slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) {
-		(void)!fsync(fd);
-		close(fd);
-	}
-	free(copy);
-}
-
 int kith_container_seal(kith_container *c, kith_err *err)
 {
+	kith_part *part = c->part;
 	int rc = commit(c, err);
 	if (rc)
 		return rc;
 	stop_reading(c);
 	mdb_env_close(c->env);
 	c->env = NULL;
-	if ((rc = append_tail(c, err)))
+	if ((rc = append_tail(part, err)))
 		return rc;
-	if (fsync(c->fd))
-		return kith_fail_errno(err, "%s: cannot sync", c->part);
-	if (rename(c->part, c->path))
-		return kith_fail_errno(err, "%s: cannot rename to %s", c->part, c->path);
-	c->sealed = 1;
-	sync_directory(c->path);
-	return 0;
+	c->part = NULL;
+	return kith_part_commit(part, err);
 }
 
 /* ---- reading ---- */
@@ -339,7 +275,7 @@ int kith_container_open(kith_container **out, const char *path, kith_err *err)
 	close(fd);
 	if (rc)
 		return rc;
-	if (!(c = new_container(path, 0)))
+	if (!(c = new_container(path)))
 		return kith_fail_nomem(err, "a file", sizeof *c);
 	/* The map is as large as the file, no larger: the writer's map size, which LMDB would use, may be. */
 	if ((code = mdb_env_create(&c->env)) || (code = mdb_env_set_mapsize(c->env, (size_t)st.st_size)) ||
@@ -390,12 +326,7 @@ void kith_container_close(kith_container *c)
 	stop_reading(c);
 	if (c->env)
 		mdb_env_close(c->env);
-	if (c->fd >= 0) {
-		if (!c->sealed)
-			unlink(c->part);
-		close(c->fd);
-	}
+	kith_part_abort(c->part);
 	free(c->path);
-	free(c->part);
 	free(c);
 }

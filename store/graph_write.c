@@ -69,6 +69,7 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
 	w->threads = threads < KITH_STORE_THREADS ? (uint32_t)threads : KITH_STORE_THREADS;
 	if (!w->info.block_nodes)
 		w->info.block_nodes = choose_block_nodes(info, memory, w->threads);
+	w->info.block_nodes = kith_block_nodes_fit(w->info.block_nodes, info->n);
 	w->pending_most = (uint64_t)w->info.block_nodes * w->threads;
 	if (w->pending_most > info->n)
 		w->pending_most = info->n;

@@ -32,7 +32,8 @@ typedef struct kith_graph_info {
 	uint32_t tiers;                  /* 1..KITH_MAX_TIERS */
 	uint32_t ladder[KITH_MAX_TIERS]; /* ascending, 1 <= ladder[t] <= n-1 */
 	uint32_t near;                   /* distances kept per node, 0..ladder[tiers-1] */
-	uint32_t block_nodes; /* nodes per stored block, a power of two; 0 when creating: let the store choose */
+	uint32_t block_nodes; /* nodes per stored block, a power of two; when creating, 0 lets the store choose, and
+				 more than the least that holds n becomes that */
 	double recall;        /* 1 for an exact graph, else measured; above 0 */
 	char metric[16];      /* "l2" or "cosine" */
 	char engine[128];     /* "exact", or the approximate engine's name and factory */
@@ -47,10 +48,11 @@ typedef struct kith_graph_info {
 
 typedef struct kith_graph_writer kith_graph_writer;
 
-/* Starts `path` as `path`.part (locked: a second writer of the same file is refused). All strings and numbers of
- * `info` are copied; `version` is filled in by the store. `memory` bounds, in bytes, what the writer allocates (it
- * works with as little as a few MiB plus 12 bytes per node, only slower), with one exception: the pair lists of one
- * block of nodes are in memory together, and where nearly all edges lead to a few nodes, that is nearly all pairs. */
+/* Starts `path` as kith_part_open does (kith/part.h): as `path`.part, which a second writer is refused. All strings and
+ * numbers of `info` are copied; `version` is filled in by the store. `memory` bounds, in bytes, what the writer
+ * allocates (it works with as little as a few MiB plus 12 bytes per node, only slower), with one exception: the pair
+ * lists of one block of nodes are in memory together, and where nearly all edges lead to a few nodes, that is nearly
+ * all pairs. */
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
 		      kith_err *err);
 

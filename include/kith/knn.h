@@ -11,9 +11,21 @@
 extern "C" {
 #endif
 
-#define KITH_SKETCH_NONE UINT32_MAX
-
 typedef enum kith_metric { KITH_L2, KITH_COSINE } kith_metric;
+
+/* How the exact engine goes about its work; no result depends on it.
+ *   sketch   bounds in few dimensions rule out nearly all pairs, and the rest is measured
+ *   screen   the same, but float products of all d columns stand between: where k is large
+ *   full     every pair is multiplied in all d columns: where nothing can be ruled out in fewer
+ *   stream   the same, a panel of rows at a time against columns from the file: where memory is short
+ *   auto     whichever is fastest by what a sample of the rows says, and fits */
+typedef enum kith_plan_kind {
+	KITH_PLAN_AUTO,
+	KITH_PLAN_SKETCH,
+	KITH_PLAN_SCREEN,
+	KITH_PLAN_FULL,
+	KITH_PLAN_STREAM
+} kith_plan_kind;
 
 typedef struct kith_knn_options {
 	uint32_t tiers;                  /* 1..KITH_MAX_TIERS */
@@ -22,10 +34,12 @@ typedef struct kith_knn_options {
 	const char *engine; /* "exact", or "faiss:FACTORY" where this build has FAISS */
 	uint64_t memory;    /* bytes */
 	int threads;        /* >= 1 */
-	/* What the exact engine chooses by itself when 0, and no result depends on; tests force odd values.
-	 * sketch_dims: the directions of its sketch, KITH_SKETCH_NONE to do without; leaf_rows: of the trees that give
-	 * first bounds. */
-	uint32_t panel_rows, tile_rows, block_nodes, sketch_dims, leaf_rows;
+	kith_plan_kind plan;
+	/* What the exact engine chooses by itself when 0, and no result depends on.
+	 * sketch_dims, coarse_dims: directions of the sketch, and how many of them every pair is tried in;
+	 * probe_blocks: blocks of 16 samples that first bounds come from; panel_rows: rows in work at once; tile_rows:
+	 * columns read at once by the stream plan; block_nodes: see kith/graph.h. */
+	uint32_t sketch_dims, coarse_dims, probe_blocks, panel_rows, tile_rows, block_nodes;
 	const char *command; /* recorded in the graph; "" if none */
 	kith_progress progress;
 } kith_knn_options;
@@ -33,7 +47,7 @@ typedef struct kith_knn_options {
 typedef struct kith_knn_summary {
 	uint64_t n, d;
 	double recall;
-	char plan[64]; /* what the engine did, for the closing report: "exact (full, panels of 4096)" */
+	char plan[64]; /* what the engine did, for the closing report: "exact (screened r=24,127)" */
 } kith_knn_summary;
 
 /* The defaults: k = 15, l2, exact, 4 GiB or half of the machine's memory, every core. */

@@ -39,6 +39,9 @@ uint64_t kith_dtype_size(kith_dtype dtype);     /* bytes per value */
  * count * d * kith_dtype_size() bytes, or NULL to have it allocated for the call. */
 int kith_npy_read(const kith_npy *npy, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err);
 
+/* The same as floats, which hold every type but f8 exactly (KITH_EBUG for that). `raw` must be there. */
+int kith_npy_read_floats(const kith_npy *npy, uint64_t first, uint64_t count, float *out, void *raw, kith_err *err);
+
 /* Tells the system that rows first..first+count-1 will be read soon. Never fails; only speed depends on it. */
 void kith_npy_will_read(const kith_npy *npy, uint64_t first, uint64_t count);
 

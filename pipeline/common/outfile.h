@@ -1,4 +1,4 @@
-/* outfile.h - text and image outputs that exist whole or not at all: written as NAME.part, synced, renamed. */
+/* outfile.h - text and image outputs: a kith_part (kith/part.h) with a stream, so whole or not there at all. */
 #ifndef KITH_OUTFILE_H
 #define KITH_OUTFILE_H
 
@@ -12,8 +12,8 @@ typedef struct kith_outfile kith_outfile;
 int kith_outfile_open(kith_outfile **out, const char *path, kith_err *err);
 FILE *kith_outfile_stream(kith_outfile *file);
 
-/* Flushes, syncs and renames; any write error since open is reported here. Releases the outfile, on failure too (then
- * nothing is left behind and an older `path` is untouched). */
+/* Flushes, then as kith_part_commit; any write error since open is reported here. Releases the outfile, on failure too.
+ */
 int kith_outfile_commit(kith_outfile *file, kith_err *err);
 
 /* Gives up: removes what was written. NULL is fine. */

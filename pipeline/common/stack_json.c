@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "json_string.h"
 #include "kith/graph.h"
 #include "kith/npy.h"
 #include "kith/stack.h"
@@ -25,53 +26,6 @@
 static const char *const graph_names[GRAPH_KINDS] = {"union", "mutual"};
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
-
-/* The length of the UTF-8 sequence at s (RFC 3629: no overlong forms, no surrogates), or 0 if there is none. */
-static size_t utf8_length(const unsigned char *s)
-{
-	size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-	for (size_t i = 1; i < length; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-	    (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return length;
-}
-
-/* JSON is UTF-8, file names are bytes, and a long command line may have been cut inside a character: bytes that are not
- * UTF-8 become U+FFFD, which loses nothing that a result depends on. */
-static char *to_utf8(const char *text)
-{
-	const unsigned char *s = (const unsigned char *)text;
-	char *out = malloc(3 * strlen(text) + 1), *o = out;
-	while (out && *s) {
-		size_t length = utf8_length(s);
-		memcpy(o, length ? (const char *)s : "\xef\xbf\xbd", length ? length : 3);
-		o += length ? length : 3;
-		s += length ? length : 1;
-	}
-	if (out)
-		*o = '\0';
-	return out;
-}
-
-/* What comes before (punctuation and the member's name), then the text, quoted and escaped. */
-static int write_string(FILE *f, const char *before, const char *text, kith_err *err)
-{
-	char *utf8 = to_utf8(text ? text : "");
-	json_t *string = utf8 ? json_string(utf8) : NULL;
-	char *escaped = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
-	int status = 0;
-	if (escaped)
-		fprintf(f, "%s%s", before, escaped);
-	else
-		status = kith_fail_nomem(err, "a string", strlen(text ? text : ""));
-	free(escaped);
-	json_decref(string);
-	free(utf8);
-	return status;
-}
 
 static int write_doubles(FILE *f, const char *name, const double *m, size_t L, kith_err *err)
 {
@@ -102,28 +56,29 @@ static int write_counts(FILE *f, const uint64_t *c, size_t count, kith_err *err)
 	return 0;
 }
 
+static void write_text(FILE *f, const char *name, const char *text)
+{
+	fprintf(f, ", \"%s\": ", name);
+	kith_json_string(f, text);
+}
+
 static int write_layer(FILE *f, const kith_stack_layer *layer, kith_err *err)
 {
 	char text[KITH_DOUBLE_TEXT];
-	int status;
 	if (!(layer->recall > 0 && layer->recall <= 1))
 		return kith_fail(err, KITH_EBUG, "recall %g of layer %s is outside 0..1", layer->recall,
 				 layer->name ? layer->name : "");
-	status = write_string(f, "{\"name\": ", layer->name, err);
+	fputs("{\"name\": ", f);
+	kith_json_string(f, layer->name);
 	fprintf(f, ", \"dim\": %" PRIu64, layer->dim);
-	if (!status)
-		status = write_string(f, ", \"metric\": ", layer->metric, err);
-	if (!status)
-		status = write_string(f, ", \"engine\": ", layer->engine, err);
+	write_text(f, "metric", layer->metric);
+	write_text(f, "engine", layer->engine);
 	fprintf(f, ", \"recall\": %s", kith_double_text(layer->recall, text));
-	if (!status)
-		status = write_string(f, ", \"digest\": ", layer->digest, err);
-	if (!status)
-		status = write_string(f, ", \"input\": ", layer->input, err);
-	if (!status)
-		status = write_string(f, ", \"command\": ", layer->command, err);
+	write_text(f, "digest", layer->digest);
+	write_text(f, "input", layer->input);
+	write_text(f, "command", layer->command);
 	fputs("}", f);
-	return status;
+	return 0;
 }
 
 static int write_nnts(FILE *f, const kith_nnts *t, size_t L, kith_err *err)

@@ -392,6 +392,23 @@ KITH_CLONES static void convert(kith_dtype dtype, const uint8_t *raw, uint64_t c
 	}
 }
 
+KITH_CLONES static void convert_floats(kith_dtype dtype, const uint8_t *raw, uint64_t count, float *out)
+{
+	switch (dtype) {
+	case KITH_F2:
+		CONVERT(uint16_t, (float)half_to_double(x));
+		break;
+	case KITH_U1:
+		CONVERT(uint8_t, x);
+		break;
+	case KITH_I1:
+		CONVERT(int8_t, x);
+		break;
+	default:
+		break;
+	}
+}
+
 static uint64_t row_bytes(const kith_npy *npy)
 {
 	return npy->d * kith_dtype_size(npy->dtype);
@@ -419,6 +436,16 @@ int kith_npy_read(const kith_npy *npy, uint64_t first, uint64_t count, double *o
 	if (!rc)
 		convert(npy->dtype, raw ? raw : own, count * npy->d, out);
 	free(own);
+	return rc;
+}
+
+int kith_npy_read_floats(const kith_npy *npy, uint64_t first, uint64_t count, float *out, void *raw, kith_err *err)
+{
+	if (npy->dtype == KITH_F8)
+		return kith_fail(err, KITH_EBUG, "%s: f8 read as floats", npy->path);
+	int rc = read_raw(npy, first, count, npy->dtype == KITH_F4 ? (void *)out : raw, err);
+	if (!rc && npy->dtype != KITH_F4)
+		convert_floats(npy->dtype, raw, count * npy->d, out);
 	return rc;
 }
 

@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "filetype.h"
+#include "json_string.h"
 #include "kith/alloc.h"
 #include "kith/graph.h"
 #include "kith/npy.h"
@@ -33,12 +34,23 @@ static void graph_header(const kith_graph_info *i, int json, FILE *out)
 	char ladder[256], recall[KITH_DOUBLE_TEXT];
 	kith_cli_ladder_text(i->ladder, i->tiers, ladder, sizeof ladder);
 	kith_double_text(i->recall, recall);
+	if (!json) {
+		fprintf(out,
+			"# kith graph\n# n\t%llu\n# d\t%llu\n# k\t%s\n# metric\t%s\n# engine\t%s\n# recall\t%s\n"
+			"# digest\t%s\n# node\tneighbour\tk\trank\tdist2\n",
+			(unsigned long long)i->n, (unsigned long long)i->d, ladder, i->metric, i->engine, recall,
+			i->digest);
+		return;
+	}
 	fprintf(out,
-		json ? "{\"format\": \"kith-graph\", \"version\": 1, \"n\": %llu, \"d\": %llu, \"k\": [%s],\n"
-		       " \"metric\": \"%s\", \"engine\": \"%s\", \"recall\": %s, \"digest\": \"%s\",\n \"nodes\": [\n"
-		     : "# kith graph\n# n\t%llu\n# d\t%llu\n# k\t%s\n# metric\t%s\n# engine\t%s\n# recall\t%s\n"
-		       "# digest\t%s\n# node\tneighbour\tk\trank\tdist2\n",
-		(unsigned long long)i->n, (unsigned long long)i->d, ladder, i->metric, i->engine, recall, i->digest);
+		"{\"format\": \"kith-graph\", \"version\": 1, \"n\": %llu, \"d\": %llu, \"k\": [%s],\n \"metric\": ",
+		(unsigned long long)i->n, (unsigned long long)i->d, ladder);
+	kith_json_string(out, i->metric);
+	fputs(", \"engine\": ", out);
+	kith_json_string(out, i->engine);
+	fprintf(out, ", \"recall\": %s, \"digest\": ", recall);
+	kith_json_string(out, i->digest);
+	fputs(",\n \"nodes\": [\n", out);
 }
 
 /* One row: the near list in rank order, then the rest as stored. k is the smallest ladder k that includes the

@@ -1,73 +1,58 @@
 /* candidates.h - for each row of a panel, the samples that may still be among its k nearest, in bounded memory.
  *
- * A row collects the columns that pass the screen. When its room is used up, the k-th smallest upper bound rules out
- * what it can; where bounds cannot tell (ties, duplicates, data the screen does not hold for), the caller computes
- * canonical distances and the row keeps its k best by those. In the end only what lies within the bounds' error of a
- * tier's boundary, or is to have its distance stored, needs a canonical distance; the rest is certain. */
+ * A row collects the samples whose lower bound does not exceed what is known of its k-th distance. When its room is
+ * used up, the k-th smallest upper bound rules out what it can; where bounds cannot tell (ties, near duplicates, data
+ * the screen does not hold for), the caller computes canonical distances and the row keeps its k best by those. */
 #ifndef KITH_CANDIDATES_H
 #define KITH_CANDIDATES_H
 
 #include "kith/graph.h"
 #include "screen.h"
 
-/* dist[] of a candidate: what is known of its canonical distance. */
-#define KITH_DIST_UNKNOWN (-1.0) /* needed, not yet computed */
-#define KITH_DIST_SPARED  (-2.0) /* its tier is certain without */
-
 typedef struct kith_candidates {
-	const kith_screen *screen;
-	const kith_graph_info *info;
-	uint32_t rows, capacity; /* candidates per row */
-	/* row r's candidates, ascending by id, are [r * capacity, r * capacity + count[r]) of: */
+	const kith_level *level; /* whose bounds low[] are */
+	uint32_t k, rows, capacity;
+	const uint32_t *self; /* rows: the sample that each row is */
+	/* row r's candidates are [r * capacity, r * capacity + count[r]) of: */
 	uint32_t *id;
 	float *low; /* t of screen.h */
-	double *dist;
-	uint8_t *tier; /* least possible tier, and greatest possible tier << 4 */
 	uint32_t *count;
-	float *bound;   /* a candidate with a greater t is not among the k nearest */
-	uint8_t *exact; /* the first k candidates' dist is known, and bound comes from the k-th */
+	float *bound;    /* a sample with a greater t is not among the row's k nearest */
+	uint8_t *locked; /* for callers that share rows between threads */
 } kith_candidates;
 
-/* Scratch of one thread. */
-typedef struct kith_candidate_scratch {
-	float *values; /* 2 x capacity */
-	struct kith_ranked {
-		double dist;
-		uint32_t id, at;
-	} * ranked; /* capacity */
-} kith_candidate_scratch;
-
-uint32_t kith_candidates_capacity(uint64_t n, uint32_t k);
 uint64_t kith_candidates_row_bytes(uint32_t capacity);
-int kith_candidates_init(kith_candidates *c, const kith_screen *screen, const kith_graph_info *info, uint32_t rows,
+int kith_candidates_init(kith_candidates *c, const kith_level *level, uint32_t k, uint32_t rows, uint32_t capacity,
 			 kith_err *err);
 void kith_candidates_free(kith_candidates *c);
-int kith_candidate_scratch_init(kith_candidate_scratch *s, const kith_candidates *c, kith_err *err);
-void kith_candidate_scratch_free(kith_candidate_scratch *s);
 
-/* Empties all rows. bound[r] is what is known of row r's k-th distance, or bound is NULL. */
-void kith_candidates_reset(kith_candidates *c, const float *bound, uint32_t rows);
+/* Empties all rows, which from now on are the samples self[] (borrowed). bound[r] is what is known of row r's k-th
+ * distance, or bound is NULL. */
+void kith_candidates_reset(kith_candidates *c, const uint32_t *self, const float *bound, uint32_t rows);
 
-/* Columns i < count whose lo[i] - 2 g[i] does not exceed the bound, into hits[count]; returns how many. */
-uint32_t kith_hits(const float *g, const float *lo, uint32_t count, float bound, uint32_t *hits);
+/* Upper bounds of row r's candidates, into out[count[r]]. */
+void kith_candidates_upper(const kith_candidates *c, uint32_t r, float *out);
 
-/* Takes in sample `id` with its t for panel row r, which is sample `node`; ids must come in ascending order. Returns 0,
- * or -1 if the room is used up and bounds cannot tell more apart: then the caller sets the unknown dist[] of all
- * candidates, calls kith_candidates_settle, and offers the sample again. */
-int kith_candidates_take(kith_candidates *c, uint32_t r, uint64_t node, uint32_t id, float t,
-			 kith_candidate_scratch *s);
+/* Drops the candidates that the k-th smallest upper bound rules out, and lowers bound[r] to it. scratch: `capacity`
+ * floats. */
+void kith_candidates_compact(kith_candidates *c, uint32_t r, float *scratch);
 
-/* All dist[] of row r are known: keeps the k best (distance, id) and makes the row exact. Returns 0, or -1 if fewer
- * than k dist[] are numbers. */
-int kith_candidates_settle(kith_candidates *c, uint32_t r, uint64_t node, kith_candidate_scratch *s);
+/* Takes in sample `id`, not the row's own and not yet in it, with its t for row r. Returns 0, or -1 if the room is used
+ * up and bounds cannot tell more apart: then the caller computes the canonical distances of all candidates, calls
+ * kith_candidates_settle, and offers the sample again. */
+int kith_candidates_take(kith_candidates *c, uint32_t r, uint32_t id, float t, float *scratch);
 
-/* All columns are in: narrows every candidate's tier, and sets dist[] to KITH_DIST_UNKNOWN where it must be computed.
+/* A sample and its canonical distance; at: where the caller keeps it. */
+struct kith_ranked {
+	double dist;
+	uint32_t id, at;
+};
+
+/* Sorts by distance, ties by id. */
+void kith_rank(struct kith_ranked *x, uint32_t count);
+
+/* Keeps the k best of row r's candidates. ranked[at] is candidate `at` and its distance, all numbers; it is reordered.
  */
-void kith_candidates_mark(kith_candidates *c, uint32_t r, uint64_t node, kith_candidate_scratch *s);
-
-/* All marked dist[] are computed: the row, tier by tier, and its near list. Returns 0, or -1 if the bounds contradicted
- * the distances (a bug). */
-int kith_candidates_finish(const kith_candidates *c, uint32_t r, uint32_t *ids, uint32_t *near_ids, double *near_dist2,
-			   kith_candidate_scratch *s);
+void kith_candidates_settle(kith_candidates *c, uint32_t r, const kith_screen *screen, struct kith_ranked *ranked);
 
 #endif

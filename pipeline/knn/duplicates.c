@@ -19,9 +19,9 @@ static int by_hash(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-/* Of samples with one hash, ascending: marks those preceded by more than k rows identical to the first. */
-static int mark_group(const kith_rows *rows, const struct hashed *group, uint64_t count, uint32_t k, double *first,
-		      double *other, uint64_t *marks, kith_err *err)
+/* Of samples with one hash, ascending: leaves out those preceded by more than k rows identical to the first. */
+static int mark_group(kith_duplicates *out, const kith_rows *rows, const struct hashed *group, uint64_t count,
+		      uint32_t k, double *first, double *other, kith_err *err)
 {
 	uint64_t same = 0;
 	int rc = kith_rows_read(rows, group[0].id, 1, first, NULL, err);
@@ -29,15 +29,17 @@ static int mark_group(const kith_rows *rows, const struct hashed *group, uint64_
 		if ((rc = kith_rows_read(rows, group[i].id, 1, other, NULL, err)) ||
 		    memcmp(first, other, rows->d * sizeof *first))
 			continue;
-		if (same++ > k)
-			marks[group[i].id / 64] |= 1ull << (group[i].id & 63);
+		if (same++ > k) {
+			out->left_out[group[i].id / 64] |= 1ull << (group[i].id & 63);
+			out->twin[group[i].id] = group[0].id;
+		}
 	}
 	return rc;
 }
 
-int kith_duplicates_find(const kith_rows *rows, const uint64_t *hash, uint32_t k, uint64_t **out, kith_err *err)
+int kith_duplicates_find(kith_duplicates *out, const kith_rows *rows, const uint64_t *hash, uint32_t k, kith_err *err)
 {
-	uint64_t n = rows->n, *marks = NULL;
+	uint64_t n = rows->n;
 	double *first = NULL, *other = NULL;
 	int rc = 0;
 	struct hashed *all = kith_alloc(n, sizeof *all);
@@ -51,20 +53,43 @@ int kith_duplicates_find(const kith_rows *rows, const uint64_t *hash, uint32_t k
 			to++;
 		if (to - from <= k + 1ull)
 			continue;
-		if (!marks) {
-			marks = kith_alloc_zero((n + 63) / 64, sizeof *marks);
+		if (!first) {
+			out->left_out = kith_alloc_zero((n + 63) / 64, sizeof *out->left_out);
+			out->twin = kith_alloc(n, sizeof *out->twin);
 			first = kith_alloc(rows->d, sizeof *first);
 			other = kith_alloc(rows->d, sizeof *other);
 		}
-		rc = marks && first && other ? mark_group(rows, all + from, to - from, k, first, other, marks, err)
-					     : kith_fail_nomem(err, "duplicates", n / 8 + rows->d * 16);
+		rc = out->left_out && out->twin && first && other
+			     ? mark_group(out, rows, all + from, to - from, k, first, other, err)
+			     : kith_fail_nomem(err, "duplicates", n / 8 + n * 4 + rows->d * 16);
 	}
 	free(all);
 	free(first);
 	free(other);
-	if (rc)
-		free(marks);
-	else
-		*out = marks;
 	return rc;
+}
+
+void kith_duplicates_free(kith_duplicates *d)
+{
+	free(d->left_out);
+	free(d->twin);
+	*d = (kith_duplicates){0};
+}
+
+static int by_id(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+void kith_duplicates_row(const kith_duplicates *d, uint32_t i, kith_results *r)
+{
+	uint64_t k = r->k, near = r->near;
+	uint32_t twin = d->twin[i], *ids = r->ids + i * k, *near_ids = r->near_ids + i * near;
+	memcpy(ids, r->ids + twin * k, k * sizeof *ids); /* the k lowest after the twin, all at distance 0 */
+	qsort(ids, k, sizeof *ids, by_id);
+	memmove(ids + 1, ids, (k - 1) * sizeof *ids);
+	ids[0] = twin;
+	memcpy(near_ids, ids, near * sizeof *ids);
+	memset(r->near_dist2 + i * near, 0, near * sizeof *r->near_dist2);
 }

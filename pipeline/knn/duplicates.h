@@ -1,15 +1,27 @@
 /* duplicates.h - samples that are nobody's neighbours, because too many identical ones precede them.
  *
  * If k + 1 samples with ids smaller than j have exactly j's row, then for any sample i at least k of them are not i,
- * lie as far from i as j does, and come before j by the tie rule: j is in no row. Layers with dead units have thousands
- * of such samples, and no bound can tell them apart. */
+ * lie as far from i as j does, and come before j by the tie rule: j is in no row. And j's own neighbours are the k
+ * lowest ids of those samples. Layers with dead units have thousands of such samples, and no bound can tell them
+ * apart. */
 #ifndef KITH_DUPLICATES_H
 #define KITH_DUPLICATES_H
 
+#include "refine.h"
 #include "rows.h"
 
-/* hash[n] is a hash of each row's doubles. Sets *out to a bitmap of n bits of the samples to leave out, to be freed, or
- * to NULL if there are none. Equal hashes only nominate: rows are compared. */
-int kith_duplicates_find(const kith_rows *rows, const uint64_t *hash, uint32_t k, uint64_t **out, kith_err *err);
+typedef struct kith_duplicates {
+	uint64_t *left_out; /* n bits; NULL: there are none */
+	uint32_t *twin;     /* n, if there are any: of a sample left out, the lowest id of the same row */
+} kith_duplicates;
+
+/* hash[n] is a hash of each row's doubles. Equal hashes only nominate: rows are compared. Release with
+ * kith_duplicates_free, also after a failure. */
+int kith_duplicates_find(kith_duplicates *duplicates, const kith_rows *rows, const uint64_t *hash, uint32_t k,
+			 kith_err *err);
+void kith_duplicates_free(kith_duplicates *duplicates);
+
+/* The results of sample i, which is left out, from those of its twin. */
+void kith_duplicates_row(const kith_duplicates *duplicates, uint32_t i, kith_results *results);
 
 #endif

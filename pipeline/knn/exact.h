@@ -1,13 +1,15 @@
-/* exact.h - engine "exact": every row's true k nearest, in panels of rows against tiles of columns. */
+/* exact.h - engine "exact": every row's true k nearest. */
 #ifndef KITH_EXACT_H
 #define KITH_EXACT_H
 
 #include "kith/graph.h"
 #include "kith/knn.h"
+#include "plan.h"
 #include "rows.h"
 
-/* Appends all n rows of the graph to `writer`. `info` is the graph's (near and ladder set). */
-int kith_exact_run(const kith_rows *rows, const kith_graph_info *info, const kith_knn_options *options,
+/* Appends all n rows of the graph to `writer`, which writes `output`. `info` is the graph's (near and ladder set).
+ * `rows` may come to hold all rows in memory. */
+int kith_exact_run(kith_rows *rows, const kith_graph_info *info, const kith_knn_options *options, const char *output,
 		   kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err);
 
 #endif

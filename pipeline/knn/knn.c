@@ -84,7 +84,7 @@ int kith_knn_build(const char *input, const char *output, const kith_knn_options
 		goto done;
 	fill_info(&info, &rows, o);
 	if ((rc = kith_graph_create(&writer, output, &info, o->memory, err)) ||
-	    (rc = kith_exact_run(&rows, &info, o, writer, &done, err)))
+	    (rc = kith_exact_run(&rows, &info, o, output, writer, &done, err)))
 		goto done;
 	done.n = rows.n;
 	done.d = rows.d;

@@ -5,7 +5,7 @@
 #include "cli.h"
 #include "kith/knn.h"
 
-enum { OPT_METRIC = 256, OPT_ENGINE };
+enum { OPT_METRIC = 256, OPT_ENGINE, OPT_PLAN, OPT_DIMS, OPT_COARSE, OPT_PROBES, OPT_DRY_RUN };
 
 struct arguments {
 	kith_knn_options knn;
@@ -15,12 +15,36 @@ struct arguments {
 static const struct argp_option options[] = {
 	{NULL, 'k', "K[,K...]", 0, "Neighbours per sample; several make a ladder that one graph serves", 1},
 	{"metric", OPT_METRIC, "l2|cosine", 0, "Distance between activations", 1},
+	{"plan", OPT_PLAN, "PLAN", 0, "How to go about it: auto, sketch, screen, full or stream", 3},
+	{"dims", OPT_DIMS, "R", 0, "Directions of the sketch", 3},
+	{"coarse", OPT_COARSE, "R", 0, "Directions of it that every pair is tried in", 3},
+	{"probes", OPT_PROBES, "BLOCKS", 0, "Blocks of 16 samples that first bounds come from", 3},
 	{"engine", OPT_ENGINE, "NAME", 0, "exact: the true neighbours, whatever the memory and threads", 1},
 	{NULL, 'm', "MEM", 0, "Memory to work in, such as 512M or 4G", 2},
 	{NULL, 't', "THREADS", 0, "Threads", 2},
 	{NULL, 'o', "LAYER.nng", 0, "The graph to write (required)", 1},
 	{0},
 };
+
+static int take_plan(struct arguments *a, const char *arg, kith_err *err)
+{
+	static const char *const names[] = {"auto", "sketch", "screen", "full", "stream"};
+	for (int i = 0; i < 5; i++)
+		if (!strcmp(arg, names[i])) {
+			a->knn.plan = (kith_plan_kind)i;
+			return 0;
+		}
+	return kith_fail(err, KITH_EUSAGE, "--plan %s: not a plan: auto, sketch, screen, full or stream", arg);
+}
+
+static int take_count(const char *option, const char *arg, uint32_t *out, kith_err *err)
+{
+	uint64_t number;
+	int rc = kith_cli_count(option, arg, 1, 1u << 20, &number, err);
+	if (!rc)
+		*out = (uint32_t)number;
+	return rc;
+}
 
 static int take(void *context, int key, char *arg, kith_err *err)
 {
@@ -37,6 +61,14 @@ static int take(void *context, int key, char *arg, kith_err *err)
 	case OPT_ENGINE:
 		a->knn.engine = arg;
 		return 0;
+	case OPT_PLAN:
+		return take_plan(a, arg, err);
+	case OPT_DIMS:
+		return take_count("--dims", arg, &a->knn.sketch_dims, err);
+	case OPT_COARSE:
+		return take_count("--coarse", arg, &a->knn.coarse_dims, err);
+	case OPT_PROBES:
+		return take_count("--probes", arg, &a->knn.probe_blocks, err);
 	case 'm':
 		return kith_cli_bytes(arg, &a->knn.memory, err);
 	case 't':

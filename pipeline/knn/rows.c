@@ -99,6 +99,7 @@ int kith_rows_init(kith_rows *rows, const kith_npy *npy, kith_metric metric, uin
 	rows->n = kith_npy_n(npy);
 	rows->d = kith_npy_d(npy);
 	rows->metric = metric;
+	rows->cell = metric == KITH_L2 && kith_npy_dtype(npy) != KITH_F8 ? sizeof(float) : sizeof(double);
 	if (!(rows->mean = kith_alloc(rows->d, sizeof *rows->mean)))
 		return kith_fail_nomem(err, "column means", rows->d * 8);
 	if ((rc = kith_npy_scan_all(npy, memory, progress, &scan, rows->mean, err)))
@@ -113,6 +114,7 @@ void kith_rows_free(kith_rows *rows)
 	free(rows->mean);
 	free(rows->norm);
 	free(rows->exponent);
+	free(rows->all);
 	memset(rows, 0, sizeof *rows);
 }
 
@@ -125,37 +127,115 @@ int kith_rows_read(const kith_rows *rows, uint64_t first, uint64_t count, double
 	return rc;
 }
 
-/* ---- the canonical distance ---- */
-
-/* Index order makes each sum one long chain of dependent additions; four rows side by side keep the adders busy. */
-KITH_CLONES static void canonical_4(const double *x, const double *const *y, uint64_t d, double *out)
+int kith_rows_read_cells(const kith_rows *rows, uint64_t first, uint64_t count, void *out, void *raw, kith_err *err)
 {
-	const double *a = y[0], *b = y[1], *c = y[2], *e = y[3];
-	double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-	for (uint64_t t = 0; t < d; t++) {
-		double d0 = x[t] - a[t], d1 = x[t] - b[t], d2 = x[t] - c[t], d3 = x[t] - e[t];
-		s0 += d0 * d0;
-		s1 += d1 * d1;
-		s2 += d2 * d2;
-		s3 += d3 * d3;
-	}
-	out[0] = s0;
-	out[1] = s1;
-	out[2] = s2;
-	out[3] = s3;
+	return rows->cell == sizeof(float) ? kith_npy_read_floats(rows->npy, first, count, out, raw, err)
+					   : kith_rows_read(rows, first, count, out, raw, err);
 }
 
-void kith_canonical(const double *x, const double *const *y, uint32_t count, uint64_t d, double *out)
+/* ---- the canonical distance ---- */
+
+/* Index order makes each sum one long chain of dependent additions, so sums of several rows run side by side, one in
+ * each lane. Differences and squares are made along the rows, and only then turned: what was four values of one row
+ * becomes one value of four rows. */
+typedef double lanes __attribute__((vector_size(32)));
+typedef double doubles __attribute__((vector_size(32), aligned(8)));
+
+/* Values t.. of four rows; `single`, a constant where this is inlined: they are floats. */
+static inline __attribute__((always_inline)) void load(lanes *out, const void *row, uint64_t t, int single)
 {
-	uint32_t i = 0;
-	for (; i + 4 <= count; i += 4)
-		canonical_4(x, y + i, d, out + i);
-	for (; i < count; i++) {
-		double sum = 0;
-		for (uint64_t t = 0; t < d; t++) {
-			double diff = x[t] - y[i][t];
-			sum += diff * diff;
+	if (single) /* a loop, because gcc 12 converts vectors in halves */
+		for (int i = 0; i < 4; i++)
+			(*out)[i] = ((const float *)row)[t + (uint64_t)i];
+	else
+		*out = *(const doubles *)((const double *)row + t);
+}
+
+static inline __attribute__((always_inline)) void add_4(lanes *sum, const void *row, const void *const *y, uint64_t t,
+							int single)
+{
+	lanes x, a, b, c, e;
+	load(&x, row, t, single);
+	load(&a, y[0], t, single);
+	load(&b, y[1], t, single);
+	load(&c, y[2], t, single);
+	load(&e, y[3], t, single);
+	a = (x - a) * (x - a);
+	b = (x - b) * (x - b);
+	c = (x - c) * (x - c);
+	e = (x - e) * (x - e);
+	lanes ab_even = __builtin_shufflevector(a, b, 0, 4, 2, 6), ab_odd = __builtin_shufflevector(a, b, 1, 5, 3, 7);
+	lanes ce_even = __builtin_shufflevector(c, e, 0, 4, 2, 6), ce_odd = __builtin_shufflevector(c, e, 1, 5, 3, 7);
+	*sum += __builtin_shufflevector(ab_even, ce_even, 0, 1, 4, 5);
+	*sum += __builtin_shufflevector(ab_odd, ce_odd, 0, 1, 4, 5);
+	*sum += __builtin_shufflevector(ab_even, ce_even, 2, 3, 6, 7);
+	*sum += __builtin_shufflevector(ab_odd, ce_odd, 2, 3, 6, 7);
+}
+
+static inline __attribute__((always_inline)) double value(const void *row, uint64_t t, int single)
+{
+	return single ? (double)((const float *)row)[t] : ((const double *)row)[t];
+}
+
+/* The last values, fewer than four. */
+static inline __attribute__((always_inline)) void finish_4(const lanes *sum, const void *x, const void *const *y,
+							   uint64_t t, uint64_t d, int single, double *out)
+{
+	for (int i = 0; i < 4; i++) {
+		double s = (*sum)[i];
+		for (uint64_t last = t; last < d; last++) {
+			double diff = value(x, last, single) - value(y[i], last, single);
+			s += diff * diff;
 		}
-		out[i] = sum;
+		out[i] = s;
 	}
+}
+
+static inline __attribute__((always_inline)) void canonical(const void *x, const void *const *y, uint64_t d, int single,
+							    int eight, double *out)
+{
+	lanes s = {0}, u = {0};
+	uint64_t t = 0;
+	for (; t + 4 <= d; t += 4) {
+		add_4(&s, x, y, t, single);
+		if (eight)
+			add_4(&u, x, y + 4, t, single);
+	}
+	finish_4(&s, x, y, t, d, single, out);
+	if (eight)
+		finish_4(&u, x, y + 4, t, d, single, out + 4);
+}
+
+KITH_CLONES static void canonical_floats(const void *x, const void *const *y, uint64_t d, int eight, double *out)
+{
+	if (eight)
+		canonical(x, y, d, 1, 1, out);
+	else
+		canonical(x, y, d, 1, 0, out);
+}
+
+KITH_CLONES static void canonical_doubles(const void *x, const void *const *y, uint64_t d, int eight, double *out)
+{
+	if (eight)
+		canonical(x, y, d, 0, 1, out);
+	else
+		canonical(x, y, d, 0, 0, out);
+}
+
+void kith_canonical(const kith_rows *rows, const void *x, const void *const *y, uint32_t count, double *out)
+{
+	void (*const some)(const void *, const void *const *, uint64_t, int, double *) =
+		rows->cell == sizeof(float) ? canonical_floats : canonical_doubles;
+	uint32_t i = 0;
+	for (; i + 8 <= count; i += 8)
+		some(x, y + i, rows->d, 1, out + i);
+	if (i == count)
+		return;
+	/* the last few: the same rows again fill the places */
+	const void *rest[8];
+	double got[8];
+	for (uint32_t j = 0; j < 8; j++)
+		rest[j] = y[i + j < count ? i + j : count - 1];
+	some(x, rest, rows->d, count - i > 4, got);
+	memcpy(out + i, got, (count - i) * sizeof *out);
 }

@@ -16,6 +16,9 @@ typedef struct kith_rows {
 	double *mean;    /* d: about the column means */
 	double *norm;    /* cosine: each row's norm, of the row scaled by 2^-exponent */
 	int32_t *exponent;
+	/* Rows kept for canonical distances are cells: floats where those hold every value exactly, else doubles. */
+	uint32_t cell; /* sizeof(float) or sizeof(double) */
+	void *all;     /* n x d cells, owned; or NULL where the rows stay in the file */
 } kith_rows;
 
 /* Reads the file through: checks that every value is finite (and, for cosine, that no row is zero), finds what the
@@ -27,8 +30,11 @@ void kith_rows_free(kith_rows *rows);
 /* Rows first..first+count-1 into out[count][d]. `raw` as for kith_npy_read. Thread safe. */
 int kith_rows_read(const kith_rows *rows, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err);
 
-/* The canonical squared distances of x to `count` rows y[0..count-1], all of d values: for each, sum over t in index
+/* The same as cells; `raw` must be there. */
+int kith_rows_read_cells(const kith_rows *rows, uint64_t first, uint64_t count, void *out, void *raw, kith_err *err);
+
+/* The canonical squared distances of x to `count` rows y[0..count-1], all of d cells: for each, sum over t in index
  * order of (x_t - y_t)^2, every operation in double. */
-void kith_canonical(const double *x, const double *const *y, uint32_t count, uint64_t d, double *out);
+void kith_canonical(const kith_rows *rows, const void *x, const void *const *y, uint32_t count, double *out);
 
 #endif

@@ -1,45 +1,54 @@
 /* screen.h - certified bounds on canonical distances from single-precision products.
  *
- * Each row z_i = s (x_i - m), centred on m (about the mean) and scaled by a power of two s, is rounded to a float
- * vector y_i. With g = the float product of y_i and y_j however it was summed,
+ * A kith_level holds every sample i as a float vector v_i with two floats lo_i and w_i. With g = the float product of
+ * v_i and v_j, however it was summed, and
  *
- *         t_ij = lo_j - 2 g          (one float operation)
+ *         t_ij = (lo_i + lo_j) - 2 g          (float operations in this order)
  *
- * and for the canonical distance c_ij of the samples, shifted by the constant -lo_i of row i,
+ * the canonical distance c_ij of the samples, times the square of a power of two s, lies between
  *
- *         t_ij  <=  s^2 c_ij - lo_i  <=  (t_ij + w_j) + w_i       (float operations in this order)
+ *         t_ij  <=  s^2 c_ij  <=  t_ij + (w_i + w_j)
  *
- * so a candidate whose t exceeds k upper bounds is provably not among row i's k nearest. screen.c derives it. */
+ * so a sample whose t exceeds k upper bounds is provably not among row i's k nearest. This file makes the level of all
+ * d columns, sketch.h levels of fewer; screen.c derives the bound. */
 #ifndef KITH_SCREEN_H
 #define KITH_SCREEN_H
 
-#include <float.h>
-
 #include "rows.h"
 
+typedef struct kith_level {
+	uint32_t width;    /* floats from one vector to the next: a multiple of KITH_LANES, filled up with zeros */
+	float *v, *lo, *w; /* n x width, n, n */
+} kith_level;
+
+#define KITH_LANES 16u
+#define KITH_GROUP 256u
+
+/* The lo of a sample outside the float range. Its v is zeros and its w infinity: it is within every bound, and as two
+ * of them still add to a number, an upper bound with it is infinity. */
+#define KITH_LO_OUTSIDE (-0x1p125f)
+
+/* How values become floats. */
 typedef struct kith_screen {
 	const kith_rows *rows;
 	double scale; /* s */
-	int off;      /* no bound holds for this data: every row is outside */
+	int off;      /* no bound holds for this data: every sample is outside */
 	double relative, absolute;
-	float *lo, *w;  /* n each */
-	uint64_t *hash; /* n: of each row's doubles; the caller may free it and set it to NULL */
 } kith_screen;
 
-/* Chooses s, finds lo and w in one pass over the rows. Release with kith_screen_free, also after a failure. */
-int kith_screen_init(kith_screen *screen, const kith_rows *rows, uint64_t memory, const kith_progress *progress,
-		     kith_err *err);
-void kith_screen_free(kith_screen *screen);
+/* Chooses s from a sample of the rows. */
+int kith_screen_init(kith_screen *screen, const kith_rows *rows, kith_err *err);
 
-/* The lo of a row outside the float range; its w is infinity, so that it is within every bound. Not -infinity: adding w
- * must give infinity. */
-#define KITH_LO_OUTSIDE (-FLT_MAX)
+/* Row x (d doubles) to its float vector v, and its lo and w. Returns 1, and v = 0, if the sample is outside. */
+int kith_screen_vector(const kith_screen *screen, const double *x, float *v, float *lo, float *w);
 
-/* Row x (d doubles) to its float vector y, which is zeros for a row outside the float range. */
-void kith_screen_vector(const kith_screen *screen, const double *x, float *y);
+/* An upper bound, in floats and times s^2, of everything whose canonical distance is at most c. */
+float kith_screen_bound(const kith_screen *screen, double c);
 
-/* An upper bound, shifted like the others of row i, of everything whose canonical distance is at most c. */
-float kith_screen_bound(const kith_screen *screen, uint64_t i, double c);
+/* Room for n samples of `values` floats; what pads the vectors is zeros. */
+int kith_level_alloc(kith_level *level, uint64_t n, uint64_t values, kith_err *err);
+uint64_t kith_level_bytes(uint64_t n, uint64_t values);
+void kith_level_free(kith_level *level);
 
 /* The nearest float that is not above, or not below, x. */
 float kith_round_down(double x);

@@ -1,18 +1,22 @@
 /* sketch.c - see sketch.h. The derivation of its bound; u = 2^-24, N = |z|^2:
  *
  * Let the columns of P be orthonormal but for rounding, |P'P - I| <= delta (measured, not assumed), Pi the exact
- * projector on their span, w = z_i - z_j, D = |w|^2. Then D = |Pi w|^2 + |w - Pi w|^2, |Pi w|^2 >= |P'w|^2 / (1 +
- * delta), and |w - Pi w| >= |rho_i - rho_j| with rho = |z - Pi z|. So D (1 + delta) >= |v*_i - v*_j|^2 for the exact v*
- * = (P'z, rho).
+ * projector on their span, w = z_i - z_j, D = |w|^2. Then D = |Pi w|^2 + |w - Pi w|^2 with |P'w|^2 / (1 + delta) <=
+ * |Pi w|^2 <= |P'w|^2 / (1 - delta), and |rho_i - rho_j| <= |w - Pi w| <= rho_i + rho_j with rho = |z - Pi z|. So for
+ * the exact v* = (P'z, rho)
+ *
+ *         |v*_i - v*_j|^2 / (1 + delta)  <=  D  <=  |v*_i - v*_j|^2 / (1 - delta) + 4 rho_i rho_j
+ *
+ * and 4 rho_i rho_j <= 2 rho_i^2 + 2 rho_j^2, which splits.
  *
  * v differs from v*: P'z by d 2^-53 sqrt(r) |z| of the double product and by u |P'z| of rounding to float; rho by u rho
  * of rounding, and because rho^2 = N - |P'z|^2 is known within kappa N, kappa = 2 (delta + 3 (d + r) 2^-53), by at most
  * sqrt(kappa N). In all |v - v*| <= c |z| with c = u + sqrt(kappa) + (d + r) 2^-50. Hence
- * | |v*_i - v*_j|^2 - |v_i - v_j|^2 | <= (4 c + 4 c^2)(N_i + N_j).
+ * | |v*_i - v*_j|^2 - |v_i - v_j|^2 | <= (4 c + 4 c^2)(N_i + N_j), and 2 rho*^2 <= 2 rho^2 + (8 c + 4 c^2) N.
  *
- * The float product and the rest cost what screen.c says, with width for d: (gamma_width + 11 u)(|v_i|^2 + |v_j|^2),
- * and |v|^2 <= N (1 + 4c). Together at most e'(N_i + N_j) with e' = (width + 40) u / (1 - ...) + 4 c + 4 c^2 + 2 delta,
- * and lo' = |v|^2 - e' N - a, rounded down. */
+ * The float product and the rest cost what screen.c says, with r + 1 for d: (gamma_{r+1} + 13 u)(|v_i|^2 + |v_j|^2),
+ * and |v|^2 <= N (1 + 4c). Together at most e (N_i + N_j) with e = (r + 41) u / (1 - ...) + 4 c + 4 c^2 + 4 delta, so
+ * lo = |v|^2 - e N - a, rounded down, and hi = |v|^2 + 2 rho^2 + (e + 8 c + 4 c^2) N + a, rounded up, w = hi - lo. */
 #include "sketch.h"
 
 #include <cblas.h>
@@ -23,22 +27,15 @@
 
 #include "kith/alloc.h"
 #include "kith/cpu.h"
-#include "select.h"
+#include "kith/hash.h"
 
-#define SAMPLE_ROWS 1024u
-#define ROUNDS      2 /* of the power iteration: enough to turn the leading directions in */
+#define ROUNDS   2 /* of the power iteration: enough to turn the leading directions in */
+#define CHUNK    64u
+#define MAX_LOST 1e-6
 
-uint64_t kith_sketch_bytes(uint64_t n, uint32_t directions)
-{
-	return n * (directions + 2ull) * sizeof(float);
-}
-
-void kith_sketch_free(kith_sketch *s)
-{
-	free(s->v);
-	free(s->lo);
-	memset(s, 0, sizeof *s);
-}
+/* Of LAPACK, which is part of OpenBLAS: the eigenvectors of a symmetric matrix, eigenvalues ascending. */
+extern void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work,
+		   const int *lwork, int *info);
 
 /* splitmix64: a fixed sequence, so that runs are alike (no result depends on it, only speed). */
 static uint64_t next_random(uint64_t *state)
@@ -51,376 +48,311 @@ static uint64_t next_random(uint64_t *state)
 
 /* ---- the basis ---- */
 
-/* Row x centred and scaled in double, as screen.c takes it to floats; zeros for a row that is outside. Returns |z|^2.
- */
-static double centre(const kith_screen *screen, uint64_t i, double *x)
+static void multiply(int transpose_a, int transpose_b, uint64_t m, uint64_t n, uint64_t k, const double *a,
+		     const double *b, double *c)
 {
-	const kith_rows *rows = screen->rows;
+	cblas_dgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
+		    (blasint)m, (blasint)n, (blasint)k, 1, a, (blasint)(transpose_a ? m : k), b,
+		    (blasint)(transpose_b ? k : n), 0, c, (blasint)n);
+}
+
+/* Makes the rows of `basis` (r x d) orthonormal by Gram-Schmidt, each twice, and drops those that have no direction of
+ * their own left. Returns how many stay. `work` holds r values. */
+static uint32_t orthonormalise(double *basis, uint32_t r, uint64_t d, double *work)
+{
+	uint32_t kept = 0;
+	for (uint32_t a = 0; a < r; a++) {
+		double *row = basis + kept * d, before;
+		if (kept < a)
+			memcpy(row, basis + a * d, d * sizeof *row);
+		before = cblas_dnrm2((blasint)d, row, 1);
+		for (int twice = 0; twice < 2 && kept; twice++) {
+			cblas_dgemv(CblasRowMajor, CblasNoTrans, (blasint)kept, (blasint)d, 1, basis, (blasint)d, row,
+				    1, 0, work, 1);
+			cblas_dgemv(CblasRowMajor, CblasTrans, (blasint)kept, (blasint)d, -1, basis, (blasint)d, work,
+				    1, 1, row, 1);
+		}
+		double after = cblas_dnrm2((blasint)d, row, 1);
+		if (!(after > 1e-8 * before) || !isfinite(1 / after))
+			continue;
+		cblas_dscal((blasint)d, 1 / after, row, 1);
+		kept++;
+	}
+	return kept;
+}
+
+/* The greatest row sum of |BB' - I|, which bounds its norm, and what rounding may have hidden from it. */
+static double orthonormality(const double *basis, uint32_t r, uint64_t d, double *gram)
+{
+	double worst = 0;
+	multiply(0, 1, r, r, d, basis, basis, gram);
+	for (uint32_t a = 0; a < r; a++) {
+		double sum = 0;
+		for (uint32_t b = 0; b < r; b++)
+			sum += fabs(gram[a * r + b] - (a == b));
+		worst = sum > worst ? sum : worst;
+	}
+	return worst + (double)r * (double)d * 0x1p-52;
+}
+
+/* Turns the basis to the sample's principal axes within it, greatest variance first. */
+static int principal_axes(kith_basis *basis, const double *sample, uint64_t m, uint64_t d, double *product,
+			  double *gram, kith_err *err)
+{
+	int r = (int)basis->dims, lwork = 34 * r + 1, info = 1;
+	double *value = kith_alloc((size_t)(r + lwork), sizeof *value);
+	double *turned = kith_alloc(basis->dims * d, sizeof *turned);
+	if (!value || !turned) {
+		free(value);
+		free(turned);
+		return kith_fail_nomem(err, "a basis", basis->dims * d * 8);
+	}
+	multiply(0, 1, m, basis->dims, d, sample, basis->rows, product);
+	multiply(1, 0, basis->dims, basis->dims, m, product, product, gram);
+	dsyev_("V", "U", &r, gram, &r, value, value + r, &lwork, &info);
+	if (!info) { /* row b of gram (LAPACK's columns) is the eigenvector of the b-th smallest eigenvalue */
+		for (int b = 0; b < r / 2; b++)
+			for (int t = 0; t < r; t++) {
+				double swap = gram[b * r + t];
+				gram[b * r + t] = gram[(r - 1 - b) * r + t];
+				gram[(r - 1 - b) * r + t] = swap;
+			}
+		multiply(0, 0, basis->dims, d, basis->dims, gram, basis->rows, turned);
+		memcpy(basis->rows, turned, basis->dims * d * sizeof *turned);
+	}
+	free(value);
+	free(turned);
+	return 0;
+}
+
+int kith_basis_find(kith_basis *basis, const double *sample, uint64_t m, uint64_t d, uint32_t dims, kith_err *err)
+{
+	uint64_t state = 1;
+	int rc = 0;
+	double *product = kith_alloc(m * dims, sizeof *product),
+	       *gram = kith_alloc((uint64_t)dims * dims, sizeof *gram);
+	*basis = (kith_basis){.dims = dims, .rows = kith_alloc(dims * d, sizeof *basis->rows)};
+	if (!product || !gram || !basis->rows) {
+		rc = kith_fail_nomem(err, "a basis", (m + d + dims) * dims * 8);
+		goto done;
+	}
+	for (uint64_t i = 0; i < dims * d; i++)
+		basis->rows[i] = (double)(int64_t)next_random(&state) * 0x1p-63;
+	for (int round = 0; round <= ROUNDS && basis->dims; round++) {
+		multiply(0, 1, m, basis->dims, d, sample, basis->rows, product);
+		multiply(1, 0, basis->dims, d, m, product, sample, basis->rows);
+		basis->dims = orthonormalise(basis->rows, basis->dims, d, gram);
+	}
+	if (basis->dims && !(rc = principal_axes(basis, sample, m, d, product, gram, err)))
+		basis->delta = orthonormality(basis->rows, basis->dims, d, gram);
+	if (!(basis->delta < MAX_LOST)) /* nothing to speak of: do without */
+		basis->dims = 0;
+done:
+	free(product);
+	free(gram);
+	return rc;
+}
+
+void kith_basis_free(kith_basis *basis)
+{
+	free(basis->rows);
+	*basis = (kith_basis){0};
+}
+
+/* ---- the rows ---- */
+
+uint64_t kith_sketch_bytes(uint64_t n, uint32_t dims)
+{
+	return kith_level_bytes(n, dims + 1ull) + n * 3 * sizeof(float);
+}
+
+void kith_sketch_free(kith_sketch *s)
+{
+	kith_level_free(&s->level);
+	free(s->rho);
+	free(s->lo);
+	free(s->slack);
+	*s = (kith_sketch){0};
+}
+
+KITH_CLONES static double centre(double *x, const double *mean, double scale, uint64_t d)
+{
 	double sum = 0;
-	int outside = screen->lo[i] == KITH_LO_OUTSIDE;
-	for (uint64_t t = 0; t < rows->d; t++) {
-		x[t] = outside ? 0 : (x[t] - rows->mean[t]) * screen->scale;
+#pragma omp simd reduction(+ : sum)
+	for (uint64_t t = 0; t < d; t++) {
+		x[t] = (x[t] - mean[t]) * scale;
 		sum += x[t] * x[t];
 	}
 	return sum;
 }
 
-static double dot(const double *a, const double *b, uint64_t d)
+double kith_centre(const kith_screen *screen, int outside, double *x)
 {
-	return cblas_ddot((blasint)d, a, 1, b, 1);
+	if (!outside)
+		return centre(x, screen->rows->mean, screen->scale, screen->rows->d);
+	memset(x, 0, screen->rows->d * sizeof *x);
+	return 0;
 }
 
-/* Makes the r rows of `basis` (r x d) orthonormal by Gram-Schmidt, each twice; what has no direction of its own left
- * becomes zero. */
-static void orthonormalise(double *basis, uint32_t r, uint64_t d)
+/* The errors of a sketch of r directions: e and c of the derivation. */
+struct errors {
+	double e, c;
+};
+
+static struct errors errors_of(uint32_t r, uint64_t d, double delta)
 {
-	for (uint32_t a = 0; a < r; a++) {
-		double *row = basis + a * d, before = sqrt(dot(row, row, d));
-		for (int twice = 0; twice < 2; twice++)
-			for (uint32_t b = 0; b < a; b++)
-				cblas_daxpy((blasint)d, -dot(row, basis + b * d, d), basis + b * d, 1, row, 1);
-		double after = sqrt(dot(row, row, d));
-		int lost = !(after > 1e-8 * before) || !isfinite(1 / after);
-		for (uint64_t t = 0; t < d; t++)
-			row[t] = lost ? 0 : row[t] / after;
-	}
+	double kappa = 2 * (delta + 3 * (double)(d + r) * 0x1p-53), u = (r + 41) * 0x1p-24;
+	struct errors x = {.c = 0x1p-24 + sqrt(kappa) + (double)(d + r) * 0x1p-50};
+	x.e = u / (1 - u) + 4 * x.c + 4 * x.c * x.c + 4 * delta;
+	return x;
 }
 
-/* How far the basis' non-zero rows are from orthonormal: the greatest row sum of |BB' - I| bounds its norm. */
-static double orthonormality(const double *basis, uint32_t r, uint64_t d)
+/* |z - PP'z| as a float, and |v|^2 as of the floats. p: the r projections; norm: |z|^2. */
+static float rest(const double *p, uint32_t r, double norm, double *size)
 {
-	double worst = 0;
-	for (uint32_t a = 0; a < r; a++) {
-		double sum = 0, own = dot(basis + a * d, basis + a * d, d);
-		if (own == 0)
-			continue;
-		for (uint32_t b = 0; b < r; b++)
-			sum += b == a ? fabs(own - 1) : fabs(dot(basis + a * d, basis + b * d, d));
-		worst = sum > worst ? sum : worst;
+	double inside = 0, sum = 0;
+	for (uint32_t t = 0; t < r; t++) {
+		inside += p[t] * p[t];
+		sum += (double)(float)p[t] * (float)p[t];
 	}
-	/* and what rounding may have hidden from the products above */
-	return worst + (double)r * (double)d * 0x1p-52;
+	float rho = (float)sqrt(norm > inside ? norm - inside : 0);
+	*size = sum + (double)rho * rho;
+	return rho;
 }
 
-/* Leading directions of a sample A (m x d): rows of B <- orth(B A' A), starting from noise. */
-static int find_basis(const kith_screen *screen, uint32_t r, double *basis, kith_err *err)
+static void sketch_row(kith_sketch *s, const kith_screen *screen, double delta, uint64_t i, int outside, double norm,
+		       const double *p)
 {
-	const kith_rows *rows = screen->rows;
-	uint64_t d = rows->d, m = rows->n < SAMPLE_ROWS ? rows->n : SAMPLE_ROWS, state = 1;
-	double *sample = kith_alloc(m * d, sizeof *sample), *product = kith_alloc(m * r, sizeof *product);
-	int rc = sample && product ? 0 : kith_fail_nomem(err, "a sample of rows", m * d * 8);
-
-	for (uint64_t i = 0; !rc && i < m; i++) {
-		uint64_t from = i * rows->n / m;
-		if (!(rc = kith_rows_read(rows, from, 1, sample + i * d, NULL, err)))
-			centre(screen, from, sample + i * d);
-	}
-	for (uint64_t i = 0; i < r * d; i++)
-		basis[i] = (double)(int64_t)next_random(&state) * 0x1p-63;
-	for (int round = 0; !rc && round <= ROUNDS; round++) {
-		cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)r, (blasint)d, 1, sample,
-			    (blasint)d, basis, (blasint)d, 0, product, (blasint)r);
-		cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)r, (blasint)d, (blasint)m, 1, product,
-			    (blasint)r, sample, (blasint)d, 0, basis, (blasint)d);
-		orthonormalise(basis, r, d);
-	}
-	free(sample);
-	free(product);
-	return rc;
+	struct errors fine = errors_of(s->dims, screen->rows->d, delta);
+	struct errors coarse = errors_of(s->coarse, screen->rows->d, delta);
+	float *v = s->level.v + i * s->level.width;
+	double size;
+	for (uint32_t t = 0; t < s->dims; t++)
+		v[t] = (float)p[t];
+	float rho = v[s->dims] = rest(p, s->dims, norm, &size);
+	double hi =
+		size + 2 * (double)rho * rho + (fine.e + 8 * fine.c + 4 * fine.c * fine.c) * norm + screen->absolute;
+	s->level.lo[i] = outside ? KITH_LO_OUTSIDE : kith_round_down(size - fine.e * norm - screen->absolute);
+	s->level.w[i] = outside ? INFINITY : kith_round_up((double)kith_round_up(hi) - s->level.lo[i]);
+	s->rho[i] = rest(p, s->coarse, norm, &size);
+	s->lo[i] = outside ? KITH_LO_OUTSIDE : kith_round_down(size - coarse.e * norm - screen->absolute);
+	s->slack[i] = kith_round_up(coarse.e * norm + screen->absolute);
 }
 
-/* ---- the rows ---- */
+/* What one thread works with: CHUNK rows and their projections. */
+struct worker {
+	double *x, *p;
+	float *v; /* one row, where no level of floats is wanted */
+	uint8_t *raw;
+};
 
-/* Sketches rows first..first+count-1. x: count x d work space, p: count x r. */
-static int sketch_rows(kith_sketch *s, const kith_screen *screen, const double *basis, double slack, uint64_t first,
-		       uint64_t count, double *x, double *p, double *norm, kith_err *err)
+static uint64_t worker_bytes(const kith_projection *to, const kith_screen *s, uint64_t chunk)
 {
-	uint64_t d = screen->rows->d;
-	uint32_t r = s->width - 1;
-	int rc = kith_rows_read(screen->rows, first, count, x, NULL, err);
+	uint64_t raw = s->rows->d * kith_dtype_size(kith_npy_dtype(s->rows->npy));
+	return chunk * (s->rows->d * sizeof(double) + raw + (to->sketch ? to->sketch->dims : 0) * sizeof(double)) +
+	       s->rows->d * sizeof(float);
+}
+
+static int init_worker(struct worker *w, const kith_projection *to, const kith_screen *s, uint64_t chunk, kith_err *err)
+{
+	uint64_t d = s->rows->d;
+	w->x = kith_alloc(chunk * d, sizeof *w->x);
+	w->p = kith_alloc(chunk * (to->sketch ? to->sketch->dims : 1), sizeof *w->p);
+	w->v = kith_alloc(d, sizeof *w->v);
+	w->raw = kith_alloc(chunk * d, kith_dtype_size(kith_npy_dtype(s->rows->npy)));
+	return w->x && w->p && w->v && w->raw
+		       ? 0
+		       : kith_fail_nomem(err, "a thread's block of rows", worker_bytes(to, s, chunk));
+}
+
+/* Rows first..first+count-1: read, hashed, to floats, centred, projected. */
+static int project_rows(const kith_projection *to, const kith_screen *s, struct worker *w, uint64_t first,
+			uint64_t count, kith_err *err)
+{
+	uint64_t d = s->rows->d;
+	double norm[CHUNK];
+	int outside[CHUNK];
+	int rc = kith_rows_read(s->rows, first, count, w->x, w->raw, err);
 	if (rc)
 		return rc;
-#pragma omp parallel for schedule(static)
-	for (uint64_t i = 0; i < count; i++)
-		norm[i] = centre(screen, first + i, x + i * d);
-	cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)count, (blasint)r, (blasint)d, 1, x, (blasint)d,
-		    basis, (blasint)d, 0, p, (blasint)r);
-#pragma omp parallel for schedule(static)
-	for (uint64_t i = 0; i < count; i++) {
-		float *v = s->v + (first + i) * s->width;
-		double inside = 0, size = 0;
-		for (uint32_t t = 0; t < r; t++) {
-			v[t] = (float)p[i * r + t];
-			inside += p[i * r + t] * p[i * r + t];
+	if (to->all && s->rows->cell == sizeof(double))
+		memcpy((double *)to->all + first * d, w->x, count * d * sizeof *w->x);
+	else if (to->all)
+		for (uint64_t t = 0; t < count * d; t++)
+			((float *)to->all)[first * d + t] = (float)w->x[t];
+	for (uint64_t r = 0; r < count; r++) {
+		float lo, width,
+			*v = to->full && to->layout == KITH_BY_ROW ? to->full->v + (first + r) * to->full->width : w->v;
+		if (to->hash)
+			to->hash[first + r] = kith_hash(w->x + r * d, d * sizeof *w->x);
+		outside[r] = kith_screen_vector(s, w->x + r * d, v, &lo, &width);
+		if (to->full) {
+			to->full->lo[first + r] = lo;
+			to->full->w[first + r] = width;
 		}
-		v[r] = (float)sqrt(norm[i] > inside ? norm[i] - inside : 0);
-		for (uint32_t t = 0; t <= r; t++)
-			size += (double)v[t] * v[t];
-		s->lo[first + i] = screen->lo[first + i] == KITH_LO_OUTSIDE
-					   ? KITH_LO_OUTSIDE
-					   : kith_round_down(size - slack * norm[i] - screen->absolute);
+		if (to->full && to->layout == KITH_IN_BLOCKS && to->place[first + r] != UINT32_MAX) {
+			uint64_t place = to->place[first + r];
+			float *lane = to->full->v + place / KITH_LANES * KITH_LANES * d + place % KITH_LANES;
+			for (uint64_t t = 0; t < d; t++)
+				lane[t * KITH_LANES] = v[t];
+		}
+		if (to->sketch)
+			norm[r] = kith_centre(s, outside[r], w->x + r * d);
 	}
-	return 0;
-}
-
-int kith_sketch_init(kith_sketch *s, const kith_screen *screen, uint32_t r, uint64_t memory,
-		     const kith_progress *progress, kith_err *err)
-{
-	const kith_rows *rows = screen->rows;
-	uint64_t d = rows->d, n = rows->n, step = memory / (d * 16 + r * 8);
-	int rc;
-
-	memset(s, 0, sizeof *s);
-	if (screen->off)
+	if (!to->sketch)
 		return 0;
-	step = step < 16 ? 16 : step > 2048 ? 2048 : step;
-	step = step > n ? n : step;
-	double *basis = kith_alloc(r * d, sizeof *basis), *x = kith_alloc(step * d, sizeof *x);
-	double *p = kith_alloc(step * (r + 1ull), sizeof *p);
-	s->width = r + 1;
-	s->v = kith_alloc(n * s->width, sizeof *s->v);
-	s->lo = kith_alloc(n, sizeof *s->lo);
-	if (!basis || !x || !p || !s->v || !s->lo) {
-		rc = kith_fail_nomem(err, "the sketch", kith_sketch_bytes(n, r) + (r + step) * d * 8);
-		goto done;
-	}
-	if ((rc = find_basis(screen, r, basis, err)))
-		goto done;
-	double delta = orthonormality(basis, r, d), kappa = 2 * (delta + 3 * (double)(d + r) * 0x1p-53);
-	double c = 0x1p-24 + sqrt(kappa) + (double)(d + r) * 0x1p-50, wu = (s->width + 40) * 0x1p-24;
-	double slack = wu / (1 - wu) + 4 * c + 4 * c * c + 2 * delta;
-	if (!(delta < 1e-6)) { /* no basis to speak of: do without */
-		kith_sketch_free(s);
-		goto done;
-	}
-	for (uint64_t first = 0; !rc && first < n; first += step) {
-		uint64_t count = step < n - first ? step : n - first;
-		if (!(rc = kith_progress_tick(progress, "sketching", first, n, err)))
-			rc = sketch_rows(s, screen, basis, slack, first, count, x, p, p + step * r, err);
-	}
-done:
-	free(basis);
-	free(x);
-	free(p);
-	return rc;
-}
-
-float kith_sketch_bound(const kith_sketch *s, const kith_screen *screen, uint64_t i, float bound)
-{
-	if (screen->lo[i] == KITH_LO_OUTSIDE || bound == INFINITY)
-		return INFINITY;
-	return kith_round_up((double)bound + screen->lo[i] - s->lo[i]);
-}
-
-/* ---- float products ---- */
-
-/* The order of summation is the compiler's to choose: the bound holds for any. */
-KITH_CLONES static void dot_4(const float *x, const float *const *y, uint64_t d, float *out)
-{
-	const float *a = y[0], *b = y[1], *c = y[2], *e = y[3];
-	float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-#pragma omp simd reduction(+ : s0, s1, s2, s3)
-	for (uint64_t t = 0; t < d; t++) {
-		s0 += x[t] * a[t];
-		s1 += x[t] * b[t];
-		s2 += x[t] * c[t];
-		s3 += x[t] * e[t];
-	}
-	out[0] = s0;
-	out[1] = s1;
-	out[2] = s2;
-	out[3] = s3;
-}
-
-void kith_dots(const float *x, const float *const *y, uint32_t count, uint64_t d, float *out)
-{
-	uint32_t i = 0;
-	for (; i + 4 <= count; i += 4)
-		dot_4(x, y + i, d, out + i);
-	if (i < count) { /* the last few: the same rows again fill the four places */
-		const float *four[4];
-		float got[4];
-		for (uint32_t j = 0; j < 4; j++)
-			four[j] = y[i + j < count ? i + j : count - 1];
-		dot_4(x, four, d, got);
-		memcpy(out + i, got, (count - i) * sizeof *out);
-	}
-}
-
-/* ---- thresholds ---- */
-
-struct keyed {
-	float key;
-	uint32_t id;
-};
-
-static int by_key(const void *a, const void *b)
-{
-	const struct keyed *x = a, *y = b;
-	if (x->key != y->key)
-		return x->key < y->key ? -1 : 1;
-	return (x->id > y->id) - (x->id < y->id);
-}
-
-/* Splits rows[0..count-1] at the median along the line through two random ones, until no part has more than `leaf`; the
- * parts' ends go to end[]. Returns how many. Near rows mostly end up in one part. */
-static uint32_t split(const kith_sketch *s, struct keyed *rows, uint32_t count, uint32_t offset, uint32_t leaf,
-		      uint64_t *state, uint32_t *end)
-{
-	if (count <= leaf) {
-		end[0] = offset + count;
-		return 1;
-	}
-	const float *a = s->v + (size_t)rows[next_random(state) % count].id * s->width;
-	const float *b = s->v + (size_t)rows[next_random(state) % count].id * s->width;
-	for (uint32_t i = 0; i < count; i++) {
-		const float *v = s->v + (size_t)rows[i].id * s->width, *ends[2] = {a, b};
-		float products[2];
-		kith_dots(v, ends, 2, s->width, products);
-		rows[i].key = products[0] - products[1];
-	}
-	qsort(rows, count, sizeof *rows, by_key);
-	uint32_t half = count / 2, found = split(s, rows, half, offset, leaf, state, end);
-	return found + split(s, rows + half, count - half, offset + half, leaf, state, end + found);
-}
-
-/* What one thread needs for leaves of up to `leaf` rows. */
-struct leaf_work {
-	double *row;
-	float *v, *y, *products, *values;
-	const float **near;
-	uint32_t *near_at;
-};
-
-static uint64_t leaf_bytes(const kith_sketch *s, uint64_t d, uint64_t leaf)
-{
-	return d * 8 + leaf * (s->width * 4ull + d * 4 + leaf * 4 + 4 + 8 + 4);
-}
-
-static int leaf_init(struct leaf_work *w, const kith_sketch *s, uint64_t d, uint64_t leaf)
-{
-	w->row = kith_alloc(d, sizeof *w->row);
-	w->v = kith_alloc(leaf * s->width, sizeof *w->v);
-	w->y = kith_alloc(leaf * d, sizeof *w->y);
-	w->products = kith_alloc(leaf * leaf, sizeof *w->products);
-	w->values = kith_alloc(leaf, sizeof *w->values);
-	w->near = kith_alloc(leaf, sizeof *w->near);
-	w->near_at = kith_alloc(leaf, sizeof *w->near_at);
-	return w->row && w->v && w->y && w->products && w->values && w->near && w->near_at ? 0 : -1;
-}
-
-static void leaf_free(struct leaf_work *w)
-{
-	free(w->row);
-	free(w->v);
-	free(w->y);
-	free(w->products);
-	free(w->values);
-	free(w->near);
-	free(w->near_at);
-}
-
-/* The bound of the leaf's row i: of the rows nearest by the sketch, `tries` of them, the k-th upper bound. */
-static float leaf_bound(const kith_sketch *s, const kith_screen *screen, struct leaf_work *w, const struct keyed *rows,
-			uint32_t count, uint32_t i, uint32_t k, uint32_t tries)
-{
-	float *t = w->products + (size_t)i * count;
-	uint32_t found = 0;
-	for (uint32_t j = 0; j < count; j++)
-		t[j] = s->lo[rows[j].id] - 2 * t[j];
-	t[i] = INFINITY;
-	memcpy(w->values, t, count * sizeof *t);
-	float least = kith_kth_smallest(w->values, count, tries);
-	for (uint32_t j = 0; j < count && found < tries; j++)
-		if (t[j] <= least && j != i) {
-			w->near[found] = w->y + (size_t)j * screen->rows->d;
-			w->near_at[found++] = rows[j].id;
-		}
-	kith_dots(w->y + (size_t)i * screen->rows->d, w->near, found, screen->rows->d, w->values);
-	for (uint32_t e = 0; e < found; e++) {
-		uint32_t id = w->near_at[e];
-		w->values[e] = ((screen->lo[id] - 2 * w->values[e]) + screen->w[id]) + screen->w[rows[i].id];
-	}
-	return kith_kth_smallest(w->values, found, k);
-}
-
-static int bound_leaf(const kith_sketch *s, const kith_screen *screen, struct leaf_work *w, const struct keyed *rows,
-		      uint32_t count, uint32_t k, float *bound, kith_err *err)
-{
-	uint64_t d = screen->rows->d;
-	uint32_t tries = k + k / 2 + 8 < count - 1 ? k + k / 2 + 8 : count - 1;
-	for (uint32_t i = 0; i < count; i++) {
-		int rc = kith_rows_read(screen->rows, rows[i].id, 1, w->row, NULL, err);
-		if (rc)
-			return rc;
-		kith_screen_vector(screen, w->row, w->y + i * d);
-		memcpy(w->v + (size_t)i * s->width, s->v + (size_t)rows[i].id * s->width, s->width * sizeof *w->v);
-	}
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)count, (blasint)count, (blasint)s->width, 1, w->v,
-		    (blasint)s->width, w->v, (blasint)s->width, 0, w->products, (blasint)count);
-	for (uint32_t i = 0; i < count; i++)
-		bound[rows[i].id] = leaf_bound(s, screen, w, rows, count, i, k, tries);
+	multiply(0, 1, count, to->sketch->dims, d, w->x, to->basis->rows, w->p);
+	for (uint64_t r = 0; r < count; r++)
+		sketch_row(to->sketch, s, to->basis->delta, first + r, outside[r], norm[r],
+			   w->p + r * to->sketch->dims);
 	return 0;
 }
 
-/* All leaves, a thread each at a time. */
-static int bound_leaves(const kith_sketch *s, const kith_screen *screen, const struct keyed *rows, const uint32_t *end,
-			uint32_t leaves, uint32_t k, uint32_t leaf, int threads, const kith_progress *progress,
-			float *bound, kith_err *err)
+static int allocate(const kith_projection *to, const kith_screen *s, kith_err *err)
 {
-	int rc = 0;
+	uint64_t n = s->rows->n;
+	kith_sketch *sketch = to->sketch;
+	uint64_t values = to->layout == KITH_BOUNDS_ONLY ? 0 : s->rows->d;
+	uint64_t rows = to->layout == KITH_IN_BLOCKS ? (n + KITH_GROUP - 1) / KITH_GROUP * KITH_GROUP : n;
+	int rc = to->full ? kith_level_alloc(to->full, rows, values, err) : 0;
+	if (!sketch || rc || (rc = kith_level_alloc(&sketch->level, n, sketch->dims + 1ull, err)))
+		return rc;
+	sketch->rho = kith_alloc(n, sizeof *sketch->rho);
+	sketch->lo = kith_alloc(n, sizeof *sketch->lo);
+	sketch->slack = kith_alloc(n, sizeof *sketch->slack);
+	return sketch->rho && sketch->lo && sketch->slack
+		       ? 0
+		       : kith_fail_nomem(err, "the sketch", kith_sketch_bytes(n, sketch->dims));
+}
+
+int kith_project(const kith_projection *to, const kith_screen *s, uint64_t memory, int threads,
+		 const kith_progress *progress, kith_err *err)
+{
+	uint64_t n = s->rows->n, chunk = CHUNK;
+	int rc = allocate(to, s, err);
+	while (chunk > 1 && (uint64_t)threads * worker_bytes(to, s, chunk) > memory)
+		chunk /= 2;
+	if (rc)
+		return rc;
 #pragma omp parallel num_threads(threads)
 	{
-		struct leaf_work w = {0};
+		struct worker w = {0};
 		kith_err why = {0};
-		int bad = leaf_init(&w, s, screen->rows->d, leaf)
-				  ? kith_fail_nomem(&why, "a leaf of rows", leaf_bytes(s, screen->rows->d, leaf))
-				  : 0;
+		int bad = init_worker(&w, to, s, chunk, &why);
 #pragma omp for schedule(dynamic, 1)
-		for (uint32_t l = 0; l < leaves; l++) {
-			uint32_t from = l ? end[l - 1] : 0, count = end[l] - from;
-			if (!bad && count > k)
-				bad = bound_leaf(s, screen, &w, rows + from, count, k, bound, &why);
-#pragma omp critical(kith_leaves)
+		for (uint64_t first = 0; first < n; first += chunk) {
+			if (!bad && omp_get_thread_num() == 0)
+				bad = kith_progress_tick(progress, "sketching", first, n, &why);
 			if (!bad)
-				bad = kith_progress_tick(progress, "thresholds", l, leaves, &why);
+				bad = project_rows(to, s, &w, first, chunk < n - first ? chunk : n - first, &why);
 		}
-#pragma omp critical(kith_leaves)
+#pragma omp critical(kith_project)
 		if (bad && !rc)
 			rc = kith_fail(err, bad, "%s", why.msg);
-		leaf_free(&w);
+		free(w.x);
+		free(w.p);
+		free(w.v);
+		free(w.raw);
 	}
-	return rc;
-}
-
-int kith_sketch_thresholds(const kith_sketch *s, const kith_screen *screen, uint32_t k, uint32_t leaf, uint64_t memory,
-			   const kith_progress *progress, float *bound, kith_err *err)
-{
-	uint32_t n = (uint32_t)screen->rows->n, *end = NULL;
-	uint64_t state = 2;
-	int rc = 0, threads = omp_get_max_threads();
-
-	for (uint32_t i = 0; i < n; i++)
-		bound[i] = INFINITY;
-	memory = memory > n * 12ull ? memory - n * 12ull : 0;
-	while (threads > 1 && (uint64_t)threads * leaf_bytes(s, screen->rows->d, leaf) > memory)
-		threads--;
-	while (leaf > k && leaf_bytes(s, screen->rows->d, leaf) > memory)
-		leaf -= leaf / 8 + 1;
-	if (leaf <= k) /* too little memory, or data: every row starts from nothing */
-		return 0;
-	struct keyed *rows = kith_alloc(n, sizeof *rows);
-	end = kith_alloc(n, sizeof *end);
-	if (!rows || !end) {
-		rc = kith_fail_nomem(err, "the tree", n * 12ull);
-		goto done;
-	}
-	for (uint32_t i = 0; i < n; i++)
-		rows[i].id = i;
-	uint32_t leaves = split(s, rows, n, 0, leaf, &state, end);
-	rc = bound_leaves(s, screen, rows, end, leaves, k, leaf, threads, progress, bound, err);
-done:
-	free(rows);
-	free(end);
 	return rc;
 }

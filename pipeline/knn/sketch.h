@@ -1,43 +1,53 @@
-/* sketch.h - every row in few dimensions, where distances are certified lower bounds; and from them, first bounds on
- * each row's k-th distance.
+/* sketch.h - every sample in few dimensions, where distances are certified lower bounds (and, if the dimensions hold
+ * nearly all of the data's variance, close upper bounds).
  *
- * With P an orthonormal basis of r directions, row z (centred and scaled, as in screen.h) becomes v = (P'z, |z -
- * PP'z|): its projection, and how far it lies from it. By Cauchy-Schwarz |v_i - v_j| <= |z_i - z_j|, so with g' the
- * float product of v_i and v_j and c_ij the canonical distance,
- *
- *         t'_ij = lo'_j - 2 g'  <=  s^2 c_ij - lo'_i
- *
- * and rows whose t' exceeds what is known of row i's k-th distance need not be multiplied in d dimensions. */
+ * With P an orthonormal basis of r directions, row z (centred and scaled, as in screen.c) becomes v = (P'z, |z -
+ * PP'z|): its projection, and how far it lies from it. By Cauchy-Schwarz |v_i - v_j| <= |z_i - z_j|. The basis'
+ * directions are sorted by variance, so that the first few of a sketch's are a coarser sketch. */
 #ifndef KITH_SKETCH_H
 #define KITH_SKETCH_H
 
 #include "screen.h"
 
+typedef struct kith_basis {
+	uint32_t dims;
+	double *rows; /* dims x d, orthonormal within delta */
+	double delta;
+} kith_basis;
+
+/* The directions of greatest variance of the sample's rows (m x d, centred; a randomised range finder, then
+ * Rayleigh-Ritz). dims <= d. If no orthonormal basis is found (the data has fewer directions), dims is what there is,
+ * perhaps 0. */
+int kith_basis_find(kith_basis *basis, const double *sample, uint64_t m, uint64_t d, uint32_t dims, kith_err *err);
+void kith_basis_free(kith_basis *basis);
+
 typedef struct kith_sketch {
-	uint32_t width; /* r + 1; 0: there is none */
-	float *v;       /* n x width */
-	float *lo;      /* n: lo' */
+	uint32_t dims, coarse; /* directions in all, and of the coarse sketch */
+	kith_level level;      /* v_i = (dims values, |z - PP'z|) */
+	/* n each, for the level whose v_i = (the first `coarse` of those values, rho_i): */
+	float *rho, *lo;
+	float *slack; /* |v_i - v_j|^2 - slack_i - slack_j <= s^2 c_ij */
 } kith_sketch;
 
-/* Bytes that a sketch of n rows keeps. */
-uint64_t kith_sketch_bytes(uint64_t n, uint32_t directions);
-
-/* Finds a basis from a sample of the rows (a randomised range finder), then sketches all rows in one pass. If no usable
- * basis is found, width is 0. Release with kith_sketch_free, also after a failure. */
-int kith_sketch_init(kith_sketch *sketch, const kith_screen *screen, uint32_t directions, uint64_t memory,
-		     const kith_progress *progress, kith_err *err);
+uint64_t kith_sketch_bytes(uint64_t n, uint32_t dims);
 void kith_sketch_free(kith_sketch *sketch);
 
-/* What a candidate's t' must not exceed, given the bound on its t (candidates.h) of row i. */
-float kith_sketch_bound(const kith_sketch *sketch, const kith_screen *screen, uint64_t i, float bound);
+/* What one pass over all rows makes. Each pointer may be NULL. */
+typedef struct kith_projection {
+	const kith_basis *basis; /* with sketch */
+	kith_sketch *sketch;     /* dims and coarse are set */
+	kith_level *full;        /* the level of all d columns; v as `layout` says */
+	enum { KITH_BY_ROW, KITH_IN_BLOCKS, KITH_BOUNDS_ONLY } layout; /* no v; or v as tile.h has it, of samples in */
+	const uint32_t *place; /* this order: sample i is the place[i]-th (UINT32_MAX: none) */
+	uint64_t *hash;        /* n: of each row's doubles */
+	void *all;             /* n x d: the rows as cells (rows.h) */
+} kith_projection;
 
-/* For every row an upper bound, shifted like its t, of its k-th distance, into bound[n]: its k-th smallest upper bound
- * among the rows that share a leaf of a random projection tree over the sketch. Leaves have at most `leaf` rows, or
- * fewer if `memory` asks for it; where that leaves no k others, the bound is +infinity. Uses OpenMP threads. */
-int kith_sketch_thresholds(const kith_sketch *sketch, const kith_screen *screen, uint32_t k, uint32_t leaf,
-			   uint64_t memory, const kith_progress *progress, float *bound, kith_err *err);
+/* The pass: allocates and fills in the sketch and the level, fills in hash and all. Works in about `memory` bytes. */
+int kith_project(const kith_projection *to, const kith_screen *screen, uint64_t memory, int threads,
+		 const kith_progress *progress, kith_err *err);
 
-/* Float products of x with `count` rows y[], all of d values. */
-void kith_dots(const float *x, const float *const *y, uint32_t count, uint64_t d, float *out);
+/* Row x centred and scaled in double; zeros for one that is outside the float range. Returns |z|^2. */
+double kith_centre(const kith_screen *screen, int outside, double *x);
 
 #endif

@@ -1,15 +1,10 @@
 #!/usr/bin/env bats
 # Bad input: a clear message, the right exit code, and no file that was not there before.
 
-bats_require_minimum_version 1.5.0
-
-setup_file() {
-	export PATH="$KITH_BIN:$KITH_TEST_TOOLS:$PATH"
-}
+load helper
 
 setup() {
-	mkdir "$BATS_TEST_TMPDIR/work" # bats keeps files of its own beside it
-	cd "$BATS_TEST_TMPDIR/work"
+	work_folder
 	mknpy -n 50 -d 6 good.npy
 }
 
@@ -174,6 +169,16 @@ graphs() { # graphs K NAME...: builds NAME.nng, one after the other with seeds 1
 	mkfifo pipe
 	unfit "pipe" kith-knn -o pipe good.npy
 	unfit "pipe" kith-merge -o pipe a.nng b.nng
+}
+
+@test "a link where the unfinished output would be" {
+	graphs 3 a b
+	cp a.nng before
+	ln -s a.nng out.nng.part
+	ln -s a.nng out.json.part
+	unfit "out.nng.part" kith-knn -o out.nng good.npy
+	unfit "out.json.part" kith-merge -o out.json a.nng b.nng
+	cmp a.nng before
 }
 
 @test "an output that is one of the inputs" {

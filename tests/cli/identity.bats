@@ -1,16 +1,7 @@
 #!/usr/bin/env bats
 # The same bits whatever the threads, the memory and the history.
 
-bats_require_minimum_version 1.5.0
-
-setup_file() {
-	export PATH="$KITH_BIN:$KITH_TEST_TOOLS:$PATH"
-}
-
-setup() {
-	mkdir "$BATS_TEST_TMPDIR/work" # bats keeps files of its own beside it
-	cd "$BATS_TEST_TMPDIR/work"
-}
+load helper
 
 # What kith-show says, but for the command line, in which the runs do differ.
 shown() {

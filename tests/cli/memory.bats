@@ -1,15 +1,9 @@
 #!/usr/bin/env bats
 # -m is a promise: the peak stays within it plus a constant (libraries, their buffers), and the graph is the same.
 
-bats_require_minimum_version 1.5.0
+load helper
 
 CONSTANT=48 # MB
-
-setup() {
-	PATH="$KITH_BIN:$KITH_TEST_TOOLS:$PATH"
-	mkdir "$BATS_TEST_TMPDIR/work"
-	cd "$BATS_TEST_TMPDIR/work"
-}
 
 peak() { # of the closing report "...: 1.2 s, 34 MB peak"
 	sed -n 's/.*, \([0-9]*\) MB peak$/\1/p'

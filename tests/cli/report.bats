@@ -1,12 +1,11 @@
 #!/usr/bin/env bats
 # kith-report from the outside: what it writes, what it says, what it leaves behind. KITH_BIN names the programs' folder.
 
-bats_require_minimum_version 1.5.0
+load helper
 
 setup() {
-	mkdir "$BATS_TEST_TMPDIR/work" # bats keeps files of its own above
-	cd "$BATS_TEST_TMPDIR/work"
-	export PATH="$KITH_BIN:$PATH" LC_ALL=C
+	work_folder
+	export LC_ALL=C
 	stack >stack.json
 }
 

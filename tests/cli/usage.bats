@@ -1,15 +1,10 @@
 #!/usr/bin/env bats
 # What every program promises: --help, --version, -q, the closing report, and stdout for data alone.
 
-bats_require_minimum_version 1.5.0
-
-setup_file() {
-	export PATH="$KITH_BIN:$KITH_TEST_TOOLS:$PATH"
-}
+load helper
 
 setup() {
-	mkdir "$BATS_TEST_TMPDIR/work" # bats keeps files of its own beside it
-	cd "$BATS_TEST_TMPDIR/work"
+	work_folder
 	programs="kith-knn kith-merge kith-report kith-show kith-check"
 }
 
@@ -142,6 +137,20 @@ pipeline() {
 	kith-knn -q -o "some where/out put.nng" "some where/in put.npy"
 	kith-check -q "some where/out put.nng"
 	[ "$(ls -A "some where" | wc -l)" -eq 2 ]
+}
+
+@test "an output that is a link stays one: what it points at is replaced" {
+	pipeline
+	mkdir elsewhere
+	echo old >elsewhere/out.nng
+	echo old >elsewhere/out.json
+	ln -s elsewhere/out.nng elsewhere/out.json .
+	kith-knn -q -k 4 -o out.nng a.npy
+	kith-merge -q -o out.json a.nng b.nng
+	[ -L out.nng ]
+	[ -L out.json ]
+	kith-check -q elsewhere/out.nng elsewhere/out.json
+	[ "$(ls -A elsewhere | wc -l)" -eq 2 ]
 }
 
 @test "npy versions and types that are read" {

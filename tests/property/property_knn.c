@@ -170,13 +170,14 @@ static void draw_options(kith_knn_options *options, size_t n, rng *r)
 		options->tile_rows += 1;
 	}
 	options->block_nodes = blocks[rng_below(r, 8)];
-	/* With the sketch forced on, off, and left to choose (which, at these sizes, is off). */
+	/* Every plan, with and without its numbers forced. */
+	options->plan = (kith_plan_kind)rng_below(r, 5);
 	if (rng_chance(r, 60)) {
 		options->sketch_dims = (uint32_t)rng_between(r, 1, 12);
-		options->leaf_rows = (uint32_t)rng_between(r, 1, 80);
-	} else if (rng_chance(r, 50)) {
-		options->sketch_dims = KITH_SKETCH_NONE;
+		options->coarse_dims = (uint32_t)rng_between(r, 1, 12);
 	}
+	if (rng_chance(r, 50))
+		options->probe_blocks = (uint32_t)rng_between(r, 1, 20);
 	options->command = "property_knn";
 }
 
@@ -256,11 +257,11 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 	if (differs)
 		snprintf(why, size,
 			 "%s, %s, n=%zu d=%zu %s, %u tiers to %u, threads %d, memory %lluM, panel %u, tile %u, block "
-			 "%u, sketch %u, leaf %u: %s",
+			 "%u, plan %d, sketch %u of %u, probes %u: %s",
 			 family_names[in.kind], want.metric, in.n, in.d, npy_descr(in.dtype), options.tiers,
 			 options.ladder[options.tiers - 1], options.threads, (unsigned long long)options.memory >> 20,
-			 options.panel_rows, options.tile_rows, options.block_nodes, options.sketch_dims,
-			 options.leaf_rows, what);
+			 options.panel_rows, options.tile_rows, options.block_nodes, (int)options.plan,
+			 options.coarse_dims, options.sketch_dims, options.probe_blocks, what);
 	free(in.x);
 	free(in.raw);
 	return differs;

@@ -1,0 +1,304 @@
+/* plan.c - see plan.h */
+#include "plan.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "join.h"
+#include "kith/alloc.h"
+#include "select.h"
+#include "stream.h"
+
+#define SAMPLE_ROWS 4096u /* rows that tell what screening rules out */
+#define BASIS_ROWS  1024u /* of them, those that the basis is made from */
+#define QUERY_ROWS  128u  /* of them, those whose neighbours are looked at */
+#define MAX_DIMS    255u  /* with the remainder's length: a whole number of vector registers */
+#define MIN_DIMS    15u
+
+/* Seconds of one thread at 3 GHz with 512-bit vectors, for choosing and for --dry-run; what matters is their ratios. */
+#define TILE_START   45e-9    /* 256 pairs */
+#define TILE_VALUE   4.6e-9   /* 256 pairs, for each value */
+#define PAIR_START   25e-9    /* a pair that passes the tiles */
+#define PAIR_VALUE   0.09e-9  /* for each value */
+#define MEASURE      0.4e-9   /* a canonical distance, for each column */
+#define STREAM_VALUE 0.025e-9 /* a pair in the stream plan, for each column */
+#define STREAM_START 0.7e-9
+#define READ_VALUE   1.5e-9  /* a value of the file: read, checked, hashed, to floats and doubles */
+#define SKETCH_VALUE 0.03e-9 /* for each of the basis' directions */
+#define WRITE_EDGE   40e-9
+
+static const uint32_t menu[] = {4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 112, 127, 160, 192, 255};
+#define MENU (sizeof menu / sizeof *menu)
+
+/* What a sample says: the share of pairs that pass bounds in the first menu[i] directions. */
+struct survey {
+	double share[MENU];
+	uint32_t tried;
+};
+
+static uint64_t at_least(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t at_most(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* ---- the sample ---- */
+
+static int read_sample(const kith_screen *screen, double *sample, uint64_t m, kith_err *err)
+{
+	const kith_rows *rows = screen->rows;
+	float *v = kith_alloc(rows->d, sizeof *v), lo, w;
+	int rc = v ? 0 : kith_fail_nomem(err, "a sample of rows", rows->d * 4);
+	for (uint64_t i = 0; !rc && i < m; i++) {
+		double *x = sample + i * rows->d;
+		if (!(rc = kith_rows_read(rows, i * rows->n / m, 1, x, NULL, err)))
+			kith_centre(screen, kith_screen_vector(screen, x, v, &lo, &w), x);
+	}
+	free(v);
+	return rc;
+}
+
+/* Shares of the m sample rows within the bounds of query q (itself a row), for every entry of the menu. `p`: the
+ * sample's projections; `norm`: its squared lengths; `near`: squared distances of q to all. */
+static void survey_query(struct survey *s, const double *p, const double *norm, const double *near, uint64_t m,
+			 uint32_t dims, uint64_t q, float tau)
+{
+	for (uint64_t i = 0; i < m; i++) {
+		double apart = 0, inside = 0, own = 0;
+		uint32_t t = 0;
+		if (i == q)
+			continue;
+		for (uint32_t e = 0; e < MENU && menu[e] <= dims; e++) {
+			for (; t < menu[e]; t++) {
+				double x = p[i * dims + t], y = p[q * dims + t];
+				apart += (x - y) * (x - y);
+				inside += x * x;
+				own += y * y;
+			}
+			double rest = sqrt(fmax(norm[i] - inside, 0)) - sqrt(fmax(norm[q] - own, 0));
+			s->share[e] += apart + rest * rest <= tau;
+		}
+	}
+	(void)near;
+	s->tried++;
+}
+
+/* How much each number of directions would let pass. A row's k-th distance among n is about its (k m/n)-th among the m
+ * sampled. */
+static int survey(struct survey *s, const kith_basis *basis, const double *sample, uint64_t m, uint64_t n, uint64_t d,
+		  uint32_t k, kith_err *err)
+{
+	uint64_t queries = at_most(m, QUERY_ROWS), rank = (uint64_t)((double)k * (double)m / (double)n + 0.5);
+	double *p = kith_alloc(m * basis->dims, sizeof *p), *norm = kith_alloc(m, sizeof *norm);
+	double *near = kith_alloc(queries * m, sizeof *near);
+	float *sorted = kith_alloc(m, sizeof *sorted);
+	int rc = 0;
+	rank = at_most(at_least(rank, 1), m - 1);
+	if (!p || !norm || !near || !sorted) {
+		rc = kith_fail_nomem(err, "a sample of rows", m * (basis->dims + queries + 2) * 8);
+		goto done;
+	}
+	cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)basis->dims, (blasint)d, 1, sample,
+		    (blasint)d, basis->rows, (blasint)d, 0, p, (blasint)basis->dims);
+	cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)queries, (blasint)m, (blasint)d, 1, sample,
+		    (blasint)(d * (m / queries)), sample, (blasint)d, 0, near, (blasint)m);
+	for (uint64_t i = 0; i < m; i++)
+		norm[i] = cblas_ddot((blasint)d, sample + i * d, 1, sample + i * d, 1);
+	for (uint64_t q = 0; q < queries; q++) {
+		uint64_t own = q * (m / queries);
+		for (uint64_t i = 0; i < m; i++)
+			sorted[i] = i == own ? INFINITY : (float)(norm[own] + norm[i] - 2 * near[q * m + i]);
+		survey_query(s, p, norm, near + q * m, m, basis->dims, own,
+			     kith_kth_smallest(sorted, (uint32_t)m, (uint32_t)rank));
+	}
+	for (uint32_t e = 0; e < MENU; e++)
+		s->share[e] /= (double)s->tried * (double)(m - 1);
+done:
+	free(p);
+	free(norm);
+	free(near);
+	free(sorted);
+	return rc;
+}
+
+/* ---- what a plan takes ---- */
+
+struct question {
+	const kith_screen *screen;
+	const kith_graph_info *info;
+	const kith_knn_options *options;
+	uint32_t k;
+	uint64_t n, d;
+	struct survey survey;
+};
+
+/* Memory, panel and batch of a join. Returns 0 if it does not fit. */
+static int size_join(kith_plan *p, const struct question *q)
+{
+	const kith_rows *rows = q->screen->rows;
+	uint64_t memory = q->options->memory, n = q->n, threads = (uint64_t)p->threads;
+	uint64_t results = kith_results_bytes(n, q->k, q->info->near);
+	uint64_t all_rows = n * q->d * rows->cell, fixed;
+	p->spill = results > memory / 4;
+	fixed = n * 16 + q->d * 8 + (p->spill ? 0 : results) + kith_sketch_bytes(n, p->dims) +
+		kith_join_fixed_bytes(p, n, threads);
+	if (p->kind != KITH_PLAN_SKETCH)
+		fixed += kith_level_bytes(n + KITH_GROUP, q->d);
+	if (fixed > memory)
+		return 0;
+	p->resident = all_rows <= (memory - fixed) / 2;
+	fixed += p->resident ? all_rows : 0;
+	kith_rows probe = *rows;
+	probe.all = p->resident ? &probe : NULL; /* whether, not where */
+	for (p->batch = KITH_GROUP; p->batch > 1; p->batch /= 2)
+		if (threads * kith_refiner_bytes(&probe, p->capacity, p->batch) <= (memory - fixed) / 4)
+			break;
+	fixed += threads * kith_refiner_bytes(&probe, p->capacity, p->batch);
+	if (fixed > memory)
+		return 0;
+	uint64_t row = kith_candidates_row_bytes(p->capacity), most = (memory - fixed) / row;
+	if (most < at_most(n, 4 * KITH_GROUP))
+		return 0;
+	p->panel = (uint32_t)at_most(most, n);
+	if (q->options->panel_rows)
+		p->panel = (uint32_t)at_most(p->panel, q->options->panel_rows);
+	p->memory = fixed + at_most(n, p->panel) * row;
+	p->disk = p->spill ? results : 0;
+	return 1;
+}
+
+static double share_of(const struct question *q, uint32_t dims)
+{
+	double share = 1;
+	for (uint32_t e = 0; e < MENU && menu[e] <= dims; e++)
+		share = q->survey.share[e];
+	return share;
+}
+
+/* Seconds of a join whose sizes are known. */
+static void time_join(kith_plan *p, const struct question *q)
+{
+	double n = (double)q->n, d = (double)q->d, pairs = n * n / 2, k = q->k;
+	double panels = ceil(n / p->panel), near = q->info->near, passed = 2 * p->share * pairs;
+	double values = p->kind == KITH_PLAN_FULL ? d : p->coarse + 1.0;
+	pairs *= 2 - 1 / panels; /* pairs across panels are looked at from both sides */
+	p->seconds = pairs / 256 * (TILE_START + TILE_VALUE * values);
+	p->seconds += 2 * n * p->probes * 16 / 256 * (TILE_START + TILE_VALUE * values);
+	if (p->kind != KITH_PLAN_FULL && (p->kind == KITH_PLAN_SCREEN || p->coarse < p->dims))
+		p->seconds +=
+			fmin(passed, pairs) * (PAIR_START + PAIR_VALUE * (p->kind == KITH_PLAN_SCREEN ? d : p->dims));
+	p->refined = p->kind == KITH_PLAN_SKETCH && p->dims < q->d ? 2 * fmax(k, share_of(q, p->dims) * n) : near;
+	p->seconds += n * p->refined * (MEASURE * d + PAIR_START);
+	p->seconds += n * d * (READ_VALUE + SKETCH_VALUE * p->dims) + n * k * WRITE_EDGE;
+	p->seconds /= p->threads;
+}
+
+static void consider(kith_plan *best, kith_plan p, const struct question *q)
+{
+	uint32_t least = q->k + q->k / 4 + 16;
+	while (!size_join(&p, q) || p.panel < q->n) { /* shorter lists rather than several panels */
+		if (p.capacity <= least || p.capacity / 2 <= least) {
+			if (!size_join(&p, q))
+				return;
+			break;
+		}
+		p.capacity = p.capacity / 2;
+	}
+	time_join(&p, q);
+	if (best->seconds < 0 || p.seconds < best->seconds)
+		*best = p;
+}
+
+/* Rows keep their candidates in lists with room for several times those that pass the last bounds on average: a row
+ * whose list is full measures it at once, out of turn. */
+static uint32_t room(const struct question *q, double survivors)
+{
+	double most = fmax(q->k * 1.25 + 64, q->k + 64 + survivors * 4);
+	return (uint32_t)fmax(1, fmin(most, fmin(q->k * 8.0 + 1024, (double)q->n - 1)));
+}
+
+static void consider_joins(kith_plan *best, const struct question *q, uint32_t dims)
+{
+	const kith_knn_options *o = q->options;
+	kith_plan p = *best;
+	p.dims = dims;
+	p.probes = q->k <= 128 ? (uint32_t)at_least(64, q->k) : (uint32_t)at_least(128, q->k / 12);
+	if (o->probe_blocks)
+		p.probes = o->probe_blocks;
+	p.probes = (uint32_t)at_most(p.probes, (q->n + 15) / 16);
+	for (uint32_t e = 0; e <= MENU; e++) {
+		p.coarse = e < MENU ? menu[e] : dims;
+		if (p.coarse > dims || (o->coarse_dims && p.coarse != at_most(o->coarse_dims, dims)))
+			continue;
+		p.share = share_of(q, p.coarse);
+		for (p.kind = KITH_PLAN_SKETCH; p.kind <= KITH_PLAN_FULL; p.kind++) {
+			p.capacity = room(q, p.kind == KITH_PLAN_SKETCH ? share_of(q, dims) * (double)q->n : 0);
+			if (o->plan == KITH_PLAN_AUTO || o->plan == p.kind)
+				consider(best, p, q);
+		}
+	}
+}
+
+static void consider_stream(kith_plan *best, const struct question *q)
+{
+	const kith_knn_options *o = q->options;
+	double n = (double)q->n, d = (double)q->d;
+	kith_plan p = {.kind = KITH_PLAN_STREAM, .threads = best->threads, .share = 1};
+	uint64_t results = kith_results_bytes(q->n, q->k, q->info->near);
+	p.spill = results > o->memory / 4;
+	p.memory = kith_stream_sizes(&p, q->screen->rows, q->k, p.threads, o->memory - (p.spill ? 0 : results),
+				     o->panel_rows, o->tile_rows);
+	p.memory += p.spill ? 0 : results;
+	p.disk = p.spill ? results : 0;
+	p.refined = q->info->near;
+	p.seconds = n * n * (STREAM_START + STREAM_VALUE * d) + n * d * READ_VALUE * (1 + ceil(n / p.panel)) +
+		    n * p.refined * (MEASURE + READ_VALUE) * d + n * q->k * WRITE_EDGE;
+	p.seconds /= p.threads;
+	if (best->seconds < 0 || p.seconds < best->seconds)
+		*best = p;
+}
+
+int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *screen, const kith_graph_info *info,
+		     const kith_knn_options *o, kith_err *err)
+{
+	struct question q = {screen, info, o, info->ladder[info->tiers - 1], info->n, info->d, {{0}, 0}};
+	kith_plan best = {.seconds = -1, .threads = o->threads};
+	uint64_t m = at_most(at_most(q.n, SAMPLE_ROWS), o->memory / 8 / (q.d * sizeof(double)));
+	uint32_t dims = (uint32_t)at_most(q.d, MAX_DIMS);
+	int rc = 0;
+	double *sample = NULL;
+
+	if (o->sketch_dims)
+		dims = (uint32_t)at_most(o->sketch_dims, q.d);
+	while (dims > MIN_DIMS && !o->sketch_dims && kith_sketch_bytes(q.n, dims) > o->memory / 4)
+		dims = (dims + 1) / 2 - 1;
+	if (o->plan != KITH_PLAN_STREAM && !screen->off && m >= 2) {
+		if (!(sample = kith_alloc(m * q.d, sizeof *sample))) {
+			rc = kith_fail_nomem(err, "a sample of rows", m * q.d * sizeof *sample);
+			goto done;
+		}
+		/* every fourth row of the sample makes the basis, so that the others can say what it is worth */
+		if ((rc = read_sample(screen, sample, m, err)) ||
+		    (rc = kith_basis_find(basis, sample, at_most(m, BASIS_ROWS), q.d, dims, err)))
+			goto done;
+		if (basis->dims && !(rc = survey(&q.survey, basis, sample, m, q.n, q.d, q.k, err)))
+			consider_joins(&best, &q, basis->dims);
+	}
+	if (!rc && (o->plan == KITH_PLAN_AUTO || o->plan == KITH_PLAN_STREAM || best.seconds < 0))
+		consider_stream(&best, &q);
+	if (!rc && best.memory > o->memory && best.kind == KITH_PLAN_STREAM && best.panel == 1)
+		rc = kith_fail(err, KITH_EUSAGE,
+			       "%s: -m is too small: n=%llu d=%llu k=%u with %d threads needs at least %llu bytes",
+			       kith_npy_path(screen->rows->npy), (unsigned long long)q.n, (unsigned long long)q.d, q.k,
+			       best.threads, (unsigned long long)best.memory);
+	*plan = best;
+done:
+	free(sample);
+	return rc;
+}

@@ -1,0 +1,32 @@
+/* plan.h - how the exact engine goes about one input: chosen from n, d, k, the memory and a sample of the rows. */
+#ifndef KITH_PLAN_H
+#define KITH_PLAN_H
+
+#include "kith/graph.h"
+#include "sketch.h"
+
+typedef struct kith_plan {
+	kith_plan_kind kind; /* never KITH_PLAN_AUTO */
+	int threads;
+	uint32_t dims;     /* directions of the sketch */
+	uint32_t coarse;   /* of them, in the tiles that every pair goes through */
+	int resident;      /* the rows stay in memory, as cells (rows.h) */
+	int spill;         /* the finished rows go to a temporary file */
+	uint32_t probes;   /* blocks that a block's first bounds come from */
+	uint32_t capacity; /* candidates of a row */
+	uint32_t panel;    /* rows whose candidates are in memory together */
+	uint32_t tile;     /* columns that the stream plan reads together */
+	uint32_t batch;    /* rows that a thread finishes together */
+	/* what it will take, about */
+	double share;   /* of all pairs, those that pass the tiles */
+	double refined; /* canonical distances for each row */
+	double seconds;
+	uint64_t memory, disk; /* bytes */
+} kith_plan;
+
+/* Chooses the plan. `basis` receives the sketch's directions unless the plan is to stream; release it with
+ * kith_basis_free, also after a failure. KITH_EUSAGE if options->memory is too small for any. */
+int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *screen, const kith_graph_info *info,
+		     const kith_knn_options *options, kith_err *err);
+
+#endif

@@ -1,0 +1,395 @@
+/* refine.c - see refine.h */
+#include "refine.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kith/alloc.h"
+#include "select.h"
+
+#define OUT     15u    /* a tier beyond the ladder */
+#define UNKNOWN (-1.0) /* a distance that is needed and not yet computed */
+#define SPARED  (-2.0) /* one whose sample's tier is certain without */
+#define DIGIT   11
+
+/* A distance to compute: of candidate `at` of the pool, sample `id`, to row `row` of the batch. */
+struct kith_wanted {
+	uint32_t id, row, at;
+};
+
+/* ---- results ---- */
+
+uint64_t kith_results_bytes(uint64_t n, uint32_t k, uint32_t near)
+{
+	return n * (4ull * k + 12ull * near) + 64;
+}
+
+/* A nameless file of `bytes`, all of them there: a full disk must fail here, not when the memory it is mapped to is
+ * written. */
+static void *map_file(const char *beside, uint64_t bytes, kith_err *err)
+{
+	char *path = NULL;
+	void *block = MAP_FAILED;
+	int fd = asprintf(&path, "%s.XXXXXX", beside) < 0 ? -1 : mkostemp(path, O_CLOEXEC), full = 0;
+	if (fd >= 0) {
+		unlink(path);
+		full = posix_fallocate(fd, 0, (off_t)bytes);
+		block = full ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		close(fd);
+	}
+	if (block == MAP_FAILED)
+		kith_fail(err, KITH_EIO, "%s: no room for a temporary file of %llu bytes beside it%s", beside,
+			  (unsigned long long)bytes, full ? " (is the disk full?)" : "");
+	free(path);
+	return block == MAP_FAILED ? NULL : block;
+}
+
+int kith_results_init(kith_results *r, uint64_t n, uint32_t k, uint32_t near, const char *spill, kith_err *err)
+{
+	*r = (kith_results){.k = k, .near = near, .bytes = kith_results_bytes(n, k, near), .spilled = spill != NULL};
+	r->block = spill ? map_file(spill, r->bytes, err) : kith_alloc(r->bytes, 1);
+	if (!r->block)
+		return spill ? KITH_EIO : kith_fail_nomem(err, "the neighbours", r->bytes);
+	r->near_dist2 = r->block;
+	r->near_ids = (uint32_t *)(r->near_dist2 + n * near);
+	r->ids = r->near_ids + n * near;
+	return 0;
+}
+
+void kith_results_free(kith_results *r)
+{
+	if (r->spilled && r->block)
+		munmap(r->block, r->bytes);
+	else
+		free(r->block);
+	*r = (kith_results){0};
+}
+
+/* ---- work space ---- */
+
+static uint64_t stored_row(const kith_rows *rows)
+{
+	return rows->d * kith_dtype_size(kith_npy_dtype(rows->npy));
+}
+
+uint64_t kith_refiner_bytes(const kith_rows *rows, uint32_t capacity, uint32_t batch)
+{
+	uint64_t pool = (uint64_t)batch * capacity;
+	uint64_t x = rows->all ? 0 : (batch + 1ull) * rows->d * rows->cell + stored_row(rows);
+	return capacity * 24ull + batch * 4ull + pool * (1 + sizeof(double) + 2 * sizeof(struct kith_wanted)) + x;
+}
+
+int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_graph_info *info, uint32_t capacity,
+		      uint32_t batch, kith_err *err)
+{
+	const kith_rows *rows = screen->rows;
+	size_t pool = (size_t)batch * capacity;
+	*f = (kith_refiner){.rows = rows, .screen = screen, .info = info, .capacity = capacity, .batch = batch};
+	f->values = kith_alloc(2 * (size_t)capacity, sizeof *f->values);
+	f->ranked = kith_alloc(capacity, sizeof *f->ranked);
+	f->start = kith_alloc(batch + 1ull, sizeof *f->start);
+	f->tier = kith_alloc(pool, 1);
+	f->dist = kith_alloc(pool, sizeof *f->dist);
+	f->want = kith_alloc(2 * pool, sizeof *f->want);
+	f->x = kith_alloc(rows->all ? 0 : batch * rows->d, rows->cell);
+	f->y = kith_alloc(rows->all ? 0 : rows->d, rows->cell);
+	f->raw = kith_alloc(rows->all ? 0 : stored_row(rows), 1);
+	if (!f->values || !f->ranked || !f->start || !f->tier || !f->dist || !f->want || !f->x || !f->y || !f->raw)
+		return kith_fail_nomem(err, "a thread's work space", kith_refiner_bytes(rows, capacity, batch));
+	return 0;
+}
+
+void kith_refiner_free(kith_refiner *f)
+{
+	free(f->values);
+	free(f->ranked);
+	free(f->start);
+	free(f->tier);
+	free(f->dist);
+	free(f->want);
+	free(f->x);
+	free(f->y);
+	free(f->raw);
+	*f = (kith_refiner){0};
+}
+
+/* ---- canonical distances ---- */
+
+/* Stable, by id: which rows want one sample then stand together. */
+static void sort_wanted(struct kith_wanted *want, uint32_t count, struct kith_wanted *spare)
+{
+	uint32_t most = 0;
+	for (uint32_t i = 0; i < count; i++)
+		most |= want[i].id;
+	for (int shift = 0; shift < 32 && most >> shift; shift += DIGIT) {
+		uint32_t begin[1u << DIGIT] = {0}, sum = 0, mask = (1u << DIGIT) - 1;
+		for (uint32_t i = 0; i < count; i++)
+			begin[want[i].id >> shift & mask]++;
+		for (uint32_t b = 0; b <= mask; b++) {
+			uint32_t here = begin[b];
+			begin[b] = sum;
+			sum += here;
+		}
+		for (uint32_t i = 0; i < count; i++)
+			spare[begin[want[i].id >> shift & mask]++] = want[i];
+		memcpy(want, spare, count * sizeof *want);
+	}
+}
+
+#define SIDE 8 /* distances from one sample computed side by side */
+
+static const void *row_of(const kith_rows *rows, const void *base, uint64_t i)
+{
+	return (const char *)base + i * rows->d * rows->cell;
+}
+
+/* Distances from y to the rows that want it. */
+static void measure_one(kith_refiner *f, const void *y, const struct kith_wanted *want, uint32_t count)
+{
+	const void *x[SIDE];
+	double dist[SIDE];
+	for (uint32_t from = 0; from < count; from += SIDE) {
+		uint32_t some = count - from < SIDE ? count - from : SIDE;
+		for (uint32_t i = 0; i < some; i++)
+			x[i] = row_of(f->rows, f->x, want[from + i].row);
+		kith_canonical(f->rows, y, x, some, dist);
+		for (uint32_t i = 0; i < some; i++)
+			f->dist[want[from + i].at] = dist[i];
+	}
+}
+
+/* Rows in memory: row by row, as they are wanted. */
+static void measure_in_memory(kith_refiner *f, const uint32_t *self, uint32_t count)
+{
+	const void *y[SIDE];
+	double dist[SIDE];
+	for (uint32_t from = 0, to; from < count; from = to) {
+		for (to = from; to < count && to < from + SIDE && f->want[to].row == f->want[from].row; to++)
+			y[to - from] = row_of(f->rows, f->rows->all, f->want[to].id);
+		kith_canonical(f->rows, row_of(f->rows, f->rows->all, self[f->want[from].row]), y, to - from, dist);
+		for (uint32_t i = from; i < to; i++)
+			f->dist[f->want[i].at] = dist[i - from];
+	}
+}
+
+/* The first `count` of want[], grouped by row; row b of the batch is sample self[b]. From the file, sample by sample:
+ * near rows want the same ones, which then are read once. */
+static int measure(kith_refiner *f, const uint32_t *self, uint32_t rows, uint32_t count, kith_err *err)
+{
+	int rc = 0;
+	if (f->rows->all) {
+		measure_in_memory(f, self, count);
+		return 0;
+	}
+	for (uint32_t b = 0; !rc && b < rows; b++)
+		rc = kith_rows_read_cells(f->rows, self[b], 1, (void *)row_of(f->rows, f->x, b), f->raw, err);
+	sort_wanted(f->want, count, f->want + (size_t)f->batch * f->capacity);
+	for (uint32_t from = 0, to; !rc && from < count; from = to) {
+		uint32_t id = f->want[from].id;
+		for (to = from + 1; to < count && f->want[to].id == id;)
+			to++;
+		if (!(rc = kith_rows_read_cells(f->rows, id, 1, f->y, f->raw, err)))
+			measure_one(f, f->y, f->want + from, to - from);
+	}
+	return rc;
+}
+
+/* Asks for every distance that is UNKNOWN in row b of the batch, panel row r; returns the new number wanted. */
+static uint32_t want_unknown(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b, uint32_t wanted)
+{
+	for (uint32_t e = 0; e < c->count[r]; e++)
+		if (f->dist[f->start[b] + e] == UNKNOWN)
+			f->want[wanted++] =
+				(struct kith_wanted){c->id[(size_t)r * c->capacity + e], b, f->start[b] + e};
+	return wanted;
+}
+
+/* All of row r's distances, in row b of the batch. */
+static uint32_t want_all(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b, uint32_t wanted)
+{
+	f->start[b + 1] = f->start[b] + c->count[r];
+	for (uint32_t e = f->start[b]; e < f->start[b + 1]; e++)
+		f->dist[e] = UNKNOWN;
+	return want_unknown(f, c, r, b, wanted);
+}
+
+static uint32_t rank_all(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
+{
+	for (uint32_t e = 0; e < c->count[r]; e++)
+		f->ranked[e] = (struct kith_ranked){f->dist[f->start[b] + e], c->id[(size_t)r * c->capacity + e], e};
+	return c->count[r];
+}
+
+int kith_refine_settle(kith_refiner *f, kith_candidates *c, uint32_t r, kith_err *err)
+{
+	f->start[0] = 0;
+	int rc = measure(f, c->self + r, 1, want_all(f, c, r, 0, 0), err);
+	if (rc)
+		return rc;
+	rank_all(f, c, r, 0);
+	for (uint32_t e = 0; e < c->count[r]; e++)
+		if (!(f->ranked[e].dist >= 0))
+			return kith_fail(err, KITH_EIO, "%s: changed while it was read", kith_npy_path(f->rows->npy));
+	kith_candidates_settle(c, r, f->screen, f->ranked);
+	return 0;
+}
+
+int kith_refine_bounds(kith_refiner *f, kith_candidates *c, uint32_t first, uint32_t count, kith_err *err)
+{
+	int rc = 0;
+	for (uint32_t at = 0, rows; !rc && at < count; at += rows) {
+		uint32_t wanted = 0, from = first + at;
+		rows = count - at < f->batch ? count - at : f->batch;
+		f->start[0] = 0;
+		for (uint32_t b = 0; b < rows; b++)
+			wanted = want_all(f, c, from + b, b, wanted);
+		rc = measure(f, c->self + from, rows, wanted, err);
+		for (uint32_t b = 0; !rc && b < rows; b++) {
+			if (rank_all(f, c, from + b, b) >= c->k) {
+				kith_rank(f->ranked, c->count[from + b]);
+				float bound = kith_screen_bound(f->screen, f->ranked[c->k - 1].dist);
+				if (bound < c->bound[from + b])
+					c->bound[from + b] = bound;
+			}
+			c->count[from + b] = 0;
+		}
+	}
+	return rc;
+}
+
+/* ---- rows ---- */
+
+/* Boundary of the m nearest: what is provably inside (upper < *inside) and provably outside (low > *outside). */
+static void boundary(kith_refiner *f, const float *low, const float *upper, uint32_t count, uint32_t m, float *inside,
+		     float *outside)
+{
+	memcpy(f->values, low, count * sizeof *f->values);
+	*inside = kith_kth_smallest(f->values, count, m);
+	memcpy(f->values, upper, count * sizeof *f->values);
+	*outside = kith_kth_smallest(f->values, count, m);
+}
+
+/* Narrows the tier of every candidate of row r, and sets dist[] to UNKNOWN where it must be computed. */
+static void mark(kith_refiner *f, kith_candidates *c, uint32_t r, uint32_t b)
+{
+	const kith_graph_info *info = f->info;
+	kith_candidates_compact(c, r, f->values);
+	uint32_t count = c->count[r];
+	const float *low = c->low + (size_t)r * c->capacity;
+	float inside, outside, *upper = f->values + f->capacity;
+	uint8_t *tier = f->tier + f->start[b];
+	double *dist = f->dist + f->start[b];
+
+	f->start[b + 1] = f->start[b] + count;
+	kith_candidates_upper(c, r, upper);
+	memset(tier, (int)(OUT | OUT << 4), count);
+	for (uint32_t t = info->tiers; t-- > 0;) {
+		boundary(f, low, upper, count, info->ladder[t], &inside, &outside);
+		for (uint32_t e = 0; e < count; e++) {
+			if (low[e] <= outside)
+				tier[e] = (uint8_t)((tier[e] & 0xf0) | t);
+			if (upper[e] < inside)
+				tier[e] = (uint8_t)((tier[e] & 0x0f) | t << 4);
+		}
+	}
+	for (uint32_t e = 0; e < count; e++)
+		dist[e] = (tier[e] & 15) == tier[e] >> 4 ? SPARED : UNKNOWN;
+	if (!info->near)
+		return;
+	boundary(f, low, upper, count, info->near, &inside, &outside);
+	for (uint32_t e = 0; e < count; e++)
+		if (low[e] <= outside)
+			dist[e] = UNKNOWN;
+}
+
+/* Candidates whose distance is known, nearest first. */
+static uint32_t rank_known(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
+{
+	uint32_t known = 0;
+	for (uint32_t e = 0; e < c->count[r]; e++)
+		if (f->dist[f->start[b] + e] >= 0)
+			f->ranked[known++] =
+				(struct kith_ranked){f->dist[f->start[b] + e], c->id[(size_t)r * c->capacity + e], e};
+	kith_rank(f->ranked, known);
+	return known;
+}
+
+/* All distances wanted are there: the row, tier by tier, and its near list. Returns 0, or -1 if the bounds contradicted
+ * the distances. */
+static int finish(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b, kith_results *out)
+{
+	const kith_graph_info *info = f->info;
+	const uint32_t *id = c->id + (size_t)r * c->capacity;
+	uint64_t node = c->self[r];
+	uint8_t *tier = f->tier + f->start[b];
+	uint32_t known = rank_known(f, c, r, b), put[KITH_MAX_TIERS], end[KITH_MAX_TIERS],
+		 *ids = out->ids + node * out->k;
+	int64_t open[KITH_MAX_TIERS]; /* places among the ladder[t] nearest that certain candidates leave */
+
+	if (known < info->near)
+		return -1;
+	for (uint32_t t = 0; t < info->tiers; t++) {
+		open[t] = info->ladder[t];
+		put[t] = t ? info->ladder[t - 1] : 0;
+		end[t] = info->ladder[t];
+	}
+	for (uint32_t e = 0; e < c->count[r]; e++)
+		for (uint32_t t = tier[e] >> 4; t < info->tiers; t++)
+			open[t]--;
+	/* the uncertain, nearest first, each into the first tier that has a place for it */
+	for (uint32_t i = 0; i < known; i++) {
+		uint8_t *mine = &tier[f->ranked[i].at];
+		uint32_t t = *mine & 15, most = *mine >> 4;
+		while (t < most && t < info->tiers && open[t] <= 0)
+			t++;
+		*mine = (uint8_t)((*mine & 0xf0) | (t < info->tiers ? t : OUT));
+		for (; t < most && t < info->tiers; t++)
+			open[t]--;
+	}
+	for (uint32_t t = 0; t < info->tiers; t++)
+		if (open[t] != 0)
+			return -1;
+	for (uint32_t e = 0; e < c->count[r]; e++) {
+		uint32_t t = tier[e] & 15;
+		if (t >= info->tiers)
+			continue;
+		if (put[t] == end[t])
+			return -1;
+		ids[put[t]++] = id[e];
+	}
+	for (uint32_t i = 0; i < info->near; i++) {
+		out->near_ids[node * info->near + i] = f->ranked[i].id;
+		out->near_dist2[node * info->near + i] = f->ranked[i].dist;
+	}
+	return 0;
+}
+
+int kith_refine_rows(kith_refiner *f, kith_candidates *c, uint32_t first, uint32_t count, kith_results *results,
+		     kith_err *err)
+{
+	for (uint32_t at = 0, rows; at < count; at += rows) {
+		uint32_t wanted = 0, from = first + at;
+		rows = count - at < f->batch ? count - at : f->batch;
+		f->start[0] = 0;
+		for (uint32_t b = 0; b < rows; b++) {
+			if (c->count[from + b] < c->k)
+				return kith_fail(err, KITH_EBUG, "%s: a bound was broken: please report this",
+						 kith_npy_path(f->rows->npy));
+			mark(f, c, from + b, b);
+			wanted = want_unknown(f, c, from + b, b, wanted);
+		}
+		int rc = measure(f, c->self + from, rows, wanted, err);
+		for (uint32_t b = 0; !rc && b < rows; b++)
+			if (finish(f, c, from + b, b, results))
+				rc = kith_fail(err, KITH_EBUG, "%s: a bound was broken: please report this",
+					       kith_npy_path(f->rows->npy));
+		if (rc)
+			return rc;
+	}
+	return 0;
+}

@@ -1,0 +1,59 @@
+/* refine.h - from candidates to neighbours: canonical distances of those that bounds cannot place, read in an order
+ * that reads each sample once for many rows. */
+#ifndef KITH_REFINE_H
+#define KITH_REFINE_H
+
+#include "candidates.h"
+
+/* The finished rows of all n samples, in one piece of memory or, where that is too much, of a file. */
+typedef struct kith_results {
+	uint32_t k, near;
+	uint32_t *ids;      /* n x k, tier by tier */
+	uint32_t *near_ids; /* n x near, nearest first */
+	double *near_dist2; /* n x near */
+	void *block;
+	uint64_t bytes;
+	int spilled;
+} kith_results;
+
+uint64_t kith_results_bytes(uint64_t n, uint32_t k, uint32_t near);
+/* If `spill` is not NULL, the results live in a nameless file in the folder of that path. */
+int kith_results_init(kith_results *results, uint64_t n, uint32_t k, uint32_t near, const char *spill, kith_err *err);
+void kith_results_free(kith_results *results);
+
+/* One thread's work space. */
+typedef struct kith_refiner {
+	const kith_rows *rows;
+	const kith_screen *screen;
+	const kith_graph_info *info;
+	uint32_t capacity, batch, pool;
+	float *values; /* 2 x capacity */
+	struct kith_ranked *ranked;
+	/* of up to `batch` rows with up to `pool` candidates in all: */
+	uint32_t *start;          /* batch + 1 */
+	uint8_t *tier;            /* least possible tier, and greatest possible tier << 4 */
+	double *dist;             /* what is known of a candidate's canonical distance */
+	struct kith_wanted *want; /* pool */
+	void *x, *y;              /* batch x d and d cells; nothing where all rows are in memory */
+	uint8_t *raw;             /* one row as it is stored */
+} kith_refiner;
+
+/* Bytes of a refiner for rows of up to `capacity` candidates, `batch` at a time. */
+uint64_t kith_refiner_bytes(const kith_rows *rows, uint32_t capacity, uint32_t batch);
+int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_graph_info *info, uint32_t capacity,
+		      uint32_t batch, kith_err *err);
+void kith_refiner_free(kith_refiner *f);
+
+/* Panel row r, full as it may be, keeps its k nearest (see kith_candidates_take). */
+int kith_refine_settle(kith_refiner *f, kith_candidates *c, uint32_t r, kith_err *err);
+
+/* For panel rows first..first+count-1, lowers bound[r] to the k-th smallest canonical distance of the candidates, of
+ * which each row has k or none, and empties them. */
+int kith_refine_bounds(kith_refiner *f, kith_candidates *c, uint32_t first, uint32_t count, kith_err *err);
+
+/* All candidates are in: the results of panel rows first..first+count-1. KITH_EBUG if the bounds contradicted the
+ * distances. */
+int kith_refine_rows(kith_refiner *f, kith_candidates *c, uint32_t first, uint32_t count, kith_results *results,
+		     kith_err *err);
+
+#endif
