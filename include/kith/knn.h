@@ -50,6 +50,15 @@ typedef struct kith_knn_summary {
 	char plan[64]; /* what the engine did, for the closing report: "exact (screened r=24,127)" */
 } kith_knn_summary;
 
+/* What kith_knn_build would do and take, about: seconds on a machine like those kith was tuned on, bytes of memory, of
+ * temporary files beside the output, and of the graph. */
+typedef struct kith_knn_estimate {
+	uint64_t n, d;
+	char plan[64];
+	double seconds;
+	uint64_t memory, temporary, graph;
+} kith_knn_estimate;
+
 /* The defaults: k = 15, l2, exact, 4 GiB or half of the machine's memory, every core. */
 void kith_knn_defaults(kith_knn_options *options);
 
@@ -62,6 +71,10 @@ void kith_knn_defaults(kith_knn_options *options);
  * whatever the threads, memory and block sizes: floats only rule out what provably cannot be a neighbour. */
 int kith_knn_build(const char *input, const char *output, const kith_knn_options *options, kith_knn_summary *summary,
 		   kith_err *err);
+
+/* Looks at the header and a sample of the rows (with KITH_COSINE, at all of them). The same errors as kith_knn_build,
+ * but for what only reading everything shows. */
+int kith_knn_foresee(const char *input, const kith_knn_options *options, kith_knn_estimate *out, kith_err *err);
 
 #ifdef __cplusplus
 }

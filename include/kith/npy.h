@@ -42,6 +42,11 @@ int kith_npy_read(const kith_npy *npy, uint64_t first, uint64_t count, double *o
 /* The same as floats, which hold every type but f8 exactly (KITH_EBUG for that). `raw` must be there. */
 int kith_npy_read_floats(const kith_npy *npy, uint64_t first, uint64_t count, float *out, void *raw, kith_err *err);
 
+/* The rows as they are stored, mapped into memory until the file is closed; NULL if the system refuses, or if the
+ * values do not lie at multiples of their size. To be used where the whole file may be in memory. If the file is cut
+ * short meanwhile, reading what is gone raises SIGBUS. Not thread safe. */
+const void *kith_npy_map(kith_npy *npy);
+
 /* Tells the system that rows first..first+count-1 will be read soon. Never fails; only speed depends on it. */
 void kith_npy_will_read(const kith_npy *npy, uint64_t first, uint64_t count);
 
@@ -52,7 +57,7 @@ typedef struct kith_npy_scan {
 } kith_npy_scan;
 
 /* Reads the whole file once, in order, in blocks of about `memory` bytes (at least one row). If `mean` is not NULL it
- * receives the d column means (any finite approximation serves; it is not part of any definition). A NaN or an
+ * receives about the d column means (of some thousand rows; it is not part of any definition). A NaN or an
  * infinity is KITH_EUSAGE, and the message names its row and column. */
 int kith_npy_scan_all(const kith_npy *npy, uint64_t memory, const kith_progress *progress, kith_npy_scan *out,
 		      double *mean, kith_err *err);

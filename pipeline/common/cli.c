@@ -17,8 +17,8 @@
 
 static volatile sig_atomic_t stop_signal;
 
-/* A second signal, from an impatient user, kills in the ordinary way; but not one that comes with the first, as timeout(1)
- * and some shells send it to the process and to its group. */
+/* A second signal, from an impatient user, kills in the ordinary way; but not one that comes with the first, as
+ * timeout(1) and some shells send it to the process and to its group. */
 static void on_signal(int number)
 {
 	static time_t first;
@@ -50,9 +50,18 @@ static void wait_passively(char **argv)
 	execv(self, argv); /* if it fails, the program runs on as it is */
 }
 
+/* Of a mapped file that was cut short: there is nothing to go on with. */
+static void on_lost_input(int number)
+{
+	static const char text[] = "an input file became shorter while it was read\n";
+	(void)number;
+	_exit(write(STDERR_FILENO, text, sizeof text - 1) < 0 ? 1 : 1);
+}
+
 void kith_cli_start(kith_cli *cli, char **argv)
 {
 	wait_passively(argv);
+	sigaction(SIGBUS, &(struct sigaction){.sa_handler = on_lost_input}, NULL);
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 	const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,12 +19,14 @@
 #include "kith/hash.h"
 
 #define MAX_HEADER (1u << 20)
+#define MEAN_ROWS  8192u /* rows that the column means come from, about */
 
 struct kith_npy {
 	char *path;
 	int fd;
 	kith_dtype dtype;
 	uint64_t n, d, data_at, bytes; /* data_at: where row 0 starts */
+	void *map;
 };
 
 /* ---- the header ---- */
@@ -313,6 +317,8 @@ void kith_npy_close(kith_npy *npy)
 {
 	if (!npy)
 		return;
+	if (npy->map)
+		munmap(npy->map, npy->bytes);
 	if (npy->fd >= 0)
 		close(npy->fd);
 	free(npy->path);
@@ -439,6 +445,15 @@ int kith_npy_read(const kith_npy *npy, uint64_t first, uint64_t count, double *o
 	return rc;
 }
 
+const void *kith_npy_map(kith_npy *npy)
+{
+	if (!npy->map && npy->data_at % dtypes[npy->dtype].size == 0) {
+		void *map = mmap(NULL, npy->bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, npy->fd, 0);
+		npy->map = map == MAP_FAILED ? NULL : map;
+	}
+	return npy->map ? (const char *)npy->map + npy->data_at : NULL;
+}
+
 int kith_npy_read_floats(const kith_npy *npy, uint64_t first, uint64_t count, float *out, void *raw, kith_err *err)
 {
 	if (npy->dtype == KITH_F8)
@@ -488,59 +503,92 @@ static int report_not_finite(const kith_npy *npy, uint64_t first, const double *
 	return 0;
 }
 
-static int scan_rows(const kith_npy *npy, uint64_t step, uint8_t *raw, double *rows, kith_hash_state *hash,
-		     const kith_progress *progress, double *max_abs, double *mean, kith_err *err)
+/* What a scan's threads share; only the one whose block is next in the file touches it. */
+struct scan {
+	kith_npy_scan found;
+	kith_hash_state *hash;
+	double *mean; /* NULL: not wanted */
+	uint64_t stride;
+	double weight;
+	int rc;
+	kith_err err;
+};
+
+/* The block in its turn: hashed, checked, some of its rows added to the mean. */
+static void take_block(struct scan *s, const kith_npy *npy, uint64_t first, uint64_t count, const uint8_t *raw,
+		       const double *rows, double most, const kith_progress *progress)
 {
-	/* each term is divided before it is added, so that the sum of huge numbers stays finite */
-	double weight = 1.0 / (double)npy->n;
-	for (uint64_t first = 0; first < npy->n; first += step) {
-		uint64_t count = step < npy->n - first ? step : npy->n - first;
-		int rc = kith_progress_tick(progress, "reading", first, npy->n, err);
-		if (rc || (rc = read_raw(npy, first, count, raw, err)))
-			return rc;
-		kith_npy_will_read(npy, first + count, step);
-		kith_hash_update(hash, raw, count * row_bytes(npy));
-		convert(npy->dtype, raw, count * npy->d, rows);
-		double most = largest(rows, count * npy->d);
-		if (!isfinite(most))
-			return report_not_finite(npy, first, rows, count, err);
-		*max_abs = most > *max_abs ? most : *max_abs;
-		for (uint64_t r = 0; mean && r < count; r++)
-			add_row(mean, rows + r * npy->d, npy->d, weight);
+	if (s->rc || (s->rc = kith_progress_tick(progress, "reading", first, npy->n, &s->err)))
+		return;
+	if (!isfinite(most)) {
+		s->rc = report_not_finite(npy, first, rows, count, &s->err);
+		return;
 	}
-	return 0;
+	kith_hash_update(s->hash, raw, count * row_bytes(npy));
+	s->found.max_abs = most > s->found.max_abs ? most : s->found.max_abs;
+	for (uint64_t r = (s->stride - first % s->stride) % s->stride; s->mean && r < count; r += s->stride)
+		add_row(s->mean, rows + r * npy->d, npy->d, s->weight);
+}
+
+static void scan_rows(struct scan *s, const kith_npy *npy, uint64_t step, const kith_progress *progress)
+{
+#pragma omp parallel
+	{
+		uint8_t *raw = kith_alloc(step, row_bytes(npy));
+		double *rows = kith_alloc(step * npy->d, sizeof *rows);
+		kith_err err = {0};
+		int rc = raw && rows ? 0
+				     : kith_fail_nomem(&err, "a block of rows", step * (row_bytes(npy) + npy->d * 8));
+#pragma omp for ordered schedule(static, 1)
+		for (uint64_t first = 0; first < npy->n; first += step) {
+			uint64_t count = step < npy->n - first ? step : npy->n - first;
+			double most = 0;
+			if (!rc && !(rc = read_raw(npy, first, count, raw, &err))) {
+				convert(npy->dtype, raw, count * npy->d, rows);
+				most = largest(rows, count * npy->d);
+			}
+#pragma omp ordered
+			{
+				if (rc && !s->rc) {
+					s->rc = rc;
+					s->err = err;
+				}
+				take_block(s, npy, first, count, raw, rows, most, progress);
+			}
+		}
+		free(raw);
+		free(rows);
+	}
 }
 
 int kith_npy_scan_all(const kith_npy *npy, uint64_t memory, const kith_progress *progress, kith_npy_scan *out,
 		      double *mean, kith_err *err)
 {
-	uint64_t per_row = row_bytes(npy) + npy->d * sizeof(double), step = memory / per_row;
-	kith_npy_scan found = {0};
-	int rc = 0;
+	uint64_t per_row = (row_bytes(npy) + npy->d * sizeof(double)) * (uint64_t)omp_get_max_threads();
+	uint64_t step = memory / per_row;
+	struct scan s = {.mean = mean, .stride = npy->n / MEAN_ROWS + 1, .hash = kith_hash_new()};
+	uint8_t *head = kith_alloc(npy->data_at, 1);
 
 	step = step < 1 ? 1 : step > npy->n ? npy->n : step;
-	uint8_t *raw = kith_alloc(step, row_bytes(npy)), *head = kith_alloc(npy->data_at, 1);
-	double *rows = kith_alloc(step * npy->d, sizeof *rows);
-	kith_hash_state *hash = kith_hash_new();
-	if (!raw || !head || !rows || !hash) {
-		rc = kith_fail_nomem(err, "a block of rows", step * per_row);
-		goto done;
-	}
+	/* each term is divided before it is added, so that the sum of huge numbers stays finite */
+	s.weight = 1.0 / (double)((npy->n + s.stride - 1) / s.stride);
+	if (!head || !s.hash)
+		s.rc = kith_fail_nomem(&s.err, "a header", npy->data_at);
+	else if (read_fully(npy->fd, head, npy->data_at, 0))
+		s.rc = kith_fail_errno(&s.err, "%s: cannot read", npy->path);
 	if (mean)
 		memset(mean, 0, npy->d * sizeof *mean);
-	if (read_fully(npy->fd, head, npy->data_at, 0)) {
-		rc = kith_fail_errno(err, "%s: cannot read", npy->path);
-		goto done;
+	if (!s.rc) {
+		kith_hash_update(s.hash, head, npy->data_at);
+		scan_rows(&s, npy, step, progress);
 	}
-	kith_hash_update(hash, head, npy->data_at);
-	if ((rc = scan_rows(npy, step, raw, rows, hash, progress, &found.max_abs, mean, err)))
-		goto done;
-	found.digest = kith_hash_value(hash);
-	*out = found;
-done:
-	free(raw);
+	if (s.rc)
+		*err = s.err;
+	else {
+		s.found.digest = kith_hash_value(s.hash);
+		*out = s.found;
+	}
 	free(head);
-	free(rows);
-	kith_hash_free(hash);
-	return rc;
+	kith_hash_free(s.hash);
+	return s.rc;
 }

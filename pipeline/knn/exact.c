@@ -68,29 +68,38 @@ static int arrange(struct exact *e, kith_err *err)
 	for (uint64_t i = 0; i < e->rows->n; i++)
 		if (!left_out(e, i))
 			e->order[e->m++] = (uint32_t)i;
-	return kith_order(&e->sketch, e->order, e->m, e->plan.threads, err);
+	int rc = kith_order(&e->sketch, e->order, e->m, e->plan.threads, err);
+	return rc ? rc : kith_level_arrange(&e->sketch.level, e->order, e->m, e->plan.threads, err);
 }
 
-/* The level of all columns, if the plan wants one: by row, or in blocks of the order. */
+/* The level of all columns, if the plan wants one: in rows or in blocks. */
 static int make_full_level(struct exact *e, kith_err *err)
 {
-	kith_projection to = {.full = &e->full};
-	uint32_t *place = NULL;
-	int rc = 0;
-	if (e->plan.kind == KITH_PLAN_FULL) {
-		to.layout = KITH_IN_BLOCKS;
-		to.place = place = kith_alloc(e->rows->n, sizeof *place);
-		if (!place)
-			return kith_fail_nomem(err, "the order of the samples", e->rows->n * sizeof *place);
-		memset(place, 0xff, e->rows->n * sizeof *place);
-		for (uint64_t at = 0; at < e->m; at++)
-			place[e->order[at]] = (uint32_t)at;
-	} else if (e->plan.kind != KITH_PLAN_SCREEN) {
+	kith_projection to = {.full = &e->full,
+			      .layout = e->plan.kind == KITH_PLAN_FULL ? KITH_IN_BLOCKS : KITH_BY_ROW};
+	if (e->plan.kind == KITH_PLAN_SKETCH)
 		return 0;
-	}
-	rc = kith_project(&to, &e->screen, e->options->memory / 16, e->plan.threads, &e->options->progress, err);
+	uint32_t *place = kith_alloc(e->rows->n, sizeof *place);
+	if (!place)
+		return kith_fail_nomem(err, "the order of the samples", e->rows->n * sizeof *place);
+	memset(place, 0xff, e->rows->n * sizeof *place);
+	for (uint64_t at = 0; at < e->m; at++)
+		place[e->order[at]] = (uint32_t)at;
+	to.place = place;
+	int rc = kith_project(&to, &e->screen, e->options->memory / 16, e->plan.threads, &e->options->progress, err);
 	free(place);
 	return rc;
+}
+
+/* Rows that are to be in memory: the file itself, where it holds cells; else room that the projection fills. */
+static int keep_rows(struct exact *e, kith_err *err)
+{
+	kith_rows *rows = e->rows;
+	if (rows->metric == KITH_L2 && kith_dtype_size(kith_npy_dtype(rows->npy)) == rows->cell)
+		rows->all = kith_npy_map(rows->npy);
+	if (!rows->all && !(rows->own = kith_alloc(rows->n * rows->d, rows->cell)))
+		return kith_fail_nomem(err, "the rows", rows->n * rows->d * rows->cell);
+	return 0;
 }
 
 static int join(struct exact *e, kith_err *err)
@@ -99,10 +108,12 @@ static int join(struct exact *e, kith_err *err)
 	int rc;
 	e->sketch.dims = e->plan.dims;
 	e->sketch.coarse = e->plan.coarse;
-	if (e->plan.resident && !(to.all = kith_alloc(e->rows->n * e->rows->d, e->rows->cell)))
-		return kith_fail_nomem(err, "the rows", e->rows->n * e->rows->d * e->rows->cell);
+	if (e->plan.resident && (rc = keep_rows(e, err)))
+		return rc;
+	to.all = e->rows->own;
 	rc = kith_project(&to, &e->screen, e->options->memory / 16, e->plan.threads, &e->options->progress, err);
-	e->rows->all = to.all;
+	if (e->rows->own)
+		e->rows->all = e->rows->own;
 	if (rc || (rc = find_duplicates(e, err)) || (rc = arrange(e, err)) || (rc = make_full_level(e, err)))
 		return rc;
 	kith_join in = {.plan = &e->plan,
@@ -136,19 +147,32 @@ static int write_rows(struct exact *e, kith_graph_writer *writer, kith_err *err)
 	return rc;
 }
 
-static void describe(const struct exact *e, kith_knn_summary *summary)
+static void describe(const kith_plan *p, char *out, size_t size)
 {
-	const kith_plan *p = &e->plan;
 	if (p->kind == KITH_PLAN_STREAM)
-		snprintf(summary->plan, sizeof summary->plan, "exact (stream, panels of %u)", p->panel);
+		snprintf(out, size, "exact (stream, panels of %u)", p->panel);
 	else if (p->kind == KITH_PLAN_FULL)
-		snprintf(summary->plan, sizeof summary->plan, "exact (full)");
+		snprintf(out, size, "exact (full)");
 	else if (p->kind == KITH_PLAN_SCREEN)
-		snprintf(summary->plan, sizeof summary->plan, "exact (screened r=%u, then all)", p->coarse);
+		snprintf(out, size, "exact (screen r=%u, then all)", p->coarse);
 	else if (p->coarse < p->dims)
-		snprintf(summary->plan, sizeof summary->plan, "exact (screened r=%u,%u)", p->coarse, p->dims);
+		snprintf(out, size, "exact (sketch r=%u,%u)", p->coarse, p->dims);
 	else
-		snprintf(summary->plan, sizeof summary->plan, "exact (screened r=%u)", p->dims);
+		snprintf(out, size, "exact (sketch r=%u)", p->dims);
+}
+
+int kith_exact_plan(const kith_rows *rows, const kith_graph_info *info, const kith_knn_options *options,
+		    kith_plan *plan, char *name, size_t size, kith_err *err)
+{
+	kith_screen screen;
+	kith_basis basis = {0};
+	int rc = kith_screen_init(&screen, rows, err);
+	if (!rc)
+		rc = kith_plan_choose(plan, &basis, &screen, info, options, err);
+	if (!rc)
+		describe(plan, name, size);
+	kith_basis_free(&basis);
+	return rc;
 }
 
 int kith_exact_run(kith_rows *rows, const kith_graph_info *info, const kith_knn_options *options, const char *output,
@@ -167,7 +191,7 @@ int kith_exact_run(kith_rows *rows, const kith_graph_info *info, const kith_knn_
 	rc = e.plan.kind == KITH_PLAN_STREAM ? stream(&e, err) : join(&e, err);
 	if (!rc)
 		rc = write_rows(&e, writer, err);
-	describe(&e, summary);
+	describe(&e.plan, summary->plan, sizeof summary->plan);
 done:
 	kith_basis_free(&e.basis);
 	kith_sketch_free(&e.sketch);

@@ -12,4 +12,8 @@
 int kith_exact_run(kith_rows *rows, const kith_graph_info *info, const kith_knn_options *options, const char *output,
 		   kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err);
 
+/* The plan that kith_exact_run would choose, and its name for people. */
+int kith_exact_plan(const kith_rows *rows, const kith_graph_info *info, const kith_knn_options *options,
+		    kith_plan *plan, char *name, size_t size, kith_err *err);
+
 #endif

@@ -11,9 +11,11 @@
 #include "select.h"
 #include "tile.h"
 
-#define LANES KITH_LANES
-#define GROUP KITH_GROUP /* rows of a group: LANES blocks */
-#define NONE  UINT32_MAX
+#define LANES   KITH_LANES
+#define GROUP   KITH_GROUP /* rows of a group: LANES blocks */
+#define NONE    UINT32_MAX
+#define STRIP   4u /* groups */
+#define TELLING 16u
 
 /* What every block pair is tried with: its samples' floats, value by value, and bounds. Positions are places in the
  * order, rounded up to whole groups; what fills up is nobody's neighbour (lo = infinity, bound = -infinity). */
@@ -23,8 +25,9 @@ struct blocks {
 	uint32_t width;
 	float *lo;    /* of each position */
 	uint32_t *id; /* of each position, or NONE */
-	/* boxes around the sketches of each block; value t of block b of a group at (group * dims + t) * LANES + b */
-	uint32_t dims;
+	/* boxes around the sketches of each block; value t of block b of a group at (group * dims + t) * LANES + b.
+	 * Their first values alone are looked at to tell blocks apart: those vary most. */
+	uint32_t dims, telling;
 	float *least, *most;
 	float *slack; /* of each block */
 	uint64_t groups;
@@ -33,6 +36,7 @@ struct blocks {
 struct worker {
 	kith_refiner refiner;
 	float *t;                 /* LANES x LANES */
+	float most_b[LANES];      /* greatest bound of each block of group b */
 	float *bound_a, *bound_b; /* GROUP */
 	float *low;               /* LANES x GROUP, of the hits of each row */
 	uint32_t *hit;            /* LANES x GROUP: places in group b */
@@ -100,7 +104,7 @@ static void fill_block(struct blocks *b, const kith_join *in, uint64_t block)
 			slack = s->slack[id];
 		for (uint32_t t = 0; t < b->dims; t++) {
 			float x = id == NONE      ? 0
-				  : t < s->coarse ? s->level.v[id * (uint64_t)s->level.width + t]
+				  : t < s->coarse ? s->level.v[(at + i) * s->level.width + t]
 						  : s->rho[id];
 			float *least = &b->least[(group * b->dims + t) * LANES + lane];
 			float *most = &b->most[(group * b->dims + t) * LANES + lane];
@@ -120,6 +124,7 @@ static void init_blocks(struct blocks *b, const kith_join *in)
 	uint64_t groups = groups_of(in->m), count = groups * LANES;
 	b->groups = groups;
 	b->dims = box_dims(in->plan);
+	b->telling = b->dims < TELLING ? b->dims : TELLING;
 	b->width = in->plan->kind == KITH_PLAN_FULL ? (uint32_t)in->screen->rows->d : b->dims;
 	b->own_v = in->plan->kind == KITH_PLAN_FULL ? NULL : kith_alloc(count * LANES * b->width, sizeof *b->own_v);
 	b->v = b->own_v ? b->own_v : in->full ? in->full->v : NULL;
@@ -180,7 +185,7 @@ static int init(struct join *j, kith_err *err)
 
 	j->fine = in->full ? in->full : &in->sketch->level;
 	j->two_level = plan->kind != KITH_PLAN_FULL && (in->full || plan->coarse < plan->dims);
-	j->tight = in->full || plan->dims == in->screen->rows->d;
+	j->tight = in->full || plan->tight;
 	init_blocks(b, in);
 	j->centres = kith_alloc(b->groups * LANES * b->dims, sizeof *j->centres);
 	j->workers = kith_alloc_zero((size_t)in->threads, sizeof *j->workers);
@@ -258,11 +263,21 @@ static uint32_t find_nearest(struct join *j, struct worker *w, uint64_t block)
 	const struct blocks *b = &j->blocks;
 	uint64_t blocks = b->groups * LANES;
 	uint32_t probes = j->in->plan->probes, found = 0;
-	kith_spread(j->centres, blocks, b->dims, block, w->centre);
-	memcpy(w->centre + blocks, w->centre, blocks * sizeof *w->centre);
-	uint64_t real = (j->in->m + LANES - 1) / LANES;
+	uint64_t real = (j->in->m + LANES - 1) / LANES, kept = 0;
+	float *near = w->centre + blocks;
+	kith_spread(j->centres, blocks, b->telling, block, w->centre);
 	probes = probes < real ? probes : (uint32_t)real;
-	float limit = kith_kth_smallest(w->centre + blocks, (uint32_t)blocks, probes);
+	/* those that stand near in the order mostly are near: they drop most others at little cost */
+	uint64_t from = block > probes ? block - probes : 0,
+		 to = from + 2ull * probes < real ? from + 2ull * probes : real;
+	from = to > 2ull * probes ? to - 2ull * probes : 0;
+	memcpy(near, w->centre + from, (to - from) * sizeof *near);
+	float limit = kith_kth_smallest(near, (uint32_t)(to - from), probes);
+	for (uint64_t at = 0; at < real; at++) {
+		near[kept] = w->centre[at];
+		kept += near[kept] <= limit;
+	}
+	limit = kith_kth_smallest(near, (uint32_t)kept, probes);
 	w->nearest[found++] = (uint32_t)block;
 	for (uint64_t at = 0; at < real && found < probes; at++)
 		if (w->centre[at] <= limit && at != block) {
@@ -299,31 +314,35 @@ static uint32_t smallest(const float *x, uint32_t count, uint32_t wanted, float 
 	return found;
 }
 
-/* The fine bounds t of sample `own` with the samples ids[at[..]]. */
-static void fine_bounds(struct join *j, struct worker *w, uint32_t own, const uint32_t *ids, uint32_t count, float *t)
+/* The fine bounds t of the sample at position `own` with those at at[]. */
+static void fine_bounds(struct join *j, struct worker *w, uint64_t own, const uint32_t *at, uint32_t count, float *t)
 {
 	const kith_level *level = j->fine;
+	const uint32_t *id = j->blocks.id;
+	float lo = level->lo[id[own]];
 	for (uint32_t i = 0; i < count; i++)
-		w->y[i] = level->v + ids[i] * (uint64_t)level->width;
-	kith_dots(level->v + own * (uint64_t)level->width, w->y, count, level->width, t);
+		w->y[i] = level->v + at[i] * (uint64_t)level->width;
+	kith_dots(level->v + own * level->width, w->y, count, level->width, t);
 	for (uint32_t i = 0; i < count; i++)
-		t[i] = (level->lo[own] + level->lo[ids[i]]) - 2 * t[i];
+		t[i] = (lo + level->lo[id[at[i]]]) - 2 * t[i];
 }
 
-/* Row r of the panel, of which t[count] are the tile bounds with the samples ids[]: its first bound, or (where upper
- * bounds are loose) the candidates to measure for it. */
-static void first_bound(struct join *j, struct worker *w, uint32_t r, float *t, const uint32_t *ids, uint32_t count)
+/* Row r of the panel, of which t[count] are the tile bounds with the samples at places[]: its first bound, or (where
+ * upper bounds are loose) the candidates to measure for it. `first`: the panel's first position. */
+static void first_bound(struct join *j, struct worker *w, uint32_t r, float *t, const uint32_t *places, uint32_t count,
+			uint64_t first)
 {
+	const uint32_t *id = j->blocks.id;
 	kith_candidates *c = &j->candidates;
 	const kith_level *fine = j->fine;
 	uint32_t own = c->self[r], k = c->k, *at = w->place, *some = at + count;
-	uint32_t tries = !j->two_level ? count : j->tight ? k + k / 2 + 8 : 2 * k + 16;
+	uint32_t tries = !j->two_level ? count : j->tight ? k + k / 8 + 8 : 2 * k + 16;
 	uint32_t found = smallest(t, count, tries, w->values, at);
 	for (uint32_t i = 0; i < found; i++)
-		some[i] = ids[at[i]];
+		some[i] = places[at[i]];
 	float *bound = w->values;
 	if (j->two_level)
-		fine_bounds(j, w, own, some, found, bound);
+		fine_bounds(j, w, first + r, some, found, bound);
 	else
 		for (uint32_t i = 0; i < found; i++)
 			bound[i] = t[at[i]];
@@ -331,14 +350,14 @@ static void first_bound(struct join *j, struct worker *w, uint32_t r, float *t, 
 		found = smallest(bound, found, k + k / 8 + 2 < c->capacity ? k + k / 8 + 2 : c->capacity, bound + found,
 				 at);
 		for (uint32_t i = 0; i < found; i++)
-			c->id[(size_t)r * c->capacity + i] = some[at[i]];
+			c->id[(size_t)r * c->capacity + i] = id[some[at[i]]];
 		c->count[r] = found;
 		return;
 	}
 	if (found < k)
 		return;
 	for (uint32_t i = 0; i < found; i++)
-		bound[i] = bound[i] + (fine->w[some[i]] + fine->w[own]);
+		bound[i] = bound[i] + (fine->w[id[some[i]]] + fine->w[own]);
 	c->bound[r] = kith_kth_smallest(bound, found, k);
 }
 
@@ -349,7 +368,7 @@ static void probe_block(struct join *j, struct worker *w, uint64_t block, uint64
 	uint32_t near = find_nearest(j, w, block), count = near * LANES;
 	float none[LANES] __attribute__((aligned(64)));
 	uint16_t hits[LANES];
-	uint32_t *ids = w->place + 2 * count;
+	uint32_t *places = w->place + 2 * count;
 	for (uint32_t i = 0; i < LANES; i++)
 		none[i] = -INFINITY;
 	for (uint32_t p = 0; p < near; p++) {
@@ -358,12 +377,13 @@ static void probe_block(struct join *j, struct worker *w, uint64_t block, uint64
 			  none, none, w->t, hits);
 		for (uint32_t i = 0; i < LANES; i++)
 			memcpy(w->probed + i * (size_t)count + p * LANES, w->t + i * LANES, LANES * sizeof *w->t);
-		memcpy(ids + p * LANES, b->id + other * LANES, LANES * sizeof *ids);
+		for (uint32_t i = 0; i < LANES; i++)
+			places[p * LANES + i] = (uint32_t)(other * LANES + i);
 	}
 	for (uint32_t i = 0; i < LANES && b->id[block * LANES + i] != NONE; i++) {
 		float *t = w->probed + i * (size_t)count;
 		t[i] = INFINITY; /* itself: its own block is the first */
-		first_bound(j, w, (uint32_t)(block * LANES + i - first), t, ids, count);
+		first_bound(j, w, (uint32_t)(block * LANES + i - first), t, places, count, first);
 	}
 }
 
@@ -387,32 +407,46 @@ static int find_bounds(struct join *j, uint64_t group, uint64_t groups, kith_err
 
 /* ---- the join ---- */
 
+/* Both sides of a pair may push to one row at once: it is locked meanwhile. */
+static void lock(struct join *j, uint64_t r)
+{
+	while (__atomic_test_and_set(&j->candidates.locked[r], __ATOMIC_ACQUIRE))
+		;
+}
+
+static void unlock(struct join *j, uint64_t r)
+{
+	__atomic_clear(&j->candidates.locked[r], __ATOMIC_RELEASE);
+}
+
 static void push(struct join *j, struct worker *w, uint64_t r, uint32_t id, float t)
 {
 	kith_candidates *c = &j->candidates;
-	while (__atomic_test_and_set(&c->locked[r], __ATOMIC_ACQUIRE))
-		;
 	while (!w->rc && kith_candidates_take(c, (uint32_t)r, id, t, w->refiner.values))
 		w->rc = kith_refine_settle(&w->refiner, c, (uint32_t)r, &w->err);
-	__atomic_clear(&c->locked[r], __ATOMIC_RELEASE);
 }
 
 /* Row i of block a, with the hits it has collected in group gb. */
 static void push_row(struct join *j, struct worker *w, uint32_t i, uint64_t at, uint64_t gb, uint64_t first)
 {
-	const uint32_t *ids = j->blocks.id + gb * GROUP, *hit = w->hit + i * GROUP;
-	uint32_t own = j->blocks.id[at], count = w->hits[i], some[GROUP];
+	const uint32_t *id = j->blocks.id, *hit = w->hit + i * GROUP;
+	uint32_t count = w->hits[i], some[GROUP];
 	float *low = w->low + i * GROUP, bound = w->bound_a[at % GROUP];
 	for (uint32_t h = 0; h < count; h++)
-		some[h] = ids[hit[h]];
+		some[h] = (uint32_t)(gb * GROUP + hit[h]);
 	if (j->two_level)
-		fine_bounds(j, w, own, some, count, low);
-	for (uint32_t h = 0; h < count; h++) {
+		fine_bounds(j, w, at, some, count, low);
+	lock(j, at - first);
+	for (uint32_t h = 0; h < count; h++)
 		if (low[h] <= bound)
-			push(j, w, at - first, some[h], low[h]);
-		if (low[h] <= w->bound_b[hit[h]])
-			push(j, w, gb * GROUP + hit[h] - first, own, low[h]);
-	}
+			push(j, w, at - first, id[some[h]], low[h]);
+	unlock(j, at - first);
+	for (uint32_t h = 0; h < count; h++)
+		if (low[h] <= w->bound_b[hit[h]]) {
+			lock(j, some[h] - first);
+			push(j, w, some[h] - first, id[at], low[h]);
+			unlock(j, some[h] - first);
+		}
 }
 
 /* Collects the hits of a tile: block b of group gb; `same`: of the block with itself. */
@@ -451,12 +485,12 @@ static void join_block(struct join *j, struct worker *w, uint64_t a, uint64_t gb
 	float gap[LANES], most_a = greatest(bound_a);
 	uint16_t hits[LANES];
 	kith_gaps(b->least + ga * b->dims * LANES + a % LANES, b->most + ga * b->dims * LANES + a % LANES,
-		  b->least + gb * b->dims * LANES, b->most + gb * b->dims * LANES, b->dims, gap);
+		  b->least + gb * b->dims * LANES, b->most + gb * b->dims * LANES, b->telling, gap);
 	memset(w->hits, 0, sizeof w->hits);
 	for (uint32_t t = from; t < LANES; t++) {
 		const float *bound_b = w->bound_b + t * LANES;
 		uint64_t other = gb * LANES + t;
-		float most_b = greatest(bound_b), most = most_a > most_b ? most_a : most_b;
+		float most = most_a > w->most_b[t] ? most_a : w->most_b[t];
 		/* the gap is a sum of dims rounded squares, each of a rounded difference */
 		if (gap[t] * (1 - 0x1p-12f) - b->slack[a] - b->slack[other] > most)
 			continue;
@@ -480,21 +514,32 @@ static void copy_bounds(const struct join *j, uint64_t group, uint64_t first_gro
 	}
 }
 
+/* Group ga against group gb, or half of itself. */
+static void join_pair(struct join *j, struct worker *w, uint64_t ga, uint64_t gb, uint64_t group, uint64_t groups)
+{
+	copy_bounds(j, ga, group, groups, w->bound_a);
+	copy_bounds(j, gb, group, groups, w->bound_b);
+	for (uint32_t t = 0; t < LANES; t++)
+		w->most_b[t] = greatest(w->bound_b + t * LANES);
+	for (uint32_t a = 0; a < LANES && !w->rc; a++)
+		join_block(j, w, ga * LANES + a, gb, ga == gb ? a : 0, group * GROUP);
+}
+
+/* Groups of the panel go in strips, so that what a strip meets of another group is in the cache for all of it. */
 static int join_groups(struct join *j, uint64_t group, uint64_t groups, kith_err *err)
 {
-	uint64_t all = j->blocks.groups, first = group * GROUP;
+	uint64_t all = j->blocks.groups, strip = groups / (8 * (uint64_t)j->in->threads) + 1;
+	strip = strip < STRIP ? strip : STRIP;
 #pragma omp parallel for num_threads(j->in->threads) schedule(dynamic, 1)
-	for (uint64_t ga = group; ga < group + groups; ga++) {
+	for (uint64_t from = group; from < group + groups; from += strip) {
 		struct worker *w = me(j);
+		uint64_t to = from + strip < group + groups ? from + strip : group + groups;
 		for (uint64_t gb = 0; gb < all; gb++) {
-			if (gb >= group && gb < ga)
-				continue; /* that pair of groups was had from the other side */
-			if (tick(j, w, "neighbours", ga * all + gb, all * all))
+			if (tick(j, w, "neighbours", from * all + gb, all * all))
 				break;
-			copy_bounds(j, ga, group, groups, w->bound_a);
-			copy_bounds(j, gb, group, groups, w->bound_b);
-			for (uint32_t a = 0; a < LANES && !w->rc; a++)
-				join_block(j, w, ga * LANES + a, gb, ga == gb ? a : 0, first);
+			for (uint64_t ga = from; ga < to; ga++)
+				if (gb < group || gb >= ga) /* else that pair was had from the other side */
+					join_pair(j, w, ga, gb, group, groups);
 		}
 	}
 	return gather_errors(j, err);

@@ -14,9 +14,9 @@ typedef struct kith_join {
 	const kith_plan *plan;
 	const kith_screen *screen;
 	const kith_graph_info *info;
-	const kith_sketch *sketch;
-	const kith_level *full; /* KITH_PLAN_SCREEN: row by row; KITH_PLAN_FULL: in blocks, in the order of `id` */
-	const uint32_t *id;     /* m: the samples in order */
+	const kith_sketch *sketch; /* its level's v in order */
+	const kith_level *full;    /* KITH_PLAN_SCREEN: v in order; KITH_PLAN_FULL: v in blocks, in order; else NULL */
+	const uint32_t *id;        /* m: the samples in order */
 	uint64_t m;
 	int threads;
 	const kith_progress *progress;

@@ -1,6 +1,7 @@
 /* knn.c - see kith/knn.h: the stage from file to file. */
 #include "kith/knn.h"
 
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,6 +66,56 @@ static void fill_info(kith_graph_info *info, const kith_rows *rows, const kith_k
 	snprintf(info->digest, sizeof info->digest, "xxh3:%016llx", (unsigned long long)rows->digest);
 }
 
+static int check_engine(const kith_knn_options *o, kith_err *err)
+{
+	if (strcmp(o->engine, "exact"))
+		return kith_fail(err, KITH_EUSAGE, "engine %s: this build has only the engine exact", o->engine);
+	return 0;
+}
+
+static uint64_t scan_memory(const kith_knn_options *o)
+{
+	return o->memory / 4 < 32u << 20 ? o->memory / 4 : 32u << 20;
+}
+
+/* The stored distances, and ids at about the entropy of a random set, twice: in the rows and in the pair list. */
+static uint64_t graph_bytes(const kith_graph_info *info)
+{
+	double n = (double)info->n, k = info->ladder[info->tiers - 1];
+	return (uint64_t)(n * (6.7 * info->near + 0.275 * k * (log2(n / k) + 1.44))) + 16384;
+}
+
+int kith_knn_foresee(const char *input, const kith_knn_options *o, kith_knn_estimate *out, kith_err *err)
+{
+	kith_npy *npy = NULL;
+	kith_rows rows = {0};
+	kith_graph_info info;
+	kith_plan plan;
+	int rc;
+	kith_knn_estimate found = {0};
+
+	if ((rc = check_engine(o, err)))
+		return rc;
+	omp_set_num_threads(o->threads);
+	if ((rc = kith_npy_open(&npy, input, err)) || (rc = check_ladder(npy, o, err)) ||
+	    (rc = kith_rows_glance(&rows, npy, o->metric, scan_memory(o), err)))
+		goto done;
+	fill_info(&info, &rows, o);
+	if ((rc = kith_exact_plan(&rows, &info, o, &plan, found.plan, sizeof found.plan, err)))
+		goto done;
+	found.n = rows.n;
+	found.d = rows.d;
+	found.seconds = plan.seconds;
+	found.memory = plan.memory;
+	found.temporary = plan.disk;
+	found.graph = graph_bytes(&info);
+	*out = found;
+done:
+	kith_rows_free(&rows);
+	kith_npy_close(npy);
+	return rc;
+}
+
 int kith_knn_build(const char *input, const char *output, const kith_knn_options *o, kith_knn_summary *summary,
 		   kith_err *err)
 {
@@ -75,12 +126,11 @@ int kith_knn_build(const char *input, const char *output, const kith_knn_options
 	kith_knn_summary done = {0};
 	int rc;
 
-	if (strcmp(o->engine, "exact"))
-		return kith_fail(err, KITH_EUSAGE, "engine %s: this build has only the engine exact", o->engine);
+	if ((rc = check_engine(o, err)))
+		return rc;
 	omp_set_num_threads(o->threads);
 	if ((rc = kith_npy_open(&npy, input, err)) || (rc = check_ladder(npy, o, err)) ||
-	    (rc = kith_rows_init(&rows, npy, o->metric, o->memory / 4 < 32u << 20 ? o->memory / 4 : 32u << 20,
-				 &o->progress, err)))
+	    (rc = kith_rows_init(&rows, npy, o->metric, scan_memory(o), &o->progress, err)))
 		goto done;
 	fill_info(&info, &rows, o);
 	if ((rc = kith_graph_create(&writer, output, &info, o->memory, err)) ||

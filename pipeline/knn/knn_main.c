@@ -10,6 +10,7 @@ enum { OPT_METRIC = 256, OPT_ENGINE, OPT_PLAN, OPT_DIMS, OPT_COARSE, OPT_PROBES,
 struct arguments {
 	kith_knn_options knn;
 	const char *input, *output;
+	int dry_run;
 };
 
 static const struct argp_option options[] = {
@@ -19,6 +20,7 @@ static const struct argp_option options[] = {
 	{"dims", OPT_DIMS, "R", 0, "Directions of the sketch", 3},
 	{"coarse", OPT_COARSE, "R", 0, "Directions of it that every pair is tried in", 3},
 	{"probes", OPT_PROBES, "BLOCKS", 0, "Blocks of 16 samples that first bounds come from", 3},
+	{"dry-run", OPT_DRY_RUN, NULL, 0, "Say what would be done and take, and stop", 2},
 	{"engine", OPT_ENGINE, "NAME", 0, "exact: the true neighbours, whatever the memory and threads", 1},
 	{NULL, 'm', "MEM", 0, "Memory to work in, such as 512M or 4G", 2},
 	{NULL, 't', "THREADS", 0, "Threads", 2},
@@ -61,6 +63,9 @@ static int take(void *context, int key, char *arg, kith_err *err)
 	case OPT_ENGINE:
 		a->knn.engine = arg;
 		return 0;
+	case OPT_DRY_RUN:
+		a->dry_run = 1;
+		return 0;
 	case OPT_PLAN:
 		return take_plan(a, arg, err);
 	case OPT_DIMS:
@@ -87,12 +92,30 @@ static int take(void *context, int key, char *arg, kith_err *err)
 	case ARGP_KEY_END:
 		if (!a->input)
 			return kith_fail(err, KITH_EUSAGE, "no activations given: kith-knn -o layer.nng layer.npy");
+		if (a->dry_run)
+			return 0;
 		if (!a->output)
 			return kith_fail(err, KITH_EUSAGE, "no output given: -o layer.nng");
 		return kith_cli_distinct(a->output, a->input, err);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
+}
+
+/* --dry-run: one line for people and scripts, on standard output. */
+static int foresee(kith_cli *cli, const struct arguments *a)
+{
+	kith_knn_estimate e;
+	kith_err err;
+	char ladder[256];
+	if (kith_knn_foresee(a->input, &a->knn, &e, &err))
+		return kith_cli_fail(cli, &err);
+	printf("%s: n=%llu d=%llu k=%s %s: about %.1f s, %.0f MB of memory, %.0f MB of temporary files, a graph of "
+	       "%.0f MB\n",
+	       a->input, (unsigned long long)e.n, (unsigned long long)e.d,
+	       kith_cli_ladder_text(a->knn.ladder, a->knn.tiers, ladder, sizeof ladder), e.plan, e.seconds,
+	       (double)e.memory * 1e-6, (double)e.temporary * 1e-6, (double)e.graph * 1e-6);
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -112,6 +135,8 @@ int main(int argc, char **argv)
 		 a.knn.ladder[0], a.knn.engine, kith_cli_bytes_text(a.knn.memory), a.knn.threads);
 	kith_cli_parse(&cli, &(kith_cli_arguments){options, "ACTIVATIONS.npy", about, take, &a}, argc, argv);
 
+	if (a.dry_run)
+		return foresee(&cli, &a);
 	kith_cli_command(argc, argv, command, sizeof command);
 	a.knn.command = command;
 	a.knn.progress = kith_cli_progress(&cli);

@@ -11,22 +11,27 @@
 #include "select.h"
 #include "stream.h"
 
-#define SAMPLE_ROWS 4096u /* rows that tell what screening rules out */
+#define SAMPLE_ROWS 2048u /* rows that tell what screening rules out */
 #define BASIS_ROWS  1024u /* of them, those that the basis is made from */
-#define QUERY_ROWS  128u  /* of them, those whose neighbours are looked at */
+#define QUERY_ROWS  64u   /* of them, those whose neighbours are looked at */
 #define MAX_DIMS    255u  /* with the remainder's length: a whole number of vector registers */
 #define MIN_DIMS    15u
 
-/* Seconds of one thread at 3 GHz with 512-bit vectors, for choosing and for --dry-run; what matters is their ratios. */
-#define TILE_START   45e-9    /* 256 pairs */
-#define TILE_VALUE   4.6e-9   /* 256 pairs, for each value */
-#define PAIR_START   25e-9    /* a pair that passes the tiles */
-#define PAIR_VALUE   0.09e-9  /* for each value */
-#define MEASURE      0.4e-9   /* a canonical distance, for each column */
-#define STREAM_VALUE 0.025e-9 /* a pair in the stream plan, for each column */
+/* Seconds of one thread of about 3 GHz with 512-bit vectors, for choosing and for --dry-run; what matters is their
+ * ratios. Measured on layers of d = 10 to 4704. */
+#define TILE_START   45e-9   /* 256 pairs */
+#define TILE_VALUE   4.6e-9  /* 256 pairs, for each value */
+#define PAIR_START   25e-9   /* a pair that passes the tiles */
+#define PAIR_VALUE   0.13e-9 /* for each value; */
+#define FULL_VALUE   0.2e-9  /* for each column, which come from memory, not from the cache */
+#define MEASURE      0.27e-9 /* a canonical distance, for each column */
+#define PROBE        80e-9   /* a row, for each block that its first bound comes from */
+#define STREAM_VALUE 0.02e-9 /* a pair in the stream plan, for each column */
 #define STREAM_START 0.7e-9
-#define READ_VALUE   1.5e-9  /* a value of the file: read, checked, hashed, to floats and doubles */
-#define SKETCH_VALUE 0.03e-9 /* for each of the basis' directions */
+#define STREAM_TAKE  30e-9    /* a candidate in the stream plan, which starts without a bound */
+#define TAKE         15e-9    /* a candidate */
+#define READ_VALUE   4e-9     /* a value of the file: read twice, checked, hashed, converted */
+#define SKETCH_VALUE 0.055e-9 /* for each of the basis' directions */
 #define WRITE_EDGE   40e-9
 
 static const uint32_t menu[] = {4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 112, 127, 160, 192, 255};
@@ -53,14 +58,16 @@ static uint64_t at_most(uint64_t a, uint64_t b)
 static int read_sample(const kith_screen *screen, double *sample, uint64_t m, kith_err *err)
 {
 	const kith_rows *rows = screen->rows;
-	float *v = kith_alloc(rows->d, sizeof *v), lo, w;
-	int rc = v ? 0 : kith_fail_nomem(err, "a sample of rows", rows->d * 4);
+	void *cells = kith_alloc(rows->d, rows->cell),
+	     *raw = kith_alloc(rows->d, kith_dtype_size(kith_npy_dtype(rows->npy)));
+	int rc = cells && raw ? 0 : kith_fail_nomem(err, "a sample of rows", rows->d * 16);
 	for (uint64_t i = 0; !rc && i < m; i++) {
-		double *x = sample + i * rows->d;
-		if (!(rc = kith_rows_read(rows, i * rows->n / m, 1, x, NULL, err)))
-			kith_centre(screen, kith_screen_vector(screen, x, v, &lo, &w), x);
+		double norm;
+		if (!(rc = kith_rows_read_cells(rows, i * rows->n / m, 1, cells, raw, err)))
+			kith_screen_centre(screen, cells, sample + i * rows->d, &norm);
 	}
-	free(v);
+	free(cells);
+	free(raw);
 	return rc;
 }
 
@@ -135,6 +142,7 @@ struct question {
 	const kith_knn_options *options;
 	uint32_t k;
 	uint64_t n, d;
+	uint32_t rank; /* directions that hold all of the data; more than there are if that is not known */
 	struct survey survey;
 };
 
@@ -191,10 +199,15 @@ static void time_join(kith_plan *p, const struct question *q)
 	p->seconds = pairs / 256 * (TILE_START + TILE_VALUE * values);
 	p->seconds += 2 * n * p->probes * 16 / 256 * (TILE_START + TILE_VALUE * values);
 	if (p->kind != KITH_PLAN_FULL && (p->kind == KITH_PLAN_SCREEN || p->coarse < p->dims))
-		p->seconds +=
-			fmin(passed, pairs) * (PAIR_START + PAIR_VALUE * (p->kind == KITH_PLAN_SCREEN ? d : p->dims));
-	p->refined = p->kind == KITH_PLAN_SKETCH && p->dims < q->d ? 2 * fmax(k, share_of(q, p->dims) * n) : near;
-	p->seconds += n * p->refined * (MEASURE * d + PAIR_START);
+		p->seconds += fmin(passed, pairs) *
+			      (PAIR_START + (p->kind == KITH_PLAN_SCREEN ? FULL_VALUE * d : PAIR_VALUE * p->dims));
+	p->refined = near;
+	if (p->kind == KITH_PLAN_SKETCH && !p->tight) /* what the sketch leaves, and the measured first bounds */
+		p->refined = fmax(k, share_of(q, p->dims) * n) + 1.2 * k;
+	p->seconds += n * p->refined * (MEASURE * d + PAIR_START) + n * p->probes * PROBE;
+	p->seconds += n * k * 1.5 * TAKE;
+	if (p->kind == KITH_PLAN_SCREEN)
+		p->seconds += n * 1.2 * k * FULL_VALUE * d;
 	p->seconds += n * d * (READ_VALUE + SKETCH_VALUE * p->dims) + n * k * WRITE_EDGE;
 	p->seconds /= p->threads;
 }
@@ -228,7 +241,8 @@ static void consider_joins(kith_plan *best, const struct question *q, uint32_t d
 	const kith_knn_options *o = q->options;
 	kith_plan p = *best;
 	p.dims = dims;
-	p.probes = q->k <= 128 ? (uint32_t)at_least(64, q->k) : (uint32_t)at_least(128, q->k / 12);
+	p.tight = dims == q->rank;
+	p.probes = q->k <= 128 ? (uint32_t)at_least(q->d > 128 ? 64 : 32, q->k) : (uint32_t)at_least(128, q->k / 12);
 	if (o->probe_blocks)
 		p.probes = o->probe_blocks;
 	p.probes = (uint32_t)at_most(p.probes, (q->n + 15) / 16);
@@ -257,8 +271,9 @@ static void consider_stream(kith_plan *best, const struct question *q)
 	p.memory += p.spill ? 0 : results;
 	p.disk = p.spill ? results : 0;
 	p.refined = q->info->near;
-	p.seconds = n * n * (STREAM_START + STREAM_VALUE * d) + n * d * READ_VALUE * (1 + ceil(n / p.panel)) +
-		    n * p.refined * (MEASURE + READ_VALUE) * d + n * q->k * WRITE_EDGE;
+	p.seconds = n * q->k * (1 + log(n / q->k)) * STREAM_TAKE;
+	p.seconds += n * n * (STREAM_START + STREAM_VALUE * d) + n * d * READ_VALUE * (1 + ceil(n / p.panel)) +
+		     n * p.refined * (MEASURE + READ_VALUE / 4) * d + n * q->k * WRITE_EDGE;
 	p.seconds /= p.threads;
 	if (best->seconds < 0 || p.seconds < best->seconds)
 		*best = p;
@@ -267,10 +282,11 @@ static void consider_stream(kith_plan *best, const struct question *q)
 int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *screen, const kith_graph_info *info,
 		     const kith_knn_options *o, kith_err *err)
 {
-	struct question q = {screen, info, o, info->ladder[info->tiers - 1], info->n, info->d, {{0}, 0}};
+	struct question q = {screen, info, o, info->ladder[info->tiers - 1], info->n, info->d, UINT32_MAX, {{0}, 0}};
 	kith_plan best = {.seconds = -1, .threads = o->threads};
 	uint64_t m = at_most(at_most(q.n, SAMPLE_ROWS), o->memory / 8 / (q.d * sizeof(double)));
-	uint32_t dims = (uint32_t)at_most(q.d, MAX_DIMS);
+	/* more directions take long to find where d is large, and pay off where k is */
+	uint32_t dims = (uint32_t)at_most(q.d, q.d > 2048 && q.k < 64 ? MAX_DIMS / 2 : MAX_DIMS);
 	int rc = 0;
 	double *sample = NULL;
 
@@ -287,8 +303,14 @@ int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *scre
 		if ((rc = read_sample(screen, sample, m, err)) ||
 		    (rc = kith_basis_find(basis, sample, at_most(m, BASIS_ROWS), q.d, dims, err)))
 			goto done;
+		if (basis->dims == q.d || basis->dims < dims)
+			q.rank = basis->dims;
 		if (basis->dims && !(rc = survey(&q.survey, basis, sample, m, q.n, q.d, q.k, err)))
-			consider_joins(&best, &q, basis->dims);
+			for (dims = basis->dims;; dims = (dims + 1) / 2 - 1) { /* the leading directions are a basis */
+				consider_joins(&best, &q, dims);
+				if (o->sketch_dims || dims < 2 * MIN_DIMS + 1)
+					break;
+			}
 	}
 	if (!rc && (o->plan == KITH_PLAN_AUTO || o->plan == KITH_PLAN_STREAM || best.seconds < 0))
 		consider_stream(&best, &q);

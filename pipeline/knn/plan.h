@@ -12,6 +12,7 @@ typedef struct kith_plan {
 	uint32_t coarse;   /* of them, in the tiles that every pair goes through */
 	int resident;      /* the rows stay in memory, as cells (rows.h) */
 	int spill;         /* the finished rows go to a temporary file */
+	int tight;         /* the sketch's directions seem to hold all of the data: its upper bounds are close */
 	uint32_t probes;   /* blocks that a block's first bounds come from */
 	uint32_t capacity; /* candidates of a row */
 	uint32_t panel;    /* rows whose candidates are in memory together */

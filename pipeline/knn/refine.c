@@ -274,6 +274,19 @@ static void boundary(kith_refiner *f, const float *low, const float *upper, uint
 	*outside = kith_kth_smallest(f->values, count, m);
 }
 
+/* The m-th smallest of upper[]; m is mostly few of them, and then a look at some says of most that they are more. */
+static float nearest_bound(kith_refiner *f, const float *upper, uint32_t count, uint32_t m)
+{
+	uint32_t some = count / 8 > 2 * m ? count / 8 : count, kept = 0;
+	memcpy(f->values, upper, some * sizeof *upper);
+	float limit = kith_kth_smallest(f->values, some, m);
+	for (uint32_t e = 0; some < count && e < count; e++) {
+		f->values[kept] = upper[e];
+		kept += upper[e] <= limit;
+	}
+	return some < count ? kith_kth_smallest(f->values, kept, m) : limit;
+}
+
 /* Narrows the tier of every candidate of row r, and sets dist[] to UNKNOWN where it must be computed. */
 static void mark(kith_refiner *f, kith_candidates *c, uint32_t r, uint32_t b)
 {
@@ -281,7 +294,7 @@ static void mark(kith_refiner *f, kith_candidates *c, uint32_t r, uint32_t b)
 	kith_candidates_compact(c, r, f->values);
 	uint32_t count = c->count[r];
 	const float *low = c->low + (size_t)r * c->capacity;
-	float inside, outside, *upper = f->values + f->capacity;
+	float inside = 0, outside = 0, *upper = f->values + f->capacity;
 	uint8_t *tier = f->tier + f->start[b];
 	double *dist = f->dist + f->start[b];
 
@@ -301,7 +314,8 @@ static void mark(kith_refiner *f, kith_candidates *c, uint32_t r, uint32_t b)
 		dist[e] = (tier[e] & 15) == tier[e] >> 4 ? SPARED : UNKNOWN;
 	if (!info->near)
 		return;
-	boundary(f, low, upper, count, info->near, &inside, &outside);
+	if (info->near != info->ladder[0]) /* else that is the boundary found last */
+		outside = nearest_bound(f, upper, count, info->near);
 	for (uint32_t e = 0; e < count; e++)
 		if (low[e] <= outside)
 			dist[e] = UNKNOWN;

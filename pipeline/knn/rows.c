@@ -8,6 +8,8 @@
 #include "kith/alloc.h"
 #include "kith/cpu.h"
 
+#define GLANCE_ROWS 1024u
+
 /* ---- the metric ---- */
 
 /* The norm of a row after scaling by the power of two that brings its largest value into [1/2, 1): exact, and no square
@@ -88,20 +90,46 @@ static int scan_cosine(kith_rows *rows, uint64_t memory, const kith_progress *pr
 	return rc;
 }
 
-int kith_rows_init(kith_rows *rows, const kith_npy *npy, kith_metric metric, uint64_t memory,
-		   const kith_progress *progress, kith_err *err)
+static int set_up(kith_rows *rows, kith_npy *npy, kith_metric metric, kith_err *err)
 {
-	kith_npy_scan scan;
-	int rc;
-
 	memset(rows, 0, sizeof *rows);
 	rows->npy = npy;
 	rows->n = kith_npy_n(npy);
 	rows->d = kith_npy_d(npy);
 	rows->metric = metric;
 	rows->cell = metric == KITH_L2 && kith_npy_dtype(npy) != KITH_F8 ? sizeof(float) : sizeof(double);
-	if (!(rows->mean = kith_alloc(rows->d, sizeof *rows->mean)))
-		return kith_fail_nomem(err, "column means", rows->d * 8);
+	rows->mean = kith_alloc_zero(rows->d, sizeof *rows->mean);
+	return rows->mean ? 0 : kith_fail_nomem(err, "column means", rows->d * 8);
+}
+
+int kith_rows_glance(kith_rows *rows, kith_npy *npy, kith_metric metric, uint64_t memory, kith_err *err)
+{
+	if (metric == KITH_COSINE)
+		return kith_rows_init(rows, npy, metric, memory, NULL, err);
+	int rc = set_up(rows, npy, metric, err);
+	uint64_t m = rows->n < GLANCE_ROWS ? rows->n : GLANCE_ROWS;
+	double *row = rc ? NULL : kith_alloc(rows->d, sizeof *row);
+	if (!rc && !row)
+		rc = kith_fail_nomem(err, "a row", rows->d * 8);
+	for (uint64_t i = 0; !rc && i < m; i++) {
+		rc = kith_npy_read(npy, i * rows->n / m, 1, row, NULL, err);
+		for (uint64_t t = 0; !rc && t < rows->d; t++) {
+			rows->mean[t] += row[t] / (double)m;
+			rows->max_abs = fabs(row[t]) > rows->max_abs ? fabs(row[t]) : rows->max_abs;
+		}
+	}
+	free(row);
+	return rc;
+}
+
+int kith_rows_init(kith_rows *rows, kith_npy *npy, kith_metric metric, uint64_t memory, const kith_progress *progress,
+		   kith_err *err)
+{
+	kith_npy_scan scan;
+	int rc;
+
+	if ((rc = set_up(rows, npy, metric, err)))
+		return rc;
 	if ((rc = kith_npy_scan_all(npy, memory, progress, &scan, rows->mean, err)))
 		return rc;
 	rows->digest = scan.digest;
@@ -114,7 +142,7 @@ void kith_rows_free(kith_rows *rows)
 	free(rows->mean);
 	free(rows->norm);
 	free(rows->exponent);
-	free(rows->all);
+	free(rows->own);
 	memset(rows, 0, sizeof *rows);
 }
 

@@ -8,7 +8,7 @@
 #include "kith/npy.h"
 
 typedef struct kith_rows {
-	const kith_npy *npy;
+	kith_npy *npy;
 	uint64_t n, d;
 	kith_metric metric;
 	double max_abs;  /* no |value| is larger */
@@ -17,14 +17,17 @@ typedef struct kith_rows {
 	double *norm;    /* cosine: each row's norm, of the row scaled by 2^-exponent */
 	int32_t *exponent;
 	/* Rows kept for canonical distances are cells: floats where those hold every value exactly, else doubles. */
-	uint32_t cell; /* sizeof(float) or sizeof(double) */
-	void *all;     /* n x d cells, owned; or NULL where the rows stay in the file */
+	uint32_t cell;   /* sizeof(float) or sizeof(double) */
+	const void *all; /* n x d cells; NULL where the rows stay in the file */
+	void *own;       /* what of that is to be freed */
 } kith_rows;
 
 /* Reads the file through: checks that every value is finite (and, for cosine, that no row is zero), finds what the
  * struct holds. `rows` borrows `npy`. Release with kith_rows_free, also after a failure. */
-int kith_rows_init(kith_rows *rows, const kith_npy *npy, kith_metric metric, uint64_t memory,
-		   const kith_progress *progress, kith_err *err);
+int kith_rows_init(kith_rows *rows, kith_npy *npy, kith_metric metric, uint64_t memory, const kith_progress *progress,
+		   kith_err *err);
+/* The same from a sample of the rows, where the metric is l2: for planning only. */
+int kith_rows_glance(kith_rows *rows, kith_npy *npy, kith_metric metric, uint64_t memory, kith_err *err);
 void kith_rows_free(kith_rows *rows);
 
 /* Rows first..first+count-1 into out[count][d]. `raw` as for kith_npy_read. Thread safe. */

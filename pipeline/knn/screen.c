@@ -37,17 +37,50 @@
 #include "kith/alloc.h"
 #include "kith/cpu.h"
 
-#define LARGEST_ELEMENT 0x1p40f
+#define LARGEST_ELEMENT 0x1p40
 #define SAMPLE_ROWS     1024
 
-KITH_CLONES static int to_floats(const double *x, const double *mean, double scale, uint64_t d, float *v)
+/* Of a row of floats or of doubles; the order of summation is the compiler's to choose. */
+#define CENTRE(x)                                                                                                      \
+	double sum = 0, most = 0;                                                                                      \
+	_Pragma("omp simd reduction(+ : sum) reduction(max : most)") for (uint64_t t = 0; t < d; t++)                  \
+	{                                                                                                              \
+		z[t] = (x[t] - mean[t]) * scale;                                                                       \
+		sum += z[t] * z[t];                                                                                    \
+		most = fabs(z[t]) > most ? fabs(z[t]) : most;                                                          \
+	}                                                                                                              \
+	*norm = sum;                                                                                                   \
+	return !(most <= LARGEST_ELEMENT)
+
+KITH_CLONES static int centre_floats(const float *x, const double *mean, double scale, uint64_t d, double *z,
+				     double *norm)
 {
-	int out_of_range = 0;
-	for (uint64_t t = 0; t < d; t++) {
-		v[t] = (float)((x[t] - mean[t]) * scale);
-		out_of_range |= !(fabsf(v[t]) <= LARGEST_ELEMENT);
+	CENTRE(x);
+}
+
+KITH_CLONES static int centre_doubles(const double *x, const double *mean, double scale, uint64_t d, double *z,
+				      double *norm)
+{
+	CENTRE(x);
+}
+
+int kith_screen_centre(const kith_screen *s, const void *cells, double *z, double *norm)
+{
+	const kith_rows *rows = s->rows;
+	int outside =
+		s->off || (rows->cell == sizeof(float) ? centre_floats(cells, rows->mean, s->scale, rows->d, z, norm)
+						       : centre_doubles(cells, rows->mean, s->scale, rows->d, z, norm));
+	if (outside) {
+		memset(z, 0, rows->d * sizeof *z);
+		*norm = 0;
 	}
-	return out_of_range;
+	return outside;
+}
+
+KITH_CLONES static void to_floats(const double *z, uint64_t d, float *v)
+{
+	for (uint64_t t = 0; t < d; t++)
+		v[t] = (float)z[t];
 }
 
 /* The order of summation is the compiler's to choose: an error of d 2^-53 is nothing here. */
@@ -60,19 +93,12 @@ KITH_CLONES static double square_norm(const float *v, uint64_t d)
 	return sum;
 }
 
-int kith_screen_vector(const kith_screen *s, const double *x, float *v, float *lo, float *w)
+void kith_screen_floats(const kith_screen *s, const double *z, int outside, float *v, float *lo, float *w)
 {
-	uint64_t d = s->rows->d;
-	if (s->off || to_floats(x, s->rows->mean, s->scale, d, v)) {
-		memset(v, 0, d * sizeof *v);
-		*lo = KITH_LO_OUTSIDE;
-		*w = INFINITY;
-		return 1;
-	}
-	double sum = square_norm(v, d);
-	*lo = kith_round_down(sum * (1 - s->relative) - s->absolute);
-	*w = kith_round_up((double)kith_round_up(sum * (1 + s->relative) + s->absolute) - *lo);
-	return 0;
+	to_floats(z, s->rows->d, v);
+	double sum = square_norm(v, s->rows->d);
+	*lo = outside ? KITH_LO_OUTSIDE : kith_round_down(sum * (1 - s->relative) - s->absolute);
+	*w = outside ? INFINITY : kith_round_up((double)kith_round_up(sum * (1 + s->relative) + s->absolute) - *lo);
 }
 
 float kith_round_down(double x)
@@ -153,6 +179,20 @@ int kith_level_alloc(kith_level *level, uint64_t n, uint64_t values, kith_err *e
 	level->w = kith_alloc(n, sizeof *level->w);
 	if (!level->v || !level->lo || !level->w)
 		return kith_fail_nomem(err, "the bounds of the rows", kith_level_bytes(n, values));
+	return 0;
+}
+
+int kith_level_arrange(kith_level *level, const uint32_t *id, uint64_t m, int threads, kith_err *err)
+{
+	uint64_t width = level->width;
+	float *v = kith_alloc(m * width, sizeof *v);
+	if (!v)
+		return kith_fail_nomem(err, "the bounds of the rows", kith_level_bytes(m, width));
+#pragma omp parallel for num_threads(threads) schedule(static)
+	for (uint64_t at = 0; at < m; at++)
+		memcpy(v + at * width, level->v + id[at] * width, width * sizeof *v);
+	free(level->v);
+	level->v = v;
 	return 0;
 }
 

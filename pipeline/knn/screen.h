@@ -39,8 +39,12 @@ typedef struct kith_screen {
 /* Chooses s from a sample of the rows. */
 int kith_screen_init(kith_screen *screen, const kith_rows *rows, kith_err *err);
 
-/* Row x (d doubles) to its float vector v, and its lo and w. Returns 1, and v = 0, if the sample is outside. */
-int kith_screen_vector(const kith_screen *screen, const double *x, float *v, float *lo, float *w);
+/* A row of d cells (rows.h) centred and scaled: z, and its squared length. Returns 1, and z = 0, if the sample is
+ * outside the float range. */
+int kith_screen_centre(const kith_screen *screen, const void *cells, double *z, double *norm);
+
+/* Such a z to its float vector v, and its lo and w. */
+void kith_screen_floats(const kith_screen *screen, const double *z, int outside, float *v, float *lo, float *w);
 
 /* An upper bound, in floats and times s^2, of everything whose canonical distance is at most c. */
 float kith_screen_bound(const kith_screen *screen, double c);
@@ -48,6 +52,9 @@ float kith_screen_bound(const kith_screen *screen, double c);
 /* Room for n samples of `values` floats; what pads the vectors is zeros. */
 int kith_level_alloc(kith_level *level, uint64_t n, uint64_t values, kith_err *err);
 uint64_t kith_level_bytes(uint64_t n, uint64_t values);
+/* Puts the vectors of the samples id[0..m-1] first, in that order; those of other samples are gone, and what pads the
+ * rows that stay is as it was. lo and w stay by sample. */
+int kith_level_arrange(kith_level *level, const uint32_t *id, uint64_t m, int threads, kith_err *err);
 void kith_level_free(kith_level *level);
 
 /* The nearest float that is not above, or not below, x. */

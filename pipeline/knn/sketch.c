@@ -26,11 +26,10 @@
 #include <string.h>
 
 #include "kith/alloc.h"
-#include "kith/cpu.h"
 #include "kith/hash.h"
 
 #define ROUNDS   2 /* of the power iteration: enough to turn the leading directions in */
-#define CHUNK    64u
+#define CHUNK    256u
 #define MAX_LOST 1e-6
 
 /* Of LAPACK, which is part of OpenBLAS: the eigenvectors of a symmetric matrix, eigenvalues ascending. */
@@ -175,25 +174,6 @@ void kith_sketch_free(kith_sketch *s)
 	*s = (kith_sketch){0};
 }
 
-KITH_CLONES static double centre(double *x, const double *mean, double scale, uint64_t d)
-{
-	double sum = 0;
-#pragma omp simd reduction(+ : sum)
-	for (uint64_t t = 0; t < d; t++) {
-		x[t] = (x[t] - mean[t]) * scale;
-		sum += x[t] * x[t];
-	}
-	return sum;
-}
-
-double kith_centre(const kith_screen *screen, int outside, double *x)
-{
-	if (!outside)
-		return centre(x, screen->rows->mean, screen->scale, screen->rows->d);
-	memset(x, 0, screen->rows->d * sizeof *x);
-	return 0;
-}
-
 /* The errors of a sketch of r directions: e and c of the derivation. */
 struct errors {
 	double e, c;
@@ -239,69 +219,66 @@ static void sketch_row(kith_sketch *s, const kith_screen *screen, double delta, 
 	s->slack[i] = kith_round_up(coarse.e * norm + screen->absolute);
 }
 
-/* What one thread works with: CHUNK rows and their projections. */
+/* What one thread works with: a chunk of rows, centred; their projections. */
 struct worker {
-	double *x, *p;
-	float *v; /* one row, where no level of floats is wanted */
+	double *z, *p;
+	void *cells; /* chunk x d, unless all rows are kept */
+	float *v;    /* one row, where no level of floats is wanted */
 	uint8_t *raw;
 };
 
 static uint64_t worker_bytes(const kith_projection *to, const kith_screen *s, uint64_t chunk)
 {
-	uint64_t raw = s->rows->d * kith_dtype_size(kith_npy_dtype(s->rows->npy));
-	return chunk * (s->rows->d * sizeof(double) + raw + (to->sketch ? to->sketch->dims : 0) * sizeof(double)) +
+	uint64_t value = sizeof(double) + kith_dtype_size(kith_npy_dtype(s->rows->npy)) + (to->all ? 0 : s->rows->cell);
+	return chunk * (s->rows->d * value + (to->sketch ? to->sketch->dims : 1) * sizeof(double)) +
 	       s->rows->d * sizeof(float);
 }
 
 static int init_worker(struct worker *w, const kith_projection *to, const kith_screen *s, uint64_t chunk, kith_err *err)
 {
 	uint64_t d = s->rows->d;
-	w->x = kith_alloc(chunk * d, sizeof *w->x);
+	w->z = kith_alloc(chunk * d, sizeof *w->z);
 	w->p = kith_alloc(chunk * (to->sketch ? to->sketch->dims : 1), sizeof *w->p);
+	w->cells = kith_alloc(to->all ? 0 : chunk * d, s->rows->cell);
 	w->v = kith_alloc(d, sizeof *w->v);
 	w->raw = kith_alloc(chunk * d, kith_dtype_size(kith_npy_dtype(s->rows->npy)));
-	return w->x && w->p && w->v && w->raw
+	return w->z && w->p && w->cells && w->v && w->raw
 		       ? 0
 		       : kith_fail_nomem(err, "a thread's block of rows", worker_bytes(to, s, chunk));
 }
 
-/* Rows first..first+count-1: read, hashed, to floats, centred, projected. */
+/* Sample i, of which z are the centred values, into the level of all columns. */
+static void fill_level(const kith_projection *to, const kith_screen *s, uint64_t i, const double *z, int outside,
+		       float *spare)
+{
+	uint64_t d = s->rows->d, place = to->place ? to->place[i] : UINT32_MAX;
+	int by_row = to->layout == KITH_BY_ROW && place != UINT32_MAX;
+	float *v = by_row ? to->full->v + place * to->full->width : spare;
+	kith_screen_floats(s, z, outside, v, &to->full->lo[i], &to->full->w[i]);
+	if (to->layout == KITH_IN_BLOCKS && place != UINT32_MAX)
+		for (uint64_t t = 0; t < d; t++)
+			to->full->v[(place / KITH_LANES * d + t) * KITH_LANES + place % KITH_LANES] = v[t];
+}
+
+/* Rows first..first+count-1: read, hashed, centred, to floats, projected. */
 static int project_rows(const kith_projection *to, const kith_screen *s, struct worker *w, uint64_t first,
 			uint64_t count, kith_err *err)
 {
-	uint64_t d = s->rows->d;
+	uint64_t d = s->rows->d, row = d * s->rows->cell;
+	char *cells = to->all ? (char *)to->all + first * row : w->cells;
 	double norm[CHUNK];
 	int outside[CHUNK];
-	int rc = kith_rows_read(s->rows, first, count, w->x, w->raw, err);
-	if (rc)
-		return rc;
-	if (to->all && s->rows->cell == sizeof(double))
-		memcpy((double *)to->all + first * d, w->x, count * d * sizeof *w->x);
-	else if (to->all)
-		for (uint64_t t = 0; t < count * d; t++)
-			((float *)to->all)[first * d + t] = (float)w->x[t];
-	for (uint64_t r = 0; r < count; r++) {
-		float lo, width,
-			*v = to->full && to->layout == KITH_BY_ROW ? to->full->v + (first + r) * to->full->width : w->v;
+	int rc = kith_rows_read_cells(s->rows, first, count, cells, w->raw, err);
+	for (uint64_t r = 0; !rc && r < count; r++) {
 		if (to->hash)
-			to->hash[first + r] = kith_hash(w->x + r * d, d * sizeof *w->x);
-		outside[r] = kith_screen_vector(s, w->x + r * d, v, &lo, &width);
-		if (to->full) {
-			to->full->lo[first + r] = lo;
-			to->full->w[first + r] = width;
-		}
-		if (to->full && to->layout == KITH_IN_BLOCKS && to->place[first + r] != UINT32_MAX) {
-			uint64_t place = to->place[first + r];
-			float *lane = to->full->v + place / KITH_LANES * KITH_LANES * d + place % KITH_LANES;
-			for (uint64_t t = 0; t < d; t++)
-				lane[t * KITH_LANES] = v[t];
-		}
-		if (to->sketch)
-			norm[r] = kith_centre(s, outside[r], w->x + r * d);
+			to->hash[first + r] = kith_hash(cells + r * row, row);
+		outside[r] = kith_screen_centre(s, cells + r * row, w->z + r * d, &norm[r]);
+		if (to->full)
+			fill_level(to, s, first + r, w->z + r * d, outside[r], w->v);
 	}
-	if (!to->sketch)
-		return 0;
-	multiply(0, 1, count, to->sketch->dims, d, w->x, to->basis->rows, w->p);
+	if (rc || !to->sketch)
+		return rc;
+	multiply(0, 1, count, to->sketch->dims, d, w->z, to->basis->rows, w->p);
 	for (uint64_t r = 0; r < count; r++)
 		sketch_row(to->sketch, s, to->basis->delta, first + r, outside[r], norm[r],
 			   w->p + r * to->sketch->dims);
@@ -349,8 +326,9 @@ int kith_project(const kith_projection *to, const kith_screen *s, uint64_t memor
 #pragma omp critical(kith_project)
 		if (bad && !rc)
 			rc = kith_fail(err, bad, "%s", why.msg);
-		free(w.x);
+		free(w.z);
 		free(w.p);
+		free(w.cells);
 		free(w.v);
 		free(w.raw);
 	}

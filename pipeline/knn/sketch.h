@@ -36,18 +36,19 @@ void kith_sketch_free(kith_sketch *sketch);
 typedef struct kith_projection {
 	const kith_basis *basis; /* with sketch */
 	kith_sketch *sketch;     /* dims and coarse are set */
-	kith_level *full;        /* the level of all d columns; v as `layout` says */
-	enum { KITH_BY_ROW, KITH_IN_BLOCKS, KITH_BOUNDS_ONLY } layout; /* no v; or v as tile.h has it, of samples in */
-	const uint32_t *place; /* this order: sample i is the place[i]-th (UINT32_MAX: none) */
-	uint64_t *hash;        /* n: of each row's doubles */
+	kith_level *full;        /* the level of all d columns; its v as `layout` says */
+	enum {
+		KITH_BOUNDS_ONLY,
+		KITH_BY_ROW,
+		KITH_IN_BLOCKS
+	} layout;              /* none; in the order of place; as tile.h has it */
+	const uint32_t *place; /* sample i is the place[i]-th, UINT32_MAX: left out */
+	uint64_t *hash;        /* n: of each row's cells (rows.h) */
 	void *all;             /* n x d: the rows as cells (rows.h) */
 } kith_projection;
 
 /* The pass: allocates and fills in the sketch and the level, fills in hash and all. Works in about `memory` bytes. */
 int kith_project(const kith_projection *to, const kith_screen *screen, uint64_t memory, int threads,
 		 const kith_progress *progress, kith_err *err);
-
-/* Row x centred and scaled in double; zeros for one that is outside the float range. Returns |z|^2. */
-double kith_centre(const kith_screen *screen, int outside, double *x);
 
 #endif

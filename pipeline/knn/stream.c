@@ -17,7 +17,8 @@
 
 struct worker {
 	float *products; /* sub x tile */
-	double *x;       /* one row on its way to floats */
+	double *z;       /* one row on its way to floats */
+	void *cells;
 	uint8_t *raw;
 	kith_refiner refiner;
 	kith_err err;
@@ -48,7 +49,7 @@ static uint64_t stored_row(const kith_rows *rows)
 
 static uint64_t worker_bytes(const kith_plan *plan, const kith_rows *rows, uint64_t sub)
 {
-	return sub * plan->tile * sizeof(float) + rows->d * sizeof(double) + stored_row(rows) +
+	return sub * plan->tile * sizeof(float) + rows->d * (sizeof(double) + rows->cell) + stored_row(rows) +
 	       kith_refiner_bytes(rows, plan->capacity, plan->batch);
 }
 
@@ -97,9 +98,10 @@ static int init(struct stream *s, kith_err *err)
 	for (uint64_t t = 0; t < threads; t++) {
 		struct worker *w = &s->workers[t];
 		w->products = kith_alloc((size_t)s->sub * s->tile, sizeof *w->products);
-		w->x = kith_alloc(s->d, sizeof *w->x);
+		w->z = kith_alloc(s->d, sizeof *w->z);
+		w->cells = kith_alloc(s->d, s->rows->cell);
 		w->raw = kith_alloc(stored_row(s->rows), 1);
-		if (!w->products || !w->x || !w->raw)
+		if (!w->products || !w->z || !w->cells || !w->raw)
 			return kith_fail_nomem(err, "a thread's work space", worker_bytes(plan, s->rows, s->sub));
 		if ((rc = kith_refiner_init(&w->refiner, in->screen, in->info, plan->capacity, plan->batch, err)))
 			return rc;
@@ -111,7 +113,8 @@ static void release(struct stream *s)
 {
 	for (int t = 0; s->workers && t < s->in->threads; t++) {
 		free(s->workers[t].products);
-		free(s->workers[t].x);
+		free(s->workers[t].z);
+		free(s->workers[t].cells);
 		free(s->workers[t].raw);
 		kith_refiner_free(&s->workers[t].refiner);
 	}
@@ -141,9 +144,12 @@ static int load(struct stream *s, uint64_t first, uint64_t count, float *out, ki
 #pragma omp parallel for num_threads(s->in->threads) schedule(dynamic, 16)
 	for (uint64_t r = 0; r < count; r++) {
 		struct worker *w = me(s);
+		double norm;
 		float lo, width;
-		if (!w->rc && !(w->rc = kith_rows_read(s->rows, first + r, 1, w->x, w->raw, &w->err)))
-			kith_screen_vector(s->in->screen, w->x, out + r * s->d, &lo, &width);
+		if (w->rc || (w->rc = kith_rows_read_cells(s->rows, first + r, 1, w->cells, w->raw, &w->err)))
+			continue;
+		int outside = kith_screen_centre(s->in->screen, w->cells, w->z, &norm);
+		kith_screen_floats(s->in->screen, w->z, outside, out + r * s->d, &lo, &width);
 	}
 	return gather_errors(s, err);
 }

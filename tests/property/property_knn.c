@@ -143,6 +143,8 @@ static void draw_input(input *in, rng *r)
 {
 	static const kith_dtype dtypes[] = {KITH_F4, KITH_F4, KITH_F8, KITH_F8, KITH_F2, KITH_U1, KITH_I1};
 	in->n = rng_between(r, 2, rng_chance(r, 30) ? 300 : rng_chance(r, 50) ? 90 : 12);
+	if (rng_chance(r, 1)) /* so many that groups, strips, panels and copies by the thousand come up */
+		in->n = rng_between(r, 1000, 2500);
 	in->d = rng_between(r, 1, rng_chance(r, 50) ? 70 : 5);
 	in->dtype = dtypes[rng_below(r, 7)];
 	in->kind = (family)rng_below(r, FAMILIES);
