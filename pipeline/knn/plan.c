@@ -216,12 +216,13 @@ static void consider(kith_plan *best, kith_plan p, const struct question *q)
 {
 	uint32_t least = q->k + q->k / 4 + 16;
 	while (!size_join(&p, q) || p.panel < q->n) { /* shorter lists rather than several panels */
-		if (p.capacity <= least || p.capacity / 2 <= least) {
+		uint32_t shorter = p.capacity - p.capacity / 8;
+		if (p.capacity < 8 || shorter < least) {
 			if (!size_join(&p, q))
 				return;
 			break;
 		}
-		p.capacity = p.capacity / 2;
+		p.capacity = shorter;
 	}
 	time_join(&p, q);
 	if (best->seconds < 0 || p.seconds < best->seconds)
