@@ -1,11 +1,19 @@
 /* bench_knn.c - one run of one engine over one layer, and what bench/knn/run.sh needs around it.
  *
- *   bench_knn kith  K THREADS MEMORY FILE.npy   seconds, peak resident MiB (MEMORY in bytes; 0: kith-knn's default)
- *   bench_knn faiss K THREADS 0 FILE.npy        the same of FAISS' IndexFlatL2
- *   bench_knn check K THREADS 0 FILE.npy        percent of rows with the same neighbour set from both, percent of
- * neighbours bench_knn shape FILE.npy                    n, d, bytes of the file bench_knn cut ROWS FILE.npy OUT.npy
- * the first ROWS rows bench_knn gauss N D OUT.npy                 N x D independent standard normal floats, the same
- * every time bench_knn versions                          OpenBLAS, FAISS
+ *   bench_knn kith  K THREADS MEMORY FILE.npy
+ *       seconds, peak resident MiB (MEMORY in bytes; 0: kith-knn's default)
+ *   bench_knn faiss K THREADS 0 FILE.npy
+ *       the same of FAISS' IndexFlatL2
+ *   bench_knn check K THREADS 0 FILE.npy
+ *       percent of rows with the same neighbour set from both, percent of neighbours in common
+ *   bench_knn shape FILE.npy
+ *       n, d, bytes of the file
+ *   bench_knn cut ROWS FILE.npy OUT.npy
+ *       the first ROWS rows
+ *   bench_knn gauss N D OUT.npy
+ *       N x D independent standard normal floats, the same every time
+ *   bench_knn versions
+ *       OpenBLAS, FAISS
  *
  * Seconds run from the array, already in the page cache, to the finished neighbour lists. For kith that is all that
  * kith-knn does: reading, the graph, its pair list, the file synced in $TMPDIR. For FAISS it is IndexFlatL2's add and

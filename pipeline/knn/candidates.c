@@ -8,33 +8,50 @@
 #include "kith/alloc.h"
 #include "select.h"
 
-uint64_t kith_candidates_row_bytes(uint32_t capacity)
+/* Even, so that rows of floats are aligned for doubles. */
+static uint64_t stride_of(uint32_t capacity, uint32_t near)
 {
-	return (uint64_t)capacity * (sizeof(uint32_t) + sizeof(float)) + 9;
+	uint64_t least = capacity > 3ull * near ? capacity : 3ull * near;
+	return least + (least & 1);
+}
+
+uint64_t kith_candidates_row_bytes(uint32_t capacity, uint32_t near, uint32_t room_known)
+{
+	return stride_of(capacity, near) * (sizeof(uint32_t) + sizeof(float)) +
+	       (uint64_t)room_known * (sizeof(uint32_t) + sizeof(double)) + 13;
 }
 
 int kith_candidates_init(kith_candidates *c, const kith_level *level, uint32_t k, uint32_t rows, uint32_t capacity,
-			 kith_err *err)
+			 uint32_t near, uint32_t room_known, kith_err *err)
 {
-	*c = (kith_candidates){.level = level, .k = k, .rows = rows, .capacity = capacity};
-	size_t all = (size_t)rows * c->capacity;
+	*c = (kith_candidates){.level = level, .k = k, .rows = rows, .capacity = capacity, .room_known = room_known};
+	c->stride = stride_of(capacity, near);
+	size_t all = (size_t)rows * c->stride;
 	c->id = kith_alloc(all, sizeof *c->id);
 	c->low = kith_alloc(all, sizeof *c->low);
 	c->count = kith_alloc(rows, sizeof *c->count);
 	c->bound = kith_alloc(rows, sizeof *c->bound);
 	c->locked = kith_alloc_zero(rows, 1);
-	if (!c->id || !c->low || !c->count || !c->bound || !c->locked)
-		return kith_fail_nomem(err, "candidates", rows * kith_candidates_row_bytes(c->capacity));
+	c->known = kith_alloc_zero(rows, sizeof *c->known);
+	c->known_id = kith_alloc((size_t)rows * room_known, sizeof *c->known_id);
+	c->known_dist = kith_alloc((size_t)rows * room_known, sizeof *c->known_dist);
+	if (!c->id || !c->low || !c->count || !c->bound || !c->locked || !c->known || !c->known_id || !c->known_dist)
+		return kith_fail_nomem(err, "candidates", rows * kith_candidates_row_bytes(capacity, near, room_known));
 	return 0;
 }
 
 void kith_candidates_free(kith_candidates *c)
 {
-	free(c->id);
-	free(c->low);
+	if (!c->lent) {
+		free(c->id);
+		free(c->low);
+	}
 	free(c->count);
 	free(c->bound);
 	free(c->locked);
+	free(c->known);
+	free(c->known_id);
+	free(c->known_dist);
 	*c = (kith_candidates){0};
 }
 
@@ -42,14 +59,15 @@ void kith_candidates_reset(kith_candidates *c, const uint32_t *self, const float
 {
 	c->self = self;
 	memset(c->count, 0, rows * sizeof *c->count);
+	memset(c->known, 0, rows * sizeof *c->known);
 	for (uint32_t r = 0; r < rows; r++)
 		c->bound[r] = bound ? bound[r] : INFINITY;
 }
 
 void kith_candidates_upper(const kith_candidates *c, uint32_t r, float *out)
 {
-	const uint32_t *id = c->id + (size_t)r * c->capacity;
-	const float *low = c->low + (size_t)r * c->capacity, *w = c->level->w;
+	const uint32_t *id = c->id + (size_t)r * c->stride;
+	const float *low = c->low + (size_t)r * c->stride, *w = c->level->w;
 	float own = w[c->self[r]];
 	for (uint32_t e = 0; e < c->count[r]; e++)
 		out[e] = low[e] + (w[id[e]] + own);
@@ -57,7 +75,7 @@ void kith_candidates_upper(const kith_candidates *c, uint32_t r, float *out)
 
 void kith_candidates_compact(kith_candidates *c, uint32_t r, float *scratch)
 {
-	size_t base = (size_t)r * c->capacity;
+	size_t base = (size_t)r * c->stride;
 	uint32_t kept = 0;
 	if (c->count[r] <= c->k)
 		return;
@@ -75,7 +93,7 @@ void kith_candidates_compact(kith_candidates *c, uint32_t r, float *scratch)
 
 int kith_candidates_take(kith_candidates *c, uint32_t r, uint32_t id, float t, float *scratch)
 {
-	size_t base = (size_t)r * c->capacity;
+	size_t base = (size_t)r * c->stride;
 	if (t > c->bound[r])
 		return 0;
 	if (c->count[r] == c->capacity) {
@@ -117,7 +135,7 @@ void kith_rank(struct kith_ranked *x, uint32_t count)
 
 void kith_candidates_settle(kith_candidates *c, uint32_t r, const kith_screen *screen, struct kith_ranked *ranked)
 {
-	size_t base = (size_t)r * c->capacity;
+	size_t base = (size_t)r * c->stride;
 	uint32_t kept = 0, count = c->count[r];
 	kith_rank(ranked, count);
 	struct kith_ranked last = ranked[c->k - 1];

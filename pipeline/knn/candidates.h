@@ -12,18 +12,24 @@
 typedef struct kith_candidates {
 	const kith_level *level; /* whose bounds low[] are */
 	uint32_t k, rows, capacity;
+	uint64_t stride;      /* from one row's candidates to the next: at least capacity, and 3 near */
 	const uint32_t *self; /* rows: the sample that each row is */
-	/* row r's candidates are [r * capacity, r * capacity + count[r]) of: */
+	/* row r's candidates are [r * stride, r * stride + count[r]) of: */
 	uint32_t *id;
 	float *low; /* t of screen.h */
 	uint32_t *count;
 	float *bound;    /* a sample with a greater t is not among the row's k nearest */
 	uint8_t *locked; /* for callers that share rows between threads */
+	int lent;        /* id and low are someone else's to free */
+	/* Canonical distances that are known already: row r's are [r * room_known, r * room_known + known[r]) of: */
+	uint32_t room_known;
+	uint32_t *known, *known_id;
+	double *known_dist;
 } kith_candidates;
 
-uint64_t kith_candidates_row_bytes(uint32_t capacity);
+uint64_t kith_candidates_row_bytes(uint32_t capacity, uint32_t near, uint32_t room_known);
 int kith_candidates_init(kith_candidates *c, const kith_level *level, uint32_t k, uint32_t rows, uint32_t capacity,
-			 kith_err *err);
+			 uint32_t near, uint32_t room_known, kith_err *err);
 void kith_candidates_free(kith_candidates *c);
 
 /* Empties all rows, which from now on are the samples self[] (borrowed). bound[r] is what is known of row r's k-th

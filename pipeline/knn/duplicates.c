@@ -82,14 +82,12 @@ static int by_id(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-void kith_duplicates_row(const kith_duplicates *d, uint32_t i, kith_results *r)
+void kith_duplicates_row(const kith_duplicates *d, uint32_t i, kith_row twin, uint32_t k, uint32_t near, kith_row out)
 {
-	uint64_t k = r->k, near = r->near;
-	uint32_t twin = d->twin[i], *ids = r->ids + i * k, *near_ids = r->near_ids + i * near;
-	memcpy(ids, r->ids + twin * k, k * sizeof *ids); /* the k lowest after the twin, all at distance 0 */
-	qsort(ids, k, sizeof *ids, by_id);
-	memmove(ids + 1, ids, (k - 1) * sizeof *ids);
-	ids[0] = twin;
-	memcpy(near_ids, ids, near * sizeof *ids);
-	memset(r->near_dist2 + i * near, 0, near * sizeof *r->near_dist2);
+	memcpy(out.ids, twin.ids, k * sizeof *out.ids);
+	qsort(out.ids, k, sizeof *out.ids, by_id);
+	memmove(out.ids + 1, out.ids, (k - 1) * sizeof *out.ids);
+	out.ids[0] = d->twin[i];
+	memcpy(out.near_ids, out.ids, near * sizeof *out.ids);
+	memset(out.near_dist2, 0, near * sizeof *out.near_dist2);
 }

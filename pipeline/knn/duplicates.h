@@ -21,7 +21,9 @@ int kith_duplicates_find(kith_duplicates *duplicates, const kith_rows *rows, con
 			 kith_err *err);
 void kith_duplicates_free(kith_duplicates *duplicates);
 
-/* The results of sample i, which is left out, from those of its twin. */
-void kith_duplicates_row(const kith_duplicates *duplicates, uint32_t i, kith_results *results);
+/* The results of sample i, which is left out, from those of its twin, which are the k lowest ids of the others that are
+ * the same: into `out`. */
+void kith_duplicates_row(const kith_duplicates *duplicates, uint32_t i, kith_row twin, uint32_t k, uint32_t near,
+			 kith_row out);
 
 #endif

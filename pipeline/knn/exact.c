@@ -11,7 +11,7 @@
 #include "order.h"
 #include "stream.h"
 
-#define OUT_ROWS 4096u /* finished rows handed to the writer at once */
+#define OUT_BYTES (4u << 20) /* of finished rows handed to the writer at once */
 
 struct exact {
 	kith_rows *rows;
@@ -26,6 +26,7 @@ struct exact {
 	uint64_t *hash;
 	kith_duplicates duplicates;
 	uint32_t *order; /* m: the samples that are not left out */
+	uint32_t *place; /* n: where they stand in that order; UINT32_MAX: left out */
 	uint64_t m;
 	kith_results results;
 };
@@ -69,26 +70,25 @@ static int arrange(struct exact *e, kith_err *err)
 		if (!left_out(e, i))
 			e->order[e->m++] = (uint32_t)i;
 	int rc = kith_order(&e->sketch, e->order, e->m, e->plan.threads, err);
-	return rc ? rc : kith_level_arrange(&e->sketch.level, e->order, e->m, e->plan.threads, err);
+	if (rc || (rc = kith_level_arrange(&e->sketch.level, e->order, e->m, e->plan.threads, err)))
+		return rc;
+	if (!(e->place = kith_alloc(e->rows->n, sizeof *e->place)))
+		return kith_fail_nomem(err, "the order of the samples", e->rows->n * sizeof *e->place);
+	memset(e->place, 0xff, e->rows->n * sizeof *e->place);
+	for (uint64_t at = 0; at < e->m; at++)
+		e->place[e->order[at]] = (uint32_t)at;
+	return 0;
 }
 
 /* The level of all columns, if the plan wants one: in rows or in blocks. */
 static int make_full_level(struct exact *e, kith_err *err)
 {
 	kith_projection to = {.full = &e->full,
-			      .layout = e->plan.kind == KITH_PLAN_FULL ? KITH_IN_BLOCKS : KITH_BY_ROW};
+			      .layout = e->plan.kind == KITH_PLAN_FULL ? KITH_IN_BLOCKS : KITH_BY_ROW,
+			      .place = e->place};
 	if (e->plan.kind == KITH_PLAN_SKETCH)
 		return 0;
-	uint32_t *place = kith_alloc(e->rows->n, sizeof *place);
-	if (!place)
-		return kith_fail_nomem(err, "the order of the samples", e->rows->n * sizeof *place);
-	memset(place, 0xff, e->rows->n * sizeof *place);
-	for (uint64_t at = 0; at < e->m; at++)
-		place[e->order[at]] = (uint32_t)at;
-	to.place = place;
-	int rc = kith_project(&to, &e->screen, e->options->memory / 16, e->plan.threads, &e->options->progress, err);
-	free(place);
-	return rc;
+	return kith_project(&to, &e->screen, e->options->memory / 16, e->plan.threads, &e->options->progress, err);
 }
 
 /* Rows that are to be in memory: the file itself, where it holds cells; else room that the projection fills. */
@@ -122,28 +122,58 @@ static int join(struct exact *e, kith_err *err)
 			.sketch = &e->sketch,
 			.full = e->full.lo ? &e->full : NULL,
 			.id = e->order,
+			.place = e->place,
 			.m = e->m,
 			.threads = e->plan.threads,
 			.progress = &e->options->progress};
-	if ((rc = kith_join_run(&in, &e->results, err)))
-		return rc;
-	for (uint64_t i = 0; i < e->rows->n; i++)
-		if (left_out(e, i))
-			kith_duplicates_row(&e->duplicates, (uint32_t)i, &e->results);
-	return 0;
+	return kith_join_run(&in, &e->results, err);
+}
+
+/* Finished rows on their way to the writer, in the order of the samples. */
+struct outgoing {
+	uint64_t rows;
+	uint32_t *ids, *near_ids;
+	double *near_dist2;
+};
+
+static void collect(const struct exact *e, const struct outgoing *out, uint64_t first, uint64_t count)
+{
+	uint64_t k = e->k, near = e->info->near;
+	for (uint64_t r = 0; r < count; r++) {
+		kith_row to = {out->ids + r * k, out->near_ids + r * near, out->near_dist2 + r * near};
+		uint64_t i = first + r;
+		if (e->plan.kind != KITH_PLAN_STREAM && left_out(e, i)) {
+			kith_row twin = kith_results_row(&e->results, e->duplicates.twin[i]);
+			kith_duplicates_row(&e->duplicates, (uint32_t)i, twin, e->k, e->info->near, to);
+			continue;
+		}
+		kith_row from = kith_results_row(&e->results, i);
+		memcpy(to.ids, from.ids, k * sizeof *to.ids);
+		memcpy(to.near_ids, from.near_ids, near * sizeof *to.near_ids);
+		memcpy(to.near_dist2, from.near_dist2, near * sizeof *to.near_dist2);
+	}
 }
 
 static int write_rows(struct exact *e, kith_graph_writer *writer, kith_err *err)
 {
-	uint64_t n = e->rows->n, near = e->info->near;
-	int rc = 0;
-	for (uint64_t first = 0; !rc && first < n; first += OUT_ROWS) {
-		rc = kith_progress_tick(&e->options->progress, "writing", first, n, err);
-		if (!rc)
-			rc = kith_graph_append(writer, n - first < OUT_ROWS ? n - first : OUT_ROWS,
-					       e->results.ids + first * e->k, e->results.near_ids + first * near,
-					       e->results.near_dist2 + first * near, err);
+	uint64_t n = e->rows->n, k = e->k, near = e->info->near;
+	uint64_t most = e->options->memory / 16 < OUT_BYTES ? e->options->memory / 16 : OUT_BYTES;
+	struct outgoing out = {.rows = most / (4 * k + 12 * near)};
+	out.rows = out.rows < 1 ? 1 : out.rows < n ? out.rows : n;
+	out.ids = kith_alloc(out.rows * k, sizeof *out.ids);
+	out.near_ids = kith_alloc(out.rows * near, sizeof *out.near_ids);
+	out.near_dist2 = kith_alloc(out.rows * near, sizeof *out.near_dist2);
+	int rc = out.ids && out.near_ids && out.near_dist2 ? 0 : kith_fail_nomem(err, "finished rows", most);
+	for (uint64_t first = 0; !rc && first < n; first += out.rows) {
+		uint64_t count = n - first < out.rows ? n - first : out.rows;
+		if ((rc = kith_progress_tick(&e->options->progress, "writing", first, n, err)))
+			break;
+		collect(e, &out, first, count);
+		rc = kith_graph_append(writer, count, out.ids, out.near_ids, out.near_dist2, err);
 	}
+	free(out.ids);
+	free(out.near_ids);
+	free(out.near_dist2);
 	return rc;
 }
 
@@ -181,7 +211,9 @@ int kith_exact_run(kith_rows *rows, const kith_graph_info *info, const kith_knn_
 	struct exact e = {.rows = rows, .info = info, .options = options, .k = info->ladder[info->tiers - 1]};
 	int rc;
 	if ((rc = kith_screen_init(&e.screen, rows, err)) ||
-	    (rc = kith_plan_choose(&e.plan, &e.basis, &e.screen, info, options, err)) ||
+	    (rc = kith_plan_choose(&e.plan, &e.basis, &e.screen, info, options, err)))
+		goto done;
+	if (!e.plan.in_place &&
 	    (rc = kith_results_init(&e.results, rows->n, e.k, info->near, e.plan.spill ? output : NULL, err)))
 		goto done;
 	if (!(e.hash = kith_alloc(rows->n, sizeof *e.hash))) {
@@ -200,5 +232,6 @@ done:
 	kith_results_free(&e.results);
 	free(e.hash);
 	free(e.order);
+	free(e.place);
 	return rc;
 }

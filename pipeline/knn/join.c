@@ -197,10 +197,10 @@ static int init(struct join *j, kith_err *err)
 		fill_block(b, in, block);
 	fill_centres(j);
 	j->panel_groups = (plan->panel + GROUP - 1) / GROUP;
-	if (j->panel_groups > b->groups)
+	if (plan->in_place || j->panel_groups > b->groups)
 		j->panel_groups = b->groups;
 	int rc = kith_candidates_init(&j->candidates, j->fine, k, (uint32_t)(j->panel_groups * GROUP), plan->capacity,
-				      err);
+				      in->info->near, plan->known, err);
 	for (int t = 0; !rc && t < in->threads; t++)
 		rc = init_worker(&j->workers[t], j, err);
 	return rc;
@@ -247,7 +247,7 @@ static int gather_errors(struct join *j, kith_err *err)
 	return 0;
 }
 
-/* Thread 0 tells how far all have come. */
+/* One thread tells how far all have come. */
 static int tick(struct join *j, struct worker *w, const char *what, uint64_t done, uint64_t total)
 {
 	if (!w->rc && omp_get_thread_num() == 0)
@@ -347,10 +347,9 @@ static void first_bound(struct join *j, struct worker *w, uint32_t r, float *t, 
 		for (uint32_t i = 0; i < found; i++)
 			bound[i] = t[at[i]];
 	if (!j->tight) { /* the sketch's upper bounds are loose: measure the best of it */
-		found = smallest(bound, found, k + k / 8 + 2 < c->capacity ? k + k / 8 + 2 : c->capacity, bound + found,
-				 at);
+		found = smallest(bound, found, j->in->plan->known, bound + found, at);
 		for (uint32_t i = 0; i < found; i++)
-			c->id[(size_t)r * c->capacity + i] = id[some[at[i]]];
+			c->id[(size_t)r * c->stride + i] = id[some[at[i]]];
 		c->count[r] = found;
 		return;
 	}
@@ -535,7 +534,8 @@ static int join_groups(struct join *j, uint64_t group, uint64_t groups, kith_err
 		struct worker *w = me(j);
 		uint64_t to = from + strip < group + groups ? from + strip : group + groups;
 		for (uint64_t gb = 0; gb < all; gb++) {
-			if (tick(j, w, "neighbours", from * all + gb, all * all))
+			uint64_t ahead = gb > from ? gb - from : 0; /* of a triangle of pairs */
+			if (tick(j, w, "neighbours", from * (2 * all - from) + 2 * strip * ahead, all * all))
 				break;
 			for (uint64_t ga = from; ga < to; ga++)
 				if (gb < group || gb >= ga) /* else that pair was had from the other side */
@@ -552,7 +552,7 @@ static int refine_groups(struct join *j, uint64_t group, uint64_t groups, kith_r
 #pragma omp parallel for num_threads(j->in->threads) schedule(dynamic, 1)
 	for (uint64_t at = 0; at < rows; at += GROUP) {
 		struct worker *w = me(j);
-		if (!tick(j, w, "neighbours", group * GROUP + at, j->in->m))
+		if (!tick(j, w, "measuring", group * GROUP + at, j->in->m))
 			w->rc = kith_refine_rows(&w->refiner, &j->candidates, (uint32_t)at,
 						 (uint32_t)(rows - at < GROUP ? rows - at : GROUP), results, &w->err);
 	}
@@ -563,6 +563,8 @@ int kith_join_run(const kith_join *in, kith_results *results, kith_err *err)
 {
 	struct join j = {.in = in};
 	int rc = init(&j, err);
+	if (!rc && in->plan->in_place)
+		kith_results_in_place(results, &j.candidates, in->place, in->info->near);
 	for (uint64_t group = 0; !rc && group < j.blocks.groups; group += j.panel_groups) {
 		uint64_t groups = j.panel_groups, left = in->m - group * GROUP;
 		groups = groups < j.blocks.groups - group ? groups : j.blocks.groups - group;

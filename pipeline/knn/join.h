@@ -17,6 +17,7 @@ typedef struct kith_join {
 	const kith_sketch *sketch; /* its level's v in order */
 	const kith_level *full;    /* KITH_PLAN_SCREEN: v in order; KITH_PLAN_FULL: v in blocks, in order; else NULL */
 	const uint32_t *id;        /* m: the samples in order */
+	const uint32_t *place;     /* of each sample in that order */
 	uint64_t m;
 	int threads;
 	const kith_progress *progress;

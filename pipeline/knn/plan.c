@@ -11,11 +11,11 @@
 #include "select.h"
 #include "stream.h"
 
-#define SAMPLE_ROWS 2048u /* rows that tell what screening rules out */
-#define BASIS_ROWS  1024u /* of them, those that the basis is made from */
+#define SAMPLE_ROWS 2048u /* rows that tell what screening rules out; half of them make the basis */
 #define QUERY_ROWS  64u   /* of them, those whose neighbours are looked at */
 #define MAX_DIMS    255u  /* with the remainder's length: a whole number of vector registers */
 #define MIN_DIMS    15u
+#define MAX_POOL    (1u << 30) /* candidates that a thread finishes together: their places are 32 bits */
 
 /* Seconds of one thread of about 3 GHz with 512-bit vectors, for choosing and for --dry-run; what matters is their
  * ratios. Measured on layers of d = 10 to 4704. */
@@ -55,15 +55,18 @@ static uint64_t at_most(uint64_t a, uint64_t b)
 
 /* ---- the sample ---- */
 
-static int read_sample(const kith_screen *screen, double *sample, uint64_t m, kith_err *err)
+/* The first `leading` rows of the sample are spread over all of the file, and so are the others. */
+static int read_sample(const kith_screen *screen, double *sample, uint64_t m, uint64_t leading, kith_err *err)
 {
 	const kith_rows *rows = screen->rows;
 	void *cells = kith_alloc(rows->d, rows->cell),
 	     *raw = kith_alloc(rows->d, kith_dtype_size(kith_npy_dtype(rows->npy)));
 	int rc = cells && raw ? 0 : kith_fail_nomem(err, "a sample of rows", rows->d * 16);
 	for (uint64_t i = 0; !rc && i < m; i++) {
+		uint64_t others = m - leading, n = rows->n;
+		uint64_t from = i < leading ? i * n / leading : ((i - leading) * n + n / 2) / others;
 		double norm;
-		if (!(rc = kith_rows_read_cells(rows, i * rows->n / m, 1, cells, raw, err)))
+		if (!(rc = kith_rows_read_cells(rows, from, 1, cells, raw, err)))
 			kith_screen_centre(screen, cells, sample + i * rows->d, &norm);
 	}
 	free(cells);
@@ -72,9 +75,9 @@ static int read_sample(const kith_screen *screen, double *sample, uint64_t m, ki
 }
 
 /* Shares of the m sample rows within the bounds of query q (itself a row), for every entry of the menu. `p`: the
- * sample's projections; `norm`: its squared lengths; `near`: squared distances of q to all. */
-static void survey_query(struct survey *s, const double *p, const double *norm, const double *near, uint64_t m,
-			 uint32_t dims, uint64_t q, float tau)
+ * sample's projections; `norm`: its squared lengths; tau: q's k-th squared distance. */
+static void survey_query(struct survey *s, const double *p, const double *norm, uint64_t m, uint32_t dims, uint64_t q,
+			 float tau)
 {
 	for (uint64_t i = 0; i < m; i++) {
 		double apart = 0, inside = 0, own = 0;
@@ -92,7 +95,6 @@ static void survey_query(struct survey *s, const double *p, const double *norm, 
 			s->share[e] += apart + rest * rest <= tau;
 		}
 	}
-	(void)near;
 	s->tried++;
 }
 
@@ -121,8 +123,7 @@ static int survey(struct survey *s, const kith_basis *basis, const double *sampl
 		uint64_t own = q * (m / queries);
 		for (uint64_t i = 0; i < m; i++)
 			sorted[i] = i == own ? INFINITY : (float)(norm[own] + norm[i] - 2 * near[q * m + i]);
-		survey_query(s, p, norm, near + q * m, m, basis->dims, own,
-			     kith_kth_smallest(sorted, (uint32_t)m, (uint32_t)rank));
+		survey_query(s, p, norm, m, basis->dims, own, kith_kth_smallest(sorted, (uint32_t)m, (uint32_t)rank));
 	}
 	for (uint32_t e = 0; e < MENU; e++)
 		s->share[e] /= (double)s->tried * (double)(m - 1);
@@ -146,18 +147,25 @@ struct question {
 	struct survey survey;
 };
 
-/* Memory, panel and batch of a join. Returns 0 if it does not fit. */
-static int size_join(kith_plan *p, const struct question *q)
+/* Memory, panel and batch of a join with the candidates of all rows in memory or, if `panels`, of some at a time.
+ * Returns 0 if it does not fit. */
+static int size_join(kith_plan *p, const struct question *q, int panels)
 {
 	const kith_rows *rows = q->screen->rows;
 	uint64_t memory = q->options->memory, n = q->n, threads = (uint64_t)p->threads;
-	uint64_t results = kith_results_bytes(n, q->k, q->info->near);
-	uint64_t all_rows = n * q->d * rows->cell, fixed;
+	uint64_t results = panels ? kith_results_bytes(n, q->k, q->info->near) : 0, all_rows = n * q->d * rows->cell;
+	uint64_t row = kith_candidates_row_bytes(p->capacity, q->info->near, p->known);
+	uint64_t most = (n + KITH_GROUP - 1) / KITH_GROUP * KITH_GROUP, fixed;
+	if (panels && q->options->panel_rows)
+		most = at_most(most, (q->options->panel_rows + KITH_GROUP - 1) / KITH_GROUP * KITH_GROUP);
+	p->in_place = !panels;
 	p->spill = results > memory / 4;
-	fixed = n * 16 + q->d * 8 + (p->spill ? 0 : results) + kith_sketch_bytes(n, p->dims) +
+	fixed = n * 20 + q->d * 8 + (p->spill ? 0 : results) + kith_sketch_bytes(n, p->dims) +
 		kith_join_fixed_bytes(p, n, threads);
 	if (p->kind != KITH_PLAN_SKETCH)
 		fixed += kith_level_bytes(n + KITH_GROUP, q->d);
+	if (!panels)
+		fixed += most * row;
 	if (fixed > memory)
 		return 0;
 	p->resident = all_rows <= (memory - fixed) / 2;
@@ -165,18 +173,23 @@ static int size_join(kith_plan *p, const struct question *q)
 	kith_rows probe = *rows;
 	probe.all = p->resident ? &probe : NULL; /* whether, not where */
 	for (p->batch = KITH_GROUP; p->batch > 1; p->batch /= 2)
-		if (threads * kith_refiner_bytes(&probe, p->capacity, p->batch) <= (memory - fixed) / 4)
+		if (threads * kith_refiner_bytes(&probe, p->capacity, p->batch) <=
+			    (memory - fixed) / (panels ? 4 : 1) &&
+		    (uint64_t)p->batch * p->capacity < MAX_POOL)
 			break;
 	fixed += threads * kith_refiner_bytes(&probe, p->capacity, p->batch);
 	if (fixed > memory)
 		return 0;
-	uint64_t row = kith_candidates_row_bytes(p->capacity), most = (memory - fixed) / row;
-	if (most < at_most(n, 4 * KITH_GROUP))
+	if (panels) {
+		most = at_most((memory - fixed) / row, most) / KITH_GROUP * KITH_GROUP;
+		if (!q->options->panel_rows && most < at_most(n, 4 * KITH_GROUP))
+			return 0; /* hardly any: to stream is better */
+		fixed += most * row;
+	}
+	if (!most)
 		return 0;
-	p->panel = (uint32_t)at_most(most, n);
-	if (q->options->panel_rows)
-		p->panel = (uint32_t)at_most(p->panel, q->options->panel_rows);
-	p->memory = fixed + at_most(n, p->panel) * row;
+	p->panel = (uint32_t)at_most(most, UINT32_MAX - KITH_GROUP);
+	p->memory = fixed;
 	p->disk = p->spill ? results : 0;
 	return 1;
 }
@@ -193,7 +206,7 @@ static double share_of(const struct question *q, uint32_t dims)
 static void time_join(kith_plan *p, const struct question *q)
 {
 	double n = (double)q->n, d = (double)q->d, pairs = n * n / 2, k = q->k;
-	double panels = ceil(n / p->panel), near = q->info->near, passed = 2 * p->share * pairs;
+	double panels = p->in_place ? 1 : ceil(n / p->panel), near = q->info->near, passed = 2 * p->share * pairs;
 	double values = p->kind == KITH_PLAN_FULL ? d : p->coarse + 1.0;
 	pairs *= 2 - 1 / panels; /* pairs across panels are looked at from both sides */
 	p->seconds = pairs / 256 * (TILE_START + TILE_VALUE * values);
@@ -203,7 +216,7 @@ static void time_join(kith_plan *p, const struct question *q)
 			      (PAIR_START + (p->kind == KITH_PLAN_SCREEN ? FULL_VALUE * d : PAIR_VALUE * p->dims));
 	p->refined = near;
 	if (p->kind == KITH_PLAN_SKETCH && !p->tight) /* what the sketch leaves, and the measured first bounds */
-		p->refined = fmax(k, share_of(q, p->dims) * n) + 1.2 * k;
+		p->refined = fmax(k, share_of(q, p->dims) * n) + 0.2 * k;
 	p->seconds += n * p->refined * (MEASURE * d + PAIR_START) + n * p->probes * PROBE;
 	p->seconds += n * k * 1.5 * TAKE;
 	if (p->kind == KITH_PLAN_SCREEN)
@@ -215,15 +228,17 @@ static void time_join(kith_plan *p, const struct question *q)
 static void consider(kith_plan *best, kith_plan p, const struct question *q)
 {
 	uint32_t least = q->k + q->k / 4 + 16;
-	while (!size_join(&p, q) || p.panel < q->n) { /* shorter lists rather than several panels */
-		uint32_t shorter = p.capacity - p.capacity / 8;
-		if (p.capacity < 8 || shorter < least) {
-			if (!size_join(&p, q))
-				return;
-			break;
-		}
+	int fits = 0;
+	for (uint32_t shorter = p.capacity; !fits && !q->options->panel_rows; shorter -= shorter / 8) {
+		if (shorter < least && shorter < p.capacity)
+			break; /* several panels rather than lists that are always full */
 		p.capacity = shorter;
+		fits = size_join(&p, q, 0);
+		if (shorter < 8)
+			break;
 	}
+	if (!fits && !size_join(&p, q, 1))
+		return;
 	time_join(&p, q);
 	if (best->seconds < 0 || p.seconds < best->seconds)
 		*best = p;
@@ -253,6 +268,9 @@ static void consider_joins(kith_plan *best, const struct question *q, uint32_t d
 			continue;
 		p.share = share_of(q, p.coarse);
 		for (p.kind = KITH_PLAN_SKETCH; p.kind <= KITH_PLAN_FULL; p.kind++) {
+			p.known = p.kind == KITH_PLAN_SKETCH && !p.tight
+					  ? (uint32_t)at_most(q->k + q->k / 8 + 2, q->n - 1)
+					  : 0;
 			p.capacity = room(q, p.kind == KITH_PLAN_SKETCH ? share_of(q, dims) * (double)q->n : 0);
 			if (o->plan == KITH_PLAN_AUTO || o->plan == p.kind)
 				consider(best, p, q);
@@ -300,9 +318,10 @@ int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *scre
 			rc = kith_fail_nomem(err, "a sample of rows", m * q.d * sizeof *sample);
 			goto done;
 		}
-		/* every fourth row of the sample makes the basis, so that the others can say what it is worth */
-		if ((rc = read_sample(screen, sample, m, err)) ||
-		    (rc = kith_basis_find(basis, sample, at_most(m, BASIS_ROWS), q.d, dims, err)))
+		/* some of the sample make the basis: the others can say what it is worth */
+		uint64_t leading = m < q.n ? at_least(m / 2, 1) : m;
+		if ((rc = read_sample(screen, sample, m, leading, err)) ||
+		    (rc = kith_basis_find(basis, sample, leading, q.d, dims, err)))
 			goto done;
 		if (basis->dims == q.d || basis->dims < dims)
 			q.rank = basis->dims;

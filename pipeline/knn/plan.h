@@ -11,10 +11,12 @@ typedef struct kith_plan {
 	uint32_t dims;     /* directions of the sketch */
 	uint32_t coarse;   /* of them, in the tiles that every pair goes through */
 	int resident;      /* the rows stay in memory, as cells (rows.h) */
+	int in_place;      /* the finished rows take the place of candidates, which are there for all rows together */
 	int spill;         /* the finished rows go to a temporary file */
 	int tight;         /* the sketch's directions seem to hold all of the data: its upper bounds are close */
 	uint32_t probes;   /* blocks that a block's first bounds come from */
 	uint32_t capacity; /* candidates of a row */
+	uint32_t known;    /* distances of a row that its first bound is made from, and that are kept */
 	uint32_t panel;    /* rows whose candidates are in memory together */
 	uint32_t tile;     /* columns that the stream plan reads together */
 	uint32_t batch;    /* rows that a thread finishes together */

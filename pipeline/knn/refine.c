@@ -61,12 +61,30 @@ int kith_results_init(kith_results *r, uint64_t n, uint32_t k, uint32_t near, co
 	return 0;
 }
 
+void kith_results_in_place(kith_results *r, kith_candidates *c, const uint32_t *place, uint32_t near)
+{
+	*r = (kith_results){.k = c->k, .near = near, .place = place, .ids = c->id, .low = c->low, .stride = c->stride};
+	c->lent = 1;
+}
+
+kith_row kith_results_row(const kith_results *r, uint64_t i)
+{
+	if (!r->place)
+		return (kith_row){r->ids + i * r->k, r->near_ids + i * r->near, r->near_dist2 + i * r->near};
+	float *low = r->low + r->place[i] * r->stride;
+	return (kith_row){r->ids + r->place[i] * r->stride, (uint32_t *)(low + 2 * r->near), (double *)(void *)low};
+}
+
 void kith_results_free(kith_results *r)
 {
 	if (r->spilled && r->block)
 		munmap(r->block, r->bytes);
 	else
 		free(r->block);
+	if (r->place) {
+		free(r->ids);
+		free(r->low);
+	}
 	*r = (kith_results){0};
 }
 
@@ -81,7 +99,7 @@ uint64_t kith_refiner_bytes(const kith_rows *rows, uint32_t capacity, uint32_t b
 {
 	uint64_t pool = (uint64_t)batch * capacity;
 	uint64_t x = rows->all ? 0 : (batch + 1ull) * rows->d * rows->cell + stored_row(rows);
-	return capacity * 24ull + batch * 4ull + pool * (1 + sizeof(double) + 2 * sizeof(struct kith_wanted)) + x;
+	return capacity * 44ull + batch * 4ull + pool * (1 + sizeof(double) + 2 * sizeof(struct kith_wanted)) + x;
 }
 
 int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_graph_info *info, uint32_t capacity,
@@ -99,7 +117,11 @@ int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_gra
 	f->x = kith_alloc(rows->all ? 0 : batch * rows->d, rows->cell);
 	f->y = kith_alloc(rows->all ? 0 : rows->d, rows->cell);
 	f->raw = kith_alloc(rows->all ? 0 : stored_row(rows), 1);
-	if (!f->values || !f->ranked || !f->start || !f->tier || !f->dist || !f->want || !f->x || !f->y || !f->raw)
+	f->ids = kith_alloc(capacity, sizeof *f->ids);
+	f->table =
+		kith_alloc(4 * (size_t)capacity + 2, sizeof *f->table); /* no more are known than there is room for */
+	if (!f->values || !f->ranked || !f->start || !f->tier || !f->dist || !f->want || !f->x || !f->y || !f->raw ||
+	    !f->ids || !f->table)
 		return kith_fail_nomem(err, "a thread's work space", kith_refiner_bytes(rows, capacity, batch));
 	return 0;
 }
@@ -115,6 +137,8 @@ void kith_refiner_free(kith_refiner *f)
 	free(f->x);
 	free(f->y);
 	free(f->raw);
+	free(f->table);
+	free(f->ids);
 	*f = (kith_refiner){0};
 }
 
@@ -204,9 +228,37 @@ static uint32_t want_unknown(kith_refiner *f, const kith_candidates *c, uint32_t
 {
 	for (uint32_t e = 0; e < c->count[r]; e++)
 		if (f->dist[f->start[b] + e] == UNKNOWN)
-			f->want[wanted++] =
-				(struct kith_wanted){c->id[(size_t)r * c->capacity + e], b, f->start[b] + e};
+			f->want[wanted++] = (struct kith_wanted){c->id[(size_t)r * c->stride + e], b, f->start[b] + e};
 	return wanted;
+}
+
+/* Fills in those of row b's distances, panel row r, that are UNKNOWN but known from before: a table by id, half empty,
+ * is made for the row. */
+static void recall(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
+{
+	const uint32_t *known = c->known_id + (size_t)r * c->room_known, *id = c->id + (size_t)r * c->stride;
+	const double *dist = c->known_dist + (size_t)r * c->room_known;
+	uint32_t count = c->known[r], mask = 1;
+	if (!count)
+		return;
+	while (mask < 2 * count)
+		mask = 2 * mask + 1;
+	memset(f->table, 0xff, (mask + 1ull) * sizeof *f->table);
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t at = known[i] * 2654435769u >> 7 & mask;
+		while (f->table[at] != UINT32_MAX)
+			at = (at + 1) & mask;
+		f->table[at] = i;
+	}
+	for (uint32_t e = 0; e < c->count[r]; e++) {
+		if (f->dist[f->start[b] + e] != UNKNOWN)
+			continue;
+		uint32_t at = id[e] * 2654435769u >> 7 & mask;
+		while (f->table[at] != UINT32_MAX && known[f->table[at]] != id[e])
+			at = (at + 1) & mask;
+		if (f->table[at] != UINT32_MAX)
+			f->dist[f->start[b] + e] = dist[f->table[at]];
+	}
 }
 
 /* All of row r's distances, in row b of the batch. */
@@ -215,13 +267,14 @@ static uint32_t want_all(kith_refiner *f, const kith_candidates *c, uint32_t r, 
 	f->start[b + 1] = f->start[b] + c->count[r];
 	for (uint32_t e = f->start[b]; e < f->start[b + 1]; e++)
 		f->dist[e] = UNKNOWN;
+	recall(f, c, r, b);
 	return want_unknown(f, c, r, b, wanted);
 }
 
 static uint32_t rank_all(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
 {
 	for (uint32_t e = 0; e < c->count[r]; e++)
-		f->ranked[e] = (struct kith_ranked){f->dist[f->start[b] + e], c->id[(size_t)r * c->capacity + e], e};
+		f->ranked[e] = (struct kith_ranked){f->dist[f->start[b] + e], c->id[(size_t)r * c->stride + e], e};
 	return c->count[r];
 }
 
@@ -250,13 +303,18 @@ int kith_refine_bounds(kith_refiner *f, kith_candidates *c, uint32_t first, uint
 			wanted = want_all(f, c, from + b, b, wanted);
 		rc = measure(f, c->self + from, rows, wanted, err);
 		for (uint32_t b = 0; !rc && b < rows; b++) {
-			if (rank_all(f, c, from + b, b) >= c->k) {
-				kith_rank(f->ranked, c->count[from + b]);
-				float bound = kith_screen_bound(f->screen, f->ranked[c->k - 1].dist);
-				if (bound < c->bound[from + b])
-					c->bound[from + b] = bound;
+			uint32_t r = from + b, measured = rank_all(f, c, r, b);
+			kith_rank(f->ranked, measured);
+			float bound =
+				measured < c->k ? INFINITY : kith_screen_bound(f->screen, f->ranked[c->k - 1].dist);
+			if (bound < c->bound[r])
+				c->bound[r] = bound;
+			c->count[r] = 0;
+			c->known[r] = measured < c->room_known ? measured : c->room_known;
+			for (uint32_t i = 0; i < c->known[r]; i++) {
+				c->known_id[(size_t)r * c->room_known + i] = f->ranked[i].id;
+				c->known_dist[(size_t)r * c->room_known + i] = f->ranked[i].dist;
 			}
-			c->count[from + b] = 0;
 		}
 	}
 	return rc;
@@ -293,7 +351,7 @@ static void mark(kith_refiner *f, kith_candidates *c, uint32_t r, uint32_t b)
 	const kith_graph_info *info = f->info;
 	kith_candidates_compact(c, r, f->values);
 	uint32_t count = c->count[r];
-	const float *low = c->low + (size_t)r * c->capacity;
+	const float *low = c->low + (size_t)r * c->stride;
 	float inside = 0, outside = 0, *upper = f->values + f->capacity;
 	uint8_t *tier = f->tier + f->start[b];
 	double *dist = f->dist + f->start[b];
@@ -328,7 +386,7 @@ static uint32_t rank_known(kith_refiner *f, const kith_candidates *c, uint32_t r
 	for (uint32_t e = 0; e < c->count[r]; e++)
 		if (f->dist[f->start[b] + e] >= 0)
 			f->ranked[known++] =
-				(struct kith_ranked){f->dist[f->start[b] + e], c->id[(size_t)r * c->capacity + e], e};
+				(struct kith_ranked){f->dist[f->start[b] + e], c->id[(size_t)r * c->stride + e], e};
 	kith_rank(f->ranked, known);
 	return known;
 }
@@ -338,11 +396,10 @@ static uint32_t rank_known(kith_refiner *f, const kith_candidates *c, uint32_t r
 static int finish(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b, kith_results *out)
 {
 	const kith_graph_info *info = f->info;
-	const uint32_t *id = c->id + (size_t)r * c->capacity;
-	uint64_t node = c->self[r];
+	const uint32_t *id = c->id + (size_t)r * c->stride;
+	kith_row row = kith_results_row(out, c->self[r]);
 	uint8_t *tier = f->tier + f->start[b];
-	uint32_t known = rank_known(f, c, r, b), put[KITH_MAX_TIERS], end[KITH_MAX_TIERS],
-		 *ids = out->ids + node * out->k;
+	uint32_t known = rank_known(f, c, r, b), put[KITH_MAX_TIERS], end[KITH_MAX_TIERS], *ids = f->ids;
 	int64_t open[KITH_MAX_TIERS]; /* places among the ladder[t] nearest that certain candidates leave */
 
 	if (known < info->near)
@@ -377,9 +434,10 @@ static int finish(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_
 		ids[put[t]++] = id[e];
 	}
 	for (uint32_t i = 0; i < info->near; i++) {
-		out->near_ids[node * info->near + i] = f->ranked[i].id;
-		out->near_dist2[node * info->near + i] = f->ranked[i].dist;
+		row.near_ids[i] = f->ranked[i].id;
+		row.near_dist2[i] = f->ranked[i].dist;
 	}
+	memcpy(row.ids, ids, out->k * sizeof *ids); /* perhaps over the candidates */
 	return 0;
 }
 
@@ -395,6 +453,7 @@ int kith_refine_rows(kith_refiner *f, kith_candidates *c, uint32_t first, uint32
 				return kith_fail(err, KITH_EBUG, "%s: a bound was broken: please report this",
 						 kith_npy_path(f->rows->npy));
 			mark(f, c, from + b, b);
+			recall(f, c, from + b, b);
 			wanted = want_unknown(f, c, from + b, b, wanted);
 		}
 		int rc = measure(f, c->self + from, rows, wanted, err);

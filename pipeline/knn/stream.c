@@ -58,11 +58,11 @@ uint64_t kith_stream_sizes(kith_plan *plan, const kith_rows *rows, uint32_t k, i
 {
 	uint64_t n = rows->n, row = rows->d * sizeof(float), most, all;
 	plan->capacity = (uint32_t)clamp(k + clamp(k / 2, 256, UINT32_MAX), 1, n - 1);
-	row += kith_candidates_row_bytes(plan->capacity) + 4;
+	row += kith_candidates_row_bytes(plan->capacity, 0, 0) + 4;
 	plan->tile = (uint32_t)(tile ? clamp(tile, 1, n) : clamp(memory / 8 / (rows->d * 4), 1, clamp(n, 1, MAX_TILE)));
 	/* a thread finishes as many rows together as an eighth of the memory has room for */
-	plan->batch =
-		(uint32_t)clamp(memory / 8 / (uint64_t)threads / (plan->capacity * 33ull + rows->d * 8), 1, CHUNK);
+	uint64_t pool = plan->capacity * 33ull + rows->d * 8, most_rows = clamp((1u << 30) / plan->capacity, 1, CHUNK);
+	plan->batch = (uint32_t)clamp(memory / 8 / (uint64_t)threads / pool, 1, most_rows);
 	uint64_t held = n * 8 + rows->d * 8 + plan->tile * rows->d * 4;
 	all = held + (uint64_t)threads * worker_bytes(plan, rows, 1) + row;
 	most = memory > all ? (memory - all) / (row + plan->tile * sizeof(float)) : 1;
@@ -86,7 +86,7 @@ static int init(struct stream *s, kith_err *err)
 	s->tile = plan->tile;
 	s->sub = (uint32_t)clamp((s->panel + threads - 1) / threads, 1, SUB_ROWS);
 	int rc = kith_candidates_init(&s->candidates, in->level, in->info->ladder[in->info->tiers - 1], s->panel,
-				      plan->capacity, err);
+				      plan->capacity, 0, 0, err);
 	if (rc)
 		return rc;
 	s->self = kith_alloc(s->panel, sizeof *s->self);
