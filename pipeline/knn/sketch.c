@@ -55,17 +55,20 @@ static void multiply(int transpose_a, int transpose_b, uint64_t m, uint64_t n, u
 		    (blasint)(transpose_b ? k : n), 0, c, (blasint)n);
 }
 
-/* Makes the rows of `basis` (r x d) orthonormal by Gram-Schmidt, each twice, and drops those that have no direction of
- * their own left. Returns how many stay. `work` holds r values. */
-static uint32_t orthonormalise(double *basis, uint32_t r, uint64_t d, double *work)
+/* Makes the rows of `basis` (r x d) orthonormal by Gram-Schmidt and drops those that have no direction of their own
+ * left. Once is enough between rounds, twice makes them orthonormal to the last bits. Returns how many stay. `work`
+ * holds r values. */
+static uint32_t orthonormalise(double *basis, uint32_t r, uint64_t d, int times, double *work)
 {
 	uint32_t kept = 0;
+	int threads = omp_get_max_threads();
+	omp_set_num_threads(1); /* products as small as these are done before a thread has woken up */
 	for (uint32_t a = 0; a < r; a++) {
 		double *row = basis + kept * d, before;
 		if (kept < a)
 			memcpy(row, basis + a * d, d * sizeof *row);
 		before = cblas_dnrm2((blasint)d, row, 1);
-		for (int twice = 0; twice < 2 && kept; twice++) {
+		for (int time = 0; time < times && kept; time++) {
 			cblas_dgemv(CblasRowMajor, CblasNoTrans, (blasint)kept, (blasint)d, 1, basis, (blasint)d, row,
 				    1, 0, work, 1);
 			cblas_dgemv(CblasRowMajor, CblasTrans, (blasint)kept, (blasint)d, -1, basis, (blasint)d, work,
@@ -77,6 +80,7 @@ static uint32_t orthonormalise(double *basis, uint32_t r, uint64_t d, double *wo
 		cblas_dscal((blasint)d, 1 / after, row, 1);
 		kept++;
 	}
+	omp_set_num_threads(threads);
 	return kept;
 }
 
@@ -140,7 +144,7 @@ int kith_basis_find(kith_basis *basis, const double *sample, uint64_t m, uint64_
 	for (int round = 0; round <= ROUNDS && basis->dims; round++) {
 		multiply(0, 1, m, basis->dims, d, sample, basis->rows, product);
 		multiply(1, 0, basis->dims, d, m, product, sample, basis->rows);
-		basis->dims = orthonormalise(basis->rows, basis->dims, d, gram);
+		basis->dims = orthonormalise(basis->rows, basis->dims, d, round < ROUNDS ? 1 : 2, gram);
 	}
 	if (basis->dims && !(rc = principal_axes(basis, sample, m, d, product, gram, err)))
 		basis->delta = orthonormality(basis->rows, basis->dims, d, gram);
