@@ -360,6 +360,25 @@ static void first_bound(struct join *j, struct worker *w, uint32_t r, float *t, 
 	c->bound[r] = kith_kth_smallest(bound, found, k);
 }
 
+/* The panel's rows are measured, as many together as a thread has room for: for their bounds or, if `results` is not
+ * NULL, for good. */
+static int in_batches(struct join *j, uint64_t group, uint64_t groups, const char *what, kith_results *results,
+		      kith_err *err)
+{
+	uint64_t rows = j->in->m - group * GROUP, most = groups * GROUP, batch = j->in->plan->batch;
+	rows = rows < most ? rows : most;
+#pragma omp parallel for num_threads(j->in->threads) schedule(dynamic, 1)
+	for (uint64_t at = 0; at < rows; at += batch) {
+		struct worker *w = me(j);
+		uint32_t some = (uint32_t)(rows - at < batch ? rows - at : batch);
+		if (tick(j, w, what, group * GROUP + at, j->in->m))
+			continue;
+		w->rc = results ? kith_refine_rows(&w->refiner, &j->candidates, (uint32_t)at, some, results, &w->err)
+				: kith_refine_bounds(&w->refiner, &j->candidates, (uint32_t)at, some, &w->err);
+	}
+	return gather_errors(j, err);
+}
+
 /* The rows of one block; `first` is the panel's first position. */
 static void probe_block(struct join *j, struct worker *w, uint64_t block, uint64_t first)
 {
@@ -397,11 +416,9 @@ static int find_bounds(struct join *j, uint64_t group, uint64_t groups, kith_err
 			continue;
 		for (uint64_t block = g * LANES; block * LANES < g * GROUP + rows; block++)
 			probe_block(j, w, block, first);
-		if (!j->tight)
-			w->rc = kith_refine_bounds(&w->refiner, &j->candidates, (uint32_t)(g * GROUP - first),
-						   (uint32_t)rows, &w->err);
 	}
-	return gather_errors(j, err);
+	int rc = gather_errors(j, err);
+	return rc || j->tight ? rc : in_batches(j, group, groups, "first bounds", NULL, err);
 }
 
 /* ---- the join ---- */
@@ -545,20 +562,6 @@ static int join_groups(struct join *j, uint64_t group, uint64_t groups, kith_err
 	return gather_errors(j, err);
 }
 
-static int refine_groups(struct join *j, uint64_t group, uint64_t groups, kith_results *results, kith_err *err)
-{
-	uint64_t rows = j->in->m - group * GROUP, most = groups * GROUP;
-	rows = rows < most ? rows : most;
-#pragma omp parallel for num_threads(j->in->threads) schedule(dynamic, 1)
-	for (uint64_t at = 0; at < rows; at += GROUP) {
-		struct worker *w = me(j);
-		if (!tick(j, w, "measuring", group * GROUP + at, j->in->m))
-			w->rc = kith_refine_rows(&w->refiner, &j->candidates, (uint32_t)at,
-						 (uint32_t)(rows - at < GROUP ? rows - at : GROUP), results, &w->err);
-	}
-	return gather_errors(j, err);
-}
-
 int kith_join_run(const kith_join *in, kith_results *results, kith_err *err)
 {
 	struct join j = {.in = in};
@@ -571,7 +574,7 @@ int kith_join_run(const kith_join *in, kith_results *results, kith_err *err)
 		kith_candidates_reset(&j.candidates, in->id + group * GROUP, NULL,
 				      (uint32_t)(left < groups * GROUP ? left : groups * GROUP));
 		if (!(rc = find_bounds(&j, group, groups, err)) && !(rc = join_groups(&j, group, groups, err)))
-			rc = refine_groups(&j, group, groups, results, err);
+			rc = in_batches(&j, group, groups, "measuring", results, err);
 	}
 	release(&j);
 	return rc;

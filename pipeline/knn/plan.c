@@ -15,6 +15,7 @@
 #define QUERY_ROWS  64u   /* of them, those whose neighbours are looked at */
 #define MAX_DIMS    255u  /* with the remainder's length: a whole number of vector registers */
 #define MIN_DIMS    15u
+#define MAX_BATCH   (8 * KITH_GROUP)
 #define MAX_POOL    (1u << 30) /* candidates that a thread finishes together: their places are 32 bits */
 
 /* Seconds of one thread of about 3 GHz with 512-bit vectors, for choosing and for --dry-run; what matters is their
@@ -172,7 +173,7 @@ static int size_join(kith_plan *p, const struct question *q, int panels)
 	fixed += p->resident ? all_rows : 0;
 	kith_rows probe = *rows;
 	probe.all = p->resident ? &probe : NULL; /* whether, not where */
-	for (p->batch = KITH_GROUP; p->batch > 1; p->batch /= 2)
+	for (p->batch = p->resident ? KITH_GROUP : MAX_BATCH; p->batch > 1; p->batch /= 2)
 		if (threads * kith_refiner_bytes(&probe, p->capacity, p->batch) <=
 			    (memory - fixed) / (panels ? 4 : 1) &&
 		    (uint64_t)p->batch * p->capacity < MAX_POOL)
@@ -303,7 +304,7 @@ int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *scre
 {
 	struct question q = {screen, info, o, info->ladder[info->tiers - 1], info->n, info->d, UINT32_MAX, {{0}, 0}};
 	kith_plan best = {.seconds = -1, .threads = o->threads};
-	uint64_t m = at_most(at_most(q.n, SAMPLE_ROWS), o->memory / 8 / (q.d * sizeof(double)));
+	uint64_t m = at_most(at_most(q.n, SAMPLE_ROWS), o->memory / 3 / (q.d * sizeof(double)));
 	/* more directions take long to find where d is large, and pay off where k is */
 	uint32_t dims = (uint32_t)at_most(q.d, q.d > 2048 && q.k < 64 ? MAX_DIMS / 2 : MAX_DIMS);
 	int rc = 0;

@@ -98,7 +98,7 @@ static uint64_t stored_row(const kith_rows *rows)
 uint64_t kith_refiner_bytes(const kith_rows *rows, uint32_t capacity, uint32_t batch)
 {
 	uint64_t pool = (uint64_t)batch * capacity;
-	uint64_t x = rows->all ? 0 : (batch + 1ull) * rows->d * rows->cell + stored_row(rows);
+	uint64_t x = rows->all ? 0 : (batch + KITH_SIDE + 1ull) * rows->d * rows->cell + stored_row(rows);
 	return capacity * 44ull + batch * 4ull + pool * (1 + sizeof(double) + 2 * sizeof(struct kith_wanted)) + x;
 }
 
@@ -115,7 +115,7 @@ int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_gra
 	f->dist = kith_alloc(pool, sizeof *f->dist);
 	f->want = kith_alloc(2 * pool, sizeof *f->want);
 	f->x = kith_alloc(rows->all ? 0 : batch * rows->d, rows->cell);
-	f->y = kith_alloc(rows->all ? 0 : rows->d, rows->cell);
+	f->y = kith_alloc(rows->all ? 0 : (KITH_SIDE + 1) * rows->d, rows->cell);
 	f->raw = kith_alloc(rows->all ? 0 : stored_row(rows), 1);
 	f->ids = kith_alloc(capacity, sizeof *f->ids);
 	f->table =
@@ -165,37 +165,21 @@ static void sort_wanted(struct kith_wanted *want, uint32_t count, struct kith_wa
 	}
 }
 
-#define SIDE 8 /* distances from one sample computed side by side */
-
-static const void *row_of(const kith_rows *rows, const void *base, uint64_t i)
+static void *row_of(const kith_rows *rows, const void *base, uint64_t i)
 {
-	return (const char *)base + i * rows->d * rows->cell;
-}
-
-/* Distances from y to the rows that want it. */
-static void measure_one(kith_refiner *f, const void *y, const struct kith_wanted *want, uint32_t count)
-{
-	const void *x[SIDE];
-	double dist[SIDE];
-	for (uint32_t from = 0; from < count; from += SIDE) {
-		uint32_t some = count - from < SIDE ? count - from : SIDE;
-		for (uint32_t i = 0; i < some; i++)
-			x[i] = row_of(f->rows, f->x, want[from + i].row);
-		kith_canonical(f->rows, y, x, some, dist);
-		for (uint32_t i = 0; i < some; i++)
-			f->dist[want[from + i].at] = dist[i];
-	}
+	return (char *)base + i * rows->d * rows->cell;
 }
 
 /* Rows in memory: row by row, as they are wanted. */
 static void measure_in_memory(kith_refiner *f, const uint32_t *self, uint32_t count)
 {
-	const void *y[SIDE];
-	double dist[SIDE];
+	const void *x, *y[KITH_SIDE];
+	double dist[KITH_SIDE];
 	for (uint32_t from = 0, to; from < count; from = to) {
-		for (to = from; to < count && to < from + SIDE && f->want[to].row == f->want[from].row; to++)
+		for (to = from; to < count && to < from + KITH_SIDE && f->want[to].row == f->want[from].row; to++)
 			y[to - from] = row_of(f->rows, f->rows->all, f->want[to].id);
-		kith_canonical(f->rows, row_of(f->rows, f->rows->all, self[f->want[from].row]), y, to - from, dist);
+		x = row_of(f->rows, f->rows->all, self[f->want[from].row]);
+		kith_canonical(f->rows, &x, 1, y, to - from, dist);
 		for (uint32_t i = from; i < to; i++)
 			f->dist[f->want[i].at] = dist[i - from];
 	}
@@ -205,22 +189,37 @@ static void measure_in_memory(kith_refiner *f, const uint32_t *self, uint32_t co
  * near rows want the same ones, which then are read once. */
 static int measure(kith_refiner *f, const uint32_t *self, uint32_t rows, uint32_t count, kith_err *err)
 {
+	const void *x[KITH_SIDE], *y[KITH_SIDE];
+	double dist[KITH_SIDE];
 	int rc = 0;
 	if (f->rows->all) {
 		measure_in_memory(f, self, count);
 		return 0;
 	}
 	for (uint32_t b = 0; !rc && b < rows; b++)
-		rc = kith_rows_read_cells(f->rows, self[b], 1, (void *)row_of(f->rows, f->x, b), f->raw, err);
+		rc = kith_rows_read_cells(f->rows, self[b], 1, row_of(f->rows, f->x, b), f->raw, err);
+	if (rc)
+		return rc;
 	sort_wanted(f->want, count, f->want + (size_t)f->batch * f->capacity);
-	for (uint32_t from = 0, to; !rc && from < count; from = to) {
-		uint32_t id = f->want[from].id;
-		for (to = from + 1; to < count && f->want[to].id == id;)
-			to++;
-		if (!(rc = kith_rows_read_cells(f->rows, id, 1, f->y, f->raw, err)))
-			measure_one(f, f->y, f->want + from, to - from);
+	uint32_t slot = 0; /* of f->y, in turn: where the sample read last is */
+	for (uint32_t from = 0, to; from < count; from = to) {
+		for (to = from; to < count && to < from + KITH_SIDE; to++) {
+			const struct kith_wanted *want = &f->want[to];
+			if (to == 0 || want->id != want[-1].id) {
+				slot = (slot + 1) % (KITH_SIDE + 1);
+				rc = kith_rows_read_cells(f->rows, want->id, 1, row_of(f->rows, f->y, slot), f->raw,
+							  err);
+				if (rc)
+					return rc;
+			}
+			x[to - from] = row_of(f->rows, f->x, want->row);
+			y[to - from] = row_of(f->rows, f->y, slot);
+		}
+		kith_canonical(f->rows, x, 0, y, to - from, dist);
+		for (uint32_t i = from; i < to; i++)
+			f->dist[f->want[i].at] = dist[i - from];
 	}
-	return rc;
+	return 0;
 }
 
 /* Asks for every distance that is UNKNOWN in row b of the batch, panel row r; returns the new number wanted. */

@@ -50,7 +50,7 @@ typedef struct kith_refiner {
 	uint8_t *tier;            /* least possible tier, and greatest possible tier << 4 */
 	double *dist;             /* what is known of a candidate's canonical distance */
 	struct kith_wanted *want; /* pool */
-	void *x, *y;              /* batch x d and d cells; nothing where all rows are in memory */
+	void *x, *y;              /* batch x d and (KITH_SIDE + 1) x d cells; nothing where all rows are in memory */
 	uint8_t *raw;             /* one row as it is stored */
 	uint32_t *table;          /* of known distances, by id */
 	uint32_t *ids;            /* capacity: a row in the making */

@@ -179,19 +179,26 @@ static inline __attribute__((always_inline)) void load(lanes *out, const void *r
 		*out = *(const doubles *)((const double *)row + t);
 }
 
-static inline __attribute__((always_inline)) void add_4(lanes *sum, const void *row, const void *const *y, uint64_t t,
-							int single)
+/* `one`, a constant where this is inlined: all distances are to x[0]; else each y has an x of its own. */
+static inline __attribute__((always_inline)) void add_4(lanes *sum, const void *const *x, const void *const *y,
+							uint64_t t, int single, int one)
 {
-	lanes x, a, b, c, e;
-	load(&x, row, t, single);
+	lanes p, q, r, s, a, b, c, e;
+	load(&p, x[0], t, single);
+	q = r = s = p;
+	if (!one) {
+		load(&q, x[1], t, single);
+		load(&r, x[2], t, single);
+		load(&s, x[3], t, single);
+	}
 	load(&a, y[0], t, single);
 	load(&b, y[1], t, single);
 	load(&c, y[2], t, single);
 	load(&e, y[3], t, single);
-	a = (x - a) * (x - a);
-	b = (x - b) * (x - b);
-	c = (x - c) * (x - c);
-	e = (x - e) * (x - e);
+	a = (p - a) * (p - a);
+	b = (q - b) * (q - b);
+	c = (r - c) * (r - c);
+	e = (s - e) * (s - e);
 	lanes ab_even = __builtin_shufflevector(a, b, 0, 4, 2, 6), ab_odd = __builtin_shufflevector(a, b, 1, 5, 3, 7);
 	lanes ce_even = __builtin_shufflevector(c, e, 0, 4, 2, 6), ce_odd = __builtin_shufflevector(c, e, 1, 5, 3, 7);
 	*sum += __builtin_shufflevector(ab_even, ce_even, 0, 1, 4, 5);
@@ -206,64 +213,64 @@ static inline __attribute__((always_inline)) double value(const void *row, uint6
 }
 
 /* The last values, fewer than four. */
-static inline __attribute__((always_inline)) void finish_4(const lanes *sum, const void *x, const void *const *y,
-							   uint64_t t, uint64_t d, int single, double *out)
+static inline __attribute__((always_inline)) void finish_4(const lanes *sum, const void *const *x, const void *const *y,
+							   uint64_t t, uint64_t d, int single, int one, double *out)
 {
 	for (int i = 0; i < 4; i++) {
 		double s = (*sum)[i];
 		for (uint64_t last = t; last < d; last++) {
-			double diff = value(x, last, single) - value(y[i], last, single);
+			double diff = value(x[one ? 0 : i], last, single) - value(y[i], last, single);
 			s += diff * diff;
 		}
 		out[i] = s;
 	}
 }
 
-static inline __attribute__((always_inline)) void canonical(const void *x, const void *const *y, uint64_t d, int single,
-							    int eight, double *out)
+static inline __attribute__((always_inline)) void canonical(const void *const *x, const void *const *y, uint64_t d,
+							    int single, int one, double *out)
 {
 	lanes s = {0}, u = {0};
 	uint64_t t = 0;
 	for (; t + 4 <= d; t += 4) {
-		add_4(&s, x, y, t, single);
-		if (eight)
-			add_4(&u, x, y + 4, t, single);
+		add_4(&s, x, y, t, single, one);
+		add_4(&u, one ? x : x + 4, y + 4, t, single, one);
 	}
-	finish_4(&s, x, y, t, d, single, out);
-	if (eight)
-		finish_4(&u, x, y + 4, t, d, single, out + 4);
+	finish_4(&s, x, y, t, d, single, one, out);
+	finish_4(&u, one ? x : x + 4, y + 4, t, d, single, one, out + 4);
 }
 
-KITH_CLONES static void canonical_floats(const void *x, const void *const *y, uint64_t d, int eight, double *out)
+KITH_CLONES static void one_floats(const void *const *x, const void *const *y, uint64_t d, double *out)
 {
-	if (eight)
-		canonical(x, y, d, 1, 1, out);
+	canonical(x, y, d, 1, 1, out);
+}
+
+KITH_CLONES static void one_doubles(const void *const *x, const void *const *y, uint64_t d, double *out)
+{
+	canonical(x, y, d, 0, 1, out);
+}
+
+KITH_CLONES static void pairs_floats(const void *const *x, const void *const *y, uint64_t d, double *out)
+{
+	canonical(x, y, d, 1, 0, out);
+}
+
+KITH_CLONES static void pairs_doubles(const void *const *x, const void *const *y, uint64_t d, double *out)
+{
+	canonical(x, y, d, 0, 0, out);
+}
+
+void kith_canonical(const kith_rows *rows, const void *const *x, int one, const void *const *y, uint32_t count,
+		    double *out)
+{
+	const void *row[KITH_SIDE], *other[KITH_SIDE];
+	double got[KITH_SIDE];
+	for (uint32_t i = 0; i < KITH_SIDE; i++) { /* the last again fills the places */
+		row[i] = x[one ? 0 : i < count ? i : count - 1];
+		other[i] = y[i < count ? i : count - 1];
+	}
+	if (rows->cell == sizeof(float))
+		(one ? one_floats : pairs_floats)(row, other, rows->d, got);
 	else
-		canonical(x, y, d, 1, 0, out);
-}
-
-KITH_CLONES static void canonical_doubles(const void *x, const void *const *y, uint64_t d, int eight, double *out)
-{
-	if (eight)
-		canonical(x, y, d, 0, 1, out);
-	else
-		canonical(x, y, d, 0, 0, out);
-}
-
-void kith_canonical(const kith_rows *rows, const void *x, const void *const *y, uint32_t count, double *out)
-{
-	void (*const some)(const void *, const void *const *, uint64_t, int, double *) =
-		rows->cell == sizeof(float) ? canonical_floats : canonical_doubles;
-	uint32_t i = 0;
-	for (; i + 8 <= count; i += 8)
-		some(x, y + i, rows->d, 1, out + i);
-	if (i == count)
-		return;
-	/* the last few: the same rows again fill the places */
-	const void *rest[8];
-	double got[8];
-	for (uint32_t j = 0; j < 8; j++)
-		rest[j] = y[i + j < count ? i + j : count - 1];
-	some(x, rest, rows->d, count - i > 4, got);
-	memcpy(out + i, got, (count - i) * sizeof *out);
+		(one ? one_doubles : pairs_doubles)(row, other, rows->d, got);
+	memcpy(out, got, count * sizeof *out);
 }

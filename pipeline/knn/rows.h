@@ -36,8 +36,11 @@ int kith_rows_read(const kith_rows *rows, uint64_t first, uint64_t count, double
 /* The same as cells; `raw` must be there. */
 int kith_rows_read_cells(const kith_rows *rows, uint64_t first, uint64_t count, void *out, void *raw, kith_err *err);
 
-/* The canonical squared distances of x to `count` rows y[0..count-1], all of d cells: for each, sum over t in index
- * order of (x_t - y_t)^2, every operation in double. */
-void kith_canonical(const kith_rows *rows, const void *x, const void *const *y, uint32_t count, double *out);
+/* The canonical squared distances of `count` pairs (1..KITH_SIDE, and as fast as KITH_SIDE) of rows x[i] and y[i], all
+ * of d cells; if `one`, of x[0] and each y[i]: for each, the sum over t in index order of (x_t - y_t)^2, every
+ * operation in double. */
+#define KITH_SIDE 8u
+void kith_canonical(const kith_rows *rows, const void *const *x, int one, const void *const *y, uint32_t count,
+		    double *out);
 
 #endif

@@ -26,6 +26,19 @@ shown() {
 	done
 }
 
+@test "kith-knn: every plan, whatever its numbers" {
+	local plan numbers
+	mknpy -n 3000 -d 40 layer.npy
+	kith-knn -q -k 5,60 -o layer.nng layer.npy
+	shown layer.nng >expected
+	for plan in sketch screen full stream; do
+		for numbers in '' '--dims 7' '--dims 40 --coarse 40' '--dims 20 --coarse 3 --probes 2'; do
+			kith-knn -q -k 5,60 --plan $plan $numbers -o layer.nng layer.npy
+			shown layer.nng | cmp - expected
+		done
+	done
+}
+
 @test "kith-knn: ties by the thousand" {
 	mknpy -n 2500 -d 3 -g layer.npy # 64 different rows
 	kith-knn -q -k 1,50,300 -t 1 -m 1G -o layer.nng layer.npy

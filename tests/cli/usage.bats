@@ -17,6 +17,22 @@ pipeline() {
 	kith-merge -q -o s.json a.nng b.nng
 }
 
+@test "kith-knn --dry-run says what it would take, and writes nothing" {
+	mknpy -n 3000 -d 40 layer.npy
+	run --separate-stderr kith-knn --dry-run -k 5,60 -m 64M layer.npy
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 1 ]
+	[[ "$output" =~ ^layer\.npy:\ n=3000\ d=40\ k=5,60\ exact\ .*about\ [0-9.]+\ s,\ [0-9]+\ MB\ of\ memory ]]
+	[ -z "$stderr" ]
+	[ "$(ls)" = layer.npy ]
+	[[ "$(kith-knn --dry-run --plan full layer.npy)" == *"exact (full)"* ]]
+	run --separate-stderr kith-knn --dry-run -k 3000 layer.npy
+	[ "$status" -eq 2 ]
+	run --separate-stderr kith-knn --plan fast -o layer.nng layer.npy
+	[ "$status" -eq 2 ]
+	[[ "$stderr" == *"--plan fast: not a plan"* ]]
+}
+
 @test "--help goes to stdout and exits 0" {
 	local program
 	for program in $programs; do
