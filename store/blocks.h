@@ -25,11 +25,6 @@ typedef struct kith_block_scratch {
 int kith_block_scratch_init(kith_block_scratch *s, kith_err *err);
 void kith_block_scratch_free(kith_block_scratch *s);
 
-static inline uint32_t kith_info_k(const kith_graph_info *info)
-{
-	return info->ladder[info->tiers - 1];
-}
-
 /* A block larger than the whole graph would only make everyone's buffers larger: one of the least power of two that
  * holds n nodes is the same block. */
 static inline uint32_t kith_block_nodes_fit(uint32_t block_nodes, uint64_t n)

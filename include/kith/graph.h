@@ -44,6 +44,12 @@ typedef struct kith_graph_info {
 	char version[32];     /* the version of kith that wrote it */
 } kith_graph_info;
 
+/* The largest k: neighbours that a row holds. */
+static inline uint32_t kith_info_k(const kith_graph_info *info)
+{
+	return info->ladder[info->tiers - 1];
+}
+
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
 typedef struct kith_graph_writer kith_graph_writer;

@@ -47,7 +47,7 @@ typedef struct kith_knn_options {
 typedef struct kith_knn_summary {
 	uint64_t n, d;
 	double recall;
-	char plan[64]; /* what the engine did, for the closing report: "exact (screened r=24,127)" */
+	char plan[64]; /* what the engine did, for the closing report: "exact (sketch r=24,127)" */
 } kith_knn_summary;
 
 /* What kith_knn_build would do and take, about: seconds on a machine like those kith was tuned on, bytes of memory, of

@@ -29,10 +29,11 @@ void kith_npy_close(kith_npy *npy); /* NULL is fine */
 uint64_t kith_npy_n(const kith_npy *npy); /* samples, 1..KITH_MAX_NODES */
 uint64_t kith_npy_d(const kith_npy *npy); /* values per sample, 1..KITH_MAX_DIM */
 kith_dtype kith_npy_dtype(const kith_npy *npy);
-uint64_t kith_npy_bytes(const kith_npy *npy);   /* size of the file */
-const char *kith_npy_path(const kith_npy *npy); /* as given to open; lives as long as npy */
-const char *kith_dtype_name(kith_dtype dtype);  /* "f2", "f4", ... */
-uint64_t kith_dtype_size(kith_dtype dtype);     /* bytes per value */
+uint64_t kith_npy_row_bytes(const kith_npy *npy); /* a sample as it is stored */
+uint64_t kith_npy_bytes(const kith_npy *npy);     /* size of the file */
+const char *kith_npy_path(const kith_npy *npy);   /* as given to open; lives as long as npy */
+const char *kith_dtype_name(kith_dtype dtype);    /* "f2", "f4", ... */
+uint64_t kith_dtype_size(kith_dtype dtype);       /* bytes per value */
 
 /* Reads `count` rows from row `first` into out[count][d], each stored value converted to double (exactly: every type
  * above is a subset of double). Thread safe: any number of threads may read one kith_npy at once. `raw` is scratch of
@@ -56,9 +57,9 @@ typedef struct kith_npy_scan {
 	double max_abs;  /* largest |x| */
 } kith_npy_scan;
 
-/* Reads the whole file once, in order, in blocks of about `memory` bytes (at least one row). If `mean` is not NULL it
- * receives about the d column means (of some thousand rows; it is not part of any definition). A NaN or an
- * infinity is KITH_EUSAGE, and the message names its row and column. */
+/* Reads the whole file once with OpenMP threads, in blocks that take about `memory` bytes together (at least one row
+ * each). If `mean` is not NULL it receives about the d column means (of some thousand rows; it is not part of any
+ * definition). A NaN or an infinity is KITH_EUSAGE, and the message names its row and column. */
 int kith_npy_scan_all(const kith_npy *npy, uint64_t memory, const kith_progress *progress, kith_npy_scan *out,
 		      double *mean, kith_err *err);
 

@@ -340,6 +340,11 @@ kith_dtype kith_npy_dtype(const kith_npy *npy)
 	return npy->dtype;
 }
 
+uint64_t kith_npy_row_bytes(const kith_npy *npy)
+{
+	return npy->d * kith_dtype_size(npy->dtype);
+}
+
 uint64_t kith_npy_bytes(const kith_npy *npy)
 {
 	return npy->bytes;
@@ -374,58 +379,37 @@ static inline double half_to_double(uint16_t half)
 	for (uint64_t i = 0; i < count; i++) {                                                                         \
 		type x;                                                                                                \
 		memcpy(&x, raw + i * sizeof x, sizeof x);                                                              \
-		out[i] = value;                                                                                        \
+		out[i] = (number)(value);                                                                              \
+	}                                                                                                              \
+	break
+
+#define DEFINE_CONVERT(name, to)                                                                                       \
+	KITH_CLONES static void name(kith_dtype dtype, const uint8_t *raw, uint64_t count, to *out)                    \
+	{                                                                                                              \
+		typedef to number;                                                                                     \
+		switch (dtype) {                                                                                       \
+		case KITH_F2:                                                                                          \
+			CONVERT(uint16_t, half_to_double(x));                                                          \
+		case KITH_F4:                                                                                          \
+			CONVERT(float, x);                                                                             \
+		case KITH_F8:                                                                                          \
+			CONVERT(double, x);                                                                            \
+		case KITH_U1:                                                                                          \
+			CONVERT(uint8_t, x);                                                                           \
+		case KITH_I1:                                                                                          \
+			CONVERT(int8_t, x);                                                                            \
+		}                                                                                                      \
 	}
 
-KITH_CLONES static void convert(kith_dtype dtype, const uint8_t *raw, uint64_t count, double *out)
-{
-	switch (dtype) {
-	case KITH_F2:
-		CONVERT(uint16_t, half_to_double(x));
-		break;
-	case KITH_F4:
-		CONVERT(float, x);
-		break;
-	case KITH_F8:
-		CONVERT(double, x);
-		break;
-	case KITH_U1:
-		CONVERT(uint8_t, x);
-		break;
-	case KITH_I1:
-		CONVERT(int8_t, x);
-		break;
-	}
-}
-
-KITH_CLONES static void convert_floats(kith_dtype dtype, const uint8_t *raw, uint64_t count, float *out)
-{
-	switch (dtype) {
-	case KITH_F2:
-		CONVERT(uint16_t, (float)half_to_double(x));
-		break;
-	case KITH_U1:
-		CONVERT(uint8_t, x);
-		break;
-	case KITH_I1:
-		CONVERT(int8_t, x);
-		break;
-	default:
-		break;
-	}
-}
-
-static uint64_t row_bytes(const kith_npy *npy)
-{
-	return npy->d * kith_dtype_size(npy->dtype);
-}
+DEFINE_CONVERT(convert, double)
+DEFINE_CONVERT(convert_floats, float)
 
 static int read_raw(const kith_npy *npy, uint64_t first, uint64_t count, void *raw, kith_err *err)
 {
 	if (first > npy->n || count > npy->n - first)
 		return kith_fail(err, KITH_EBUG, "%s: rows %llu:%llu of %llu", npy->path, (unsigned long long)first,
 				 (unsigned long long)(first + count), (unsigned long long)npy->n);
-	if (read_fully(npy->fd, raw, count * row_bytes(npy), npy->data_at + first * row_bytes(npy)))
+	if (read_fully(npy->fd, raw, count * kith_npy_row_bytes(npy), npy->data_at + first * kith_npy_row_bytes(npy)))
 		return errno == ENODATA
 			       ? kith_fail(err, KITH_EIO, "%s: became shorter while it was read", npy->path)
 			       : kith_fail_errno(err, "%s: cannot read rows %llu:%llu", npy->path,
@@ -435,8 +419,8 @@ static int read_raw(const kith_npy *npy, uint64_t first, uint64_t count, void *r
 
 int kith_npy_read(const kith_npy *npy, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
 {
-	void *own = raw ? NULL : kith_alloc(count, row_bytes(npy));
-	int rc = !raw && !own ? kith_fail_nomem(err, "rows", count * row_bytes(npy)) : 0;
+	void *own = raw ? NULL : kith_alloc(count, kith_npy_row_bytes(npy));
+	int rc = !raw && !own ? kith_fail_nomem(err, "rows", count * kith_npy_row_bytes(npy)) : 0;
 	if (!rc)
 		rc = read_raw(npy, first, count, raw ? raw : own, err);
 	if (!rc)
@@ -466,8 +450,8 @@ int kith_npy_read_floats(const kith_npy *npy, uint64_t first, uint64_t count, fl
 
 void kith_npy_will_read(const kith_npy *npy, uint64_t first, uint64_t count)
 {
-	(void)posix_fadvise(npy->fd, (off_t)(npy->data_at + first * row_bytes(npy)), (off_t)(count * row_bytes(npy)),
-			    POSIX_FADV_WILLNEED);
+	(void)posix_fadvise(npy->fd, (off_t)(npy->data_at + first * kith_npy_row_bytes(npy)),
+			    (off_t)(count * kith_npy_row_bytes(npy)), POSIX_FADV_WILLNEED);
 }
 
 /* ---- the scan ---- */
@@ -524,7 +508,7 @@ static void take_block(struct scan *s, const kith_npy *npy, uint64_t first, uint
 		s->rc = report_not_finite(npy, first, rows, count, &s->err);
 		return;
 	}
-	kith_hash_update(s->hash, raw, count * row_bytes(npy));
+	kith_hash_update(s->hash, raw, count * kith_npy_row_bytes(npy));
 	s->found.max_abs = most > s->found.max_abs ? most : s->found.max_abs;
 	for (uint64_t r = (s->stride - first % s->stride) % s->stride; s->mean && r < count; r += s->stride)
 		add_row(s->mean, rows + r * npy->d, npy->d, s->weight);
@@ -534,11 +518,12 @@ static void scan_rows(struct scan *s, const kith_npy *npy, uint64_t step, const 
 {
 #pragma omp parallel
 	{
-		uint8_t *raw = kith_alloc(step, row_bytes(npy));
+		uint8_t *raw = kith_alloc(step, kith_npy_row_bytes(npy));
 		double *rows = kith_alloc(step * npy->d, sizeof *rows);
 		kith_err err = {0};
 		int rc = raw && rows ? 0
-				     : kith_fail_nomem(&err, "a block of rows", step * (row_bytes(npy) + npy->d * 8));
+				     : kith_fail_nomem(&err, "a block of rows",
+						       step * (kith_npy_row_bytes(npy) + npy->d * 8));
 #pragma omp for ordered schedule(static, 1)
 		for (uint64_t first = 0; first < npy->n; first += step) {
 			uint64_t count = step < npy->n - first ? step : npy->n - first;
@@ -564,7 +549,7 @@ static void scan_rows(struct scan *s, const kith_npy *npy, uint64_t step, const 
 int kith_npy_scan_all(const kith_npy *npy, uint64_t memory, const kith_progress *progress, kith_npy_scan *out,
 		      double *mean, kith_err *err)
 {
-	uint64_t per_row = (row_bytes(npy) + npy->d * sizeof(double)) * (uint64_t)omp_get_max_threads();
+	uint64_t per_row = (kith_npy_row_bytes(npy) + npy->d * sizeof(double)) * (uint64_t)omp_get_max_threads();
 	uint64_t step = memory / per_row;
 	struct scan s = {.mean = mean, .stride = npy->n / MEAN_ROWS + 1, .hash = kith_hash_new()};
 	uint8_t *head = kith_alloc(npy->data_at, 1);

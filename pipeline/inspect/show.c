@@ -66,7 +66,7 @@ static void graph_row_tsv(const kith_graph_info *i, uint64_t node, const uint32_
 		fprintf(out, "%llu\t%u\t%u\t%u\t%s\n", (unsigned long long)node, near_ids[r], i->ladder[t], r + 1,
 			number);
 	}
-	for (uint32_t p = 0, t = 0; p < i->ladder[i->tiers - 1]; p++) {
+	for (uint32_t p = 0, t = 0; p < kith_info_k(i); p++) {
 		int is_near = 0;
 		while (p >= i->ladder[t])
 			t++;
@@ -101,7 +101,7 @@ static int show_window(kith_graph *g, const kith_show_options *o, uint64_t first
 		       struct window *w, FILE *out, kith_err *err)
 {
 	const kith_graph_info *i = kith_graph_get_info(g);
-	size_t k = i->ladder[i->tiers - 1];
+	size_t k = kith_info_k(i);
 	int rc = kith_graph_read_rows(g, first, count, i->tiers, w->ids, err);
 	if (rc || (rc = kith_graph_read_near(g, first, count, w->near_ids, w->dist2, err)))
 		return rc;
@@ -126,11 +126,11 @@ static int show_graph(const char *path, const kith_show_options *o, FILE *out, k
 	uint64_t last = o->last == UINT64_MAX ? i->n : o->last;
 	if ((rc = check_nodes(path, o, last, i->n, err)))
 		goto done;
-	w.ids = kith_alloc((size_t)i->block_nodes * i->ladder[i->tiers - 1], sizeof *w.ids);
+	w.ids = kith_alloc((size_t)i->block_nodes * kith_info_k(i), sizeof *w.ids);
 	w.near_ids = kith_alloc((size_t)i->block_nodes * i->near, sizeof *w.near_ids);
 	w.dist2 = kith_alloc((size_t)i->block_nodes * i->near, sizeof *w.dist2);
 	if (!w.ids || !w.near_ids || !w.dist2) {
-		rc = kith_fail_nomem(err, "a window of rows", i->block_nodes * 4ull * i->ladder[i->tiers - 1]);
+		rc = kith_fail_nomem(err, "a window of rows", i->block_nodes * 4ull * kith_info_k(i));
 		goto done;
 	}
 	graph_header(i, o->json, out);

@@ -24,7 +24,7 @@ uint64_t kith_candidates_row_bytes(uint32_t capacity, uint32_t near, uint32_t ro
 int kith_candidates_init(kith_candidates *c, const kith_level *level, uint32_t k, uint32_t rows, uint32_t capacity,
 			 uint32_t near, uint32_t room_known, kith_err *err)
 {
-	*c = (kith_candidates){.level = level, .k = k, .rows = rows, .capacity = capacity, .room_known = room_known};
+	*c = (kith_candidates){.level = level, .k = k, .capacity = capacity, .room_known = room_known};
 	c->stride = stride_of(capacity, near);
 	size_t all = (size_t)rows * c->stride;
 	c->id = kith_alloc(all, sizeof *c->id);
@@ -55,13 +55,13 @@ void kith_candidates_free(kith_candidates *c)
 	*c = (kith_candidates){0};
 }
 
-void kith_candidates_reset(kith_candidates *c, const uint32_t *self, const float *bound, uint32_t rows)
+void kith_candidates_reset(kith_candidates *c, const uint32_t *self, uint32_t rows)
 {
 	c->self = self;
 	memset(c->count, 0, rows * sizeof *c->count);
 	memset(c->known, 0, rows * sizeof *c->known);
 	for (uint32_t r = 0; r < rows; r++)
-		c->bound[r] = bound ? bound[r] : INFINITY;
+		c->bound[r] = INFINITY;
 }
 
 void kith_candidates_upper(const kith_candidates *c, uint32_t r, float *out)

@@ -11,7 +11,7 @@
 
 typedef struct kith_candidates {
 	const kith_level *level; /* whose bounds low[] are */
-	uint32_t k, rows, capacity;
+	uint32_t k, capacity;
 	uint64_t stride;      /* from one row's candidates to the next: at least capacity, and 3 near */
 	const uint32_t *self; /* rows: the sample that each row is */
 	/* row r's candidates are [r * stride, r * stride + count[r]) of: */
@@ -32,9 +32,8 @@ int kith_candidates_init(kith_candidates *c, const kith_level *level, uint32_t k
 			 uint32_t near, uint32_t room_known, kith_err *err);
 void kith_candidates_free(kith_candidates *c);
 
-/* Empties all rows, which from now on are the samples self[] (borrowed). bound[r] is what is known of row r's k-th
- * distance, or bound is NULL. */
-void kith_candidates_reset(kith_candidates *c, const uint32_t *self, const float *bound, uint32_t rows);
+/* Empties all rows, which from now on are the samples self[] (borrowed), and of which nothing is known. */
+void kith_candidates_reset(kith_candidates *c, const uint32_t *self, uint32_t rows);
 
 /* Upper bounds of row r's candidates, into out[count[r]]. */
 void kith_candidates_upper(const kith_candidates *c, uint32_t r, float *out);

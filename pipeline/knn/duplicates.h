@@ -15,6 +15,11 @@ typedef struct kith_duplicates {
 	uint32_t *twin;     /* n, if there are any: of a sample left out, the lowest id of the same row */
 } kith_duplicates;
 
+static inline int kith_left_out(const kith_duplicates *duplicates, uint64_t i)
+{
+	return duplicates->left_out && duplicates->left_out[i / 64] >> (i & 63) & 1;
+}
+
 /* hash[n] is a hash of each row's doubles. Equal hashes only nominate: rows are compared. Release with
  * kith_duplicates_free, also after a failure. */
 int kith_duplicates_find(kith_duplicates *duplicates, const kith_rows *rows, const uint64_t *hash, uint32_t k,

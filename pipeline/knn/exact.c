@@ -31,11 +31,6 @@ struct exact {
 	kith_results results;
 };
 
-static int left_out(const struct exact *e, uint64_t i)
-{
-	return e->duplicates.left_out && e->duplicates.left_out[i / 64] >> (i & 63) & 1;
-}
-
 static int find_duplicates(struct exact *e, kith_err *err)
 {
 	int rc = kith_duplicates_find(&e->duplicates, e->rows, e->hash, e->k, err);
@@ -54,8 +49,7 @@ static int stream(struct exact *e, kith_err *err)
 			  .screen = &e->screen,
 			  .info = e->info,
 			  .level = &e->full,
-			  .left_out = e->duplicates.left_out,
-			  .threads = e->plan.threads,
+			  .duplicates = &e->duplicates,
 			  .progress = &e->options->progress};
 	return kith_stream_run(&in, &e->results, err);
 }
@@ -67,7 +61,7 @@ static int arrange(struct exact *e, kith_err *err)
 	if (!e->order)
 		return kith_fail_nomem(err, "the order of the samples", e->rows->n * sizeof *e->order);
 	for (uint64_t i = 0; i < e->rows->n; i++)
-		if (!left_out(e, i))
+		if (!kith_left_out(&e->duplicates, i))
 			e->order[e->m++] = (uint32_t)i;
 	int rc = kith_order(&e->sketch, e->order, e->m, e->plan.threads, err);
 	if (rc || (rc = kith_level_arrange(&e->sketch.level, e->order, e->m, e->plan.threads, err)))
@@ -124,7 +118,6 @@ static int join(struct exact *e, kith_err *err)
 			.id = e->order,
 			.place = e->place,
 			.m = e->m,
-			.threads = e->plan.threads,
 			.progress = &e->options->progress};
 	return kith_join_run(&in, &e->results, err);
 }
@@ -142,7 +135,7 @@ static void collect(const struct exact *e, const struct outgoing *out, uint64_t 
 	for (uint64_t r = 0; r < count; r++) {
 		kith_row to = {out->ids + r * k, out->near_ids + r * near, out->near_dist2 + r * near};
 		uint64_t i = first + r;
-		if (e->plan.kind != KITH_PLAN_STREAM && left_out(e, i)) {
+		if (e->plan.kind != KITH_PLAN_STREAM && kith_left_out(&e->duplicates, i)) {
 			kith_row twin = kith_results_row(&e->results, e->duplicates.twin[i]);
 			kith_duplicates_row(&e->duplicates, (uint32_t)i, twin, e->k, e->info->near, to);
 			continue;
@@ -208,7 +201,7 @@ int kith_exact_plan(const kith_rows *rows, const kith_graph_info *info, const ki
 int kith_exact_run(kith_rows *rows, const kith_graph_info *info, const kith_knn_options *options, const char *output,
 		   kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
 {
-	struct exact e = {.rows = rows, .info = info, .options = options, .k = info->ladder[info->tiers - 1]};
+	struct exact e = {.rows = rows, .info = info, .options = options, .k = kith_info_k(info)};
 	int rc;
 	if ((rc = kith_screen_init(&e.screen, rows, err)) ||
 	    (rc = kith_plan_choose(&e.plan, &e.basis, &e.screen, info, options, err)))

@@ -11,11 +11,11 @@
 #include "select.h"
 #include "tile.h"
 
-#define LANES   KITH_LANES
-#define GROUP   KITH_GROUP /* rows of a group: LANES blocks */
-#define NONE    UINT32_MAX
-#define STRIP   4u /* groups */
-#define TELLING 16u
+#define LANES    KITH_LANES
+#define GROUP    KITH_GROUP /* rows of a group: LANES blocks */
+#define NONE     UINT32_MAX
+#define STRIP    4u /* groups */
+#define BOX_DIMS 16u
 
 /* What every block pair is tried with: its samples' floats, value by value, and bounds. Positions are places in the
  * order, rounded up to whole groups; what fills up is nobody's neighbour (lo = infinity, bound = -infinity). */
@@ -25,9 +25,9 @@ struct blocks {
 	uint32_t width;
 	float *lo;    /* of each position */
 	uint32_t *id; /* of each position, or NONE */
-	/* boxes around the sketches of each block; value t of block b of a group at (group * dims + t) * LANES + b.
-	 * Their first values alone are looked at to tell blocks apart: those vary most. */
-	uint32_t dims, telling;
+	/* boxes around the first values of each block, which vary most; value t of block b of a group at
+	 * (group * dims + t) * LANES + b */
+	uint32_t dims;
 	float *least, *most;
 	float *slack; /* of each block */
 	uint64_t groups;
@@ -65,9 +65,15 @@ static uint64_t groups_of(uint64_t m)
 	return (m + GROUP - 1) / GROUP;
 }
 
-static uint32_t box_dims(const kith_plan *plan)
+/* Values of the coarse sketch, and those of them that boxes are made of. */
+static uint32_t coarse_width(const kith_plan *plan)
 {
 	return plan->coarse + 1;
+}
+
+static uint32_t box_dims(const kith_plan *plan)
+{
+	return coarse_width(plan) < BOX_DIMS ? coarse_width(plan) : BOX_DIMS;
 }
 
 static uint64_t worker_bytes(const kith_plan *plan)
@@ -79,44 +85,51 @@ static uint64_t worker_bytes(const kith_plan *plan)
 uint64_t kith_join_fixed_bytes(const kith_plan *plan, uint64_t m, uint64_t threads)
 {
 	uint64_t groups = groups_of(m), positions = groups * GROUP, blocks = groups * LANES;
-	uint64_t v = plan->kind == KITH_PLAN_FULL ? 0 : box_dims(plan) * sizeof(float);
+	uint64_t v = plan->kind == KITH_PLAN_FULL ? 0 : coarse_width(plan) * sizeof(float);
 	return positions * (v + 8) + blocks * (box_dims(plan) * 3 + 2 + 2 * threads) * sizeof(float) +
 	       threads * worker_bytes(plan);
 }
 
 /* ---- blocks ---- */
 
+/* Value t of the coarse sketch of the sample at position `at`. */
+static float coarse_value(const kith_sketch *s, uint64_t at, uint32_t id, uint32_t t)
+{
+	return t < s->coarse ? s->level.v[at * s->level.width + t] : s->rho[id];
+}
+
+/* Makes block `block`'s box hold the sample at position `at`. */
+static void stretch_box(struct blocks *b, const kith_sketch *s, uint64_t block, uint64_t at, uint32_t id)
+{
+	int outside = s->lo[id] == KITH_LO_OUTSIDE;
+	for (uint32_t t = 0; t < b->dims; t++) {
+		uint64_t side = (block / LANES * b->dims + t) * LANES + block % LANES;
+		float x = coarse_value(s, at, id, t), below = outside ? -FLT_MAX : x, above = outside ? FLT_MAX : x;
+		b->least[side] = below < b->least[side] ? below : b->least[side];
+		b->most[side] = above > b->most[side] ? above : b->most[side];
+	}
+	b->slack[block] = s->slack[id] > b->slack[block] ? s->slack[id] : b->slack[block];
+}
+
 static void fill_block(struct blocks *b, const kith_join *in, uint64_t block)
 {
 	const kith_sketch *s = in->sketch;
-	uint64_t group = block / LANES, lane = block % LANES, at = block * LANES;
-	float *v = b->own_v ? b->own_v + at * b->width : NULL, slack = 0;
+	float *v = b->own_v ? b->own_v + block * LANES * b->width : NULL;
 	for (uint32_t t = 0; t < b->dims; t++) {
-		b->least[(group * b->dims + t) * LANES + lane] = INFINITY;
-		b->most[(group * b->dims + t) * LANES + lane] = -INFINITY;
+		uint64_t side = (block / LANES * b->dims + t) * LANES + block % LANES;
+		b->least[side] = INFINITY;
+		b->most[side] = -INFINITY;
 	}
+	b->slack[block] = 0;
 	for (uint32_t i = 0; i < LANES; i++) {
-		uint32_t id = at + i < in->m ? in->id[at + i] : NONE;
-		int outside = id != NONE && s->lo[id] == KITH_LO_OUTSIDE;
-		b->id[at + i] = id;
-		b->lo[at + i] = id == NONE ? INFINITY : b->own_v ? s->lo[id] : in->full->lo[id];
-		if (id != NONE && s->slack[id] > slack)
-			slack = s->slack[id];
-		for (uint32_t t = 0; t < b->dims; t++) {
-			float x = id == NONE      ? 0
-				  : t < s->coarse ? s->level.v[(at + i) * s->level.width + t]
-						  : s->rho[id];
-			float *least = &b->least[(group * b->dims + t) * LANES + lane];
-			float *most = &b->most[(group * b->dims + t) * LANES + lane];
-			if (v)
-				v[t * LANES + i] = x;
-			if (id == NONE)
-				continue;
-			*least = outside ? -FLT_MAX : x < *least ? x : *least;
-			*most = outside ? FLT_MAX : x > *most ? x : *most;
-		}
+		uint64_t at = block * LANES + i;
+		uint32_t id = b->id[at] = at < in->m ? in->id[at] : NONE;
+		b->lo[at] = id == NONE ? INFINITY : v ? s->lo[id] : in->full->lo[id];
+		for (uint32_t t = 0; v && t < b->width; t++)
+			v[t * LANES + i] = id == NONE ? 0 : coarse_value(s, at, id, t);
+		if (id != NONE)
+			stretch_box(b, s, block, at, id);
 	}
-	b->slack[block] = slack;
 }
 
 static void init_blocks(struct blocks *b, const kith_join *in)
@@ -124,8 +137,7 @@ static void init_blocks(struct blocks *b, const kith_join *in)
 	uint64_t groups = groups_of(in->m), count = groups * LANES;
 	b->groups = groups;
 	b->dims = box_dims(in->plan);
-	b->telling = b->dims < TELLING ? b->dims : TELLING;
-	b->width = in->plan->kind == KITH_PLAN_FULL ? (uint32_t)in->screen->rows->d : b->dims;
+	b->width = in->plan->kind == KITH_PLAN_FULL ? (uint32_t)in->screen->rows->d : coarse_width(in->plan);
 	b->own_v = in->plan->kind == KITH_PLAN_FULL ? NULL : kith_alloc(count * LANES * b->width, sizeof *b->own_v);
 	b->v = b->own_v ? b->own_v : in->full ? in->full->v : NULL;
 	b->lo = kith_alloc(count * LANES, sizeof *b->lo);
@@ -181,34 +193,34 @@ static int init(struct join *j, kith_err *err)
 	const kith_join *in = j->in;
 	const kith_plan *plan = in->plan;
 	struct blocks *b = &j->blocks;
-	uint32_t k = in->info->ladder[in->info->tiers - 1];
 
 	j->fine = in->full ? in->full : &in->sketch->level;
 	j->two_level = plan->kind != KITH_PLAN_FULL && (in->full || plan->coarse < plan->dims);
 	j->tight = in->full || plan->tight;
 	init_blocks(b, in);
 	j->centres = kith_alloc(b->groups * LANES * b->dims, sizeof *j->centres);
-	j->workers = kith_alloc_zero((size_t)in->threads, sizeof *j->workers);
+	j->workers = kith_alloc_zero((size_t)in->plan->threads, sizeof *j->workers);
 	if (!b->v || !b->lo || !b->id || !b->least || !b->most || !b->slack || !j->centres || !j->workers)
 		return kith_fail_nomem(err, "blocks of samples",
-				       kith_join_fixed_bytes(plan, in->m, (uint64_t)in->threads));
-#pragma omp parallel for num_threads(in->threads) schedule(static)
+				       kith_join_fixed_bytes(plan, in->m, (uint64_t)in->plan->threads));
+#pragma omp parallel for num_threads(in->plan->threads) schedule(static)
 	for (uint64_t block = 0; block < b->groups * LANES; block++)
 		fill_block(b, in, block);
 	fill_centres(j);
 	j->panel_groups = (plan->panel + GROUP - 1) / GROUP;
 	if (plan->in_place || j->panel_groups > b->groups)
 		j->panel_groups = b->groups;
-	int rc = kith_candidates_init(&j->candidates, j->fine, k, (uint32_t)(j->panel_groups * GROUP), plan->capacity,
-				      in->info->near, plan->known, err);
-	for (int t = 0; !rc && t < in->threads; t++)
+	int rc = kith_candidates_init(&j->candidates, j->fine, kith_info_k(in->info),
+				      (uint32_t)(j->panel_groups * GROUP), plan->capacity, in->info->near, plan->known,
+				      err);
+	for (int t = 0; !rc && t < in->plan->threads; t++)
 		rc = init_worker(&j->workers[t], j, err);
 	return rc;
 }
 
 static void release(struct join *j)
 {
-	for (int t = 0; j->workers && t < j->in->threads; t++) {
+	for (int t = 0; j->workers && t < j->in->plan->threads; t++) {
 		struct worker *w = &j->workers[t];
 		free(w->t);
 		free(w->bound_a);
@@ -241,7 +253,7 @@ static struct worker *me(struct join *j)
 
 static int gather_errors(struct join *j, kith_err *err)
 {
-	for (int t = 0; t < j->in->threads; t++)
+	for (int t = 0; t < j->in->plan->threads; t++)
 		if (j->workers[t].rc)
 			return kith_fail(err, j->workers[t].rc, "%s", j->workers[t].err.msg);
 	return 0;
@@ -261,23 +273,13 @@ static int tick(struct join *j, struct worker *w, const char *what, uint64_t don
 static uint32_t find_nearest(struct join *j, struct worker *w, uint64_t block)
 {
 	const struct blocks *b = &j->blocks;
-	uint64_t blocks = b->groups * LANES;
+	uint64_t real = (j->in->m + LANES - 1) / LANES, blocks = b->groups * LANES;
 	uint32_t probes = j->in->plan->probes, found = 0;
-	uint64_t real = (j->in->m + LANES - 1) / LANES, kept = 0;
-	float *near = w->centre + blocks;
-	kith_spread(j->centres, blocks, b->telling, block, w->centre);
+	float *sorted = w->centre + blocks;
+	kith_spread(j->centres, blocks, b->dims, block, w->centre);
 	probes = probes < real ? probes : (uint32_t)real;
-	/* those that stand near in the order mostly are near: they drop most others at little cost */
-	uint64_t from = block > probes ? block - probes : 0,
-		 to = from + 2ull * probes < real ? from + 2ull * probes : real;
-	from = to > 2ull * probes ? to - 2ull * probes : 0;
-	memcpy(near, w->centre + from, (to - from) * sizeof *near);
-	float limit = kith_kth_smallest(near, (uint32_t)(to - from), probes);
-	for (uint64_t at = 0; at < real; at++) {
-		near[kept] = w->centre[at];
-		kept += near[kept] <= limit;
-	}
-	limit = kith_kth_smallest(near, (uint32_t)kept, probes);
+	memcpy(sorted, w->centre, real * sizeof *sorted);
+	float limit = kith_kth_smallest(sorted, (uint32_t)real, probes);
 	w->nearest[found++] = (uint32_t)block;
 	for (uint64_t at = 0; at < real && found < probes; at++)
 		if (w->centre[at] <= limit && at != block) {
@@ -367,7 +369,7 @@ static int in_batches(struct join *j, uint64_t group, uint64_t groups, const cha
 {
 	uint64_t rows = j->in->m - group * GROUP, most = groups * GROUP, batch = j->in->plan->batch;
 	rows = rows < most ? rows : most;
-#pragma omp parallel for num_threads(j->in->threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(j->in->plan->threads) schedule(dynamic, 1)
 	for (uint64_t at = 0; at < rows; at += batch) {
 		struct worker *w = me(j);
 		uint32_t some = (uint32_t)(rows - at < batch ? rows - at : batch);
@@ -408,7 +410,7 @@ static void probe_block(struct join *j, struct worker *w, uint64_t block, uint64
 static int find_bounds(struct join *j, uint64_t group, uint64_t groups, kith_err *err)
 {
 	uint64_t first = group * GROUP;
-#pragma omp parallel for num_threads(j->in->threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(j->in->plan->threads) schedule(dynamic, 1)
 	for (uint64_t g = group; g < group + groups; g++) {
 		struct worker *w = me(j);
 		uint64_t rows = j->in->m - g * GROUP < GROUP ? j->in->m - g * GROUP : GROUP;
@@ -501,7 +503,7 @@ static void join_block(struct join *j, struct worker *w, uint64_t a, uint64_t gb
 	float gap[LANES], most_a = greatest(bound_a);
 	uint16_t hits[LANES];
 	kith_gaps(b->least + ga * b->dims * LANES + a % LANES, b->most + ga * b->dims * LANES + a % LANES,
-		  b->least + gb * b->dims * LANES, b->most + gb * b->dims * LANES, b->telling, gap);
+		  b->least + gb * b->dims * LANES, b->most + gb * b->dims * LANES, b->dims, gap);
 	memset(w->hits, 0, sizeof w->hits);
 	for (uint32_t t = from; t < LANES; t++) {
 		const float *bound_b = w->bound_b + t * LANES;
@@ -544,9 +546,9 @@ static void join_pair(struct join *j, struct worker *w, uint64_t ga, uint64_t gb
 /* Groups of the panel go in strips, so that what a strip meets of another group is in the cache for all of it. */
 static int join_groups(struct join *j, uint64_t group, uint64_t groups, kith_err *err)
 {
-	uint64_t all = j->blocks.groups, strip = groups / (8 * (uint64_t)j->in->threads) + 1;
+	uint64_t all = j->blocks.groups, strip = groups / (8 * (uint64_t)j->in->plan->threads) + 1;
 	strip = strip < STRIP ? strip : STRIP;
-#pragma omp parallel for num_threads(j->in->threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(j->in->plan->threads) schedule(dynamic, 1)
 	for (uint64_t from = group; from < group + groups; from += strip) {
 		struct worker *w = me(j);
 		uint64_t to = from + strip < group + groups ? from + strip : group + groups;
@@ -571,7 +573,7 @@ int kith_join_run(const kith_join *in, kith_results *results, kith_err *err)
 	for (uint64_t group = 0; !rc && group < j.blocks.groups; group += j.panel_groups) {
 		uint64_t groups = j.panel_groups, left = in->m - group * GROUP;
 		groups = groups < j.blocks.groups - group ? groups : j.blocks.groups - group;
-		kith_candidates_reset(&j.candidates, in->id + group * GROUP, NULL,
+		kith_candidates_reset(&j.candidates, in->id + group * GROUP,
 				      (uint32_t)(left < groups * GROUP ? left : groups * GROUP));
 		if (!(rc = find_bounds(&j, group, groups, err)) && !(rc = join_groups(&j, group, groups, err)))
 			rc = in_batches(&j, group, groups, "measuring", results, err);

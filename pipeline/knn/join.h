@@ -19,7 +19,6 @@ typedef struct kith_join {
 	const uint32_t *id;        /* m: the samples in order */
 	const uint32_t *place;     /* of each sample in that order */
 	uint64_t m;
-	int threads;
 	const kith_progress *progress;
 } kith_join;
 

@@ -56,7 +56,7 @@ static void fill_info(kith_graph_info *info, const kith_rows *rows, const kith_k
 	info->d = rows->d;
 	info->tiers = o->tiers;
 	memcpy(info->ladder, o->ladder, o->tiers * sizeof *o->ladder);
-	info->near = o->ladder[o->tiers - 1] < KITH_NEAR_DEFAULT ? o->ladder[o->tiers - 1] : KITH_NEAR_DEFAULT;
+	info->near = kith_info_k(info) < KITH_NEAR_DEFAULT ? kith_info_k(info) : KITH_NEAR_DEFAULT;
 	info->block_nodes = o->block_nodes;
 	info->recall = 1;
 	copy_text(info->metric, sizeof info->metric, o->metric == KITH_COSINE ? "cosine" : "l2");
@@ -81,7 +81,7 @@ static uint64_t scan_memory(const kith_knn_options *o)
 /* The stored distances, and ids at about the entropy of a random set, twice: in the rows and in the pair list. */
 static uint64_t graph_bytes(const kith_graph_info *info)
 {
-	double n = (double)info->n, k = info->ladder[info->tiers - 1];
+	double n = (double)info->n, k = kith_info_k(info);
 	return (uint64_t)(n * (6.7 * info->near + 0.275 * k * (log2(n / k) + 1.44))) + 16384;
 }
 

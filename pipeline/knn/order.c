@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "kith/alloc.h"
+#include "select.h"
 
 #define SAMPLE   256u  /* samples that tell which value varies most */
 #define PARALLEL 8192u /* samples that are worth a task of their own */
@@ -36,45 +37,31 @@ static uint32_t widest(const kith_sketch *s, const struct keyed *x, uint64_t cou
 	return best;
 }
 
-static int by_key(const void *a, const void *b)
+static void swap(struct keyed *a, struct keyed *b)
 {
-	float x = ((const struct keyed *)a)->key, y = ((const struct keyed *)b)->key;
-	return (x > y) - (x < y);
+	struct keyed t = *a;
+	*a = *b;
+	*b = t;
 }
 
-/* Reorders x so that the first `half` have the smallest keys: quickselect, and a sort if the pivots keep being poor. */
-static void split(struct keyed *x, uint64_t count, uint64_t half)
+/* Reorders x so that the first `half` have the smallest keys: less than the half-th smallest, equal to it, greater.
+ * keys: scratch for `count`. */
+static void split(struct keyed *x, float *keys, uint64_t count, uint64_t half)
 {
-	int64_t low = 0, high = (int64_t)count - 1, target = (int64_t)half;
-	for (int rounds = 0; low < high; rounds++) {
-		if (rounds == 64) {
-			qsort(x + low, (size_t)(high - low + 1), sizeof *x, by_key);
-			return;
-		}
-		float a = x[low].key, b = x[(low + high) / 2].key, c = x[high].key;
-		float pivot = a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
-		int64_t i = low, j = high;
-		while (i <= j) {
-			while (x[i].key < pivot)
-				i++;
-			while (x[j].key > pivot)
-				j--;
-			if (i <= j) {
-				struct keyed t = x[i];
-				x[i++] = x[j];
-				x[j--] = t;
-			}
-		}
-		if (target <= j)
-			high = j;
-		else if (target >= i)
-			low = i;
+	for (uint64_t i = 0; i < count; i++)
+		keys[i] = x[i].key;
+	float middle = kith_kth_smallest(keys, (uint32_t)count, (uint32_t)half);
+	uint64_t low = 0, high = count;
+	for (uint64_t i = 0; i < high;)
+		if (x[i].key < middle)
+			swap(&x[i++], &x[low++]);
+		else if (x[i].key > middle)
+			swap(&x[i], &x[--high]);
 		else
-			return;
-	}
+			i++;
 }
 
-static void arrange(const kith_sketch *s, struct keyed *x, uint64_t count)
+static void arrange(const kith_sketch *s, struct keyed *x, float *keys, uint64_t count)
 {
 	if (count <= KITH_LANES)
 		return;
@@ -84,25 +71,30 @@ static void arrange(const kith_sketch *s, struct keyed *x, uint64_t count)
 		half *= 2;
 	for (uint64_t i = 0; i < count; i++)
 		x[i].key = s->level.v[x[i].id * (uint64_t)s->level.width + value];
-	split(x, count, half);
+	split(x, keys, count, half);
 #pragma omp task if (count > PARALLEL)
-	arrange(s, x, half);
-	arrange(s, x + half, count - half);
+	arrange(s, x, keys, half);
+	arrange(s, x + half, keys + half, count - half);
 }
 
 int kith_order(const kith_sketch *s, uint32_t *id, uint64_t m, int threads, kith_err *err)
 {
 	struct keyed *x = kith_alloc(m, sizeof *x);
+	float *keys = kith_alloc(m, sizeof *keys);
 	uint64_t inside = 0, outside = m;
-	if (!x)
-		return kith_fail_nomem(err, "the order of the samples", m * sizeof *x);
+	if (!x || !keys) {
+		free(x);
+		free(keys);
+		return kith_fail_nomem(err, "the order of the samples", m * (sizeof *x + sizeof *keys));
+	}
 	for (uint64_t i = 0; i < m; i++)
 		x[s->level.lo[id[i]] == KITH_LO_OUTSIDE ? --outside : inside++].id = id[i];
 #pragma omp parallel num_threads(threads)
 #pragma omp single
-	arrange(s, x, inside);
+	arrange(s, x, keys, inside);
 	for (uint64_t i = 0; i < m; i++)
 		id[i] = x[i].id;
 	free(x);
+	free(keys);
 	return 0;
 }

@@ -16,14 +16,13 @@
 #define MAX_DIMS    255u  /* with the remainder's length: a whole number of vector registers */
 #define MIN_DIMS    15u
 #define MAX_BATCH   (8 * KITH_GROUP)
-#define MAX_POOL    (1u << 30) /* candidates that a thread finishes together: their places are 32 bits */
 
 /* Seconds of one thread of about 3 GHz with 512-bit vectors, for choosing and for --dry-run; what matters is their
  * ratios. Measured on layers of d = 10 to 4704. */
 #define TILE_START   45e-9   /* 256 pairs */
 #define TILE_VALUE   4.6e-9  /* 256 pairs, for each value */
 #define PAIR_START   25e-9   /* a pair that passes the tiles */
-#define PAIR_VALUE   0.13e-9 /* for each value; */
+#define PAIR_VALUE   0.13e-9 /* for each value */
 #define FULL_VALUE   0.2e-9  /* for each column, which come from memory, not from the cache */
 #define MEASURE      0.27e-9 /* a canonical distance, for each column */
 #define PROBE        80e-9   /* a row, for each block that its first bound comes from */
@@ -41,7 +40,6 @@ static const uint32_t menu[] = {4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 11
 /* What a sample says: the share of pairs that pass bounds in the first menu[i] directions. */
 struct survey {
 	double share[MENU];
-	uint32_t tried;
 };
 
 static uint64_t at_least(uint64_t a, uint64_t b)
@@ -60,8 +58,7 @@ static uint64_t at_most(uint64_t a, uint64_t b)
 static int read_sample(const kith_screen *screen, double *sample, uint64_t m, uint64_t leading, kith_err *err)
 {
 	const kith_rows *rows = screen->rows;
-	void *cells = kith_alloc(rows->d, rows->cell),
-	     *raw = kith_alloc(rows->d, kith_dtype_size(kith_npy_dtype(rows->npy)));
+	void *cells = kith_alloc(rows->d, rows->cell), *raw = kith_alloc(1, kith_npy_row_bytes(rows->npy));
 	int rc = cells && raw ? 0 : kith_fail_nomem(err, "a sample of rows", rows->d * 16);
 	for (uint64_t i = 0; !rc && i < m; i++) {
 		uint64_t others = m - leading, n = rows->n;
@@ -96,7 +93,6 @@ static void survey_query(struct survey *s, const double *p, const double *norm, 
 			s->share[e] += apart + rest * rest <= tau;
 		}
 	}
-	s->tried++;
 }
 
 /* How much each number of directions would let pass. A row's k-th distance among n is about its (k m/n)-th among the m
@@ -127,7 +123,7 @@ static int survey(struct survey *s, const kith_basis *basis, const double *sampl
 		survey_query(s, p, norm, m, basis->dims, own, kith_kth_smallest(sorted, (uint32_t)m, (uint32_t)rank));
 	}
 	for (uint32_t e = 0; e < MENU; e++)
-		s->share[e] /= (double)s->tried * (double)(m - 1);
+		s->share[e] /= (double)queries * (double)(m - 1);
 done:
 	free(p);
 	free(norm);
@@ -173,11 +169,8 @@ static int size_join(kith_plan *p, const struct question *q, int panels)
 	fixed += p->resident ? all_rows : 0;
 	kith_rows probe = *rows;
 	probe.all = p->resident ? &probe : NULL; /* whether, not where */
-	for (p->batch = p->resident ? KITH_GROUP : MAX_BATCH; p->batch > 1; p->batch /= 2)
-		if (threads * kith_refiner_bytes(&probe, p->capacity, p->batch) <=
-			    (memory - fixed) / (panels ? 4 : 1) &&
-		    (uint64_t)p->batch * p->capacity < MAX_POOL)
-			break;
+	p->batch = kith_refiner_batch(&probe, p->capacity, p->resident ? KITH_GROUP : MAX_BATCH,
+				      (memory - fixed) / (panels ? 4 : 1) / threads);
 	fixed += threads * kith_refiner_bytes(&probe, p->capacity, p->batch);
 	if (fixed > memory)
 		return 0;
@@ -302,7 +295,7 @@ static void consider_stream(kith_plan *best, const struct question *q)
 int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *screen, const kith_graph_info *info,
 		     const kith_knn_options *o, kith_err *err)
 {
-	struct question q = {screen, info, o, info->ladder[info->tiers - 1], info->n, info->d, UINT32_MAX, {{0}, 0}};
+	struct question q = {screen, info, o, kith_info_k(info), info->n, info->d, UINT32_MAX, {{0}}};
 	kith_plan best = {.seconds = -1, .threads = o->threads};
 	uint64_t m = at_most(at_most(q.n, SAMPLE_ROWS), o->memory / 3 / (q.d * sizeof(double)));
 	/* more directions take long to find where d is large, and pay off where k is */

@@ -12,10 +12,11 @@
 #include "kith/alloc.h"
 #include "select.h"
 
-#define OUT     15u    /* a tier beyond the ladder */
-#define UNKNOWN (-1.0) /* a distance that is needed and not yet computed */
-#define SPARED  (-2.0) /* one whose sample's tier is certain without */
-#define DIGIT   11
+#define OUT      15u    /* a tier beyond the ladder */
+#define UNKNOWN  (-1.0) /* a distance that is needed and not yet computed */
+#define SPARED   (-2.0) /* one whose sample's tier is certain without */
+#define DIGIT    11
+#define MAX_POOL (1u << 30) /* candidates of a batch: their places are 32 bits */
 
 /* A distance to compute: of candidate `at` of the pool, sample `id`, to row `row` of the batch. */
 struct kith_wanted {
@@ -90,16 +91,20 @@ void kith_results_free(kith_results *r)
 
 /* ---- work space ---- */
 
-static uint64_t stored_row(const kith_rows *rows)
-{
-	return rows->d * kith_dtype_size(kith_npy_dtype(rows->npy));
-}
-
 uint64_t kith_refiner_bytes(const kith_rows *rows, uint32_t capacity, uint32_t batch)
 {
 	uint64_t pool = (uint64_t)batch * capacity;
-	uint64_t x = rows->all ? 0 : (batch + KITH_SIDE + 1ull) * rows->d * rows->cell + stored_row(rows);
+	uint64_t x = rows->all ? 0 : (batch + KITH_SIDE + 1ull) * rows->d * rows->cell + kith_npy_row_bytes(rows->npy);
 	return capacity * 44ull + batch * 4ull + pool * (1 + sizeof(double) + 2 * sizeof(struct kith_wanted)) + x;
+}
+
+uint32_t kith_refiner_batch(const kith_rows *rows, uint32_t capacity, uint32_t most, uint64_t memory)
+{
+	uint32_t batch = most;
+	while (batch > 1 &&
+	       (kith_refiner_bytes(rows, capacity, batch) > memory || (uint64_t)batch * capacity >= MAX_POOL))
+		batch /= 2;
+	return batch;
 }
 
 int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_graph_info *info, uint32_t capacity,
@@ -116,7 +121,7 @@ int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_gra
 	f->want = kith_alloc(2 * pool, sizeof *f->want);
 	f->x = kith_alloc(rows->all ? 0 : batch * rows->d, rows->cell);
 	f->y = kith_alloc(rows->all ? 0 : (KITH_SIDE + 1) * rows->d, rows->cell);
-	f->raw = kith_alloc(rows->all ? 0 : stored_row(rows), 1);
+	f->raw = kith_alloc(rows->all ? 0 : kith_npy_row_bytes(rows->npy), 1);
 	f->ids = kith_alloc(capacity, sizeof *f->ids);
 	f->table =
 		kith_alloc(4 * (size_t)capacity + 2, sizeof *f->table); /* no more are known than there is room for */
@@ -331,19 +336,6 @@ static void boundary(kith_refiner *f, const float *low, const float *upper, uint
 	*outside = kith_kth_smallest(f->values, count, m);
 }
 
-/* The m-th smallest of upper[]; m is mostly few of them, and then a look at some says of most that they are more. */
-static float nearest_bound(kith_refiner *f, const float *upper, uint32_t count, uint32_t m)
-{
-	uint32_t some = count / 8 > 2 * m ? count / 8 : count, kept = 0;
-	memcpy(f->values, upper, some * sizeof *upper);
-	float limit = kith_kth_smallest(f->values, some, m);
-	for (uint32_t e = 0; some < count && e < count; e++) {
-		f->values[kept] = upper[e];
-		kept += upper[e] <= limit;
-	}
-	return some < count ? kith_kth_smallest(f->values, kept, m) : limit;
-}
-
 /* Narrows the tier of every candidate of row r, and sets dist[] to UNKNOWN where it must be computed. */
 static void mark(kith_refiner *f, kith_candidates *c, uint32_t r, uint32_t b)
 {
@@ -372,7 +364,7 @@ static void mark(kith_refiner *f, kith_candidates *c, uint32_t r, uint32_t b)
 	if (!info->near)
 		return;
 	if (info->near != info->ladder[0]) /* else that is the boundary found last */
-		outside = nearest_bound(f, upper, count, info->near);
+		boundary(f, low, upper, count, info->near, &inside, &outside);
 	for (uint32_t e = 0; e < count; e++)
 		if (low[e] <= outside)
 			dist[e] = UNKNOWN;

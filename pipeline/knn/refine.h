@@ -42,10 +42,10 @@ typedef struct kith_refiner {
 	const kith_rows *rows;
 	const kith_screen *screen;
 	const kith_graph_info *info;
-	uint32_t capacity, batch, pool;
+	uint32_t capacity, batch;
 	float *values; /* 2 x capacity */
 	struct kith_ranked *ranked;
-	/* of up to `batch` rows with up to `pool` candidates in all: */
+	/* of up to `batch` rows, with pool = batch x capacity candidates: */
 	uint32_t *start;          /* batch + 1 */
 	uint8_t *tier;            /* least possible tier, and greatest possible tier << 4 */
 	double *dist;             /* what is known of a candidate's canonical distance */
@@ -58,6 +58,8 @@ typedef struct kith_refiner {
 
 /* Bytes of a refiner for rows of up to `capacity` candidates, `batch` at a time. */
 uint64_t kith_refiner_bytes(const kith_rows *rows, uint32_t capacity, uint32_t batch);
+/* As many rows at a time, a power of two times less than `most`, as fit into `memory`; at least one. */
+uint32_t kith_refiner_batch(const kith_rows *rows, uint32_t capacity, uint32_t most, uint64_t memory);
 int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_graph_info *info, uint32_t capacity,
 		      uint32_t batch, kith_err *err);
 void kith_refiner_free(kith_refiner *f);

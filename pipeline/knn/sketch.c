@@ -204,11 +204,9 @@ static float rest(const double *p, uint32_t r, double norm, double *size)
 	return rho;
 }
 
-static void sketch_row(kith_sketch *s, const kith_screen *screen, double delta, uint64_t i, int outside, double norm,
-		       const double *p)
+static void sketch_row(kith_sketch *s, const kith_screen *screen, struct errors fine, struct errors coarse, uint64_t i,
+		       int outside, double norm, const double *p)
 {
-	struct errors fine = errors_of(s->dims, screen->rows->d, delta);
-	struct errors coarse = errors_of(s->coarse, screen->rows->d, delta);
 	float *v = s->level.v + i * s->level.width;
 	double size;
 	for (uint32_t t = 0; t < s->dims; t++)
@@ -233,8 +231,8 @@ struct worker {
 
 static uint64_t worker_bytes(const kith_projection *to, const kith_screen *s, uint64_t chunk)
 {
-	uint64_t value = sizeof(double) + kith_dtype_size(kith_npy_dtype(s->rows->npy)) + (to->all ? 0 : s->rows->cell);
-	return chunk * (s->rows->d * value + (to->sketch ? to->sketch->dims : 1) * sizeof(double)) +
+	uint64_t value = sizeof(double) + (to->all ? 0 : s->rows->cell), raw = kith_npy_row_bytes(s->rows->npy);
+	return chunk * (s->rows->d * value + raw + (to->sketch ? to->sketch->dims : 1) * sizeof(double)) +
 	       s->rows->d * sizeof(float);
 }
 
@@ -245,7 +243,7 @@ static int init_worker(struct worker *w, const kith_projection *to, const kith_s
 	w->p = kith_alloc(chunk * (to->sketch ? to->sketch->dims : 1), sizeof *w->p);
 	w->cells = kith_alloc(to->all ? 0 : chunk * d, s->rows->cell);
 	w->v = kith_alloc(d, sizeof *w->v);
-	w->raw = kith_alloc(chunk * d, kith_dtype_size(kith_npy_dtype(s->rows->npy)));
+	w->raw = kith_alloc(chunk, kith_npy_row_bytes(s->rows->npy));
 	return w->z && w->p && w->cells && w->v && w->raw
 		       ? 0
 		       : kith_fail_nomem(err, "a thread's block of rows", worker_bytes(to, s, chunk));
@@ -283,9 +281,10 @@ static int project_rows(const kith_projection *to, const kith_screen *s, struct 
 	if (rc || !to->sketch)
 		return rc;
 	multiply(0, 1, count, to->sketch->dims, d, w->z, to->basis->rows, w->p);
+	struct errors fine = errors_of(to->sketch->dims, d, to->basis->delta);
+	struct errors coarse = errors_of(to->sketch->coarse, d, to->basis->delta);
 	for (uint64_t r = 0; r < count; r++)
-		sketch_row(to->sketch, s, to->basis->delta, first + r, outside[r], norm[r],
-			   w->p + r * to->sketch->dims);
+		sketch_row(to->sketch, s, fine, coarse, first + r, outside[r], norm[r], w->p + r * to->sketch->dims);
 	return 0;
 }
 

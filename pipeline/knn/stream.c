@@ -42,15 +42,10 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 	return value < least ? least : value > most ? most : value;
 }
 
-static uint64_t stored_row(const kith_rows *rows)
-{
-	return rows->d * kith_dtype_size(kith_npy_dtype(rows->npy));
-}
-
 static uint64_t worker_bytes(const kith_plan *plan, const kith_rows *rows, uint64_t sub)
 {
-	return sub * plan->tile * sizeof(float) + rows->d * (sizeof(double) + rows->cell) + stored_row(rows) +
-	       kith_refiner_bytes(rows, plan->capacity, plan->batch);
+	return sub * plan->tile * sizeof(float) + rows->d * (sizeof(double) + rows->cell) +
+	       kith_npy_row_bytes(rows->npy) + kith_refiner_bytes(rows, plan->capacity, plan->batch);
 }
 
 uint64_t kith_stream_sizes(kith_plan *plan, const kith_rows *rows, uint32_t k, int threads, uint64_t memory,
@@ -61,8 +56,7 @@ uint64_t kith_stream_sizes(kith_plan *plan, const kith_rows *rows, uint32_t k, i
 	row += kith_candidates_row_bytes(plan->capacity, 0, 0) + 4;
 	plan->tile = (uint32_t)(tile ? clamp(tile, 1, n) : clamp(memory / 8 / (rows->d * 4), 1, clamp(n, 1, MAX_TILE)));
 	/* a thread finishes as many rows together as an eighth of the memory has room for */
-	uint64_t pool = plan->capacity * 33ull + rows->d * 8, most_rows = clamp((1u << 30) / plan->capacity, 1, CHUNK);
-	plan->batch = (uint32_t)clamp(memory / 8 / (uint64_t)threads / pool, 1, most_rows);
+	plan->batch = kith_refiner_batch(rows, plan->capacity, CHUNK, memory / 8 / (uint64_t)threads);
 	uint64_t held = n * 8 + rows->d * 8 + plan->tile * rows->d * 4;
 	all = held + (uint64_t)threads * worker_bytes(plan, rows, 1) + row;
 	most = memory > all ? (memory - all) / (row + plan->tile * sizeof(float)) : 1;
@@ -78,15 +72,15 @@ static int init(struct stream *s, kith_err *err)
 {
 	const kith_stream *in = s->in;
 	const kith_plan *plan = in->plan;
-	uint64_t threads = (uint64_t)in->threads;
+	uint64_t threads = (uint64_t)in->plan->threads;
 	s->rows = in->screen->rows;
 	s->n = s->rows->n;
 	s->d = s->rows->d;
 	s->panel = plan->panel;
 	s->tile = plan->tile;
 	s->sub = (uint32_t)clamp((s->panel + threads - 1) / threads, 1, SUB_ROWS);
-	int rc = kith_candidates_init(&s->candidates, in->level, in->info->ladder[in->info->tiers - 1], s->panel,
-				      plan->capacity, 0, 0, err);
+	int rc = kith_candidates_init(&s->candidates, in->level, kith_info_k(in->info), s->panel, plan->capacity, 0, 0,
+				      err);
 	if (rc)
 		return rc;
 	s->self = kith_alloc(s->panel, sizeof *s->self);
@@ -100,7 +94,7 @@ static int init(struct stream *s, kith_err *err)
 		w->products = kith_alloc((size_t)s->sub * s->tile, sizeof *w->products);
 		w->z = kith_alloc(s->d, sizeof *w->z);
 		w->cells = kith_alloc(s->d, s->rows->cell);
-		w->raw = kith_alloc(stored_row(s->rows), 1);
+		w->raw = kith_alloc(kith_npy_row_bytes(s->rows->npy), 1);
 		if (!w->products || !w->z || !w->cells || !w->raw)
 			return kith_fail_nomem(err, "a thread's work space", worker_bytes(plan, s->rows, s->sub));
 		if ((rc = kith_refiner_init(&w->refiner, in->screen, in->info, plan->capacity, plan->batch, err)))
@@ -111,7 +105,7 @@ static int init(struct stream *s, kith_err *err)
 
 static void release(struct stream *s)
 {
-	for (int t = 0; s->workers && t < s->in->threads; t++) {
+	for (int t = 0; s->workers && t < s->in->plan->threads; t++) {
 		free(s->workers[t].products);
 		free(s->workers[t].z);
 		free(s->workers[t].cells);
@@ -132,7 +126,7 @@ static struct worker *me(struct stream *s)
 
 static int gather_errors(struct stream *s, kith_err *err)
 {
-	for (int t = 0; t < s->in->threads; t++)
+	for (int t = 0; t < s->in->plan->threads; t++)
 		if (s->workers[t].rc)
 			return kith_fail(err, s->workers[t].rc, "%s", s->workers[t].err.msg);
 	return 0;
@@ -141,7 +135,7 @@ static int gather_errors(struct stream *s, kith_err *err)
 /* Rows first..first+count-1 as floats. */
 static int load(struct stream *s, uint64_t first, uint64_t count, float *out, kith_err *err)
 {
-#pragma omp parallel for num_threads(s->in->threads) schedule(dynamic, 16)
+#pragma omp parallel for num_threads(s->in->plan->threads) schedule(dynamic, 16)
 	for (uint64_t r = 0; r < count; r++) {
 		struct worker *w = me(s);
 		double norm;
@@ -157,7 +151,7 @@ static int load(struct stream *s, uint64_t first, uint64_t count, float *out, ki
 /* Offers sample `id` to panel row r, settling the row first if it must. */
 static int take(struct stream *s, struct worker *w, uint32_t r, uint32_t id, float t)
 {
-	if (id == s->self[r] || (s->in->left_out && (s->in->left_out[id / 64] >> (id & 63) & 1)))
+	if (id == s->self[r] || kith_left_out(s->in->duplicates, id))
 		return 0;
 	while (!w->rc && kith_candidates_take(&s->candidates, r, id, t, w->refiner.values))
 		w->rc = kith_refine_settle(&w->refiner, &s->candidates, r, &w->err);
@@ -204,7 +198,7 @@ static int screen_panel(struct stream *s, uint64_t node, uint32_t panel, kith_er
 		if (rc || (rc = load(s, first, columns, s->tile_floats, err)))
 			return rc;
 		kith_npy_will_read(s->rows->npy, first + columns, clamp(s->n - first - columns, 0, s->tile));
-#pragma omp parallel for num_threads(s->in->threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(s->in->plan->threads) schedule(dynamic, 1)
 		for (uint32_t row = 0; row < panel; row += s->sub) {
 			struct worker *w = me(s);
 			if (!w->rc)
@@ -224,10 +218,10 @@ int kith_stream_run(const kith_stream *in, kith_results *results, kith_err *err)
 		uint32_t panel = (uint32_t)clamp(s.n - node, 1, s.panel), batch = in->plan->batch;
 		for (uint32_t r = 0; r < panel; r++)
 			s.self[r] = (uint32_t)(node + r);
-		kith_candidates_reset(&s.candidates, s.self, NULL, panel);
+		kith_candidates_reset(&s.candidates, s.self, panel);
 		if ((rc = load(&s, node, panel, s.panel_floats, err)) || (rc = screen_panel(&s, node, panel, err)))
 			break;
-#pragma omp parallel for num_threads(in->threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(in->plan->threads) schedule(dynamic, 1)
 		for (uint32_t r = 0; r < panel; r += batch) {
 			struct worker *w = me(&s);
 			if (!w->rc)

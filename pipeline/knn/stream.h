@@ -3,16 +3,15 @@
 #ifndef KITH_STREAM_H
 #define KITH_STREAM_H
 
+#include "duplicates.h"
 #include "plan.h"
-#include "refine.h"
 
 typedef struct kith_stream {
 	const kith_plan *plan;
 	const kith_screen *screen;
 	const kith_graph_info *info;
-	const kith_level *level;  /* the bounds of all d columns, without v */
-	const uint64_t *left_out; /* n bits: samples that are nobody's neighbours (duplicates.h); NULL: none */
-	int threads;
+	const kith_level *level;           /* the bounds of all d columns, without v */
+	const kith_duplicates *duplicates; /* whose samples left out are nobody's neighbours */
 	const kith_progress *progress;
 } kith_stream;
 
