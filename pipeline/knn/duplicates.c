@@ -82,12 +82,19 @@ static int by_id(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* The twin's k nearest are all at distance 0, so in the order of their ids. Not all of them need be identical rows (a
+ * difference can vanish when it is squared), so some may precede the twin. */
 void kith_duplicates_row(const kith_duplicates *d, uint32_t i, kith_row twin, uint32_t k, uint32_t near, kith_row out)
 {
+	uint32_t at = 0, id = d->twin[i];
 	memcpy(out.ids, twin.ids, k * sizeof *out.ids);
 	qsort(out.ids, k, sizeof *out.ids, by_id);
-	memmove(out.ids + 1, out.ids, (k - 1) * sizeof *out.ids);
-	out.ids[0] = d->twin[i];
+	while (at < k && out.ids[at] < id)
+		at++;
+	if (at < k) {
+		memmove(out.ids + at + 1, out.ids + at, (k - 1 - at) * sizeof *out.ids);
+		out.ids[at] = id;
+	}
 	memcpy(out.near_ids, out.ids, near * sizeof *out.ids);
 	memset(out.near_dist2, 0, near * sizeof *out.near_dist2);
 }

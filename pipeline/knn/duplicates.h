@@ -2,7 +2,7 @@
  *
  * If k + 1 samples with ids smaller than j have exactly j's row, then for any sample i at least k of them are not i,
  * lie as far from i as j does, and come before j by the tie rule: j is in no row. And j's own neighbours are the k
- * lowest ids of those samples. Layers with dead units have thousands of such samples, and no bound can tell them
+ * lowest ids at distance 0. Layers with dead units have thousands of such samples, and no bound can tell them
  * apart. */
 #ifndef KITH_DUPLICATES_H
 #define KITH_DUPLICATES_H
@@ -26,8 +26,8 @@ int kith_duplicates_find(kith_duplicates *duplicates, const kith_rows *rows, con
 			 kith_err *err);
 void kith_duplicates_free(kith_duplicates *duplicates);
 
-/* The results of sample i, which is left out, from those of its twin, which are the k lowest ids of the others that are
- * the same: into `out`. */
+/* The results of sample i, which is left out, from those of its twin, which are the k lowest ids of the others at
+ * distance 0: into `out`. */
 void kith_duplicates_row(const kith_duplicates *duplicates, uint32_t i, kith_row twin, uint32_t k, uint32_t near,
 			 kith_row out);
 

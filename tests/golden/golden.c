@@ -46,6 +46,7 @@
 #include "sandbox.h"
 
 static char paths[4][SANDBOX_PATH];
+static kith_plan_kind plan = KITH_PLAN_AUTO;
 
 static void build(int layer, kith_dtype dtype, size_t n, size_t d, const double *values, kith_metric metric,
 		  uint32_t tiers, const uint32_t *ladder)
@@ -62,6 +63,7 @@ static void build(int layer, kith_dtype dtype, size_t n, size_t d, const double 
 	options.tiers = tiers;
 	memcpy(options.ladder, ladder, tiers * sizeof *ladder);
 	options.metric = metric;
+	options.plan = plan;
 	options.memory = (uint64_t)64 << 20;
 	options.threads = 2;
 	if (kith_knn_build(npy, sandbox_path(paths[layer], "layer%d.nng", layer), &options, &summary, &err))
@@ -310,12 +312,27 @@ static void test_two_samples(void **state)
 	kith_stack_free(stack);
 }
 
+/* 1e-200 is another row than 0, but as near to it as another 0 is: the difference vanishes when it is squared. So the
+ * nearest of every zero is sample 0, also where the zeros are so many that the last are found by way of their twin. */
+static void test_difference_that_vanishes_when_squared(void **state)
+{
+	static const double x[] = {1e-200, 0, 0, 0, 0, 5};
+	static const uint32_t k = 1, nearest[] = {1, 0, 0, 0, 0, 0};
+	(void)state;
+	for (plan = KITH_PLAN_AUTO; plan <= KITH_PLAN_STREAM; plan++) {
+		build(0, KITH_F8, 6, 1, x, KITH_L2, 1, &k);
+		expect_rows(0, 6, 1, 1, nearest);
+	}
+	plan = KITH_PLAN_AUTO;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_neighbours),  cmocka_unit_test(test_pairs),  cmocka_unit_test(test_nnts),
-		cmocka_unit_test(test_nntp),        cmocka_unit_test(test_cosine), cmocka_unit_test(test_all_alike),
-		cmocka_unit_test(test_two_samples),
+		cmocka_unit_test(test_neighbours),  cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_nnts),        cmocka_unit_test(test_nntp),
+		cmocka_unit_test(test_cosine),      cmocka_unit_test(test_all_alike),
+		cmocka_unit_test(test_two_samples), cmocka_unit_test(test_difference_that_vanishes_when_squared),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
