@@ -1,6 +1,7 @@
 /* exact.c - see exact.h: plan, sketch, join or stream, write. */
 #include "exact.h"
 
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ struct exact {
 	kith_plan plan;
 	kith_sketch sketch;
 	kith_level full;
+	kith_blocks blocks;
 	uint64_t *hash;
 	kith_duplicates duplicates;
 	uint32_t *order; /* m: the samples that are not left out */
@@ -41,7 +43,7 @@ static int find_duplicates(struct exact *e, kith_err *err)
 
 static int stream(struct exact *e, kith_err *err)
 {
-	kith_projection to = {.full = &e->full, .layout = KITH_BOUNDS_ONLY, .hash = e->hash};
+	kith_projection to = {.full = &e->full, .hash = e->hash};
 	int rc = kith_project(&to, &e->screen, e->options->memory / 8, e->plan.threads, &e->options->progress, err);
 	if (rc || (rc = find_duplicates(e, err)))
 		return rc;
@@ -74,15 +76,47 @@ static int arrange(struct exact *e, kith_err *err)
 	return 0;
 }
 
-/* The level of all columns, if the plan wants one: in rows or in blocks. */
+/* The level of all columns, if the plan wants one. */
 static int make_full_level(struct exact *e, kith_err *err)
 {
-	kith_projection to = {.full = &e->full,
-			      .layout = e->plan.kind == KITH_PLAN_FULL ? KITH_IN_BLOCKS : KITH_BY_ROW,
-			      .place = e->place};
+	int full = e->plan.kind == KITH_PLAN_FULL;
+	kith_projection to = {
+		.full = &e->full, .vectors = !full, .blocks = full ? &e->blocks : NULL, .place = e->place, .m = e->m};
 	if (e->plan.kind == KITH_PLAN_SKETCH)
 		return 0;
 	return kith_project(&to, &e->screen, e->options->memory / 16, e->plan.threads, &e->options->progress, err);
+}
+
+/* What the tiles work with, where that is not all columns: the coarse sketch. */
+static int make_coarse_blocks(struct exact *e, kith_err *err)
+{
+	const kith_sketch *s = &e->sketch;
+	uint32_t values = s->coarse + 1;
+	float *v = kith_alloc((size_t)e->plan.threads * values, sizeof *v);
+	int rc = v ? kith_blocks_alloc(&e->blocks, e->m, values, err)
+		   : kith_fail_nomem(err, "a sample's coarse sketch", values * sizeof *v);
+#pragma omp parallel for num_threads(e->plan.threads) schedule(static)
+	for (uint64_t at = 0; at < (rc ? 0 : e->m); at++) {
+		float *own = v + (size_t)omp_get_thread_num() * values;
+		for (uint32_t t = 0; t < values; t++)
+			own[t] = kith_sketch_coarse(s, at, e->order[at], t);
+		kith_blocks_put(&e->blocks, at, own, values);
+	}
+	free(v);
+	return rc;
+}
+
+static int make_blocks(struct exact *e, kith_err *err)
+{
+	int full = e->plan.kind == KITH_PLAN_FULL, rc = full ? 0 : make_coarse_blocks(e, err);
+	float *w = full ? e->full.w : e->sketch.level.w;
+	if (rc)
+		return rc;
+	kith_blocks_bound(&e->blocks, e->order, e->m, full ? e->full.lo : e->sketch.lo);
+	if (!kith_plan_two_level(&e->plan)) /* the tiles' t are the candidates' */
+		for (uint64_t at = 0; at < e->m; at++)
+			w[e->order[at]] = kith_round_up((double)w[e->order[at]] + 2 * (double)e->blocks.slack[at]);
+	return 0;
 }
 
 /* Rows that are to be in memory: the file itself, where it holds cells; else room that the projection fills. */
@@ -108,13 +142,15 @@ static int join(struct exact *e, kith_err *err)
 	rc = kith_project(&to, &e->screen, e->options->memory / 16, e->plan.threads, &e->options->progress, err);
 	if (e->rows->own)
 		e->rows->all = e->rows->own;
-	if (rc || (rc = find_duplicates(e, err)) || (rc = arrange(e, err)) || (rc = make_full_level(e, err)))
+	if (rc || (rc = find_duplicates(e, err)) || (rc = arrange(e, err)) || (rc = make_full_level(e, err)) ||
+	    (rc = make_blocks(e, err)))
 		return rc;
 	kith_join in = {.plan = &e->plan,
 			.screen = &e->screen,
 			.info = e->info,
 			.sketch = &e->sketch,
 			.full = e->full.lo ? &e->full : NULL,
+			.blocks = &e->blocks,
 			.id = e->order,
 			.place = e->place,
 			.m = e->m,
@@ -221,6 +257,7 @@ done:
 	kith_basis_free(&e.basis);
 	kith_sketch_free(&e.sketch);
 	kith_level_free(&e.full);
+	kith_blocks_free(&e.blocks);
 	kith_duplicates_free(&e.duplicates);
 	kith_results_free(&e.results);
 	free(e.hash);

@@ -13,35 +13,37 @@
 
 #define LANES    KITH_LANES
 #define GROUP    KITH_GROUP /* rows of a group: LANES blocks */
-#define NONE     UINT32_MAX
-#define STRIP    4u /* groups */
+#define STRIP    4u         /* groups */
 #define BOX_DIMS 16u
 
-/* What every block pair is tried with: its samples' floats, value by value, and bounds. Positions are places in the
- * order, rounded up to whole groups; what fills up is nobody's neighbour (lo = infinity, bound = -infinity). */
-struct blocks {
-	const float *v; /* width x LANES for each block */
-	float *own_v;
-	uint32_t width;
-	float *lo;    /* of each position */
-	uint32_t *id; /* of each position, or NONE */
-	/* boxes around the first values of each block, which vary most; value t of block b of a group at
-	 * (group * dims + t) * LANES + b */
+/* Boxes around the first values of each block, which vary most: value t of block b of a group at (group * dims + t) *
+ * LANES + b. */
+struct boxes {
 	uint32_t dims;
 	float *least, *most;
 	float *slack; /* of each block */
-	uint64_t groups;
+};
+
+/* What one sample has met in a group: places in it, and their t. */
+struct hits {
+	uint32_t count;
+	uint8_t place[GROUP];
+	float low[GROUP];
+};
+
+/* Rows in work together: groups group..group+groups-1 of the order, and their candidates. */
+struct panel {
+	kith_candidates *candidates;
+	uint64_t group, groups;
 };
 
 struct worker {
 	kith_refiner refiner;
-	float *t;                 /* LANES x LANES */
-	float most_b[LANES];      /* greatest bound of each block of group b */
-	float *bound_a, *bound_b; /* GROUP */
-	float *low;               /* LANES x GROUP, of the hits of each row */
-	uint32_t *hit;            /* LANES x GROUP: places in group b */
-	uint32_t hits[LANES];
-	const float **y; /* GROUP, or the probed rows */
+	float *t;                  /* LANES x LANES */
+	float most_b[LANES];       /* greatest bound of each block of group b */
+	float *bound_a, *bound_b;  /* GROUP */
+	struct hits *row, *column; /* LANES and GROUP: of the rows of block a in group b, and the other way round */
+	const float **y;           /* GROUP, or the probed rows */
 	float *centre, *probed, *values;
 	uint32_t *nearest, *place; /* place: three times the probed rows */
 	kith_err err;
@@ -50,108 +52,73 @@ struct worker {
 
 struct join {
 	const kith_join *in;
+	const kith_blocks *blocks;
 	const kith_level *fine; /* whose bounds the candidates' are */
 	int two_level;
 	int tight; /* the fine level's upper bounds are close: first bounds come from them, unmeasured */
-	struct blocks blocks;
-	float *centres; /* of blocks: values x blocks */
+	struct boxes boxes;
+	float *centres; /* of boxes: values x blocks */
+	/* where bounds are guessed: samples at even steps through the order, as blocks; and of those, about how many
+	 * are among a row's k nearest */
+	kith_blocks some;
+	uint32_t rank;
 	kith_candidates candidates;
 	struct worker *workers;
 	uint64_t panel_groups;
 };
 
-static uint64_t groups_of(uint64_t m)
-{
-	return (m + GROUP - 1) / GROUP;
-}
-
-/* Values of the coarse sketch, and those of them that boxes are made of. */
-static uint32_t coarse_width(const kith_plan *plan)
-{
-	return plan->coarse + 1;
-}
-
+/* Values that boxes are made of. */
 static uint32_t box_dims(const kith_plan *plan)
 {
-	return coarse_width(plan) < BOX_DIMS ? coarse_width(plan) : BOX_DIMS;
+	return plan->coarse + 1 < BOX_DIMS ? plan->coarse + 1 : BOX_DIMS;
 }
 
 static uint64_t worker_bytes(const kith_plan *plan)
 {
-	return LANES * GROUP * 16ull + plan->probes * LANES * (LANES + 5) * sizeof(float) +
+	return (LANES + GROUP) * sizeof(struct hits) + plan->probes * LANES * (LANES + 5) * sizeof(float) +
 	       plan->probes * LANES * sizeof(float *);
 }
 
 uint64_t kith_join_fixed_bytes(const kith_plan *plan, uint64_t m, uint64_t threads)
 {
-	uint64_t groups = groups_of(m), positions = groups * GROUP, blocks = groups * LANES;
-	uint64_t v = plan->kind == KITH_PLAN_FULL ? 0 : coarse_width(plan) * sizeof(float);
-	return positions * (v + 8) + blocks * (box_dims(plan) * 3 + 2 + 2 * threads) * sizeof(float) +
+	uint64_t groups = (m + GROUP - 1) / GROUP, blocks = groups * LANES;
+	return groups * GROUP * sizeof(uint32_t) + blocks * (box_dims(plan) * 3 + 2 + 2 * threads) * sizeof(float) +
 	       threads * worker_bytes(plan);
 }
 
-/* ---- blocks ---- */
-
-/* Value t of the coarse sketch of the sample at position `at`. */
-static float coarse_value(const kith_sketch *s, uint64_t at, uint32_t id, uint32_t t)
+static uint64_t blocks_of(const struct join *j)
 {
-	return t < s->coarse ? s->level.v[at * s->level.width + t] : s->rho[id];
+	return j->blocks->groups * LANES;
 }
 
-/* Makes block `block`'s box hold the sample at position `at`. */
-static void stretch_box(struct blocks *b, const kith_sketch *s, uint64_t block, uint64_t at, uint32_t id)
-{
-	int outside = s->lo[id] == KITH_LO_OUTSIDE;
-	for (uint32_t t = 0; t < b->dims; t++) {
-		uint64_t side = (block / LANES * b->dims + t) * LANES + block % LANES;
-		float x = coarse_value(s, at, id, t), below = outside ? -FLT_MAX : x, above = outside ? FLT_MAX : x;
-		b->least[side] = below < b->least[side] ? below : b->least[side];
-		b->most[side] = above > b->most[side] ? above : b->most[side];
-	}
-	b->slack[block] = s->slack[id] > b->slack[block] ? s->slack[id] : b->slack[block];
-}
+/* ---- boxes ---- */
 
-static void fill_block(struct blocks *b, const kith_join *in, uint64_t block)
+static void fill_box(struct join *j, uint64_t block)
 {
-	const kith_sketch *s = in->sketch;
-	float *v = b->own_v ? b->own_v + block * LANES * b->width : NULL;
-	for (uint32_t t = 0; t < b->dims; t++) {
-		uint64_t side = (block / LANES * b->dims + t) * LANES + block % LANES;
-		b->least[side] = INFINITY;
-		b->most[side] = -INFINITY;
-	}
+	const kith_sketch *s = j->in->sketch;
+	struct boxes *b = &j->boxes;
 	b->slack[block] = 0;
-	for (uint32_t i = 0; i < LANES; i++) {
-		uint64_t at = block * LANES + i;
-		uint32_t id = b->id[at] = at < in->m ? in->id[at] : NONE;
-		b->lo[at] = id == NONE ? INFINITY : v ? s->lo[id] : in->full->lo[id];
-		for (uint32_t t = 0; v && t < b->width; t++)
-			v[t * LANES + i] = id == NONE ? 0 : coarse_value(s, at, id, t);
-		if (id != NONE)
-			stretch_box(b, s, block, at, id);
+	for (uint32_t t = 0; t < b->dims; t++) {
+		float least = INFINITY, most = -INFINITY;
+		for (uint64_t at = block * LANES; at < block * LANES + LANES && at < j->in->m; at++) {
+			uint32_t id = j->in->id[at];
+			int outside = s->lo[id] == KITH_LO_OUTSIDE;
+			float x = kith_sketch_coarse(s, at, id, t), below = outside ? -FLT_MAX : x,
+			      above = outside ? FLT_MAX : x;
+			least = below < least ? below : least;
+			most = above > most ? above : most;
+			b->slack[block] = s->slack[id] > b->slack[block] ? s->slack[id] : b->slack[block];
+		}
+		b->least[(block / LANES * b->dims + t) * LANES + block % LANES] = least;
+		b->most[(block / LANES * b->dims + t) * LANES + block % LANES] = most;
 	}
-}
-
-static void init_blocks(struct blocks *b, const kith_join *in)
-{
-	uint64_t groups = groups_of(in->m), count = groups * LANES;
-	b->groups = groups;
-	b->dims = box_dims(in->plan);
-	b->width = in->plan->kind == KITH_PLAN_FULL ? (uint32_t)in->screen->rows->d : coarse_width(in->plan);
-	b->own_v = in->plan->kind == KITH_PLAN_FULL ? NULL : kith_alloc(count * LANES * b->width, sizeof *b->own_v);
-	b->v = b->own_v ? b->own_v : in->full ? in->full->v : NULL;
-	b->lo = kith_alloc(count * LANES, sizeof *b->lo);
-	b->id = kith_alloc(count * LANES, sizeof *b->id);
-	b->least = kith_alloc(count * b->dims, sizeof *b->least);
-	b->most = kith_alloc(count * b->dims, sizeof *b->most);
-	b->slack = kith_alloc(count, sizeof *b->slack);
 }
 
 /* The middles of the boxes: where to look for near blocks. */
 static void fill_centres(struct join *j)
 {
-	const struct blocks *b = &j->blocks;
-	uint64_t blocks = b->groups * LANES;
+	const struct boxes *b = &j->boxes;
+	uint64_t blocks = blocks_of(j);
 	for (uint64_t block = 0; block < blocks; block++)
 		for (uint32_t t = 0; t < b->dims; t++) {
 			uint64_t at = (block / LANES * b->dims + t) * LANES + block % LANES;
@@ -160,9 +127,9 @@ static void fill_centres(struct join *j)
 		}
 }
 
-static const float *block_v(const struct blocks *b, uint64_t block)
+static kith_side side_of(const kith_blocks *b, uint64_t block, const float *bound)
 {
-	return b->v + block * LANES * b->width;
+	return (kith_side){kith_blocks_q(b, block), b->scale + block * LANES, b->lo + block * LANES, bound};
 }
 
 /* ---- work space ---- */
@@ -174,46 +141,66 @@ static int init_worker(struct worker *w, const struct join *j, kith_err *err)
 	w->t = kith_alloc(GROUP, sizeof *w->t);
 	w->bound_a = kith_alloc(GROUP, sizeof *w->bound_a);
 	w->bound_b = kith_alloc(GROUP, sizeof *w->bound_b);
-	w->low = kith_alloc(LANES * GROUP, sizeof *w->low);
-	w->hit = kith_alloc(LANES * GROUP, sizeof *w->hit);
+	w->row = kith_alloc(LANES, sizeof *w->row);
+	w->column = kith_alloc(GROUP, sizeof *w->column);
 	w->y = kith_alloc(probed > GROUP ? probed : GROUP, sizeof *w->y);
-	w->centre = kith_alloc(2 * j->blocks.groups * LANES, sizeof *w->centre);
+	w->centre = kith_alloc(2 * blocks_of(j), sizeof *w->centre);
 	w->probed = kith_alloc(probed * LANES, sizeof *w->probed);
 	w->values = kith_alloc(2 * probed, sizeof *w->values);
 	w->nearest = kith_alloc(plan->probes, sizeof *w->nearest);
 	w->place = kith_alloc(3 * probed, sizeof *w->place);
-	if (!w->t || !w->bound_a || !w->bound_b || !w->low || !w->hit || !w->y || !w->centre || !w->probed ||
+	if (!w->t || !w->bound_a || !w->bound_b || !w->row || !w->column || !w->y || !w->centre || !w->probed ||
 	    !w->values || !w->nearest || !w->place)
 		return kith_fail_nomem(err, "a thread's work space", worker_bytes(plan));
 	return kith_refiner_init(&w->refiner, j->in->screen, j->in->info, plan->capacity, plan->batch, err);
+}
+
+/* A row's k nearest are k / m of all samples, and about that many of some; three standard deviations more are hardly
+ * ever too few. */
+static int pick_some(struct join *j, kith_err *err)
+{
+	uint64_t m = j->in->m, count = (uint64_t)j->in->plan->probes * LANES;
+	double share = (double)kith_info_k(j->in->info) / (double)m, expected;
+	count = count < m ? count : m;
+	expected = share * (double)count;
+	j->rank = (uint32_t)ceil(expected + 3 * sqrt(expected * (1 - share)) + 1);
+	int rc = kith_blocks_pick(&j->some, j->blocks, m, count, err);
+	return rc;
 }
 
 static int init(struct join *j, kith_err *err)
 {
 	const kith_join *in = j->in;
 	const kith_plan *plan = in->plan;
-	struct blocks *b = &j->blocks;
+	struct boxes *b = &j->boxes;
+	uint64_t blocks = blocks_of(j), values;
+	int rc;
 
 	j->fine = in->full ? in->full : &in->sketch->level;
-	j->two_level = plan->kind != KITH_PLAN_FULL && (in->full || plan->coarse < plan->dims);
+	j->two_level = kith_plan_two_level(plan);
 	j->tight = in->full || plan->tight;
-	init_blocks(b, in);
-	j->centres = kith_alloc(b->groups * LANES * b->dims, sizeof *j->centres);
-	j->workers = kith_alloc_zero((size_t)in->plan->threads, sizeof *j->workers);
-	if (!b->v || !b->lo || !b->id || !b->least || !b->most || !b->slack || !j->centres || !j->workers)
-		return kith_fail_nomem(err, "blocks of samples",
-				       kith_join_fixed_bytes(plan, in->m, (uint64_t)in->plan->threads));
-#pragma omp parallel for num_threads(in->plan->threads) schedule(static)
-	for (uint64_t block = 0; block < b->groups * LANES; block++)
-		fill_block(b, in, block);
+	b->dims = box_dims(plan);
+	values = blocks * b->dims;
+	b->least = kith_alloc(values, sizeof *b->least);
+	b->most = kith_alloc(values, sizeof *b->most);
+	b->slack = kith_alloc(blocks, sizeof *b->slack);
+	j->centres = kith_alloc(values, sizeof *j->centres);
+	j->workers = kith_alloc_zero((size_t)plan->threads, sizeof *j->workers);
+	if (!b->least || !b->most || !b->slack || !j->centres || !j->workers)
+		return kith_fail_nomem(err, "boxes around the samples",
+				       kith_join_fixed_bytes(plan, in->m, (uint64_t)plan->threads));
+#pragma omp parallel for num_threads(plan->threads) schedule(static)
+	for (uint64_t block = 0; block < blocks; block++)
+		fill_box(j, block);
 	fill_centres(j);
+	if (plan->guess && (rc = pick_some(j, err)))
+		return rc;
 	j->panel_groups = (plan->panel + GROUP - 1) / GROUP;
-	if (plan->in_place || j->panel_groups > b->groups)
-		j->panel_groups = b->groups;
-	int rc = kith_candidates_init(&j->candidates, j->fine, kith_info_k(in->info),
-				      (uint32_t)(j->panel_groups * GROUP), plan->capacity, in->info->near, plan->known,
-				      err);
-	for (int t = 0; !rc && t < in->plan->threads; t++)
+	if (plan->in_place || j->panel_groups > j->blocks->groups)
+		j->panel_groups = j->blocks->groups;
+	rc = kith_candidates_init(&j->candidates, j->fine, kith_info_k(in->info), (uint32_t)(j->panel_groups * GROUP),
+				  plan->capacity, in->info->near, plan->known, err);
+	for (int t = 0; !rc && t < plan->threads; t++)
 		rc = init_worker(&j->workers[t], j, err);
 	return rc;
 }
@@ -225,8 +212,8 @@ static void release(struct join *j)
 		free(w->t);
 		free(w->bound_a);
 		free(w->bound_b);
-		free(w->low);
-		free(w->hit);
+		free(w->row);
+		free(w->column);
 		free(w->y);
 		free(w->centre);
 		free(w->probed);
@@ -237,12 +224,10 @@ static void release(struct join *j)
 	}
 	free(j->workers);
 	free(j->centres);
-	free(j->blocks.own_v);
-	free(j->blocks.lo);
-	free(j->blocks.id);
-	free(j->blocks.least);
-	free(j->blocks.most);
-	free(j->blocks.slack);
+	kith_blocks_free(&j->some);
+	free(j->boxes.least);
+	free(j->boxes.most);
+	free(j->boxes.slack);
 	kith_candidates_free(&j->candidates);
 }
 
@@ -272,11 +257,10 @@ static int tick(struct join *j, struct worker *w, const char *what, uint64_t don
 /* The blocks nearest to `block`, nearest first and itself before all, into w->nearest; returns how many. */
 static uint32_t find_nearest(struct join *j, struct worker *w, uint64_t block)
 {
-	const struct blocks *b = &j->blocks;
-	uint64_t real = (j->in->m + LANES - 1) / LANES, blocks = b->groups * LANES;
+	uint64_t real = (j->in->m + LANES - 1) / LANES, blocks = blocks_of(j);
 	uint32_t probes = j->in->plan->probes, found = 0;
 	float *sorted = w->centre + blocks;
-	kith_spread(j->centres, blocks, b->dims, block, w->centre);
+	kith_spread(j->centres, blocks, j->boxes.dims, block, w->centre);
 	probes = probes < real ? probes : (uint32_t)real;
 	memcpy(sorted, w->centre, real * sizeof *sorted);
 	float limit = kith_kth_smallest(sorted, (uint32_t)real, probes);
@@ -320,7 +304,7 @@ static uint32_t smallest(const float *x, uint32_t count, uint32_t wanted, float 
 static void fine_bounds(struct join *j, struct worker *w, uint64_t own, const uint32_t *at, uint32_t count, float *t)
 {
 	const kith_level *level = j->fine;
-	const uint32_t *id = j->blocks.id;
+	const uint32_t *id = j->in->id;
 	float lo = level->lo[id[own]];
 	for (uint32_t i = 0; i < count; i++)
 		w->y[i] = level->v + at[i] * (uint64_t)level->width;
@@ -330,12 +314,12 @@ static void fine_bounds(struct join *j, struct worker *w, uint64_t own, const ui
 }
 
 /* Row r of the panel, of which t[count] are the tile bounds with the samples at places[]: its first bound, or (where
- * upper bounds are loose) the candidates to measure for it. `first`: the panel's first position. */
-static void first_bound(struct join *j, struct worker *w, uint32_t r, float *t, const uint32_t *places, uint32_t count,
-			uint64_t first)
+ * upper bounds are loose) the candidates to measure for it. */
+static void first_bound(struct join *j, struct worker *w, const struct panel *p, uint32_t r, float *t,
+			const uint32_t *places, uint32_t count)
 {
-	const uint32_t *id = j->blocks.id;
-	kith_candidates *c = &j->candidates;
+	const uint32_t *id = j->in->id;
+	kith_candidates *c = p->candidates;
 	const kith_level *fine = j->fine;
 	uint32_t own = c->self[r], k = c->k, *at = w->place, *some = at + count;
 	uint32_t tries = !j->two_level ? count : j->tight ? k + k / 8 + 8 : 2 * k + 16;
@@ -344,7 +328,7 @@ static void first_bound(struct join *j, struct worker *w, uint32_t r, float *t, 
 		some[i] = places[at[i]];
 	float *bound = w->values;
 	if (j->two_level)
-		fine_bounds(j, w, first + r, some, found, bound);
+		fine_bounds(j, w, p->group * GROUP + r, some, found, bound);
 	else
 		for (uint32_t i = 0; i < found; i++)
 			bound[i] = t[at[i]];
@@ -364,124 +348,168 @@ static void first_bound(struct join *j, struct worker *w, uint32_t r, float *t, 
 
 /* The panel's rows are measured, as many together as a thread has room for: for their bounds or, if `results` is not
  * NULL, for good. */
-static int in_batches(struct join *j, uint64_t group, uint64_t groups, const char *what, kith_results *results,
-		      kith_err *err)
+static int in_batches(struct join *j, const struct panel *p, const char *what, kith_results *results, kith_err *err)
 {
-	uint64_t rows = j->in->m - group * GROUP, most = groups * GROUP, batch = j->in->plan->batch;
+	uint64_t rows = j->in->m - p->group * GROUP, most = p->groups * GROUP, batch = j->in->plan->batch;
 	rows = rows < most ? rows : most;
 #pragma omp parallel for num_threads(j->in->plan->threads) schedule(dynamic, 1)
 	for (uint64_t at = 0; at < rows; at += batch) {
 		struct worker *w = me(j);
 		uint32_t some = (uint32_t)(rows - at < batch ? rows - at : batch);
-		if (tick(j, w, what, group * GROUP + at, j->in->m))
+		if (tick(j, w, what, p->group * GROUP + at, j->in->m))
 			continue;
-		w->rc = results ? kith_refine_rows(&w->refiner, &j->candidates, (uint32_t)at, some, results, &w->err)
-				: kith_refine_bounds(&w->refiner, &j->candidates, (uint32_t)at, some, &w->err);
+		w->rc = results ? kith_refine_rows(&w->refiner, p->candidates, (uint32_t)at, some, results, &w->err)
+				: kith_refine_bounds(&w->refiner, p->candidates, (uint32_t)at, some, &w->err);
 	}
 	return gather_errors(j, err);
 }
 
-/* The rows of one block; `first` is the panel's first position. */
-static void probe_block(struct join *j, struct worker *w, uint64_t block, uint64_t first)
+/* The t of the rows of `block` with `near` blocks of `others` (which[], or the first), row by row, into w->probed. */
+static void probe(struct join *j, struct worker *w, uint64_t block, const kith_blocks *others, const uint32_t *which,
+		  uint32_t near)
 {
-	const struct blocks *b = &j->blocks;
-	uint32_t near = find_nearest(j, w, block), count = near * LANES;
 	float none[LANES] __attribute__((aligned(64)));
 	uint16_t hits[LANES];
-	uint32_t *places = w->place + 2 * count;
 	for (uint32_t i = 0; i < LANES; i++)
 		none[i] = -INFINITY;
-	for (uint32_t p = 0; p < near; p++) {
-		uint64_t other = w->nearest[p];
-		kith_tile(block_v(b, block), block_v(b, other), b->width, b->lo + block * LANES, b->lo + other * LANES,
-			  none, none, w->t, hits);
+	kith_side rows = side_of(j->blocks, block, none);
+	for (uint32_t o = 0; o < near; o++) {
+		kith_side columns = side_of(others, which ? which[o] : o, none);
+		kith_tile(&rows, &columns, others->width, w->t, hits);
 		for (uint32_t i = 0; i < LANES; i++)
-			memcpy(w->probed + i * (size_t)count + p * LANES, w->t + i * LANES, LANES * sizeof *w->t);
-		for (uint32_t i = 0; i < LANES; i++)
-			places[p * LANES + i] = (uint32_t)(other * LANES + i);
-	}
-	for (uint32_t i = 0; i < LANES && b->id[block * LANES + i] != NONE; i++) {
-		float *t = w->probed + i * (size_t)count;
-		t[i] = INFINITY; /* itself: its own block is the first */
-		first_bound(j, w, (uint32_t)(block * LANES + i - first), t, places, count, first);
+			memcpy(w->probed + (i * (size_t)near + o) * LANES, w->t + i * LANES, LANES * sizeof *w->t);
 	}
 }
 
-static int find_bounds(struct join *j, uint64_t group, uint64_t groups, kith_err *err)
+static void probe_block(struct join *j, struct worker *w, const struct panel *p, uint64_t block)
 {
-	uint64_t first = group * GROUP;
+	uint32_t near = find_nearest(j, w, block), count = near * LANES;
+	uint32_t *places = w->place + 2 * count;
+	probe(j, w, block, j->blocks, w->nearest, near);
+	for (uint32_t x = 0; x < count; x++)
+		places[x] = w->nearest[x / LANES] * LANES + x % LANES;
+	for (uint32_t i = 0; i < LANES && block * LANES + i < j->in->m; i++) {
+		float *t = w->probed + i * (size_t)count;
+		t[i] = INFINITY; /* itself: its own block is the first */
+		first_bound(j, w, p, (uint32_t)(block * LANES + i - p->group * GROUP), t, places, count);
+	}
+}
+
+/* A guess is no bound until it has proved to be one (redo_group). A row that is one of the samples is its own nearest:
+ * the guess is but a little lower for it. */
+static void guess_block(struct join *j, struct worker *w, const struct panel *p, uint64_t block)
+{
+	uint32_t near =
+		j->some.groups * LANES < j->in->plan->probes ? (uint32_t)j->some.groups * LANES : j->in->plan->probes;
+	uint32_t count = near * LANES;
+	probe(j, w, block, &j->some, NULL, near);
+	for (uint32_t i = 0; i < LANES && block * LANES + i < j->in->m; i++)
+		p->candidates->bound[block * LANES + i - p->group * GROUP] =
+			j->rank < count ? kith_kth_smallest(w->probed + i * (size_t)count, count, j->rank) : INFINITY;
+}
+
+static void probe_group(struct join *j, struct worker *w, const struct panel *p, uint64_t group)
+{
+	for (uint64_t block = group * LANES; block < group * LANES + LANES && block * LANES < j->in->m; block++)
+		(j->in->plan->guess ? guess_block : probe_block)(j, w, p, block);
+}
+
+static int find_bounds(struct join *j, const struct panel *p, kith_err *err)
+{
 #pragma omp parallel for num_threads(j->in->plan->threads) schedule(dynamic, 1)
-	for (uint64_t g = group; g < group + groups; g++) {
+	for (uint64_t g = p->group; g < p->group + p->groups; g++) {
 		struct worker *w = me(j);
-		uint64_t rows = j->in->m - g * GROUP < GROUP ? j->in->m - g * GROUP : GROUP;
-		if (tick(j, w, "first bounds", g, j->blocks.groups))
-			continue;
-		for (uint64_t block = g * LANES; block * LANES < g * GROUP + rows; block++)
-			probe_block(j, w, block, first);
+		if (!tick(j, w, "first bounds", g, j->blocks->groups))
+			probe_group(j, w, p, g);
 	}
 	int rc = gather_errors(j, err);
-	return rc || j->tight ? rc : in_batches(j, group, groups, "first bounds", NULL, err);
+	return rc || j->tight ? rc : in_batches(j, p, "first bounds", NULL, err);
 }
 
 /* ---- the join ---- */
 
 /* Both sides of a pair may push to one row at once: it is locked meanwhile. */
-static void lock(struct join *j, uint64_t r)
+static void lock(const struct panel *p, uint64_t r)
 {
-	while (__atomic_test_and_set(&j->candidates.locked[r], __ATOMIC_ACQUIRE))
+	while (__atomic_test_and_set(&p->candidates->locked[r], __ATOMIC_ACQUIRE))
 		;
 }
 
-static void unlock(struct join *j, uint64_t r)
+static void unlock(const struct panel *p, uint64_t r)
 {
-	__atomic_clear(&j->candidates.locked[r], __ATOMIC_RELEASE);
+	__atomic_clear(&p->candidates->locked[r], __ATOMIC_RELEASE);
 }
 
-static void push(struct join *j, struct worker *w, uint64_t r, uint32_t id, float t)
+/* Candidates of panel row r: the samples at positions from + hit[h], of which low[h] are the t. */
+static void push(struct join *j, struct worker *w, const struct panel *p, uint64_t r, uint64_t from, const uint8_t *hit,
+		 const float *low, uint32_t count)
 {
-	kith_candidates *c = &j->candidates;
-	while (!w->rc && kith_candidates_take(c, (uint32_t)r, id, t, w->refiner.values))
-		w->rc = kith_refine_settle(&w->refiner, c, (uint32_t)r, &w->err);
-}
-
-/* Row i of block a, with the hits it has collected in group gb. */
-static void push_row(struct join *j, struct worker *w, uint32_t i, uint64_t at, uint64_t gb, uint64_t first)
-{
-	const uint32_t *id = j->blocks.id, *hit = w->hit + i * GROUP;
-	uint32_t count = w->hits[i], some[GROUP];
-	float *low = w->low + i * GROUP, bound = w->bound_a[at % GROUP];
-	for (uint32_t h = 0; h < count; h++)
-		some[h] = (uint32_t)(gb * GROUP + hit[h]);
-	if (j->two_level)
-		fine_bounds(j, w, at, some, count, low);
-	lock(j, at - first);
-	for (uint32_t h = 0; h < count; h++)
-		if (low[h] <= bound)
-			push(j, w, at - first, id[some[h]], low[h]);
-	unlock(j, at - first);
-	for (uint32_t h = 0; h < count; h++)
-		if (low[h] <= w->bound_b[hit[h]]) {
-			lock(j, some[h] - first);
-			push(j, w, some[h] - first, id[at], low[h]);
-			unlock(j, some[h] - first);
+	kith_candidates *c = p->candidates;
+	const uint32_t *id = j->in->id + from;
+	lock(p, r);
+	uint32_t have = c->count[r], *to_id = c->id + r * c->stride;
+	float bound = c->bound[r], *to_low = c->low + r * c->stride;
+	if (have + count <= c->capacity) {
+		for (uint32_t h = 0; h < count; h++) {
+			to_id[have] = id[hit[h]];
+			to_low[have] = low[h];
+			have += low[h] <= bound;
 		}
+		c->count[r] = have;
+	} else {
+		for (uint32_t h = 0; h < count; h++)
+			while (!w->rc && kith_candidates_take(c, (uint32_t)r, id[hit[h]], low[h], w->refiner.values))
+				w->rc = kith_refine_settle(&w->refiner, c, (uint32_t)r, &w->err);
+	}
+	unlock(p, r);
 }
 
-/* Collects the hits of a tile: block b of group gb; `same`: of the block with itself. */
-static void collect(struct worker *w, const uint16_t *hits, const uint32_t *id_a, const uint32_t *id_b, uint32_t b,
-		    int same)
+/* Row i of block a, with the hits it has collected in group gb: to its own candidates, and those within the columns'
+ * bounds to what these collect. */
+static void push_row(struct join *j, struct worker *w, const struct panel *p, uint32_t i, uint64_t a, uint64_t gb)
+{
+	struct hits *row = &w->row[i];
+	uint32_t some[GROUP], kept = 0;
+	uint64_t at = a * LANES + i;
+	float bound = w->bound_a[at % GROUP];
+	if (j->two_level) {
+		for (uint32_t h = 0; h < row->count; h++)
+			some[h] = (uint32_t)(gb * GROUP + row->place[h]);
+		fine_bounds(j, w, at, some, row->count, row->low);
+	}
+	for (uint32_t h = 0; h < row->count; h++) {
+		struct hits *column = &w->column[row->place[h]];
+		column->place[column->count] = (uint8_t)(at % GROUP);
+		column->low[column->count] = row->low[h];
+		column->count += row->low[h] <= w->bound_b[row->place[h]];
+		row->place[kept] = row->place[h];
+		row->low[kept] = row->low[h];
+		kept += row->low[h] <= bound;
+	}
+	if (kept)
+		push(j, w, p, at - p->group * GROUP, gb * GROUP, row->place, row->low, kept);
+}
+
+/* The bits of a tile's row i that are samples: of block `a` against block `b`; of a block with itself, each pair once.
+ */
+static uint32_t real_hits(const struct join *j, const uint16_t *hits, uint64_t a, uint64_t b, uint32_t i)
+{
+	uint64_t m = j->in->m, first = b * LANES;
+	uint32_t bits = a == b ? hits[i] & ~((2u << i) - 1) : hits[i];
+	if (a * LANES + i >= m || first >= m)
+		return 0;
+	return m - first < LANES ? bits & ((1u << (m - first)) - 1) : bits;
+}
+
+/* Collects the hits of a tile. */
+static void collect(const struct join *j, struct worker *w, const uint16_t *hits, uint64_t a, uint64_t b)
 {
 	for (uint32_t i = 0; i < LANES; i++) {
-		uint32_t bits = same ? hits[i] & ~((2u << i) - 1) : hits[i];
-		if (bits && id_a[i] == NONE)
-			continue;
-		for (; bits; bits &= bits - 1) {
-			uint32_t lane = (uint32_t)__builtin_ctz(bits), at = i * GROUP + w->hits[i];
-			if (id_b[lane] == NONE)
-				continue;
-			w->hit[at] = b * LANES + lane;
-			w->low[at] = w->t[i * LANES + lane];
-			w->hits[i]++;
+		struct hits *row = &w->row[i];
+		for (uint32_t bits = hits[i] ? real_hits(j, hits, a, b, i) : 0; bits; bits &= bits - 1) {
+			uint32_t lane = (uint32_t)__builtin_ctz(bits);
+			row->place[row->count] = (uint8_t)(b % LANES * LANES + lane);
+			row->low[row->count++] = w->t[i * LANES + lane];
 		}
 	}
 }
@@ -495,58 +523,66 @@ static float greatest(const float *x)
 }
 
 /* Block a against all blocks of group gb, from block `from` of it on. */
-static void join_block(struct join *j, struct worker *w, uint64_t a, uint64_t gb, uint32_t from, uint64_t first)
+static void join_block(struct join *j, struct worker *w, const struct panel *p, uint64_t a, uint64_t gb, uint32_t from)
 {
-	const struct blocks *b = &j->blocks;
+	const struct boxes *b = &j->boxes;
 	uint64_t ga = a / LANES;
 	const float *bound_a = w->bound_a + a % LANES * LANES;
 	float gap[LANES], most_a = greatest(bound_a);
 	uint16_t hits[LANES];
+	kith_side rows = side_of(j->blocks, a, bound_a);
 	kith_gaps(b->least + ga * b->dims * LANES + a % LANES, b->most + ga * b->dims * LANES + a % LANES,
 		  b->least + gb * b->dims * LANES, b->most + gb * b->dims * LANES, b->dims, gap);
-	memset(w->hits, 0, sizeof w->hits);
+	for (uint32_t i = 0; i < LANES; i++)
+		w->row[i].count = 0;
 	for (uint32_t t = from; t < LANES; t++) {
-		const float *bound_b = w->bound_b + t * LANES;
 		uint64_t other = gb * LANES + t;
 		float most = most_a > w->most_b[t] ? most_a : w->most_b[t];
 		/* the gap is a sum of dims rounded squares, each of a rounded difference */
 		if (gap[t] * (1 - 0x1p-12f) - b->slack[a] - b->slack[other] > most)
 			continue;
-		if (kith_tile(block_v(b, a), block_v(b, other), b->width, b->lo + a * LANES, b->lo + other * LANES,
-			      bound_a, bound_b, w->t, hits))
-			collect(w, hits, b->id + a * LANES, b->id + other * LANES, t, a == other);
+		kith_side columns = side_of(j->blocks, other, w->bound_b + t * LANES);
+		if (kith_tile(&rows, &columns, j->blocks->width, w->t, hits))
+			collect(j, w, hits, a, other);
 	}
 	for (uint32_t i = 0; i < LANES; i++)
-		if (w->hits[i])
-			push_row(j, w, i, a * LANES + i, gb, first);
+		if (w->row[i].count)
+			push_row(j, w, p, i, a, gb);
 }
 
 /* What is known of the rows of a group now: threads lower bounds all the time. */
-static void copy_bounds(const struct join *j, uint64_t group, uint64_t first_group, uint64_t groups, float *out)
+static void copy_bounds(const struct join *j, const struct panel *p, uint64_t group, float *out)
 {
 	for (uint32_t i = 0; i < GROUP; i++) {
 		uint64_t at = group * GROUP + i;
 		out[i] = -INFINITY;
-		if (group >= first_group && group < first_group + groups && at < j->in->m)
-			__atomic_load(&j->candidates.bound[at - first_group * GROUP], &out[i], __ATOMIC_RELAXED);
+		if (group >= p->group && group < p->group + p->groups && at < j->in->m)
+			__atomic_load(&p->candidates->bound[at - p->group * GROUP], &out[i], __ATOMIC_RELAXED);
 	}
 }
 
 /* Group ga against group gb, or half of itself. */
-static void join_pair(struct join *j, struct worker *w, uint64_t ga, uint64_t gb, uint64_t group, uint64_t groups)
+static void join_pair(struct join *j, struct worker *w, const struct panel *p, uint64_t ga, uint64_t gb)
 {
-	copy_bounds(j, ga, group, groups, w->bound_a);
-	copy_bounds(j, gb, group, groups, w->bound_b);
+	copy_bounds(j, p, ga, w->bound_a);
+	copy_bounds(j, p, gb, w->bound_b);
 	for (uint32_t t = 0; t < LANES; t++)
 		w->most_b[t] = greatest(w->bound_b + t * LANES);
+	for (uint32_t i = 0; i < GROUP; i++)
+		w->column[i].count = 0;
 	for (uint32_t a = 0; a < LANES && !w->rc; a++)
-		join_block(j, w, ga * LANES + a, gb, ga == gb ? a : 0, group * GROUP);
+		join_block(j, w, p, ga * LANES + a, gb, ga == gb ? a : 0);
+	for (uint32_t i = 0; i < GROUP && !w->rc; i++)
+		if (w->column[i].count)
+			push(j, w, p, gb * GROUP + i - p->group * GROUP, ga * GROUP, w->column[i].place,
+			     w->column[i].low, w->column[i].count);
 }
 
 /* Groups of the panel go in strips, so that what a strip meets of another group is in the cache for all of it. */
-static int join_groups(struct join *j, uint64_t group, uint64_t groups, kith_err *err)
+static int join_groups(struct join *j, const struct panel *p, kith_err *err)
 {
-	uint64_t all = j->blocks.groups, strip = groups / (8 * (uint64_t)j->in->plan->threads) + 1;
+	uint64_t all = j->blocks->groups, group = p->group, groups = p->groups;
+	uint64_t strip = groups / (8 * (uint64_t)j->in->plan->threads) + 1;
 	strip = strip < STRIP ? strip : STRIP;
 #pragma omp parallel for num_threads(j->in->plan->threads) schedule(dynamic, 1)
 	for (uint64_t from = group; from < group + groups; from += strip) {
@@ -558,25 +594,90 @@ static int join_groups(struct join *j, uint64_t group, uint64_t groups, kith_err
 				break;
 			for (uint64_t ga = from; ga < to; ga++)
 				if (gb < group || gb >= ga) /* else that pair was had from the other side */
-					join_pair(j, w, ga, gb, group, groups);
+					join_pair(j, w, p, ga, gb);
 		}
+	}
+	return gather_errors(j, err);
+}
+
+/* ---- guesses that were too low ---- */
+
+/* Rows of block `a` whose bit is set in `rows` meet all samples again, with no bound. */
+static void redo_rows(struct join *j, struct worker *w, const struct panel *p, uint64_t a, uint32_t rows)
+{
+	float bound[LANES] __attribute__((aligned(64))), none[LANES] __attribute__((aligned(64)));
+	uint16_t hits[LANES];
+	kith_candidates *c = p->candidates;
+	uint64_t first = (a - p->group * LANES) * LANES;
+	for (uint32_t i = 0; i < LANES; i++) {
+		none[i] = bound[i] = -INFINITY;
+		if (rows >> i & 1) {
+			c->count[first + i] = 0;
+			c->bound[first + i] = INFINITY;
+		}
+	}
+	for (uint64_t b = 0; b * LANES < j->in->m && !w->rc; b++) {
+		for (uint32_t i = 0; i < LANES; i++)
+			bound[i] = rows >> i & 1 ? c->bound[first + i] : -INFINITY;
+		kith_side mine = side_of(j->blocks, a, bound), columns = side_of(j->blocks, b, none);
+		kith_tile(&mine, &columns, j->blocks->width, w->t, hits);
+		for (uint32_t i = 0; i < LANES; i++) {
+			struct hits *row = &w->row[i];
+			row->count = 0;
+			for (uint32_t bits = hits[i]; bits; bits &= bits - 1) {
+				uint32_t lane = (uint32_t)__builtin_ctz(bits);
+				row->place[row->count] = (uint8_t)lane;
+				row->low[row->count] = w->t[i * LANES + lane];
+				row->count += b * LANES + lane < j->in->m && (b != a || lane != i);
+			}
+			if (rows >> i & 1 && row->count)
+				push(j, w, p, first + i, b * LANES, row->place, row->low, row->count);
+		}
+	}
+}
+
+/* Whether k candidates of row r are provably within its bound, so that it is one. */
+static int bound_holds(const kith_candidates *c, uint32_t r, float *upper)
+{
+	uint32_t within = 0;
+	kith_candidates_upper(c, r, upper);
+	for (uint32_t e = 0; e < c->count[r]; e++)
+		within += upper[e] <= c->bound[r];
+	return within >= c->k;
+}
+
+static int redo_panel(struct join *j, const struct panel *p, kith_err *err)
+{
+	uint64_t end = (p->group + p->groups) * LANES;
+#pragma omp parallel for num_threads(j->in->plan->threads) schedule(dynamic, 8)
+	for (uint64_t a = p->group * LANES; a < end; a++) {
+		struct worker *w = me(j);
+		uint32_t rows = 0;
+		for (uint32_t i = 0; i < LANES && a * LANES + i < j->in->m; i++) {
+			uint32_t r = (uint32_t)(a * LANES + i - p->group * GROUP);
+			rows |= (uint32_t)!bound_holds(p->candidates, r, w->refiner.values) << i;
+		}
+		if (rows && !w->rc)
+			redo_rows(j, w, p, a, rows);
 	}
 	return gather_errors(j, err);
 }
 
 int kith_join_run(const kith_join *in, kith_results *results, kith_err *err)
 {
-	struct join j = {.in = in};
+	struct join j = {.in = in, .blocks = in->blocks};
 	int rc = init(&j, err);
 	if (!rc && in->plan->in_place)
 		kith_results_in_place(results, &j.candidates, in->place, in->info->near);
-	for (uint64_t group = 0; !rc && group < j.blocks.groups; group += j.panel_groups) {
+	for (uint64_t group = 0; !rc && group < j.blocks->groups; group += j.panel_groups) {
 		uint64_t groups = j.panel_groups, left = in->m - group * GROUP;
-		groups = groups < j.blocks.groups - group ? groups : j.blocks.groups - group;
-		kith_candidates_reset(&j.candidates, in->id + group * GROUP,
+		groups = groups < j.blocks->groups - group ? groups : j.blocks->groups - group;
+		struct panel p = {&j.candidates, group, groups};
+		kith_candidates_reset(p.candidates, in->id + group * GROUP,
 				      (uint32_t)(left < groups * GROUP ? left : groups * GROUP));
-		if (!(rc = find_bounds(&j, group, groups, err)) && !(rc = join_groups(&j, group, groups, err)))
-			rc = in_batches(&j, group, groups, "measuring", results, err);
+		if (!(rc = find_bounds(&j, &p, err)) && !(rc = join_groups(&j, &p, err)) &&
+		    !(rc = in->plan->guess ? redo_panel(&j, &p, err) : 0))
+			rc = in_batches(&j, &p, "measuring", results, err);
 	}
 	release(&j);
 	return rc;

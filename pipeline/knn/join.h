@@ -15,7 +15,8 @@ typedef struct kith_join {
 	const kith_screen *screen;
 	const kith_graph_info *info;
 	const kith_sketch *sketch; /* its level's v in order */
-	const kith_level *full;    /* KITH_PLAN_SCREEN: v in order; KITH_PLAN_FULL: v in blocks, in order; else NULL */
+	const kith_level *full;    /* KITH_PLAN_SCREEN: v in order; KITH_PLAN_FULL: bounds only; else NULL */
+	const kith_blocks *blocks; /* KITH_PLAN_FULL: of all columns; else of the coarse sketch */
 	const uint32_t *id;        /* m: the samples in order */
 	const uint32_t *place;     /* of each sample in that order */
 	uint64_t m;

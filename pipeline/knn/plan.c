@@ -16,25 +16,28 @@
 #define MAX_DIMS    255u  /* with the remainder's length: a whole number of vector registers */
 #define MIN_DIMS    15u
 #define MAX_BATCH   (8 * KITH_GROUP)
+#define GUESS_SHARE 64u  /* k is a large part of n: at least one so-many-th */
+#define GUESS_RANK  400u /* of a row's k nearest are in the sample that its bound is guessed from */
 
 /* Seconds of one thread of about 3 GHz with 512-bit vectors, for choosing and for --dry-run; what matters is their
  * ratios. Measured on layers of d = 10 to 4704. */
 #define TILE_START   45e-9   /* 256 pairs */
-#define TILE_VALUE   4.6e-9  /* 256 pairs, for each value */
+#define TILE_VALUE   2.7e-9  /* 256 pairs, for each value */
 #define PAIR_START   25e-9   /* a pair that passes the tiles */
 #define PAIR_VALUE   0.13e-9 /* for each value */
 #define FULL_VALUE   0.2e-9  /* for each column, which come from memory, not from the cache */
 #define MEASURE      0.27e-9 /* a canonical distance, for each column */
-#define PROBE        80e-9   /* a row, for each block that its first bound comes from */
+#define PROBE        140e-9  /* a row, for each block that its first bound comes from */
 #define STREAM_VALUE 0.02e-9 /* a pair in the stream plan, for each column */
 #define STREAM_START 0.7e-9
 #define STREAM_TAKE  30e-9    /* a candidate in the stream plan, which starts without a bound */
-#define TAKE         15e-9    /* a candidate */
+#define TAKE         6e-9     /* a candidate */
 #define READ_VALUE   4e-9     /* a value of the file: read twice, checked, hashed, converted */
-#define SKETCH_VALUE 0.055e-9 /* for each of the basis' directions */
+#define SKETCH_VALUE 0.045e-9 /* for each of the basis' directions */
 #define WRITE_EDGE   40e-9
 
-static const uint32_t menu[] = {4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 112, 127, 160, 192, 255};
+/* With the remainder's length an even number of values. */
+static const uint32_t menu[] = {3, 7, 11, 15, 19, 23, 31, 39, 47, 63, 79, 95, 111, 127, 159, 191, 255};
 #define MENU (sizeof menu / sizeof *menu)
 
 /* What a sample says: the share of pairs that pass bounds in the first menu[i] directions. */
@@ -150,17 +153,20 @@ static int size_join(kith_plan *p, const struct question *q, int panels)
 {
 	const kith_rows *rows = q->screen->rows;
 	uint64_t memory = q->options->memory, n = q->n, threads = (uint64_t)p->threads;
-	uint64_t results = panels ? kith_results_bytes(n, q->k, q->info->near) : 0, all_rows = n * q->d * rows->cell;
-	uint64_t row = kith_candidates_row_bytes(p->capacity, q->info->near, p->known);
+	uint64_t results = panels ? kith_results_bytes(n, q->k, q->info->near) : 0;
+	uint64_t row = kith_candidates_row_bytes(p->capacity, q->info->near, p->known),
+		 all_rows = n * q->d * rows->cell;
 	uint64_t most = (n + KITH_GROUP - 1) / KITH_GROUP * KITH_GROUP, fixed;
 	if (panels && q->options->panel_rows)
 		most = at_most(most, (q->options->panel_rows + KITH_GROUP - 1) / KITH_GROUP * KITH_GROUP);
 	p->in_place = !panels;
 	p->spill = results > memory / 4;
 	fixed = n * 20 + q->d * 8 + (p->spill ? 0 : results) + kith_sketch_bytes(n, p->dims) +
+		kith_blocks_bytes(n + (p->guess ? p->probes * KITH_LANES : 0),
+				  p->kind == KITH_PLAN_FULL ? q->d : p->coarse + 1ull) +
 		kith_join_fixed_bytes(p, n, threads);
 	if (p->kind != KITH_PLAN_SKETCH)
-		fixed += kith_level_bytes(n + KITH_GROUP, q->d);
+		fixed += kith_level_bytes(n, p->kind == KITH_PLAN_SCREEN ? q->d : 0);
 	if (!panels)
 		fixed += most * row;
 	if (fixed > memory)
@@ -169,7 +175,7 @@ static int size_join(kith_plan *p, const struct question *q, int panels)
 	fixed += p->resident ? all_rows : 0;
 	kith_rows probe = *rows;
 	probe.all = p->resident ? &probe : NULL; /* whether, not where */
-	p->batch = kith_refiner_batch(&probe, p->capacity, p->resident ? KITH_GROUP : MAX_BATCH,
+	p->batch = kith_refiner_batch(&probe, p->capacity, p->resident ? KITH_LANES : MAX_BATCH,
 				      (memory - fixed) / (panels ? 4 : 1) / threads);
 	fixed += threads * kith_refiner_bytes(&probe, p->capacity, p->batch);
 	if (fixed > memory)
@@ -205,12 +211,14 @@ static void time_join(kith_plan *p, const struct question *q)
 	pairs *= 2 - 1 / panels; /* pairs across panels are looked at from both sides */
 	p->seconds = pairs / 256 * (TILE_START + TILE_VALUE * values);
 	p->seconds += 2 * n * p->probes * 16 / 256 * (TILE_START + TILE_VALUE * values);
-	if (p->kind != KITH_PLAN_FULL && (p->kind == KITH_PLAN_SCREEN || p->coarse < p->dims))
+	if (kith_plan_two_level(p))
 		p->seconds += fmin(passed, pairs) *
 			      (PAIR_START + (p->kind == KITH_PLAN_SCREEN ? FULL_VALUE * d : PAIR_VALUE * p->dims));
 	p->refined = near;
-	if (p->kind == KITH_PLAN_SKETCH && !p->tight) /* what the sketch leaves, and the measured first bounds */
-		p->refined = fmax(k, share_of(q, p->dims) * n) + 0.2 * k;
+	if (p->kind == KITH_PLAN_SKETCH && !p->tight) { /* the measured first bounds, and what the sketch leaves */
+		p->refined = p->known + share_of(q, p->dims) * n;
+		p->seconds += n * (2 * k + 16) * (PAIR_START + PAIR_VALUE * p->dims);
+	}
 	p->seconds += n * p->refined * (MEASURE * d + PAIR_START) + n * p->probes * PROBE;
 	p->seconds += n * k * 1.5 * TAKE;
 	if (p->kind == KITH_PLAN_SCREEN)
@@ -246,16 +254,22 @@ static uint32_t room(const struct question *q, double survivors)
 	return (uint32_t)fmax(1, fmin(most, fmin(q->k * 8.0 + 1024, (double)q->n - 1)));
 }
 
+static void choose_probes(kith_plan *p, const struct question *q)
+{
+	uint64_t k = q->k, blocks = (q->n + KITH_LANES - 1) / KITH_LANES;
+	uint64_t probes = k <= 128 ? at_least(q->d > 128 ? 64 : 32, k) : at_least(128, k / 12);
+	p->guess = p->kind == KITH_PLAN_FULL && k >= q->n / GUESS_SHARE;
+	if (p->guess)
+		probes = at_most(at_least(GUESS_RANK * q->n / k / KITH_LANES, 4), blocks / 8 + 1);
+	p->probes = (uint32_t)at_most(q->options->probe_blocks ? q->options->probe_blocks : probes, blocks);
+}
+
 static void consider_joins(kith_plan *best, const struct question *q, uint32_t dims)
 {
 	const kith_knn_options *o = q->options;
 	kith_plan p = *best;
 	p.dims = dims;
 	p.tight = dims == q->rank;
-	p.probes = q->k <= 128 ? (uint32_t)at_least(q->d > 128 ? 64 : 32, q->k) : (uint32_t)at_least(128, q->k / 12);
-	if (o->probe_blocks)
-		p.probes = o->probe_blocks;
-	p.probes = (uint32_t)at_most(p.probes, (q->n + 15) / 16);
 	for (uint32_t e = 0; e <= MENU; e++) {
 		p.coarse = e < MENU ? menu[e] : dims;
 		if (p.coarse > dims || (o->coarse_dims && p.coarse != at_most(o->coarse_dims, dims)))
@@ -265,6 +279,7 @@ static void consider_joins(kith_plan *best, const struct question *q, uint32_t d
 			p.known = p.kind == KITH_PLAN_SKETCH && !p.tight
 					  ? (uint32_t)at_most(q->k + q->k / 8 + 2, q->n - 1)
 					  : 0;
+			choose_probes(&p, q);
 			p.capacity = room(q, p.kind == KITH_PLAN_SKETCH ? share_of(q, dims) * (double)q->n : 0);
 			if (o->plan == KITH_PLAN_AUTO || o->plan == p.kind)
 				consider(best, p, q);

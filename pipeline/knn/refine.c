@@ -13,12 +13,11 @@
 #include "select.h"
 
 #define OUT      15u    /* a tier beyond the ladder */
-#define UNKNOWN  (-1.0) /* a distance that is needed and not yet computed */
-#define SPARED   (-2.0) /* one whose sample's tier is certain without */
+#define UNKNOWN  (-1.0) /* a distance not yet computed */
 #define DIGIT    11
 #define MAX_POOL (1u << 30) /* candidates of a batch: their places are 32 bits */
 
-/* A distance to compute: of candidate `at` of the pool, sample `id`, to row `row` of the batch. */
+/* A distance to compute: dist[at], of sample `id` to row `row` of the batch. */
 struct kith_wanted {
 	uint32_t id, row, at;
 };
@@ -95,7 +94,7 @@ uint64_t kith_refiner_bytes(const kith_rows *rows, uint32_t capacity, uint32_t b
 {
 	uint64_t pool = (uint64_t)batch * capacity;
 	uint64_t x = rows->all ? 0 : (batch + KITH_SIDE + 1ull) * rows->d * rows->cell + kith_npy_row_bytes(rows->npy);
-	return capacity * 44ull + batch * 4ull + pool * (1 + sizeof(double) + 2 * sizeof(struct kith_wanted)) + x;
+	return capacity * 48ull + batch * 8ull + pool * (5 + sizeof(double) + 2 * sizeof(struct kith_wanted)) + x;
 }
 
 uint32_t kith_refiner_batch(const kith_rows *rows, uint32_t capacity, uint32_t most, uint64_t memory)
@@ -113,9 +112,11 @@ int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_gra
 	const kith_rows *rows = screen->rows;
 	size_t pool = (size_t)batch * capacity;
 	*f = (kith_refiner){.rows = rows, .screen = screen, .info = info, .capacity = capacity, .batch = batch};
-	f->values = kith_alloc(2 * (size_t)capacity, sizeof *f->values);
+	f->values = kith_alloc(3 * (size_t)capacity, sizeof *f->values);
 	f->ranked = kith_alloc(capacity, sizeof *f->ranked);
 	f->start = kith_alloc(batch + 1ull, sizeof *f->start);
+	f->first = kith_alloc(batch + 1ull, sizeof *f->first);
+	f->open = kith_alloc(pool, sizeof *f->open);
 	f->tier = kith_alloc(pool, 1);
 	f->dist = kith_alloc(pool, sizeof *f->dist);
 	f->want = kith_alloc(2 * pool, sizeof *f->want);
@@ -125,8 +126,8 @@ int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_gra
 	f->ids = kith_alloc(capacity, sizeof *f->ids);
 	f->table =
 		kith_alloc(4 * (size_t)capacity + 2, sizeof *f->table); /* no more are known than there is room for */
-	if (!f->values || !f->ranked || !f->start || !f->tier || !f->dist || !f->want || !f->x || !f->y || !f->raw ||
-	    !f->ids || !f->table)
+	if (!f->values || !f->ranked || !f->start || !f->first || !f->open || !f->tier || !f->dist || !f->want ||
+	    !f->x || !f->y || !f->raw || !f->ids || !f->table)
 		return kith_fail_nomem(err, "a thread's work space", kith_refiner_bytes(rows, capacity, batch));
 	return 0;
 }
@@ -136,6 +137,8 @@ void kith_refiner_free(kith_refiner *f)
 	free(f->values);
 	free(f->ranked);
 	free(f->start);
+	free(f->first);
+	free(f->open);
 	free(f->tier);
 	free(f->dist);
 	free(f->want);
@@ -227,17 +230,18 @@ static int measure(kith_refiner *f, const uint32_t *self, uint32_t rows, uint32_
 	return 0;
 }
 
-/* Asks for every distance that is UNKNOWN in row b of the batch, panel row r; returns the new number wanted. */
+/* Asks for the distances of row b of the batch, panel row r, that are UNKNOWN; returns the new number wanted. */
 static uint32_t want_unknown(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b, uint32_t wanted)
 {
-	for (uint32_t e = 0; e < c->count[r]; e++)
-		if (f->dist[f->start[b] + e] == UNKNOWN)
-			f->want[wanted++] = (struct kith_wanted){c->id[(size_t)r * c->stride + e], b, f->start[b] + e};
+	const uint32_t *id = c->id + (size_t)r * c->stride;
+	for (uint32_t x = f->first[b]; x < f->first[b + 1]; x++)
+		if (f->dist[x] == UNKNOWN)
+			f->want[wanted++] = (struct kith_wanted){id[f->open[x]], b, x};
 	return wanted;
 }
 
-/* Fills in those of row b's distances, panel row r, that are UNKNOWN but known from before: a table by id, half empty,
- * is made for the row. */
+/* Fills in those of row b's distances, panel row r, that are known from before: a table by id, half empty, is made for
+ * the row. */
 static void recall(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
 {
 	const uint32_t *known = c->known_id + (size_t)r * c->room_known, *id = c->id + (size_t)r * c->stride;
@@ -254,41 +258,49 @@ static void recall(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32
 			at = (at + 1) & mask;
 		f->table[at] = i;
 	}
-	for (uint32_t e = 0; e < c->count[r]; e++) {
-		if (f->dist[f->start[b] + e] != UNKNOWN)
-			continue;
-		uint32_t at = id[e] * 2654435769u >> 7 & mask;
-		while (f->table[at] != UINT32_MAX && known[f->table[at]] != id[e])
+	for (uint32_t x = f->first[b]; x < f->first[b + 1]; x++) {
+		uint32_t mine = id[f->open[x]], at = mine * 2654435769u >> 7 & mask;
+		while (f->table[at] != UINT32_MAX && known[f->table[at]] != mine)
 			at = (at + 1) & mask;
 		if (f->table[at] != UINT32_MAX)
-			f->dist[f->start[b] + e] = dist[f->table[at]];
+			f->dist[x] = dist[f->table[at]];
 	}
+}
+
+/* Row b of the batch, panel row r, wants the distance of candidate e. */
+static inline void want(kith_refiner *f, uint32_t b, uint32_t e)
+{
+	f->dist[f->first[b + 1]] = UNKNOWN;
+	f->open[f->first[b + 1]++] = e;
 }
 
 /* All of row r's distances, in row b of the batch. */
 static uint32_t want_all(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b, uint32_t wanted)
 {
-	f->start[b + 1] = f->start[b] + c->count[r];
-	for (uint32_t e = f->start[b]; e < f->start[b + 1]; e++)
-		f->dist[e] = UNKNOWN;
+	f->first[b + 1] = f->first[b];
+	for (uint32_t e = 0; e < c->count[r]; e++)
+		want(f, b, e);
 	recall(f, c, r, b);
 	return want_unknown(f, c, r, b, wanted);
 }
 
-static uint32_t rank_all(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
+/* Row r's candidates whose distance was wanted, in row b of the batch; returns how many. */
+static uint32_t rank(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
 {
-	for (uint32_t e = 0; e < c->count[r]; e++)
-		f->ranked[e] = (struct kith_ranked){f->dist[f->start[b] + e], c->id[(size_t)r * c->stride + e], e};
-	return c->count[r];
+	uint32_t count = f->first[b + 1] - f->first[b], from = f->first[b];
+	const uint32_t *id = c->id + (size_t)r * c->stride;
+	for (uint32_t x = 0; x < count; x++)
+		f->ranked[x] = (struct kith_ranked){f->dist[from + x], id[f->open[from + x]], f->open[from + x]};
+	return count;
 }
 
 int kith_refine_settle(kith_refiner *f, kith_candidates *c, uint32_t r, kith_err *err)
 {
-	f->start[0] = 0;
+	f->first[0] = 0;
 	int rc = measure(f, c->self + r, 1, want_all(f, c, r, 0, 0), err);
 	if (rc)
 		return rc;
-	rank_all(f, c, r, 0);
+	rank(f, c, r, 0);
 	for (uint32_t e = 0; e < c->count[r]; e++)
 		if (!(f->ranked[e].dist >= 0))
 			return kith_fail(err, KITH_EIO, "%s: changed while it was read", kith_npy_path(f->rows->npy));
@@ -302,12 +314,12 @@ int kith_refine_bounds(kith_refiner *f, kith_candidates *c, uint32_t first, uint
 	for (uint32_t at = 0, rows; !rc && at < count; at += rows) {
 		uint32_t wanted = 0, from = first + at;
 		rows = count - at < f->batch ? count - at : f->batch;
-		f->start[0] = 0;
+		f->first[0] = 0;
 		for (uint32_t b = 0; b < rows; b++)
 			wanted = want_all(f, c, from + b, b, wanted);
 		rc = measure(f, c->self + from, rows, wanted, err);
 		for (uint32_t b = 0; !rc && b < rows; b++) {
-			uint32_t r = from + b, measured = rank_all(f, c, r, b);
+			uint32_t r = from + b, measured = rank(f, c, r, b);
 			kith_rank(f->ranked, measured);
 			float bound =
 				measured < c->k ? INFINITY : kith_screen_bound(f->screen, f->ranked[c->k - 1].dist);
@@ -326,60 +338,66 @@ int kith_refine_bounds(kith_refiner *f, kith_candidates *c, uint32_t first, uint
 
 /* ---- rows ---- */
 
-/* Boundary of the m nearest: what is provably inside (upper < *inside) and provably outside (low > *outside). */
+/* Boundary of the m nearest of those whose bounds are low[] and upper[]: what is provably inside (upper < *inside) and
+ * provably outside (low > *outside), the m-th smallest of either. m <= count. */
 static void boundary(kith_refiner *f, const float *low, const float *upper, uint32_t count, uint32_t m, float *inside,
 		     float *outside)
 {
-	memcpy(f->values, low, count * sizeof *f->values);
-	*inside = kith_kth_smallest(f->values, count, m);
-	memcpy(f->values, upper, count * sizeof *f->values);
-	*outside = kith_kth_smallest(f->values, count, m);
+	float *values = f->values, most = -INFINITY;
+	uint32_t below = 0, between = 0;
+	memcpy(values, low, count * sizeof *values);
+	float least = *inside = kith_kth_smallest(values, count, m);
+	/* The m with low <= least have upper bounds up to `most`, so the m-th smallest upper bound lies between the
+	 * two, and with close bounds that is few. */
+	for (uint32_t e = 0; e < count; e++)
+		most = low[e] <= least && upper[e] > most ? upper[e] : most;
+	for (uint32_t e = 0; e < count; e++) {
+		values[between] = upper[e];
+		below += upper[e] < least;
+		between += upper[e] >= least && upper[e] <= most;
+	}
+	*outside = kith_kth_smallest(values, between, m - below);
 }
 
-/* Narrows the tier of every candidate of row r, and sets dist[] to UNKNOWN where it must be computed. */
+/* Narrows the tier of every candidate of row r, and asks for the distances of those whose tier stays open. From the
+ * last tier inwards, what is provably outside one is not looked at again: low[x] and upper[x] are of candidate at[x].
+ */
 static void mark(kith_refiner *f, kith_candidates *c, uint32_t r, uint32_t b)
 {
 	const kith_graph_info *info = f->info;
-	kith_candidates_compact(c, r, f->values);
-	uint32_t count = c->count[r];
-	const float *low = c->low + (size_t)r * c->stride;
-	float inside = 0, outside = 0, *upper = f->values + f->capacity;
+	uint32_t count = c->count[r], left = count, *at = f->ids;
+	const float *bound = c->low + (size_t)r * c->stride;
+	float inside = 0, outside = 0, near = -INFINITY, *low = f->values + f->capacity, *upper = low + f->capacity;
 	uint8_t *tier = f->tier + f->start[b];
-	double *dist = f->dist + f->start[b];
 
 	f->start[b + 1] = f->start[b] + count;
+	memcpy(low, bound, count * sizeof *low);
 	kith_candidates_upper(c, r, upper);
 	memset(tier, (int)(OUT | OUT << 4), count);
+	for (uint32_t e = 0; e < count; e++)
+		at[e] = e;
 	for (uint32_t t = info->tiers; t-- > 0;) {
-		boundary(f, low, upper, count, info->ladder[t], &inside, &outside);
-		for (uint32_t e = 0; e < count; e++) {
-			if (low[e] <= outside)
-				tier[e] = (uint8_t)((tier[e] & 0xf0) | t);
-			if (upper[e] < inside)
-				tier[e] = (uint8_t)((tier[e] & 0x0f) | t << 4);
+		uint32_t kept = 0;
+		boundary(f, low, upper, left, info->ladder[t], &inside, &outside);
+		for (uint32_t x = 0; x < left; x++) {
+			uint32_t e = at[x], here = low[x] <= outside, sure = upper[x] < inside;
+			uint32_t least = here ? t : tier[e] & 15, most = sure ? t : tier[e] >> 4;
+			tier[e] = (uint8_t)(least | most << 4);
+			low[kept] = low[x];
+			upper[kept] = upper[x];
+			at[kept] = e;
+			kept += here;
 		}
+		left = kept;
+		if (info->near < info->ladder[t] && info->near > (t ? info->ladder[t - 1] : 0))
+			boundary(f, low, upper, left, info->near, &inside, &near);
+		else if (info->near == info->ladder[t])
+			near = outside;
 	}
+	f->first[b + 1] = f->first[b];
 	for (uint32_t e = 0; e < count; e++)
-		dist[e] = (tier[e] & 15) == tier[e] >> 4 ? SPARED : UNKNOWN;
-	if (!info->near)
-		return;
-	if (info->near != info->ladder[0]) /* else that is the boundary found last */
-		boundary(f, low, upper, count, info->near, &inside, &outside);
-	for (uint32_t e = 0; e < count; e++)
-		if (low[e] <= outside)
-			dist[e] = UNKNOWN;
-}
-
-/* Candidates whose distance is known, nearest first. */
-static uint32_t rank_known(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
-{
-	uint32_t known = 0;
-	for (uint32_t e = 0; e < c->count[r]; e++)
-		if (f->dist[f->start[b] + e] >= 0)
-			f->ranked[known++] =
-				(struct kith_ranked){f->dist[f->start[b] + e], c->id[(size_t)r * c->stride + e], e};
-	kith_rank(f->ranked, known);
-	return known;
+		if ((tier[e] & 15) != tier[e] >> 4 || bound[e] <= near)
+			want(f, b, e);
 }
 
 /* All distances wanted are there: the row, tier by tier, and its near list. Returns 0, or -1 if the bounds contradicted
@@ -390,11 +408,12 @@ static int finish(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_
 	const uint32_t *id = c->id + (size_t)r * c->stride;
 	kith_row row = kith_results_row(out, c->self[r]);
 	uint8_t *tier = f->tier + f->start[b];
-	uint32_t known = rank_known(f, c, r, b), put[KITH_MAX_TIERS], end[KITH_MAX_TIERS], *ids = f->ids;
+	uint32_t known = rank(f, c, r, b), put[KITH_MAX_TIERS], end[KITH_MAX_TIERS], *ids = f->ids;
 	int64_t open[KITH_MAX_TIERS]; /* places among the ladder[t] nearest that certain candidates leave */
 
 	if (known < info->near)
 		return -1;
+	kith_rank(f->ranked, known);
 	for (uint32_t t = 0; t < info->tiers; t++) {
 		open[t] = info->ladder[t];
 		put[t] = t ? info->ladder[t - 1] : 0;
@@ -438,7 +457,7 @@ int kith_refine_rows(kith_refiner *f, kith_candidates *c, uint32_t first, uint32
 	for (uint32_t at = 0, rows; at < count; at += rows) {
 		uint32_t wanted = 0, from = first + at;
 		rows = count - at < f->batch ? count - at : f->batch;
-		f->start[0] = 0;
+		f->start[0] = f->first[0] = 0;
 		for (uint32_t b = 0; b < rows; b++) {
 			if (c->count[from + b] < c->k)
 				return kith_fail(err, KITH_EBUG, "%s: a bound was broken: please report this",

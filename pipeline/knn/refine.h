@@ -43,17 +43,20 @@ typedef struct kith_refiner {
 	const kith_screen *screen;
 	const kith_graph_info *info;
 	uint32_t capacity, batch;
-	float *values; /* 2 x capacity */
+	float *values; /* 3 x capacity */
 	struct kith_ranked *ranked;
 	/* of up to `batch` rows, with pool = batch x capacity candidates: */
-	uint32_t *start;          /* batch + 1 */
-	uint8_t *tier;            /* least possible tier, and greatest possible tier << 4 */
-	double *dist;             /* what is known of a candidate's canonical distance */
+	uint32_t *start; /* batch + 1 */
+	uint8_t *tier;   /* least possible tier, and greatest possible tier << 4 */
+	/* Those whose distance is wanted: row b's are [first[b], first[b + 1]) of: */
+	uint32_t *first;          /* batch + 1 */
+	uint32_t *open;           /* pool: places among the row's candidates */
+	double *dist;             /* pool: canonical distances */
 	struct kith_wanted *want; /* pool */
 	void *x, *y;              /* batch x d and (KITH_SIDE + 1) x d cells; nothing where all rows are in memory */
 	uint8_t *raw;             /* one row as it is stored */
 	uint32_t *table;          /* of known distances, by id */
-	uint32_t *ids;            /* capacity: a row in the making */
+	uint32_t *ids;            /* capacity: places of candidates, or a row in the making */
 } kith_refiner;
 
 /* Bytes of a refiner for rows of up to `capacity` candidates, `batch` at a time. */

@@ -170,11 +170,11 @@ uint64_t kith_level_bytes(uint64_t n, uint64_t values)
 	return n * (padded(values) + 2) * sizeof(float);
 }
 
-int kith_level_alloc(kith_level *level, uint64_t n, uint64_t values, kith_err *err)
+int kith_level_alloc(kith_level *level, uint64_t n, uint64_t m, uint64_t values, kith_err *err)
 {
 	*level = (kith_level){.width = (uint32_t)padded(values)};
 	/* n < 2^31, values < 2^28; whoever fills in the vectors leaves what pads them alone */
-	level->v = (level->width > values ? kith_alloc_zero : kith_alloc)(n * level->width, sizeof *level->v);
+	level->v = (level->width > values ? kith_alloc_zero : kith_alloc)(m * level->width, sizeof *level->v);
 	level->lo = kith_alloc(n, sizeof *level->lo);
 	level->w = kith_alloc(n, sizeof *level->w);
 	if (!level->v || !level->lo || !level->w)

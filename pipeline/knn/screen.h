@@ -49,8 +49,8 @@ void kith_screen_floats(const kith_screen *screen, const double *z, int outside,
 /* An upper bound, in floats and times s^2, of everything whose canonical distance is at most c. */
 float kith_screen_bound(const kith_screen *screen, double c);
 
-/* Room for n samples of `values` floats; what pads the vectors is zeros. */
-int kith_level_alloc(kith_level *level, uint64_t n, uint64_t values, kith_err *err);
+/* Room for the bounds of n samples and m vectors of `values` floats; what pads the vectors is zeros. */
+int kith_level_alloc(kith_level *level, uint64_t n, uint64_t m, uint64_t values, kith_err *err);
 uint64_t kith_level_bytes(uint64_t n, uint64_t values);
 /* Puts the vectors of the samples id[0..m-1] first, in that order; those of other samples are gone, and what pads the
  * rows that stay is as it was. lo and w stay by sample. */

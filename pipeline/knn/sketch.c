@@ -253,13 +253,11 @@ static int init_worker(struct worker *w, const kith_projection *to, const kith_s
 static void fill_level(const kith_projection *to, const kith_screen *s, uint64_t i, const double *z, int outside,
 		       float *spare)
 {
-	uint64_t d = s->rows->d, place = to->place ? to->place[i] : UINT32_MAX;
-	int by_row = to->layout == KITH_BY_ROW && place != UINT32_MAX;
-	float *v = by_row ? to->full->v + place * to->full->width : spare;
+	uint64_t place = to->place ? to->place[i] : UINT32_MAX;
+	float *v = to->vectors && place != UINT32_MAX ? to->full->v + place * to->full->width : spare;
 	kith_screen_floats(s, z, outside, v, &to->full->lo[i], &to->full->w[i]);
-	if (to->layout == KITH_IN_BLOCKS && place != UINT32_MAX)
-		for (uint64_t t = 0; t < d; t++)
-			to->full->v[(place / KITH_LANES * d + t) * KITH_LANES + place % KITH_LANES] = v[t];
+	if (to->blocks && place != UINT32_MAX)
+		kith_blocks_put(to->blocks, place, v, s->rows->d);
 }
 
 /* Rows first..first+count-1: read, hashed, centred, to floats, projected. */
@@ -292,10 +290,10 @@ static int allocate(const kith_projection *to, const kith_screen *s, kith_err *e
 {
 	uint64_t n = s->rows->n;
 	kith_sketch *sketch = to->sketch;
-	uint64_t values = to->layout == KITH_BOUNDS_ONLY ? 0 : s->rows->d;
-	uint64_t rows = to->layout == KITH_IN_BLOCKS ? (n + KITH_GROUP - 1) / KITH_GROUP * KITH_GROUP : n;
-	int rc = to->full ? kith_level_alloc(to->full, rows, values, err) : 0;
-	if (!sketch || rc || (rc = kith_level_alloc(&sketch->level, n, sketch->dims + 1ull, err)))
+	int rc = to->full ? kith_level_alloc(to->full, n, to->m, to->vectors ? s->rows->d : 0, err) : 0;
+	if (!rc && to->blocks)
+		rc = kith_blocks_alloc(to->blocks, to->m, s->rows->d, err);
+	if (!sketch || rc || (rc = kith_level_alloc(&sketch->level, n, n, sketch->dims + 1ull, err)))
 		return rc;
 	sketch->rho = kith_alloc(n, sizeof *sketch->rho);
 	sketch->lo = kith_alloc(n, sizeof *sketch->lo);

@@ -7,7 +7,7 @@
 #ifndef KITH_SKETCH_H
 #define KITH_SKETCH_H
 
-#include "screen.h"
+#include "blocks.h"
 
 typedef struct kith_basis {
 	uint32_t dims;
@@ -29,6 +29,12 @@ typedef struct kith_sketch {
 	float *slack; /* |v_i - v_j|^2 - slack_i - slack_j <= s^2 c_ij */
 } kith_sketch;
 
+/* Value t of the coarse sketch of sample `id`, whose vector is the at-th. */
+static inline float kith_sketch_coarse(const kith_sketch *s, uint64_t at, uint32_t id, uint32_t t)
+{
+	return t < s->coarse ? s->level.v[at * s->level.width + t] : s->rho[id];
+}
+
 uint64_t kith_sketch_bytes(uint64_t n, uint32_t dims);
 void kith_sketch_free(kith_sketch *sketch);
 
@@ -36,18 +42,17 @@ void kith_sketch_free(kith_sketch *sketch);
 typedef struct kith_projection {
 	const kith_basis *basis; /* with sketch */
 	kith_sketch *sketch;     /* dims and coarse are set */
-	kith_level *full;        /* the level of all d columns; its v as `layout` says */
-	enum {
-		KITH_BOUNDS_ONLY,
-		KITH_BY_ROW,
-		KITH_IN_BLOCKS
-	} layout;              /* none; in the order of place; as tile.h has it */
-	const uint32_t *place; /* sample i is the place[i]-th, UINT32_MAX: left out */
-	uint64_t *hash;        /* n: of each row's cells (rows.h) */
-	void *all;             /* n x d: the rows as cells (rows.h) */
+	kith_level *full;        /* the level of all d columns: its bounds */
+	int vectors;             /* and its v, in the order of place */
+	kith_blocks *blocks;     /* the same vectors in blocks, in that order (kith_blocks_bound is the caller's) */
+	const uint32_t *place;   /* with these two: sample i is the place[i]-th of m; UINT32_MAX: left out */
+	uint64_t m;
+	uint64_t *hash; /* n: of each row's cells (rows.h) */
+	void *all;      /* n x d: the rows as cells (rows.h) */
 } kith_projection;
 
-/* The pass: allocates and fills in the sketch and the level, fills in hash and all. Works in about `memory` bytes. */
+/* The pass: allocates and fills in the sketch, the level and the blocks, fills in hash and all. Works in about `memory`
+ * bytes. */
 int kith_project(const kith_projection *to, const kith_screen *screen, uint64_t memory, int threads,
 		 const kith_progress *progress, kith_err *err);
 

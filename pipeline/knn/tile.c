@@ -1,30 +1,30 @@
-/* tile.c - see tile.h. The bounds of screen.h hold for any order of summation and for fused multiply-add alike, so this
- * file alone is compiled with contraction on, for three kinds of processor. */
+/* tile.c - see tile.h. The bounds of screen.h and blocks.h hold for any order of summation and for fused multiply-add
+ * alike, so this file alone is compiled with contraction on, for several kinds of processor. */
 #include "tile.h"
 
 #include <string.h>
 
 #include "kith/cpu.h"
 
-#define TILE_ARGUMENTS                                                                                                 \
-	const float *a, const float *b, uint32_t width, const float *lo_a, const float *lo_b, const float *bound_a,    \
-		const float *bound_b, float *t, uint16_t *hits
+#define TILE_ARGUMENTS const kith_side *a, const kith_side *b, uint32_t width, float *t, uint16_t *hits
 
-/* For any processor: right, and some ten times slower than the two below. */
+/* For any processor. */
 static int tile_any(TILE_ARGUMENTS)
 {
 	uint32_t any = 0;
 	for (int i = 0; i < 16; i++) {
-		float sum[16] = {0};
+		int32_t sum[16] = {0};
 		uint32_t bits = 0;
-		for (uint32_t v = 0; v < width; v++)
-#pragma omp simd
+		float factor = 2 * a->scale[i];
+		for (uint32_t v = 0; v < width; v += 2) {
+			const int16_t *x = a->q + 16 * v + 2 * i, *y = b->q + 16 * v;
 			for (int j = 0; j < 16; j++)
-				sum[j] += a[16 * v + (uint32_t)i] * b[16 * v + (uint32_t)j];
+				sum[j] += x[0] * y[2 * j] + x[1] * y[2 * j + 1];
+		}
 		for (int j = 0; j < 16; j++) {
-			float here = (lo_b[j] + lo_a[i]) - 2 * sum[j];
+			float here = (b->lo[j] + a->lo[i]) - factor * b->scale[j] * (float)sum[j];
 			t[16 * i + j] = here;
-			bits |= (uint32_t)(here <= bound_b[j] || here <= bound_a[i]) << j;
+			bits |= (uint32_t)(here <= b->bound[j] || here <= a->bound[i]) << j;
 		}
 		hits[i] = (uint16_t)bits;
 		any |= bits;
@@ -37,21 +37,25 @@ static int tile_any(TILE_ARGUMENTS)
 #include <immintrin.h>
 
 /* Sixteen rows at a time: a register each. */
-__attribute__((target("avx512f"))) static int tile_512(TILE_ARGUMENTS)
+__attribute__((target("avx512f,avx512vnni"))) static int tile_512(TILE_ARGUMENTS)
 {
-	__m512 sum[16], low = _mm512_load_ps(lo_b), bound = _mm512_load_ps(bound_b), two = _mm512_set1_ps(2);
+	__m512 low = _mm512_load_ps(b->lo), bound = _mm512_load_ps(b->bound), scale = _mm512_load_ps(b->scale);
+	__m512i sum[16];
+	const int32_t *x = (const int32_t *)(const void *)a->q;
 	uint32_t any = 0;
 	for (int i = 0; i < 16; i++)
-		sum[i] = _mm512_setzero_ps();
-	for (uint32_t v = 0; v < width; v++) {
-		__m512 y = _mm512_load_ps(b + 16 * v);
+		sum[i] = _mm512_setzero_si512();
+	for (uint32_t v = 0; v < width / 2; v++) {
+		__m512i y = _mm512_load_si512(b->q + 32 * v);
 		for (int i = 0; i < 16; i++)
-			sum[i] = _mm512_fmadd_ps(_mm512_set1_ps(a[16 * v + (uint32_t)i]), y, sum[i]);
+			sum[i] = _mm512_dpwssd_epi32(sum[i], _mm512_set1_epi32(x[16 * v + (uint32_t)i]), y);
 	}
 	for (int i = 0; i < 16; i++) {
-		__m512 here = _mm512_fnmadd_ps(two, sum[i], _mm512_add_ps(low, _mm512_set1_ps(lo_a[i])));
+		__m512 factor = _mm512_mul_ps(_mm512_set1_ps(2 * a->scale[i]), scale);
+		__m512 here = _mm512_fnmadd_ps(factor, _mm512_cvtepi32_ps(sum[i]),
+					       _mm512_add_ps(low, _mm512_set1_ps(a->lo[i])));
 		_mm512_store_ps(t + 16 * i, here);
-		hits[i] = _mm512_cmp_ps_mask(here, _mm512_max_ps(bound, _mm512_set1_ps(bound_a[i])), _CMP_LE_OQ);
+		hits[i] = _mm512_cmp_ps_mask(here, _mm512_max_ps(bound, _mm512_set1_ps(a->bound[i])), _CMP_LE_OQ);
 		any |= hits[i];
 	}
 	return any != 0;
@@ -60,25 +64,28 @@ __attribute__((target("avx512f"))) static int tile_512(TILE_ARGUMENTS)
 /* Four rows at a time: two registers each. */
 __attribute__((target("avx2,fma"))) static int tile_256(TILE_ARGUMENTS)
 {
-	__m256 two = _mm256_set1_ps(2);
+	const int32_t *all = (const int32_t *)(const void *)a->q;
 	uint32_t any = 0;
 	for (int i = 0; i < 16; i += 4) {
-		__m256 sum[8];
+		__m256i sum[8];
 		for (int r = 0; r < 8; r++)
-			sum[r] = _mm256_setzero_ps();
-		for (uint32_t v = 0; v < width; v++) {
-			__m256 y = _mm256_load_ps(b + 16 * v), z = _mm256_load_ps(b + 16 * v + 8);
+			sum[r] = _mm256_setzero_si256();
+		for (uint32_t v = 0; v < width / 2; v++) {
+			const __m256i *columns = (const __m256i *)(const void *)(b->q + 32 * v);
+			__m256i y = _mm256_load_si256(columns), z = _mm256_load_si256(columns + 1);
 			for (int r = 0; r < 4; r++) {
-				__m256 x = _mm256_broadcast_ss(a + 16 * v + (uint32_t)(i + r));
-				sum[2 * r] = _mm256_fmadd_ps(x, y, sum[2 * r]);
-				sum[2 * r + 1] = _mm256_fmadd_ps(x, z, sum[2 * r + 1]);
+				__m256i x = _mm256_set1_epi32(all[16 * v + (uint32_t)(i + r)]);
+				sum[2 * r] = _mm256_add_epi32(sum[2 * r], _mm256_madd_epi16(x, y));
+				sum[2 * r + 1] = _mm256_add_epi32(sum[2 * r + 1], _mm256_madd_epi16(x, z));
 			}
 		}
 		for (int r = 0; r < 8; r++) {
 			int row = i + r / 2, from = r % 2 * 8;
-			__m256 low = _mm256_add_ps(_mm256_load_ps(lo_b + from), _mm256_set1_ps(lo_a[row]));
-			__m256 here = _mm256_fnmadd_ps(two, sum[r], low);
-			__m256 bound = _mm256_max_ps(_mm256_load_ps(bound_b + from), _mm256_set1_ps(bound_a[row]));
+			__m256 factor =
+				_mm256_mul_ps(_mm256_set1_ps(2 * a->scale[row]), _mm256_load_ps(b->scale + from));
+			__m256 low = _mm256_add_ps(_mm256_load_ps(b->lo + from), _mm256_set1_ps(a->lo[row]));
+			__m256 here = _mm256_fnmadd_ps(factor, _mm256_cvtepi32_ps(sum[r]), low);
+			__m256 bound = _mm256_max_ps(_mm256_load_ps(b->bound + from), _mm256_set1_ps(a->bound[row]));
 			uint32_t bits = (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(here, bound, _CMP_LE_OQ));
 			_mm256_store_ps(t + 16 * row + from, here);
 			hits[row] = (uint16_t)(from ? hits[row] | bits << 8 : bits);
@@ -93,21 +100,21 @@ int kith_tile(TILE_ARGUMENTS)
 	static int have; /* every thread finds the same: a race is harmless */
 	int level = __atomic_load_n(&have, __ATOMIC_RELAXED);
 	if (!level) {
-		level = __builtin_cpu_supports("avx512f")                                 ? 3
-			: __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 2
-											  : 1;
+		level = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni") ? 3
+			: __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")         ? 2
+												  : 1;
 		__atomic_store_n(&have, level, __ATOMIC_RELAXED);
 	}
-	return level == 3   ? tile_512(a, b, width, lo_a, lo_b, bound_a, bound_b, t, hits)
-	       : level == 2 ? tile_256(a, b, width, lo_a, lo_b, bound_a, bound_b, t, hits)
-			    : tile_any(a, b, width, lo_a, lo_b, bound_a, bound_b, t, hits);
+	return level == 3   ? tile_512(a, b, width, t, hits)
+	       : level == 2 ? tile_256(a, b, width, t, hits)
+			    : tile_any(a, b, width, t, hits);
 }
 
 #else
 
 int kith_tile(TILE_ARGUMENTS)
 {
-	return tile_any(a, b, width, lo_a, lo_b, bound_a, bound_b, t, hits);
+	return tile_any(a, b, width, t, hits);
 }
 
 #endif

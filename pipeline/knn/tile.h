@@ -1,18 +1,21 @@
-/* tile.h - the inner loops: bounds (screen.h) of 16 x 16 pairs at once, and float products of single pairs.
- *
- * A block is KITH_LANES samples, value by value: v[t * 16 + i] is value t of sample i. */
+/* tile.h - the inner loops: bounds of 16 x 16 pairs at once (blocks.h), and float products of single pairs. */
 #ifndef KITH_TILE_H
 #define KITH_TILE_H
 
 #include <stdint.h>
 
-#include "screen.h"
+#include "blocks.h"
 
-/* The t of screen.h for the samples of block a (rows) and block b (columns), `width` values each, into t[16 * i + j];
- * and hits[i], the bits j of those that do not exceed max(bound_a[i], bound_b[j]). Returns whether there are any. v, lo
- * and bounds are aligned to 64 bytes. */
-int kith_tile(const float *a, const float *b, uint32_t width, const float *lo_a, const float *lo_b,
-	      const float *bound_a, const float *bound_b, float *t, uint16_t *hits);
+/* A block as one side of a tile: its integers (kith_blocks_q), and of each of its KITH_LANES samples the scale, the lo
+ * and a bound on t. All are aligned to 64 bytes. */
+typedef struct kith_side {
+	const int16_t *q;
+	const float *scale, *lo, *bound;
+} kith_side;
+
+/* The t of blocks.h for the samples of a (rows) and b (columns), `width` values each (even), into t[16 * i + j]; and
+ * hits[i], the bits j of those that do not exceed max(a's bound i, b's bound j). Returns whether there are any. */
+int kith_tile(const kith_side *a, const kith_side *b, uint32_t width, float *t, uint16_t *hits);
 
 /* Columns i < count whose (lo + lo_b[i]) - 2 g[i] does not exceed the bound, into hits[count]; returns how many. */
 uint32_t kith_row_hits(const float *g, float lo, const float *lo_b, uint32_t count, float bound, uint32_t *hits);
