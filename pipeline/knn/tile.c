@@ -8,21 +8,26 @@
 
 #define TILE_ARGUMENTS const kith_side *a, const kith_side *b, uint32_t width, float *t, uint16_t *hits
 
-/* For any processor. */
+/* For any processor. The products of the first and of the second values of pairs are summed apart, so that all lanes do
+ * the same. */
 static int tile_any(TILE_ARGUMENTS)
 {
 	uint32_t any = 0;
 	for (int i = 0; i < 16; i++) {
-		int32_t sum[16] = {0};
+		int32_t sum[32] = {0};
+		int16_t x[32];
 		uint32_t bits = 0;
 		float factor = 2 * a->scale[i];
 		for (uint32_t v = 0; v < width; v += 2) {
-			const int16_t *x = a->q + 16 * v + 2 * i, *y = b->q + 16 * v;
-			for (int j = 0; j < 16; j++)
-				sum[j] += x[0] * y[2 * j] + x[1] * y[2 * j + 1];
+			const int16_t *y = b->q + 16 * v;
+			for (int j = 0; j < 32; j += 2)
+				memcpy(x + j, a->q + 16 * v + 2 * i, 2 * sizeof *x);
+			for (int j = 0; j < 32; j++)
+				sum[j] += x[j] * y[j];
 		}
 		for (int j = 0; j < 16; j++) {
-			float here = (b->lo[j] + a->lo[i]) - factor * b->scale[j] * (float)sum[j];
+			float here =
+				(b->lo[j] + a->lo[i]) - factor * b->scale[j] * (float)(sum[2 * j] + sum[2 * j + 1]);
 			t[16 * i + j] = here;
 			bits |= (uint32_t)(here <= b->bound[j] || here <= a->bound[i]) << j;
 		}
