@@ -4,11 +4,13 @@
 #include "sandbox.h"
 #include "slow.h"
 
-void slow_nnts(const uint32_t *a, const uint32_t *b, size_t n, size_t width, uint32_t k, double *mean, double *std_err)
+void slow_nnts(const uint32_t *a, const uint32_t *b, size_t n, size_t width, uint32_t k, double *mean, double *std_err,
+	       double *overlap, double *overlap_err)
 {
 	/* A sample is its pair of cardinalities; equal ones are counted, so that the exact sums stay affordable. */
 	uint64_t *times = must_alloc(k + 1, sizeof *times);
-	uint32_t *p = must_alloc(k + 1, sizeof *p), *q = must_alloc(k + 1, sizeof *q);
+	uint32_t *p = must_alloc(k + 1, sizeof *p), *q = must_alloc(k + 1, sizeof *q),
+		 *of = must_alloc(k + 1, sizeof *of);
 	unsigned char *in_a = must_alloc(n, 1), *in_b = must_alloc(n, 1);
 	for (size_t i = 0; i < n; i++) {
 		uint32_t both = 0, either = 0;
@@ -26,10 +28,14 @@ void slow_nnts(const uint32_t *a, const uint32_t *b, size_t n, size_t width, uin
 		p[both] = both;
 		q[both] = either;
 	}
+	for (uint32_t m = 0; m <= k; m++)
+		of[m] = k;
 	slow_mean(times, p, q, k + 1, 2 * k, mean, std_err);
+	slow_mean(times, p, of, k + 1, k, overlap, overlap_err);
 	free(times);
 	free(p);
 	free(q);
+	free(of);
 	free(in_a);
 	free(in_b);
 }

@@ -22,6 +22,15 @@
  *   (0,3): 1; (1,3) is (0,1) and (2,3) is (0,2).
  * NNTS, k=4. Everyone is everyone's neighbour: 1, standard error 0.
  *
+ * Overlap, k=1: as NNTS. k=2: a third of the union is half of the neighbours.
+ *   (0,1): 1 1 1/2 1/2 1      mean 4/5;   3 (1/5)^2 + 2 (3/10)^2 = 3/10;           over 20: 3/200
+ *   (0,2): 1 1 1 0 1/2        mean 7/10;  3 (3/10)^2 + (7/10)^2 + (1/5)^2 = 4/5;   over 20: 1/25
+ *   (1,2): 1 1 1/2 1/2 1/2    mean 7/10;  2 (3/10)^2 + 3 (1/5)^2 = 3/10;           over 20: 3/200
+ *
+ * Chance: of the 4 others, k=1 is the same one with probability 1/4: E = 1/4. k=2: of the 6 pairs one is the same (1),
+ * one disjoint (0), four have one in common (1/3): E = 7/18. k=4: E = 1. Corrected: k=1, 3/5 becomes 7/15; k=2, 11/15
+ *   becomes 31/55, 2/3 becomes 5/11, 3/5 becomes 19/55.
+ *
  * NNTP: the presence of each pair through layers 0..3 (pairs not named are in no layer).
  *   k=1 union    01 1111   12 1101   23 1101   34 1111   02 0010               pairs per layer 4 4 3 4
  *   k=1 mutual   01 1111   34 0010                                             pairs per layer 1 1 2 1
@@ -129,6 +138,15 @@ static void expect_nnts(const kith_stack *stack, size_t at, uint32_t k, const do
 	}
 }
 
+static void expect_overlap(const kith_stack *stack, size_t at, const double *mean, const double *variance)
+{
+	const kith_nnts *got = &stack->nnts[at];
+	for (size_t c = 0; c < stack->layer_count * stack->layer_count; c++) {
+		assert_true(got->overlap[c] == mean[c]);
+		assert_true(fabs(got->overlap_err[c] - sqrt(variance[c])) <= 1e-16);
+	}
+}
+
 static void expect_nntp(const kith_stack *stack, size_t at, uint32_t k, kith_graph_kind graph, uint32_t alpha,
 			const uint64_t *pairs, const uint64_t *count)
 {
@@ -214,6 +232,32 @@ static void test_nnts(void **state)
 		expect_nnts(stack, 2, 4, one, zero);
 		kith_stack_free(stack);
 	}
+}
+
+static void test_overlap_and_chance(void **state)
+{
+	static const double m = 3.0 / 5, v = 3.0 / 50, p = 4.0 / 5, q = 7.0 / 10, pv = 3.0 / 200, qv = 1.0 / 25;
+	const double mean1[] = {1, 1, m, 1, 1, 1, m, 1, m, m, 1, m, 1, 1, m, 1};
+	const double variance1[] = {0, 0, v, 0, 0, 0, v, 0, v, v, 0, v, 0, 0, v, 0};
+	const double mean2[] = {1, p, q, 1, p, 1, q, p, q, q, 1, q, 1, p, q, 1};
+	const double variance2[] = {0, pv, qv, 0, pv, 0, pv, pv, qv, pv, 0, qv, 0, pv, qv, 0};
+	const double one[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, zero[16] = {0};
+	double e = kith_nnts_expected(5, 2);
+	kith_stack *stack;
+	(void)state;
+	build_first_stack();
+	stack = merge(4, 0, 1);
+	expect_overlap(stack, 0, mean1, variance1);
+	expect_overlap(stack, 1, mean2, variance2);
+	expect_overlap(stack, 2, one, zero);
+	assert_true(kith_nnts_expected(5, 1) == 0.25);
+	assert_true(e == 7.0 / 18);
+	assert_true(kith_nnts_expected(5, 4) == 1);
+	assert_true(fabs(kith_nnts_corrected(stack->nnts[0].mean[2], 0.25) - 7.0 / 15) <= 1e-15);
+	assert_true(fabs(kith_nnts_corrected(stack->nnts[1].mean[1], e) - 31.0 / 55) <= 1e-15);
+	assert_true(fabs(kith_nnts_corrected(stack->nnts[1].mean[2], e) - 5.0 / 11) <= 1e-15);
+	assert_true(fabs(kith_nnts_corrected(stack->nnts[1].mean[6], e) - 19.0 / 55) <= 1e-15);
+	kith_stack_free(stack);
 }
 
 static void test_nntp(void **state)
@@ -313,9 +357,10 @@ static void test_two_samples(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_neighbours),  cmocka_unit_test(test_pairs),  cmocka_unit_test(test_nnts),
-		cmocka_unit_test(test_nntp),        cmocka_unit_test(test_cosine), cmocka_unit_test(test_all_alike),
-		cmocka_unit_test(test_two_samples),
+		cmocka_unit_test(test_neighbours), cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_nnts),       cmocka_unit_test(test_overlap_and_chance),
+		cmocka_unit_test(test_nntp),       cmocka_unit_test(test_cosine),
+		cmocka_unit_test(test_all_alike),  cmocka_unit_test(test_two_samples),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* property_merge.c - random stacks of graphs against the paper's formulas: every number of the result equal, whatever
  * the memory and threads. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,19 +145,27 @@ static int layers_differ(const stack *s, const kith_stack *got, char *why, size_
 
 static int nnts_differs(const stack *s, const kith_nnts *got, uint32_t k, char *why, size_t size)
 {
+	static const char *const names[] = {"NNTS", "stderr", "overlap", "stderr of overlap"};
+	const double *matrices[] = {got->mean, got->std_err, got->overlap, got->overlap_err};
+	double expected = kith_nnts_expected(s->n, k), want[4];
 	if (got->k != k)
 		return snprintf(why, size, "NNTS at k=%u, not %u", got->k, k) > 0;
+	if (expected != slow_expected(s->n, k))
+		return snprintf(why, size, "chance gives %a at k=%u, should be %a", expected, k,
+				slow_expected(s->n, k)) > 0;
 	for (size_t a = 0; a < s->layers; a++)
 		for (size_t b = a; b < s->layers; b++) {
-			double mean, std_err;
 			size_t ab = a * s->layers + b, ba = b * s->layers + a;
-			slow_nnts(s->ranks[a], s->ranks[b], s->n, s->width, k, &mean, &std_err);
-			if (got->mean[ab] != mean || got->mean[ba] != mean)
-				return snprintf(why, size, "NNTS(%zu,%zu;%u) = %a (%a transposed), should be %a", a, b,
-						k, got->mean[ab], got->mean[ba], mean) > 0;
-			if (got->std_err[ab] != std_err || got->std_err[ba] != std_err)
-				return snprintf(why, size, "stderr(%zu,%zu;%u) = %a (%a transposed), should be %a", a,
-						b, k, got->std_err[ab], got->std_err[ba], std_err) > 0;
+			double corrected = kith_nnts_corrected(got->mean[ab], expected);
+			slow_nnts(s->ranks[a], s->ranks[b], s->n, s->width, k, &want[0], &want[1], &want[2], &want[3]);
+			for (int m = 0; m < 4; m++)
+				if (matrices[m][ab] != want[m] || matrices[m][ba] != want[m])
+					return snprintf(why, size, "%s(%zu,%zu;%u) = %a (%a transposed), should be %a",
+							names[m], a, b, k, matrices[m][ab], matrices[m][ba],
+							want[m]) > 0;
+			if (corrected != slow_corrected(want[0], expected) && (expected < 1 || !isnan(corrected)))
+				return snprintf(why, size, "corrected(%zu,%zu;%u) = %a, should be %a", a, b, k,
+						corrected, slow_corrected(want[0], expected)) > 0;
 		}
 	return 0;
 }

@@ -150,8 +150,10 @@ static void write_stack(size_t layers, uint64_t unit, double recall)
 						  strdup("<in>.npy"),
 						  strdup("kith-knn '<x>'"),
 						  a ? 1 : recall};
-		for (size_t b = 0; b < layers; b++)
+		for (size_t b = 0; b < layers; b++) {
 			s->nnts[0].mean[a * layers + b] = a == b ? 1 : 1.0 / 3;
+			s->nnts[0].overlap[a * layers + b] = a == b ? 1 : 0.5;
+		}
 		s->nntp[0].count[a * layers + a] = s->nntp[0].pairs[a] = unit;
 	}
 	if (kith_stack_write(s, input, &err))
