@@ -85,8 +85,8 @@ int kith_stack_read(kith_stack **out, const char *path, kith_err *err);
 
 /* Checks the identities every result satisfies: NNTS and overlap in [0,1], symmetric, diagonal 1, and
  * overlap >= NNTS >= overlap / (2 - overlap) (of each sample, equal to the latter, which is convex); NNTP upper
- * triangular, sum over a <= v <= b of NNTP(0,k)[a][b] = pairs[v]; for alpha > 0 that sum is >= pairs[v]; the total over
- * all (a,b) never grows with alpha. KITH_EBUG with the first one broken. */
+ * triangular, sum over a <= v <= b of NNTP(0,k)[a][b] = pairs[v]; for alpha > 0 that sum is >= pairs[v]; the runs over
+ * all (a,b), and those that begin or end at a layer, never grow with alpha. KITH_EBUG with the first one broken. */
 int kith_stack_check(const kith_stack *stack, kith_err *err);
 
 #ifdef __cplusplus

@@ -160,6 +160,15 @@ static unsigned __int128 total(const kith_nntp *p, size_t L)
 	return sum;
 }
 
+/* Runs that begin at v, or else those that end there. */
+static unsigned __int128 runs_at(const kith_nntp *p, size_t L, size_t v, int begin)
+{
+	unsigned __int128 sum = 0;
+	for (size_t i = 0; i < L; i++)
+		sum += p->count[begin ? v * L + i : i * L + v];
+	return sum;
+}
+
 /* `p` follows `before`: same k and graph, a larger alpha. A larger alpha only joins runs. */
 static int check_growth(const kith_nntp *before, const kith_nntp *p, size_t L, kith_err *err)
 {
@@ -167,12 +176,17 @@ static int check_growth(const kith_nntp *before, const kith_nntp *p, size_t L, k
 	if (is > was)
 		return kith_fail(err, KITH_EBUG, SAY_NNTP " has %llu runs in all, more than the %llu at alpha=%u",
 				 NNTP_ARGS(p), (unsigned long long)is, (unsigned long long)was, before->alpha);
-	for (size_t v = 0; v < L; v++)
+	for (size_t v = 0; v < L; v++) {
 		if (p->pairs[v] != before->pairs[v])
 			return kith_fail(err, KITH_EBUG,
 					 SAY_NNTP ": %llu pairs present in layer %zu, but %llu at alpha=%u",
 					 NNTP_ARGS(p), (unsigned long long)p->pairs[v], v,
 					 (unsigned long long)before->pairs[v], before->alpha);
+		for (int begin = 0; begin < 2; begin++)
+			if (runs_at(p, L, v, begin) > runs_at(before, L, v, begin))
+				return kith_fail(err, KITH_EBUG, SAY_NNTP ": more runs %s layer %zu than at alpha=%u",
+						 NNTP_ARGS(p), begin ? "begin at" : "end at", v, before->alpha);
+	}
 	return 0;
 }
 

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "kith/dynamics.h"
 #include "kith/graph.h"
 #include "kith/npy.h"
 #include "kith/stack.h"
@@ -297,6 +299,85 @@ static int match_chance(const place *at, const json_t *object, uint64_t n, const
 	return 0;
 }
 
+/* `list` holds just these counts, or else ratios, of which NaN is null. */
+static int match_list(const place *at, const char *member, const json_t *list, size_t count, const uint64_t *counts,
+		      const double *ratios)
+{
+	if (!json_is_array(list) || json_array_size(list) != count)
+		return broken(at, member, "not a list of %zu", count);
+	for (size_t i = 0; i < count; i++) {
+		const json_t *value = json_array_get(list, i);
+		int same = counts ? json_is_integer(value) && (uint64_t)json_integer_value(value) == counts[i]
+			   : isnan(ratios[i]) ? json_is_null(value)
+					      : json_is_number(value) && json_number_value(value) == ratios[i];
+		if (!same)
+			return broken(at, member, "entry %zu does not follow from nntp", i);
+	}
+	return 0;
+}
+
+static int match_rows(const place *at, const json_t *object, const char *name, size_t rows, size_t columns,
+		      const uint64_t *counts, const double *ratios)
+{
+	const json_t *list = json_object_get(object, name);
+	int status = 0;
+	if (!json_is_array(list) || json_array_size(list) != rows)
+		return broken(at, name, "not a list of %zu rows", rows);
+	for (size_t a = 0; a < rows && !status; a++) {
+		char member[32];
+		snprintf(member, sizeof member, "%s[%zu]", name, a);
+		status = match_list(at, member, json_array_get(list, a), columns, counts ? counts + a * columns : NULL,
+				    ratios ? ratios + a * columns : NULL);
+	}
+	return status;
+}
+
+static int match_entry(const place *at, const json_t *object, const kith_dynamics *d)
+{
+	size_t L = d->layers;
+	kith_graph_kind graph = KITH_UNION;
+	uint64_t k;
+	int status = get_count(at, object, "k", 1, UINT32_MAX, &k);
+	if (!status)
+		status = get_graph(at, object, &graph);
+	if (!status && (k != d->runs->k || graph != d->runs->graph))
+		status = broken(at, "k", "out of order: one entry for each k and graph of nntp with alpha 0");
+	if (!status)
+		status = match_list(at, "births", json_object_get(object, "births"), L, d->births, NULL);
+	if (!status)
+		status = match_list(at, "deaths", json_object_get(object, "deaths"), L, d->deaths, NULL);
+	if (!status)
+		status = match_list(at, "survivors", json_object_get(object, "survivors"), L - 1, d->survivors, NULL);
+	if (!status)
+		status = match_list(at, "removal", json_object_get(object, "removal"), L, NULL, d->removal);
+	if (!status)
+		status = match_rows(at, object, "survival", L, L, d->survival, NULL);
+	if (!status)
+		status = match_rows(at, object, "share", L, L, NULL, d->share);
+	if (!status && d->gaps)
+		status = match_rows(at, object, "returns", L, d->gaps, d->returns, NULL);
+	return status;
+}
+
+static int match_dynamics(const place *top, const json_t *list, const kith_stack *s)
+{
+	size_t entry = 0;
+	int status = 0;
+	if (!list)
+		return 0;
+	for (size_t i = 0; i < s->nntp_count && !status; i++) {
+		place at = place_in(top, "dynamics", entry);
+		kith_dynamics d;
+		if (s->nntp[i].alpha || (status = kith_dynamics_make(&d, s, i, top->err)))
+			continue;
+		status = match_entry(&at, json_array_get(list, entry++), &d);
+		kith_dynamics_free(&d);
+	}
+	if (!status && json_array_size(list) != entry)
+		status = broken(top, "dynamics", "not a list of %zu", entry);
+	return status;
+}
+
 static int get_parts(const place *top, const json_t *layers, const json_t *nnts, const json_t *nntp, kith_stack *s)
 {
 	kith_err why;
@@ -355,6 +436,8 @@ static int get_stack(const place *top, const json_t *root, kith_stack **out)
 					top->err);
 	if (!status)
 		status = get_parts(top, layers, nnts, nntp, s);
+	if (!status)
+		status = match_dynamics(top, json_object_get(root, "dynamics"), s);
 	if (status)
 		kith_stack_free(s);
 	else

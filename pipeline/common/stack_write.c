@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "json_string.h"
+#include "kith/dynamics.h"
 #include "kith/stack.h"
 #include "number.h"
 #include "outfile.h"
@@ -31,13 +32,36 @@ static int write_doubles(FILE *f, const char *name, const double *m, size_t L, d
 
 static int write_counts(FILE *f, const uint64_t *c, size_t count, kith_err *err)
 {
+	fputs("[", f);
 	for (size_t i = 0; i < count; i++) {
 		if (c[i] > INT64_MAX) /* what JSON readers, ours among them, can take */
 			return kith_fail(err, KITH_EBUG, "count %" PRIu64 " is beyond 2^63", c[i]);
-		fprintf(f, i ? ", %" PRIu64 : "[%" PRIu64, c[i]);
+		fprintf(f, i ? ", %" PRIu64 : "%" PRIu64, c[i]);
 	}
 	fputs("]", f);
 	return 0;
+}
+
+/* One list to a line. */
+static int write_rows(FILE *f, const char *name, const uint64_t *c, size_t rows, size_t columns, kith_err *err)
+{
+	int status = 0;
+	fprintf(f, ",\n     \"%s\": [", name);
+	for (size_t a = 0; a < rows && !status; a++) {
+		fputs(a ? ",\n       " : "\n       ", f);
+		status = write_counts(f, c + a * columns, columns, err);
+	}
+	fputs("]", f);
+	return status;
+}
+
+/* What is undefined, 0/0, is null. */
+static void write_ratios(FILE *f, const double *r, size_t count)
+{
+	char text[KITH_DOUBLE_TEXT];
+	for (size_t i = 0; i < count; i++)
+		fprintf(f, i ? ", %s" : "[%s", isnan(r[i]) ? "null" : kith_double_text(r[i], text));
+	fputs("]", f);
 }
 
 static void write_text(FILE *f, const char *name, const char *text)
@@ -95,17 +119,60 @@ static int write_nnts(FILE *f, const kith_nnts *t, uint64_t n, size_t L, kith_er
 
 static int write_nntp(FILE *f, const kith_nntp *p, size_t L, kith_err *err)
 {
-	int status = 0;
-	fprintf(f, "{\"k\": %" PRIu32 ", \"graph\": \"%s\", \"alpha\": %" PRIu32 ",\n     \"count\": [", p->k,
-		stack_graph_names[p->graph], p->alpha);
-	for (size_t a = 0; a < L && !status; a++) {
-		fputs(a ? ",\n       " : "\n       ", f);
-		status = write_counts(f, p->count + a * L, L, err);
-	}
-	fputs("],\n     \"pairs\": ", f);
+	int status;
+	fprintf(f, "{\"k\": %" PRIu32 ", \"graph\": \"%s\", \"alpha\": %" PRIu32, p->k, stack_graph_names[p->graph],
+		p->alpha);
+	status = write_rows(f, "count", p->count, L, L, err);
+	fputs(",\n     \"pairs\": ", f);
 	if (!status)
 		status = write_counts(f, p->pairs, L, err);
 	fputs("}", f);
+	return status;
+}
+
+static int write_dynamics(FILE *f, const kith_dynamics *d, kith_err *err)
+{
+	size_t L = d->layers;
+	int status;
+	fprintf(f, "{\"k\": %" PRIu32 ", \"graph\": \"%s\",\n     \"births\": ", d->runs->k,
+		stack_graph_names[d->runs->graph]);
+	if ((status = write_counts(f, d->births, L, err)))
+		return status;
+	fputs(",\n     \"deaths\": ", f);
+	if ((status = write_counts(f, d->deaths, L, err)))
+		return status;
+	fputs(",\n     \"survivors\": ", f);
+	if ((status = write_counts(f, d->survivors, L - 1, err)))
+		return status;
+	fputs(",\n     \"removal\": ", f);
+	write_ratios(f, d->removal, L);
+	if ((status = write_rows(f, "survival", d->survival, L, L, err)))
+		return status;
+	fputs(",\n     \"share\": [", f);
+	for (size_t a = 0; a < L; a++) {
+		fputs(a ? ",\n       " : "\n       ", f);
+		write_ratios(f, d->share + a * L, L);
+	}
+	fputs("]", f);
+	if (d->gaps)
+		status = write_rows(f, "returns", d->returns, L, d->gaps, err);
+	fputs("}", f);
+	return status;
+}
+
+/* For each k and graph, one at a time: together they are as large as the stack. */
+static int write_all_dynamics(FILE *f, const kith_stack *s, kith_err *err)
+{
+	int status = 0, first = 1;
+	for (size_t i = 0; i < s->nntp_count && !status; i++) {
+		kith_dynamics d;
+		if (s->nntp[i].alpha || (status = kith_dynamics_make(&d, s, i, err)))
+			continue;
+		fputs(first ? "\n    " : ",\n    ", f);
+		first = 0;
+		status = write_dynamics(f, &d, err);
+		kith_dynamics_free(&d);
+	}
 	return status;
 }
 
@@ -130,6 +197,9 @@ static int write_stack(FILE *f, const kith_stack *s, kith_err *err)
 		fputs(i ? ",\n    " : "\n    ", f);
 		status = write_nntp(f, &s->nntp[i], s->layer_count, err);
 	}
+	fputs("\n  ],\n  \"dynamics\": [", f);
+	if (!status)
+		status = write_all_dynamics(f, s, err);
 	fputs("\n  ]\n}\n", f);
 	return status;
 }

@@ -38,6 +38,12 @@
  *                13 1001   03 0010   04 0010                                   pairs per layer 7 6 6 7
  *   k=2 mutual   01 1111   12 1111   02 1011   23 0100   34 0110               pairs per layer 3 4 4 3
  *   k=4 both     all ten pairs 1111                                            pairs per layer 10 10 10 10
+ *
+ * Layer dynamics, k=2 union, from these presence lists. Seven pairs are born in layer 0; 03 and 04 in layer 2; 23, 24,
+ * 13 again in layer 3. After layer 0, 13 is gone and returns two layers later; after layer 1, 23 and 24 are, and return
+ * one later; after layer 2, 03 and 04 are for good. Of the seven, 7 6 4 4 are still there. Removal: layers 0 and 1 have
+ * 6 of 7 pairs in common, 1 and 2 4 of 8 (01 02 12 34; 23 24 03 04), 2 and 3 4 of 9.
+ *
  * So at k=2, union: 23 and 24 are two runs (0..1 and 3..3) at alpha 0 and one (0..3) from alpha 1 on; 13 becomes one
  * run only at alpha 2. The matrices below follow. */
 #include <math.h>
@@ -49,6 +55,7 @@
 
 #include <cmocka.h>
 
+#include "kith/dynamics.h"
 #include "kith/knn.h"
 #include "kith/merge.h"
 #include "npy_write.h"
@@ -297,6 +304,36 @@ static void test_nntp(void **state)
 	}
 }
 
+static void test_dynamics(void **state)
+{
+	static const uint64_t births[] = {7, 0, 2, 3}, deaths[] = {1, 2, 2, 7}, survivors[] = {6, 4, 4};
+	static const uint64_t survival[] = {7, 6, 4, 4, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3};
+	static const uint64_t returns[] = {0, 1, 2, 0, 0, 0, 0, 0};
+	static const double share[] = {1.0 / 7, 2.0 / 7, 0, 4.0 / 7, NAN, NAN, NAN, NAN, 0, 0, 1, 0, 0, 0, 0, 1};
+	static const double removal[] = {NAN, 6.0 / 7, 1.0 / 2, 4.0 / 9};
+	kith_stack *stack;
+	kith_dynamics got;
+	kith_err err;
+	(void)state;
+	build_first_stack();
+	stack = merge(4, KITH_ALPHA_ALL, 1);
+	assert_int_equal(kith_dynamics_make(&got, stack, 6, &err), 0);
+	assert_ptr_equal(got.runs, &stack->nntp[6]);
+	assert_int_equal(got.layers, 4);
+	assert_int_equal(got.gaps, 2);
+	assert_memory_equal(got.births, births, sizeof births);
+	assert_memory_equal(got.deaths, deaths, sizeof deaths);
+	assert_memory_equal(got.survivors, survivors, sizeof survivors);
+	assert_memory_equal(got.survival, survival, sizeof survival);
+	assert_memory_equal(got.returns, returns, sizeof returns);
+	for (int i = 0; i < 16; i++)
+		assert_true(isnan(share[i]) ? isnan(got.share[i]) : got.share[i] == share[i]);
+	for (int v = 0; v < 4; v++)
+		assert_true(isnan(removal[v]) ? isnan(got.removal[v]) : got.removal[v] == removal[v]);
+	kith_dynamics_free(&got);
+	kith_stack_free(stack);
+}
+
 /* Directions of 0, 0, 90, 45 and 180 degrees; lengths do not matter. With s = sqrt(1/2), sample 3 is at squared
  * distance s^2 + (1-s)^2 from 0, 1 and 2 alike, and sample 2 at exactly 2 from 0, 1 and 4. Samples 0 and 1 are the same
  * once normalised, and their ties go to the lower index in the rows of 2, 3 and 4. */
@@ -357,10 +394,11 @@ static void test_two_samples(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_neighbours), cmocka_unit_test(test_pairs),
-		cmocka_unit_test(test_nnts),       cmocka_unit_test(test_overlap_and_chance),
-		cmocka_unit_test(test_nntp),       cmocka_unit_test(test_cosine),
-		cmocka_unit_test(test_all_alike),  cmocka_unit_test(test_two_samples),
+		cmocka_unit_test(test_neighbours),  cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_nnts),        cmocka_unit_test(test_overlap_and_chance),
+		cmocka_unit_test(test_nntp),        cmocka_unit_test(test_dynamics),
+		cmocka_unit_test(test_cosine),      cmocka_unit_test(test_all_alike),
+		cmocka_unit_test(test_two_samples),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

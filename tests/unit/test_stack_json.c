@@ -209,8 +209,8 @@ static void test_not_utf8(void **state)
 	}
 }
 
-/* Files from before there were "expected", "corrected" and "overlap" are read; what follows from the rest is written
- * again. At k = n - 1 there is nothing to correct. */
+/* Files from before there were "expected", "corrected", "overlap" and "dynamics" are read; what follows from the rest
+ * is written again. At k = n - 1 there is nothing to correct. */
 static void test_old_file(void **state)
 {
 	static const char old[] = "{\"format\": \"kith-stack\", \"version\": 1, \"n\": 5, \"layers\": ["
@@ -237,6 +237,10 @@ static void test_old_file(void **state)
 	assert_non_null(strstr(text, "{\"k\": 4, \"expected\": 1,"));
 	assert_non_null(strstr(text, "\"corrected\": null}"));
 	assert_null(strstr(text, "overlap"));
+	assert_non_null(
+		strstr(text, "\"births\": [3, 1],\n     \"deaths\": [1, 3],\n     \"survivors\": [2],\n     "
+			     "\"removal\": [null, 0.5],\n     \"survival\": [\n       [3, 2],\n       [0, 1]],"
+			     "\n     \"share\": [\n       [0.3333333333333333, 0.6666666666666666],\n       [0, 1]]}"));
 	free(text);
 	if (kith_stack_read(&again, path, &err))
 		fail_msg("%s", err.msg);
@@ -373,6 +377,24 @@ static void test_broken_parts(void **state)
 		{"nntp", "[4, ", "[5, ", "cover layer 0 9007199254740998 times, but 9007199254740997 pairs"},
 		{"nntp", "\"pairs\": [", "\"pairs\": [1, ", "nntp[0].pairs: has 4 numbers, 3 layers"},
 		{"nntp", "\"pairs\"", "\"peers\"", "nntp[0].pairs: missing"},
+		{"", "\"dynamics\": [", "\"dynamics\": 5, \"x\": [", "dynamics[0].k: missing"},
+		{"", "\"dynamics\": [", "\"dynamics\": [], \"x\": [", "dynamics[0].k: missing"},
+		{"dynamics", "}\n  ]", "}, {}\n  ]", "dynamics: not a list of 2"},
+		{"dynamics", "\"k\": 2", "\"k\": 3", "dynamics[0].k: out of order"},
+		{"dynamics", "\"union\"", "\"mutual\"", "dynamics[0].k: out of order"},
+		{"dynamics", "\"births\"", "\"berths\"", "dynamics[0].births: not a list of 3"},
+		{"births", ", 3]", ", 4]", "dynamics[0].births: entry 2 does not follow from nntp"},
+		{"births", ", 3]", ", 3.0]", "dynamics[0].births: entry 2 does not follow from nntp"},
+		{"deaths", "[4", "[5", "dynamics[0].deaths: entry 0 does not follow from nntp"},
+		{"survivors", ", 2]", ", 2, 0]", "dynamics[0].survivors: not a list of 2"},
+		{"removal", "[null", "[0", "dynamics[0].removal: entry 0 does not follow from nntp"},
+		{"removal", "[null, ", "[null, null, 1, ", "dynamics[0].removal: not a list of 3"},
+		{"survival", "[0, 3, 2]", "[0, 3, 1]", "dynamics[0].survival[1]: entry 2 does not follow from nntp"},
+		{"survival", "[0, 3, 2]", "[0, 3]", "dynamics[0].survival[1]: not a list of 3"},
+		{"share", "[0, 0, 1]", "[0, 0, null]", "dynamics[0].share[2]: entry 2 does not follow from nntp"},
+		{"share", "[0, 0, 1]", "[0, 0, 1], []", "dynamics[0].share: not a list of 3 rows"},
+		{"returns", "[1]", "[0]", "dynamics[0].returns[0]: entry 0 does not follow from nntp"},
+		{"", "\"returns\"", "\"return\"", "dynamics[0].returns: not a list of 3 rows"},
 	};
 	kith_stack *s = make_stack();
 	(void)state;
@@ -515,6 +537,10 @@ static void test_check(void **state)
 	expect_bug(
 		s,
 		"NNTP(alpha=1,k=2,union) has 9007199254741004 runs in all, more than the 9007199254741003 at alpha=0");
+	s = make_stack();
+	s->nntp[1].count[0] += 2; /* no more runs in all than at alpha 0, but one more that ends at layer 0 */
+	s->nntp[1].count[4]--;
+	expect_bug(s, "NNTP(alpha=1,k=2,union): more runs end at layer 0 than at alpha=0");
 	s = make_stack();
 	s->nntp[1].pairs[1]--;
 	expect_bug(s, "present in layer 1, but");
