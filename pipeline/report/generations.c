@@ -7,10 +7,10 @@
 #include "chart.h"
 #include "report_parts.h"
 
-#define COLUMNS  256  /* of the flow: with more layers, it skips some */
+#define COLUMNS  256 /* of the flow: with more layers, it skips some */
 #define CROWDED  7.0 /* points between columns: closer, the flow is drawn as one surface */
-#define DOTTED   7.0  /* points between layers: closer, a curve has no dots */
-#define LIGHTEST 0.9  /* of the scale: what is lighter does not show as a line on white */
+#define DOTTED   7.0 /* points between layers: closer, a curve has no dots */
+#define LIGHTEST 0.9 /* of the scale: what is lighter does not show as a line on white */
 
 typedef struct generations {
 	const kith_dynamics *d;

@@ -78,7 +78,8 @@ void kith_put_html(FILE *out, const char *text);
 /* Writes every matrix into `directory`, created if missing. */
 int kith_report_csv(const kith_report_data *data, const char *directory, kith_err *err);
 
-/* One table for each NNTP matrix, to \input into a paper. Write errors are the stream's. */
+/* One table for each NNTP matrix, and one for each k and graph's layer dynamics, to \input into a paper. Write errors
+ * are the stream's. */
 void kith_report_latex(const kith_report_data *data, FILE *out);
 
 /* The page. Write errors are the stream's. */
