@@ -19,9 +19,10 @@ extern "C" {
 #endif
 
 typedef struct kith_dynamics {
-	const kith_nntp
-		*runs; /* the table of alpha = 0: k, graph, runs by first and last layer, pairs present. The stack's */
-	size_t layers; /* L */
+	/* The table of alpha = 0, the stack's: k, graph, runs by first and last layer, pairs present. */
+	const kith_nntp *runs;
+
+	size_t layers;       /* L */
 	uint64_t *births;    /* L: runs that begin at v */
 	uint64_t *deaths;    /* L: runs that end at v */
 	uint64_t *survivors; /* L - 1: pairs present in both v and v + 1 */
@@ -46,7 +47,8 @@ typedef struct kith_dynamics {
 
 	/* L x gaps: of the runs that end at b, how many come back after a gap of g layers, [b][g - 1]. Those are the
 	 * ends that alpha = g closes and alpha = g - 1 does not, so they are known for gaps up to the stack's greatest
-	 * alpha; and no gap is longer than L - 2. To count them otherwise would take another pass over all pairs. */
+	 * alpha; and no gap is longer than L - 2. kith-merge counts no alpha that nobody asked for, so that -m bounds
+	 * it at any number of layers. */
 	uint32_t gaps;
 	uint64_t *returns;
 } kith_dynamics;

@@ -49,23 +49,27 @@ static void start(const kith_report_data *data, const kith_dynamics *d, generati
 
 /* ---- survival ------------------------------------------------------------------------------------------------ */
 
+/* Of what is born in a, the share left in b. */
+static double height_left(const generations *g, const kith_plot *plot, size_t a, size_t b)
+{
+	return (double)g->d->survival[a * g->d->layers + b] / (double)g->d->births[a] * plot->height;
+}
+
 /* A generation's first layer stands for it. */
 static void draw_survival(kith_canvas *c, const kith_plot *plot, const void *data)
 {
 	const generations *g = data;
 	size_t L = g->d->layers;
 	for (size_t i = 0; i < g->count; i++) {
-		size_t a = first_of(g, i);
-		for (size_t b = a; b < L && g->d->births[a]; b++) {
-			double left = (double)g->d->survival[a * L + b] / (double)g->d->births[a];
-			(b > a ? kith_canvas_line : kith_canvas_move)(c, plot->x + (double)b * plot->spacing,
-								      plot->y - left * plot->height);
-		}
+		size_t a = first_of(g, i), dotted = plot->spacing < DOTTED ? a + 1 : L;
+		if (!g->d->births[a])
+			continue;
+		kith_canvas_move(c, plot->x + (double)a * plot->spacing, plot->y - plot->height);
+		for (size_t b = a + 1; b < L; b++)
+			kith_canvas_line(c, plot->x + (double)b * plot->spacing, plot->y - height_left(g, plot, a, b));
 		kith_canvas_stroke(c, 1.5, g->colours[i]);
-		for (size_t b = a; b < L && g->d->births[a] && (b == a || plot->spacing >= DOTTED); b++)
-			kith_canvas_dot(c, plot->x + (double)b * plot->spacing,
-					plot->y - (double)g->d->survival[a * L + b] / (double)g->d->births[a] *
-							  plot->height,
+		for (size_t b = a; b < dotted; b++)
+			kith_canvas_dot(c, plot->x + (double)b * plot->spacing, plot->y - height_left(g, plot, a, b),
 					b == a ? 2.6 : 1.8, g->colours[i]);
 	}
 }
@@ -100,7 +104,7 @@ typedef struct column {
 typedef struct flow {
 	const generations *g;
 	size_t count;
-	column columns[COLUMNS + 1];
+	column columns[COLUMNS];
 	kith_canvas *canvas;
 	const kith_plot *plot;
 	double node; /* half a column's width; 0 if crowded */
@@ -119,9 +123,10 @@ static void sum_up(const generations *g, size_t v, size_t w, double *sums)
 
 static void fill_columns(flow *f)
 {
-	size_t L = f->g->d->layers, stride = (L + COLUMNS - 2) / (COLUMNS - 1);
-	for (size_t v = 0; v < L; v = v + stride < L || v + 1 == L ? v + stride : L - 1)
+	size_t L = f->g->d->layers, stride = (L + COLUMNS - 3) / (COLUMNS - 1);
+	for (size_t v = 0; v + 1 < L; v += stride)
 		f->columns[f->count++].layer = v;
+	f->columns[f->count++].layer = L - 1;
 	for (size_t c = 0; c < f->count; c++) {
 		column *at = &f->columns[c];
 		sum_up(f->g, at->layer, at->layer, at->here);
@@ -194,13 +199,12 @@ static void draw_flow(kith_canvas *canvas, const kith_plot *plot, const void *da
 	}
 }
 
-/* 0 and up to five round counts above it. */
+/* Round counts from 0 on, three to seven above it where there are so many. */
 static void count_ticks(kith_chart *chart, double most, uint64_t unit)
 {
-	double step = pow(10, floor(log10(fmax(most, 1))));
-	for (size_t i = 0; most / step < 3; i++)
-		step /= i % 3 == 1 ? 2.5 : 2;
-	for (double at = 0; at <= most && chart->tick_count < KITH_CHART_TICKS; at += step) {
+	double decade = pow(10, floor(log10(most))), lead = most / decade;
+	double step = fmax(1, decade * (lead > 6 ? 2 : lead > 2.9 ? 1 : lead > 1.4 ? 0.5 : 0.2));
+	for (double at = 0; at <= most; at += step) {
 		kith_tick *tick = &chart->ticks[chart->tick_count++];
 		tick->at = at / most;
 		snprintf(tick->text, sizeof tick->text, "%.4g", at / (double)unit);
