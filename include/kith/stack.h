@@ -80,7 +80,8 @@ void kith_stack_free(kith_stack *stack); /* NULL is fine */
 int kith_stack_write(const kith_stack *stack, const char *path, kith_err *err);
 
 /* Reads stack.json, tolerating members it does not know. KITH_EUSAGE if it is not a kith stack of a version it can
- * read, KITH_ECORRUPT if it is one but its parts do not fit together. `*out` belongs to the caller. */
+ * read, KITH_ECORRUPT if it is one but its parts do not fit together: what follows from other numbers ("expected",
+ * "corrected", "dynamics") has to agree where it is there; older files lack it. `*out` belongs to the caller. */
 int kith_stack_read(kith_stack **out, const char *path, kith_err *err);
 
 /* Checks the identities every result satisfies: NNTS and overlap in [0,1], symmetric, diagonal 1, and
