@@ -27,12 +27,30 @@ typedef struct kith_stack_layer {
 	double recall;
 } kith_stack_layer;
 
-/* NNTS(a,b;k) = (1/n) sum_i |K_i^a n K_i^b| / |K_i^a u K_i^b| (paper, eq. 1 and 2), over directed sets. */
+/* NNTS(a,b;k) = (1/n) sum_i |K_i^a n K_i^b| / |K_i^a u K_i^b| (paper, eq. 1 and 2), over directed sets; and beside it
+ * the neighbourhood overlap (1/n) sum_i |K_i^a n K_i^b| / k of the literature (Doimo et al. 2020; DADApy's
+ * return_data_overlap), which is 2 q / (1 + q) of each sample's IoU q.
+ *
+ * Standard errors: with q_i for a sample's value, sqrt(sum_i (q_i - mean)^2 / (n (n-1))), 0 when n is 1. For a mean
+ * this is the delete-one jackknife's over the samples: without sample i the mean moves by (mean - q_i) / (n-1), and the
+ * jackknife's variance, (n-1)/n times the sum of these squared, is just that. A sample's value is left out, not the
+ * sample: the graphs stay as they are. */
 typedef struct kith_nnts {
 	uint32_t k;
 	double *mean;    /* L x L, symmetric, diagonal 1, each the correctly rounded mean over the samples */
-	double *std_err; /* L x L: sqrt(sum_i (q_i - mean)^2 / (n (n-1))); 0 when n is 1 ("stderr" in the file) */
+	double *std_err; /* L x L ("stderr" in the file) */
+	double *overlap, *overlap_err; /* the overlap's; NULL if the file they were read from has none */
 } kith_nnts;
+
+/* What chance gives: the expected IoU of two independent random sets of k of a sample's n-1 others,
+ * E = sum_c P(c) c / (2k - c) with P hypergeometric (n-1 others, k of them marked, k drawn); correctly rounded, the
+ * same on every machine. 1 <= k <= n-1; at k = n-1 it is 1. (The overlap's is k / (n-1).) */
+double kith_nnts_expected(uint64_t n, uint32_t k);
+
+/* NNTS corrected for chance, (mean - expected) / (1 - expected): 1 for equal neighbourhoods, 0 for what chance gives,
+ * below 0 for less. Of these two doubles and rounded once, so that whoever has them gets the same. Its standard error
+ * is std_err / (1 - expected). NaN if expected is 1: at k = n-1 all sets are equal and there is nothing to correct. */
+double kith_nnts_corrected(double mean, double expected);
 
 /* NNTP(alpha,k)[a][b]: how many alpha-runs, over all pairs i < j, have first layer a and last layer b; an alpha-run is
  * a maximal chain of layers that starts and ends with the pair present and lacks it in no more than alpha contiguous
@@ -62,12 +80,14 @@ void kith_stack_free(kith_stack *stack); /* NULL is fine */
 int kith_stack_write(const kith_stack *stack, const char *path, kith_err *err);
 
 /* Reads stack.json, tolerating members it does not know. KITH_EUSAGE if it is not a kith stack of a version it can
- * read, KITH_ECORRUPT if it is one but its parts do not fit together. `*out` belongs to the caller. */
+ * read, KITH_ECORRUPT if it is one but its parts do not fit together: what follows from other numbers ("expected",
+ * "corrected", "dynamics") has to agree where it is there; older files lack it. `*out` belongs to the caller. */
 int kith_stack_read(kith_stack **out, const char *path, kith_err *err);
 
-/* Checks the identities every result satisfies: NNTS in [0,1], symmetric, diagonal 1; NNTP upper triangular,
- * sum over a <= v <= b of NNTP(0,k)[a][b] = pairs[v]; for alpha > 0 that sum is >= pairs[v]; the total over all (a,b)
- * never grows with alpha. KITH_EBUG with the first one broken. */
+/* Checks the identities every result satisfies: NNTS and overlap in [0,1], symmetric, diagonal 1, and
+ * overlap >= NNTS >= overlap / (2 - overlap) (of each sample, equal to the latter, which is convex); NNTP upper
+ * triangular, sum over a <= v <= b of NNTP(0,k)[a][b] = pairs[v]; for alpha > 0 that sum is >= pairs[v]; the runs over
+ * all (a,b), and those that begin or end at a layer, never grow with alpha. KITH_EBUG with the first one broken. */
 int kith_stack_check(const kith_stack *stack, kith_err *err);
 
 #ifdef __cplusplus

@@ -11,8 +11,10 @@ static int make_matrices(kith_stack *s, kith_err *err)
 	for (size_t i = 0; i < s->nnts_count; i++) {
 		s->nnts[i].mean = kith_alloc_zero(L * L, sizeof(double));
 		s->nnts[i].std_err = kith_alloc_zero(L * L, sizeof(double));
-		if (!s->nnts[i].mean || !s->nnts[i].std_err)
-			return kith_fail_nomem(err, "NNTS matrices", 2ull * L * L * sizeof(double));
+		s->nnts[i].overlap = kith_alloc_zero(L * L, sizeof(double));
+		s->nnts[i].overlap_err = kith_alloc_zero(L * L, sizeof(double));
+		if (!s->nnts[i].mean || !s->nnts[i].std_err || !s->nnts[i].overlap || !s->nnts[i].overlap_err)
+			return kith_fail_nomem(err, "NNTS matrices", 4ull * L * L * sizeof(double));
 	}
 	for (size_t i = 0; i < s->nntp_count; i++) {
 		s->nntp[i].count = kith_alloc_zero(L * L, sizeof(uint64_t));
@@ -68,6 +70,8 @@ void kith_stack_free(kith_stack *s)
 	for (size_t i = 0; i < s->nnts_count; i++) {
 		free(s->nnts[i].mean);
 		free(s->nnts[i].std_err);
+		free(s->nnts[i].overlap);
+		free(s->nnts[i].overlap_err);
 	}
 	for (size_t i = 0; i < s->nntp_count; i++) {
 		free(s->nntp[i].count);
@@ -79,28 +83,45 @@ void kith_stack_free(kith_stack *s)
 	free(s);
 }
 
-static int check_nnts(const kith_nnts *t, size_t L, kith_err *err)
+/* `what` is NNTS or overlap. */
+static int check_mean(const char *what, const double *mean, const double *std_err, uint32_t k, size_t L, kith_err *err)
 {
 	for (size_t a = 0; a < L; a++) {
-		if (t->mean[a * L + a] != 1)
-			return kith_fail(err, KITH_EBUG, "NNTS(%zu,%zu;k=%u) is %.17g, not 1", a, a, t->k,
-					 t->mean[a * L + a]);
+		if (mean[a * L + a] != 1)
+			return kith_fail(err, KITH_EBUG, "%s(%zu,%zu;k=%u) is %.17g, not 1", what, a, a, k,
+					 mean[a * L + a]);
 		for (size_t b = 0; b < L; b++) {
-			double q = t->mean[a * L + b], mirror = t->mean[b * L + a], e = t->std_err[a * L + b];
+			double q = mean[a * L + b], mirror = mean[b * L + a], e = std_err[a * L + b];
 			if (!(q >= 0 && q <= 1))
-				return kith_fail(err, KITH_EBUG, "NNTS(%zu,%zu;k=%u) is %.17g, outside 0..1", a, b,
-						 t->k, q);
+				return kith_fail(err, KITH_EBUG, "%s(%zu,%zu;k=%u) is %.17g, outside 0..1", what, a, b,
+						 k, q);
 			if (q != mirror)
-				return kith_fail(err, KITH_EBUG,
-						 "NNTS(%zu,%zu;k=%u) is %.17g but NNTS(%zu,%zu) is %.17g", a, b, t->k,
-						 q, b, a, mirror);
+				return kith_fail(err, KITH_EBUG, "%s(%zu,%zu;k=%u) is %.17g but %s(%zu,%zu) is %.17g",
+						 what, a, b, k, q, what, b, a, mirror);
 			if (!(e >= 0 && e <= 1)) /* also catches NaN; no mean over [0,1] errs by more */
 				return kith_fail(err, KITH_EBUG,
-						 "the standard error of NNTS(%zu,%zu;k=%u) is %.17g, outside 0..1", a,
-						 b, t->k, e);
+						 "the standard error of %s(%zu,%zu;k=%u) is %.17g, outside 0..1", what,
+						 a, b, k, e);
 		}
 	}
 	return 0;
+}
+
+/* Rounding keeps order, so means of which one is the larger stay so; the bound from below is computed, and may err. */
+static int check_nnts(const kith_nnts *t, size_t L, kith_err *err)
+{
+	int status = check_mean("NNTS", t->mean, t->std_err, t->k, L, err);
+	if (status || !t->overlap)
+		return status;
+	status = check_mean("overlap", t->overlap, t->overlap_err, t->k, L, err);
+	for (size_t i = 0; i < L * L && !status; i++) {
+		double q = t->mean[i], overlap = t->overlap[i];
+		if (q > overlap || q < overlap / (2 - overlap) * (1 - 0x1p-50))
+			status = kith_fail(err, KITH_EBUG,
+					   "NNTS(%zu,%zu;k=%u) is %.17g, which no samples with the overlap %.17g have",
+					   i / L, i % L, t->k, q, overlap);
+	}
+	return status;
 }
 
 #define SAY_NNTP     "NNTP(alpha=%u,k=%u,%s)"
@@ -139,6 +160,15 @@ static unsigned __int128 total(const kith_nntp *p, size_t L)
 	return sum;
 }
 
+/* Runs that begin at v, or else those that end there. */
+static unsigned __int128 runs_at(const kith_nntp *p, size_t L, size_t v, int begin)
+{
+	unsigned __int128 sum = 0;
+	for (size_t i = 0; i < L; i++)
+		sum += p->count[begin ? v * L + i : i * L + v];
+	return sum;
+}
+
 /* `p` follows `before`: same k and graph, a larger alpha. A larger alpha only joins runs. */
 static int check_growth(const kith_nntp *before, const kith_nntp *p, size_t L, kith_err *err)
 {
@@ -146,12 +176,17 @@ static int check_growth(const kith_nntp *before, const kith_nntp *p, size_t L, k
 	if (is > was)
 		return kith_fail(err, KITH_EBUG, SAY_NNTP " has %llu runs in all, more than the %llu at alpha=%u",
 				 NNTP_ARGS(p), (unsigned long long)is, (unsigned long long)was, before->alpha);
-	for (size_t v = 0; v < L; v++)
+	for (size_t v = 0; v < L; v++) {
 		if (p->pairs[v] != before->pairs[v])
 			return kith_fail(err, KITH_EBUG,
 					 SAY_NNTP ": %llu pairs present in layer %zu, but %llu at alpha=%u",
 					 NNTP_ARGS(p), (unsigned long long)p->pairs[v], v,
 					 (unsigned long long)before->pairs[v], before->alpha);
+		for (int begin = 0; begin < 2; begin++)
+			if (runs_at(p, L, v, begin) > runs_at(before, L, v, begin))
+				return kith_fail(err, KITH_EBUG, SAY_NNTP ": more runs %s layer %zu than at alpha=%u",
+						 NNTP_ARGS(p), begin ? "begin at" : "end at", v, before->alpha);
+	}
 	return 0;
 }
 

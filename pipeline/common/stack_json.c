@@ -1,7 +1,5 @@
-/* stack_json.c - stack.json, written and read; the one file that knows the JSON library.
- *
- * It is written by hand, one matrix row and one layer to a line, so that people and diff can read it too. It is read in
- * two passes: the first checks every shape, so that what is then allocated is never more than the file itself holds. */
+/* stack_json.c - stack.json read; the one file that knows the JSON library. Two passes: the first checks every shape,
+ * so that what is then allocated is never more than the file itself holds. */
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -11,143 +9,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "json_string.h"
+#include "kith/dynamics.h"
 #include "kith/graph.h"
 #include "kith/npy.h"
 #include "kith/stack.h"
-#include "number.h"
-#include "outfile.h"
+#include "stack_format.h"
 
-#define FORMAT      "kith-stack"
-#define VERSION     1
-#define GRAPH_KINDS 2
-#define MAX_NNTP    ((size_t)KITH_MAX_TIERS * GRAPH_KINDS * KITH_MAX_LAYERS)
-
-static const char *const graph_names[GRAPH_KINDS] = {"union", "mutual"};
-
-/* ---- writing ------------------------------------------------------------------------------------------------- */
-
-static int write_doubles(FILE *f, const char *name, const double *m, size_t L, kith_err *err)
-{
-	char text[KITH_DOUBLE_TEXT];
-	fprintf(f, ",\n     \"%s\": [", name);
-	for (size_t a = 0; a < L; a++) {
-		fputs(a ? ",\n       [" : "\n       [", f);
-		for (size_t b = 0; b < L; b++) {
-			if (!isfinite(m[a * L + b]))
-				return kith_fail(err, KITH_EBUG, "%s[%zu][%zu] is not a finite number", name, a, b);
-			fputs(b ? ", " : "", f);
-			fputs(kith_double_text(m[a * L + b], text), f);
-		}
-		fputs("]", f);
-	}
-	fputs("]", f);
-	return 0;
-}
-
-static int write_counts(FILE *f, const uint64_t *c, size_t count, kith_err *err)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (c[i] > INT64_MAX) /* what JSON readers, ours among them, can take */
-			return kith_fail(err, KITH_EBUG, "count %" PRIu64 " is beyond 2^63", c[i]);
-		fprintf(f, i ? ", %" PRIu64 : "[%" PRIu64, c[i]);
-	}
-	fputs("]", f);
-	return 0;
-}
-
-static void write_text(FILE *f, const char *name, const char *text)
-{
-	fprintf(f, ", \"%s\": ", name);
-	kith_json_string(f, text);
-}
-
-static int write_layer(FILE *f, const kith_stack_layer *layer, kith_err *err)
-{
-	char text[KITH_DOUBLE_TEXT];
-	if (!(layer->recall > 0 && layer->recall <= 1))
-		return kith_fail(err, KITH_EBUG, "recall %g of layer %s is outside 0..1", layer->recall,
-				 layer->name ? layer->name : "");
-	fputs("{\"name\": ", f);
-	kith_json_string(f, layer->name);
-	fprintf(f, ", \"dim\": %" PRIu64, layer->dim);
-	write_text(f, "metric", layer->metric);
-	write_text(f, "engine", layer->engine);
-	fprintf(f, ", \"recall\": %s", kith_double_text(layer->recall, text));
-	write_text(f, "digest", layer->digest);
-	write_text(f, "input", layer->input);
-	write_text(f, "command", layer->command);
-	fputs("}", f);
-	return 0;
-}
-
-static int write_nnts(FILE *f, const kith_nnts *t, size_t L, kith_err *err)
-{
-	int status;
-	fprintf(f, "{\"k\": %" PRIu32, t->k);
-	status = write_doubles(f, "mean", t->mean, L, err);
-	if (!status)
-		status = write_doubles(f, "stderr", t->std_err, L, err);
-	fputs("}", f);
-	return status;
-}
-
-static int write_nntp(FILE *f, const kith_nntp *p, size_t L, kith_err *err)
-{
-	int status = 0;
-	fprintf(f, "{\"k\": %" PRIu32 ", \"graph\": \"%s\", \"alpha\": %" PRIu32 ",\n     \"count\": [", p->k,
-		graph_names[p->graph], p->alpha);
-	for (size_t a = 0; a < L && !status; a++) {
-		fputs(a ? ",\n       " : "\n       ", f);
-		status = write_counts(f, p->count + a * L, L, err);
-	}
-	fputs("],\n     \"pairs\": ", f);
-	if (!status)
-		status = write_counts(f, p->pairs, L, err);
-	fputs("}", f);
-	return status;
-}
-
-static int write_stack(FILE *f, const kith_stack *s, kith_err *err)
-{
-	int status = 0;
-	fprintf(f,
-		"{ \"format\": \"" FORMAT "\", \"version\": %d, \"made_by\": \"kith-merge " KITH_VERSION
-		"\", \"n\": %" PRIu64 ",\n  \"layers\": [",
-		VERSION, s->n);
-	for (size_t v = 0; v < s->layer_count && !status; v++) {
-		fputs(v ? ",\n    " : "\n    ", f);
-		status = write_layer(f, &s->layers[v], err);
-	}
-	fputs("\n  ],\n  \"nnts\": [", f);
-	for (size_t i = 0; i < s->nnts_count && !status; i++) {
-		fputs(i ? ",\n    " : "\n    ", f);
-		status = write_nnts(f, &s->nnts[i], s->layer_count, err);
-	}
-	fputs("\n  ],\n  \"nntp\": [", f);
-	for (size_t i = 0; i < s->nntp_count && !status; i++) {
-		fputs(i ? ",\n    " : "\n    ", f);
-		status = write_nntp(f, &s->nntp[i], s->layer_count, err);
-	}
-	fputs("\n  ]\n}\n", f);
-	return status;
-}
-
-int kith_stack_write(const kith_stack *stack, const char *path, kith_err *err)
-{
-	kith_outfile *file = NULL;
-	int status = kith_outfile_open(&file, path, err);
-	if (status)
-		return status;
-	status = write_stack(kith_outfile_stream(file), stack, err);
-	if (status) {
-		kith_outfile_abort(file);
-		return status;
-	}
-	return kith_outfile_commit(file, err);
-}
-
-/* ---- reading ------------------------------------------------------------------------------------------------- */
+#define MAX_NNTP ((size_t)KITH_MAX_TIERS * STACK_GRAPH_KINDS * KITH_MAX_LAYERS)
 
 /* Where we are, for messages: "stack.json: nnts[1].mean: row 3 has 11 numbers, 12 layers". */
 typedef struct place {
@@ -232,15 +100,32 @@ static int check_matrix(const place *at, const json_t *object, const char *membe
 	return status;
 }
 
+static place place_of(const place *in, const char *member)
+{
+	place of = *in;
+	snprintf(of.part + strlen(of.part), sizeof of.part - strlen(of.part), ".%s", member);
+	return of;
+}
+
+/* A mean and its standard error. */
+static int check_mean(const place *at, const json_t *object, size_t L)
+{
+	int status = check_matrix(at, object, "mean", L);
+	return status ? status : check_matrix(at, object, "stderr", L);
+}
+
 /* The shapes of every matrix and list, before anything is allocated for them. */
 static int check_shapes(const place *top, const json_t *nnts, const json_t *nntp, size_t L)
 {
 	int status = 0;
 	for (size_t i = 0; i < json_array_size(nnts) && !status; i++) {
-		place at = place_in(top, "nnts", i);
-		status = check_matrix(&at, json_array_get(nnts, i), "mean", L);
-		if (!status)
-			status = check_matrix(&at, json_array_get(nnts, i), "stderr", L);
+		place at = place_in(top, "nnts", i), in_overlap = place_of(&at, "overlap");
+		const json_t *entry = json_array_get(nnts, i), *overlap = json_object_get(entry, "overlap");
+		status = check_mean(&at, entry, L);
+		if (!status && overlap)
+			status = check_mean(&in_overlap, overlap, L);
+		if (!status && json_is_array(json_object_get(entry, "corrected")))
+			status = check_matrix(&at, entry, "corrected", L);
 	}
 	for (size_t i = 0; i < json_array_size(nntp) && !status; i++) {
 		place at = place_in(top, "nntp", i);
@@ -304,8 +189,22 @@ static int get_layer(const place *at, const json_t *object, kith_stack_layer *ou
 	return 0;
 }
 
+static int get_overlap(const place *at, const json_t *overlap, size_t L, kith_nnts *out)
+{
+	int status;
+	if (!overlap) {
+		free(out->overlap);
+		free(out->overlap_err);
+		out->overlap = out->overlap_err = NULL;
+		return 0;
+	}
+	status = get_doubles(at, overlap, "mean", L, out->overlap);
+	return status ? status : get_doubles(at, overlap, "stderr", L, out->overlap_err);
+}
+
 static int get_nnts(const place *at, const json_t *object, const kith_stack *s, kith_nnts *out, const kith_nnts *before)
 {
+	place in_overlap = place_of(at, "overlap");
 	uint64_t k;
 	int status = get_count(at, object, "k", 1, s->n - 1, &k);
 	if (status)
@@ -316,14 +215,16 @@ static int get_nnts(const place *at, const json_t *object, const kith_stack *s, 
 	status = get_doubles(at, object, "mean", s->layer_count, out->mean);
 	if (!status)
 		status = get_doubles(at, object, "stderr", s->layer_count, out->std_err);
+	if (!status)
+		status = get_overlap(&in_overlap, json_object_get(object, "overlap"), s->layer_count, out);
 	return status;
 }
 
 static int get_graph(const place *at, const json_t *object, kith_graph_kind *out)
 {
 	const char *text = json_string_value(json_object_get(object, "graph"));
-	for (int g = 0; text && g < GRAPH_KINDS; g++)
-		if (!strcmp(text, graph_names[g])) {
+	for (int g = 0; text && g < STACK_GRAPH_KINDS; g++)
+		if (!strcmp(text, stack_graph_names[g])) {
 			*out = (kith_graph_kind)g;
 			return 0;
 		}
@@ -378,6 +279,105 @@ static int get_list(const place *top, const json_t *root, const char *member, si
 	return 0;
 }
 
+/* ---- what follows --------------------------------------------------------------------------------------------- */
+
+/* What follows from other numbers is not taken over, but has to agree; files from before it was written lack it. */
+static int match_chance(const place *at, const json_t *object, uint64_t n, const kith_nnts *t, size_t L)
+{
+	const json_t *stored = json_object_get(object, "expected"), *rows = json_object_get(object, "corrected");
+	double expected = kith_nnts_expected(n, t->k);
+	if (stored && json_number_value(stored) != expected)
+		return broken(at, "expected", "%.17g, but chance gives %.17g", json_number_value(stored), expected);
+	if (rows && json_is_array(rows) != (expected < 1))
+		return broken(at, "corrected", "%s", expected < 1 ? "not a list of rows" : "not null");
+	for (size_t i = 0; json_is_array(rows) && i < L * L; i++) {
+		double x = json_number_value(json_array_get(json_array_get(rows, i / L), i % L));
+		if (x != kith_nnts_corrected(t->mean[i], expected))
+			return broken(at, "corrected", "%.17g at row %zu, column %zu does not follow from the mean", x,
+				      i / L, i % L);
+	}
+	return 0;
+}
+
+/* `list` holds just these counts, or else ratios, of which NaN is null. */
+static int match_list(const place *at, const char *member, const json_t *list, size_t count, const uint64_t *counts,
+		      const double *ratios)
+{
+	if (!json_is_array(list) || json_array_size(list) != count)
+		return broken(at, member, "not a list of %zu", count);
+	for (size_t i = 0; i < count; i++) {
+		const json_t *value = json_array_get(list, i);
+		int same = counts ? json_is_integer(value) && (uint64_t)json_integer_value(value) == counts[i]
+			   : isnan(ratios[i]) ? json_is_null(value)
+					      : json_is_number(value) && json_number_value(value) == ratios[i];
+		if (!same)
+			return broken(at, member, "entry %zu does not follow from nntp", i);
+	}
+	return 0;
+}
+
+static int match_rows(const place *at, const json_t *object, const char *name, size_t rows, size_t columns,
+		      const uint64_t *counts, const double *ratios)
+{
+	const json_t *list = json_object_get(object, name);
+	int status = 0;
+	if (!json_is_array(list) || json_array_size(list) != rows)
+		return broken(at, name, "not a list of %zu rows", rows);
+	for (size_t a = 0; a < rows && !status; a++) {
+		char member[32];
+		snprintf(member, sizeof member, "%s[%zu]", name, a);
+		status = match_list(at, member, json_array_get(list, a), columns, counts ? counts + a * columns : NULL,
+				    ratios ? ratios + a * columns : NULL);
+	}
+	return status;
+}
+
+static int match_entry(const place *at, const json_t *object, const kith_dynamics *d)
+{
+	size_t L = d->layers;
+	kith_graph_kind graph = KITH_UNION;
+	uint64_t k;
+	int status = get_count(at, object, "k", 1, UINT32_MAX, &k);
+	if (!status)
+		status = get_graph(at, object, &graph);
+	if (!status && (k != d->runs->k || graph != d->runs->graph))
+		status = broken(at, "k", "out of order: one entry for each k and graph of nntp with alpha 0");
+	if (!status)
+		status = match_list(at, "births", json_object_get(object, "births"), L, d->births, NULL);
+	if (!status)
+		status = match_list(at, "deaths", json_object_get(object, "deaths"), L, d->deaths, NULL);
+	if (!status)
+		status = match_list(at, "survivors", json_object_get(object, "survivors"), L - 1, d->survivors, NULL);
+	if (!status)
+		status = match_list(at, "removal", json_object_get(object, "removal"), L, NULL, d->removal);
+	if (!status)
+		status = match_rows(at, object, "survival", L, L, d->survival, NULL);
+	if (!status)
+		status = match_rows(at, object, "share", L, L, NULL, d->share);
+	if (!status && d->gaps)
+		status = match_rows(at, object, "returns", L, d->gaps, d->returns, NULL);
+	return status;
+}
+
+static int match_dynamics(const place *top, const json_t *list, const kith_stack *s)
+{
+	size_t entry = 0;
+	int status = 0;
+	if (!list)
+		return 0;
+	for (size_t i = 0; i < s->nntp_count && !status; i++) {
+		place at = place_in(top, "dynamics", entry);
+		kith_dynamics d;
+		if (s->nntp[i].alpha || (status = kith_dynamics_make(&d, s, i, top->err)))
+			continue;
+		status = match_entry(&at, json_array_get(list, entry++), &d);
+		kith_dynamics_free(&d);
+	}
+	if (!status && json_array_size(list) != entry)
+		status = broken(top, "dynamics", "not a list of %zu", entry);
+	return status;
+}
+
 static int get_parts(const place *top, const json_t *layers, const json_t *nnts, const json_t *nntp, kith_stack *s)
 {
 	kith_err why;
@@ -396,6 +396,10 @@ static int get_parts(const place *top, const json_t *layers, const json_t *nnts,
 	}
 	if (!status && kith_stack_check(s, &why))
 		status = kith_fail(top->err, KITH_ECORRUPT, "%s: %s", top->path, why.msg);
+	for (size_t i = 0; i < s->nnts_count && !status; i++) {
+		place at = place_in(top, "nnts", i);
+		status = match_chance(&at, json_array_get(nnts, i), s->n, &s->nnts[i], s->layer_count);
+	}
 	return status;
 }
 
@@ -403,13 +407,13 @@ static int check_format(const char *path, const json_t *root, kith_err *err)
 {
 	const char *format = json_string_value(json_object_get(root, "format"));
 	const json_t *version = json_object_get(root, "version");
-	if (!format || strcmp(format, FORMAT))
-		return kith_fail(err, KITH_EUSAGE, "%s: not a kith stack (no \"format\": \"" FORMAT "\")", path);
+	if (!format || strcmp(format, STACK_FORMAT))
+		return kith_fail(err, KITH_EUSAGE, "%s: not a kith stack (no \"format\": \"" STACK_FORMAT "\")", path);
 	if (!json_is_integer(version) || json_integer_value(version) < 1)
 		return kith_fail(err, KITH_EUSAGE, "%s: not a kith stack (no version)", path);
-	if (json_integer_value(version) != VERSION)
+	if (json_integer_value(version) != STACK_VERSION)
 		return kith_fail(err, KITH_EUSAGE, "%s: version %lld; this kith reads version %d: use a newer one",
-				 path, (long long)json_integer_value(version), VERSION);
+				 path, (long long)json_integer_value(version), STACK_VERSION);
 	return 0;
 }
 
@@ -432,6 +436,8 @@ static int get_stack(const place *top, const json_t *root, kith_stack **out)
 					top->err);
 	if (!status)
 		status = get_parts(top, layers, nnts, nntp, s);
+	if (!status)
+		status = match_dynamics(top, json_object_get(root, "dynamics"), s);
 	if (status)
 		kith_stack_free(s);
 	else

@@ -9,6 +9,7 @@
 #include "filetype.h"
 #include "json_string.h"
 #include "kith/alloc.h"
+#include "kith/dynamics.h"
 #include "kith/graph.h"
 #include "kith/npy.h"
 #include "kith/stack.h"
@@ -155,30 +156,102 @@ done:
 /* ---- stacks ---- */
 
 /* Long format, one value a row, as R and pandas like it. */
-static void stack_tsv(const kith_stack *s, FILE *out)
+struct table {
+	const kith_stack *stack;
+	uint32_t k;
+	const char *graph; /* "-" where it does not matter */
+	FILE *out;
+};
+
+static void put_place(const struct table *t, const char *measure, const char *alpha, size_t first, size_t last)
 {
-	static const char *const graphs[] = {"union", "mutual"};
-	char value[KITH_DOUBLE_TEXT], error[KITH_DOUBLE_TEXT];
+	fprintf(t->out, "%s\t%u\t%s\t%s\t%s\t%s\t", measure, t->k, t->graph, alpha, t->stack->layers[first].name,
+		t->stack->layers[last].name);
+}
+
+static void put_value(const struct table *t, const char *measure, size_t first, size_t last, double value, double error)
+{
+	char text[KITH_DOUBLE_TEXT], error_text[KITH_DOUBLE_TEXT];
+	put_place(t, measure, "-", first, last);
+	fprintf(t->out, "%s\t%s\n", kith_double_text(value, text), kith_double_text(error, error_text));
+}
+
+static void put_count(const struct table *t, const char *measure, const char *alpha, size_t first, size_t last,
+		      uint64_t count)
+{
+	put_place(t, measure, alpha, first, last);
+	fprintf(t->out, "%llu\t0\n", (unsigned long long)count);
+}
+
+static void put_nnts(const kith_stack *s, const kith_nnts *m, FILE *out)
+{
+	struct table t = {s, m->k, "-", out};
 	size_t L = s->layer_count;
-	fprintf(out, "# kith stack\n# n\t%llu\n# layers\t%zu\n", (unsigned long long)s->n, L);
+	double expected = kith_nnts_expected(s->n, m->k);
+	char text[KITH_DOUBLE_TEXT];
+	for (size_t i = 0; i < L * L; i++)
+		put_value(&t, "nnts", i / L, i % L, m->mean[i], m->std_err[i]);
+	fprintf(out, "expected\t%u\t-\t-\t-\t-\t%s\t0\n", m->k, kith_double_text(expected, text));
+	for (size_t i = 0; i < L * L; i++)
+		put_value(&t, "corrected", i / L, i % L, kith_nnts_corrected(m->mean[i], expected),
+			  expected < 1 ? m->std_err[i] / (1 - expected) : NAN);
+	for (size_t i = 0; m->overlap && i < L * L; i++)
+		put_value(&t, "overlap", i / L, i % L, m->overlap[i], m->overlap_err[i]);
+}
+
+static void put_dynamics(const struct table *t, const kith_dynamics *d)
+{
+	size_t L = d->layers;
+	for (size_t v = 0; v < L; v++) {
+		put_count(t, "births", "-", v, v, d->births[v]);
+		put_count(t, "deaths", "-", v, v, d->deaths[v]);
+		if (v + 1 < L)
+			put_count(t, "survivors", "-", v, v + 1, d->survivors[v]);
+		put_value(t, "removal", v, v, d->removal[v], 0);
+	}
+	for (size_t a = 0; a < L; a++)
+		for (size_t b = a; b < L; b++) {
+			put_count(t, "survival", "-", a, b, d->survival[a * L + b]);
+			put_value(t, "share", a, b, d->share[a * L + b], 0);
+		}
+	for (size_t b = 0; b < L; b++)
+		for (size_t g = 1; g <= d->gaps && b + g + 1 < L; g++)
+			put_count(t, "returns", "-", b, b + g + 1, d->returns[b * d->gaps + g - 1]);
+}
+
+static int put_nntp(const kith_stack *s, size_t table, FILE *out, kith_err *err)
+{
+	const kith_nntp *p = &s->nntp[table];
+	struct table t = {s, p->k, p->graph == KITH_UNION ? "union" : "mutual", out};
+	kith_dynamics d;
+	size_t L = s->layer_count;
+	char alpha[16];
+	int rc;
+	snprintf(alpha, sizeof alpha, "%u", p->alpha);
+	for (size_t i = 0; i < L * L; i++)
+		if (i / L <= i % L)
+			put_count(&t, "nntp", alpha, i / L, i % L, p->count[i]);
+	if (p->alpha)
+		return 0;
+	for (size_t v = 0; v < L; v++)
+		put_count(&t, "pairs", "-", v, v, p->pairs[v]);
+	if ((rc = kith_dynamics_make(&d, s, table, err)))
+		return rc;
+	put_dynamics(&t, &d);
+	kith_dynamics_free(&d);
+	return 0;
+}
+
+static int stack_tsv(const kith_stack *s, FILE *out, kith_err *err)
+{
+	int rc = 0;
+	fprintf(out, "# kith stack\n# n\t%llu\n# layers\t%zu\n", (unsigned long long)s->n, s->layer_count);
 	fputs("# measure\tk\tgraph\talpha\tfirst\tlast\tvalue\tstderr\n", out);
 	for (size_t q = 0; q < s->nnts_count; q++)
-		for (size_t i = 0; i < L * L; i++) {
-			kith_double_text(s->nnts[q].mean[i], value);
-			kith_double_text(s->nnts[q].std_err[i], error);
-			fprintf(out, "nnts\t%u\t-\t-\t%s\t%s\t%s\t%s\n", s->nnts[q].k, s->layers[i / L].name,
-				s->layers[i % L].name, value, error);
-		}
-	for (size_t q = 0; q < s->nntp_count; q++) {
-		const kith_nntp *p = &s->nntp[q];
-		for (size_t i = 0; i < L * L; i++)
-			if (i / L <= i % L)
-				fprintf(out, "nntp\t%u\t%s\t%u\t%s\t%s\t%llu\t0\n", p->k, graphs[p->graph], p->alpha,
-					s->layers[i / L].name, s->layers[i % L].name, (unsigned long long)p->count[i]);
-		for (size_t v = 0; v < L && p->alpha == 0; v++)
-			fprintf(out, "pairs\t%u\t%s\t-\t%s\t%s\t%llu\t0\n", p->k, graphs[p->graph], s->layers[v].name,
-				s->layers[v].name, (unsigned long long)p->pairs[v]);
-	}
+		put_nnts(s, &s->nnts[q], out);
+	for (size_t i = 0; i < s->nntp_count && !rc; i++)
+		rc = put_nntp(s, i, out, err);
+	return rc;
 }
 
 /* ---- activations ---- */
@@ -249,7 +322,7 @@ int kith_show(const char *path, const kith_show_options *o, FILE *out, kith_err 
 		if (o->json) /* it is JSON already, and now known to be sound */
 			rc = copy_file(path, out, err);
 		else
-			stack_tsv(stack, out);
+			rc = stack_tsv(stack, out, err);
 		kith_stack_free(stack);
 		break;
 	case KITH_FILE_NPY:

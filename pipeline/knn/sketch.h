@@ -7,7 +7,7 @@
 #ifndef KITH_SKETCH_H
 #define KITH_SKETCH_H
 
-#include "blocks.h"
+#include "tile_blocks.h"
 
 typedef struct kith_basis {
 	uint32_t dims;

@@ -1,10 +1,10 @@
-/* tile.h - the inner loops: bounds of 16 x 16 pairs at once (blocks.h), and float products of single pairs. */
+/* tile.h - the inner loops: bounds of 16 x 16 pairs at once (tile_blocks.h), and float products of single pairs. */
 #ifndef KITH_TILE_H
 #define KITH_TILE_H
 
 #include <stdint.h>
 
-#include "blocks.h"
+#include "tile_blocks.h"
 
 /* A block as one side of a tile: its integers (kith_blocks_q), and of each of its KITH_LANES samples the scale, the lo
  * and a bound on t. All are aligned to 64 bytes. */
@@ -13,7 +13,7 @@ typedef struct kith_side {
 	const float *scale, *lo, *bound;
 } kith_side;
 
-/* The t of blocks.h for the samples of a (rows) and b (columns), `width` values each (even), into t[16 * i + j]; and
+/* The t of tile_blocks.h for the samples of a (rows) and b (columns), `width` values each (even), into t[16 * i + j]; and
  * hits[i], the bits j of those that do not exceed max(a's bound i, b's bound j). Returns whether there are any. */
 int kith_tile(const kith_side *a, const kith_side *b, uint32_t width, float *t, uint16_t *hits);
 

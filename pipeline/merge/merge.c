@@ -301,22 +301,22 @@ static int walk(struct merge *m, kith_err *err)
 
 /* ---- the result ---- */
 
-/* Mean and standard error of IoU over the samples, from how many samples have each |intersection|. Quadruple precision
- * makes the mean correctly rounded, and leaves nothing to the order of summation. The spread is measured from the first
- * value that occurs, so that it is exactly 0 where all samples agree. */
-static void mean_of_histogram(const uint32_t *histogram, uint32_t k, uint64_t n, double *mean, double *std_err)
+/* Mean and standard error over the samples of IoU, or else of overlap, from how many samples have each |intersection|.
+ * Quadruple precision makes the mean correctly rounded, and leaves nothing to the order of summation. The spread is
+ * measured from the first value that occurs, so that it is exactly 0 where all samples agree. */
+static void mean_of_histogram(const uint32_t *histogram, uint32_t k, uint64_t n, int iou, double *mean, double *std_err)
 {
 	__float128 origin = -1, shift = 0, squares = 0;
 	for (uint32_t c = 0; c <= k; c++) {
 		if (!histogram[c])
 			continue;
-		__float128 q = (__float128)c / (2 * (uint64_t)k - c);
+		__float128 q = (__float128)c / (iou ? 2 * (uint64_t)k - c : k);
 		origin = origin < 0 ? q : origin;
 		shift += histogram[c] * (q - origin);
 	}
 	shift /= n;
 	for (uint32_t c = 0; c <= k; c++) {
-		__float128 off = (__float128)c / (2 * (uint64_t)k - c) - origin - shift;
+		__float128 off = (__float128)c / (iou ? 2 * (uint64_t)k - c : k) - origin - shift;
 		squares += histogram[c] ? histogram[c] * off * off : 0;
 	}
 	*mean = (double)(origin + shift);
@@ -331,12 +331,16 @@ static void fill_nnts(const struct merge *m, kith_stack *stack)
 		const uint32_t *histogram = m->tallies[0].overlap + p->start[q];
 		out->k = p->k[q];
 		for (size_t a = 0; a < p->layers; a++) {
-			out->mean[a * p->layers + a] = 1;
+			out->mean[a * p->layers + a] = out->overlap[a * p->layers + a] = 1;
 			for (size_t b = a + 1; b < p->layers; b++) {
 				size_t ab = a * p->layers + b, ba = b * p->layers + a;
-				mean_of_histogram(histogram, p->k[q], p->n, &out->mean[ab], &out->std_err[ab]);
+				mean_of_histogram(histogram, p->k[q], p->n, 1, &out->mean[ab], &out->std_err[ab]);
+				mean_of_histogram(histogram, p->k[q], p->n, 0, &out->overlap[ab],
+						  &out->overlap_err[ab]);
 				out->mean[ba] = out->mean[ab];
 				out->std_err[ba] = out->std_err[ab];
+				out->overlap[ba] = out->overlap[ab];
+				out->overlap_err[ba] = out->overlap_err[ab];
 				histogram += p->k[q] + 1;
 			}
 		}

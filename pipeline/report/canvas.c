@@ -109,6 +109,46 @@ void kith_canvas_frame(kith_canvas *c, double x, double y, double width, double 
 	cairo_stroke(c->cairo);
 }
 
+void kith_canvas_move(kith_canvas *c, double x, double y)
+{
+	cairo_move_to(c->cairo, x, y);
+}
+
+void kith_canvas_line(kith_canvas *c, double x, double y)
+{
+	cairo_line_to(c->cairo, x, y);
+}
+
+void kith_canvas_ease(kith_canvas *c, double x, double y)
+{
+	double from_x, from_y, middle;
+	cairo_get_current_point(c->cairo, &from_x, &from_y);
+	middle = (from_x + x) / 2;
+	cairo_curve_to(c->cairo, middle, from_y, middle, y, x, y);
+}
+
+void kith_canvas_fill(kith_canvas *c, kith_colour colour)
+{
+	set_colour(c, colour);
+	cairo_fill(c->cairo);
+}
+
+void kith_canvas_stroke(kith_canvas *c, double width, kith_colour colour)
+{
+	set_colour(c, colour);
+	cairo_set_line_width(c->cairo, width);
+	cairo_set_line_join(c->cairo, CAIRO_LINE_JOIN_ROUND);
+	cairo_stroke(c->cairo);
+}
+
+void kith_canvas_dot(kith_canvas *c, double x, double y, double radius, kith_colour colour)
+{
+	set_colour(c, colour);
+	cairo_new_sub_path(c->cairo);
+	cairo_arc(c->cairo, x, y, radius, 0, 2 * M_PI);
+	cairo_fill(c->cairo);
+}
+
 void kith_canvas_ramp(kith_canvas *c, double x, double y, double width, double height, size_t stops,
 		      const kith_colour *colours)
 {

@@ -35,6 +35,15 @@ void kith_canvas_box(kith_canvas *canvas, double x, double y, double width, doub
 void kith_canvas_frame(kith_canvas *canvas, double x, double y, double width, double height, double line,
 		       kith_colour colour);
 
+/* A path: the pen is put down at a point, drawn straight or in an S that is level at both ends, and what it has
+ * enclosed filled, or its trace inked. Several pieces may be filled at once. */
+void kith_canvas_move(kith_canvas *canvas, double x, double y);
+void kith_canvas_line(kith_canvas *canvas, double x, double y);
+void kith_canvas_ease(kith_canvas *canvas, double x, double y);
+void kith_canvas_fill(kith_canvas *canvas, kith_colour colour);
+void kith_canvas_stroke(kith_canvas *canvas, double width, kith_colour colour);
+void kith_canvas_dot(kith_canvas *canvas, double x, double y, double radius, kith_colour colour);
+
 /* A box that runs through `stops` colours from bottom to top, evenly spaced. */
 void kith_canvas_ramp(kith_canvas *canvas, double x, double y, double width, double height, size_t stops,
 		      const kith_colour *colours);

@@ -77,3 +77,8 @@ void kith_nntp_stem(const kith_nntp *p, char *out, size_t size)
 {
 	snprintf(out, size, "nntp_k%" PRIu32 "_%s_alpha%" PRIu32, p->k, kith_graph_kind_name(p->graph), p->alpha);
 }
+
+void kith_dynamics_stem(const char *what, const kith_dynamics *d, char *out, size_t size)
+{
+	snprintf(out, size, "%s_k%" PRIu32 "_%s", what, d->runs->k, kith_graph_kind_name(d->runs->graph));
+}

@@ -1,6 +1,7 @@
-/* csv.c - every matrix as CSV: layer names in the first row and column, numbers in full. */
+/* csv.c - every matrix and list as CSV: layer names in the first row and column, numbers in full. */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -45,34 +46,55 @@ static void put_names(FILE *out, const kith_stack *s)
 	putc('\n', out);
 }
 
-static void put_doubles(FILE *out, const kith_stack *s, const double *m)
+/* What a file holds: puts it, with what it takes. */
+typedef struct content {
+	void (*put)(FILE *out, const kith_stack *s, const struct content *what);
+	const double *doubles;
+	double expected; /* by chance; the doubles are corrected for it */
+	const uint64_t *counts;
+	const kith_dynamics *dynamics;
+} content;
+
+/* NaN, which is 0/0, leaves a field empty. */
+static void put_double(FILE *out, double x)
 {
 	char text[KITH_DOUBLE_TEXT];
+	putc(',', out);
+	fputs(isnan(x) ? "" : kith_double_text(x, text), out);
+}
+
+static void put_matrix(FILE *out, const kith_stack *s, const content *what)
+{
+	size_t L = s->layer_count;
 	fputs("layer", out);
 	put_names(out, s);
-	for (size_t a = 0; a < s->layer_count; a++) {
-		kith_put_csv(out, s->layers[a].name);
-		for (size_t b = 0; b < s->layer_count; b++)
-			fprintf(out, ",%s", kith_double_text(m[a * s->layer_count + b], text));
-		putc('\n', out);
+	for (size_t i = 0; i < L * L; i++) {
+		if (i % L == 0)
+			kith_put_csv(out, s->layers[i / L].name);
+		if (what->counts)
+			fprintf(out, ",%" PRIu64, what->counts[i]);
+		else
+			put_double(out, kith_nnts_corrected(what->doubles[i], what->expected));
+		if (i % L + 1 == L)
+			putc('\n', out);
 	}
 }
 
-static void put_counts(FILE *out, const kith_stack *s, const uint64_t *m)
+static void put_expected(FILE *out, const kith_stack *s, const content *what)
 {
-	fputs("layer", out);
-	put_names(out, s);
-	for (size_t a = 0; a < s->layer_count; a++) {
-		kith_put_csv(out, s->layers[a].name);
-		for (size_t b = 0; b < s->layer_count; b++)
-			fprintf(out, ",%" PRIu64, m[a * s->layer_count + b]);
+	(void)what;
+	fputs("k,expected\n", out);
+	for (size_t i = 0; i < s->nnts_count; i++) {
+		fprintf(out, "%" PRIu32, s->nnts[i].k);
+		put_double(out, kith_nnts_expected(s->n, s->nnts[i].k));
 		putc('\n', out);
 	}
 }
 
 /* Pairs present do not depend on alpha: one row for each k and graph. */
-static void put_pairs(FILE *out, const kith_stack *s)
+static void put_pairs(FILE *out, const kith_stack *s, const content *what)
 {
+	(void)what;
 	fputs("k,graph", out);
 	put_names(out, s);
 	for (size_t i = 0; i < s->nntp_count; i++) {
@@ -86,9 +108,36 @@ static void put_pairs(FILE *out, const kith_stack *s)
 	}
 }
 
-/* One file: the matrix of doubles or the matrix of counts that is given, or else the pairs. */
-static int write_csv(const kith_stack *s, const char *directory, const char *stem, const double *doubles,
-		     const uint64_t *counts, kith_err *err)
+static void put_layers(FILE *out, const kith_stack *s, const content *what)
+{
+	const kith_dynamics *d = what->dynamics;
+	fputs("layer,pairs,births,deaths,survivors,removal\n", out);
+	for (size_t v = 0; v < d->layers; v++) {
+		kith_put_csv(out, s->layers[v].name);
+		fprintf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",", d->runs->pairs[v], d->births[v], d->deaths[v]);
+		if (v + 1 < d->layers)
+			fprintf(out, "%" PRIu64, d->survivors[v]);
+		put_double(out, d->removal[v]);
+		putc('\n', out);
+	}
+}
+
+static void put_returns(FILE *out, const kith_stack *s, const content *what)
+{
+	const kith_dynamics *d = what->dynamics;
+	fputs("layer", out);
+	for (uint32_t g = 1; g <= d->gaps; g++)
+		fprintf(out, ",%" PRIu32, g);
+	putc('\n', out);
+	for (size_t b = 0; b < d->layers; b++) {
+		kith_put_csv(out, s->layers[b].name);
+		for (uint32_t g = 0; g < d->gaps; g++)
+			fprintf(out, ",%" PRIu64, d->returns[b * d->gaps + g]);
+		putc('\n', out);
+	}
+}
+
+static int write_csv(const kith_stack *s, const char *directory, const char *stem, const content *what, kith_err *err)
 {
 	kith_outfile *file = NULL;
 	char path[4096];
@@ -98,13 +147,49 @@ static int write_csv(const kith_stack *s, const char *directory, const char *ste
 	status = kith_outfile_open(&file, path, err);
 	if (status)
 		return status;
-	if (doubles)
-		put_doubles(kith_outfile_stream(file), s, doubles);
-	else if (counts)
-		put_counts(kith_outfile_stream(file), s, counts);
-	else
-		put_pairs(kith_outfile_stream(file), s);
+	what->put(kith_outfile_stream(file), s, what);
 	return kith_outfile_commit(file, err);
+}
+
+static int write_nnts(const kith_stack *s, const kith_nnts *t, const char *directory, kith_err *err)
+{
+	double expected = kith_nnts_expected(s->n, t->k);
+	const struct {
+		const char *ending;
+		content what;
+		int there;
+	} files[] = {{"", {.put = put_matrix, .doubles = t->mean}, 1},
+		     {"_stderr", {.put = put_matrix, .doubles = t->std_err}, 1},
+		     {"_corrected", {.put = put_matrix, .doubles = t->mean, .expected = expected}, expected < 1},
+		     {"_overlap", {.put = put_matrix, .doubles = t->overlap}, t->overlap != NULL},
+		     {"_overlap_stderr", {.put = put_matrix, .doubles = t->overlap_err}, t->overlap != NULL}};
+	char stem[96];
+	int status = 0;
+	for (size_t i = 0; i < sizeof files / sizeof *files && !status; i++) {
+		kith_nnts_stem(t, stem, sizeof stem);
+		strcat(stem, files[i].ending);
+		status = files[i].there ? write_csv(s, directory, stem, &files[i].what, err) : 0;
+	}
+	return status;
+}
+
+static int write_dynamics(const kith_stack *s, const kith_dynamics *d, const char *directory, kith_err *err)
+{
+	const struct {
+		const char *name;
+		content what;
+		int there;
+	} files[] = {{"dynamics", {.put = put_layers, .dynamics = d}, 1},
+		     {"survival", {.put = put_matrix, .counts = d->survival}, 1},
+		     {"share", {.put = put_matrix, .doubles = d->share}, 1},
+		     {"returns", {.put = put_returns, .dynamics = d}, d->gaps > 0}};
+	char stem[96];
+	int status = 0;
+	for (size_t i = 0; i < sizeof files / sizeof *files && !status; i++) {
+		kith_dynamics_stem(files[i].name, d, stem, sizeof stem);
+		status = files[i].there ? write_csv(s, directory, stem, &files[i].what, err) : 0;
+	}
+	return status;
 }
 
 int kith_report_csv(const kith_report_data *data, const char *directory, kith_err *err)
@@ -112,18 +197,17 @@ int kith_report_csv(const kith_report_data *data, const char *directory, kith_er
 	const kith_stack *s = data->stack;
 	char stem[96];
 	int status = kith_make_directory(directory, err);
-	for (size_t i = 0; i < s->nnts_count && !status; i++) {
-		kith_nnts_stem(&s->nnts[i], stem, sizeof stem);
-		status = write_csv(s, directory, stem, s->nnts[i].mean, NULL, err);
-		strcat(stem, "_stderr");
-		if (!status)
-			status = write_csv(s, directory, stem, s->nnts[i].std_err, NULL, err);
-	}
+	for (size_t i = 0; i < s->nnts_count && !status; i++)
+		status = write_nnts(s, &s->nnts[i], directory, err);
+	if (!status)
+		status = write_csv(s, directory, "expected", &(content){.put = put_expected}, err);
 	for (size_t i = 0; i < s->nntp_count && !status; i++) {
 		kith_nntp_stem(&s->nntp[i], stem, sizeof stem);
-		status = write_csv(s, directory, stem, NULL, s->nntp[i].count, err);
+		status = write_csv(s, directory, stem, &(content){.put = put_matrix, .counts = s->nntp[i].count}, err);
 	}
 	if (!status)
-		status = write_csv(s, directory, "pairs", NULL, NULL, err);
+		status = write_csv(s, directory, "pairs", &(content){.put = put_pairs}, err);
+	for (size_t i = 0; i < data->dynamics_count && !status; i++)
+		status = write_dynamics(s, &data->dynamics[i], directory, err);
 	return status;
 }

@@ -31,6 +31,13 @@ static void fill_scale(kith_colour *scale, const unsigned *anchors, size_t count
 	}
 }
 
+kith_colour kith_viridis(double shade)
+{
+	kith_colour scale[KITH_SCALE_STOPS];
+	fill_scale(scale, viridis, sizeof viridis / sizeof *viridis);
+	return kith_scale_colour(scale, shade);
+}
+
 /* ---- NNTS ---------------------------------------------------------------------------------------------------- */
 
 static void nnts_title(const void *data, size_t panel, char *out, size_t size)

@@ -7,30 +7,24 @@
 
 #include "kith/alloc.h"
 
-#define MARGIN      8.0
-#define LABEL_MAX   8.5 /* font sizes */
-#define LABEL_MIN   5.5
-#define CELL_FONT   7.0
-#define TITLE_FONT  10.0
-#define AXIS_FONT   8.5
-#define TICK_FONT   8.0
-#define LABEL_WIDTH 120.0 /* layer names are shortened to this */
-#define TEXT_SIDE   440.0 /* the widest matrix that still has cell texts */
-#define PLAIN_SIDE  400.0 /* the width of a matrix without */
-#define PANEL_GAP   22.0
-#define BAR_WIDTH   10.0
-#define GAP         4.0
+#define MARGIN     8.0
+#define CELL_FONT  7.0
+#define TITLE_FONT 10.0
+#define AXIS_FONT  8.5
+#define TICK_FONT  8.0
+#define TEXT_SIDE  440.0 /* the widest matrix that still has cell texts */
+#define PLAIN_SIDE 400.0 /* the width of a matrix without */
+#define PANEL_GAP  22.0
+#define BAR_WIDTH  10.0
+#define GAP        KITH_AXIS_GAP
 
-static const kith_colour ink = {0.1, 0.1, 0.1}, line = {0.55, 0.55, 0.55};
+static const kith_colour ink = KITH_INK, line = KITH_LINE;
 
 typedef struct layout {
 	const kith_heatmap *map;
-	char **labels;  /* as they are drawn, shortened to fit */
+	kith_axis axis;
 	double cell;    /* width of one */
 	int with_text;  /* cells show their values */
-	int upward;     /* the top labels are turned */
-	size_t step;    /* every step-th layer has its label */
-	double font;    /* of the labels */
 	double left;    /* of the matrix within its panel: the row labels' room */
 	double top;     /* the title's and the column labels' room */
 	double side;    /* of the matrix */
@@ -53,40 +47,6 @@ kith_colour kith_scale_colour(const kith_colour *scale, double shade)
 }
 
 /* ---- layout -------------------------------------------------------------------------------------------------- */
-
-static int inside_character(char c)
-{
-	return ((unsigned char)c & 0xc0) == 0x80; /* UTF-8 continuation */
-}
-
-/* "encoder.layers.11.attention.output" -> "encoder.la…tion.output": `keep` bytes in all, fewer where a character would
- * be cut. Layers of a kind share their beginning or their end, so the middle tells least. */
-static void shorten(char *out, const char *text, size_t keep)
-{
-	size_t length = strlen(text), head = keep / 2, tail = length - (keep - head);
-	while (head > 0 && inside_character(text[head]))
-		head--;
-	while (tail < length && inside_character(text[tail]))
-		tail++;
-	memcpy(out, text, head);
-	strcpy(out + head, "\xe2\x80\xa6");
-	strcat(out, text + tail);
-}
-
-/* A copy of `text` that is no wider than LABEL_WIDTH. NULL if memory is short. */
-static char *fit_label(kith_canvas *canvas, const char *text, double font)
-{
-	size_t length = strlen(text), keep = length < 160 ? length : 160; /* far more than fits, at little work */
-	char *label = malloc(length + 4);
-	if (!label)
-		return NULL;
-	strcpy(label, text);
-	if (keep < length)
-		shorten(label, text, keep);
-	while (keep > 2 && kith_canvas_text_width(canvas, font, 0, label) > LABEL_WIDTH)
-		shorten(label, text, --keep);
-	return label;
-}
 
 static double widest_cell(kith_canvas *canvas, const kith_heatmap *map)
 {
@@ -120,28 +80,10 @@ static void lay_cells(layout *l, kith_canvas *canvas)
 	l->side = l->cell * count;
 }
 
-static int lay_labels(layout *l, kith_canvas *canvas, kith_err *err)
+static void lay_labels(layout *l)
 {
-	static const size_t steps[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
-	size_t count = l->map->layers, i = 0;
-	double widest = 0;
-	l->font = fmax(LABEL_MIN, fmin(LABEL_MAX, l->cell / 1.2));
-	while (i + 1 < sizeof steps / sizeof *steps && (double)steps[i] * l->cell < 1.15 * l->font)
-		i++;
-	l->step = steps[i];
-	l->labels = kith_alloc_zero(count, sizeof *l->labels);
-	if (!l->labels)
-		return kith_fail_nomem(err, "layer names", count * sizeof *l->labels);
-	for (size_t v = 0; v < count; v += l->step) {
-		l->labels[v] = fit_label(canvas, l->map->labels[v], l->font);
-		if (!l->labels[v])
-			return kith_fail_nomem(err, "a layer name", strlen(l->map->labels[v]));
-		widest = fmax(widest, kith_canvas_text_width(canvas, l->font, 0, l->labels[v]));
-	}
-	l->upward = widest + 3 > (double)l->step * l->cell;
-	l->left = widest + GAP + (l->map->row_title ? 1.6 * AXIS_FONT : 0);
-	l->top = (l->upward ? widest : l->font) + GAP + (l->map->column_title ? 1.6 * AXIS_FONT : 0) + 2 * TITLE_FONT;
-	return 0;
+	l->left = l->axis.widest + GAP + (l->map->row_title ? 1.6 * AXIS_FONT : 0);
+	l->top = kith_axis_depth(&l->axis) + (l->map->column_title ? 1.6 * AXIS_FONT : 0) + 2 * TITLE_FONT;
 }
 
 static double panel_width(const layout *l, kith_canvas *canvas)
@@ -241,15 +183,10 @@ static int draw_raster(kith_canvas *c, const layout *l, size_t panel, double x, 
 
 static void draw_labels(kith_canvas *c, const layout *l, double x, double y)
 {
-	for (size_t v = 0; v < l->map->layers; v += l->step) {
-		double middle = ((double)v + 0.5) * l->cell;
-		kith_canvas_text(c, x - GAP, y + middle, l->font, 0, KITH_END, 0, ink, l->labels[v]);
-		if (l->upward)
-			kith_canvas_text(c, x + middle, y - GAP, l->font, 0, KITH_START, 1, ink, l->labels[v]);
-		else
-			kith_canvas_text(c, x + middle, y - GAP - l->font / 2, l->font, 0, KITH_MIDDLE, 0, ink,
-					 l->labels[v]);
-	}
+	for (size_t v = 0; v < l->map->layers; v += l->axis.step)
+		kith_canvas_text(c, x - GAP, y + ((double)v + 0.5) * l->cell, l->axis.font, 0, KITH_END, 0, ink,
+				 l->axis.labels[v]);
+	kith_axis_draw(c, &l->axis, x + l->cell / 2, y, 1);
 }
 
 /* Centred on `middle` unless that would begin before `least`. */
@@ -319,15 +256,14 @@ int kith_heatmap_render(const kith_heatmap *map, FILE *out, kith_image image, co
 	if (status)
 		return status;
 	lay_cells(&l, canvas);
-	status = lay_labels(&l, canvas, err);
+	status = kith_axis_make(&l.axis, canvas, map->labels, map->layers, l.cell, err);
 	if (!status) {
+		lay_labels(&l);
 		lay_panels(&l, canvas);
 		status = kith_canvas_render(out, image, name, map->alternative, ceil(l.width), ceil(l.height),
 					    draw_figure, &l, err);
 	}
-	for (size_t v = 0; l.labels && v < map->layers; v++)
-		free(l.labels[v]);
-	free(l.labels);
+	kith_axis_free(&l.axis);
 	kith_canvas_free(canvas);
 	return status;
 }

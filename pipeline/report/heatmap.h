@@ -5,23 +5,18 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "axis.h"
 #include "canvas.h"
 #include "kith/err.h"
 
 #define KITH_SCALE_STOPS 33 /* colours of a scale; in between, linear */
 #define KITH_MAX_TICKS   16
-#define KITH_CELL_TEXT   16
 
 typedef struct kith_cell {
 	int empty;    /* nothing is drawn */
 	double shade; /* 0..1, the place on the colour scale */
-	char text[KITH_CELL_TEXT];
+	char text[KITH_TICK_TEXT];
 } kith_cell;
-
-typedef struct kith_tick {
-	double at; /* 0..1 */
-	char text[KITH_CELL_TEXT];
-} kith_tick;
 
 typedef struct kith_heatmap {
 	size_t layers, panels;

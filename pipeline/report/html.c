@@ -3,12 +3,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "html_table.h"
 #include "report_parts.h"
 
-#define TABLE_LAYERS 64  /* beyond this many layers a table is no longer read: the figure stands in for it */
-#define WHITE_FROM   0.6 /* cells shaded more than this have their text inverted */
-#define NAME_LONG    6   /* longer names turn the head of a table */
-#define OPEN_TABLES  4   /* so many NNTP tables stand open, alpha = 0 first; the others fold away */
+#define OPEN_TABLES 4 /* so many NNTP tables stand open, alpha = 0 first; the others fold away */
 
 static const char style[] =
 	":root{--ink:#1c1c1c;--soft:#5a5a5a;--rule:#d4d4d4;--paper:#fff;--card:#f6f6f4;--warn:#fdf1d8;--link:#0b5394;"
@@ -23,6 +21,7 @@ static const char style[] =
 	"h1,h2,h3,p,dl,.note{max-width:44rem}\n"
 	"h1{font-size:1.9rem;line-height:1.2;margin:0 0 1rem;font-weight:600}\n"
 	"h2{font-size:1.35rem;line-height:1.3;margin:3rem 0 .6rem;font-weight:600}\n"
+	"h3{font-size:1.1rem;line-height:1.3;margin:2.2rem 0 .5rem;font-weight:600}\n"
 	"p{margin:0 0 1rem}\n"
 	"a{color:var(--link)}\n"
 	"code{font:.82em/1.5 ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace;overflow-wrap:anywhere}\n"
@@ -65,7 +64,8 @@ static const char style[] =
 	"footer{margin-top:3rem;border-top:1px solid var(--rule);padding-top:.8rem}\n"
 	"math{font-size:1.05em}\n"
 	"@media "
-	"print{body{font-size:10pt}main{max-width:none;padding:0}h2{break-after:avoid}figure,tr,.scroll{break-inside:"
+	"print{body{font-size:10pt}main{max-width:none;padding:0}h2,h3{break-after:avoid}figure,tr,.scroll{break-"
+	"inside:"
 	"avoid}tfoot{display:table-row-group}"
 	".scroll,.card{overflow:visible}td{print-color-adjust:exact;-webkit-print-color-adjust:exact}"
 	"details::details-content{content-visibility:visible;height:auto}}\n";
@@ -184,72 +184,7 @@ static void put_warning(const kith_report_data *d, FILE *out)
 	fputs(".</p>\n", out);
 }
 
-/* ---- tables of layers by layers ------------------------------------------------------------------------------ */
-
-static int names_long(const kith_report_data *d)
-{
-	for (size_t v = 0; v < d->stack->layer_count; v++)
-		if (strlen(d->labels[v]) > NAME_LONG)
-			return 1;
-	return 0;
-}
-
-static void put_matrix_head(const kith_report_data *d, FILE *out)
-{
-	int turned = names_long(d);
-	fputs("<thead><tr><td></td>", out);
-	for (size_t v = 0; v < d->stack->layer_count; v++) {
-		fputs(turned ? "<th scope=\"col\"><span>" : "<th scope=\"col\">", out);
-		kith_put_html(out, d->labels[v]);
-		fputs(turned ? "</span></th>" : "</th>", out);
-	}
-	fputs("</tr></thead>\n<tbody>\n", out);
-}
-
-static void open_row(const kith_report_data *d, FILE *out, size_t v)
-{
-	fputs("<tr><th scope=\"row\">", out);
-	kith_put_html(out, d->labels[v]);
-	fputs("</th>", out);
-}
-
-static void open_cell(FILE *out, double shade)
-{
-	if (shade < 0.005)
-		fputs("<td>", out);
-	else
-		fprintf(out, "<td%s style=\"--s:%.2f\">", shade > WHITE_FROM ? " class=\"w\"" : "", shade);
-}
-
-static const char *matrix_class(const kith_report_data *d)
-{
-	return names_long(d) ? "m t" : "m";
-}
-
-static void put_nnts_table(const kith_report_data *d, const kith_nnts *t, FILE *out)
-{
-	size_t L = d->stack->layer_count;
-	fprintf(out,
-		"<div class=\"scroll\" tabindex=\"0\">\n<table class=\"%s\"><caption>NNTS, k = %" PRIu32 "</caption>\n",
-		matrix_class(d), t->k);
-	put_matrix_head(d, out);
-	for (size_t a = 0; a < L; a++) {
-		open_row(d, out, a);
-		for (size_t b = 0; b < L; b++) {
-			open_cell(out, t->mean[a * L + b]);
-			fprintf(out, "%.3f</td>", t->mean[a * L + b]);
-		}
-		fputs("</tr>\n", out);
-	}
-	fputs("</tbody></table></div>\n", out);
-}
-
-static void put_count(FILE *out, uint64_t count, uint64_t unit)
-{
-	char text[32];
-	kith_count_text(count, unit, text, sizeof text);
-	kith_put_html(out, text);
-}
+/* ---- NNTP ---------------------------------------------------------------------------------------------------- */
 
 /* What the numbers of this very table say: its first and its last corner, in words. */
 static void put_nntp_reading(const kith_report_data *d, const kith_nntp *p, FILE *out)
@@ -269,14 +204,14 @@ static void put_nntp_reading(const kith_report_data *d, const kith_nntp *p, FILE
 	if (L < 2)
 		return;
 	fputs(" Of the ", out);
-	put_count(out, p->pairs[0], d->unit);
+	kith_html_count(out, p->pairs[0], d->unit);
 	fprintf(out, "%s pairs present in ", unit);
 	kith_put_html(out, d->labels[0]);
 	fputs(", ", out);
-	put_count(out, p->count[0], d->unit);
+	kith_html_count(out, p->count[0], d->unit);
 	fprintf(out, "%s are gone in the next layer%s, and ", unit,
 		p->alpha ? " and do not return within such a gap" : "");
-	put_count(out, p->count[L - 1], d->unit);
+	kith_html_count(out, p->count[L - 1], d->unit);
 	fprintf(out, "%s last%s to ", unit, p->alpha ? ", with such gaps," : "");
 	kith_put_html(out, d->labels[L - 1]);
 	fputs(".", out);
@@ -298,19 +233,19 @@ static void put_nntp_table(const kith_report_data *d, const kith_nntp *p, FILE *
 	fprintf(out,
 		"</p>\n<div class=\"scroll\" tabindex=\"0\">\n<table class=\"%s\" aria-describedby=\"%s-reading\">"
 		"<caption>NNTP, ",
-		matrix_class(d), stem);
+		kith_html_matrix_class(d), stem);
 	put_nntp_title(p, out);
 	fputs("</caption>\n", out);
-	put_matrix_head(d, out);
+	kith_html_matrix_head(d, out);
 	for (size_t a = 0; a < L; a++) {
-		open_row(d, out, a);
+		kith_html_open_row(d, out, a);
 		for (size_t b = 0; b < L; b++) {
 			if (b < a) {
 				fputs("<td></td>", out);
 				continue;
 			}
-			open_cell(out, kith_count_shade(p->count[a * L + b], most));
-			put_count(out, p->count[a * L + b], d->unit);
+			kith_html_open_cell(out, kith_count_shade(p->count[a * L + b], most));
+			kith_html_count(out, p->count[a * L + b], d->unit);
 			fputs("</td>", out);
 		}
 		fputs("</tr>\n", out);
@@ -318,7 +253,7 @@ static void put_nntp_table(const kith_report_data *d, const kith_nntp *p, FILE *
 	fputs("</tbody>\n<tfoot><tr><th scope=\"row\">pairs present</th>", out);
 	for (size_t v = 0; v < L; v++) {
 		fputs("<td>", out);
-		put_count(out, p->pairs[v], d->unit);
+		kith_html_count(out, p->pairs[v], d->unit);
 		fputs("</td>", out);
 	}
 	fputs("</tr></tfoot></table></div>\n", out);
@@ -341,6 +276,33 @@ static int put_nntp_figure(const kith_report_data *d, const kith_nntp *p, FILE *
 
 /* ---- sections ------------------------------------------------------------------------------------------------ */
 
+/* "0.000129 at k = 15 and 0.000838 at k = 100" */
+static void put_chances(const kith_stack *s, FILE *out)
+{
+	for (size_t i = 0; i < s->nnts_count; i++)
+		fprintf(out, "%s%.3g at k&nbsp;=&nbsp;%" PRIu32,
+			i == 0                   ? ""
+			: i + 1 == s->nnts_count ? " and "
+						 : ", ",
+			kith_nnts_expected(s->n, s->nnts[i].k), s->nnts[i].k);
+}
+
+static void put_nnts_tables(const kith_report_data *d, const kith_nnts *t, FILE *out)
+{
+	double expected = kith_nnts_expected(d->stack->n, t->k);
+	char caption[96];
+	snprintf(caption, sizeof caption, "NNTS, k = %" PRIu32, t->k);
+	kith_html_ratios(d, caption, t->mean, 0, 0, out);
+	if (expected < 1) {
+		snprintf(caption, sizeof caption, "NNTS corrected for chance, k = %" PRIu32, t->k);
+		kith_html_ratios(d, caption, t->mean, expected, 0, out);
+	}
+	if (t->overlap) {
+		snprintf(caption, sizeof caption, "Overlap, k = %" PRIu32, t->k);
+		kith_html_ratios(d, caption, t->overlap, 0, 0, out);
+	}
+}
+
 static int put_nnts_section(const kith_report_data *d, FILE *out, kith_err *err)
 {
 	const kith_stack *s = d->stack;
@@ -358,21 +320,23 @@ static int put_nnts_section(const kith_report_data *d, FILE *out, kith_err *err)
 		"samples: 1 "
 		"means that every sample has the same k nearest neighbours in both, 0 that none has one in common. "
 		"Layers "
-		"run in causal order, downwards and to the right. The largest standard error is %.2g.</figcaption>"
-		"</figure>\n",
+		"run in causal order, downwards and to the right. The largest standard error is %.2g. Chance alone "
+		"gives ",
 		worst);
-	if (s->layer_count > TABLE_LAYERS)
+	put_chances(s, out);
+	fputs(".</figcaption></figure>\n", out);
+	if (s->layer_count > KITH_TABLE_LAYERS)
 		return status;
-	fputs("<details><summary>The same as numbers</summary>\n", out);
+	fputs("<details><summary>The same as numbers; corrected for chance; and as overlap</summary>\n", out);
 	for (size_t i = 0; i < s->nnts_count; i++)
-		put_nnts_table(d, &s->nnts[i], out);
+		put_nnts_tables(d, &s->nnts[i], out);
 	fputs("</details>\n", out);
 	return status;
 }
 
 static int put_nntp(const kith_report_data *d, const kith_nntp *p, FILE *out, kith_err *err)
 {
-	if (d->stack->layer_count > TABLE_LAYERS)
+	if (d->stack->layer_count > KITH_TABLE_LAYERS)
 		return put_nntp_figure(d, p, out, err);
 	put_nntp_table(d, p, out);
 	return 0;
@@ -415,7 +379,16 @@ static void put_definitions(FILE *out)
 	      "|K<sub>i</sub><sup>a</sup>&nbsp;&#8745;&nbsp;K<sub>i</sub><sup>b</sup>| / "
 	      "|K<sub>i</sub><sup>a</sup>&nbsp;&#8746;&nbsp;K<sub>i</sub><sup>b</sup>|, over the n samples (equations "
 	      "1 and "
-	      "2 of the paper).</dd>\n"
+	      "2 of the paper). Its standard error is that of a mean over samples, which is what the delete-one "
+	      "jackknife gives.</dd>\n"
+	      "<dt>Chance</dt><dd>E, the NNTS expected of k neighbours drawn at random: |K<sup>a</sup> &#8745; "
+	      "K<sup>b</sup>| is hypergeometric then (n &#8722; 1 others, k of them marked, k drawn). Corrected for "
+	      "chance: (NNTS &#8722; E) / (1 &#8722; E), which is 0 for random neighbours and 1 for equal ones; its "
+	      "standard error is that of NNTS over 1 &#8722; E. At k = n &#8722; 1 there is nothing to "
+	      "correct.</dd>\n"
+	      "<dt>Overlap</dt><dd>(1/n)&nbsp;&#931;<sub>i</sub> "
+	      "|K<sub>i</sub><sup>a</sup>&nbsp;&#8745;&nbsp;K<sub>i</sub><sup>b</sup>| / k, the convention of the "
+	      "literature on neighbourhood overlap (Doimo et al., 2020); chance gives k / (n &#8722; 1).</dd>\n"
 	      "<dt>Nearest Neighbour Topological Persistence</dt><dd>An &#945;-run of a pair is a maximal chain of "
 	      "layers "
 	      "that starts and ends with a layer where the pair is present and in which no more than &#945; contiguous "
@@ -423,7 +396,16 @@ static void put_definitions(FILE *out)
 	      "a "
 	      "and whose last is b. A pair that returns after a longer absence begins a new run. &#945;&nbsp;=&nbsp;0 "
 	      "is "
-	      "the paper&#8217;s Table&nbsp;1.</dd>\n</dl>\n"
+	      "the paper&#8217;s Table&nbsp;1.</dd>\n"
+	      "<dt>Layer dynamics</dt><dd>Runs are those of &#945;&nbsp;=&nbsp;0. A pair is born in the first layer of "
+	      "a run and dies in the last; what is present in the last layer of all counts as dying there. It returns "
+	      "after a gap of g layers if just g layers in between lack it.</dd>\n"
+	      "<dt>Removal score</dt><dd>|P&nbsp;&#8745;&nbsp;Q| / |P&nbsp;&#8746;&nbsp;Q| of the pairs P present in "
+	      "the layer before and those Q present in this one. Near 1, the layer hardly changes who is whose "
+	      "neighbour, and could perhaps be removed; the first layer has no score. The paper calls C2 and R2 of its "
+	      "LeNet-5 candidates for removal, because they add long-lived pairs and let most others through. The "
+	      "score also asks how much is left of what was there before, and from the paper&#8217;s own Table&nbsp;1 "
+	      "these two score lowest, 0.05 and 0.08.</dd>\n</dl>\n"
 	      "<p>A. Hryniowski and A. Wong, <cite>Inter-layer Information Similarity Assessment of Deep Neural "
 	      "Networks Via "
 	      "Topological Similarity and Persistence Analysis of Data Neighbour Dynamics</cite>, 2020, "
@@ -507,6 +489,8 @@ int kith_report_html(const kith_report_data *data, FILE *out, kith_err *err)
 	status = put_nnts_section(data, out, err);
 	if (!status)
 		status = put_nntp_section(data, out, err);
+	if (!status)
+		status = kith_html_dynamics(data, out, err);
 	put_definitions(out);
 	put_provenance(data, out);
 	fputs("<footer class=\"soft\">Made by kith-report " KITH_VERSION ".</footer>\n</main>\n</body>\n</html>\n",

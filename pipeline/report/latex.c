@@ -1,4 +1,4 @@
-/* latex.c - the NNTP matrices as LaTeX tables in the manner of the paper's Table 1. */
+/* latex.c - the NNTP matrices as LaTeX tables in the manner of the paper's Table 1, and layer dynamics. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -130,6 +130,44 @@ static void put_table(const kith_report_data *data, const kith_nntp *p, FILE *ou
 	fputs("\\bottomrule\n\\end{tabular}}\n\\end{table}\n", out);
 }
 
+static void put_count(FILE *out, int there, uint64_t count, uint64_t unit)
+{
+	char text[32];
+	kith_count_text(count, unit, text, sizeof text);
+	fputs(" & ", out);
+	if (there)
+		fprintf(out, "%s%s", text[0] == '<' ? "$<$" : "", text[0] == '<' ? text + 1 : text);
+}
+
+static void put_dynamics(const kith_report_data *data, const kith_dynamics *d, FILE *out)
+{
+	const char *graph = kith_graph_kind_name(d->runs->graph);
+	char stem[96];
+	kith_dynamics_stem("dynamics", d, stem, sizeof stem);
+	fprintf(out,
+		"\n\\begin{table}\n\\centering\n\\caption{Layer dynamics, $k = %" PRIu32
+		"$, %s graph: %s of pairs that "
+		"are present in the layer, are new there, are gone in the next, and are in both; and the removal "
+		"score, "
+		"the Jaccard index of the pairs present in the layer and in the one before.}\n\\label{tab:%s}\n"
+		"\\smallskip\n\\footnotesize\n\\begin{tabular}{@{}lrrrrr}\n\\toprule\n & present & born & die & stay & "
+		"removal \\\\\n\\midrule\n",
+		d->runs->k, graph, data->unit == 1000 ? "thousands" : "numbers", stem);
+	for (size_t v = 0; v < d->layers; v++) {
+		int has_next = v + 1 < d->layers;
+		put_layer(out, &data->stack->layers[v]);
+		put_count(out, 1, d->runs->pairs[v], data->unit);
+		put_count(out, 1, d->births[v], data->unit);
+		put_count(out, has_next, d->deaths[v], data->unit);
+		put_count(out, has_next, has_next ? d->survivors[v] : 0, data->unit);
+		fputs(" & ", out);
+		if (!isnan(d->removal[v]))
+			fprintf(out, "%.3f", d->removal[v]);
+		fputs(" \\\\\n", out);
+	}
+	fputs("\\bottomrule\n\\end{tabular}\n\\end{table}\n", out);
+}
+
 void kith_report_latex(const kith_report_data *data, FILE *out)
 {
 	fputs("% Made by kith-report " KITH_VERSION ". \\input this file; the preamble needs\n"
@@ -141,4 +179,6 @@ void kith_report_latex(const kith_report_data *data, FILE *out)
 	      out);
 	for (size_t i = 0; i < data->stack->nntp_count; i++)
 		put_table(data, &data->stack->nntp[i], out);
+	for (size_t i = 0; i < data->dynamics_count; i++)
+		put_dynamics(data, &data->dynamics[i], out);
 }

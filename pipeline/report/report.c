@@ -28,9 +28,26 @@ static char *make_label(const kith_stack_layer *layer)
 	return label;
 }
 
+static int make_dynamics(kith_report_data *data, kith_err *err)
+{
+	const kith_stack *s = data->stack;
+	int status = 0;
+	if (s->layer_count < 2)
+		return 0;
+	if (!(data->dynamics = kith_alloc_zero(s->nntp_count, sizeof *data->dynamics)))
+		return kith_fail_nomem(err, "layer dynamics", s->nntp_count * sizeof *data->dynamics);
+	for (size_t i = 0; i < s->nntp_count && !status; i++)
+		if (s->nntp[i].alpha == 0) {
+			status = kith_dynamics_make(&data->dynamics[data->dynamics_count], s, i, err);
+			data->dynamics_count += !status;
+		}
+	return status;
+}
+
 int kith_report_data_make(kith_report_data *out, const kith_stack *stack, kith_err *err)
 {
 	uint64_t most = 0;
+	int status;
 	*out = (kith_report_data){.stack = stack};
 	out->labels = kith_alloc_zero(stack->layer_count, sizeof *out->labels);
 	for (size_t v = 0; out->labels && v < stack->layer_count; v++) {
@@ -41,6 +58,10 @@ int kith_report_data_make(kith_report_data *out, const kith_stack *stack, kith_e
 	}
 	if (!out->labels)
 		return kith_fail_nomem(err, "layer names", stack->layer_count * sizeof *out->labels);
+	if ((status = make_dynamics(out, err))) {
+		kith_report_data_free(out);
+		return status;
+	}
 	for (size_t i = 0; i < stack->nntp_count; i++) {
 		uint64_t here = kith_nntp_largest(&stack->nntp[i], stack->layer_count);
 		most = here > most ? here : most;
@@ -54,30 +75,53 @@ void kith_report_data_free(kith_report_data *data)
 	for (size_t v = 0; data->labels && v < data->stack->layer_count; v++)
 		free(data->labels[v]);
 	free(data->labels);
-	data->labels = NULL;
+	for (size_t i = 0; i < data->dynamics_count; i++)
+		kith_dynamics_free(&data->dynamics[i]);
+	free(data->dynamics);
+	memset(data, 0, sizeof *data);
 }
 
 /* ---- figures into files -------------------------------------------------------------------------------------- */
 
-/* `p` is NULL for the NNTS figure. */
-static int write_figure(const kith_report_data *data, const kith_nntp *p, const char *directory, kith_image image,
-			kith_err *err)
+/* Figure number `i`: NNTS, then NNTP, then the two of each k and graph's dynamics. */
+static int draw_figure(const kith_report_data *data, size_t i, FILE *out, kith_image image, const char *stem,
+		       kith_err *err)
+{
+	size_t nntp = data->stack->nntp_count;
+	const kith_dynamics *d;
+	if (i == 0)
+		return kith_figure_nnts(data, out, image, stem, err);
+	if (i <= nntp)
+		return kith_figure_nntp(data, &data->stack->nntp[i - 1], out, image, stem, err);
+	d = &data->dynamics[(i - nntp - 1) / 2];
+	return ((i - nntp) % 2 ? kith_figure_flow : kith_figure_survival)(data, d, out, image, stem, err);
+}
+
+static void figure_stem(const kith_report_data *data, size_t i, char *out, size_t size)
+{
+	size_t nntp = data->stack->nntp_count;
+	if (i == 0)
+		snprintf(out, size, "nnts");
+	else if (i <= nntp)
+		kith_nntp_stem(&data->stack->nntp[i - 1], out, size);
+	else
+		kith_dynamics_stem((i - nntp) % 2 ? "flow" : "survival", &data->dynamics[(i - nntp - 1) / 2], out,
+				   size);
+}
+
+static int write_figure(const kith_report_data *data, size_t i, const char *directory, kith_image image, kith_err *err)
 {
 	kith_outfile *file = NULL;
-	char stem[96] = "nnts", path[4096];
+	char stem[96], path[4096];
 	int status;
-	if (p)
-		kith_nntp_stem(p, stem, sizeof stem);
+	figure_stem(data, i, stem, sizeof stem);
 	if (snprintf(path, sizeof path, "%s/%s.%s", directory, stem, image == KITH_PNG ? "png" : "svg") >=
 	    (int)sizeof path)
 		return kith_fail(err, KITH_EUSAGE, "%s: this path is too long", directory);
 	status = kith_outfile_open(&file, path, err);
 	if (status)
 		return status;
-	if (p)
-		status = kith_figure_nntp(data, p, kith_outfile_stream(file), image, stem, err);
-	else
-		status = kith_figure_nnts(data, kith_outfile_stream(file), image, stem, err);
+	status = draw_figure(data, i, kith_outfile_stream(file), image, stem, err);
 	if (status) {
 		kith_outfile_abort(file);
 		return status;
@@ -89,13 +133,13 @@ static int write_figures(const kith_report_data *data, const char *directory, co
 			 kith_err *err)
 {
 	static const kith_image images[] = {KITH_SVG, KITH_PNG};
-	const kith_stack *s = data->stack;
+	size_t count = 1 + data->stack->nntp_count + 2 * data->dynamics_count;
 	int status = kith_make_directory(directory, err);
-	for (size_t i = 0; i < s->nntp_count + 1 && !status; i++)
+	for (size_t i = 0; i < count && !status; i++)
 		for (size_t j = 0; j < 2 && !status; j++) {
-			status = kith_progress_tick(progress, "figures", 2 * i + j, 2 * (s->nntp_count + 1), err);
+			status = kith_progress_tick(progress, "figures", 2 * i + j, 2 * count, err);
 			if (!status)
-				status = write_figure(data, i ? &s->nntp[i - 1] : NULL, directory, images[j], err);
+				status = write_figure(data, i, directory, images[j], err);
 		}
 	return status;
 }

@@ -10,7 +10,7 @@
 typedef struct kith_report_options {
 	const char *csv;   /* directory for the matrices as CSV; NULL: none */
 	const char *svg;   /* directory for the figures as SVG and PNG; NULL: none */
-	const char *latex; /* file for the NNTP tables; NULL: none */
+	const char *latex; /* file for the NNTP and layer dynamics tables; NULL: none */
 	kith_progress progress;
 } kith_report_options;
 

@@ -49,15 +49,16 @@ int main(int argc, char **argv)
 		{NULL, 'o', "REPORT.html", 0, "The page to write (required)", 0},
 		{"csv", OPTION_CSV, "DIR", 0, "Also write every matrix as CSV into DIR, created if missing", 0},
 		{"svg", OPTION_SVG, "DIR", 0, "Also write every figure as SVG and PNG into DIR, created if missing", 0},
-		{"latex", OPTION_LATEX, "FILE", 0, "Also write the NNTP tables as LaTeX into FILE", 0},
+		{"latex", OPTION_LATEX, "FILE", 0, "Also write the NNTP and layer dynamics tables as LaTeX into FILE",
+		 0},
 		{0},
 	};
 	arguments a = {0};
 	const kith_cli_arguments command_line = {
 		options, "-o REPORT.html STACK.json",
 		"Turn kith-merge's STACK.json into one self-contained page with the "
-		"NNTS figure, the NNTP tables and where "
-		"they came from; and, on request, into CSV, SVG and PNG, and LaTeX.\v"
+		"NNTS figure, the NNTP tables, how pairs come and go from layer to layer, and where all that "
+		"came from; and, on request, into CSV, SVG and PNG, and LaTeX.\v"
 		"Exit status: 0 done, 1 failed (files, memory, damaged stack), 2 wrong usage or unfit input.",
 		take, &a};
 	kith_cli cli = {.name = "kith-report"};

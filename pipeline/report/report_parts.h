@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "canvas.h"
+#include "kith/dynamics.h"
 #include "kith/err.h"
 #include "kith/stack.h"
 
@@ -17,6 +18,8 @@ typedef struct kith_report_data {
 	char **labels;
 	uint64_t unit;
 	int approximate; /* some layer's recall is below 1 */
+	kith_dynamics *dynamics;
+	size_t dynamics_count; /* one for each k and graph; 0 where there is a single layer, and so nothing to follow */
 } kith_report_data;
 
 int kith_report_data_make(kith_report_data *out, const kith_stack *stack, kith_err *err);
@@ -43,12 +46,28 @@ const char *kith_graph_kind_name(kith_graph_kind graph); /* "union", "mutual" */
 void kith_nnts_stem(const kith_nnts *t, char *out, size_t size);
 void kith_nntp_stem(const kith_nntp *p, char *out, size_t size);
 
+/* "flow_k15_union", `what` being "flow". */
+void kith_dynamics_stem(const char *what, const kith_dynamics *d, char *out, size_t size);
+
 /* ---- figures.c ----------------------------------------------------------------------------------------------- */
 
 /* `name` is the prefix of the ids in an SVG. */
 int kith_figure_nnts(const kith_report_data *data, FILE *out, kith_image image, const char *name, kith_err *err);
 int kith_figure_nntp(const kith_report_data *data, const kith_nntp *p, FILE *out, kith_image image, const char *name,
 		     kith_err *err);
+
+/* A colour of the scale of NNTS: perceptually uniform, dark at 0, light at 1. */
+kith_colour kith_viridis(double shade);
+
+/* ---- generations.c ------------------------------------------------------------------------------------------- */
+
+/* Pairs as they pass from layer to layer, by the layer they were born in. */
+int kith_figure_flow(const kith_report_data *data, const kith_dynamics *d, FILE *out, kith_image image,
+		     const char *name, kith_err *err);
+
+/* How much of what is born in a layer is left in later ones. */
+int kith_figure_survival(const kith_report_data *data, const kith_dynamics *d, FILE *out, kith_image image,
+			 const char *name, kith_err *err);
 
 /* ---- csv.c, latex.c, html.c: text with what their syntax gives a meaning made harmless ------------------------ */
 
@@ -59,7 +78,8 @@ void kith_put_html(FILE *out, const char *text);
 /* Writes every matrix into `directory`, created if missing. */
 int kith_report_csv(const kith_report_data *data, const char *directory, kith_err *err);
 
-/* One table for each NNTP matrix, to \input into a paper. Write errors are the stream's. */
+/* One table for each NNTP matrix, and one for each k and graph's layer dynamics, to \input into a paper. Write errors
+ * are the stream's. */
 void kith_report_latex(const kith_report_data *data, FILE *out);
 
 /* The page. Write errors are the stream's. */

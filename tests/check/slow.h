@@ -22,17 +22,39 @@ void slow_knn(const double *x, size_t n, size_t d, size_t width, uint32_t *ranks
 
 /* ---- the paper's two results ---------------------------------------------------------------------------------- */
 
-/* Mean of the per-sample IoU and its standard error, from exact rational arithmetic: the mean is correctly rounded,
- * the standard error is the double nearest to the long double root of the long double nearest to the variance. */
-void slow_nnts(const uint32_t *a, const uint32_t *b, size_t n, size_t width, uint32_t k, double *mean, double *std_err);
+/* Mean of the per-sample IoU and its standard error, and the same of the overlap |A n B| / k, from exact rational
+ * arithmetic: means are correctly rounded; standard errors are a literal delete-one jackknife's, the double nearest to
+ * the long double root of the long double nearest to the variance. */
+void slow_nnts(const uint32_t *a, const uint32_t *b, size_t n, size_t width, uint32_t k, double *mean, double *std_err,
+	       double *overlap, double *overlap_err);
 
-/* The same of samples whose values are p[m]/q[m], times[m] of each; 1 <= q[m] <= bound. */
+/* One of these, of samples whose values are p[m]/q[m], times[m] of each; 1 <= q[m] <= bound. */
 void slow_mean(const uint64_t *times, const uint32_t *p, const uint32_t *q, size_t count, uint32_t bound, double *mean,
 	       double *std_err);
+
+/* The mean IoU of a set of k of the n-1 others with each of all such sets, from the binomials, correctly rounded. */
+double slow_expected(uint64_t n, uint32_t k);
+
+/* (mean - expected) / (1 - expected) of these two doubles, correctly rounded; NaN if expected is 1. */
+double slow_corrected(double mean, double expected);
 
 /* count[L][L] and pairs[L] by asking of every pair and every a <= b whether [a, b] is an alpha-run. */
 void slow_nntp(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k, kith_graph_kind graph,
 	       uint32_t alpha, uint64_t *count, uint64_t *pairs);
+
+/* kith/dynamics.h by asking every pair. */
+typedef struct slow_dynamics {
+	uint64_t *births, *deaths;  /* layers */
+	uint64_t *survivors;        /* layers; the last is 0 */
+	uint64_t *either;           /* layers: pairs present in v - 1 or v */
+	uint64_t *survival, *lived; /* layers x layers: of those born at a, present from a to b; gone after b */
+	uint64_t *returns;          /* layers x layers: [b][gap], gap >= 1 */
+	double *share, *removal;    /* layers x layers; layers: NaN where 0/0, and for the first layer */
+} slow_dynamics;
+
+slow_dynamics slow_dynamics_of(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k,
+			       kith_graph_kind graph);
+void slow_dynamics_free(slow_dynamics *d);
 
 /* ---- graphs on disk ------------------------------------------------------------------------------------------- */
 

@@ -1,8 +1,12 @@
-/* slow_mean.c - the mean of fractions and its standard error without any rounding until the end.
+/* slow_mean.c - the mean of fractions, its standard error, and what chance would give, without any rounding until the
+ * end.
  *
- * Over the common denominator D = lcm(1..bound) every sample is an integer x_i = D q_i. With S1 = sum x_i and
- * S2 = sum x_i^2: mean = S1 / (n D), and
- * sum_i (q_i - mean)^2 / (n (n-1)) = (n S2 - S1^2) / (n^2 (n-1) D^2). */
+ * Over the common denominator D = lcm(1..bound) every sample is an integer x_i = D q_i; S = sum x_i, mean = S / (n D).
+ *
+ * The standard error is the delete-one jackknife's, by its definition: without sample i the mean is
+ * y_i / ((n-1) D), y_i = S - x_i; these n means have the mean Y / (n (n-1) D), Y = sum y_i; the variance is (n-1)/n
+ * times the sum of their squared deviations, which is (n-1) sum_i (n y_i - Y)^2 / (n (n (n-1) D)^2). (kith computes
+ * sum_i (q_i - mean)^2 / (n (n-1)), which is the same number: y_i deviates from its mean by as much as x_i.) */
 #include <assert.h>
 #include <float.h>
 #include <math.h>
@@ -160,38 +164,139 @@ static void big_lcm_up_to(big *out, uint32_t bound)
 	}
 }
 
+/* p/q over the common denominator. */
+static big numerator(const big *common, uint32_t p, uint32_t q)
+{
+	big x = *common;
+	big_div_small(&x, q);
+	big_mul_small(&x, p);
+	return x;
+}
+
+/* sum += times * x */
+static void big_add_times(big *sum, uint64_t times, big x)
+{
+	big_mul_small(&x, times);
+	big_add(sum, &x);
+}
+
+/* |n y - of|, squared */
+static big square_off(big y, uint64_t n, const big *of)
+{
+	big off = *of;
+	big_mul_small(&y, n);
+	if (big_less(&y, of))
+		big_sub(&off, &y);
+	else {
+		big_sub(&y, of);
+		off = y;
+	}
+	big_mul(&off, &off, &off);
+	return off;
+}
+
+/* S - x_i, for a sample p/q. */
+static big leave_out(const big *common, const big *sum, uint32_t p, uint32_t q)
+{
+	big y = *sum, x = numerator(common, p, q);
+	big_sub(&y, &x);
+	return y;
+}
+
+/* The variance's numerator and denominator, from S = `sum`. */
+static void jackknife(const big *common, const big *sum, const uint64_t *times, const uint32_t *p, const uint32_t *q,
+		      size_t count, uint64_t n, big *variance, big *over)
+{
+	big all;
+	big_set(&all, 0);
+	for (size_t m = 0; m < count; m++)
+		if (times[m])
+			big_add_times(&all, times[m], leave_out(common, sum, p[m], q[m]));
+	big_set(variance, 0);
+	for (size_t m = 0; m < count; m++)
+		if (times[m])
+			big_add_times(variance, times[m], square_off(leave_out(common, sum, p[m], q[m]), n, &all));
+	big_mul_small(variance, n - 1);
+	*over = *common;
+	big_mul_small(over, n);
+	big_mul_small(over, n - 1);
+	big_mul(over, over, over);
+	big_mul_small(over, n);
+}
+
 void slow_mean(const uint64_t *times, const uint32_t *p, const uint32_t *q, size_t count, uint32_t bound, double *mean,
 	       double *std_err)
 {
-	big common, s1, s2, x, term;
+	big common, sum, over, variance;
 	uint64_t n = 0;
 	big_lcm_up_to(&common, bound);
-	big_set(&s1, 0);
-	big_set(&s2, 0);
-	for (size_t m = 0; m < count; m++) {
-		if (!times[m])
-			continue;
-		n += times[m];
-		x = common;
-		big_div_small(&x, q[m]);
-		big_mul_small(&x, p[m]);
-		term = x;
-		big_mul_small(&term, times[m]);
-		big_add(&s1, &term);
-		big_mul(&term, &x, &x);
-		big_mul_small(&term, times[m]);
-		big_add(&s2, &term);
-	}
-	term = common;
-	big_mul_small(&term, n);
-	*mean = (double)big_ratio(s1, term, DBL_MANT_DIG);
+	big_set(&sum, 0);
+	for (size_t m = 0; m < count; m++)
+		if (times[m]) {
+			n += times[m];
+			big_add_times(&sum, times[m], numerator(&common, p[m], q[m]));
+		}
+	over = common;
+	big_mul_small(&over, n);
+	*mean = (double)big_ratio(sum, over, DBL_MANT_DIG);
 	*std_err = 0;
 	if (n < 2)
 		return;
-	big_mul_small(&s2, n);
-	big_mul(&x, &s1, &s1);
-	big_sub(&s2, &x);
-	big_mul(&term, &term, &common); /* n D^2 */
-	big_mul_small(&term, n * (n - 1));
-	*std_err = (double)sqrtl(big_ratio(s2, term, LDBL_MANT_DIG));
+	jackknife(&common, &sum, times, p, q, count, n, &variance, &over);
+	*std_err = (double)sqrtl(big_ratio(variance, over, LDBL_MANT_DIG));
+}
+
+/* ---- chance -------------------------------------------------------------------------------------------------- */
+
+/* n over r, multiplied up: what has been multiplied so far is itself a binomial, so every division is exact. */
+static big choose(uint64_t n, uint64_t r)
+{
+	big b;
+	big_set(&b, r <= n);
+	for (uint64_t i = 1; i <= r && r <= n; i++) {
+		big_mul_small(&b, n - r + i);
+		big_div_small(&b, i);
+	}
+	return b;
+}
+
+double slow_expected(uint64_t n, uint32_t k)
+{
+	big common, sum, over, ways;
+	big_lcm_up_to(&common, 2 * k);
+	big_set(&sum, 0);
+	for (uint32_t c = 0; c <= k; c++) { /* k of the n-1 others, c of them among a given k */
+		big fewer = choose(n - 1 - k, k - c), x = numerator(&common, c, 2 * k - c);
+		ways = choose(k, c);
+		big_mul(&ways, &ways, &fewer);
+		big_mul(&ways, &ways, &x);
+		big_add(&sum, &ways);
+	}
+	over = choose(n - 1, k);
+	big_mul(&over, &over, &common);
+	return (double)big_ratio(sum, over, DBL_MANT_DIG);
+}
+
+/* A double of [0, 1] that is 0 or at least 2^-140, as a multiple of 2^-200. */
+static big big_of_double(double x)
+{
+	int exponent;
+	big b;
+	big_set(&b, (uint64_t)ldexp(frexp(x, &exponent), DBL_MANT_DIG));
+	big_double(&b, 200 + exponent - DBL_MANT_DIG);
+	return b;
+}
+
+double slow_corrected(double mean, double expected)
+{
+	big m = big_of_double(mean), e = big_of_double(expected), rest = big_of_double(1);
+	int below = big_less(&m, &e);
+	if (expected == 1)
+		return NAN;
+	big_sub(&rest, &e);
+	if (below)
+		big_sub(&e, &m);
+	else
+		big_sub(&m, &e);
+	return below ? -(double)big_ratio(e, rest, DBL_MANT_DIG) : (double)big_ratio(m, rest, DBL_MANT_DIG);
 }

@@ -87,8 +87,9 @@ refused() { # refused CODE TEXT COMMAND...
 
 @test "--csv: exact counts, full doubles, quoted names" {
 	kith-report -q --csv csv -o report.html stack.json
-	[ "$(ls csv | tr '\n' ' ')" = \
-		"nntp_k15_union_alpha0.csv nntp_k15_union_alpha1.csv nnts_k15.csv nnts_k15_stderr.csv pairs.csv " ]
+	[ "$(ls csv | tr '\n' ' ')" = "dynamics_k15_union.csv expected.csv nntp_k15_union_alpha0.csv nntp_k15_union_alpha1.csv\
+ nnts_k15.csv nnts_k15_corrected.csv nnts_k15_stderr.csv pairs.csv returns_k15_union.csv share_k15_union.csv\
+ survival_k15_union.csv " ]
 	diff csv/nntp_k15_union_alpha1.csv - <<-'END'
 	layer,"a<&>""","b,1",c_2
 	"a<&>""",445000,122000,16990
@@ -113,10 +114,79 @@ refused() { # refused CODE TEXT COMMAND...
 	END
 }
 
+# By hand from the tables above: 128,990 of the pairs in a are in b, too, 6,990 of those in b are in c; 10,000 of those that
+# die at a return after a gap of one.
+@test "layer dynamics, from a stack that has none of it" {
+	kith-report -q --csv csv --latex t.tex -o report.html stack.json
+	diff csv/dynamics_k15_union.csv - <<-'END'
+	layer,pairs,births,deaths,survivors,removal
+	"a<&>""",583990,583990,455000,128990,
+	"b,1",555990,427000,549000,6990,0.12758780996844676
+	c_2,556990,550000,556990,,0.006320129476758379
+	END
+	diff csv/survival_k15_union.csv - <<-'END'
+	layer,"a<&>""","b,1",c_2
+	"a<&>""",583990,128990,6990
+	"b,1",0,427000,0
+	c_2,0,0,550000
+	END
+	diff csv/share_k15_union.csv - <<-'END'
+	layer,"a<&>""","b,1",c_2
+	"a<&>""",0.7791229301871607,0.20890768677545848,0.011969383037380777
+	"b,1",0,1,0
+	c_2,0,0,1
+	END
+	diff csv/returns_k15_union.csv - <<-'END'
+	layer,1
+	"a<&>""",10000
+	"b,1",0
+	c_2,0
+	END
+	for text in '<h2 id="dynamics">' '<b>b,1</b> changes least who is whose neighbour (removal score 0.13), <b>c_2</b> most (0.01).' \
+		'Of the pairs born in <b>a&lt;&amp;&gt;&quot;</b>, 21&nbsp;% die exactly at <b>b,1</b>' \
+		'<td>584</td><td>584</td><td>455</td><td>129</td><td></td></tr>' 'id="flow_k15_union-title"' 'id="survival_k15_union-title"'; do
+		echo "$text"
+		grep -qF -- "$text" report.html
+	done
+	grep -qF 'b,1 & 556 & 427 & 549 & 6.99 & 0.128 \\' t.tex
+}
+
+@test "chance, correction and overlap; an overlap that the stack lacks is not made up" {
+	kith-report -q --csv csv -o report.html stack.json
+	run ! grep -qF 'Overlap, k = 15' report.html
+	for text in 'Chance alone gives 0.000129 at k&nbsp;=&nbsp;15.' 'NNTS corrected for chance, k = 15'; do
+		echo "$text"
+		grep -qF "$text" report.html
+	done
+	diff csv/expected.csv - <<-'END'
+	k,expected
+	15,0.00012932758857126707
+	END
+	grep -qx '"b,1",0.6099495557166197,1,0.30491010570012994' csv/nnts_k15_corrected.csv
+	for v in 1 2; do
+		mknpy -n 300 -d 4 -s $v l$v.npy
+		kith-knn -q -k 5,299 -o l$v.nng l$v.npy
+	done
+	kith-merge -q --alpha all --graph both -o new.json l1.nng l2.nng
+	kith-check -q new.json
+	kith-report -q --csv new -o report.html new.json
+	[ "$(ls new | grep nnts | tr '\n' ' ')" = "nnts_k299.csv nnts_k299_overlap.csv nnts_k299_overlap_stderr.csv\
+ nnts_k299_stderr.csv nnts_k5.csv nnts_k5_corrected.csv nnts_k5_overlap.csv nnts_k5_overlap_stderr.csv nnts_k5_stderr.csv " ]
+	grep -qF 'Overlap, k = 299' report.html
+	run ! grep -qF 'NNTS corrected for chance, k = 299' report.html # all sets are equal
+	sed 's/"births": \[/&1/' new.json >wrong.json
+	run kith-check -q wrong.json
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"dynamics[0].births: entry 0 does not follow from nntp"* ]]
+	sed 's/"expected": 0/&1/' new.json >wrong.json
+	run kith-check -q wrong.json
+	[ "$status" -ne 0 ]
+}
+
 @test "--svg: every figure as SVG and as PNG" {
 	kith-report -q --svg figures -o report.html stack.json
-	[ "$(ls figures | tr '\n' ' ')" = "nntp_k15_union_alpha0.png nntp_k15_union_alpha0.svg\
- nntp_k15_union_alpha1.png nntp_k15_union_alpha1.svg nnts.png nnts.svg " ]
+	[ "$(ls figures | tr '\n' ' ')" = "flow_k15_union.png flow_k15_union.svg nntp_k15_union_alpha0.png nntp_k15_union_alpha0.svg\
+ nntp_k15_union_alpha1.png nntp_k15_union_alpha1.svg nnts.png nnts.svg survival_k15_union.png survival_k15_union.svg " ]
 	for figure in figures/*.png; do
 		[ "$(head -c 8 "$figure" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ]
 	done
@@ -128,7 +198,7 @@ refused() { # refused CODE TEXT COMMAND...
 
 @test "--latex: one table each, shaded, names escaped" {
 	kith-report -q --latex nntp.tex -o report.html stack.json
-	[ "$(grep -c '^\\begin{table}' nntp.tex)" -eq 2 ]
+	[ "$(grep -c '^\\begin{table}' nntp.tex)" -eq 3 ] # and layer dynamics
 	grep -qF 'a\textless{}\&\textgreater{}\textquotedbl{}' nntp.tex
 	grep -qF 'c\_2 &  &  & \cellcolor{kithshade!85}\color{white}550 \\' nntp.tex
 	grep -qF '% ' nntp.tex

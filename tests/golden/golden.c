@@ -22,6 +22,15 @@
  *   (0,3): 1; (1,3) is (0,1) and (2,3) is (0,2).
  * NNTS, k=4. Everyone is everyone's neighbour: 1, standard error 0.
  *
+ * Overlap, k=1: as NNTS. k=2: a third of the union is half of the neighbours.
+ *   (0,1): 1 1 1/2 1/2 1      mean 4/5;   3 (1/5)^2 + 2 (3/10)^2 = 3/10;           over 20: 3/200
+ *   (0,2): 1 1 1 0 1/2        mean 7/10;  3 (3/10)^2 + (7/10)^2 + (1/5)^2 = 4/5;   over 20: 1/25
+ *   (1,2): 1 1 1/2 1/2 1/2    mean 7/10;  2 (3/10)^2 + 3 (1/5)^2 = 3/10;           over 20: 3/200
+ *
+ * Chance: of the 4 others, k=1 is the same one with probability 1/4: E = 1/4. k=2: of the 6 pairs one is the same (1),
+ * one disjoint (0), four have one in common (1/3): E = 7/18. k=4: E = 1. Corrected: k=1, 3/5 becomes 7/15; k=2, 11/15
+ *   becomes 31/55, 2/3 becomes 5/11, 3/5 becomes 19/55.
+ *
  * NNTP: the presence of each pair through layers 0..3 (pairs not named are in no layer).
  *   k=1 union    01 1111   12 1101   23 1101   34 1111   02 0010               pairs per layer 4 4 3 4
  *   k=1 mutual   01 1111   34 0010                                             pairs per layer 1 1 2 1
@@ -29,6 +38,12 @@
  *                13 1001   03 0010   04 0010                                   pairs per layer 7 6 6 7
  *   k=2 mutual   01 1111   12 1111   02 1011   23 0100   34 0110               pairs per layer 3 4 4 3
  *   k=4 both     all ten pairs 1111                                            pairs per layer 10 10 10 10
+ *
+ * Layer dynamics, k=2 union, from these presence lists. Seven pairs are born in layer 0; 03 and 04 in layer 2; 23, 24,
+ * 13 again in layer 3. After layer 0, 13 is gone and returns two layers later; after layer 1, 23 and 24 are, and return
+ * one later; after layer 2, 03 and 04 are for good. Of the seven, 7 6 4 4 are still there. Removal: layers 0 and 1 have
+ * 6 of 7 pairs in common, 1 and 2 4 of 8 (01 02 12 34; 23 24 03 04), 2 and 3 4 of 9.
+ *
  * So at k=2, union: 23 and 24 are two runs (0..1 and 3..3) at alpha 0 and one (0..3) from alpha 1 on; 13 becomes one
  * run only at alpha 2. The matrices below follow. */
 #include <math.h>
@@ -40,6 +55,7 @@
 
 #include <cmocka.h>
 
+#include "kith/dynamics.h"
 #include "kith/knn.h"
 #include "kith/merge.h"
 #include "npy_write.h"
@@ -131,6 +147,15 @@ static void expect_nnts(const kith_stack *stack, size_t at, uint32_t k, const do
 	}
 }
 
+static void expect_overlap(const kith_stack *stack, size_t at, const double *mean, const double *variance)
+{
+	const kith_nnts *got = &stack->nnts[at];
+	for (size_t c = 0; c < stack->layer_count * stack->layer_count; c++) {
+		assert_true(got->overlap[c] == mean[c]);
+		assert_true(fabs(got->overlap_err[c] - sqrt(variance[c])) <= 1e-16);
+	}
+}
+
 static void expect_nntp(const kith_stack *stack, size_t at, uint32_t k, kith_graph_kind graph, uint32_t alpha,
 			const uint64_t *pairs, const uint64_t *count)
 {
@@ -218,6 +243,32 @@ static void test_nnts(void **state)
 	}
 }
 
+static void test_overlap_and_chance(void **state)
+{
+	static const double m = 3.0 / 5, v = 3.0 / 50, p = 4.0 / 5, q = 7.0 / 10, pv = 3.0 / 200, qv = 1.0 / 25;
+	const double mean1[] = {1, 1, m, 1, 1, 1, m, 1, m, m, 1, m, 1, 1, m, 1};
+	const double variance1[] = {0, 0, v, 0, 0, 0, v, 0, v, v, 0, v, 0, 0, v, 0};
+	const double mean2[] = {1, p, q, 1, p, 1, q, p, q, q, 1, q, 1, p, q, 1};
+	const double variance2[] = {0, pv, qv, 0, pv, 0, pv, pv, qv, pv, 0, qv, 0, pv, qv, 0};
+	const double one[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, zero[16] = {0};
+	double e = kith_nnts_expected(5, 2);
+	kith_stack *stack;
+	(void)state;
+	build_first_stack();
+	stack = merge(4, 0, 1);
+	expect_overlap(stack, 0, mean1, variance1);
+	expect_overlap(stack, 1, mean2, variance2);
+	expect_overlap(stack, 2, one, zero);
+	assert_true(kith_nnts_expected(5, 1) == 0.25);
+	assert_true(e == 7.0 / 18);
+	assert_true(kith_nnts_expected(5, 4) == 1);
+	assert_true(fabs(kith_nnts_corrected(stack->nnts[0].mean[2], 0.25) - 7.0 / 15) <= 1e-15);
+	assert_true(fabs(kith_nnts_corrected(stack->nnts[1].mean[1], e) - 31.0 / 55) <= 1e-15);
+	assert_true(fabs(kith_nnts_corrected(stack->nnts[1].mean[2], e) - 5.0 / 11) <= 1e-15);
+	assert_true(fabs(kith_nnts_corrected(stack->nnts[1].mean[6], e) - 19.0 / 55) <= 1e-15);
+	kith_stack_free(stack);
+}
+
 static void test_nntp(void **state)
 {
 	static const uint64_t pairs1u[] = {4, 4, 3, 4}, pairs1m[] = {1, 1, 2, 1}, pairs2u[] = {7, 6, 6, 7};
@@ -253,6 +304,36 @@ static void test_nntp(void **state)
 		}
 		kith_stack_free(stack);
 	}
+}
+
+static void test_dynamics(void **state)
+{
+	static const uint64_t births[] = {7, 0, 2, 3}, deaths[] = {1, 2, 2, 7}, survivors[] = {6, 4, 4};
+	static const uint64_t survival[] = {7, 6, 4, 4, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3};
+	static const uint64_t returns[] = {0, 1, 2, 0, 0, 0, 0, 0};
+	static const double share[] = {1.0 / 7, 2.0 / 7, 0, 4.0 / 7, NAN, NAN, NAN, NAN, 0, 0, 1, 0, 0, 0, 0, 1};
+	static const double removal[] = {NAN, 6.0 / 7, 1.0 / 2, 4.0 / 9};
+	kith_stack *stack;
+	kith_dynamics got;
+	kith_err err;
+	(void)state;
+	build_first_stack();
+	stack = merge(4, KITH_ALPHA_ALL, 1);
+	assert_int_equal(kith_dynamics_make(&got, stack, 6, &err), 0);
+	assert_ptr_equal(got.runs, &stack->nntp[6]);
+	assert_int_equal(got.layers, 4);
+	assert_int_equal(got.gaps, 2);
+	assert_memory_equal(got.births, births, sizeof births);
+	assert_memory_equal(got.deaths, deaths, sizeof deaths);
+	assert_memory_equal(got.survivors, survivors, sizeof survivors);
+	assert_memory_equal(got.survival, survival, sizeof survival);
+	assert_memory_equal(got.returns, returns, sizeof returns);
+	for (int i = 0; i < 16; i++)
+		assert_true(isnan(share[i]) ? isnan(got.share[i]) : got.share[i] == share[i]);
+	for (int v = 0; v < 4; v++)
+		assert_true(isnan(removal[v]) ? isnan(got.removal[v]) : got.removal[v] == removal[v]);
+	kith_dynamics_free(&got);
+	kith_stack_free(stack);
 }
 
 /* Directions of 0, 0, 90, 45 and 180 degrees; lengths do not matter. With s = sqrt(1/2), sample 3 is at squared
@@ -330,7 +411,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_neighbours),  cmocka_unit_test(test_pairs),
-		cmocka_unit_test(test_nnts),        cmocka_unit_test(test_nntp),
+		cmocka_unit_test(test_nnts),        cmocka_unit_test(test_overlap_and_chance),
+		cmocka_unit_test(test_nntp),        cmocka_unit_test(test_dynamics),
 		cmocka_unit_test(test_cosine),      cmocka_unit_test(test_all_alike),
 		cmocka_unit_test(test_two_samples), cmocka_unit_test(test_difference_that_vanishes_when_squared),
 	};

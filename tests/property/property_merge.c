@@ -1,9 +1,11 @@
 /* property_merge.c - random stacks of graphs against the paper's formulas: every number of the result equal, whatever
  * the memory and threads. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "kith/dynamics.h"
 #include "kith/merge.h"
 #include "sandbox.h"
 #include "slow.h"
@@ -144,19 +146,27 @@ static int layers_differ(const stack *s, const kith_stack *got, char *why, size_
 
 static int nnts_differs(const stack *s, const kith_nnts *got, uint32_t k, char *why, size_t size)
 {
+	static const char *const names[] = {"NNTS", "stderr", "overlap", "stderr of overlap"};
+	const double *matrices[] = {got->mean, got->std_err, got->overlap, got->overlap_err};
+	double expected = kith_nnts_expected(s->n, k), want[4];
 	if (got->k != k)
 		return snprintf(why, size, "NNTS at k=%u, not %u", got->k, k) > 0;
+	if (expected != slow_expected(s->n, k))
+		return snprintf(why, size, "chance gives %a at k=%u, should be %a", expected, k,
+				slow_expected(s->n, k)) > 0;
 	for (size_t a = 0; a < s->layers; a++)
 		for (size_t b = a; b < s->layers; b++) {
-			double mean, std_err;
 			size_t ab = a * s->layers + b, ba = b * s->layers + a;
-			slow_nnts(s->ranks[a], s->ranks[b], s->n, s->width, k, &mean, &std_err);
-			if (got->mean[ab] != mean || got->mean[ba] != mean)
-				return snprintf(why, size, "NNTS(%zu,%zu;%u) = %a (%a transposed), should be %a", a, b,
-						k, got->mean[ab], got->mean[ba], mean) > 0;
-			if (got->std_err[ab] != std_err || got->std_err[ba] != std_err)
-				return snprintf(why, size, "stderr(%zu,%zu;%u) = %a (%a transposed), should be %a", a,
-						b, k, got->std_err[ab], got->std_err[ba], std_err) > 0;
+			double corrected = kith_nnts_corrected(got->mean[ab], expected);
+			slow_nnts(s->ranks[a], s->ranks[b], s->n, s->width, k, &want[0], &want[1], &want[2], &want[3]);
+			for (int m = 0; m < 4; m++)
+				if (matrices[m][ab] != want[m] || matrices[m][ba] != want[m])
+					return snprintf(why, size, "%s(%zu,%zu;%u) = %a (%a transposed), should be %a",
+							names[m], a, b, k, matrices[m][ab], matrices[m][ba],
+							want[m]) > 0;
+			if (corrected != slow_corrected(want[0], expected) && (expected < 1 || !isnan(corrected)))
+				return snprintf(why, size, "corrected(%zu,%zu;%u) = %a, should be %a", a, b, k,
+						corrected, slow_corrected(want[0], expected)) > 0;
 		}
 	return 0;
 }
@@ -187,6 +197,48 @@ static int nntp_differs(const stack *s, const kith_nntp *got, uint32_t k, kith_g
 	return differs;
 }
 
+static int counts_differ(const char *what, const uint64_t *got, const uint64_t *want, size_t count, char *why,
+			 size_t size)
+{
+	for (size_t i = 0; i < count; i++)
+		if (got[i] != want[i])
+			return snprintf(why, size, "%s, entry %zu: %llu, should be %llu", what, i,
+					(unsigned long long)got[i], (unsigned long long)want[i]) > 0;
+	return 0;
+}
+
+static int ratios_differ(const char *what, const double *got, const double *want, size_t count, char *why, size_t size)
+{
+	for (size_t i = 0; i < count; i++)
+		if (got[i] != want[i] && !(isnan(got[i]) && isnan(want[i])))
+			return snprintf(why, size, "%s, entry %zu: %a, should be %a", what, i, got[i], want[i]) > 0;
+	return 0;
+}
+
+/* `alphas` tables begin at nntp[at]. */
+static int dynamics_differ(const stack *s, const kith_stack *stack, size_t at, uint32_t alphas, char *why, size_t size)
+{
+	size_t L = s->layers, gaps = alphas < L ? alphas - 1 : L > 2 ? L - 2 : 0;
+	slow_dynamics want = slow_dynamics_of((const uint32_t *const *)s->ranks, L, s->n, s->width, stack->nntp[at].k,
+					      stack->nntp[at].graph);
+	kith_dynamics got = {0};
+	kith_err err = {0};
+	int differs = kith_dynamics_make(&got, stack, at, &err) || got.gaps != gaps;
+	if (differs)
+		snprintf(why, size, "dynamics: %u gaps, should be %zu (%.900s)", got.gaps, gaps, err.msg);
+	differs = differs || counts_differ("births", got.births, want.births, L, why, size) ||
+		  counts_differ("deaths", got.deaths, want.deaths, L, why, size) ||
+		  counts_differ("survivors", got.survivors, want.survivors, L - 1, why, size) ||
+		  counts_differ("survival", got.survival, want.survival, L * L, why, size) ||
+		  ratios_differ("share", got.share, want.share, L * L, why, size) ||
+		  ratios_differ("removal", got.removal, want.removal, L, why, size);
+	for (size_t b = 0; b < L && !differs; b++)
+		differs = counts_differ("returns", got.returns + b * gaps, want.returns + b * L + 1, gaps, why, size);
+	kith_dynamics_free(&got);
+	slow_dynamics_free(&want);
+	return differs;
+}
+
 static int result_differs(const stack *s, const kith_merge_options *options, const kith_stack *got, char *why,
 			  size_t size)
 {
@@ -203,11 +255,14 @@ static int result_differs(const stack *s, const kith_merge_options *options, con
 	for (uint32_t t = 0; t < ks; t++) {
 		if (nnts_differs(s, &got->nnts[t], ladder[t], why, size))
 			return 1;
-		for (int kind = options->with_union ? 0 : 1; kind <= (options->with_mutual ? 1 : 0); kind++)
+		for (int kind = options->with_union ? 0 : 1; kind <= (options->with_mutual ? 1 : 0); kind++) {
+			if (dynamics_differ(s, got, at, alphas, why, size))
+				return 1;
 			for (uint32_t alpha = 0; alpha < alphas; alpha++)
 				if (nntp_differs(s, &got->nntp[at++], ladder[t], kind ? KITH_MUTUAL : KITH_UNION, alpha,
 						 why, size))
 					return 1;
+		}
 	}
 	if (kith_stack_check(got, &err))
 		return snprintf(why, size, "kith_stack_check: %.900s", err.msg) > 0;

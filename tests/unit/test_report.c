@@ -150,8 +150,10 @@ static void write_stack(size_t layers, uint64_t unit, double recall)
 						  strdup("<in>.npy"),
 						  strdup("kith-knn '<x>'"),
 						  a ? 1 : recall};
-		for (size_t b = 0; b < layers; b++)
+		for (size_t b = 0; b < layers; b++) {
 			s->nnts[0].mean[a * layers + b] = a == b ? 1 : 1.0 / 3;
+			s->nnts[0].overlap[a * layers + b] = a == b ? 1 : 0.5;
+		}
 		s->nntp[0].count[a * layers + a] = s->nntp[0].pairs[a] = unit;
 	}
 	if (kith_stack_write(s, input, &err))
@@ -264,7 +266,7 @@ static void test_small_counts(void **state)
 /* From one layer to so many that cells, labels and tables give way; each twice, for equal bytes. */
 static void test_sizes_and_bytes(void **state)
 {
-	static const size_t sizes[] = {1, 2, 20, 21, 65, 300};
+	static const size_t sizes[] = {1, 2, 20, 21, 65, 600};
 	(void)state;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		const char *files[] = {page, latex};
@@ -275,7 +277,8 @@ static void test_sizes_and_bytes(void **state)
 		drawn = read_text(figure);
 		for (size_t f = 0; f < 2; f++)
 			first[f] = read_text(files[f]);
-		assert_int_equal(strstr(first[0], "<table class=\"m") != NULL, sizes[i] <= 64);
+		assert_int_equal(strstr(first[0], "<caption>NNTP") != NULL, sizes[i] <= 64);
+		assert_int_equal(strstr(first[0], "id=\"dynamics\"") != NULL, sizes[i] > 1);
 		report();
 		for (size_t f = 0; f < 2; f++) {
 			second = read_text(files[f]);
@@ -290,7 +293,7 @@ static void test_sizes_and_bytes(void **state)
 	}
 }
 
-/* Two figures in one page: every id is there once, and every reference has its id. */
+/* Four figures in one page: every id is there once, and every reference has its id. */
 static void test_ids(void **state)
 {
 	char *text, *at, id[128], wanted[160];
@@ -305,7 +308,8 @@ static void test_ids(void **state)
 		snprintf(wanted, sizeof wanted, " id=\"%s\"", id);
 		assert_non_null(strstr(text, wanted));
 		assert_null(strstr(strstr(text, wanted) + 1, wanted));
-		assert_true(!strncmp(id, "nnts-", 5) || !strncmp(id, "nntp_k15_union_alpha0-", 22));
+		assert_true(!strncmp(id, "nnts-", 5) || !strncmp(id, "nntp_k15_union_alpha0-", 22) ||
+			    !strncmp(id, "flow_k15_union-", 15) || !strncmp(id, "survival_k15_union-", 19));
 	}
 	assert_true(references > 100);
 	free(text);

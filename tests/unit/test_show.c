@@ -1,4 +1,4 @@
-/* test_show.c - kith-show's JSON stays JSON whatever text a graph's header holds. */
+/* test_show.c - kith-show's JSON stays JSON whatever text a graph's header holds; a stack's rows. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +10,7 @@
 
 #include "json_string.h"
 #include "kith/graph.h"
+#include "kith/stack.h"
 #include "sandbox.h"
 #include "show.h"
 
@@ -74,8 +75,65 @@ static void test_graph(void **state)
 	free(text);
 }
 
+/* Five samples, k = 1; a pair in layer a only, two in both, one in b only. */
+static void test_stack(void **state)
+{
+	static const char expected[] = "# kith stack\n# n\t5\n# layers\t2\n"
+				       "# measure\tk\tgraph\talpha\tfirst\tlast\tvalue\tstderr\n"
+				       "nnts\t1\t-\t-\ta\ta\t1\t0\nnnts\t1\t-\t-\ta\tb\t0.625\t0.125\n"
+				       "nnts\t1\t-\t-\tb\ta\t0.625\t0.125\nnnts\t1\t-\t-\tb\tb\t1\t0\n"
+				       "expected\t1\t-\t-\t-\t-\t0.25\t0\n"
+				       "corrected\t1\t-\t-\ta\ta\t1\t0\n"
+				       "corrected\t1\t-\t-\ta\tb\t0.5\t0.16666666666666666\n"
+				       "corrected\t1\t-\t-\tb\ta\t0.5\t0.16666666666666666\n"
+				       "corrected\t1\t-\t-\tb\tb\t1\t0\n"
+				       "overlap\t1\t-\t-\ta\ta\t1\t0\noverlap\t1\t-\t-\ta\tb\t0.625\t0.125\n"
+				       "overlap\t1\t-\t-\tb\ta\t0.625\t0.125\noverlap\t1\t-\t-\tb\tb\t1\t0\n"
+				       "nntp\t1\tunion\t0\ta\ta\t1\t0\nnntp\t1\tunion\t0\ta\tb\t2\t0\n"
+				       "nntp\t1\tunion\t0\tb\tb\t1\t0\n"
+				       "pairs\t1\tunion\t-\ta\ta\t3\t0\npairs\t1\tunion\t-\tb\tb\t3\t0\n"
+				       "births\t1\tunion\t-\ta\ta\t3\t0\ndeaths\t1\tunion\t-\ta\ta\t1\t0\n"
+				       "survivors\t1\tunion\t-\ta\tb\t2\t0\n"
+				       "removal\t1\tunion\t-\ta\ta\tnan\t0\n"
+				       "births\t1\tunion\t-\tb\tb\t1\t0\ndeaths\t1\tunion\t-\tb\tb\t3\t0\n"
+				       "removal\t1\tunion\t-\tb\tb\t0.5\t0\n"
+				       "survival\t1\tunion\t-\ta\ta\t3\t0\n"
+				       "share\t1\tunion\t-\ta\ta\t0.3333333333333333\t0\n"
+				       "survival\t1\tunion\t-\ta\tb\t2\t0\n"
+				       "share\t1\tunion\t-\ta\tb\t0.6666666666666666\t0\n"
+				       "survival\t1\tunion\t-\tb\tb\t1\t0\nshare\t1\tunion\t-\tb\tb\t1\t0\n";
+	static const double mean[] = {1, 0.625, 0.625, 1}, std_err[] = {0, 0.125, 0.125, 0};
+	static const uint64_t count[] = {1, 2, 0, 1}, pairs[] = {3, 3};
+	kith_show_options options = {.last = UINT64_MAX};
+	kith_stack *s = NULL;
+	char path[SANDBOX_PATH], *text = NULL;
+	size_t size;
+	kith_err err;
+	(void)state;
+	assert_int_equal(kith_stack_new(&s, 5, 2, 1, 1, &err), 0);
+	s->nnts[0].k = s->nntp[0].k = 1;
+	memcpy(s->nnts[0].mean, mean, sizeof mean);
+	memcpy(s->nnts[0].std_err, std_err, sizeof std_err);
+	memcpy(s->nnts[0].overlap, mean, sizeof mean);
+	memcpy(s->nnts[0].overlap_err, std_err, sizeof std_err);
+	memcpy(s->nntp[0].count, count, sizeof count);
+	memcpy(s->nntp[0].pairs, pairs, sizeof pairs);
+	for (size_t v = 0; v < 2; v++)
+		s->layers[v] = (kith_stack_layer){.name = strdup(v ? "b" : "a"), .dim = 1, .recall = 1};
+	sandbox_path(path, "stack.json");
+	assert_int_equal(kith_stack_write(s, path, &err), 0);
+	kith_stack_free(s);
+	FILE *out = open_memstream(&text, &size);
+	if (kith_show(path, &options, out, &err))
+		fail_msg("%s", err.msg);
+	fclose(out);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_strings), cmocka_unit_test(test_graph)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_strings), cmocka_unit_test(test_graph),
+					   cmocka_unit_test(test_stack)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

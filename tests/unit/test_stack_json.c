@@ -27,6 +27,12 @@
 
 static char path[SANDBOX_PATH], mutant[SANDBOX_PATH];
 
+/* That of samples whose IoU is q. */
+static double overlap_of(double q)
+{
+	return 2 * q / (1 + q);
+}
+
 /* Three layers, two k; NNTP at k = 2 for union at alpha 0 and 1 and mutual at alpha 0. Worked by hand:
  *   runs at alpha 0       0..0: 4   0..1: HUGE   1..1: 1   1..2: 2   2..2: 3
  *   so pairs present      layer 0: HUGE + 4      layer 1: HUGE + 3   layer 2: 5
@@ -56,6 +62,8 @@ static kith_stack *make_stack(void)
 			for (size_t b = 0; b < LAYERS; b++) {
 				s->nnts[i].mean[a * LAYERS + b] = a == b ? 1 : nextafter(odd[a + b - 1], (double)i);
 				s->nnts[i].std_err[a * LAYERS + b] = a == b ? 0 : 1e-3 / (double)(7 + a + b);
+				s->nnts[i].overlap[a * LAYERS + b] = overlap_of(s->nnts[i].mean[a * LAYERS + b]);
+				s->nnts[i].overlap_err[a * LAYERS + b] = a == b ? 0 : 2e-3 / (double)(7 + a + b);
 			}
 	}
 	for (size_t i = 0; i < 3; i++) {
@@ -95,6 +103,11 @@ static void expect_equal(const kith_stack *s, const kith_stack *t)
 		assert_int_equal(s->nnts[i].k, t->nnts[i].k);
 		assert_memory_equal(s->nnts[i].mean, t->nnts[i].mean, LAYERS * LAYERS * sizeof(double));
 		assert_memory_equal(s->nnts[i].std_err, t->nnts[i].std_err, LAYERS * LAYERS * sizeof(double));
+		assert_int_equal(s->nnts[i].overlap != NULL, t->nnts[i].overlap != NULL);
+		if (!s->nnts[i].overlap)
+			continue;
+		assert_memory_equal(s->nnts[i].overlap, t->nnts[i].overlap, LAYERS * LAYERS * sizeof(double));
+		assert_memory_equal(s->nnts[i].overlap_err, t->nnts[i].overlap_err, LAYERS * LAYERS * sizeof(double));
 	}
 	for (size_t i = 0; i < s->nntp_count; i++) {
 		assert_int_equal(s->nntp[i].k, t->nntp[i].k);
@@ -194,6 +207,45 @@ static void test_not_utf8(void **state)
 		kith_stack_free(s);
 		kith_stack_free(again);
 	}
+}
+
+/* Files from before there were "expected", "corrected", "overlap" and "dynamics" are read; what follows from the rest
+ * is written again. At k = n - 1 there is nothing to correct. */
+static void test_old_file(void **state)
+{
+	static const char old[] = "{\"format\": \"kith-stack\", \"version\": 1, \"n\": 5, \"layers\": ["
+				  "{\"name\": \"a\", \"dim\": 1, \"metric\": \"l2\", \"engine\": \"exact\", "
+				  "\"recall\": 1, \"digest\": \"\"}, {\"name\": \"b\", \"dim\": 1, \"metric\": \"l2\", "
+				  "\"engine\": \"exact\", \"recall\": 1, \"digest\": \"\"}], \"nnts\": ["
+				  "{\"k\": 1, \"mean\": [[1, 0.625], [0.625, 1]], \"stderr\": [[0, 0], [0, 0]]}, "
+				  "{\"k\": 4, \"mean\": [[1, 1], [1, 1]], \"stderr\": [[0, 0], [0, 0]]}], \"nntp\": ["
+				  "{\"k\": 1, \"graph\": \"union\", \"alpha\": 0, \"count\": [[1, 2], [0, 1]], "
+				  "\"pairs\": [3, 3]}]}";
+	kith_stack *s = NULL, *again = NULL;
+	kith_err err = {0};
+	char *text;
+	(void)state;
+	sandbox_write(path, old, strlen(old));
+	if (kith_stack_read(&s, path, &err))
+		fail_msg("%s", err.msg);
+	assert_null(s->nnts[0].overlap);
+	assert_null(s->nnts[0].overlap_err);
+	write_it(s);
+	text = read_text(path);
+	assert_non_null(strstr(text, "{\"k\": 1, \"expected\": 0.25,"));
+	assert_non_null(strstr(text, "\"corrected\": [\n       [1, 0.5],\n       [0.5, 1]]}"));
+	assert_non_null(strstr(text, "{\"k\": 4, \"expected\": 1,"));
+	assert_non_null(strstr(text, "\"corrected\": null}"));
+	assert_null(strstr(text, "overlap"));
+	assert_non_null(
+		strstr(text, "\"births\": [3, 1],\n     \"deaths\": [1, 3],\n     \"survivors\": [2],\n     "
+			     "\"removal\": [null, 0.5],\n     \"survival\": [\n       [3, 2],\n       [0, 1]],"
+			     "\n     \"share\": [\n       [0.3333333333333333, 0.6666666666666666],\n       [0, 1]]}"));
+	free(text);
+	if (kith_stack_read(&again, path, &err))
+		fail_msg("%s", err.msg);
+	kith_stack_free(s);
+	kith_stack_free(again);
 }
 
 static void expect_unwritable(kith_stack *s, const char *text)
@@ -307,6 +359,16 @@ static void test_broken_parts(void **state)
 		{"stderr", "[0, ", "[1e9, ", "nnts[0].stderr: 1000000000 at row 0, column 0 is outside 0..1"},
 		{"nnts", "\"mean\": [", "\"mean\": [[1, 1, 1], ", "nnts[0].mean: 4 rows, 3 layers"},
 		{"nnts", "\"stderr\"", "\"error\"", "nnts[0].stderr: missing"},
+		{"nnts", "\"expected\": ", "\"expected\": 1", "nnts[0].expected: 1.66"},
+		{"nnts", "\"expected\": ", "\"expected\": \"x\", \"x\": ", "nnts[0].expected: 0, but chance gives"},
+		{"corrected", "[0.099", "[0.199", "nnts[0].corrected: 0.199"},
+		{"nnts", "\"corrected\": [", "\"corrected\": null, \"x\": [", "nnts[0].corrected: not a list of rows"},
+		{"nnts", "\"corrected\": [", "\"corrected\": [[1, 1, 1], ", "nnts[0].corrected: 4 rows, 3 layers"},
+		{"overlap", "\"mean\"", "\"meen\"", "nnts[0].overlap.mean: missing"},
+		{"overlap", "[1, ", "[2, ", "nnts[0].overlap.mean: 2 at row 0, column 0 is outside 0..1"},
+		{"overlap", "[1, ", "[0.5, ", "overlap(0,0;k=2) is 0.5, not 1"},
+		{"overlap", "\"stderr\"", "\"error\"", "nnts[0].overlap.stderr: missing"},
+		{"overlap", "[0, ", "[-1, ", "nnts[0].overlap.stderr: -1 at row 0, column 0 is outside 0..1"},
 		{"nntp", "\"union\"", "\"onion\"", "nntp[0].graph: neither"},
 		{"nntp", "\"alpha\": 1", "\"alpha\": 0", "nntp[1].k: out of order"},
 		{"nntp", "\"alpha\": 1", "\"alpha\": -1", "nntp[1].alpha: -1 is outside"},
@@ -315,6 +377,24 @@ static void test_broken_parts(void **state)
 		{"nntp", "[4, ", "[5, ", "cover layer 0 9007199254740998 times, but 9007199254740997 pairs"},
 		{"nntp", "\"pairs\": [", "\"pairs\": [1, ", "nntp[0].pairs: has 4 numbers, 3 layers"},
 		{"nntp", "\"pairs\"", "\"peers\"", "nntp[0].pairs: missing"},
+		{"", "\"dynamics\": [", "\"dynamics\": 5, \"x\": [", "dynamics[0].k: missing"},
+		{"", "\"dynamics\": [", "\"dynamics\": [], \"x\": [", "dynamics[0].k: missing"},
+		{"dynamics", "}\n  ]", "}, {}\n  ]", "dynamics: not a list of 2"},
+		{"dynamics", "\"k\": 2", "\"k\": 3", "dynamics[0].k: out of order"},
+		{"dynamics", "\"union\"", "\"mutual\"", "dynamics[0].k: out of order"},
+		{"dynamics", "\"births\"", "\"berths\"", "dynamics[0].births: not a list of 3"},
+		{"births", ", 3]", ", 4]", "dynamics[0].births: entry 2 does not follow from nntp"},
+		{"births", ", 3]", ", 3.0]", "dynamics[0].births: entry 2 does not follow from nntp"},
+		{"deaths", "[4", "[5", "dynamics[0].deaths: entry 0 does not follow from nntp"},
+		{"survivors", ", 2]", ", 2, 0]", "dynamics[0].survivors: not a list of 2"},
+		{"removal", "[null", "[0", "dynamics[0].removal: entry 0 does not follow from nntp"},
+		{"removal", "[null, ", "[null, null, 1, ", "dynamics[0].removal: not a list of 3"},
+		{"survival", "[0, 3, 2]", "[0, 3, 1]", "dynamics[0].survival[1]: entry 2 does not follow from nntp"},
+		{"survival", "[0, 3, 2]", "[0, 3]", "dynamics[0].survival[1]: not a list of 3"},
+		{"share", "[0, 0, 1]", "[0, 0, null]", "dynamics[0].share[2]: entry 2 does not follow from nntp"},
+		{"share", "[0, 0, 1]", "[0, 0, 1], []", "dynamics[0].share: not a list of 3 rows"},
+		{"returns", "[1]", "[0]", "dynamics[0].returns[0]: entry 0 does not follow from nntp"},
+		{"", "\"returns\"", "\"return\"", "dynamics[0].returns: not a list of 3 rows"},
 	};
 	kith_stack *s = make_stack();
 	(void)state;
@@ -432,6 +512,15 @@ static void test_check(void **state)
 	s->nnts[0].std_err[1] = -1e-9;
 	expect_bug(s, "standard error of NNTS(0,1;k=2)");
 	s = make_stack();
+	s->nnts[0].overlap[1] = s->nnts[0].overlap[3] = nextafter(s->nnts[0].mean[1], 0);
+	expect_bug(s, "NNTS(0,1;k=2) is 0.099999999999999992, which no samples with the overlap");
+	s = make_stack();
+	s->nnts[0].overlap[1] = s->nnts[0].overlap[3] = 0.182;
+	expect_bug(s, "NNTS(0,1;k=2)");
+	s = make_stack();
+	s->nnts[1].overlap_err[0] = NAN;
+	expect_bug(s, "standard error of overlap(0,0;k=100)");
+	s = make_stack();
 	s->nntp[2].count[3] = 1;
 	expect_bug(s, "NNTP(alpha=0,k=2,mutual)[1][0] is 1: a run cannot end before it begins");
 	s = make_stack();
@@ -448,6 +537,10 @@ static void test_check(void **state)
 	expect_bug(
 		s,
 		"NNTP(alpha=1,k=2,union) has 9007199254741004 runs in all, more than the 9007199254741003 at alpha=0");
+	s = make_stack();
+	s->nntp[1].count[0] += 2; /* no more runs in all than at alpha 0, but one more that ends at layer 0 */
+	s->nntp[1].count[4]--;
+	expect_bug(s, "NNTP(alpha=1,k=2,union): more runs end at layer 0 than at alpha=0");
 	s = make_stack();
 	s->nntp[1].pairs[1]--;
 	expect_bug(s, "present in layer 1, but");
@@ -536,19 +629,13 @@ static void test_outfile_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_doubles),
-		cmocka_unit_test(test_not_utf8),
-		cmocka_unit_test(test_unwritable),
-		cmocka_unit_test(test_not_a_stack),
-		cmocka_unit_test(test_broken_parts),
-		cmocka_unit_test(test_unknown_members),
-		cmocka_unit_test(test_hollow),
-		cmocka_unit_test(test_mutations),
-		cmocka_unit_test(test_check),
-		cmocka_unit_test(test_new),
-		cmocka_unit_test(test_outfile),
-		cmocka_unit_test(test_outfile_refusals),
+		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_doubles),
+		cmocka_unit_test(test_not_utf8),     cmocka_unit_test(test_old_file),
+		cmocka_unit_test(test_unwritable),   cmocka_unit_test(test_not_a_stack),
+		cmocka_unit_test(test_broken_parts), cmocka_unit_test(test_unknown_members),
+		cmocka_unit_test(test_hollow),       cmocka_unit_test(test_mutations),
+		cmocka_unit_test(test_check),        cmocka_unit_test(test_new),
+		cmocka_unit_test(test_outfile),      cmocka_unit_test(test_outfile_refusals),
 	};
 	sandbox_path(path, "stack.json");
 	sandbox_path(mutant, "mutant.json");

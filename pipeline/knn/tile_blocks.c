@@ -1,4 +1,4 @@
-/* blocks.c - see blocks.h. The derivation of its bound; u = 2^-24:
+/* tile_blocks.c - see tile_blocks.h. The derivation of its bound; u = 2^-24:
  *
  * Let h_i = scale_i q_i, P = |v_i|, Q = |v_j|, |v_i - h_i| <= eps P for every sample (eps is measured, the greatest
  * there is). Then |v_i.v_j - h_i.h_j| = |v_i.(v_j - h_j) + (v_i - h_i).h_j| <= eps P Q + eps P (1 + eps) Q, and as
@@ -12,7 +12,7 @@
  * A vector with P < SHORTEST becomes zeros: 2 P Q <= u Q^2 + P^2 / u, and P^2 / u < 2^-136.
  *
  * So slack = (2 eps + eps^2 + 8 u) P^2 + 2^-90, rounded up, and lo = level's lo - slack, rounded down. */
-#include "blocks.h"
+#include "tile_blocks.h"
 
 #include <math.h>
 #include <stdlib.h>

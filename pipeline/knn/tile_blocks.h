@@ -1,4 +1,4 @@
-/* blocks.h - samples as the tiles see them: in order, KITH_LANES side by side, in 16-bit integers.
+/* tile_blocks.h - samples as the tiles see them: in order, KITH_LANES side by side, in 16-bit integers.
  *
  * A vector v_i of floats for which a level holds (screen.h: lo_i + lo_j - 2 v_i.v_j <= s^2 c_ij) becomes q_i, integers,
  * and a scale: v_i is about scale_i q_i. Products of such are exact in 32 bits, at twice the speed of floats, and
@@ -6,9 +6,9 @@
  *         t_ij = (lo_i + lo_j) - 2 (scale_i scale_j) q_i.q_j          (float operations; 2 scale_i first)
  *
  * with this file's lo, lower than the level's by slack_i, is a lower bound of s^2 c_ij again. If the level's upper
- * bound is t + (w_i + w_j), that of this t is t + (w_i + 2 slack_i) + (w_j + 2 slack_j). blocks.c derives it. */
-#ifndef KITH_BLOCKS_H
-#define KITH_BLOCKS_H
+ * bound is t + (w_i + w_j), that of this t is t + (w_i + 2 slack_i) + (w_j + 2 slack_j). tile_blocks.c derives it. */
+#ifndef KITH_TILE_BLOCKS_H
+#define KITH_TILE_BLOCKS_H
 
 #include "screen.h"
 

@@ -1,0 +1,45 @@
+/* chance.c - what chance gives, and NNTS corrected for it; see kith/stack.h */
+#include <math.h>
+
+#include "kith/stack.h"
+
+/* P(c + 1) / P(c), where `others` are n - 1. */
+static __float128 step(uint64_t others, uint64_t k, uint64_t c)
+{
+	__float128 missing = k - c;
+	return missing * missing / ((__float128)(c + 1) * (others + c + 1 - 2 * k));
+}
+
+static __float128 iou(uint64_t k, uint64_t c)
+{
+	return (__float128)c / (2 * k - c);
+}
+
+/* The probabilities are known up to a factor, so their most likely c has 1, the others what the steps from there make
+ * of it: nothing is larger than 1, and what becomes too small for quadruple precision could not be seen in the sum. All
+ * terms are positive, and the steps' errors, a few 2^-113 each, stay far below what the last rounding sees. */
+double kith_nnts_expected(uint64_t n, uint32_t k)
+{
+	uint64_t others = n - 1, least = 2ull * k > others ? 2ull * k - others : 0;
+	uint64_t mode = (k + 1ull) * (k + 1ull) / (others + 2);
+	__float128 weight = 1, total = 1, sum = iou(k, mode);
+	for (uint64_t c = mode; c < k && weight > 0; c++) {
+		weight *= step(others, k, c);
+		total += weight;
+		sum += weight * iou(k, c + 1);
+	}
+	weight = 1;
+	for (uint64_t c = mode; c > least && weight > 0; c--) {
+		weight /= step(others, k, c - 1);
+		total += weight;
+		sum += weight * iou(k, c - 1);
+	}
+	return (double)(sum / total);
+}
+
+double kith_nnts_corrected(double mean, double expected)
+{
+	if (expected == 1)
+		return NAN;
+	return (double)(((__float128)mean - expected) / (1 - (__float128)expected));
+}

@@ -1,0 +1,11 @@
+/* stack_format.h - what stack.json's writer and its reader share. */
+#ifndef KITH_STACK_FORMAT_H
+#define KITH_STACK_FORMAT_H
+
+#define STACK_FORMAT      "kith-stack"
+#define STACK_VERSION     1
+#define STACK_GRAPH_KINDS 2
+
+static const char *const stack_graph_names[STACK_GRAPH_KINDS] = {"union", "mutual"}; /* by kith_graph_kind */
+
+#endif
