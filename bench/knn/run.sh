@@ -28,11 +28,9 @@
 # graph's file and its fsync, the others' none of that. The waiting policy of OpenMP is passive for all, and kith and FAISS
 # are linked to one OpenBLAS. Each finished line is in the results file at once. Needs libfaiss-dev and g++.
 set -eu
-
-fail() {
-	printf 'run.sh: %s\n' "$*" >&2
-	exit 2
-}
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
+# shellcheck source=bench/lib.sh
+. "$root/bench/lib.sh"
 
 activations='' runs=3 threads=$(nproc) layers='' continue='' rows='' results=''
 while getopts a:n:t:l:cr:o: option; do
@@ -48,11 +46,7 @@ while getopts a:n:t:l:cr:o: option; do
 	esac
 done
 shift $((OPTIND - 1))
-for number in "$runs" "$threads" "${rows:-4}"; do
-	case $number in
-	0* | *[!0-9]*) fail "$number: not a count" ;;
-	esac
-done
+counts "$runs" "$threads" "${rows:-4}"
 [ $# -gt 0 ] || {
 	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
 	exit 2
@@ -66,56 +60,23 @@ for work; do
 	esac
 done
 
-root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
 if [ -z "$activations" ]; then
 	activations=$root/examples/lenet5/out/mnist/activations
 	[ -d "$activations" ] || activations=$root/examples/lenet5/out/fashion-mnist/activations
 fi
 
-scratch=$(mktemp -d)
-group=
-clean() {
-	rm -rf "$scratch"
-	[ -z "$group" ] || rmdir "$group" 2>/dev/null || :
-}
-trap clean EXIT
-trap 'exit 130' INT TERM HUP
 if [ -z "$results" ]; then
 	results=$root/bench/results/knn.csv
 	[ -z "$rows" ] || results=$scratch/trial.csv
 fi
 
-cmake -S "$root" -B "$root/build-bench" -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF -DKITH_BENCH=ON >/dev/null
-cmake --build "$root/build-bench" --parallel --target bench_knn >/dev/null
+build bench_knn
 bench=$root/build-bench/bench/bench_knn
 export OMP_WAIT_POLICY=passive TMPDIR="$scratch"
 
-# Results that this script appended are no change to what it measures.
-if commit=$(git -C "$root" rev-parse --short HEAD 2>/dev/null); then
-	git -C "$root" diff --quiet HEAD -- . ':!bench/results' || commit=$commit-dirty
-else
-	commit=unknown
-fi
-machine="$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1 | tr , ' ') ($(nproc) cores)"
 versions=$("$bench" versions) # BLAS,FAISS
 full=${rows:-60000}
-columns=date,commit,machine,threads,blas,faiss,data,runs,work,case,n,d,k,kith_s,kith_mib,against,against_s,figure,bar
-[ -f "$results" ] || echo $columns >"$results"
-[ "$(head -n 1 "$results")" = $columns ] || fail "$results: not this script's columns; choose another with -o"
-
-# A figure against a bar: ">= 8", "<= 1.5", a text that it must begin with, or nothing to hold it against.
-# shellcheck disable=SC2016
-verdict='function verdict(figure, bar, part)
-{
-	split(bar, part, " ")
-	if (bar == "")
-		return ""
-	if (part[1] == ">=")
-		return figure + 0 >= part[2] + 0 ? "pass" : "falls short"
-	if (part[1] == "<=")
-		return figure + 0 <= part[2] + 0 ? "pass" : "falls short"
-	return index(figure, bar) == 1 ? "pass" : "falls short"
-}'
+open_results date,commit,machine,threads,blas,faiss,data,runs,work,case,n,d,k,kith_s,kith_mib,against,against_s,figure,bar
 
 # One line of the table on the terminal: WORK CASE N KITH_S KITH_MIB AGAINST AGAINST_S FIGURE BAR.
 say() {
@@ -134,32 +95,10 @@ record() {
 	say "$5" "$6" "$2" "$8" "$9" "${10}" "${11}" "${12}" "${13}"
 }
 
-# kept WORK CASE N: whether -c was given and that result is there.
-kept() {
-	[ "$continue" ] && awk -F, -v commit="$commit" -v machine="$machine" -v threads="$threads" -v work="$1" -v name="$2" -v n="$3" '
-	$2 == commit && $3 == machine && $4 == threads && $9 == work && $10 == name && $11 == n { found = 1 }
-	END { exit !found }' "$results"
-}
-
-median() {
-	sort -n | awk '{ x[NR] = $1 } END { printf "%.3f\n", NR % 2 ? x[(NR + 1) / 2] : (x[NR / 2] + x[NR / 2 + 1]) / 2 }'
-}
-
-largest() {
-	sort -n | tail -n 1
-}
-
-has() {
-	case " $1 " in
-	*" $2 "*) return 0 ;;
-	esac
-	return 1
-}
-
-# once ENGINE K THREADS MEMORY FILE: one run, its seconds and peak MiB.
+# once ENGINE K THREADS MEMORY: one run over the file in use, its seconds and peak MiB.
 once() {
 	if [ "$1" = sklearn ]; then
-		OMP_NUM_THREADS=$3 /usr/bin/python3 - "$2" "$5" <<'PYTHON'
+		OMP_NUM_THREADS=$3 /usr/bin/python3 - "$2" "$file" <<'PYTHON'
 import resource, sys, time
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -170,33 +109,11 @@ NearestNeighbors(n_neighbors=k + 1, algorithm="brute").fit(x).kneighbors(x)
 print("%.3f %d" % (time.monotonic() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
 PYTHON
 	else
-		"$bench" "$@"
+		"$bench" "$@" "$file"
 	fi
 }
 
-# in_turn FILE A B: runs A B A B ..., each "ENGINE K THREADS MEMORY". Sets a, b: the medians of their seconds, b_by_a and
-# a_by_b: of the ratios of a pair of runs, mib: A's peak.
-in_turn() {
-	cat "$1" >/dev/null # into the page cache
-	rm -f "$scratch"/*.runs
-	i=0
-	while [ $i -lt "$runs" ]; do
-		# shellcheck disable=SC2086
-		first=$(once $2 "$1")
-		# shellcheck disable=SC2086
-		second=$(once $3 "$1")
-		echo "${first% *}" >>"$scratch/a.runs"
-		echo "${first#* }" >>"$scratch/mib.runs"
-		echo "${second% *}" >>"$scratch/b.runs"
-		awk -v a="${first% *}" -v b="${second% *}" 'BEGIN { print b / a }' >>"$scratch/b_by_a.runs"
-		awk -v a="${first% *}" -v b="${second% *}" 'BEGIN { print a / b }' >>"$scratch/a_by_b.runs"
-		i=$((i + 1))
-	done
-	a=$(median <"$scratch/a.runs") b=$(median <"$scratch/b.runs") mib=$(largest <"$scratch/mib.runs")
-	b_by_a=$(median <"$scratch/b_by_a.runs") a_by_b=$(median <"$scratch/a_by_b.runs")
-}
-
-# use LAYER: sets file, data, and its n, d and bytes. "gauss" is made here.
+# use LAYER: sets file, data, and its n, d and bytes, and reads it into the page cache. "gauss" is made here.
 use() {
 	if [ "$1" = gauss ]; then
 		file=$scratch/gauss.npy data=-
@@ -212,6 +129,7 @@ use() {
 	shape=$("$bench" shape "$file")
 	n=${shape%% *} bytes=${shape##* } d=${shape#* }
 	d=${d% *}
+	cat "$file" >/dev/null
 }
 
 # against_faiss WORK K BAR LAYER...
@@ -224,29 +142,9 @@ against_faiss() {
 		if kept "$work" "$layer" "$n"; then
 			continue
 		fi
-		in_turn "$file" "kith $k $threads 0" "faiss $k $threads 0"
+		in_turn "once kith $k $threads 0" "once faiss $k $threads 0"
 		record "$data" "$n" "$d" "$k" "$work" "$layer" "$n" "$a" "$mib" FAISS "$b" "$b_by_a" "$bar"
 	done
-}
-
-# in_cgroup BYTES COMMAND...: runs it in a new memory cgroup of so many bytes, below this process' own. 125: there can be none.
-in_cgroup() {
-	limit=$1
-	shift
-	v1=/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
-	if [ -f "$v1/memory.limit_in_bytes" ]; then
-		[ -w "$v1" ] || return 125
-		group=$v1/kith-bench.$$
-		mkdir "$group" || return 125
-		echo "$limit" >"$group/memory.limit_in_bytes" || return 125
-		code=0
-		# shellcheck disable=SC2016
-		sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" "$@" || code=$?
-		rmdir "$group" && group=
-		return $code
-	fi
-	[ -f /sys/fs/cgroup/cgroup.controllers ] && [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] || return 125
-	systemd-run --quiet --scope -p "MemoryMax=$limit" -p MemorySwapMax=0 "$@"
 }
 
 work_memory() {
@@ -254,7 +152,7 @@ work_memory() {
 	budget=$((bytes / 8))
 	half=$(awk '/^MemTotal:/ { printf "%.0f\n", $2 * 512 }' /proc/meminfo)
 	if ! kept memory C0 "$n"; then
-		in_turn "$file" "kith 15 $threads $budget" "kith 15 $threads $half"
+		in_turn "once kith 15 $threads $budget" "once kith 15 $threads $half"
 		record "$data" "$n" "$d" 15 memory C0 "$n" "$a" "$mib" "-m $((half >> 20))M" "$b" "$a_by_b" '<= 1.5'
 	fi
 	cgroup_memory 'C0 cgroup'
@@ -289,7 +187,7 @@ work_threads() {
 		if kept threads "$layer" "$n"; then
 			continue
 		fi
-		in_turn "$file" 'kith 15 2 0' 'kith 15 1 0'
+		in_turn 'once kith 15 2 0' 'once kith 15 1 0'
 		record "$data" "$n" "$d" 15 threads "$layer" "$n" "$a" "$mib" 'kith on 1 thread' "$b" "$b_by_a" '>= 1.8'
 	done
 }
@@ -311,7 +209,8 @@ work_growth() {
 		i=0
 		while [ $i -lt "$runs" ]; do
 			for count in $sizes; do
-				line=$(once kith 15 "$threads" 0 "$scratch/growth.$count.npy")
+				file=$scratch/growth.$count.npy
+				line=$(once kith 15 "$threads" 0)
 				echo "${line% *}" >>"$scratch/growth.$count.s"
 				echo "${line#* }" >>"$scratch/growth.$count.mib"
 			done
@@ -332,7 +231,7 @@ work_sklearn() {
 	fi
 	use I
 	! kept sklearn I "$n" || return 0
-	in_turn "$file" "kith 15 $threads 0" "sklearn 15 $threads 0"
+	in_turn "once kith 15 $threads 0" "once sklearn 15 $threads 0"
 	record "$data" "$n" "$d" 15 sklearn I "$n" "$a" "$mib" "scikit-learn $version" "$b" "$b_by_a" ''
 }
 
