@@ -9,7 +9,14 @@
 #include "kith/err.h"
 
 /* What a value is; part of its key and of its header, so that a value found under the wrong key is noticed. */
-enum { KITH_TABLE_META = 0, KITH_TABLE_ROWS = 1, KITH_TABLE_NEAR = 2, KITH_TABLE_PAIRS = 3 };
+enum {
+	KITH_TABLE_META = 0,
+	KITH_TABLE_ROWS = 1, /* of graphs */
+	KITH_TABLE_NEAR = 2,
+	KITH_TABLE_PAIRS = 3,
+	KITH_TABLE_PAIR_BLOCKS = 4, /* of pair stores */
+	KITH_TABLE_EXTRAS = 5,
+};
 
 /* ---- encoding: start, any number of streams, seal ------------------------------------------------------------ */
 

@@ -19,6 +19,7 @@
 
 struct kith_container {
 	char *path;
+	kith_container_kind kind;
 	kith_part *part; /* NULL when reading, and once sealed */
 	MDB_env *env;
 	MDB_dbi dbi;
@@ -36,13 +37,15 @@ static int lmdb_fail(const kith_container *c, int code, const char *what, kith_e
 			 mdb_strerror(code), c->part && code == EIO ? " (is the disk full?)" : "");
 }
 
-static kith_container *new_container(const char *path)
+static kith_container *new_container(const char *path, kith_container_kind kind)
 {
 	kith_container *c = kith_alloc_zero(1, sizeof *c);
 	if (c && !(c->path = strdup(path))) {
 		free(c);
 		return NULL;
 	}
+	if (c)
+		c->kind = kind;
 	return c;
 }
 
@@ -64,8 +67,16 @@ struct tail {
 	uint64_t structure; /* structure_hash of all the pages before the tail */
 	uint64_t hash;
 };
-#define TAIL_MAGIC   "KITHTAIL"
 #define TAIL_VERSION 1
+
+/* By kind: the tail's magic, and what people call such a file. */
+static const struct kind {
+	char magic[9];
+	const char *name;
+} kinds[] = {
+	[KITH_CONTAINER_GRAPH] = {"KITHTAIL", "a kith graph (kith-knn makes them)"},
+	[KITH_CONTAINER_PAIRS] = {"KITHPAIR", "a pair store (.kpr)"},
+};
 
 /* Hashes every page except the insides of overflow pages, where values live. An LMDB page starts with pgno u64, pad
  * u16, flags u16, then for an overflow run (flag 4) its length in pages u32. Whatever the bytes, this is a function of
@@ -97,7 +108,7 @@ static int structure_hash(int fd, uint64_t bytes, uint64_t *out, const char *pat
 	return rc;
 }
 
-static int append_tail(kith_part *part, kith_err *err)
+static int append_tail(kith_part *part, kith_container_kind kind, kith_err *err)
 {
 	uint8_t page[PAGE] = {0};
 	struct stat st;
@@ -106,8 +117,9 @@ static int append_tail(kith_part *part, kith_err *err)
 	if (fstat(fd, &st))
 		return kith_fail_errno(err, "%s", name);
 	uint64_t bytes = ((uint64_t)st.st_size + PAGE - 1) / PAGE * PAGE;
-	struct tail tail = {.magic = TAIL_MAGIC, .version = TAIL_VERSION, .page = PAGE, .file_bytes = bytes + PAGE};
+	struct tail tail = {.version = TAIL_VERSION, .page = PAGE, .file_bytes = bytes + PAGE};
 
+	memcpy(tail.magic, kinds[kind].magic, sizeof tail.magic);
 	if (bytes != (uint64_t)st.st_size && ftruncate(fd, (off_t)bytes))
 		return kith_fail_errno(err, "%s", name);
 	if (structure_hash(fd, bytes, &tail.structure, name, err))
@@ -119,13 +131,28 @@ static int append_tail(kith_part *part, kith_err *err)
 	return 0;
 }
 
+/* Is this tail of the right kind? A tail that is none is missing. */
+static int check_kind(const struct tail *tail, uint64_t size, kith_container_kind kind, const char *path, kith_err *err)
+{
+	if (!memcmp(tail->magic, kinds[kind].magic, sizeof tail->magic))
+		return 0;
+	for (size_t other = 0; other < sizeof kinds / sizeof *kinds; other++)
+		if (!memcmp(tail->magic, kinds[other].magic, sizeof tail->magic))
+			return kith_fail(err, KITH_EUSAGE, "%s: is %s, not %s", path, kinds[other].name,
+					 kinds[kind].name);
+	return kith_fail(err, KITH_ECORRUPT,
+			 "%s: truncated: %llu bytes, and the page that ends a whole file is missing; build it again",
+			 path, (unsigned long long)size);
+}
+
 /* Is this file whole, and are its pages as they were written? */
-static int check_tail(int fd, const char *path, kith_err *err)
+static int check_tail(int fd, kith_container_kind kind, const char *path, kith_err *err)
 {
 	struct stat st;
-	struct tail tail;
+	struct tail tail = {0};
 	uint32_t lmdb_magic = 0;
 	uint64_t structure;
+	int rc;
 
 	if (fstat(fd, &st))
 		return kith_fail_errno(err, "%s", path);
@@ -133,13 +160,11 @@ static int check_tail(int fd, const char *path, kith_err *err)
 	if (!S_ISREG(st.st_mode))
 		return kith_fail(err, KITH_EUSAGE, "%s: not a regular file", path);
 	if (size < 24 || pread(fd, &lmdb_magic, 4, 16) != 4 || lmdb_magic != 0xBEEFC0DEu)
-		return kith_fail(err, KITH_EUSAGE, "%s: not a kith graph (kith-knn makes them)", path);
-	if (size % PAGE || size < 3 * PAGE || pread(fd, &tail, sizeof tail, (off_t)(size - PAGE)) != sizeof tail ||
-	    memcmp(tail.magic, TAIL_MAGIC, 8))
-		return kith_fail(
-			err, KITH_ECORRUPT,
-			"%s: truncated: %llu bytes, and the page that ends a whole file is missing; build it again",
-			path, (unsigned long long)size);
+		return kith_fail(err, KITH_EUSAGE, "%s: not %s", path, kinds[kind].name);
+	if (size % PAGE == 0 && size >= 3 * PAGE && pread(fd, &tail, sizeof tail, (off_t)(size - PAGE)) != sizeof tail)
+		return kith_fail_errno(err, "%s: cannot read its last page", path);
+	if ((rc = check_kind(&tail, size, kind, path, err)))
+		return rc;
 	if (tail.hash != kith_hash(&tail, offsetof(struct tail, hash)))
 		return kith_fail(err, KITH_ECORRUPT, "%s: its last page is damaged; build it again", path);
 	if (tail.version != TAIL_VERSION || tail.page != PAGE)
@@ -157,10 +182,10 @@ static int check_tail(int fd, const char *path, kith_err *err)
 
 /* ---- writing ---- */
 
-int kith_container_create(kith_container **out, const char *path, kith_err *err)
+int kith_container_create(kith_container **out, const char *path, kith_container_kind kind, kith_err *err)
 {
 	int rc, code;
-	kith_container *c = new_container(path);
+	kith_container *c = new_container(path, kind);
 	if (!c)
 		return kith_fail_nomem(err, "a file", sizeof *c);
 	if ((rc = kith_part_open(&c->part, path, err)))
@@ -253,7 +278,7 @@ int kith_container_seal(kith_container *c, kith_err *err)
 	stop_reading(c);
 	mdb_env_close(c->env);
 	c->env = NULL;
-	if ((rc = append_tail(part, err)))
+	if ((rc = append_tail(part, c->kind, err)))
 		return rc;
 	c->part = NULL;
 	return kith_part_commit(part, err);
@@ -261,7 +286,7 @@ int kith_container_seal(kith_container *c, kith_err *err)
 
 /* ---- reading ---- */
 
-int kith_container_open(kith_container **out, const char *path, kith_err *err)
+int kith_container_open(kith_container **out, const char *path, kith_container_kind kind, kith_err *err)
 {
 	int rc, code, fd = open(path, O_RDONLY | O_CLOEXEC);
 	kith_container *c;
@@ -269,13 +294,13 @@ int kith_container_open(kith_container **out, const char *path, kith_err *err)
 
 	if (fd < 0)
 		return kith_fail_errno(err, "%s: cannot open", path);
-	rc = check_tail(fd, path, err);
+	rc = check_tail(fd, kind, path, err);
 	if (!rc && fstat(fd, &st))
 		rc = kith_fail_errno(err, "%s", path);
 	close(fd);
 	if (rc)
 		return rc;
-	if (!(c = new_container(path)))
+	if (!(c = new_container(path, kind)))
 		return kith_fail_nomem(err, "a file", sizeof *c);
 	/* The map is as large as the file, no larger: the writer's map size, which LMDB would use, may be. */
 	if ((code = mdb_env_create(&c->env)) || (code = mdb_env_set_mapsize(c->env, (size_t)st.st_size)) ||

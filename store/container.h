@@ -13,8 +13,11 @@
 
 typedef struct kith_container kith_container;
 
+/* What a file holds; its tail says so, and a file is opened only as what it is. */
+typedef enum kith_container_kind { KITH_CONTAINER_GRAPH, KITH_CONTAINER_PAIRS } kith_container_kind;
+
 /* Starts PATH.part; fails as kith_part_open does. */
-int kith_container_create(kith_container **out, const char *path, kith_err *err);
+int kith_container_create(kith_container **out, const char *path, kith_container_kind kind, kith_err *err);
 
 /* Stores a value under a key that is new. The bytes are copied. */
 int kith_container_put(kith_container *c, uint32_t table, uint32_t block, const void *bytes, size_t size,
@@ -25,7 +28,7 @@ int kith_container_put(kith_container *c, uint32_t table, uint32_t block, const 
 int kith_container_seal(kith_container *c, kith_err *err);
 
 /* Opens a sealed file for reading. Any number of processes may. */
-int kith_container_open(kith_container **out, const char *path, kith_err *err);
+int kith_container_open(kith_container **out, const char *path, kith_container_kind kind, kith_err *err);
 
 /* Finds a value: *bytes points into the file's map, until the next put or close. A missing key is KITH_ECORRUPT. Works
  * while writing, too. */

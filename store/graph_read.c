@@ -21,7 +21,7 @@ int kith_graph_open(kith_graph **out, const char *path, kith_err *err)
 		return kith_fail_nomem(err, "a graph", sizeof *g);
 	}
 	g->rows_block = g->near_block = g->pairs_block = NONE;
-	if ((rc = kith_container_open(&g->container, path, err)) ||
+	if ((rc = kith_container_open(&g->container, path, KITH_CONTAINER_GRAPH, err)) ||
 	    (rc = kith_container_get(g->container, KITH_TABLE_META, 0, &bytes, &size, err)))
 		goto done;
 	if ((rc = kith_meta_decode(bytes, size, &g->info, &g->pairs_total, &why)) ||

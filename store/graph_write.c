@@ -81,7 +81,7 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
 	for (uint32_t g = 0; !rc && g < w->threads; g++)
 		rc = kith_block_scratch_init(&w->scratch[g], err);
 	if (!rc)
-		rc = kith_container_create(&w->container, path, err);
+		rc = kith_container_create(&w->container, path, KITH_CONTAINER_GRAPH, err);
 	if (rc)
 		kith_graph_abort(w);
 	else

@@ -1,0 +1,136 @@
+/* kith/pairs.h - every pair of samples through all layers of a stack, on disk (.kpr).
+ *
+ * A pair store is written once, in ascending order of pairs, and then never changes. Its byte layout is
+ * store/FORMAT.md.
+ *
+ *   pair    two samples i < j that are linked, in either direction, in at least one layer at the largest k
+ *   level   of i -> j in a layer: the smallest q such that j is among the k[q] nearest of i there
+ *   tier    byte of a pair and layer: the level of i -> j in its low 4 bits, of j -> i in its high 4 bits,
+ *           KITH_TIER_ABSENT where there is no such edge; KITH_PAIR_ABSENT where there is neither
+ *
+ * so that at k[q] the pair is present in the union graph if either level is at most q, in the mutual one if both are,
+ * and the directed rows can be had back as well.
+ *
+ * Pairs are stored in blocks of info->block_pairs pairs, whichever samples they belong to: a sample with millions of
+ * pairs spans many, and nothing ever needs all of one sample's pairs at once. A reader that wants some layers decodes
+ * only these. */
+#ifndef KITH_PAIRS_H
+#define KITH_PAIRS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kith/err.h"
+#include "kith/graph.h"
+#include "kith/stack.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KITH_PAIR_ABSENT        0xffu
+#define KITH_MAX_PAIR_EXTRAS    256u /* extra records in a file */
+#define KITH_PAIR_EXTRA_NAME    64u  /* bytes of an extra's name, with its final zero */
+#define KITH_MAX_PAIR_BLOCK     (1u << 20)
+#define KITH_PAIR_BLOCK_DEFAULT 65536u
+
+typedef struct kith_pair_info {
+	uint64_t n;                 /* samples, 2..KITH_MAX_NODES */
+	uint64_t pairs;             /* in the whole file; the writer counts them */
+	uint32_t layer_count;       /* 1..KITH_MAX_LAYERS */
+	uint32_t levels;            /* 1..KITH_MAX_TIERS */
+	uint32_t k[KITH_MAX_TIERS]; /* ascending, 1 <= k[q] <= n-1 */
+	uint32_t block_pairs;       /* pairs per block, 1..KITH_MAX_PAIR_BLOCK, the last has what is left; when
+				       creating, 0 lets the store choose: KITH_PAIR_BLOCK_DEFAULT, or less where the
+				       layers are so many that a block would take more than 8 MiB decoded */
+	uint32_t extras;            /* extra records; the writer counts them */
+	kith_stack_layer *layers;   /* layer_count of them, in causal order; NULL strings count as "" */
+	char command[1024];         /* the command line that made it, for people */
+	char version[32];           /* the version of kith that wrote it */
+} kith_pair_info;
+
+/* ---- writing ------------------------------------------------------------------------------------------------- */
+
+/* A writer holds one block, block_pairs x (layer_count + 17) bytes, what it encodes that to (at worst two and a half
+ * times as much, most often far less), and up to 16 MiB of pages to be written; once an extra is put, 40 MiB more. It
+ * is used by one thread at a time. */
+typedef struct kith_pair_writer kith_pair_writer;
+
+/* Starts `path` as kith_part_open does (kith/part.h): as `path`.part, which a second writer is refused. Everything in
+ * `info` is copied; pairs, extras and version are filled in by the store. */
+int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, kith_err *err);
+
+/* Appends `count` pairs i[p] < j[p], in ascending order of (i, j) and after all that came before, in batches of any
+ * size. The tier of pair p in layer v is tier[v * stride + p]; stride >= count. What breaks the contract (order, an id
+ * out of range, a level that is none, a pair absent everywhere) is KITH_EBUG; then the writer can only be aborted. */
+int kith_pair_writer_append(kith_pair_writer *writer, uint64_t count, const uint32_t *i, const uint32_t *j,
+			    const uint8_t *tier, size_t stride, kith_err *err);
+
+/* Stores bytes under a name of their own, at any time before finish, for whoever wants to keep something beside the
+ * pairs; the store knows nothing of what they mean. KITH_EBUG if the name is empty, too long or there already. */
+int kith_pair_writer_put_extra(kith_pair_writer *writer, const char *name, const void *bytes, uint64_t size,
+			       kith_err *err);
+
+/* Seals the file, syncs it and renames it to its name: from then on it exists, whole. Releases the writer, on failure
+ * too (then nothing is left behind). */
+int kith_pair_writer_finish(kith_pair_writer *writer, kith_err *err);
+
+/* Releases the writer and removes what it wrote. NULL is fine. */
+void kith_pair_writer_abort(kith_pair_writer *writer);
+
+/* ---- reading ------------------------------------------------------------------------------------------------- */
+
+/* One kith_pair_store is used by one thread at a time; open the file as often as there are readers. Besides the block
+ * that the caller holds, it keeps some 20 bytes for each pair of a block. */
+typedef struct kith_pair_store kith_pair_store;
+
+/* Opens a finished file. The checks are against accidents, not malice: do not open files made to deceive. Refuses with
+ * a reason (KITH_ECORRUPT or KITH_EUSAGE): not a pair store, another version, truncated or grown, index pages or meta
+ * record damaged. Values are verified as they are read. */
+int kith_pair_store_open(kith_pair_store **out, const char *path, kith_err *err);
+void kith_pair_store_close(kith_pair_store *store); /* NULL is fine */
+
+/* Both live as long as the store. */
+const kith_pair_info *kith_pair_store_get_info(const kith_pair_store *store);
+const char *kith_pair_store_path(const kith_pair_store *store);
+
+static inline uint64_t kith_pair_info_blocks(const kith_pair_info *info)
+{
+	return info->pairs / info->block_pairs + (info->pairs % info->block_pairs != 0);
+}
+
+/* A decoded block. Memory belongs to it and grows as needed: start from a zeroed struct, release with
+ * kith_pair_block_free. */
+typedef struct kith_pair_block {
+	uint32_t count, layers; /* pairs; layers decoded */
+	uint32_t *i, *j;        /* count each, ascending (i, j), i < j < n */
+	uint8_t *tier;          /* tier[w * count + p]: pair p in the w-th layer asked for */
+	size_t pair_capacity, j_capacity, tier_capacity;
+} kith_pair_block;
+
+/* Decodes block `block` (of kith_pair_info_blocks), in `layers` layers, ascending and distinct; a `wanted` of NULL
+ * means all of them, 0 layers means the pairs alone. Pair p of the block is pair block * block_pairs + p of the file.
+ */
+int kith_pair_store_read(kith_pair_store *store, uint64_t block, uint32_t layers, const uint32_t *wanted,
+			 kith_pair_block *out, kith_err *err);
+void kith_pair_block_free(kith_pair_block *block);
+
+/* The first block that can hold a pair whose smaller sample is `node` or a larger one; the number of blocks if none
+ * can. Reads about log2(blocks) blocks. */
+int kith_pair_store_find(kith_pair_store *store, uint64_t node, uint64_t *block, kith_err *err);
+
+/* The e-th extra's name, and its size; e < info->extras. */
+const char *kith_pair_store_extra(const kith_pair_store *store, uint32_t e, uint64_t *size);
+
+/* The bytes put under `name`; the caller frees them with free(). KITH_EUSAGE if there are none. */
+int kith_pair_store_get_extra(kith_pair_store *store, const char *name, void **bytes, uint64_t *size, kith_err *err);
+
+/* Reads everything and checks every rule of the format and of the definitions: checksums, pairs ascending through the
+ * whole file, each present in some layer, and in each layer at each k exactly n k directed edges. Takes a block and
+ * 8 bytes per layer and k. Returns 0 or KITH_ECORRUPT with the first thing found wrong. */
+int kith_pair_store_check(kith_pair_store *store, const kith_progress *progress, kith_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,375 @@
+/* pair_codec.c - see pair_codec.h and FORMAT.md, section 5. */
+#include "pair_codec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kith/alloc.h"
+#include "kith/npy.h" /* KITH_MAX_NODES */
+
+#define MAX_TEXT_BYTES  (64u << 20) /* all strings of the meta record: 16 KiB a layer where there are 4096 */
+#define MAX_EXTRA_BYTES ((uint64_t)1 << 44)
+
+void kith_pair_wrong_tiers(uint32_t levels, uint8_t wrong[256])
+{
+	for (uint32_t b = 0; b < 256; b++) {
+		uint32_t low = b & 15, high = b >> 4;
+		wrong[b] = (low >= levels && low != KITH_TIER_ABSENT) || (high >= levels && high != KITH_TIER_ABSENT);
+	}
+}
+
+/* ---- blocks ---- */
+
+/* Room for `count` numbers, twice. */
+static int two_lists(kith_block_scratch *s, size_t count, uint32_t **a, uint32_t **b, kith_err *err)
+{
+	int rc = kith_scratch(&s->numbers, &s->numbers_capacity, 2 * count, sizeof(uint32_t), err);
+	*a = s->numbers;
+	*b = rc ? NULL : *a + count;
+	return rc;
+}
+
+/* The smaller samples, each once, and how many pairs each has here. */
+static uint32_t count_nodes(const uint32_t *i, uint32_t count, uint32_t *node, uint32_t *pairs)
+{
+	uint32_t nodes = 0;
+	for (uint32_t p = 0; p < count; p++) {
+		if (!p || i[p] != i[p - 1]) {
+			node[nodes] = i[p];
+			pairs[nodes++] = 0;
+		}
+		pairs[nodes - 1]++;
+	}
+	return nodes;
+}
+
+int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, uint32_t count,
+			   const uint32_t *i, const uint32_t *j, const uint8_t *tier, size_t stride, kith_err *err)
+{
+	uint32_t *node, *pairs, nodes;
+	int rc = two_lists(s, count, &node, &pairs, err);
+	if (rc)
+		return rc;
+	nodes = count_nodes(i, count, node, pairs);
+	/* gaps from the last to the first, so that each still finds its predecessor */
+	for (uint32_t r = nodes; --r > 0;)
+		node[r] -= node[r - 1] + 1;
+	if ((rc = kith_value_start(&s->value, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, nodes, count, err)) ||
+	    (rc = kith_value_u32s(s->encoder, &s->value, node, nodes, kith_width(info->n), err)) ||
+	    (rc = kith_value_u32s(s->encoder, &s->value, pairs, nodes, kith_width(info->block_pairs + 1ull), err)))
+		return rc;
+	uint32_t *gaps = node; /* done with */
+	for (uint32_t p = 0, next = 0; p < count; p++) {
+		if (!p || i[p] != i[p - 1])
+			next = i[p] + 1;
+		gaps[p] = j[p] - next;
+		next = j[p] + 1;
+	}
+	rc = kith_value_u32s(s->encoder, &s->value, gaps, count, kith_width(info->n), err);
+	for (uint32_t v = 0; !rc && v < info->layer_count; v++)
+		rc = kith_value_stream(s->encoder, &s->value, tier + v * stride, count, err);
+	if (!rc)
+		kith_value_seal(&s->value);
+	return rc;
+}
+
+static int reserve(kith_pair_block *b, uint32_t count, uint32_t layers, kith_err *err)
+{
+	void *i = b->i, *j = b->j, *tier = b->tier;
+	int rc = kith_scratch(&i, &b->pair_capacity, count, sizeof *b->i, err);
+	if (!rc)
+		rc = kith_scratch(&j, &b->j_capacity, count, sizeof *b->j, err);
+	if (!rc)
+		rc = kith_scratch(&tier, &b->tier_capacity, (size_t)count * layers, 1, err);
+	b->i = i;
+	b->j = j;
+	b->tier = tier;
+	return rc;
+}
+
+/* From nodes' gaps and numbers of pairs, and the js' gaps in out->j, to the pairs. Returns 0, or -1 for impossible
+ * ones. */
+static int expand(const kith_pair_info *info, uint32_t nodes, uint32_t *node, const uint32_t *pairs,
+		  kith_pair_block *out)
+{
+	uint32_t at = 0;
+	if (kith_gaps_decode(node, nodes, 0, info->n))
+		return -1;
+	for (uint32_t r = 0; r < nodes; r++) {
+		if (!pairs[r] || pairs[r] > out->count - at ||
+		    kith_gaps_decode(out->j + at, pairs[r], node[r] + 1ull, info->n))
+			return -1;
+		for (uint32_t end = at + pairs[r]; at < end; at++)
+			out->i[at] = node[r];
+	}
+	return at == out->count ? 0 : -1;
+}
+
+static int decode_tiers(kith_block_scratch *s, kith_view *view, const kith_pair_info *info, uint32_t layers,
+			const uint32_t *wanted, kith_pair_block *out, kith_err *err)
+{
+	uint8_t wrong[256], any = 0;
+	int rc = 0;
+	kith_pair_wrong_tiers(info->levels, wrong);
+	for (uint32_t w = 0, next = 0; !rc && w < layers; w++) {
+		uint32_t v = wanted ? wanted[w] : w;
+		uint8_t *tier = out->tier + (size_t)w * out->count;
+		if ((rc = kith_view_skip(view, (int)(v - next), err)) ||
+		    (rc = kith_view_stream(s->decoder, view, tier, out->count, err)))
+			return rc;
+		for (uint32_t p = 0; p < out->count; p++)
+			any |= wrong[tier[p]];
+		next = v + 1;
+	}
+	if (any)
+		return kith_fail(err, KITH_ECORRUPT, "a block of pairs holds an impossible level");
+	return layers == info->layer_count ? kith_view_end(view, err) : 0;
+}
+
+int kith_pair_block_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
+			   size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_block *out, kith_err *err)
+{
+	uint64_t left = info->pairs - block * info->block_pairs;
+	uint32_t count = left < info->block_pairs ? (uint32_t)left : info->block_pairs, *node, *pairs;
+	kith_view view;
+	int rc = kith_view_open(&view, bytes, size, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, err);
+	if (rc)
+		return rc;
+	if (view.items != count || view.nodes < 1 || view.nodes > count)
+		return kith_fail(err, KITH_ECORRUPT, "block %llu has %llu pairs of %u samples where %u pairs belong",
+				 (unsigned long long)block, (unsigned long long)view.items, view.nodes, count);
+	out->count = count;
+	out->layers = layers;
+	if ((rc = reserve(out, count, layers, err)) || (rc = two_lists(s, view.nodes, &node, &pairs, err)) ||
+	    (rc = kith_view_u32s(s->decoder, &view, node, view.nodes, kith_width(info->n), err)) ||
+	    (rc = kith_view_u32s(s->decoder, &view, pairs, view.nodes, kith_width(info->block_pairs + 1ull), err)) ||
+	    (rc = kith_view_u32s(s->decoder, &view, out->j, count, kith_width(info->n), err)))
+		return rc;
+	if (expand(info, view.nodes, node, pairs, out))
+		return kith_fail(err, KITH_ECORRUPT, "block %llu holds an impossible pair", (unsigned long long)block);
+	return decode_tiers(s, &view, info, layers, wanted, out, err);
+}
+
+/* ---- extras ---- */
+
+int kith_pair_extra_encode(kith_block_scratch *s, uint32_t chunk, const void *bytes, size_t size, kith_err *err)
+{
+	int rc = kith_value_start(&s->value, KITH_TABLE_EXTRAS, chunk, 0, size, err);
+	if (rc || (rc = kith_value_stream(s->encoder, &s->value, bytes, size, err)))
+		return rc;
+	kith_value_seal(&s->value);
+	return 0;
+}
+
+int kith_pair_extra_decode(kith_block_scratch *s, uint32_t chunk, const void *bytes, size_t size, void *out,
+			   size_t out_size, kith_err *err)
+{
+	kith_view view;
+	int rc = kith_view_open(&view, bytes, size, KITH_TABLE_EXTRAS, chunk, err);
+	if (rc || (rc = kith_view_stream(s->decoder, &view, out, out_size, err)))
+		return rc;
+	return kith_view_end(&view, err);
+}
+
+/* ---- the meta record ---- */
+
+/* The first stream; the others are numbers by layer, by extra, and the strings. */
+struct head {
+	char magic[8];
+	uint32_t version, levels, layers, block_pairs, extras, zero;
+	uint64_t n, pairs, text_bytes;
+	uint32_t k[KITH_MAX_TIERS], zero2;
+	char command[1024], kith[32];
+};
+#define HEAD_MAGIC   "KITHKPR"
+#define HEAD_VERSION 1
+
+_Static_assert(sizeof(struct head) == 120 + 1024 + 32, "FORMAT.md promises no padding");
+_Static_assert(sizeof(kith_pair_extra) == KITH_PAIR_EXTRA_NAME + 16, "kith_pair_meta_encode knows it");
+
+int kith_pair_info_check(const kith_pair_info *info, kith_err *err)
+{
+	if (info->n < 2 || info->n > KITH_MAX_NODES)
+		return kith_fail(err, KITH_EUSAGE, "n=%llu is outside what a pair store can have",
+				 (unsigned long long)info->n);
+	if (info->layer_count < 1 || info->layer_count > KITH_MAX_LAYERS)
+		return kith_fail(err, KITH_EUSAGE, "%u layers: a pair store has 1 to %u", info->layer_count,
+				 KITH_MAX_LAYERS);
+	if (info->levels < 1 || info->levels > KITH_MAX_TIERS)
+		return kith_fail(err, KITH_EUSAGE, "%u values of k: a pair store has 1 to %d", info->levels,
+				 KITH_MAX_TIERS);
+	for (uint32_t q = 0; q < info->levels; q++)
+		if (info->k[q] <= (q ? info->k[q - 1] : 0) || info->k[q] >= info->n)
+			return kith_fail(err, KITH_EUSAGE, "k=%u: k must ascend from 1 to at most n-1 = %llu",
+					 info->k[q], (unsigned long long)info->n - 1);
+	if (info->block_pairs < 1 || info->block_pairs > KITH_MAX_PAIR_BLOCK ||
+	    (info->block_pairs > 1 &&
+	     (uint64_t)info->block_pairs * (info->layer_count + 8) > KITH_MAX_PAIR_BLOCK_BYTES))
+		return kith_fail(err, KITH_EUSAGE, "blocks of %u pairs: too large, or 0", info->block_pairs);
+	return 0;
+}
+
+static char **layer_text(kith_stack_layer *layer, int which)
+{
+	char **texts[KITH_LAYER_TEXTS] = {&layer->name,   &layer->metric, &layer->engine,
+					  &layer->digest, &layer->input,  &layer->command};
+	return texts[which];
+}
+
+static int allocate(kith_pair_meta *m, uint32_t layers, uint64_t text_bytes, kith_err *err)
+{
+	m->dim = kith_alloc(layers, sizeof *m->dim);
+	m->recall = kith_alloc(layers, sizeof *m->recall);
+	m->text = kith_alloc(text_bytes, 1);
+	m->extras = kith_alloc_zero(KITH_MAX_PAIR_EXTRAS, sizeof *m->extras);
+	m->text_bytes = text_bytes;
+	return m->dim && m->recall && m->text && m->extras ? 0 : kith_fail_nomem(err, "the layers' names", text_bytes);
+}
+
+int kith_pair_meta_init(kith_pair_meta *m, const kith_pair_info *info, kith_err *err)
+{
+	uint64_t bytes = 0;
+	int rc;
+	for (uint32_t t = 0; t < info->layer_count * KITH_LAYER_TEXTS; t++) {
+		const char *text = *layer_text(&info->layers[t / KITH_LAYER_TEXTS], (int)(t % KITH_LAYER_TEXTS));
+		bytes += (text ? strlen(text) : 0) + 1;
+	}
+	if (bytes > MAX_TEXT_BYTES)
+		return kith_fail(err, KITH_EUSAGE, "names and commands of the layers come to %llu bytes, too many",
+				 (unsigned long long)bytes);
+	if ((rc = allocate(m, info->layer_count, bytes, err)))
+		return rc;
+	m->info = *info;
+	m->info.layers = NULL;
+	m->info.pairs = m->info.extras = 0;
+	char *at = m->text;
+	for (uint32_t v = 0; v < info->layer_count; v++) {
+		m->dim[v] = info->layers[v].dim;
+		m->recall[v] = info->layers[v].recall;
+		for (int t = 0; t < KITH_LAYER_TEXTS; t++) {
+			const char *text = *layer_text(&info->layers[v], t);
+			at = stpcpy(at, text ? text : "") + 1;
+		}
+	}
+	return 0;
+}
+
+void kith_pair_meta_free(kith_pair_meta *m)
+{
+	free(m->info.layers);
+	free(m->dim);
+	free(m->recall);
+	free(m->text);
+	free(m->extras);
+	memset(m, 0, sizeof *m);
+}
+
+/* What a text does not fill stays zero, so that equal stores give equal bytes. */
+static void copy_text(char *field, size_t size, const char *text)
+{
+	memcpy(field, text, strnlen(text, size - 1));
+}
+
+int kith_pair_meta_encode(kith_block_scratch *s, const kith_pair_meta *m, kith_err *err)
+{
+	const kith_pair_info *info = &m->info;
+	struct head h = {.magic = HEAD_MAGIC,
+			 .version = HEAD_VERSION,
+			 .levels = info->levels,
+			 .layers = info->layer_count,
+			 .block_pairs = info->block_pairs,
+			 .extras = info->extras,
+			 .n = info->n,
+			 .pairs = info->pairs,
+			 .text_bytes = m->text_bytes};
+	size_t layers = info->layer_count;
+	int rc = kith_value_start(&s->value, KITH_TABLE_META, 0, 0, 1, err);
+	memcpy(h.k, info->k, info->levels * sizeof *h.k);
+	copy_text(h.command, sizeof h.command, info->command);
+	copy_text(h.kith, sizeof h.kith, KITH_VERSION);
+	if (rc || (rc = kith_value_stream(s->encoder, &s->value, &h, sizeof h, err)) ||
+	    (rc = kith_value_stream(s->encoder, &s->value, m->dim, layers * sizeof *m->dim, err)) ||
+	    (rc = kith_value_stream(s->encoder, &s->value, m->recall, layers * sizeof *m->recall, err)) ||
+	    (rc = kith_value_stream(s->encoder, &s->value, m->text, m->text_bytes, err)) ||
+	    (rc = kith_value_stream(s->encoder, &s->value, m->extras, info->extras * sizeof *m->extras, err)))
+		return rc;
+	kith_value_seal(&s->value);
+	return 0;
+}
+
+static int take_head(const struct head *h, kith_pair_info *info, kith_err *err)
+{
+	kith_err why;
+	if (memcmp(h->magic, HEAD_MAGIC, sizeof h->magic))
+		return kith_fail(err, KITH_EUSAGE, "not a pair store");
+	if (h->version != HEAD_VERSION)
+		return kith_fail(err, KITH_EUSAGE, "format version %u, but this program reads version %d", h->version,
+				 HEAD_VERSION);
+	memset(info, 0, sizeof *info);
+	info->n = h->n;
+	info->pairs = h->pairs;
+	info->layer_count = h->layers;
+	info->levels = h->levels;
+	info->block_pairs = h->block_pairs;
+	info->extras = h->extras;
+	memcpy(info->k, h->k, sizeof h->k);
+	memcpy(info->command, h->command, sizeof h->command - 1);
+	memcpy(info->version, h->kith, sizeof h->kith - 1);
+	if (kith_pair_info_check(info, &why))
+		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense: %s", why.msg);
+	if (h->extras > KITH_MAX_PAIR_EXTRAS || h->text_bytes > MAX_TEXT_BYTES ||
+	    kith_pair_info_blocks(info) > UINT32_MAX)
+		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense");
+	return 0;
+}
+
+/* Points the layers' strings into the text, which must hold exactly these. */
+static int take_layers(kith_pair_meta *m, kith_err *err)
+{
+	const char *end = m->text + m->text_bytes;
+	char *at = m->text;
+	kith_stack_layer *layers = kith_alloc_zero(m->info.layer_count, sizeof *layers);
+	if (!(m->info.layers = layers))
+		return kith_fail_nomem(err, "the layers", m->info.layer_count * sizeof *layers);
+	for (uint32_t v = 0; v < m->info.layer_count; v++) {
+		layers[v].dim = m->dim[v];
+		layers[v].recall = m->recall[v];
+		for (int t = 0; t < KITH_LAYER_TEXTS; t++) {
+			size_t length = strnlen(at, (size_t)(end - at));
+			if (at + length == end)
+				return kith_fail(err, KITH_ECORRUPT, "its meta record lacks a layer's name");
+			*layer_text(&layers[v], t) = at;
+			at += length + 1;
+		}
+	}
+	return at == end ? 0 : kith_fail(err, KITH_ECORRUPT, "its meta record has names of no layer");
+}
+
+static int check_extras(const kith_pair_meta *m, kith_err *err)
+{
+	uint64_t chunk = 0;
+	for (uint32_t e = 0; e < m->info.extras; e++) {
+		const kith_pair_extra *x = &m->extras[e];
+		if (x->chunk != chunk || x->size > MAX_EXTRA_BYTES || !x->name[0] ||
+		    !memchr(x->name, 0, sizeof x->name))
+			return kith_fail(err, KITH_ECORRUPT, "its list of extra records makes no sense");
+		chunk += kith_extra_chunks(x->size);
+	}
+	return 0;
+}
+
+int kith_pair_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith_pair_meta *m, kith_err *err)
+{
+	struct head h;
+	kith_view view;
+	int rc = kith_view_open(&view, bytes, size, KITH_TABLE_META, 0, err);
+	if (rc || (rc = kith_view_stream(s->decoder, &view, &h, sizeof h, err)) ||
+	    (rc = take_head(&h, &m->info, err)) || (rc = allocate(m, h.layers, h.text_bytes, err)) ||
+	    (rc = kith_view_stream(s->decoder, &view, m->dim, h.layers * sizeof *m->dim, err)) ||
+	    (rc = kith_view_stream(s->decoder, &view, m->recall, h.layers * sizeof *m->recall, err)) ||
+	    (rc = kith_view_stream(s->decoder, &view, m->text, h.text_bytes, err)) ||
+	    (rc = kith_view_stream(s->decoder, &view, m->extras, h.extras * sizeof *m->extras, err)) ||
+	    (rc = kith_view_end(&view, err)) || (rc = take_layers(m, err)))
+		return rc;
+	return check_extras(m, err);
+}
