@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-/* The length of the UTF-8 sequence at s (RFC 3629: no overlong forms, no surrogates), or 0 if there is none. */
-static size_t utf8_length(const unsigned char *s)
+size_t kith_utf8_length(const char *text)
 {
+	const unsigned char *s = (const unsigned char *)text;
 	size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
 	for (size_t i = 1; i < length; i++)
 		if ((s[i] & 0xc0) != 0x80)
@@ -21,7 +21,7 @@ void kith_json_string(FILE *out, const char *text)
 	static const char plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
 	fputc('"', out);
 	for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
-		size_t length = utf8_length(s);
+		size_t length = kith_utf8_length((const char *)s);
 		const char *short_form = strchr(plain, *s);
 		if (short_form)
 			fprintf(out, "\\%c", letter[short_form - plain]);

@@ -33,9 +33,19 @@ static ssize_t write_all(void *cookie, const char *bytes, size_t size)
 	return (ssize_t)size;
 }
 
+static int seek_to(void *cookie, off64_t *offset, int whence)
+{
+	kith_outfile *file = cookie;
+	off64_t at = lseek(kith_part_fd(file->part), *offset, whence);
+	if (at < 0)
+		return -1;
+	*offset = at;
+	return 0;
+}
+
 int kith_outfile_open(kith_outfile **out, const char *path, kith_err *err)
 {
-	static const cookie_io_functions_t calls = {.write = write_all};
+	static const cookie_io_functions_t calls = {.write = write_all, .seek = seek_to};
 	kith_outfile *file = kith_alloc_zero(1, sizeof *file);
 	int status;
 	if (!file)

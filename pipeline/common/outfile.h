@@ -8,7 +8,7 @@
 
 typedef struct kith_outfile kith_outfile;
 
-/* Starts writing `path`. The stream is for stdio output; do not fclose it. */
+/* Starts writing `path`. The stream is for stdio output, and can seek; do not fclose it. */
 int kith_outfile_open(kith_outfile **out, const char *path, kith_err *err);
 FILE *kith_outfile_stream(kith_outfile *file);
 

@@ -6,6 +6,7 @@
 #include "filetype.h"
 #include "kith/graph.h"
 #include "kith/npy.h"
+#include "kith/pairs.h"
 #include "kith/stack.h"
 
 #define MEMORY (256u << 20)
@@ -42,6 +43,17 @@ static int check_graph(const char *path, const kith_progress *progress, kith_err
 	return rc;
 }
 
+static int check_pairs(const char *path, const kith_progress *progress, kith_err *err)
+{
+	kith_pair_store *store;
+	int rc = kith_pair_store_open(&store, path, err);
+	if (rc)
+		return rc;
+	rc = kith_pair_store_check(store, progress, err);
+	kith_pair_store_close(store);
+	return rc;
+}
+
 static int check_stack(const char *path, kith_err *err)
 {
 	kith_stack *stack;
@@ -74,6 +86,7 @@ static int check(const char *path, const kith_progress *progress, kith_err *err)
 	if (rc)
 		return rc;
 	return type == KITH_FILE_GRAPH   ? check_graph(path, progress, err)
+	       : type == KITH_FILE_PAIRS ? check_pairs(path, progress, err)
 	       : type == KITH_FILE_STACK ? check_stack(path, err)
 					 : check_npy(path, progress, err);
 }
@@ -81,7 +94,7 @@ static int check(const char *path, const kith_progress *progress, kith_err *err)
 int main(int argc, char **argv)
 {
 	static const char about[] =
-		"Validate kith files (.nng, stack.json) and activations (.npy), and say what is wrong "
+		"Validate kith files (.nng, .kpr, stack.json) and activations (.npy), and say what is wrong "
 		"with them.\v"
 		"Everything is read: every checksum, every rule of the format, every identity that the "
 		"definitions imply.\n\n"

@@ -15,7 +15,7 @@
 #include "kith/stack.h"
 #include "number.h"
 
-static int check_nodes(const char *path, const kith_show_options *o, uint64_t last, uint64_t n, kith_err *err)
+int kith_show_nodes_check(const char *path, const kith_show_options *o, uint64_t last, uint64_t n, kith_err *err)
 {
 	if (o->first <= last && last <= n)
 		return 0;
@@ -125,7 +125,7 @@ static int show_graph(const char *path, const kith_show_options *o, FILE *out, k
 		return rc;
 	const kith_graph_info *i = kith_graph_get_info(g);
 	uint64_t last = o->last == UINT64_MAX ? i->n : o->last;
-	if ((rc = check_nodes(path, o, last, i->n, err)))
+	if ((rc = kith_show_nodes_check(path, o, last, i->n, err)))
 		goto done;
 	w.ids = kith_alloc((size_t)i->block_nodes * kith_info_k(i), sizeof *w.ids);
 	w.near_ids = kith_alloc((size_t)i->block_nodes * i->near, sizeof *w.near_ids);
@@ -265,7 +265,7 @@ static int show_npy(const char *path, const kith_show_options *o, FILE *out, kit
 	if (rc)
 		return rc;
 	uint64_t n = kith_npy_n(npy), d = kith_npy_d(npy), last = o->last == UINT64_MAX ? n : o->last;
-	if ((rc = check_nodes(path, o, last, n, err)))
+	if ((rc = kith_show_nodes_check(path, o, last, n, err)))
 		goto done;
 	if (!(row = kith_alloc(d, sizeof *row))) {
 		rc = kith_fail_nomem(err, "a row", d * sizeof *row);
@@ -315,6 +315,9 @@ int kith_show(const char *path, const kith_show_options *o, FILE *out, kith_err 
 	switch (type) {
 	case KITH_FILE_GRAPH:
 		rc = show_graph(path, o, out, err);
+		break;
+	case KITH_FILE_PAIRS:
+		rc = kith_show_pairs(path, o, out, err);
 		break;
 	case KITH_FILE_STACK:
 		if ((rc = kith_stack_read(&stack, path, err)))

@@ -67,11 +67,11 @@ static int take(void *context, int key, char *arg, kith_err *err)
 
 int main(int argc, char **argv)
 {
-	static const char about[] =
-		"Show a kith file (.nng, stack.json), or activations (.npy), as text: header lines start with #, then "
-		"tab-separated rows.\v"
-		"Defaults: all nodes, --format tsv.\n\n"
-		"Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.";
+	static const char about[] = "Show a kith file (.nng, .kpr, stack.json), or activations (.npy), as text: header "
+				    "lines start with #, then "
+				    "tab-separated rows.\v"
+				    "Defaults: all nodes, --format tsv.\n\n"
+				    "Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.";
 	kith_cli cli = {.name = "kith-show", .quiet = 1}; /* a bar would run through the text on a terminal */
 	struct arguments a = {.show = {.last = UINT64_MAX}};
 	kith_err err;

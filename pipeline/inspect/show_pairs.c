@@ -1,0 +1,146 @@
+/* show_pairs.c - pair stores as text; see show.h. */
+#include <string.h>
+
+#include "cli.h"
+#include "json_string.h"
+#include "kith/pairs.h"
+#include "number.h"
+#include "show.h"
+
+static void header_tsv(const kith_pair_store *store, FILE *out)
+{
+	const kith_pair_info *info = kith_pair_store_get_info(store);
+	char ladder[256], recall[KITH_DOUBLE_TEXT];
+	fprintf(out, "# kith pairs\n# n\t%llu\n# k\t%s\n# pairs\t%llu\n# layers\t%u\n", (unsigned long long)info->n,
+		kith_cli_ladder_text(info->k, info->levels, ladder, sizeof ladder), (unsigned long long)info->pairs,
+		info->layer_count);
+	fputs("# layer\tname\td\tmetric\tengine\trecall\tdigest\n", out);
+	for (uint32_t v = 0; v < info->layer_count; v++) {
+		const kith_stack_layer *l = &info->layers[v];
+		fprintf(out, "# %u\t%s\t%llu\t%s\t%s\t%s\t%s\n", v, l->name, (unsigned long long)l->dim, l->metric,
+			l->engine, kith_double_text(l->recall, recall), l->digest);
+	}
+	for (uint32_t e = 0; e < info->extras; e++) {
+		uint64_t size;
+		const char *name = kith_pair_store_extra(store, e, &size);
+		fprintf(out, "# extra\t%s\t%llu bytes\n", name, (unsigned long long)size);
+	}
+	fputs("# i\tj", out);
+	for (uint32_t v = 0; v < info->layer_count; v++)
+		fprintf(out, "\t%s", info->layers[v].name);
+	fputc('\n', out);
+}
+
+static void header_json(const kith_pair_store *store, FILE *out)
+{
+	const kith_pair_info *info = kith_pair_store_get_info(store);
+	char ladder[256], recall[KITH_DOUBLE_TEXT];
+	fprintf(out,
+		"{\"format\": \"kith-pairs\", \"version\": 1, \"n\": %llu, \"k\": [%s], \"pairs\": %llu,\n"
+		" \"layers\": [",
+		(unsigned long long)info->n, kith_cli_ladder_text(info->k, info->levels, ladder, sizeof ladder),
+		(unsigned long long)info->pairs);
+	for (uint32_t v = 0; v < info->layer_count; v++) {
+		const kith_stack_layer *l = &info->layers[v];
+		fputs(v ? ",\n  {\"name\": " : "\n  {\"name\": ", out);
+		kith_json_string(out, l->name);
+		fprintf(out, ", \"dim\": %llu, \"metric\": ", (unsigned long long)l->dim);
+		kith_json_string(out, l->metric);
+		fputs(", \"engine\": ", out);
+		kith_json_string(out, l->engine);
+		fprintf(out, ", \"recall\": %s, \"digest\": ", kith_double_text(l->recall, recall));
+		kith_json_string(out, l->digest);
+		fputc('}', out);
+	}
+	fputs("],\n \"extras\": [", out);
+	for (uint32_t e = 0; e < info->extras; e++) {
+		uint64_t size;
+		fputs(e ? ", {\"name\": " : "{\"name\": ", out);
+		kith_json_string(out, kith_pair_store_extra(store, e, &size));
+		fprintf(out, ", \"bytes\": %llu}", (unsigned long long)size);
+	}
+	fputs("],\n \"rows\": [", out);
+}
+
+/* The k at which an edge appears, or `none`. */
+static void put_k(const kith_pair_info *info, uint32_t level, const char *none, FILE *out)
+{
+	if (level == KITH_TIER_ABSENT)
+		fputs(none, out);
+	else
+		fprintf(out, "%u", info->k[level]);
+}
+
+/* In each layer the k at which i -> j appears and that at which j -> i does, as in 15/100; - where there is none. */
+static void row_tsv(const kith_pair_info *info, const kith_pair_block *b, uint32_t p, FILE *out)
+{
+	fprintf(out, "%u\t%u", b->i[p], b->j[p]);
+	for (uint32_t v = 0; v < b->layers; v++) {
+		uint8_t tier = b->tier[(size_t)v * b->count + p];
+		fputc('\t', out);
+		put_k(info, tier & 15, "-", out);
+		if (tier == KITH_PAIR_ABSENT)
+			continue;
+		fputc('/', out);
+		put_k(info, tier >> 4, "-", out);
+	}
+	fputc('\n', out);
+}
+
+static void row_json(const kith_pair_info *info, const kith_pair_block *b, uint32_t p, int first, FILE *out)
+{
+	fprintf(out, "%s\n  {\"i\": %u, \"j\": %u, \"to\": [", first ? "" : ",", b->i[p], b->j[p]);
+	for (int shift = 0; shift < 8; shift += 4) {
+		for (uint32_t v = 0; v < b->layers; v++) {
+			fputs(v ? ", " : "", out);
+			put_k(info, b->tier[(size_t)v * b->count + p] >> shift & 15, "null", out);
+		}
+		fputs(shift ? "]}" : "], \"from\": [", out);
+	}
+}
+
+/* Pairs belong to their smaller sample. */
+static int put_rows(kith_pair_store *store, const kith_show_options *o, uint64_t last, FILE *out, kith_err *err)
+{
+	const kith_pair_info *info = kith_pair_store_get_info(store);
+	kith_pair_block block = {0};
+	uint64_t b = 0, blocks = kith_pair_info_blocks(info), shown = 0;
+	int rc = kith_pair_store_find(store, o->first, &b, err);
+	for (int more = 1; !rc && more && b < blocks; b++) {
+		if ((rc = kith_progress_tick(&o->progress, "blocks", b, blocks, err)) ||
+		    (rc = kith_pair_store_read(store, b, 0, NULL, &block, err)))
+			break;
+		for (uint32_t p = 0; p < block.count && more; p++) {
+			more = block.i[p] < last;
+			if (!more || block.i[p] < o->first)
+				continue;
+			if (o->json)
+				row_json(info, &block, p, !shown++, out);
+			else
+				row_tsv(info, &block, p, out);
+		}
+	}
+	kith_pair_block_free(&block);
+	return rc;
+}
+
+int kith_show_pairs(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
+{
+	kith_pair_store *store = NULL;
+	int rc = kith_pair_store_open(&store, path, err);
+	if (rc)
+		return rc;
+	uint64_t n = kith_pair_store_get_info(store)->n, last = o->last == UINT64_MAX ? n : o->last;
+	if ((rc = kith_show_nodes_check(path, o, last, n, err)))
+		goto done;
+	if (o->json)
+		header_json(store, out);
+	else
+		header_tsv(store, out);
+	rc = put_rows(store, o, last, out, err);
+	if (!rc && o->json)
+		fputs("\n ]}\n", out);
+done:
+	kith_pair_store_close(store);
+	return rc;
+}

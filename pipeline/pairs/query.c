@@ -1,0 +1,250 @@
+/* query.c - see query.h. Every question but two is a list of layers where the pair must be, and where it must not be.
+ */
+#include "query.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "kith/alloc.h"
+
+typedef struct walk {
+	const kith_pair_query *query;
+	const kith_pair_info *info;
+	const kith_pair_taker *taker;
+	uint8_t present[256];    /* is a pair with this tier byte present? */
+	uint8_t *must, *cannot;  /* by layer: must the pair be present, must it be absent? */
+	uint32_t *wanted, count; /* the layers to decode */
+	uint8_t *state;          /* by pair of a block: in the end 1 for those found */
+	kith_pair_block block;
+	uint64_t found;
+} walk;
+
+static void mark_present(walk *w)
+{
+	for (uint32_t b = 0; b < 256; b++) {
+		int to = (b & 15) <= w->query->level, from = b >> 4 <= w->query->level;
+		w->present[b] = w->query->graph == KITH_UNION ? to || from : to && from;
+	}
+}
+
+/* From the question to must and cannot. */
+static void mark_layers(walk *w)
+{
+	const kith_pair_query *q = w->query;
+	uint32_t first = q->first, last = q->last, L = w->info->layer_count;
+	switch (q->ask) {
+	case KITH_ASK_ALL:
+	case KITH_ASK_RETURNS:
+		return;
+	case KITH_ASK_GAP:
+		w->must[first] = w->must[last] = 1;
+		memset(w->cannot + first + 1, 1, last - first - 1);
+		return;
+	case KITH_ASK_PERSIST:
+	case KITH_ASK_RUN:
+		memset(w->must + first, 1, last - first + 1);
+		break;
+	case KITH_ASK_BORN:
+	case KITH_ASK_DIES:
+		w->must[first] = 1;
+		last = first;
+		break;
+	}
+	if ((q->ask == KITH_ASK_RUN || q->ask == KITH_ASK_BORN) && first)
+		w->cannot[first - 1] = 1;
+	if ((q->ask == KITH_ASK_RUN || q->ask == KITH_ASK_DIES) && last + 1 < L)
+		w->cannot[last + 1] = 1;
+}
+
+static int asks_of_all_layers(kith_pair_ask ask)
+{
+	return ask == KITH_ASK_ALL || ask == KITH_ASK_RETURNS;
+}
+
+static int prepare(walk *w, kith_err *err)
+{
+	uint32_t L = w->info->layer_count;
+	w->must = kith_alloc_zero(L, 1);
+	w->cannot = kith_alloc_zero(L, 1);
+	w->wanted = kith_alloc(L, sizeof *w->wanted);
+	w->state = kith_alloc(w->info->block_pairs, 1);
+	if (!w->must || !w->cannot || !w->wanted || !w->state)
+		return kith_fail_nomem(err, "a block of pairs", w->info->block_pairs);
+	mark_present(w);
+	mark_layers(w);
+	for (uint32_t v = 0; v < L; v++)
+		if (w->taker->wants_layers || asks_of_all_layers(w->query->ask) || w->must[v] || w->cannot[v])
+			w->wanted[w->count++] = v;
+	return 0;
+}
+
+static const uint8_t *tiers_of(const walk *w, uint32_t at)
+{
+	return w->block.tier + (size_t)at * w->block.count;
+}
+
+static void match_all(walk *w)
+{
+	memset(w->state, 0, w->block.count);
+	for (uint32_t at = 0; at < w->count; at++) {
+		const uint8_t *tier = tiers_of(w, at);
+		for (uint32_t p = 0; p < w->block.count; p++)
+			w->state[p] |= w->present[tier[p]];
+	}
+}
+
+/* From layer to layer: never present, present, gone, back. */
+static void match_returns(walk *w)
+{
+	static const uint8_t next[4][2] = {{0, 1}, {2, 1}, {2, 3}, {3, 3}};
+	memset(w->state, 0, w->block.count);
+	for (uint32_t at = 0; at < w->count; at++) {
+		const uint8_t *tier = tiers_of(w, at);
+		for (uint32_t p = 0; p < w->block.count; p++)
+			w->state[p] = next[w->state[p]][w->present[tier[p]]];
+	}
+	for (uint32_t p = 0; p < w->block.count; p++)
+		w->state[p] = w->state[p] == 3;
+}
+
+static void match_layers(walk *w)
+{
+	memset(w->state, 1, w->block.count);
+	for (uint32_t at = 0; at < w->count; at++) {
+		uint32_t v = w->wanted[at];
+		const uint8_t *tier = tiers_of(w, at);
+		if (w->must[v] || w->cannot[v])
+			for (uint32_t p = 0; p < w->block.count; p++)
+				w->state[p] &= w->present[tier[p]] ^ w->cannot[v];
+	}
+}
+
+/* Where the run around layer first begins and ends, or else the pair. Every layer is decoded. */
+static void find_layers(const walk *w, uint32_t p, kith_pair_found *found)
+{
+	uint32_t L = w->info->layer_count, first = 0, last = L - 1;
+	kith_pair_ask ask = w->query->ask;
+	if (asks_of_all_layers(ask) || ask == KITH_ASK_GAP) {
+		while (!w->present[tiers_of(w, first)[p]])
+			first++;
+		while (!w->present[tiers_of(w, last)[p]])
+			last--;
+	} else {
+		first = last = w->query->first;
+		while (first && w->present[tiers_of(w, first - 1)[p]])
+			first--;
+		while (last + 1 < L && w->present[tiers_of(w, last + 1)[p]])
+			last++;
+	}
+	found->first = first;
+	found->last = last;
+}
+
+static int take_block(walk *w, kith_err *err)
+{
+	int rc = 0;
+	if (w->query->ask == KITH_ASK_ALL)
+		match_all(w);
+	else if (w->query->ask == KITH_ASK_RETURNS)
+		match_returns(w);
+	else
+		match_layers(w);
+	for (uint32_t p = 0; !rc && p < w->block.count; p++) {
+		kith_pair_found found = {w->block.i[p], w->block.j[p], 0, 0};
+		w->found += w->state[p];
+		if (!w->state[p] || !w->taker->take)
+			continue;
+		if (w->taker->wants_layers)
+			find_layers(w, p, &found);
+		rc = w->taker->take(w->taker->context, &found, err);
+	}
+	return rc;
+}
+
+int kith_pair_query_run(kith_pair_store *store, const kith_pair_query *query, const kith_pair_taker *taker,
+			uint64_t *count, kith_err *err)
+{
+	walk w = {.query = query, .info = kith_pair_store_get_info(store), .taker = taker};
+	uint64_t blocks = kith_pair_info_blocks(w.info);
+	int rc = prepare(&w, err);
+	for (uint64_t b = 0; !rc && b < blocks; b++)
+		if (!(rc = kith_progress_tick(&query->progress, "blocks", b, blocks, err)) &&
+		    !(rc = kith_pair_store_read(store, b, w.count, w.wanted, &w.block, err)))
+			rc = take_block(&w, err);
+	if (!rc)
+		*count = w.found;
+	free(w.must);
+	free(w.cannot);
+	free(w.wanted);
+	free(w.state);
+	kith_pair_block_free(&w.block);
+	return rc;
+}
+
+/* ---- options' values ---- */
+
+/* The layer that the `length` bytes of `text` name: 1 if there is one, -1 if there are more, 0 if there is none. */
+static int find_layer(const kith_pair_info *info, const char *text, size_t length, uint32_t *out)
+{
+	int found = 0;
+	char *end;
+	for (uint32_t v = 0; v < info->layer_count; v++)
+		if (strlen(info->layers[v].name) == length && !memcmp(info->layers[v].name, text, length)) {
+			found = found ? -1 : 1;
+			*out = v;
+		}
+	if (found || !length || !isdigit((unsigned char)*text))
+		return found;
+	unsigned long long number = strtoull(text, &end, 10);
+	if (end != text + length || number >= info->layer_count)
+		return 0;
+	*out = (uint32_t)number;
+	return 1;
+}
+
+int kith_pair_find_range(const kith_pair_store *store, const char *option, const char *text, uint32_t *first,
+			 uint32_t *last, kith_err *err)
+{
+	const kith_pair_info *info = kith_pair_store_get_info(store);
+	uint32_t a = 0, b = 0;
+	int found = find_layer(info, text, strlen(text), &a);
+	b = a;
+	/* a name may hold colons: the first one that leaves layers on both sides counts */
+	for (const char *colon = strchr(text, ':'); !found && colon; colon = strchr(colon + 1, ':')) {
+		int left = colon > text ? find_layer(info, text, (size_t)(colon - text), &a) : 1;
+		int right = colon[1] ? find_layer(info, colon + 1, strlen(colon + 1), &b) : 1;
+		if (colon == text)
+			a = 0;
+		if (!colon[1])
+			b = info->layer_count - 1;
+		found = left && right ? (left > 0 && right > 0 ? 1 : -1) : 0;
+	}
+	if (found < 0)
+		return kith_fail(err, KITH_EUSAGE, "%s %s: more than one layer of %s has that name", option, text,
+				 kith_pair_store_path(store));
+	if (!found)
+		return kith_fail(err, KITH_EUSAGE, "%s %s: %s has no such layers; they are 0:%u, %s to %s", option,
+				 text, kith_pair_store_path(store), info->layer_count - 1, info->layers[0].name,
+				 info->layers[info->layer_count - 1].name);
+	if (a > b)
+		return kith_fail(err, KITH_EUSAGE, "%s %s: %s comes before %s", option, text, info->layers[b].name,
+				 info->layers[a].name);
+	*first = a;
+	*last = b;
+	return 0;
+}
+
+int kith_pair_find_level(const kith_pair_store *store, uint32_t k, uint32_t *level, kith_err *err)
+{
+	const kith_pair_info *info = kith_pair_store_get_info(store);
+	char ladder[256];
+	for (uint32_t q = 0; q < info->levels; q++)
+		if (info->k[q] == k) {
+			*level = q;
+			return 0;
+		}
+	return kith_fail(err, KITH_EUSAGE, "-k %u: %s has k=%s", k, kith_pair_store_path(store),
+			 kith_cli_ladder_text(info->k, info->levels, ladder, sizeof ladder));
+}
