@@ -56,6 +56,30 @@ slow_dynamics slow_dynamics_of(const uint32_t *const *ranks, size_t layers, size
 			       kith_graph_kind graph);
 void slow_dynamics_free(slow_dynamics *d);
 
+/* ---- pairs through the layers --------------------------------------------------------------------------------- */
+
+/* Every pair i < j linked in some layer at the largest of the k, in order: its tier byte (kith/pairs.h) in layer v is
+ * tier[p * layers + v]. */
+typedef struct slow_pairs {
+	size_t count, layers;
+	uint32_t *i, *j;
+	uint8_t *tier;
+} slow_pairs;
+
+slow_pairs slow_pairs_of(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, const uint32_t *k,
+			 uint32_t levels);
+void slow_pairs_free(slow_pairs *pairs);
+
+/* Fills present[layers] with a pair's presence at level `level` in `graph`, from its tier bytes. */
+void slow_presence(const uint8_t *tier, size_t layers, uint32_t level, kith_graph_kind graph, unsigned char *present);
+
+/* Does a pair do as asked? `ask` is the question as kith-pairs has it: "all", "persist", "run", "born", "dies",
+ * "returns", "gap". */
+int slow_asked(const unsigned char *present, size_t layers, const char *ask, size_t a, size_t b);
+
+/* of[i]: the smallest sample that i is connected with through the pairs, by walking from each one. */
+void slow_components(size_t n, size_t pairs, const uint32_t *i, const uint32_t *j, uint32_t *of);
+
 /* ---- graphs on disk ------------------------------------------------------------------------------------------- */
 
 /* Writes the graph of a rank table through kith_graph_create, _append and _finish, in pieces of random sizes, each

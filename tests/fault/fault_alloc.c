@@ -7,7 +7,9 @@
 #include "kith/alloc.h"
 #include "kith/knn.h"
 #include "kith/merge.h"
+#include "kith/pairs.h"
 #include "npy_write.h"
+#include "pair_output.h"
 #include "rng.h"
 #include "sandbox.h"
 
@@ -89,6 +91,54 @@ static int try_check(kith_err *err)
 	return status;
 }
 
+/* Two samples, two layers, one pair. */
+static int write_pairs(kith_err *err)
+{
+	static char name[] = "a";
+	kith_stack_layer layers[2] = {{.name = name, .recall = 1}, {.name = name, .recall = 1}};
+	kith_pair_info info = {.n = 2, .layer_count = 2, .levels = 1, .k = {1}, .block_pairs = 4, .layers = layers};
+	const uint32_t i = 0, j = 1;
+	const uint8_t tier[] = {0, 0};
+	kith_pair_writer *writer = NULL;
+	int status = kith_pair_writer_create(&writer, output, &info, err);
+	if (status)
+		return status;
+	if ((status = kith_pair_writer_append(writer, 1, &i, &j, tier, 1, err)) ||
+	    (status = kith_pair_writer_put_extra(writer, "extra", "bytes", 5, err))) {
+		kith_pair_writer_abort(writer);
+		return status;
+	}
+	return kith_pair_writer_finish(writer, err);
+}
+
+static int read_pairs(kith_err *err)
+{
+	kith_pair_store *store = NULL;
+	kith_pair_query query = {.ask = KITH_ASK_PERSIST, .last = 1};
+	kith_pair_output answer = {KITH_PAIRS_COMPONENTS, fopen("/dev/null", "w"), "/dev/null", "persist 0:1"};
+	uint64_t count, block;
+	int status = kith_pair_store_open(&store, output, err);
+	if (!status)
+		status = kith_pair_store_check(store, NULL, err);
+	if (!status)
+		status = kith_pair_store_find(store, 1, &block, err);
+	if (!status)
+		status = kith_pair_answer(store, &query, &answer, &count, err);
+	kith_pair_store_close(store);
+	fclose(answer.stream);
+	return status;
+}
+
+static int try_pairs(kith_err *err)
+{
+	int status = write_pairs(err);
+	if (status)
+		return status;
+	if ((status = read_pairs(err)))
+		remove(output); /* a whole one */
+	return status;
+}
+
 /* Walks until a run of successes says that there is no allocation left to fail. */
 static int walk(const char *what, int (*attempt)(kith_err *))
 {
@@ -129,7 +179,7 @@ int main(void)
 			printf("FAILED: %s\n", err.msg);
 			return 1;
 		}
-	failed += walk("kith_merge", try_merge) + walk("kith_graph_check", try_check);
-	printf("fault_alloc: %d passed, %d failed\n", 4 - failed, failed);
+	failed += walk("kith_merge", try_merge) + walk("kith_graph_check", try_check) + walk("pair stores", try_pairs);
+	printf("fault_alloc: %d passed, %d failed\n", 5 - failed, failed);
 	return failed != 0;
 }

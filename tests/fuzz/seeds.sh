@@ -3,7 +3,7 @@
 #   seeds.sh FOLDER_OF_KITH_KNN FOLDER_OF_MKNPY OUTPUT
 set -eu
 bin=$1 tools=$2 out=$3
-mkdir -p "$out/npy" "$out/graph"
+mkdir -p "$out/npy" "$out/graph" "$out/pairs"
 for type in f2 f4 f8; do
 	"$tools/mknpy" -n 3 -d 2 -t "<$type" "$out/npy/$type"
 done
@@ -16,4 +16,5 @@ for n in 3 40 300; do
 	"$tools/mknpy" -n $n -d 4 "$out/layer.npy"
 	"$bin/kith-knn" -q -k 2 -o "$out/graph/$n.nng" "$out/layer.npy"
 	"$bin/kith-knn" -q -k 1,$((n - 1)) -o "$out/graph/$n.dense.nng" "$out/layer.npy"
+	"$tools/mkpairs" -b 100 -x "$out/pairs/$n.kpr" "$out/graph/$n.nng" "$out/graph/$n.dense.nng"
 done

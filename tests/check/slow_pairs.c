@@ -1,0 +1,117 @@
+/* slow_pairs.c - pairs through the layers by their definitions. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kith/pairs.h"
+#include "sandbox.h"
+#include "slow.h"
+
+/* The level at which j becomes a neighbour of i. */
+static unsigned level_of(const uint32_t *row, const uint32_t *k, uint32_t levels, size_t j)
+{
+	uint32_t rank = 0, q = 0;
+	while (rank < k[levels - 1] && row[rank] != j)
+		rank++;
+	if (rank == k[levels - 1])
+		return KITH_TIER_ABSENT;
+	while (rank >= k[q])
+		q++;
+	return q;
+}
+
+slow_pairs slow_pairs_of(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, const uint32_t *k,
+			 uint32_t levels)
+{
+	size_t most = n * (n - 1) / 2;
+	slow_pairs s = {0, layers, must_alloc(most, sizeof *s.i), must_alloc(most, sizeof *s.j),
+			must_alloc(most * layers, 1)};
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = i + 1; j < n; j++) {
+			uint8_t *tier = s.tier + s.count * layers;
+			int linked = 0;
+			for (size_t v = 0; v < layers; v++) {
+				unsigned to = level_of(ranks[v] + i * width, k, levels, j),
+					 from = level_of(ranks[v] + j * width, k, levels, i);
+				tier[v] = (uint8_t)(to | from << 4);
+				linked |= to != KITH_TIER_ABSENT || from != KITH_TIER_ABSENT;
+			}
+			s.i[s.count] = (uint32_t)i;
+			s.j[s.count] = (uint32_t)j;
+			s.count += linked;
+		}
+	return s;
+}
+
+void slow_pairs_free(slow_pairs *s)
+{
+	free(s->i);
+	free(s->j);
+	free(s->tier);
+}
+
+void slow_presence(const uint8_t *tier, size_t layers, uint32_t level, kith_graph_kind graph, unsigned char *present)
+{
+	for (size_t v = 0; v < layers; v++) {
+		int to = (tier[v] & 15) <= level, from = tier[v] >> 4 <= level;
+		present[v] = (unsigned char)(graph == KITH_UNION ? to || from : to && from);
+	}
+}
+
+/* Is there a layer that has the pair, a later one that lacks it, and a later one that has it? */
+static int returns(const unsigned char *present, size_t layers)
+{
+	for (size_t x = 0; x < layers; x++)
+		for (size_t y = x + 1; y < layers; y++)
+			if (present[x] && !present[y] && memchr(present + y, 1, layers - y))
+				return 1;
+	return 0;
+}
+
+int slow_asked(const unsigned char *present, size_t layers, const char *ask, size_t a, size_t b)
+{
+	size_t there = 0, missing = 0;
+	if (!strcmp(ask, "all"))
+		return memchr(present, 1, layers) != NULL;
+	if (!strcmp(ask, "born"))
+		return present[a] && (a == 0 || !present[a - 1]);
+	if (!strcmp(ask, "dies"))
+		return present[a] && (a + 1 == layers || !present[a + 1]);
+	if (!strcmp(ask, "returns"))
+		return returns(present, layers);
+	for (size_t v = a; v <= b; v++) {
+		there += present[v];
+		missing += v != a && v != b && !present[v];
+	}
+	if (!strcmp(ask, "gap"))
+		return present[a] && present[b] && missing == b - a - 1;
+	if (!strcmp(ask, "persist"))
+		return there == b - a + 1;
+	assert(!strcmp(ask, "run"));
+	return there == b - a + 1 && (a == 0 || !present[a - 1]) && (b + 1 == layers || !present[b + 1]);
+}
+
+void slow_components(size_t n, size_t pairs, const uint32_t *i, const uint32_t *j, uint32_t *of)
+{
+	uint32_t *queue = must_alloc(n, sizeof *queue);
+	for (size_t x = 0; x < n; x++)
+		of[x] = UINT32_MAX;
+	for (size_t start = 0; start < n; start++) {
+		size_t head = 0, tail = 0;
+		if (of[start] != UINT32_MAX)
+			continue;
+		of[start] = (uint32_t)start;
+		queue[tail++] = (uint32_t)start;
+		while (head < tail) {
+			uint32_t at = queue[head++];
+			for (size_t p = 0; p < pairs; p++) {
+				uint32_t other = i[p] == at ? j[p] : j[p] == at ? i[p] : at;
+				if (of[other] == UINT32_MAX) {
+					of[other] = (uint32_t)start;
+					queue[tail++] = other;
+				}
+			}
+		}
+	}
+	free(queue);
+}

@@ -1,0 +1,275 @@
+/* test_pairs.c - a pair store of five pairs in every form it is written in, what is refused, and an extra larger than
+ * one stored value. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kith/graph.h"
+#include "kith/pairs.h"
+#include "outfile.h"
+#include "pair_output.h"
+#include "sandbox.h"
+#include "show.h"
+
+#define LAYERS 3
+#define PAIRS  5
+
+/* n = 4, k = 1, 2, layers "a:b", "1" and "<c>". In each layer rows are 0: 1 2, 1: 0 2, 2: 3 0, 3: 2 1, but in the
+ * middle one 1: 2 0. */
+static const uint32_t is[PAIRS] = {0, 0, 1, 1, 2}, js[PAIRS] = {1, 2, 2, 3, 3};
+static const uint8_t tiers[LAYERS][PAIRS] = {
+	{0x00, 0x11, 0xf1, 0x1f, 0x00}, {0x10, 0x11, 0xf0, 0x1f, 0x00}, {0x00, 0x11, 0xf1, 0x1f, 0x00}};
+static char path[SANDBOX_PATH];
+
+static kith_pair_info info_of_five(void)
+{
+	static char names[][4] = {"a:b", "1", "<c>"}, metric[] = "l2", engine[] = "exact", digest[] = "xxh3:1";
+	static kith_stack_layer layers[LAYERS];
+	for (int v = 0; v < LAYERS; v++)
+		layers[v] = (kith_stack_layer){
+			.name = names[v], .dim = 7, .metric = metric, .engine = engine, .digest = digest, .recall = 1};
+	return (kith_pair_info){
+		.n = 4, .layer_count = LAYERS, .levels = 2, .k = {1, 2}, .block_pairs = 2, .layers = layers};
+}
+
+static kith_pair_store *store_of_five(void)
+{
+	kith_pair_info info = info_of_five();
+	kith_pair_writer *writer = NULL;
+	kith_pair_store *store = NULL;
+	kith_err err;
+	sandbox_path(path, "five.kpr");
+	if (kith_pair_writer_create(&writer, path, &info, &err) ||
+	    kith_pair_writer_append(writer, PAIRS, is, js, tiers[0], PAIRS, &err) ||
+	    kith_pair_writer_put_extra(writer, "note", "abc", 3, &err) || kith_pair_writer_finish(writer, &err) ||
+	    kith_pair_store_open(&store, path, &err))
+		fail_msg("%s", err.msg);
+	return store;
+}
+
+static void assert_shown(const kith_show_options *options, const char *expected)
+{
+	char *text = NULL;
+	size_t size;
+	kith_err err;
+	FILE *out = open_memstream(&text, &size);
+	if (kith_show(path, options, out, &err))
+		fail_msg("%s", err.msg);
+	fclose(out);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void test_show(void **state)
+{
+	(void)state;
+	kith_pair_store_close(store_of_five());
+	assert_shown(&(kith_show_options){.last = UINT64_MAX},
+		     "# kith pairs\n# n\t4\n# k\t1,2\n# pairs\t5\n# layers\t3\n"
+		     "# layer\tname\td\tmetric\tengine\trecall\tdigest\n"
+		     "# 0\ta:b\t7\tl2\texact\t1\txxh3:1\n# 1\t1\t7\tl2\texact\t1\txxh3:1\n"
+		     "# 2\t<c>\t7\tl2\texact\t1\txxh3:1\n# extra\tnote\t3 bytes\n# i\tj\ta:b\t1\t<c>\n"
+		     "0\t1\t1/1\t1/2\t1/1\n0\t2\t2/2\t2/2\t2/2\n1\t2\t2/-\t1/-\t2/-\n1\t3\t-/2\t-/2\t-/2\n"
+		     "2\t3\t1/1\t1/1\t1/1\n");
+	assert_shown(
+		&(kith_show_options){.first = 1, .last = 2, .json = 1},
+		"{\"format\": \"kith-pairs\", \"version\": 1, \"n\": 4, \"k\": [1,2], \"pairs\": 5,\n \"layers\": [\n"
+		"  {\"name\": \"a:b\", \"dim\": 7, \"metric\": \"l2\", \"engine\": \"exact\", \"recall\": 1, "
+		"\"digest\": \"xxh3:1\"},\n"
+		"  {\"name\": \"1\", \"dim\": 7, \"metric\": \"l2\", \"engine\": \"exact\", \"recall\": 1, "
+		"\"digest\": \"xxh3:1\"},\n"
+		"  {\"name\": \"<c>\", \"dim\": 7, \"metric\": \"l2\", \"engine\": \"exact\", \"recall\": 1, "
+		"\"digest\": \"xxh3:1\"}],\n"
+		" \"extras\": [{\"name\": \"note\", \"bytes\": 3}],\n \"rows\": [\n"
+		"  {\"i\": 1, \"j\": 2, \"to\": [2, 1, 2], \"from\": [null, null, null]},\n"
+		"  {\"i\": 1, \"j\": 3, \"to\": [null, null, null], \"from\": [2, 2, 2]}\n ]}\n");
+}
+
+static void test_check(void **state)
+{
+	kith_err err;
+	kith_pair_store *store = store_of_five();
+	(void)state;
+	if (kith_pair_store_check(store, NULL, &err))
+		fail_msg("%s", err.msg);
+	kith_pair_store_close(store);
+}
+
+/* Which pairs are there at k = 1: {0,1} in all layers, {2,3} in all, {1,2} in the middle one. */
+static void assert_answer(kith_pair_store *store, const kith_pair_query *query, kith_pair_format format, uint64_t count,
+			  const void *expected, size_t size)
+{
+	char name[SANDBOX_PATH];
+	kith_outfile *file = NULL;
+	uint64_t got;
+	size_t got_size;
+	kith_err err;
+	assert_int_equal(kith_outfile_open(&file, sandbox_path(name, "answer"), &err), 0);
+	kith_pair_output output = {format, kith_outfile_stream(file), name, "a <question>"};
+	if (kith_pair_answer(store, query, &output, &got, &err) || kith_outfile_commit(file, &err))
+		fail_msg("%s", err.msg);
+	assert_int_equal(got, count);
+	unsigned char *bytes = sandbox_read(name, &got_size);
+	assert_int_equal(got_size, size);
+	assert_memory_equal(bytes, expected, size);
+	free(bytes);
+	remove(name);
+}
+
+#define TEXT(t) t, sizeof(t) - 1
+
+static void test_answers(void **state)
+{
+	static const uint32_t array[] = {0, 1, 2, 3};
+	unsigned char npy[128 + sizeof array];
+	kith_pair_store *store = store_of_five();
+	kith_pair_query all = {.ask = KITH_ASK_ALL}, persist = {.ask = KITH_ASK_PERSIST, .last = 2},
+			born = {.ask = KITH_ASK_BORN, .first = 1, .last = 1};
+	(void)state;
+	assert_answer(store, &all, KITH_PAIRS_COUNT, 3, TEXT("3\n"));
+	assert_answer(store, &all, KITH_PAIRS_TSV, 3,
+		      TEXT("# kith pairs\n# n\t4\n# k\t1\n# graph\tunion\n# pairs\ta <question>\n# i\tj\tfirst\tlast\n"
+			   "0\t1\ta:b\t<c>\n1\t2\t1\t1\n2\t3\ta:b\t<c>\n"));
+	assert_answer(store, &persist, KITH_PAIRS_COMPONENTS, 2,
+		      TEXT("# kith components\n# n\t4\n# k\t1\n# graph\tunion\n# pairs\ta <question>\n"
+			   "# components\t2\n# size\tcomponents\n# 2\t2\n# node\tcomponent\n0\t0\n1\t0\n2\t2\n3\t2\n"));
+	assert_answer(store, &all, KITH_PAIRS_COMPONENTS_COUNT, 1, TEXT("1\n"));
+	memset(npy, ' ', sizeof npy);
+	memcpy(npy, "\x93NUMPY\x01\x00\x76", 10); /* and the literal's zero */
+	memcpy(npy + 10, "{'descr': '<u4', 'fortran_order': False, 'shape': (2, 2), }", 59);
+	npy[127] = '\n';
+	memcpy(npy + 128, array, sizeof array);
+	assert_answer(store, &persist, KITH_PAIRS_NPY, 2, npy, sizeof npy);
+	assert_answer(
+		store, &born, KITH_PAIRS_GRAPHML, 1,
+		TEXT("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+		     "<graphml xmlns=\"http://graphml.graphdrawing.org/xmlns\">\n"
+		     "<key id=\"pairs\" for=\"graph\" attr.name=\"pairs\" attr.type=\"string\"/>\n"
+		     "<key id=\"first\" for=\"edge\" attr.name=\"first\" attr.type=\"string\"/>\n"
+		     "<key id=\"last\" for=\"edge\" attr.name=\"last\" attr.type=\"string\"/>\n"
+		     "<graph edgedefault=\"undirected\">\n<data key=\"pairs\">a &lt;question&gt;</data>\n"
+		     "<node id=\"0\"/>\n<node id=\"1\"/>\n<node id=\"2\"/>\n<node id=\"3\"/>\n"
+		     "<edge source=\"1\" target=\"2\"><data key=\"first\">1</data><data key=\"last\">1</data></edge>\n"
+		     "</graph>\n</graphml>\n"));
+	kith_pair_store_close(store);
+}
+
+static void assert_range(kith_pair_store *store, const char *text, int first, int last)
+{
+	uint32_t a = 9, b = 9;
+	kith_err err = {0};
+	int status = kith_pair_find_range(store, "--persist", text, &a, &b, &err);
+	if (first < 0) {
+		assert_int_equal(status, KITH_EUSAGE);
+		assert_memory_equal(err.msg, "--persist ", 10);
+		return;
+	}
+	assert_int_equal(status, 0);
+	assert_int_equal(a, first);
+	assert_int_equal(b, last);
+}
+
+static void test_ranges(void **state)
+{
+	kith_pair_store *store = store_of_five();
+	(void)state;
+	assert_range(store, "a:b", 0, 0); /* a name, before it is a range */
+	assert_range(store, "a:b:<c>", 0, 2);
+	assert_range(store, "0:1", 0, 1);
+	assert_range(store, "0:2", 0, 2);
+	assert_range(store, "1:", 1, 2);
+	assert_range(store, ":a:b", 0, 0);
+	assert_range(store, "2", 2, 2);
+	assert_range(store, "2:0", -1, -1);
+	assert_range(store, "3", -1, -1);
+	assert_range(store, "b:<c>", -1, -1);
+	assert_range(store, "", -1, -1);
+	kith_pair_store_close(store);
+}
+
+static void test_refusals(void **state)
+{
+	static const uint32_t order[] = {1, 0}, beyond[] = {3};
+	kith_pair_info info = info_of_five();
+	kith_pair_store *store = store_of_five();
+	kith_pair_writer *writer = NULL;
+	kith_pair_block block = {0};
+	kith_graph *graph = NULL;
+	char other[SANDBOX_PATH], long_name[KITH_PAIR_EXTRA_NAME + 1];
+	void *bytes;
+	uint64_t size;
+	kith_err err;
+	(void)state;
+	assert_int_equal(kith_graph_open(&graph, path, &err), KITH_EUSAGE);
+	assert_non_null(strstr(err.msg, "is a pair store"));
+	assert_int_equal(kith_pair_store_read(store, 3, 0, NULL, &block, &err), KITH_EUSAGE);
+	assert_int_equal(kith_pair_store_read(store, 0, 2, order, &block, &err), KITH_EUSAGE);
+	assert_int_equal(kith_pair_store_read(store, 0, 1, beyond, &block, &err), KITH_EUSAGE);
+	assert_int_equal(kith_pair_store_get_extra(store, "nothing", &bytes, &size, &err), KITH_EUSAGE);
+	kith_pair_store_close(store);
+
+	sandbox_path(other, "other.kpr");
+	info.k[1] = 4; /* n - 1 is 3 */
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), KITH_EUSAGE);
+	info.k[1] = 1;
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), KITH_EUSAGE);
+	info.k[1] = 2;
+	info.block_pairs = KITH_MAX_PAIR_BLOCK + 1;
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), KITH_EUSAGE);
+	info.block_pairs = 0;
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), 0);
+	memset(long_name, 'x', sizeof long_name - 1);
+	long_name[sizeof long_name - 1] = 0;
+	assert_int_equal(kith_pair_writer_put_extra(writer, long_name, "", 0, &err), KITH_EBUG);
+	assert_int_equal(kith_pair_writer_put_extra(writer, "", "", 0, &err), KITH_EBUG);
+	assert_int_equal(kith_pair_writer_put_extra(writer, long_name + 1, "", 0, &err), 0);
+	assert_int_equal(kith_pair_writer_put_extra(writer, long_name + 1, "", 0, &err), KITH_EBUG);
+	kith_pair_writer_abort(writer);
+	assert_null(fopen(other, "r"));
+}
+
+/* Two whole values of 16 MiB and some bytes of a third, between two small ones. */
+static void test_large_extra(void **state)
+{
+	const size_t size = (32u << 20) + 5;
+	kith_pair_info info = info_of_five();
+	kith_pair_writer *writer = NULL;
+	kith_pair_store *store = NULL;
+	unsigned char *bytes = must_alloc(size, 1);
+	void *got;
+	uint64_t got_size;
+	kith_err err;
+	(void)state;
+	for (size_t b = 0; b < size; b++)
+		bytes[b] = (unsigned char)(b >> 10 ^ b);
+	sandbox_path(path, "large.kpr");
+	if (kith_pair_writer_create(&writer, path, &info, &err) ||
+	    kith_pair_writer_put_extra(writer, "before", "x", 1, &err) ||
+	    kith_pair_writer_put_extra(writer, "large", bytes, size, &err) ||
+	    kith_pair_writer_put_extra(writer, "after", "yz", 2, &err) || kith_pair_writer_finish(writer, &err) ||
+	    kith_pair_store_open(&store, path, &err))
+		fail_msg("%s", err.msg);
+	assert_int_equal(kith_pair_store_get_extra(store, "large", &got, &got_size, &err), 0);
+	assert_int_equal(got_size, size);
+	assert_int_equal(memcmp(got, bytes, size), 0);
+	free(got);
+	assert_int_equal(kith_pair_store_get_extra(store, "after", &got, &got_size, &err), 0);
+	assert_int_equal(got_size, 2);
+	assert_memory_equal(got, "yz", 2);
+	free(got);
+	free(bytes);
+	kith_pair_store_close(store);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_show),     cmocka_unit_test(test_check),
+					   cmocka_unit_test(test_answers),  cmocka_unit_test(test_ranges),
+					   cmocka_unit_test(test_refusals), cmocka_unit_test(test_large_extra)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
