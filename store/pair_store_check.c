@@ -51,6 +51,8 @@ static void count_edges(struct checking *c)
 		for (uint32_t p = 0; p < c->block.count; p++)
 			times[tier[p]]++;
 		for (uint32_t b = 0; b < KITH_PAIR_ABSENT; b++) {
+			if (!times[b]) /* so are the bytes that are no tiers */
+				continue;
 			if ((b & 15) != KITH_TIER_ABSENT)
 				c->edges[(size_t)v * levels + (b & 15)] += times[b];
 			if (b >> 4 != KITH_TIER_ABSENT)
