@@ -31,7 +31,7 @@ static const struct argp_option options[] = {
 	{"all", OPT_ASK + KITH_ASK_ALL, NULL, 0, "Pairs present in some layer", 2},
 	{"persist", OPT_ASK + KITH_ASK_PERSIST, "A:B", 0, "Pairs present in every layer from A to B", 2},
 	{"run", OPT_ASK + KITH_ASK_RUN, "A:B", 0,
-	 "Of these, pairs absent just before A and just after B: what NNTP counts", 2},
+	 "Pairs present in every layer from A to B, absent just before A and just after B: what NNTP counts", 2},
 	{"born", OPT_ASK + KITH_ASK_BORN, "A", 0, "Pairs present in A, not in the layer before", 2},
 	{"dies", OPT_ASK + KITH_ASK_DIES, "A", 0, "Pairs present in A, not in the layer after", 2},
 	{"returns", OPT_ASK + KITH_ASK_RETURNS, NULL, 0, "Pairs present, then absent, then present again", 2},

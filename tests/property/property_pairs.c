@@ -507,5 +507,5 @@ static int round_pairs(uint64_t seed, char *why, size_t size)
 
 int main(int argc, char **argv)
 {
-	return property_run_all("property_pairs", property_start(argc, argv, 1000), round_pairs);
+	return property_run_all("property_pairs", property_start(argc, argv, 3000), round_pairs);
 }

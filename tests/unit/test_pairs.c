@@ -1,5 +1,5 @@
-/* test_pairs.c - a pair store of five pairs in every form it is written in, what is refused, and an extra larger than
- * one stored value. */
+/* test_pairs.c - a pair store of five pairs in every form it is written in, what is refused, an extra larger than one
+ * stored value, and files whose checksums are right but whose contents are not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,9 +10,11 @@
 #include <cmocka.h>
 
 #include "kith/graph.h"
+#include "kith/hash.h"
 #include "kith/pairs.h"
 #include "outfile.h"
 #include "pair_output.h"
+#include "rng.h"
 #include "sandbox.h"
 #include "show.h"
 
@@ -266,10 +268,142 @@ static void test_large_extra(void **state)
 	kith_pair_store_close(store);
 }
 
+/* ---- forged files --------------------------------------------------------------------------------------------- */
+
+/* Two blocks of one sample each, in so many layers of random levels that every layer's stream is stored as it is, and
+ * the values are large enough for pages of their own, which the tail does not vouch for (store/FORMAT.md). */
+#define FORGED_LAYERS 60
+#define FORGED_PAIRS  128
+#define LEVELS        14
+
+static void write_forgeable(void)
+{
+	static kith_stack_layer layers[FORGED_LAYERS];
+	kith_pair_info info = {.n = 256,
+			       .layer_count = FORGED_LAYERS,
+			       .levels = LEVELS,
+			       .block_pairs = FORGED_PAIRS,
+			       .layers = layers};
+	uint32_t i[2 * FORGED_PAIRS], j[2 * FORGED_PAIRS];
+	static uint8_t tier[FORGED_LAYERS][2 * FORGED_PAIRS];
+	kith_pair_writer *writer = NULL;
+	rng r = {1};
+	kith_err err;
+	for (uint32_t q = 0; q < LEVELS; q++)
+		info.k[q] = q + 1;
+	for (uint32_t p = 0; p < 2 * FORGED_PAIRS; p++) {
+		i[p] = p < FORGED_PAIRS ? 10 : 20;
+		j[p] = i[p] + 1 + p % FORGED_PAIRS;
+		for (int v = 0; v < FORGED_LAYERS; v++)
+			tier[v][p] = (uint8_t)(rng_below(&r, LEVELS) | rng_below(&r, LEVELS) << 4);
+	}
+	sandbox_path(path, "forged.kpr");
+	if (kith_pair_writer_create(&writer, path, &info, &err) ||
+	    kith_pair_writer_append(writer, 2 * FORGED_PAIRS, i, j, tier[0], 2 * FORGED_PAIRS, &err) ||
+	    kith_pair_writer_finish(writer, &err))
+		fail_msg("%s", err.msg);
+}
+
+/* Block 1 of the pairs in the bytes of a file: a value on pages of its own, which begin with 16 bytes of LMDB's. Its
+ * size stands elsewhere; it is the one with which its checksum is right. */
+static unsigned char *find_block_1(unsigned char *bytes, size_t size, size_t *value_size)
+{
+	for (size_t at = 0; at + 4096 < size; at += 4096) {
+		unsigned char *value = bytes + at + 16;
+		uint64_t hash;
+		uint32_t key[2];
+		memcpy(&hash, value, 8);
+		memcpy(key, value + 8, 8);
+		if (!(bytes[at + 10] & 4) || key[0] != 4 || key[1] != 1)
+			continue;
+		for (size_t s = 32; value + s <= bytes + size; s++)
+			if (hash == kith_hash(value + 8, s - 8)) {
+				*value_size = s;
+				return value;
+			}
+	}
+	fail_msg("block 1 is not found");
+	return NULL;
+}
+
+static void assert_forged(void (*forge)(unsigned char *value, unsigned char *end), const char *message)
+{
+	kith_pair_store *store = NULL;
+	size_t size, value_size = 0;
+	kith_err err = {0};
+	write_forgeable();
+	unsigned char *bytes = sandbox_read(path, &size), *value = find_block_1(bytes, size, &value_size);
+	if (forge)
+		forge(value, value + value_size);
+	uint64_t hash = kith_hash(value + 8, value_size - 8);
+	memcpy(value, &hash, 8);
+	sandbox_write(path, bytes, size);
+	free(bytes);
+	assert_int_equal(kith_pair_store_open(&store, path, &err), 0);
+	assert_int_equal(kith_pair_store_check(store, NULL, &err), KITH_ECORRUPT);
+	if (!strstr(err.msg, message))
+		fail_msg("\"%s\" should say \"%s\"", err.msg, message);
+	kith_pair_store_close(store);
+}
+
+static void other_block(unsigned char *value, unsigned char *end)
+{
+	(void)end;
+	value[12] = 7;
+}
+
+/* The first stream is the one sample's number, a byte. */
+static void earlier_sample(unsigned char *value, unsigned char *end)
+{
+	(void)end;
+	assert_int_equal(value[48], 20);
+	value[48] = 10;
+}
+
+static void sample_beyond(unsigned char *value, unsigned char *end)
+{
+	(void)end;
+	value[48] = 128;
+}
+
+static void other_count(unsigned char *value, unsigned char *end)
+{
+	(void)end;
+	assert_int_equal(value[65], FORGED_PAIRS);
+	value[65]--;
+}
+
+static void impossible_level(unsigned char *value, unsigned char *end)
+{
+	(void)value;
+	end[-1] = LEVELS;
+}
+
+/* The first pair's tier in every layer: each layer's stream is 16 bytes and the tiers. */
+static void in_no_layer(unsigned char *value, unsigned char *end)
+{
+	(void)value;
+	for (int v = 1; v <= FORGED_LAYERS; v++)
+		end[-v * (FORGED_PAIRS + 16) + 16] = KITH_PAIR_ABSENT;
+}
+
+static void test_forged(void **state)
+{
+	(void)state;
+	assert_forged(NULL, "directed edges at k=1");
+	assert_forged(other_block, "value 4/7 stands where 4/1 belongs");
+	assert_forged(earlier_sample, "pair {10, 11} does not follow those before it");
+	assert_forged(sample_beyond, "an impossible pair");
+	assert_forged(other_count, "an impossible pair");
+	assert_forged(impossible_level, "an impossible level");
+	assert_forged(in_no_layer, "pair {20, 21} is in no layer");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_show),     cmocka_unit_test(test_check),
 					   cmocka_unit_test(test_answers),  cmocka_unit_test(test_ranges),
-					   cmocka_unit_test(test_refusals), cmocka_unit_test(test_large_extra)};
+					   cmocka_unit_test(test_refusals), cmocka_unit_test(test_large_extra),
+					   cmocka_unit_test(test_forged)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
