@@ -57,8 +57,8 @@ typedef struct kith_tally {
 	uint32_t *run_start, *run_end; /* scratch */
 } kith_tally;
 
-/* Chooses plan->slots for samples whose lists have about `usual` ids together, or takes `forced` unless it is 0; the rest
- * of the plan is filled in. */
+/* Chooses plan->slots for samples whose lists have about `usual` ids together, or takes `forced` unless it is 0; the
+ * rest of the plan is filled in. */
 void kith_tally_choose_slots(kith_tally_plan *plan, uint64_t usual, uint32_t forced);
 
 /* Bytes that one tally takes. */
