@@ -13,6 +13,8 @@
 
 #define MAX_THREADS 256
 #define NO_LEVEL    255u
+#define TOGETHER    64 /* samples that a thread takes at once */
+#define AHEAD       2  /* samples that their rows are fetched before */
 
 struct layer {
 	kith_graph *graph;
@@ -236,6 +238,8 @@ static int tally_rows(struct merge *m, kith_tally *t, kith_tally_list *lists, ui
 	for (uint32_t q = 0; q < p->levels; q++)
 		for (uint32_t v = 0; v < p->layers; v++) {
 			const struct layer *l = &m->layers[v];
+			if (q == 0) /* each layer's window is a stream of its own: too many to be foreseen */
+				__builtin_prefetch(l->rows + (r + AHEAD) * l->stride);
 			for (uint32_t tier = 0; tier < l->tiers; tier++) {
 				uint32_t from = tier ? l->info->ladder[tier - 1] : 0;
 				if (l->level[tier] == q)
@@ -254,6 +258,8 @@ static void tally_pairs(struct merge *m, kith_tally *t, kith_tally_list *lists, 
 	for (uint32_t v = 0; v < m->plan.layers; v++) {
 		const struct layer *l = &m->layers[v];
 		uint64_t from = l->pairs.offset[r], to = l->pairs.offset[r + 1];
+		__builtin_prefetch(l->pairs.id + to + AHEAD * (to - from));
+		__builtin_prefetch(l->pairs.tier + to + AHEAD * (to - from));
 		lists[v] = (kith_tally_list){.id = l->pairs.id + from,
 					     .tier = l->pairs.tier + from,
 					     .count = to - from,
@@ -271,7 +277,7 @@ static int walk(struct merge *m, kith_err *err)
 		int rc = kith_progress_tick(&m->options->progress, "merging", first, m->plan.n, err);
 		if (rc || (rc = check_window(m, first, count, err)) || (rc = decode_window(m, first, count, err)))
 			return rc;
-#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 8)
+#pragma omp parallel for num_threads(m->threads) schedule(dynamic, TOGETHER)
 		for (uint64_t r = 0; r < count; r++) {
 			kith_tally *t = &m->tallies[omp_get_thread_num()];
 			kith_tally_list *lists = m->lists + (size_t)omp_get_thread_num() * m->row_lists;

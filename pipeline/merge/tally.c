@@ -223,17 +223,24 @@ static int next_part(const kith_tally_plan *p, uint64_t total, struct part *part
  * is `node`. */
 static int add_row(kith_tally *t, const kith_tally_list *list, const struct part *part, uint64_t node, size_t *at)
 {
-	uint64_t *set = t->bits + list->layer * stride_of(t->plan), seen = 0;
-	uint32_t first = t->first[list->layer], last = t->last[list->layer];
+	uint64_t *set = t->bits + list->layer * stride_of(t->plan), seen = 0, held = 0; /* held: set[word] */
+	uint32_t first = t->first[list->layer], last = t->last[list->layer], word = 0;
 	size_t i = *at;
+	held = set[0];
 	for (; i < list->count && list->id[i] < part->hi; i++) {
 		uint32_t id = list->id[i], slot = part->mask ? slot_of(t, id, part->mask) : (uint32_t)(id - part->lo);
 		uint64_t bit = 1ull << (slot & 63);
-		seen |= (set[slot / 64] & bit) | (id == node);
-		set[slot / 64] |= bit;
-		first = slot / 64 < first ? slot / 64 : first;
-		last = slot / 64 > last ? slot / 64 : last;
+		if (slot / 64 != word) {
+			set[word] = held;
+			word = slot / 64;
+			held = set[word];
+		}
+		seen |= (held & bit) | (id == node);
+		held |= bit;
+		first = word < first ? word : first;
+		last = word > last ? word : last;
 	}
+	set[word] = held;
 	*at = i;
 	t->first[list->layer] = first;
 	t->last[list->layer] = last;
