@@ -22,6 +22,7 @@ typedef struct kith_merge_options {
 	int with_union, with_mutual; /* at least one */
 	uint64_t memory;             /* bytes; holds the window, and the accumulators, of every thread */
 	int threads;                 /* >= 1 */
+	uint32_t slots;              /* ids looked at together; 0: as many as pay (no result depends on it) */
 	kith_progress progress;
 } kith_merge_options;
 

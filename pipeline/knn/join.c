@@ -164,8 +164,7 @@ static int pick_some(struct join *j, kith_err *err)
 	count = count < m ? count : m;
 	expected = share * (double)count;
 	j->rank = (uint32_t)ceil(expected + 3 * sqrt(expected * (1 - share)) + 1);
-	int rc = kith_blocks_pick(&j->some, j->blocks, m, count, err);
-	return rc;
+	return kith_blocks_pick(&j->some, j->blocks, m, count, err);
 }
 
 static int init(struct join *j, kith_err *err)
@@ -395,8 +394,8 @@ static void probe_block(struct join *j, struct worker *w, const struct panel *p,
 	}
 }
 
-/* A guess is no bound until it has proved to be one (redo_group). A row that is one of the samples is its own nearest:
- * the guess is but a little lower for it. */
+/* A guess is no bound until it has proved to be one (redo_panel). A row that is one of the samples is its own
+ * nearest: the guess is but a little lower for it. */
 static void guess_block(struct join *j, struct worker *w, const struct panel *p, uint64_t block)
 {
 	uint32_t near =

@@ -13,13 +13,15 @@
 
 #define MAX_THREADS 256
 #define NO_LEVEL    255u
+#define TOGETHER    64 /* samples that a thread takes at once */
+#define AHEAD       2  /* samples that their rows are fetched before */
 
 struct layer {
 	kith_graph *graph;
 	const kith_graph_info *info;
 	uint32_t tiers;                      /* how many of its tiers the k asked for reach */
 	uint32_t stride;                     /* neighbours per row read: ladder[tiers - 1] */
-	uint32_t end[KITH_MAX_TIERS];        /* level q's neighbours end here in a row */
+	uint8_t level[16];                   /* of a tier */
 	uint8_t level_of[2][256];            /* tier byte of a pair -> level, per graph */
 	uint8_t forward[256], backward[256]; /* tier byte -> level of each direction */
 	uint32_t *rows;
@@ -34,8 +36,10 @@ struct merge {
 	size_t count;
 	struct layer *layers;
 	kith_tally_plan plan;
-	kith_tally *tallies; /* one per thread */
-	uint64_t window;     /* nodes */
+	kith_tally *tallies;    /* one per thread */
+	kith_tally_list *lists; /* one for each tier of each layer, for each thread */
+	size_t row_lists;
+	uint64_t window; /* nodes */
 };
 
 void kith_merge_defaults(kith_merge_options *o)
@@ -97,8 +101,8 @@ static int choose_k(struct merge *m, kith_err *err)
 /* Translates a layer's tiers into levels, once, into tables. */
 static void plan_layer(struct layer *l, const kith_tally_plan *p)
 {
-	uint8_t level[16]; /* of a tier */
-	memset(level, NO_LEVEL, sizeof level);
+	uint8_t *level = l->level;
+	memset(level, NO_LEVEL, sizeof l->level);
 	for (uint32_t q = p->levels; q-- > 0;)
 		for (int t = tier_of_k(l->info, p->k[q]); t >= 0; t--)
 			level[t] = (uint8_t)q;
@@ -143,7 +147,6 @@ static int plan(struct merge *m, kith_err *err)
 		return rc;
 	p->n = m->layers[0].info->n;
 	p->layers = (uint32_t)m->count;
-	p->words = (p->layers + 63) / 64;
 	/* a larger alpha than any gap is no mistake: its tables repeat the last one */
 	p->alpha = o->alpha == KITH_ALPHA_ALL ? (uint32_t)most : o->alpha;
 	p->counts[KITH_UNION] = o->with_union != 0;
@@ -151,13 +154,16 @@ static int plan(struct merge *m, kith_err *err)
 	for (uint32_t q = 0; q < p->levels; q++)
 		p->start[q + 1] = p->start[q] + pairs_of_layers * (p->k[q] + 1ull);
 
-	uint64_t decoded = 0;
+	uint64_t decoded = 0, row_ids = 0;
 	for (size_t v = 0; v < m->count; v++) {
 		plan_layer(&m->layers[v], p);
+		row_ids += m->layers[v].stride;
+		m->row_lists += m->layers[v].tiers;
 		/* rows; pairs, about one per edge or fewer, at 5 bytes (check_window looks again); the reader's scratch
 		 */
 		decoded += m->window * m->layers[v].stride * 9ull + kith_graph_reader_bytes(m->layers[v].graph);
 	}
+	kith_tally_choose_slots(p, row_ids, o->slots);
 	/* fewer threads rather than no result; with one it must fit */
 	while (m->threads > 1 && decoded + m->threads * kith_tally_bytes(p) > o->memory)
 		m->threads--;
@@ -178,6 +184,8 @@ static int prepare(struct merge *m, kith_err *err)
 		if (rc)
 			return rc;
 	}
+	if (!(m->lists = kith_alloc(m->threads * m->row_lists, sizeof *m->lists)))
+		return kith_fail_nomem(err, "lists of neighbours", m->threads * m->row_lists * sizeof *m->lists);
 	for (size_t v = 0; v < m->count; v++) {
 		struct layer *l = &m->layers[v];
 		if (!(l->rows = kith_alloc(m->window * l->stride, sizeof *l->rows)))
@@ -223,48 +231,42 @@ static int decode_window(struct merge *m, uint64_t first, uint64_t count, kith_e
 }
 
 /* NNTS of one sample. Returns the layer whose row is no set of k others, or -1. */
-static int tally_rows(struct merge *m, kith_tally *t, uint64_t node, uint64_t r)
+static int tally_rows(struct merge *m, kith_tally *t, kith_tally_list *lists, uint64_t node, uint64_t r)
 {
 	const kith_tally_plan *p = &m->plan;
-	for (uint32_t q = 0; q < p->levels; q++) {
-		uint32_t from = q ? p->k[q - 1] : 0;
+	size_t count = 0;
+	for (uint32_t q = 0; q < p->levels; q++)
 		for (uint32_t v = 0; v < p->layers; v++) {
 			const struct layer *l = &m->layers[v];
-			if (kith_tally_row(t, v, node, l->rows + r * l->stride + from, p->k[q] - from))
-				return (int)v;
+			if (q == 0) /* each layer's window is a stream of its own: too many to be foreseen */
+				__builtin_prefetch(l->rows + (r + AHEAD) * l->stride);
+			for (uint32_t tier = 0; tier < l->tiers; tier++) {
+				uint32_t from = tier ? l->info->ladder[tier - 1] : 0;
+				if (l->level[tier] == q)
+					lists[count++] = (kith_tally_list){.id = l->rows + r * l->stride + from,
+									   .count = l->info->ladder[tier] - from,
+									   .layer = v,
+									   .level = q};
+			}
 		}
-		kith_tally_overlaps(t, q);
-	}
-	kith_tally_clear(t);
-	return -1;
-}
-
-static void tally_edges(struct merge *m, kith_tally *t, uint32_t v, uint64_t from, uint64_t to)
-{
-	const struct layer *l = &m->layers[v];
-	const kith_tally_plan *p = &m->plan;
-	for (uint64_t i = from; i < to; i++)
-		for (uint32_t q = 0; q < p->levels; q++)
-			t->edges[q * p->layers + v] +=
-				(uint64_t)(l->forward[l->pairs.tier[i]] <= q) + (l->backward[l->pairs.tier[i]] <= q);
+	return kith_tally_rows(t, node, lists, count);
 }
 
 /* NNTP of one sample's pairs with larger ones. */
-static void tally_pairs(struct merge *m, kith_tally *t, uint64_t r)
+static void tally_pairs(struct merge *m, kith_tally *t, kith_tally_list *lists, uint64_t r)
 {
-	const kith_tally_plan *p = &m->plan;
-	for (int g = 0; g < 2; g++)
-		for (uint32_t q = 0; p->counts[g] && q < p->levels; q++) {
-			for (uint32_t v = 0; v < p->layers; v++) {
-				const struct layer *l = &m->layers[v];
-				uint64_t from = l->pairs.offset[r], to = l->pairs.offset[r + 1];
-				kith_tally_pairs(t, (kith_graph_kind)g, q, v, l->pairs.id + from, l->pairs.tier + from,
-						 to - from, l->level_of[g]);
-			}
-			kith_tally_runs(t, (kith_graph_kind)g, q);
-		}
-	for (uint32_t v = 0; v < p->layers; v++)
-		tally_edges(m, t, v, m->layers[v].pairs.offset[r], m->layers[v].pairs.offset[r + 1]);
+	for (uint32_t v = 0; v < m->plan.layers; v++) {
+		const struct layer *l = &m->layers[v];
+		uint64_t from = l->pairs.offset[r], to = l->pairs.offset[r + 1];
+		__builtin_prefetch(l->pairs.id + to + AHEAD * (to - from));
+		__builtin_prefetch(l->pairs.tier + to + AHEAD * (to - from));
+		lists[v] = (kith_tally_list){.id = l->pairs.id + from,
+					     .tier = l->pairs.tier + from,
+					     .count = to - from,
+					     .layer = v,
+					     .level_of = {l->level_of[KITH_UNION], l->level_of[KITH_MUTUAL]}};
+	}
+	kith_tally_pairs(t, lists);
 }
 
 static int walk(struct merge *m, kith_err *err)
@@ -275,20 +277,20 @@ static int walk(struct merge *m, kith_err *err)
 		int rc = kith_progress_tick(&m->options->progress, "merging", first, m->plan.n, err);
 		if (rc || (rc = check_window(m, first, count, err)) || (rc = decode_window(m, first, count, err)))
 			return rc;
-#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 8)
+#pragma omp parallel for num_threads(m->threads) schedule(dynamic, TOGETHER)
 		for (uint64_t r = 0; r < count; r++) {
 			kith_tally *t = &m->tallies[omp_get_thread_num()];
-			int bad = tally_rows(m, t, first + r, r);
+			kith_tally_list *lists = m->lists + (size_t)omp_get_thread_num() * m->row_lists;
+			int bad = tally_rows(m, t, lists, first + r, r);
 			if (bad >= 0) {
 #pragma omp critical(kith_merge_bad)
 				if (first + r < bad_node) {
 					bad_node = first + r;
 					bad_layer = bad;
 				}
-				kith_tally_clear(t);
 				continue;
 			}
-			tally_pairs(m, t, r);
+			tally_pairs(m, t, lists, r);
 		}
 		if (bad_layer >= 0)
 			return kith_fail(err, KITH_ECORRUPT,
@@ -347,6 +349,15 @@ static void fill_nnts(const struct merge *m, kith_stack *stack)
 	}
 }
 
+/* Pairs of layer v whose tier byte has at most level q. */
+static uint64_t pairs_with(const struct merge *m, uint32_t v, const uint8_t level_of[256], uint32_t q)
+{
+	uint64_t pairs = 0;
+	for (uint32_t b = 0; b < 256; b++)
+		pairs += level_of[b] <= q ? m->tallies[0].tier_bytes[v * 256ull + b] : 0;
+	return pairs;
+}
+
 static void fill_nntp(const struct merge *m, kith_stack *stack)
 {
 	const kith_tally_plan *p = &m->plan;
@@ -362,8 +373,8 @@ static void fill_nntp(const struct merge *m, kith_stack *stack)
 				out->alpha = alpha;
 				for (size_t i = 0; i < square; i++)
 					out->count[i] = (uint64_t)((alpha ? (int64_t)out[-1].count[i] : 0) + change[i]);
-				memcpy(out->pairs, m->tallies[0].pairs[g] + (size_t)q * p->layers,
-				       p->layers * sizeof *out->pairs);
+				for (uint32_t v = 0; v < p->layers; v++)
+					out->pairs[v] = pairs_with(m, v, m->layers[v].level_of[g], q);
 			}
 }
 
@@ -391,14 +402,16 @@ static int check_edges(const struct merge *m, kith_err *err)
 {
 	const kith_tally_plan *p = &m->plan;
 	for (uint32_t q = 0; q < p->levels; q++)
-		for (uint32_t v = 0; v < p->layers; v++)
-			if (m->tallies[0].edges[q * p->layers + v] != p->n * p->k[q])
+		for (uint32_t v = 0; v < p->layers; v++) {
+			const struct layer *l = &m->layers[v];
+			uint64_t edges = pairs_with(m, v, l->forward, q) + pairs_with(m, v, l->backward, q);
+			if (edges != p->n * p->k[q])
 				return kith_fail(err, KITH_ECORRUPT,
 						 "%s: its pair list has %llu edges at k=%u instead of n k = %llu: "
 						 "build it again",
-						 kith_graph_path(m->layers[v].graph),
-						 (unsigned long long)m->tallies[0].edges[q * p->layers + v], p->k[q],
+						 kith_graph_path(l->graph), (unsigned long long)edges, p->k[q],
 						 (unsigned long long)(p->n * p->k[q]));
+		}
 	return 0;
 }
 
@@ -407,6 +420,8 @@ static int result(struct merge *m, const char *const *names, kith_stack **out, k
 	const kith_tally_plan *p = &m->plan;
 	kith_stack *stack = NULL;
 	int rc;
+	for (uint32_t t = 0; t < m->threads; t++)
+		kith_tally_finish(&m->tallies[t]);
 	for (uint32_t t = 1; t < m->threads; t++)
 		kith_tally_add(&m->tallies[0], &m->tallies[t]);
 	size_t graphs = (size_t)(p->counts[KITH_UNION] + p->counts[KITH_MUTUAL]);
@@ -445,6 +460,7 @@ done:
 	for (uint32_t t = 0; m.tallies && t < m.threads; t++)
 		kith_tally_free(&m.tallies[t]);
 	free(m.tallies);
+	free(m.lists);
 	for (size_t v = 0; v < layers; v++) {
 		kith_graph_close(m.layers[v].graph);
 		kith_pairs_free(&m.layers[v].pairs);

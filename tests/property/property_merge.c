@@ -83,7 +83,9 @@ static void draw_shape(stack *s, rng *r)
 		s->layers = rng_between(r, 1, 12);
 	}
 	s->width = s->n - 1;
-	s->shared = slow_random_ladder(r, (uint32_t)s->width, 4, s->k);
+	/* often few neighbours of many, as samples really have */
+	uint32_t most = rng_chance(r, 40) && s->width > 8 ? (uint32_t)s->width / 8 : (uint32_t)s->width;
+	s->shared = slow_random_ladder(r, most, 4, s->k);
 }
 
 /* Returns 0, or 1 with the reason: the graphs could not be written. */
@@ -285,6 +287,8 @@ static void draw_options(const stack *s, kith_merge_options *options, rng *r)
 	/* Small is as small as the stack may ask for: readers and counters grow with the layers. */
 	options->memory = rng_chance(r, 50) ? (uint64_t)(s->layers > 12 ? 128 : 12) << 20 : (uint64_t)1 << 30;
 	options->threads = (int)rng_between(r, 1, 2);
+	if (rng_chance(r, 50)) /* samples in parts, with and without a table */
+		options->slots = 64 * (uint32_t)rng_between(r, 1, 3);
 }
 
 static int round_merge(uint64_t seed, char *why, size_t size)
