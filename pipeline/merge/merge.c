@@ -4,11 +4,13 @@
 
 #include <math.h>
 #include <omp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 #include "kith/alloc.h"
+#include "pair_rows.h"
 #include "tally.h"
 
 #define MAX_THREADS 256
@@ -24,6 +26,7 @@ struct layer {
 	uint8_t level[16];                   /* of a tier */
 	uint8_t level_of[2][256];            /* tier byte of a pair -> level, per graph */
 	uint8_t forward[256], backward[256]; /* tier byte -> level of each direction */
+	uint8_t stored[256];                 /* -> tier byte of the pair store */
 	uint32_t *rows;
 	kith_pairs pairs;
 	kith_err err;
@@ -39,6 +42,8 @@ struct merge {
 	kith_tally *tallies;    /* one per thread */
 	kith_tally_list *lists; /* one for each tier of each layer, for each thread */
 	size_t row_lists;
+	kith_pair_rows pairs; /* to the pair store, if there is to be one */
+	kith_pair_row *pair_rows;
 	uint64_t window; /* nodes */
 };
 
@@ -114,6 +119,8 @@ static void plan_layer(struct layer *l, const kith_tally_plan *p)
 		l->backward[b] = r;
 		l->level_of[KITH_UNION][b] = f < r ? f : r;
 		l->level_of[KITH_MUTUAL][b] = f > r ? f : r;
+		l->stored[b] =
+			(uint8_t)((f == NO_LEVEL ? KITH_TIER_ABSENT : f) | (r == NO_LEVEL ? KITH_TIER_ABSENT : r) << 4);
 	}
 }
 
@@ -154,7 +161,7 @@ static int plan(struct merge *m, kith_err *err)
 	for (uint32_t q = 0; q < p->levels; q++)
 		p->start[q + 1] = p->start[q] + pairs_of_layers * (p->k[q] + 1ull);
 
-	uint64_t decoded = 0, row_ids = 0;
+	uint64_t decoded = o->pairs ? kith_pair_rows_bytes(p->layers) : 0, row_ids = 0;
 	for (size_t v = 0; v < m->count; v++) {
 		plan_layer(&m->layers[v], p);
 		row_ids += m->layers[v].stride;
@@ -208,7 +215,8 @@ static int check_window(struct merge *m, uint64_t first, uint64_t count, kith_er
 		total += pairs * 5;
 		rows += m->window * m->layers[v].stride * 4ull;
 	}
-	uint64_t needed = total + rows + m->threads * kith_tally_bytes(&m->plan);
+	uint64_t needed = (m->options->pairs ? kith_pair_rows_bytes(m->plan.layers) : 0) + total + rows +
+			  m->threads * kith_tally_bytes(&m->plan);
 	if (needed > m->options->memory)
 		return kith_fail(err, KITH_EUSAGE, "-m is too small: the pairs of samples %llu:%llu need %llu bytes",
 				 (unsigned long long)first, (unsigned long long)(first + count),
@@ -269,6 +277,22 @@ static void tally_pairs(struct merge *m, kith_tally *t, kith_tally_list *lists, 
 	kith_tally_pairs(t, lists);
 }
 
+/* The window's pairs to the pair store. */
+static int store_pairs(struct merge *m, uint64_t first, uint64_t count, kith_err *err)
+{
+	int rc = 0;
+	for (uint64_t r = 0; !rc && r < count; r++) {
+		for (uint32_t v = 0; v < m->plan.layers; v++) {
+			const struct layer *l = &m->layers[v];
+			uint64_t from = l->pairs.offset[r];
+			m->pair_rows[v] = (kith_pair_row){l->pairs.id + from, l->pairs.tier + from,
+							  l->pairs.offset[r + 1] - from, l->stored};
+		}
+		rc = kith_pair_rows_add(&m->pairs, (uint32_t)(first + r), m->pair_rows, err);
+	}
+	return rc;
+}
+
 static int walk(struct merge *m, kith_err *err)
 {
 	for (uint64_t first = 0; first < m->plan.n; first += m->window) {
@@ -297,6 +321,8 @@ static int walk(struct merge *m, kith_err *err)
 					 "%s: row %llu is not %u distinct neighbours: build it again",
 					 kith_graph_path(m->layers[bad_layer].graph), (unsigned long long)bad_node,
 					 m->layers[bad_layer].stride);
+		if (m->options->pairs && (rc = store_pairs(m, first, count, err)))
+			return rc;
 	}
 	return 0;
 }
@@ -440,10 +466,34 @@ done:
 	return rc;
 }
 
+/* Starts the pair store. */
+static int open_pairs(struct merge *m, const char *const *names, kith_err *err)
+{
+	const kith_tally_plan *p = &m->plan;
+	kith_pair_info info = {.n = p->n, .layer_count = p->layers, .levels = p->levels};
+	kith_stack *stack = NULL;
+	int rc = 0;
+	if (!m->options->pairs)
+		return 0;
+	memcpy(info.k, p->k, sizeof info.k);
+	if (m->options->command)
+		snprintf(info.command, sizeof info.command, "%s", m->options->command);
+	if (!(m->pair_rows = kith_alloc(p->layers, sizeof *m->pair_rows)))
+		return kith_fail_nomem(err, "rows of pairs", p->layers * sizeof *m->pair_rows);
+	if ((rc = kith_stack_new(&stack, p->n, p->layers, 0, 0, err)) || (rc = fill_layers(m, names, stack, err)))
+		goto done;
+	info.layers = stack->layers;
+	rc = kith_pair_rows_init(&m->pairs, m->options->pairs, &info, err);
+done:
+	kith_stack_free(stack);
+	return rc;
+}
+
 int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *o,
 	       kith_stack **out, kith_err *err)
 {
 	struct merge m = {.options = o, .count = layers};
+	kith_stack *stack = NULL;
 	int rc;
 
 	if (layers < 1 || layers > KITH_MAX_LAYERS)
@@ -454,9 +504,15 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 	if (!(m.layers = kith_alloc_zero(layers, sizeof *m.layers)))
 		return kith_fail_nomem(err, "the layers", layers * sizeof *m.layers);
 	if ((rc = open_layers(&m, paths, err)) || (rc = plan(&m, err)) || (rc = prepare(&m, err)) ||
-	    (rc = walk(&m, err)) || (rc = result(&m, names, out, err)))
+	    (rc = open_pairs(&m, names, err)) || (rc = walk(&m, err)) || (rc = result(&m, names, &stack, err)) ||
+	    (o->pairs && (rc = kith_pair_rows_finish(&m.pairs, err))))
 		goto done;
+	*out = stack;
+	stack = NULL;
 done:
+	kith_stack_free(stack);
+	kith_pair_rows_abort(&m.pairs);
+	free(m.pair_rows);
 	for (uint32_t t = 0; m.tallies && t < m.threads; t++)
 		kith_tally_free(&m.tallies[t]);
 	free(m.tallies);

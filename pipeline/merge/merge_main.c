@@ -7,7 +7,7 @@
 #include "kith/alloc.h"
 #include "kith/merge.h"
 
-enum { OPT_ALPHA = 256, OPT_GRAPH };
+enum { OPT_ALPHA = 256, OPT_GRAPH, OPT_PAIRS };
 
 struct arguments {
 	kith_merge_options merge;
@@ -23,6 +23,7 @@ static const struct argp_option options[] = {
 	 1},
 	{"graph", OPT_GRAPH, "union|mutual|both", 0,
 	 "A pair is present if either, or if both, are neighbours of the other", 1},
+	{"pairs", OPT_PAIRS, "PAIRS.kpr", 0, "Also write every pair's presence in every layer, for kith-pairs", 1},
 	{NULL, 'o', "STACK.json", 0, "The result to write (required)", 1},
 	{NULL, 'm', "MEM", 0, "Memory to work in, such as 512M or 4G", 2},
 	{NULL, 't', "THREADS", 0, "Threads", 2},
@@ -85,6 +86,9 @@ static int take(void *context, int key, char *arg, kith_err *err)
 		a->merge.with_union = strcmp(arg, "mutual") != 0;
 		a->merge.with_mutual = strcmp(arg, "union") != 0;
 		return 0;
+	case OPT_PAIRS:
+		a->merge.pairs = arg;
+		return 0;
 	case 'm':
 		return kith_cli_bytes(arg, &a->merge.memory, err);
 	case 't':
@@ -104,8 +108,13 @@ static int take(void *context, int key, char *arg, kith_err *err)
 		if (!a->output)
 			return kith_fail(err, KITH_EUSAGE, "no output given: -o stack.json");
 		for (size_t v = 0; v < a->count; v++)
-			if (kith_cli_distinct(a->output, a->paths[v], err))
+			if (kith_cli_distinct(a->output, a->paths[v], err) ||
+			    (a->merge.pairs && kith_cli_distinct(a->merge.pairs, a->paths[v], err)))
 				return KITH_EUSAGE;
+		if (a->merge.pairs &&
+		    (!strcmp(a->merge.pairs, a->output) || kith_cli_distinct(a->merge.pairs, a->output, err)))
+			return kith_fail(err, KITH_EUSAGE, "--pairs %s: is the output of -o, too: name another file",
+					 a->merge.pairs);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -118,7 +127,7 @@ int main(int argc, char **argv)
 	struct arguments a = {0};
 	kith_stack *stack = NULL;
 	kith_err err;
-	char about[768], ladder[256];
+	char about[768], ladder[256], command[1024];
 	uint32_t k[KITH_MAX_TIERS];
 	int code = 0;
 
@@ -134,13 +143,17 @@ int main(int argc, char **argv)
 	kith_cli_parse(&cli, &(kith_cli_arguments){options, "[NAME=]LAYER.nng ...", about, take, &a}, argc, argv);
 
 	a.merge.progress = kith_cli_progress(&cli);
+	kith_cli_command(argc, argv, command, sizeof command);
+	a.merge.command = command;
 	if (kith_merge(a.count, a.paths, (const char *const *)a.names, &a.merge, &stack, &err) ||
 	    kith_stack_write(stack, a.output, &err)) {
 		code = kith_cli_fail(&cli, &err);
 	} else {
 		for (size_t q = 0; q < stack->nnts_count; q++)
 			k[q] = stack->nnts[q].k;
-		kith_cli_report(&cli, "%zu layers -> %s: n=%llu k=%s", a.count, a.output, (unsigned long long)stack->n,
+		kith_cli_report(&cli, "%zu layers -> %s%s%s: n=%llu k=%s", a.count, a.output,
+				a.merge.pairs ? " and " : "", a.merge.pairs ? a.merge.pairs : "",
+				(unsigned long long)stack->n,
 				kith_cli_ladder_text(k, (uint32_t)stack->nnts_count, ladder, sizeof ladder));
 	}
 	kith_stack_free(stack);

@@ -37,6 +37,35 @@ refused() {
 	[ "$(ls -A)" = "$before" ]
 }
 
+@test "kith-merge writes the pairs that it counts" {
+	cp "$BATS_FILE_TMPDIR"/*.nng .
+	kith-merge -q --graph both --alpha all --pairs merged.kpr -o merged.json I.nng C1.nng P1.nng O.nng
+	cmp merged.json stack.json
+	kith-check merged.kpr
+	kith-show merged.kpr | grep -v '^#' >merged.txt
+	kith-show whole.kpr | grep -v '^#' >whole.txt
+	cmp merged.txt whole.txt
+
+	# at one k, what lies beyond it is left out
+	kith-merge -q -k 3 --pairs three.kpr -o three.json I.nng C1.nng P1.nng O.nng
+	kith-check three.kpr
+	[ "$(kith-pairs -k 3 --all --count three.kpr)" = "$(kith-pairs -k 3 --all --count whole.kpr)" ]
+
+	# nothing is left of a run that fails, and no input is written over
+	printf x >cut.nng
+	run kith-merge -q --pairs none.kpr -o none.json I.nng cut.nng
+	[ "$status" -ne 0 ]
+	[ ! -e none.kpr ] && [ ! -e none.kpr.part ] && [ ! -e none.json ]
+	run --separate-stderr kith-merge -q --pairs I.nng -o none.json I.nng O.nng
+	[ "$status" -eq 2 ]
+	run --separate-stderr kith-merge -q --pairs none.json -o none.json I.nng O.nng
+	[ "$status" -eq 2 ]
+	run --separate-stderr kith-merge -q -m 16M --pairs none.kpr -o none.json I.nng O.nng
+	[ "$status" -eq 2 ]
+	[[ "$stderr" == *"-m is too small"* ]]
+	[ ! -e none.kpr ]
+}
+
 @test "counts are those of stack.json, to the last unit" {
 	local measure k graph alpha first last value question compared=0
 	while IFS=$'\t' read -r measure k graph alpha first last value _; do

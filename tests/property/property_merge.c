@@ -7,6 +7,7 @@
 
 #include "kith/dynamics.h"
 #include "kith/merge.h"
+#include "kith/pairs.h"
 #include "sandbox.h"
 #include "slow.h"
 
@@ -291,6 +292,38 @@ static void draw_options(const stack *s, kith_merge_options *options, rng *r)
 		options->slots = 64 * (uint32_t)rng_between(r, 1, 3);
 }
 
+/* The pair store that was written in the same walk, against the definition. */
+static int pairs_differ(const char *path, const stack *s, const kith_stack *got, char *why, size_t size)
+{
+	uint32_t k[KITH_MAX_TIERS], levels = (uint32_t)got->nnts_count;
+	kith_pair_store *store = NULL;
+	kith_pair_block block = {0};
+	kith_err err = {0};
+	size_t at = 0, differs = 0;
+	for (uint32_t q = 0; q < levels; q++)
+		k[q] = got->nnts[q].k;
+	slow_pairs want = slow_pairs_of((const uint32_t *const *)s->ranks, s->layers, s->n, s->width, k, levels);
+	if (kith_pair_store_open(&store, path, &err) || kith_pair_store_check(store, NULL, &err))
+		differs = snprintf(why, size, "pair store: %.900s", err.msg) > 0;
+	for (uint64_t b = 0; !differs && b < kith_pair_info_blocks(kith_pair_store_get_info(store)); b++) {
+		if (kith_pair_store_read(store, b, (uint32_t)s->layers, NULL, &block, &err))
+			differs = snprintf(why, size, "pair store: %.900s", err.msg) > 0;
+		for (uint32_t p = 0; !differs && p < block.count; p++, at++) {
+			differs = at >= want.count || block.i[p] != want.i[at] || block.j[p] != want.j[at];
+			for (size_t v = 0; !differs && v < s->layers; v++)
+				differs = block.tier[v * block.count + p] != want.tier[at * s->layers + v];
+			if (differs)
+				snprintf(why, size, "pair store: pair %zu, %u-%u", at, block.i[p], block.j[p]);
+		}
+	}
+	if (!differs && at != want.count)
+		differs = snprintf(why, size, "pair store: %zu pairs instead of %zu", at, want.count) > 0;
+	kith_pair_block_free(&block);
+	kith_pair_store_close(store);
+	slow_pairs_free(&want);
+	return differs != 0;
+}
+
 static int round_merge(uint64_t seed, char *why, size_t size)
 {
 	rng r = {seed};
@@ -299,9 +332,14 @@ static int round_merge(uint64_t seed, char *why, size_t size)
 	kith_merge_options options;
 	kith_stack *got = NULL;
 	kith_err err = {0};
-	char what[1024] = "";
+	char what[1024] = "", pairs[SANDBOX_PATH];
 	int status, differs = draw_stack(s, &r, what, sizeof what);
 	draw_options(s, &options, &r);
+	if (rng_chance(&r, 40)) {
+		options.pairs = sandbox_path(pairs, "pairs.kpr");
+		options.memory = (uint64_t)1 << 30;
+		remove(pairs);
+	}
 	for (size_t v = 0; v < s->layers; v++) {
 		paths[v] = s->path[v];
 		names[v] = s->name[v];
@@ -309,7 +347,8 @@ static int round_merge(uint64_t seed, char *why, size_t size)
 	if (!differs) {
 		status = kith_merge(s->layers, paths, names, &options, &got, &err);
 		differs = status ? snprintf(what, sizeof what, "status %d: %.900s", status, err.msg) > 0
-				 : result_differs(s, &options, got, what, sizeof what);
+				 : result_differs(s, &options, got, what, sizeof what) ||
+					   (options.pairs && pairs_differ(pairs, s, got, what, sizeof what));
 	}
 	if (differs)
 		snprintf(why, size,
