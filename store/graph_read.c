@@ -1,6 +1,7 @@
 /* graph_read.c - the reading half of kith/graph.h. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "graph_reader.h"
 #include "kith/alloc.h"
@@ -64,6 +65,30 @@ uint64_t kith_graph_reader_bytes(const kith_graph *g)
 	/* a block of rows in the cache, and its gaps or bitmaps and one plane on the way */
 	uint64_t ids = (uint64_t)g->info.block_nodes * kith_info_k(&g->info);
 	return ids * 4 * 3 + (1u << 18);
+}
+
+int kith_graph_get_size(kith_graph *g, kith_graph_size *out, kith_err *err)
+{
+	kith_graph_size found = {0};
+	uint64_t *const of[] = {
+		[KITH_TABLE_ROWS] = &found.rows, [KITH_TABLE_NEAR] = &found.near, [KITH_TABLE_PAIRS] = &found.pairs};
+	struct stat st;
+	if (stat(g->path, &st))
+		return kith_fail_errno(err, "%s", g->path);
+	found.file = (uint64_t)st.st_size;
+	for (uint32_t table = KITH_TABLE_ROWS; table <= KITH_TABLE_PAIRS; table++)
+		for (uint64_t b = 0; b < kith_info_blocks(&g->info); b++) {
+			const void *bytes;
+			size_t size;
+			if (table == KITH_TABLE_NEAR && !g->info.near)
+				break;
+			int rc = kith_container_get(g->container, table, (uint32_t)b, &bytes, &size, err);
+			if (rc)
+				return rc;
+			*of[table] += size;
+		}
+	*out = found;
+	return 0;
 }
 
 /* ---- decoding one block ---- */

@@ -28,7 +28,6 @@
 #include "kith/alloc.h"
 #include "kith/graph.h"
 #include "npy_write.h"
-#include "stored.h"
 
 static double now(void)
 {
@@ -134,9 +133,10 @@ static int decode(int count, char **argv, kith_err *err)
 	double seconds = now() - start;
 	getrusage(RUSAGE_SELF, &used);
 	for (int v = 0; !rc && v < count; v++) {
-		stored s;
-		rc = stored_read(paths[v], &s, err);
-		read += s.table[STORED_ROWS] + s.table[STORED_PAIRS];
+		kith_graph_size s;
+		if ((rc = kith_graph_get_size(layers[v].graph, &s, err)))
+			break;
+		read += s.rows + s.pairs;
 		decoded += layers[v].decoded;
 	}
 	for (int v = 0; v < count; v++) {
@@ -156,18 +156,17 @@ static int decode(int count, char **argv, kith_err *err)
 static int print_bits(int count, char **argv, kith_err *err)
 {
 	kith_graph *graph = NULL;
-	stored s;
+	kith_graph_size s;
 	int rc = kith_graph_open(&graph, argv[0], err);
 	(void)count;
 	if (rc)
 		return rc;
 	const kith_graph_info *i = kith_graph_get_info(graph);
 	double n = (double)i->n, k = kith_info_k(i);
-	if (!(rc = stored_read(argv[0], &s, err))) {
+	if (!(rc = kith_graph_get_size(graph, &s, err))) {
 		double bound = (lgamma(n) - lgamma(k + 1) - lgamma(n - k)) / log(2) / k, bit = 8 / (n * k);
-		printf("%.2f %.2f %.2f %.2f %.2f\n", bit * (double)(s.file - s.table[STORED_NEAR]),
-		       bit * (double)s.table[STORED_ROWS], bit * (double)s.table[STORED_PAIRS],
-		       bit * (double)s.table[STORED_NEAR], bound);
+		printf("%.2f %.2f %.2f %.2f %.2f\n", bit * (double)(s.file - s.near), bit * (double)s.rows,
+		       bit * (double)s.pairs, bit * (double)s.near, bound);
 	}
 	kith_graph_close(graph);
 	return rc;
