@@ -16,6 +16,7 @@
 #define MAX_DIMS    255u  /* with the remainder's length: a whole number of vector registers */
 #define MIN_DIMS    15u
 #define MAX_BATCH   (8 * KITH_GROUP)
+#define LEAST_BATCH 512u /* rows from the file are finished together, rather than have room for more candidates */
 #define GUESS_SHARE 64u  /* k is a large part of n: at least one so-many-th */
 #define GUESS_RANK  400u /* of a row's k nearest are in the sample that its bound is guessed from */
 
@@ -235,7 +236,7 @@ static void consider(kith_plan *best, kith_plan p, const struct question *q)
 		if (shorter < least && shorter < p.capacity)
 			break; /* several panels rather than lists that are always full */
 		p.capacity = shorter;
-		fits = size_join(&p, q, 0);
+		fits = size_join(&p, q, 0) && (p.resident || p.batch >= LEAST_BATCH || shorter - shorter / 8 < least);
 		if (shorter < 8)
 			break;
 	}
