@@ -12,6 +12,7 @@
 #define SPARE      16u         /* times the usual: some samples are many others' neighbour */
 #define MAX_BITS   (64u << 20) /* of all sets together */
 #define MASK_WORDS 8192u       /* of masks that are remembered */
+#define SLOT_BITS  2560u       /* to find an id's slot costs as much as to look at so many bits of two layers */
 #define BY_LAYERS  32u         /* up to so many layers, runs at alpha 0 are counted layer by layer, not mask by mask */
 
 /* Of an id, or EMPTY. */
@@ -93,6 +94,8 @@ void kith_tally_choose_slots(kith_tally_plan *p, uint64_t usual, uint32_t forced
 	slots = slots < most ? slots : most;
 	slots = forced ? forced : slots > LEAST ? slots : LEAST;
 	p->slots = (uint32_t)((slots + 63) / 64 * 64);
+	most = forced ? p->slots : p->n * square(p) * p->levels / SLOT_BITS;
+	p->hashed = (uint32_t)(most < p->slots ? most : p->slots);
 }
 
 /* Words from one set to the next: not a power of two, so that sets do not crowd the same lines of a cache. */
@@ -205,7 +208,7 @@ static int next_part(const kith_tally_plan *p, uint64_t total, struct part *part
 {
 	if (part->hi >= p->n)
 		return 0;
-	if (total <= p->slots && total < p->n) {
+	if (total <= p->hashed) {
 		*part = (struct part){0, p->n, 1, 1};
 		while (part->mask < 2 * total)
 			part->mask = 2 * part->mask + 1;

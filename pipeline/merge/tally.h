@@ -20,9 +20,10 @@ typedef struct kith_tally_plan {
 	uint64_t n;
 	uint32_t layers;
 	uint32_t levels, k[KITH_MAX_TIERS];
-	uint32_t alpha; /* greatest */
-	int counts[2];  /* KITH_UNION, KITH_MUTUAL: is it asked for? */
-	uint32_t slots; /* a multiple of 64 */
+	uint32_t alpha;  /* greatest */
+	int counts[2];   /* KITH_UNION, KITH_MUTUAL: is it asked for? */
+	uint32_t slots;  /* a multiple of 64 */
+	uint32_t hashed; /* up to so many ids of a sample, with repetitions, get their slots from the table */
 	/* histograms of |K_i^a n K_i^b|: level q's are at start[q] + pair * (k[q] + 1), pair counting a < b row by row
 	 */
 	uint64_t start[KITH_MAX_TIERS + 1];
@@ -57,8 +58,8 @@ typedef struct kith_tally {
 	uint32_t *run_start, *run_end; /* scratch */
 } kith_tally;
 
-/* Chooses plan->slots for samples whose lists have about `usual` ids together, or takes `forced` unless it is 0; the
- * rest of the plan is filled in. */
+/* Chooses plan->slots and hashed for samples whose lists have about `usual` ids together, or takes `forced` for both
+ * unless it is 0; the rest of the plan is filled in. */
 void kith_tally_choose_slots(kith_tally_plan *plan, uint64_t usual, uint32_t forced);
 
 /* Bytes that one tally takes. */
