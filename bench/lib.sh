@@ -16,6 +16,19 @@ counts() {
 	done
 }
 
+# The head of the script, which says what it does.
+usage() {
+	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+	exit 2
+}
+
+# Where -a names no other folder: the example's.
+find_activations() {
+	[ -z "$activations" ] || return 0
+	activations=$root/examples/lenet5/out/mnist/activations
+	[ -d "$activations" ] || activations=$root/examples/lenet5/out/fashion-mnist/activations
+}
+
 has() {
 	case " $1 " in
 	*" $2 "*) return 0 ;;

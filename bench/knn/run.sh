@@ -47,10 +47,7 @@ while getopts a:n:t:l:cr:o: option; do
 done
 shift $((OPTIND - 1))
 counts "$runs" "$threads" "${rows:-4}"
-[ $# -gt 0 ] || {
-	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
-	exit 2
-}
+[ $# -gt 0 ] || usage
 works=
 for work; do
 	case $work in
@@ -60,10 +57,7 @@ for work; do
 	esac
 done
 
-if [ -z "$activations" ]; then
-	activations=$root/examples/lenet5/out/mnist/activations
-	[ -d "$activations" ] || activations=$root/examples/lenet5/out/fashion-mnist/activations
-fi
+find_activations
 
 if [ -z "$results" ]; then
 	results=$root/bench/results/knn.csv

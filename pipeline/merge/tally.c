@@ -58,7 +58,7 @@ static uint64_t sets(const kith_tally_plan *p)
 static uint64_t table_size(const kith_tally_plan *p)
 {
 	uint64_t size = 2;
-	while (size <= 2ull * p->slots)
+	while (size <= 2ull * p->hashed)
 		size *= 2;
 	return size;
 }
@@ -106,7 +106,7 @@ static uint64_t stride_of(const kith_tally_plan *p)
 
 uint64_t kith_tally_bytes(const kith_tally_plan *p)
 {
-	return sets(p) * stride_of(p) * 8 + table_size(p) * sizeof(struct kith_slot) + p->slots * 4ull +
+	return sets(p) * stride_of(p) * 8 + table_size(p) * sizeof(struct kith_slot) + p->hashed * 4ull +
 	       p->levels * layer_pairs(p) * 4 + p->start[p->levels] * 4 + graphs(p) * runs_count(p) * 8 +
 	       masks_size(p) * 8 + p->layers * (256 * 8 + 16 + KITH_MAX_TIERS * sizeof(size_t)) + p->slots / 8;
 }
@@ -121,7 +121,7 @@ int kith_tally_init(kith_tally *t, const kith_tally_plan *p, kith_err *err)
 	missing |= !(t->last = kith_alloc(p->layers, sizeof *t->last));
 	missing |= !(t->common = kith_alloc_zero(p->levels * layer_pairs(p), sizeof *t->common));
 	missing |= !(t->table = kith_alloc(table_size(p), sizeof *t->table));
-	missing |= !(t->taken = kith_alloc(p->slots, sizeof *t->taken));
+	missing |= !(t->taken = kith_alloc(p->hashed, sizeof *t->taken));
 	missing |= !(t->cursor = kith_alloc((size_t)p->layers * KITH_MAX_TIERS, sizeof *t->cursor));
 	missing |= !(t->masks = kith_alloc_zero(masks_size(p), sizeof *t->masks));
 	missing |= !(t->overlap = kith_alloc_zero(p->start[p->levels], sizeof *t->overlap));
