@@ -6,17 +6,10 @@
 
 #include "kith/alloc.h"
 #include "kith/npy.h" /* KITH_MAX_NODES */
+#include "pair_planes.h"
 
 #define MAX_TEXT_BYTES  (64u << 20) /* all strings of the meta record: 16 KiB a layer where there are 4096 */
 #define MAX_EXTRA_BYTES ((uint64_t)1 << 44)
-
-void kith_pair_wrong_tiers(uint32_t levels, uint8_t wrong[256])
-{
-	for (uint32_t b = 0; b < 256; b++) {
-		uint32_t low = b & 15, high = b >> 4;
-		wrong[b] = (low >= levels && low != KITH_TIER_ABSENT) || (high >= levels && high != KITH_TIER_ABSENT);
-	}
-}
 
 /* ---- blocks ---- */
 
@@ -44,11 +37,13 @@ static uint32_t count_nodes(const uint32_t *i, uint32_t count, uint32_t *node, u
 }
 
 int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, uint32_t count,
-			   const uint32_t *i, const uint32_t *j, const uint8_t *tier, size_t stride, kith_err *err)
+			   const kith_pair_planes *planes, kith_err *err)
 {
+	size_t bitmap_bytes = kith_layer_bitmap_bytes(info->levels, count);
+	const uint32_t *i = planes->i, *j = planes->j;
 	uint32_t *node, *pairs, nodes;
 	int rc = two_lists(s, count, &node, &pairs, err);
-	if (rc)
+	if (rc || (rc = kith_scratch(&s->bits, &s->bits_capacity, bitmap_bytes, 1, err)))
 		return rc;
 	nodes = count_nodes(i, count, node, pairs);
 	/* gaps from the last to the first, so that each still finds its predecessor */
@@ -66,10 +61,95 @@ int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, ui
 		next = j[p] + 1;
 	}
 	rc = kith_value_u32s(s->encoder, &s->value, gaps, count, kith_width(info->n), err);
-	for (uint32_t v = 0; !rc && v < info->layer_count; v++)
-		rc = kith_value_stream(s->encoder, &s->value, tier + v * stride, count, err);
+	for (uint32_t v = 0; !rc && v < info->layer_count; v++) {
+		kith_planes_to_bitmaps(planes, v, count, s->bits);
+		rc = kith_value_stream(s->encoder, &s->value, s->bits, bitmap_bytes, err);
+	}
 	if (!rc)
 		kith_value_seal(&s->value);
+	return rc;
+}
+
+/* From nodes' gaps and numbers of pairs, and the js' gaps in j, to `count` pairs. Returns 0, or -1 for impossible ones.
+ */
+static int expand(const kith_pair_info *info, uint32_t nodes, uint32_t *node, const uint32_t *pairs, uint32_t count,
+		  uint32_t *i, uint32_t *j)
+{
+	uint32_t at = 0;
+	if (kith_gaps_decode(node, nodes, 0, info->n))
+		return -1;
+	for (uint32_t r = 0; r < nodes; r++) {
+		if (!pairs[r] || pairs[r] > count - at || kith_gaps_decode(j + at, pairs[r], node[r] + 1ull, info->n))
+			return -1;
+		for (uint32_t end = at + pairs[r]; at < end; at++)
+			i[at] = node[r];
+	}
+	return at == count ? 0 : -1;
+}
+
+/* A block on its way out of its value. */
+typedef struct decoding {
+	kith_block_scratch *scratch;
+	const kith_pair_info *info;
+	kith_view view;
+	unsigned long long block;
+	uint32_t count;
+} decoding;
+
+static int open_block(decoding *d, kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
+		      size_t size, kith_err *err)
+{
+	uint64_t left = info->pairs - block * info->block_pairs;
+	*d = (decoding){.scratch = s, .info = info, .block = block};
+	d->count = left < info->block_pairs ? (uint32_t)left : info->block_pairs;
+	int rc = kith_view_open(&d->view, bytes, size, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, err);
+	if (!rc && (d->view.items != d->count || d->view.nodes < 1 || d->view.nodes > d->count))
+		return kith_fail(err, KITH_ECORRUPT, "block %llu has %llu pairs of %u samples where %u pairs belong",
+				 d->block, (unsigned long long)d->view.items, d->view.nodes, d->count);
+	return rc;
+}
+
+static int decode_ids(decoding *d, uint32_t *i, uint32_t *j, kith_err *err)
+{
+	const kith_pair_info *info = d->info;
+	kith_decoder *decoder = d->scratch->decoder;
+	uint32_t *node, *pairs, nodes = d->view.nodes;
+	int rc = two_lists(d->scratch, nodes, &node, &pairs, err);
+	if (rc || (rc = kith_view_u32s(decoder, &d->view, node, nodes, kith_width(info->n), err)) ||
+	    (rc = kith_view_u32s(decoder, &d->view, pairs, nodes, kith_width(info->block_pairs + 1ull), err)) ||
+	    (rc = kith_view_u32s(decoder, &d->view, j, d->count, kith_width(info->n), err)))
+		return rc;
+	return expand(info, nodes, node, pairs, d->count, i, j)
+		       ? kith_fail(err, KITH_ECORRUPT, "block %llu holds an impossible pair", d->block)
+		       : 0;
+}
+
+/* Layer v, as layer w of `planes`; all before *next are passed. */
+static int decode_layer(decoding *d, uint32_t v, uint32_t *next, kith_pair_planes *planes, uint32_t w, kith_err *err)
+{
+	kith_block_scratch *s = d->scratch;
+	size_t bytes = kith_layer_bitmap_bytes(d->info->levels, d->count);
+	int rc = kith_view_skip(&d->view, (int)(v - *next), err);
+	if (rc || (rc = kith_scratch(&s->bits, &s->bits_capacity, bytes, 1, err)) ||
+	    (rc = kith_view_stream(s->decoder, &d->view, s->bits, bytes, err)))
+		return rc;
+	*next = v + 1;
+	if (kith_planes_from_bitmaps(planes, w, s->bits))
+		return kith_fail(err, KITH_ECORRUPT, "block %llu has two levels for a pair, or a level for none",
+				 d->block);
+	return v + 1 == d->info->layer_count ? kith_view_end(&d->view, err) : 0;
+}
+
+int kith_pair_planes_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
+			    size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *out, kith_err *err)
+{
+	decoding d;
+	int rc = open_block(&d, s, info, block, bytes, size, err);
+	if (rc || (rc = kith_planes_reserve(out, d.count, layers, info->levels, err)) ||
+	    (rc = decode_ids(&d, out->i, out->j, err)))
+		return rc;
+	for (uint32_t w = 0, next = 0; !rc && w < layers; w++)
+		rc = decode_layer(&d, wanted ? wanted[w] : w, &next, out, w, err);
 	return rc;
 }
 
@@ -84,70 +164,24 @@ static int reserve(kith_pair_block *b, uint32_t count, uint32_t layers, kith_err
 	b->i = i;
 	b->j = j;
 	b->tier = tier;
+	b->count = count;
+	b->layers = layers;
 	return rc;
 }
 
-/* From nodes' gaps and numbers of pairs, and the js' gaps in out->j, to the pairs. Returns 0, or -1 for impossible
- * ones. */
-static int expand(const kith_pair_info *info, uint32_t nodes, uint32_t *node, const uint32_t *pairs,
-		  kith_pair_block *out)
-{
-	uint32_t at = 0;
-	if (kith_gaps_decode(node, nodes, 0, info->n))
-		return -1;
-	for (uint32_t r = 0; r < nodes; r++) {
-		if (!pairs[r] || pairs[r] > out->count - at ||
-		    kith_gaps_decode(out->j + at, pairs[r], node[r] + 1ull, info->n))
-			return -1;
-		for (uint32_t end = at + pairs[r]; at < end; at++)
-			out->i[at] = node[r];
-	}
-	return at == out->count ? 0 : -1;
-}
-
-static int decode_tiers(kith_block_scratch *s, kith_view *view, const kith_pair_info *info, uint32_t layers,
-			const uint32_t *wanted, kith_pair_block *out, kith_err *err)
-{
-	uint8_t wrong[256], any = 0;
-	int rc = 0;
-	kith_pair_wrong_tiers(info->levels, wrong);
-	for (uint32_t w = 0, next = 0; !rc && w < layers; w++) {
-		uint32_t v = wanted ? wanted[w] : w;
-		uint8_t *tier = out->tier + (size_t)w * out->count;
-		if ((rc = kith_view_skip(view, (int)(v - next), err)) ||
-		    (rc = kith_view_stream(s->decoder, view, tier, out->count, err)))
-			return rc;
-		for (uint32_t p = 0; p < out->count; p++)
-			any |= wrong[tier[p]];
-		next = v + 1;
-	}
-	if (any)
-		return kith_fail(err, KITH_ECORRUPT, "a block of pairs holds an impossible level");
-	return layers == info->layer_count ? kith_view_end(view, err) : 0;
-}
-
 int kith_pair_block_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
-			   size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_block *out, kith_err *err)
+			   size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *layer,
+			   kith_pair_block *out, kith_err *err)
 {
-	uint64_t left = info->pairs - block * info->block_pairs;
-	uint32_t count = left < info->block_pairs ? (uint32_t)left : info->block_pairs, *node, *pairs;
-	kith_view view;
-	int rc = kith_view_open(&view, bytes, size, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, err);
-	if (rc)
+	decoding d;
+	int rc = open_block(&d, s, info, block, bytes, size, err);
+	if (rc || (rc = reserve(out, d.count, layers, err)) || (rc = decode_ids(&d, out->i, out->j, err)) ||
+	    (rc = kith_planes_reserve_bits(layer, d.count, layers ? 1 : 0, info->levels, err)))
 		return rc;
-	if (view.items != count || view.nodes < 1 || view.nodes > count)
-		return kith_fail(err, KITH_ECORRUPT, "block %llu has %llu pairs of %u samples where %u pairs belong",
-				 (unsigned long long)block, (unsigned long long)view.items, view.nodes, count);
-	out->count = count;
-	out->layers = layers;
-	if ((rc = reserve(out, count, layers, err)) || (rc = two_lists(s, view.nodes, &node, &pairs, err)) ||
-	    (rc = kith_view_u32s(s->decoder, &view, node, view.nodes, kith_width(info->n), err)) ||
-	    (rc = kith_view_u32s(s->decoder, &view, pairs, view.nodes, kith_width(info->block_pairs + 1ull), err)) ||
-	    (rc = kith_view_u32s(s->decoder, &view, out->j, count, kith_width(info->n), err)))
-		return rc;
-	if (expand(info, view.nodes, node, pairs, out))
-		return kith_fail(err, KITH_ECORRUPT, "block %llu holds an impossible pair", (unsigned long long)block);
-	return decode_tiers(s, &view, info, layers, wanted, out, err);
+	for (uint32_t w = 0, next = 0; !rc && w < layers; w++)
+		if (!(rc = decode_layer(&d, wanted ? wanted[w] : w, &next, layer, 0, err)))
+			kith_planes_to_tiers(layer, 0, out->tier + (size_t)w * out->count);
+	return rc;
 }
 
 /* ---- extras ---- */
@@ -182,7 +216,7 @@ struct head {
 	char command[1024], kith[32];
 };
 #define HEAD_MAGIC   "KITHKPR"
-#define HEAD_VERSION 1
+#define HEAD_VERSION 2
 
 _Static_assert(sizeof(struct head) == 120 + 1024 + 32, "FORMAT.md promises no padding");
 _Static_assert(sizeof(kith_pair_extra) == KITH_PAIR_EXTRA_NAME + 16, "kith_pair_meta_encode knows it");
@@ -203,8 +237,7 @@ int kith_pair_info_check(const kith_pair_info *info, kith_err *err)
 			return kith_fail(err, KITH_EUSAGE, "k=%u: k must ascend from 1 to at most n-1 = %llu",
 					 info->k[q], (unsigned long long)info->n - 1);
 	if (info->block_pairs < 1 || info->block_pairs > KITH_MAX_PAIR_BLOCK ||
-	    (info->block_pairs > 1 &&
-	     (uint64_t)info->block_pairs * (info->layer_count + 8) > KITH_MAX_PAIR_BLOCK_BYTES))
+	    info->block_pairs * kith_pair_quarters(info->layer_count, info->levels) > 4ull * KITH_MAX_PAIR_BLOCK_BYTES)
 		return kith_fail(err, KITH_EUSAGE, "blocks of %u pairs: too large, or 0", info->block_pairs);
 	return 0;
 }

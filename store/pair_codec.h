@@ -6,8 +6,8 @@
 #include "blocks.h"
 #include "kith/pairs.h"
 
-#define KITH_PAIR_BLOCK_BYTES     (8u << 20)  /* a block decoded, where the store chooses its pairs */
-#define KITH_MAX_PAIR_BLOCK_BYTES (64u << 20) /* at most, unless it is of a single pair */
+#define KITH_PAIR_BLOCK_BYTES     (8u << 20)  /* a block's ids and bits, where the store chooses its pairs */
+#define KITH_MAX_PAIR_BLOCK_BYTES (64u << 20) /* at most */
 #define KITH_EXTRA_CHUNK          (16u << 20) /* bytes of an extra in one value */
 
 /* Strings of a layer in the meta record: name, metric, engine, digest, input, command. */
@@ -39,20 +39,26 @@ void kith_pair_meta_free(kith_pair_meta *meta);
 int kith_pair_meta_encode(kith_block_scratch *s, const kith_pair_meta *meta, kith_err *err);
 int kith_pair_extra_encode(kith_block_scratch *s, uint32_t chunk, const void *bytes, size_t size, kith_err *err);
 
-/* A block's pairs, sound and in order; tiers of layer v at tier + v * stride. */
+/* A block's first `count` pairs, sound and in order, in all layers. */
 int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, uint32_t count,
-			   const uint32_t *i, const uint32_t *j, const uint8_t *tier, size_t stride, kith_err *err);
+			   const kith_pair_planes *planes, kith_err *err);
 
 /* Each decodes a stored value. Messages lack the file's name. The meta record is checked number by number; a block
- * whose bytes are read has ids below n, pairs ascending and possible tiers. */
+ * whose bytes are read has ids below n, pairs ascending and at most one level per pair, layer and direction. */
 int kith_pair_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith_pair_meta *meta, kith_err *err);
 int kith_pair_extra_decode(kith_block_scratch *s, uint32_t chunk, const void *bytes, size_t size, void *out,
 			   size_t out_size, kith_err *err);
 int kith_pair_block_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
-			   size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_block *out, kith_err *err);
+			   size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *layer,
+			   kith_pair_block *out, kith_err *err); /* `layer` is scratch */
+int kith_pair_planes_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
+			    size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *out, kith_err *err);
 
-/* wrong[b] is 1 where b is no tier byte for so many levels. */
-void kith_pair_wrong_tiers(uint32_t levels, uint8_t wrong[256]);
+/* What a pair takes in a block, in quarters of a byte: its ids, and two bits for each layer and level. */
+static inline uint64_t kith_pair_quarters(uint32_t layers, uint32_t levels)
+{
+	return (uint64_t)layers * levels + 4 * 8;
+}
 
 /* Is every number of `info` in range? Returns 0, or the reason as a status with `err` filled, without a file's name. */
 int kith_pair_info_check(const kith_pair_info *info, kith_err *err);

@@ -4,22 +4,22 @@
 #include <string.h>
 
 #include "kith/alloc.h"
-#include "kith/pairs.h"
+#include "pair_planes.h"
 
 struct checking {
 	kith_pair_store *store;
 	const kith_pair_info *info;
 	const char *path;
-	kith_pair_block block;
+	kith_pair_planes block;
 	uint64_t next_i, next_j; /* the least pair that may follow */
-	uint64_t *edges;         /* layer_count x levels: directed edges that enter at a level */
-	uint8_t *seen;           /* all tiers of a pair and-ed */
+	uint64_t *edges;         /* layer_count x levels: directed edges at each k */
+	uint64_t *seen;          /* of a block: the pairs that are in some layer */
 };
 
 /* Decoding has seen to it that pairs ascend within the block. */
 static int check_order(struct checking *c, kith_err *err)
 {
-	const kith_pair_block *b = &c->block;
+	const kith_pair_planes *b = &c->block;
 	if (b->i[0] < c->next_i || (b->i[0] == c->next_i && b->j[0] < c->next_j))
 		return kith_fail(err, KITH_ECORRUPT, "%s: pair {%u, %u} does not follow those before it", c->path,
 				 b->i[0], b->j[0]);
@@ -30,44 +30,39 @@ static int check_order(struct checking *c, kith_err *err)
 
 static int check_present(const struct checking *c, kith_err *err)
 {
-	const kith_pair_block *b = &c->block;
-	memset(c->seen, KITH_PAIR_ABSENT, b->count);
+	const kith_pair_planes *b = &c->block;
+	memset(c->seen, 0, b->stride * sizeof *c->seen);
 	for (uint32_t v = 0; v < b->layers; v++)
-		for (uint32_t p = 0; p < b->count; p++)
-			c->seen[p] &= b->tier[(size_t)v * b->count + p];
-	const uint8_t *nowhere = memchr(c->seen, KITH_PAIR_ABSENT, b->count);
-	if (nowhere)
-		return kith_fail(err, KITH_ECORRUPT, "%s: pair {%u, %u} is in no layer", c->path,
-				 b->i[nowhere - c->seen], b->j[nowhere - c->seen]);
+		for (uint32_t direction = 0; direction < 2; direction++) {
+			const uint64_t *any = kith_pair_plane(b, v, b->levels - 1, direction);
+			for (size_t x = 0; x < b->stride; x++)
+				c->seen[x] |= any[x];
+		}
+	for (uint32_t p = 0; p < b->count; p++)
+		if (!(c->seen[p / 64] >> p % 64 & 1))
+			return kith_fail(err, KITH_ECORRUPT, "%s: pair {%u, %u} is in no layer", c->path, b->i[p],
+					 b->j[p]);
 	return 0;
 }
 
 static void count_edges(struct checking *c)
 {
-	uint32_t levels = c->info->levels;
-	for (uint32_t v = 0; v < c->block.layers; v++) {
-		const uint8_t *tier = c->block.tier + (size_t)v * c->block.count;
-		uint32_t times[256] = {0};
-		for (uint32_t p = 0; p < c->block.count; p++)
-			times[tier[p]]++;
-		for (uint32_t b = 0; b < KITH_PAIR_ABSENT; b++) {
-			if (!times[b]) /* so are the bytes that are no tiers */
-				continue;
-			if ((b & 15) != KITH_TIER_ABSENT)
-				c->edges[(size_t)v * levels + (b & 15)] += times[b];
-			if (b >> 4 != KITH_TIER_ABSENT)
-				c->edges[(size_t)v * levels + (b >> 4)] += times[b];
-		}
-	}
+	const kith_pair_planes *b = &c->block;
+	for (uint32_t v = 0; v < b->layers; v++)
+		for (uint32_t q = 0; q < b->levels; q++)
+			for (uint32_t direction = 0; direction < 2; direction++) {
+				const uint64_t *plane = kith_pair_plane(b, v, q, direction);
+				for (size_t x = 0; x < b->stride; x++)
+					c->edges[(size_t)v * b->levels + q] += (unsigned)__builtin_popcountll(plane[x]);
+			}
 }
 
 /* Every sample has exactly k neighbours, so a layer has n k edges at each k. */
 static int check_edges(const struct checking *c, kith_err *err)
 {
 	for (uint32_t v = 0; v < c->info->layer_count; v++) {
-		uint64_t edges = 0;
 		for (uint32_t q = 0; q < c->info->levels; q++) {
-			edges += c->edges[(size_t)v * c->info->levels + q];
+			uint64_t edges = c->edges[(size_t)v * c->info->levels + q];
 			if (edges != c->info->n * c->info->k[q])
 				return kith_fail(err, KITH_ECORRUPT,
 						 "%s: layer %s has %llu directed edges at k=%u, not n k = %llu",
@@ -98,13 +93,13 @@ int kith_pair_store_check(kith_pair_store *store, const kith_progress *progress,
 	uint64_t blocks = kith_pair_info_blocks(c.info);
 	int rc = 0;
 	c.edges = kith_alloc_zero((size_t)c.info->layer_count * c.info->levels, sizeof *c.edges);
-	c.seen = kith_alloc(c.info->block_pairs, 1);
+	c.seen = kith_alloc(kith_plane_words(c.info->block_pairs), sizeof *c.seen);
 	if (!c.edges || !c.seen)
 		rc = kith_fail_nomem(err, "counts of edges", c.info->layer_count * 8ull * c.info->levels);
 	for (uint64_t b = 0; !rc && b < blocks; b++) {
 		if ((rc = kith_progress_tick(progress, "blocks", b, blocks, err)) ||
-		    (rc = kith_pair_store_read(store, b, 0, NULL, &c.block, err)) || (rc = check_order(&c, err)) ||
-		    (rc = check_present(&c, err)))
+		    (rc = kith_pair_store_read_planes(store, b, 0, NULL, &c.block, err)) ||
+		    (rc = check_order(&c, err)) || (rc = check_present(&c, err)))
 			break;
 		count_edges(&c);
 	}
@@ -114,6 +109,6 @@ int kith_pair_store_check(kith_pair_store *store, const kith_progress *progress,
 		rc = check_extras(&c, err);
 	free(c.edges);
 	free(c.seen);
-	kith_pair_block_free(&c.block);
+	kith_pair_planes_free(&c.block);
 	return rc;
 }

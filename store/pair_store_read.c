@@ -10,7 +10,8 @@ struct kith_pair_store {
 	char *path;
 	kith_container *container;
 	kith_block_scratch scratch;
-	kith_pair_block sought; /* kith_pair_store_find's */
+	kith_pair_planes layer;  /* one, on its way to tiers */
+	kith_pair_planes sought; /* kith_pair_store_find's */
 };
 
 int kith_pair_store_open(kith_pair_store **out, const char *path, kith_err *err)
@@ -46,7 +47,8 @@ void kith_pair_store_close(kith_pair_store *s)
 	kith_container_close(s->container);
 	kith_block_scratch_free(&s->scratch);
 	kith_pair_meta_free(&s->meta);
-	kith_pair_block_free(&s->sought);
+	kith_pair_planes_free(&s->layer);
+	kith_pair_planes_free(&s->sought);
 	free(s->path);
 	free(s);
 }
@@ -69,25 +71,45 @@ void kith_pair_block_free(kith_pair_block *block)
 	memset(block, 0, sizeof *block);
 }
 
-int kith_pair_store_read(kith_pair_store *s, uint64_t block, uint32_t layers, const uint32_t *wanted,
-			 kith_pair_block *out, kith_err *err)
+/* The value of a block that there is, for layers that there are. */
+static int find_block(kith_pair_store *s, uint64_t block, uint32_t *layers, const uint32_t *wanted, const void **bytes,
+		      size_t *size, kith_err *err)
 {
 	const kith_pair_info *info = &s->meta.info;
-	const void *bytes;
-	size_t size;
-	kith_err why = {0};
-	int rc;
 	if (block >= kith_pair_info_blocks(info))
 		return kith_fail(err, KITH_EUSAGE, "%s: block %llu asked for, but there are %llu", s->path,
 				 (unsigned long long)block, (unsigned long long)kith_pair_info_blocks(info));
 	if (!wanted)
-		layers = info->layer_count;
-	for (uint32_t w = 0; wanted && w < layers; w++)
+		*layers = info->layer_count;
+	for (uint32_t w = 0; wanted && w < *layers; w++)
 		if (wanted[w] >= info->layer_count || (w && wanted[w] <= wanted[w - 1]))
 			return kith_fail(err, KITH_EUSAGE, "%s: layer %u asked for: there are %u, to be in order",
 					 s->path, wanted[w], info->layer_count);
-	rc = kith_container_get(s->container, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, &bytes, &size, err);
-	if (!rc && (rc = kith_pair_block_decode(&s->scratch, info, block, bytes, size, layers, wanted, out, &why)))
+	return kith_container_get(s->container, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, bytes, size, err);
+}
+
+int kith_pair_store_read(kith_pair_store *s, uint64_t block, uint32_t layers, const uint32_t *wanted,
+			 kith_pair_block *out, kith_err *err)
+{
+	const void *bytes;
+	size_t size;
+	kith_err why = {0};
+	int rc = find_block(s, block, &layers, wanted, &bytes, &size, err);
+	if (!rc && (rc = kith_pair_block_decode(&s->scratch, &s->meta.info, block, bytes, size, layers, wanted,
+						&s->layer, out, &why)))
+		kith_fail(err, rc, "%s: %s", s->path, why.msg);
+	return rc;
+}
+
+int kith_pair_store_read_planes(kith_pair_store *s, uint64_t block, uint32_t layers, const uint32_t *wanted,
+				kith_pair_planes *out, kith_err *err)
+{
+	const void *bytes;
+	size_t size;
+	kith_err why = {0};
+	int rc = find_block(s, block, &layers, wanted, &bytes, &size, err);
+	if (!rc &&
+	    (rc = kith_pair_planes_decode(&s->scratch, &s->meta.info, block, bytes, size, layers, wanted, out, &why)))
 		kith_fail(err, rc, "%s: %s", s->path, why.msg);
 	return rc;
 }
@@ -98,7 +120,7 @@ int kith_pair_store_find(kith_pair_store *s, uint64_t node, uint64_t *block, kit
 	uint64_t low = 0, high = kith_pair_info_blocks(&s->meta.info);
 	while (low < high) { /* all blocks before `low` end below node, those from `high` on do not */
 		uint64_t middle = low + (high - low) / 2;
-		int rc = kith_pair_store_read(s, middle, 0, &none, &s->sought, err);
+		int rc = kith_pair_store_read_planes(s, middle, 0, &none, &s->sought, err);
 		if (rc)
 			return rc;
 		if (s->sought.i[s->sought.count - 1] < node)

@@ -42,7 +42,7 @@ typedef struct kith_pair_info {
 	uint32_t k[KITH_MAX_TIERS]; /* ascending, 1 <= k[q] <= n-1 */
 	uint32_t block_pairs;       /* pairs per block, 1..KITH_MAX_PAIR_BLOCK, the last has what is left; when
 				       creating, 0 lets the store choose: KITH_PAIR_BLOCK_DEFAULT, or less where the
-				       layers are so many that a block would take more than 8 MiB decoded */
+				       layers are so many that a block's sets of bits would take more than 8 MiB */
 	uint32_t extras;            /* extra records; the writer counts them */
 	kith_stack_layer *layers;   /* layer_count of them, in causal order; NULL strings count as "" */
 	char command[1024];         /* the command line that made it, for people */
@@ -51,9 +51,9 @@ typedef struct kith_pair_info {
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
-/* A writer holds one block, block_pairs x (layer_count + 17) bytes, what it encodes that to (at worst two and a half
- * times as much, most often far less), and up to 16 MiB of pages to be written; once an extra is put, 40 MiB more. It
- * is used by one thread at a time. */
+/* A writer holds one block, block_pairs x (layer_count x levels / 4 + 17) bytes, what it encodes that to (at worst two
+ * and a half times as much, most often far less), and up to 16 MiB of pages to be written; once an extra is put, 40 MiB
+ * more. It is used by one thread at a time. */
 typedef struct kith_pair_writer kith_pair_writer;
 
 /* Starts `path` as kith_part_open does (kith/part.h): as `path`.part, which a second writer is refused. Everything in
@@ -65,6 +65,11 @@ int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith
  * out of range, a level that is none, a pair absent everywhere) is KITH_EBUG; then the writer can only be aborted. */
 int kith_pair_writer_append(kith_pair_writer *writer, uint64_t count, const uint32_t *i, const uint32_t *j,
 			    const uint8_t *tier, size_t stride, kith_err *err);
+
+/* The same from sets of bits: bit p of planes laid out as in kith_pair_planes (cumulative in q), for `count` pairs.
+ * Bits from `count` on are not looked at. A level that lacks a pair of the level below is KITH_EBUG as well. */
+int kith_pair_writer_append_planes(kith_pair_writer *writer, uint64_t count, const uint32_t *i, const uint32_t *j,
+				   const uint64_t *bits, size_t stride, kith_err *err);
 
 /* Stores bytes under a name of their own, at any time before finish, for whoever wants to keep something beside the
  * pairs; the store knows nothing of what they mean. KITH_EBUG if the name is empty, too long or there already. */
@@ -81,7 +86,7 @@ void kith_pair_writer_abort(kith_pair_writer *writer);
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
 /* One kith_pair_store is used by one thread at a time; open the file as often as there are readers. Besides the block
- * that the caller holds, it keeps some 20 bytes for each pair of a block. */
+ * that the caller holds, it keeps some 20 bytes for each pair of a block, and the bits of one layer. */
 typedef struct kith_pair_store kith_pair_store;
 
 /* Opens a finished file. The checks are against accidents, not malice: do not open files made to deceive. Refuses with
@@ -99,8 +104,8 @@ static inline uint64_t kith_pair_info_blocks(const kith_pair_info *info)
 	return info->pairs / info->block_pairs + (info->pairs % info->block_pairs != 0);
 }
 
-/* A decoded block. Memory belongs to it and grows as needed: start from a zeroed struct, release with
- * kith_pair_block_free. */
+/* A decoded block, a byte per pair and layer. Memory belongs to it and grows as needed: start from a zeroed struct,
+ * release with kith_pair_block_free. */
 typedef struct kith_pair_block {
 	uint32_t count, layers; /* pairs; layers decoded */
 	uint32_t *i, *j;        /* count each, ascending (i, j), i < j < n */
@@ -114,6 +119,29 @@ typedef struct kith_pair_block {
 int kith_pair_store_read(kith_pair_store *store, uint64_t block, uint32_t layers, const uint32_t *wanted,
 			 kith_pair_block *out, kith_err *err);
 void kith_pair_block_free(kith_pair_block *block);
+
+/* A decoded block as sets of bits, for whoever counts rather than looks at single pairs. Plane (w, q, direction) is at
+ * bits + ((direction * levels + q) * layers + w) * stride: its bit p (bit p % 64 of word p / 64) says whether pair p
+ * has level q or less in the w-th layer asked for, from i to j (direction 0) or from j to i (1). Bits from `count` on
+ * are 0. stride is a multiple of 8 words, and bits is aligned to 64 bytes. Memory belongs to it and grows as needed:
+ * start from a zeroed struct, release with kith_pair_planes_free. */
+typedef struct kith_pair_planes {
+	uint32_t count, layers, levels;
+	size_t stride;   /* words */
+	uint32_t *i, *j; /* as in kith_pair_block */
+	uint64_t *bits;
+	size_t pair_capacity, j_capacity, bits_capacity;
+} kith_pair_planes;
+
+static inline uint64_t *kith_pair_plane(const kith_pair_planes *planes, uint32_t w, uint32_t q, uint32_t direction)
+{
+	return planes->bits + (((size_t)direction * planes->levels + q) * planes->layers + w) * planes->stride;
+}
+
+/* As kith_pair_store_read, which takes longer. */
+int kith_pair_store_read_planes(kith_pair_store *store, uint64_t block, uint32_t layers, const uint32_t *wanted,
+				kith_pair_planes *out, kith_err *err);
+void kith_pair_planes_free(kith_pair_planes *planes);
 
 /* The first block that can hold a pair whose smaller sample is `node` or a larger one; the number of blocks if none
  * can. Reads about log2(blocks) blocks. */

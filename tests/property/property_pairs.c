@@ -28,6 +28,7 @@ typedef struct stack {
 	uint8_t *extra[EXTRAS];
 	uint64_t extra_size[EXTRAS];
 	uint32_t extras;
+	int no_level; /* a pair has a level that sets of bits cannot say */
 } stack;
 
 static void draw_row(uint32_t *out, size_t width, size_t n, size_t i, int hubs, rng *r)
@@ -66,7 +67,7 @@ static void draw_ranks(stack *s, size_t v, int hubs, rng *r)
 static void draw_shape(stack *s, rng *r)
 {
 	static const size_t layers[] = {63, 64, 65, 127, 128, 129};
-	static const uint32_t blocks[] = {1, 2, 3, 7, 64, 1000, 0};
+	static const uint32_t blocks[] = {1, 2, 3, 7, 63, 64, 65, 513, 1000, 0};
 	if (rng_chance(r, 10)) {
 		s->n = rng_between(r, 2, 6);
 		s->layers = layers[rng_below(r, 6)];
@@ -78,7 +79,7 @@ static void draw_shape(stack *s, rng *r)
 	s->info.n = s->n;
 	s->info.layer_count = (uint32_t)s->layers;
 	s->info.levels = slow_random_ladder(r, (uint32_t)s->width, rng_chance(r, 20) ? KITH_MAX_TIERS : 3, s->info.k);
-	s->info.block_pairs = blocks[s->n > 100 ? rng_between(r, 4, 6) : rng_below(r, 7)];
+	s->info.block_pairs = blocks[s->n > 100 ? rng_between(r, 4, 9) : rng_below(r, 10)];
 	strcpy(s->info.command, "property_pairs \"quoted\"");
 }
 
@@ -123,9 +124,8 @@ static void free_stack(stack *s)
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */
 
-/* Pairs from..from+count-1 in one call. */
-static int append_some(kith_pair_writer *writer, const slow_pairs *pairs, size_t from, size_t count, rng *r,
-		       kith_err *err)
+static int append_tiers(kith_pair_writer *writer, const slow_pairs *pairs, size_t from, size_t count, rng *r,
+			kith_err *err)
 {
 	size_t stride = count + rng_below(r, 4);
 	uint8_t *tier = must_alloc(pairs->layers * stride, 1);
@@ -136,6 +136,40 @@ static int append_some(kith_pair_writer *writer, const slow_pairs *pairs, size_t
 	status = kith_pair_writer_append(writer, count, pairs->i + from, pairs->j + from, tier, stride, err);
 	free(tier);
 	return status;
+}
+
+/* The level of the p-th pair in a layer, by direction; KITH_TIER_ABSENT if there is none. */
+static unsigned level_of(const slow_pairs *pairs, size_t p, size_t v, unsigned direction)
+{
+	return pairs->tier[p * pairs->layers + v] >> 4 * direction & 15;
+}
+
+/* What is beyond the last pair is random. */
+static int append_planes(kith_pair_writer *writer, const stack *s, size_t from, size_t count, rng *r, kith_err *err)
+{
+	const slow_pairs *pairs = &s->pairs;
+	size_t stride = (count + 63) / 64 + rng_below(r, 4), planes = 2 * s->info.levels * s->layers;
+	uint64_t *bits = must_alloc(planes * stride, sizeof *bits), *plane = bits;
+	for (size_t x = 0; x < planes * stride; x++)
+		bits[x] = rng_next(r);
+	for (unsigned direction = 0; direction < 2; direction++)
+		for (uint32_t q = 0; q < s->info.levels; q++)
+			for (size_t v = 0; v < s->layers; v++, plane += stride)
+				for (size_t p = 0; p < count; p++)
+					if ((plane[p / 64] >> p % 64 & 1) !=
+					    (level_of(pairs, from + p, v, direction) <= q))
+						plane[p / 64] ^= 1ull << p % 64;
+	int status = kith_pair_writer_append_planes(writer, count, pairs->i + from, pairs->j + from, bits, stride, err);
+	free(bits);
+	return status;
+}
+
+/* Pairs from..from+count-1 in one call. */
+static int append_some(kith_pair_writer *writer, const stack *s, size_t from, size_t count, rng *r, kith_err *err)
+{
+	if (!s->no_level && rng_chance(r, 50))
+		return append_planes(writer, s, from, count, r, err);
+	return append_tiers(writer, &s->pairs, from, count, r, err);
 }
 
 static int put_extra(kith_pair_writer *writer, const stack *s, uint32_t e, kith_err *err)
@@ -156,7 +190,7 @@ static int write_store(const char *path, const stack *s, rng *r, kith_err *err)
 		count = rng_below(r, s->pairs.count - from + 1);
 		if (rng_chance(r, 60) && count > 9)
 			count = rng_below(r, 9);
-		status = append_some(writer, &s->pairs, from, count, r, err);
+		status = append_some(writer, s, from, count, r, err);
 		if (!status && extras < s->extras && rng_chance(r, 10))
 			status = put_extra(writer, s, extras++, err);
 	}
@@ -186,6 +220,7 @@ static void break_pair(stack *s, rng *r)
 	case 3: /* 15 levels leave no number for an impossible one */
 		if (s->info.levels < KITH_MAX_TIERS) {
 			t->tier[p * s->layers + rng_below(r, s->layers)] = (uint8_t)(s->info.levels | 0xf0);
+			s->no_level = 1;
 			break;
 		} /* fall through */
 	default:  /* twice, or later than the next */
@@ -233,11 +268,38 @@ static int info_differs(const kith_pair_store *store, const stack *s, char *why,
 	return 0;
 }
 
+/* The block whose first pair is the p-th, in layers `wanted`. */
+static int planes_differ(const kith_pair_planes *b, const stack *s, size_t p, uint32_t layers, const uint32_t *wanted,
+			 char *why, size_t size)
+{
+	if (b->layers != layers || b->levels != s->info.levels || p + b->count > s->pairs.count || b->stride % 8 ||
+	    64 * b->stride < b->count || (uintptr_t)b->bits % 64)
+		return differ(why, size, "%u layers, %u levels, %u pairs, %zu words", b->layers, b->levels, b->count,
+			      b->stride);
+	if (memcmp(b->i, s->pairs.i + p, b->count * sizeof *b->i) ||
+	    memcmp(b->j, s->pairs.j + p, b->count * sizeof *b->j))
+		return differ(why, size, "other pairs");
+	const uint64_t *plane = b->bits;
+	for (unsigned direction = 0; direction < 2; direction++)
+		for (uint32_t q = 0; q < b->levels; q++)
+			for (uint32_t w = 0; w < layers; w++, plane += b->stride)
+				for (size_t x = 0; x < 64 * b->stride; x++) {
+					int want =
+						x < b->count && level_of(&s->pairs, p + x, wanted[w], direction) <= q;
+					if ((int)(plane[x / 64] >> x % 64 & 1) != want)
+						return differ(why, size, "direction %u, level %u, layer %u, bit %zu",
+							      direction, q, wanted[w], x);
+				}
+	return 0;
+}
+
 /* Block by block, in a random choice of layers each. */
 static int pairs_differ(kith_pair_store *store, const stack *s, rng *r, char *why, size_t size)
 {
 	const kith_pair_info *info = kith_pair_store_get_info(store);
 	kith_pair_block block = {0};
+	kith_pair_planes planes = {0};
+	char what[256];
 	kith_err err;
 	uint64_t p = 0;
 	int differs = 0;
@@ -253,6 +315,10 @@ static int pairs_differ(kith_pair_store *store, const stack *s, rng *r, char *wh
 		else if (block.layers != layers || p + block.count > s->pairs.count)
 			differs = differ(why, size, "block %llu: %u layers, %u pairs", (unsigned long long)b,
 					 block.layers, block.count);
+		else if (kith_pair_store_read_planes(store, b, layers, all ? NULL : wanted, &planes, &err))
+			differs = differ(why, size, "planes of block %llu: %s", (unsigned long long)b, err.msg);
+		else if (planes_differ(&planes, s, p, layers, wanted, what, sizeof what))
+			differs = differ(why, size, "planes of block %llu: %s", (unsigned long long)b, what);
 		for (uint32_t x = 0; !differs && x < block.count; x++, p++) {
 			differs = block.i[x] != s->pairs.i[p] || block.j[x] != s->pairs.j[p];
 			for (uint32_t w = 0; !differs && w < layers; w++)
@@ -265,6 +331,7 @@ static int pairs_differ(kith_pair_store *store, const stack *s, rng *r, char *wh
 	if (!differs && p != s->pairs.count)
 		differs = differ(why, size, "%llu pairs, not %zu", (unsigned long long)p, s->pairs.count);
 	kith_pair_block_free(&block);
+	kith_pair_planes_free(&planes);
 	return differs;
 }
 

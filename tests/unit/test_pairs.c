@@ -201,6 +201,7 @@ static void test_refusals(void **state)
 	kith_pair_store *store = store_of_five();
 	kith_pair_writer *writer = NULL;
 	kith_pair_block block = {0};
+	kith_pair_planes planes = {0};
 	kith_graph *graph = NULL;
 	char other[SANDBOX_PATH], long_name[KITH_PAIR_EXTRA_NAME + 1];
 	void *bytes;
@@ -212,6 +213,8 @@ static void test_refusals(void **state)
 	assert_int_equal(kith_pair_store_read(store, 3, 0, NULL, &block, &err), KITH_EUSAGE);
 	assert_int_equal(kith_pair_store_read(store, 0, 2, order, &block, &err), KITH_EUSAGE);
 	assert_int_equal(kith_pair_store_read(store, 0, 1, beyond, &block, &err), KITH_EUSAGE);
+	assert_int_equal(kith_pair_store_read_planes(store, 3, 0, NULL, &planes, &err), KITH_EUSAGE);
+	assert_int_equal(kith_pair_store_read_planes(store, 0, 1, beyond, &planes, &err), KITH_EUSAGE);
 	assert_int_equal(kith_pair_store_get_extra(store, "nothing", &bytes, &size, &err), KITH_EUSAGE);
 	kith_pair_store_close(store);
 
@@ -233,6 +236,33 @@ static void test_refusals(void **state)
 	assert_int_equal(kith_pair_writer_put_extra(writer, long_name + 1, "", 0, &err), KITH_EBUG);
 	kith_pair_writer_abort(writer);
 	assert_null(fopen(other, "r"));
+}
+
+/* One pair, {0, 1}, in its only layer at k = 1 and 2: the first bit of the sets of i -> j. */
+static int append_bits(uint64_t at_1, uint64_t at_2)
+{
+	kith_pair_info info = info_of_five();
+	kith_pair_writer *writer = NULL;
+	const uint64_t bits[4] = {at_1, at_2};
+	char other[SANDBOX_PATH];
+	kith_err err;
+	info.layer_count = 1;
+	sandbox_path(other, "other.kpr");
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), 0);
+	int status = kith_pair_writer_append_planes(writer, 1, is, js, bits, 1, &err);
+	kith_pair_writer_abort(writer);
+	return status;
+}
+
+static void test_bits(void **state)
+{
+	(void)state;
+	assert_int_equal(append_bits(0, 1), 0);
+	assert_int_equal(append_bits(1, 1), 0);
+	assert_int_equal(append_bits(6, ~0ull), 0); /* only the first bit is looked at */
+	assert_int_equal(append_bits(0, 0), KITH_EBUG);
+	assert_int_equal(append_bits(2, 2), KITH_EBUG);
+	assert_int_equal(append_bits(1, 0), KITH_EBUG); /* a neighbour at k = 1 is one at k = 2 */
 }
 
 /* Two whole values of 16 MiB and some bytes of a third, between two small ones. */
@@ -273,15 +303,17 @@ static void test_large_extra(void **state)
 /* Two blocks of one sample each, in so many layers of random levels that every layer's stream is stored as it is, and
  * the values are large enough for pages of their own, which the tail does not vouch for (store/FORMAT.md). */
 #define FORGED_LAYERS 60
-#define FORGED_PAIRS  128
-#define LEVELS        14
+#define FORGED_PAIRS  125 /* 3 spare bits */
+#define BITMAP        16
+#define STREAM        (4 * BITMAP) /* two directions, two levels */
 
 static void write_forgeable(void)
 {
 	static kith_stack_layer layers[FORGED_LAYERS];
 	kith_pair_info info = {.n = 256,
 			       .layer_count = FORGED_LAYERS,
-			       .levels = LEVELS,
+			       .levels = 2,
+			       .k = {1, 2},
 			       .block_pairs = FORGED_PAIRS,
 			       .layers = layers};
 	uint32_t i[2 * FORGED_PAIRS], j[2 * FORGED_PAIRS];
@@ -289,13 +321,11 @@ static void write_forgeable(void)
 	kith_pair_writer *writer = NULL;
 	rng r = {1};
 	kith_err err;
-	for (uint32_t q = 0; q < LEVELS; q++)
-		info.k[q] = q + 1;
 	for (uint32_t p = 0; p < 2 * FORGED_PAIRS; p++) {
 		i[p] = p < FORGED_PAIRS ? 10 : 20;
 		j[p] = i[p] + 1 + p % FORGED_PAIRS;
 		for (int v = 0; v < FORGED_LAYERS; v++)
-			tier[v][p] = (uint8_t)(rng_below(&r, LEVELS) | rng_below(&r, LEVELS) << 4);
+			tier[v][p] = (uint8_t)(rng_below(&r, 2) | rng_below(&r, 2) << 4);
 	}
 	sandbox_path(path, "forged.kpr");
 	if (kith_pair_writer_create(&writer, path, &info, &err) ||
@@ -363,7 +393,7 @@ static void earlier_sample(unsigned char *value, unsigned char *end)
 static void sample_beyond(unsigned char *value, unsigned char *end)
 {
 	(void)end;
-	value[48] = 128;
+	value[48] = 140;
 }
 
 static void other_count(unsigned char *value, unsigned char *end)
@@ -373,18 +403,60 @@ static void other_count(unsigned char *value, unsigned char *end)
 	value[65]--;
 }
 
-static void impossible_level(unsigned char *value, unsigned char *end)
+/* The last layer's bitmaps end the value. */
+static void two_levels(unsigned char *value, unsigned char *end)
 {
 	(void)value;
-	end[-1] = LEVELS;
+	end[-STREAM] = end[BITMAP - STREAM] = 1;
 }
 
-/* The first pair's tier in every layer: each layer's stream is 16 bytes and the tiers. */
+static void two_levels_backward(unsigned char *value, unsigned char *end)
+{
+	(void)value;
+	end[-2] = end[-2 - BITMAP] = 64;
+}
+
+static void spare_bit(unsigned char *value, unsigned char *end)
+{
+	(void)value;
+	end[BITMAP - 1 - STREAM] |= 128;
+}
+
+static void last_spare_bit(unsigned char *value, unsigned char *end)
+{
+	(void)value;
+	end[-1] |= 32;
+}
+
+static void other_size(unsigned char *value, unsigned char *end)
+{
+	(void)value;
+	assert_int_equal(end[-STREAM - 16], STREAM);
+	end[-STREAM - 16]++;
+}
+
+static void stored_beyond(unsigned char *value, unsigned char *end)
+{
+	(void)value;
+	end[-STREAM - 16]++;
+	end[-STREAM - 8]++;
+}
+
+static void stream_too_many(unsigned char *value, unsigned char *end)
+{
+	(void)value;
+	memset(end - STREAM, 0, STREAM); /* two of 24 bytes where one of 64 was */
+	end[-STREAM - 16] = end[-STREAM - 8] = 24;
+	end[-STREAM + 24] = end[-STREAM + 32] = 24;
+}
+
+/* The first pair's bits in every layer. */
 static void in_no_layer(unsigned char *value, unsigned char *end)
 {
 	(void)value;
 	for (int v = 1; v <= FORGED_LAYERS; v++)
-		end[-v * (FORGED_PAIRS + 16) + 16] = KITH_PAIR_ABSENT;
+		for (int bitmap = 0; bitmap < 4; bitmap++)
+			end[-v * (STREAM + 16) + 16 + bitmap * BITMAP] &= 0xfe;
 }
 
 static void test_forged(void **state)
@@ -395,15 +467,21 @@ static void test_forged(void **state)
 	assert_forged(earlier_sample, "pair {10, 11} does not follow those before it");
 	assert_forged(sample_beyond, "an impossible pair");
 	assert_forged(other_count, "an impossible pair");
-	assert_forged(impossible_level, "an impossible level");
+	assert_forged(two_levels, "block 1 has two levels for a pair");
+	assert_forged(two_levels_backward, "block 1 has two levels for a pair");
+	assert_forged(spare_bit, "or a level for none");
+	assert_forged(last_spare_bit, "or a level for none");
+	assert_forged(other_size, "a stream holds 65 bytes where 64 belong");
+	assert_forged(stored_beyond, "a stream runs past its value");
+	assert_forged(stream_too_many, "a stream holds 24 bytes where 64 belong");
 	assert_forged(in_no_layer, "pair {20, 21} is in no layer");
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_show),     cmocka_unit_test(test_check),
-					   cmocka_unit_test(test_answers),  cmocka_unit_test(test_ranges),
-					   cmocka_unit_test(test_refusals), cmocka_unit_test(test_large_extra),
-					   cmocka_unit_test(test_forged)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_show),        cmocka_unit_test(test_check),
+					   cmocka_unit_test(test_answers),     cmocka_unit_test(test_ranges),
+					   cmocka_unit_test(test_refusals),    cmocka_unit_test(test_bits),
+					   cmocka_unit_test(test_large_extra), cmocka_unit_test(test_forged)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
