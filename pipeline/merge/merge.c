@@ -2,7 +2,6 @@
  * layer (layers in parallel), then its samples are tallied (samples in parallel). No layer is ever held whole. */
 #include "kith/merge.h"
 
-#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "cli.h"
 #include "kith/alloc.h"
 #include "pair_rows.h"
+#include "result.h"
 #include "tally.h"
 
 #define MAX_THREADS 256
@@ -330,52 +330,6 @@ static int walk(struct merge *m, kith_err *err)
 
 /* ---- the result ---- */
 
-/* Mean and standard error over the samples of IoU, or else of overlap, from how many samples have each |intersection|.
- * Quadruple precision makes the mean correctly rounded, and leaves nothing to the order of summation. The spread is
- * measured from the first value that occurs, so that it is exactly 0 where all samples agree. */
-static void mean_of_histogram(const uint32_t *histogram, uint32_t k, uint64_t n, int iou, double *mean, double *std_err)
-{
-	__float128 origin = -1, shift = 0, squares = 0;
-	for (uint32_t c = 0; c <= k; c++) {
-		if (!histogram[c])
-			continue;
-		__float128 q = (__float128)c / (iou ? 2 * (uint64_t)k - c : k);
-		origin = origin < 0 ? q : origin;
-		shift += histogram[c] * (q - origin);
-	}
-	shift /= n;
-	for (uint32_t c = 0; c <= k; c++) {
-		__float128 off = (__float128)c / (iou ? 2 * (uint64_t)k - c : k) - origin - shift;
-		squares += histogram[c] ? histogram[c] * off * off : 0;
-	}
-	*mean = (double)(origin + shift);
-	*std_err = (double)sqrtl((long double)(squares / ((__float128)n * (n - 1))));
-}
-
-static void fill_nnts(const struct merge *m, kith_stack *stack)
-{
-	const kith_tally_plan *p = &m->plan;
-	for (uint32_t q = 0; q < p->levels; q++) {
-		kith_nnts *out = &stack->nnts[q];
-		const uint32_t *histogram = m->tallies[0].overlap + p->start[q];
-		out->k = p->k[q];
-		for (size_t a = 0; a < p->layers; a++) {
-			out->mean[a * p->layers + a] = out->overlap[a * p->layers + a] = 1;
-			for (size_t b = a + 1; b < p->layers; b++) {
-				size_t ab = a * p->layers + b, ba = b * p->layers + a;
-				mean_of_histogram(histogram, p->k[q], p->n, 1, &out->mean[ab], &out->std_err[ab]);
-				mean_of_histogram(histogram, p->k[q], p->n, 0, &out->overlap[ab],
-						  &out->overlap_err[ab]);
-				out->mean[ba] = out->mean[ab];
-				out->std_err[ba] = out->std_err[ab];
-				out->overlap[ba] = out->overlap[ab];
-				out->overlap_err[ba] = out->overlap_err[ab];
-				histogram += p->k[q] + 1;
-			}
-		}
-	}
-}
-
 /* Pairs of layer v whose tier byte has at most level q. */
 static uint64_t pairs_with(const struct merge *m, uint32_t v, const uint8_t level_of[256], uint32_t q)
 {
@@ -385,43 +339,23 @@ static uint64_t pairs_with(const struct merge *m, uint32_t v, const uint8_t leve
 	return pairs;
 }
 
-static void fill_nntp(const struct merge *m, kith_stack *stack)
-{
-	const kith_tally_plan *p = &m->plan;
-	size_t square = (size_t)p->layers * p->layers;
-	kith_nntp *out = stack->nntp;
-	for (uint32_t q = 0; q < p->levels; q++)
-		for (int g = 0; g < 2; g++)
-			for (uint32_t alpha = 0; p->counts[g] && alpha <= p->alpha; alpha++, out++) {
-				const int64_t *change =
-					m->tallies[0].runs[g] + (q * (p->alpha + 1ull) + alpha) * square;
-				out->k = p->k[q];
-				out->graph = (kith_graph_kind)g;
-				out->alpha = alpha;
-				for (size_t i = 0; i < square; i++)
-					out->count[i] = (uint64_t)((alpha ? (int64_t)out[-1].count[i] : 0) + change[i]);
-				for (uint32_t v = 0; v < p->layers; v++)
-					out->pairs[v] = pairs_with(m, v, m->layers[v].level_of[g], q);
-			}
-}
-
 static int fill_layers(const struct merge *m, const char *const *names, kith_stack *stack, kith_err *err)
 {
-	for (size_t v = 0; v < m->count; v++) {
-		const kith_graph_info *i = m->layers[v].info;
-		kith_stack_layer *out = &stack->layers[v];
-		out->dim = i->d;
-		out->recall = i->recall;
-		out->name = strdup(names[v]);
-		out->metric = strdup(i->metric);
-		out->engine = strdup(i->engine);
-		out->digest = strdup(i->digest);
-		out->input = strdup(i->input);
-		out->command = strdup(i->command);
-		if (!out->name || !out->metric || !out->engine || !out->digest || !out->input || !out->command)
-			return kith_fail_nomem(err, "a layer's names", 1024);
-	}
-	return 0;
+	int rc = 0;
+	for (size_t v = 0; !rc && v < m->count; v++)
+		rc = kith_result_layer(&stack->layers[v], m->layers[v].info, names[v], err);
+	return rc;
+}
+
+/* What the tier bytes come to. */
+static void count_pairs(struct merge *m)
+{
+	const kith_tally_plan *p = &m->plan;
+	for (int g = 0; g < 2; g++)
+		for (uint32_t q = 0; p->counts[g] && q < p->levels; q++)
+			for (uint32_t v = 0; v < p->layers; v++)
+				m->tallies[0].pairs[g][q * p->layers + v] =
+					pairs_with(m, v, m->layers[v].level_of[g], q);
 }
 
 /* Every layer's pair lists hold each of its n k directed edges once, for each k. */
@@ -451,13 +385,11 @@ static int result(struct merge *m, const char *const *names, kith_stack **out, k
 		kith_tally_finish(&m->tallies[t]);
 	for (uint32_t t = 1; t < m->threads; t++)
 		kith_tally_add(&m->tallies[0], &m->tallies[t]);
-	size_t graphs = (size_t)(p->counts[KITH_UNION] + p->counts[KITH_MUTUAL]);
-	if ((rc = check_edges(m, err)) ||
-	    (rc = kith_stack_new(&stack, p->n, m->count, p->levels, p->levels * graphs * (p->alpha + 1), err)) ||
+	if ((rc = check_edges(m, err)) || (rc = kith_result_new(&stack, p, err)) ||
 	    (rc = fill_layers(m, names, stack, err)))
 		goto done;
-	fill_nnts(m, stack);
-	fill_nntp(m, stack);
+	count_pairs(m);
+	kith_result_fill(stack, &m->tallies[0]);
 	rc = kith_stack_check(stack, err);
 done:
 	if (rc)

@@ -107,8 +107,9 @@ static uint64_t stride_of(const kith_tally_plan *p)
 uint64_t kith_tally_bytes(const kith_tally_plan *p)
 {
 	return sets(p) * stride_of(p) * 8 + table_size(p) * sizeof(struct kith_slot) + p->hashed * 4ull +
-	       p->levels * layer_pairs(p) * 4 + p->start[p->levels] * 4 + graphs(p) * runs_count(p) * 8 +
-	       masks_size(p) * 8 + p->layers * (256 * 8 + 16 + KITH_MAX_TIERS * sizeof(size_t)) + p->slots / 8;
+	       p->levels * layer_pairs(p) * 4 + p->start[p->levels] * 4 +
+	       graphs(p) * (runs_count(p) + p->levels * p->layers) * 8 + masks_size(p) * 8 +
+	       p->layers * (256 * 8 + 16 + KITH_MAX_TIERS * sizeof(size_t)) + p->slots / 8;
 }
 
 int kith_tally_init(kith_tally *t, const kith_tally_plan *p, kith_err *err)
@@ -129,8 +130,10 @@ int kith_tally_init(kith_tally *t, const kith_tally_plan *p, kith_err *err)
 	missing |= !(t->run_start = kith_alloc(p->layers, sizeof *t->run_start));
 	missing |= !(t->run_end = kith_alloc(p->layers, sizeof *t->run_end));
 	for (int g = 0; g < 2; g++)
-		if (p->counts[g])
+		if (p->counts[g]) {
 			missing |= !(t->runs[g] = kith_alloc_zero(runs_count(p), sizeof *t->runs[g]));
+			missing |= !(t->pairs[g] = kith_alloc_zero((size_t)p->levels * p->layers, sizeof *t->pairs[g]));
+		}
 	if (missing)
 		return kith_fail_nomem(err, "the counts", kith_tally_bytes(p));
 	memset(t->table, 0xff, table_size(p) * sizeof *t->table);
@@ -152,8 +155,10 @@ void kith_tally_free(kith_tally *t)
 	free(t->tier_bytes);
 	free(t->run_start);
 	free(t->run_end);
-	for (int g = 0; g < 2; g++)
+	for (int g = 0; g < 2; g++) {
 		free(t->runs[g]);
+		free(t->pairs[g]);
+	}
 	*t = (kith_tally){0};
 }
 

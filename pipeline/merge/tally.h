@@ -45,6 +45,7 @@ typedef struct kith_tally {
 	const kith_tally_plan *plan;
 	uint32_t *overlap;    /* the histograms */
 	int64_t *runs[2];     /* per graph: levels x (alpha + 1) x layers x layers; alpha > 0: change from alpha - 1 */
+	uint64_t *pairs[2];   /* per graph: levels x layers, pairs met */
 	uint64_t *tier_bytes; /* layers x 256: pairs met with each tier byte */
 	/* of the sample at hand: */
 	uint64_t *bits;          /* sets of `slots` bits; for pairs graph by graph, level by level, layer by layer */
