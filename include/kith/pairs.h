@@ -51,14 +51,20 @@ typedef struct kith_pair_info {
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
-/* A writer holds one block, block_pairs x (layer_count x levels / 4 + 17) bytes, what it encodes that to (at worst two
- * and a half times as much, most often far less), and up to 16 MiB of pages to be written; once an extra is put, 40 MiB
- * more. It is used by one thread at a time. */
+/* A writer holds one block for each thread that encodes, what it encodes these to, and pages to be written; once an
+ * extra is put, 40 MiB more. It is used by one thread at a time. */
 typedef struct kith_pair_writer kith_pair_writer;
 
 /* Starts `path` as kith_part_open does (kith/part.h): as `path`.part, which a second writer is refused. Everything in
  * `info` is copied; pairs, extras and version are filled in by the store. */
 int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, kith_err *err);
+
+/* Bytes that a writer of such a file takes at most, but for extras. */
+uint64_t kith_pair_writer_bytes(const kith_pair_info *info, uint32_t threads);
+
+/* Lets it encode so many blocks at once, each in a thread of its own; to begin with it is one. To be called before the
+ * first pair. The file does not depend on it. */
+void kith_pair_writer_set_threads(kith_pair_writer *writer, uint32_t threads);
 
 /* Appends `count` pairs i[p] < j[p], in ascending order of (i, j) and after all that came before, in batches of any
  * size. The tier of pair p in layer v is tier[v * stride + p]; stride >= count. What breaks the contract (order, an id
