@@ -519,6 +519,22 @@ void kith_tally_pairs(kith_tally *t, const kith_tally_list *lists)
 	}
 }
 
+uint32_t kith_tally_stride(const kith_tally_plan *p)
+{
+	return (uint32_t)stride_of(p);
+}
+
+void kith_tally_runs(kith_tally *t, int graph, uint32_t level, const uint64_t *bits, uint32_t words)
+{
+	const kith_tally_plan *p = t->plan;
+	uint64_t before = (graph == KITH_MUTUAL && p->counts[KITH_UNION] ? p->levels : 0) + level;
+	int64_t *table = t->runs[graph] + level * (p->alpha + 1ull) * square(p);
+	if (by_layers(p))
+		runs_by_layers(t, bits, words, table);
+	else
+		runs_by_masks(t, bits, words, table, t->masks + before * masks_count(p) * (mask_words(p) + 1));
+}
+
 /* Pairs in all of a..b are those whose run reaches from a or before to b or after; so those whose run is a..b are what
  * is left of them without those in all of a-1..b or of a..b+1, of which those in all of a-1..b+1 are both. Rows upwards
  * and columns forwards, so that what is needed is not overwritten yet. */

@@ -75,6 +75,11 @@ int kith_tally_rows(kith_tally *tally, uint64_t node, const kith_tally_list *lis
 /* One sample's pairs with larger ones: a list for each layer. */
 void kith_tally_pairs(kith_tally *tally, const kith_tally_list *lists);
 
+/* Runs of pairs whose bits others have set, up to plan->slots of them: at one level of one graph, layer v's are `words`
+ * words at bits + v * kith_tally_stride(plan). `bits` may be the tally's own. */
+void kith_tally_runs(kith_tally *tally, int graph, uint32_t level, const uint64_t *bits, uint32_t words);
+uint32_t kith_tally_stride(const kith_tally_plan *plan);
+
 /* After the last sample, before the counts are looked at or added. */
 void kith_tally_finish(kith_tally *tally);
 void kith_tally_add(kith_tally *into, const kith_tally *from);

@@ -1,0 +1,660 @@
+/* update.c - see update.h. A walk over the blocks of the store, some at a time: they are decoded, the fresh layers'
+ * pairs are read as far as these blocks reach, both are woven, the pairs are counted (block by block), then the
+ * neighbours that fresh layers share with others (sample by sample). */
+#include "update.h"
+
+#include <errno.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kith/alloc.h"
+#include "kith/cpu.h"
+#include "result.h"
+#include "weave.h"
+
+#define OVERLAP      "nnts"
+#define EXTRA_CHUNK  (16ull << 20) /* kith/pairs.h: what the writer takes for an extra: at most 40 MiB */
+#define RUN_SLOTS    4096u         /* pairs whose runs are counted together: their sets stay in the first cache */
+#define OWNED        64u           /* samples in a row whose counters one thread has */
+#define BLOCKS_EACH  4u            /* blocks at hand for each thread */
+#define READ_AT_ONCE 2u            /* bytes of a block's record for each of its bytes decoded: scratch of a reader */
+#define WIDE         65536u        /* from such a k on, counters take 4 bytes */
+
+struct slot {
+	kith_pair_planes block, woven;
+	uint64_t last;     /* key of its last pair; UINT64_MAX in the last block of all */
+	size_t *from, *to; /* fresh layers' pairs that belong to it */
+	kith_err err;
+	int rc;
+};
+
+struct worker {
+	kith_pair_store *store;
+	kith_tally tally;
+	uint64_t *edges; /* levels x layers: directed */
+};
+
+struct update {
+	const kith_update *given;
+	kith_tally_plan plan;
+	kith_pair_store *store;
+	const kith_pair_info *info; /* the store's */
+	uint32_t *source;           /* layer of the store for each of the stack, or KITH_NOT_KEPT */
+	uint32_t *wanted, kept;     /* of the store, ascending */
+	kith_weave weave;
+	uint64_t window;        /* bytes of the fresh layers' largest windows */
+	uint64_t spare;         /* bytes for pairs of fresh layers */
+	uint32_t threads, most; /* blocks at a time */
+	struct worker *workers;
+	struct slot *slots;
+	uint32_t *overlap; /* the store's */
+	void *counters;    /* n x fresh x levels x layers: neighbours shared */
+	int wide;          /* of 4 bytes each, not 2 */
+	kith_pair_writer *writer;
+};
+
+/* ---- the extra record ---- */
+
+static uint64_t overlap_count(uint64_t layers, uint32_t levels, const uint32_t *k)
+{
+	uint64_t count = 0;
+	for (uint32_t q = 0; q < levels; q++)
+		count += layers * (layers - 1) / 2 * (k[q] + 1ull);
+	return count;
+}
+
+int kith_update_put_overlap(kith_pair_writer *writer, const kith_tally_plan *p, const uint32_t *overlap, kith_err *err)
+{
+	return kith_pair_writer_put_extra(writer, OVERLAP, overlap, p->start[p->levels] * sizeof *overlap, err);
+}
+
+uint64_t kith_update_put_bytes(const kith_tally_plan *p)
+{
+	uint64_t bytes = p->start[p->levels] * 4;
+	return (bytes < EXTRA_CHUNK ? bytes : EXTRA_CHUNK) / 2 * 5;
+}
+
+static int has_overlap(const struct update *u)
+{
+	for (uint32_t e = 0; e < u->info->extras; e++) {
+		uint64_t size;
+		if (!strcmp(kith_pair_store_extra(u->store, e, &size), OVERLAP))
+			return size == overlap_count(u->info->layer_count, u->info->levels, u->info->k) * 4;
+	}
+	return 0;
+}
+
+/* Every histogram is of n samples. */
+static int read_overlap(struct update *u, kith_err *err)
+{
+	const kith_pair_info *info = u->info;
+	uint64_t size, pairs = (uint64_t)info->layer_count * (info->layer_count - 1) / 2;
+	void *bytes = NULL;
+	int rc = kith_pair_store_get_extra(u->store, OVERLAP, &bytes, &size, err);
+	if (rc)
+		return rc;
+	const uint32_t *at = u->overlap = bytes;
+	for (uint32_t q = 0; q < info->levels; q++)
+		for (uint64_t p = 0; p < pairs; p++) {
+			uint64_t samples = 0;
+			for (uint32_t c = 0; c <= info->k[q]; c++)
+				samples += *at++;
+			if (samples != info->n)
+				return kith_fail(err, KITH_ECORRUPT,
+						 "%s: its record %s counts %llu samples instead of %llu",
+						 kith_pair_store_path(u->store), OVERLAP, (unsigned long long)samples,
+						 (unsigned long long)info->n);
+		}
+	return 0;
+}
+
+/* ---- what can be kept ---- */
+
+/* Level q of the stack in the store, or -1. */
+static int level_in_store(const struct update *u, uint32_t q)
+{
+	for (uint32_t s = 0; s < u->info->levels; s++)
+		if (u->info->k[s] == u->plan.k[q])
+			return (int)s;
+	return -1;
+}
+
+/* The exact graph of the same activations is the same graph; of others it is not known. */
+static int same_layer(const kith_graph_info *graph, const kith_stack_layer *stored)
+{
+	return !strcmp(graph->digest, stored->digest) && *graph->digest && !strcmp(graph->metric, stored->metric) &&
+	       !strcmp(graph->engine, "exact") && !strcmp(stored->engine, "exact") && !*graph->parameters &&
+	       graph->recall == 1 && stored->recall == 1 && graph->d == stored->dim;
+}
+
+/* Fills in source, wanted and what is woven. */
+static int match_layers(struct update *u, kith_err *err)
+{
+	uint32_t layers = u->plan.layers, stored = u->info->layer_count;
+	kith_weave *w = &u->weave;
+	u->source = kith_alloc(layers, sizeof *u->source);
+	u->wanted = kith_alloc(stored, sizeof *u->wanted);
+	w->kept = kith_alloc(layers, sizeof *w->kept);
+	w->fresh = kith_alloc_zero(layers, sizeof *w->fresh);
+	if (!u->source || !u->wanted || !w->kept || !w->fresh)
+		return kith_fail_nomem(err, "the layers", layers * sizeof *w->fresh);
+	for (uint32_t v = 0; v < layers; v++) {
+		const kith_graph_info *info = kith_graph_get_info(u->given->layers[v].graph);
+		u->source[v] = w->kept[v] = KITH_NOT_KEPT;
+		for (uint32_t s = 0; s < stored && u->source[v] == KITH_NOT_KEPT; s++)
+			if (same_layer(info, &u->info->layers[s]))
+				u->source[v] = s;
+		if (u->source[v] == KITH_NOT_KEPT)
+			w->fresh[w->fresh_count++] = (kith_fresh){.graph = u->given->layers[v].graph,
+								  .level = u->given->layers[v].level,
+								  .levels = u->plan.levels,
+								  .layer = v};
+	}
+	for (uint32_t s = 0; s < stored; s++) {
+		int used = 0;
+		for (uint32_t v = 0; v < layers; v++)
+			if (u->source[v] == s) {
+				w->kept[v] = u->kept;
+				used = 1;
+			}
+		if (used)
+			u->wanted[u->kept++] = s;
+	}
+	return 0;
+}
+
+/* Why nothing can be kept, or NULL. */
+static const char *choose_layers(struct update *u, int *rc, kith_err *err)
+{
+	kith_weave *w = &u->weave;
+	*rc = 0;
+	if (u->info->n != u->plan.n)
+		return "it has other samples";
+	if (!has_overlap(u))
+		return "it was not written by kith-merge, or by an older one";
+	w->layers = u->plan.layers;
+	w->levels = u->plan.levels;
+	w->with_ids = u->given->pairs != NULL;
+	for (uint32_t q = 0; q < w->levels; q++) {
+		int s = level_in_store(u, q);
+		if (s < 0)
+			return "it lacks a k";
+		w->level[q] = (uint32_t)s;
+	}
+	if ((*rc = match_layers(u, err)))
+		return NULL;
+	w->some_go = u->kept < u->info->layer_count || w->level[w->levels - 1] + 1 < u->info->levels;
+	if (!u->kept)
+		return "it holds none of these layers";
+	return NULL;
+}
+
+/* ---- memory ---- */
+
+static uint64_t counters_count(const struct update *u)
+{
+	return u->plan.n * u->weave.fresh_count * u->plan.levels * u->plan.layers;
+}
+
+/* A slot's block and what is woven of it, where fresh layers bring no pairs. */
+static uint64_t slot_bytes(const struct update *u)
+{
+	uint64_t pairs = u->info->block_pairs < u->info->pairs ? u->info->block_pairs : u->info->pairs;
+	uint64_t planes = 2ull * u->info->levels * u->kept;
+	return (pairs + 512) * planes / 8 + 8 * pairs + kith_weave_bytes(&u->weave, pairs, 0);
+}
+
+static uint64_t worker_bytes(const struct update *u)
+{
+	uint64_t pairs = u->info->block_pairs < u->info->pairs ? u->info->block_pairs : u->info->pairs;
+	return kith_tally_bytes(&u->plan) + READ_AT_ONCE * pairs * (8 + u->info->levels * u->info->layer_count / 4);
+}
+
+/* Fewer blocks at a time, and then fewer threads, rather than more than -m. Returns 0 if one of each is still more. */
+static int fit(struct update *u)
+{
+	uint64_t memory = u->given->options->memory, fixed = u->window;
+	u->plan.slots = RUN_SLOTS;
+	u->plan.hashed = 0;
+	u->wide = u->plan.k[u->plan.levels - 1] >= WIDE;
+	u->threads = u->given->threads;
+	fixed += counters_count(u) * (u->wide ? 4 : 2);
+	fixed += 4 * overlap_count(u->info->layer_count, u->info->levels, u->info->k);
+	if (u->given->pairs)
+		fixed += kith_update_put_bytes(&u->plan);
+	for (uint32_t f = 0; f < u->weave.fresh_count; f++)
+		fixed += kith_graph_reader_bytes(u->weave.fresh[f].graph);
+	for (; u->threads; u->threads--)
+		for (u->most = BLOCKS_EACH * u->threads; u->most >= u->threads; u->most--) {
+			uint64_t need = fixed + u->threads * worker_bytes(u) + u->most * slot_bytes(u);
+			if (u->given->pairs)
+				need += kith_pair_writer_bytes(u->given->pairs, u->threads);
+			if (need <= memory) {
+				u->spare = memory - need;
+				return 1;
+			}
+		}
+	return 0;
+}
+
+static int find_windows(struct update *u, kith_err *err)
+{
+	for (uint32_t f = 0; f < u->weave.fresh_count; f++) {
+		uint64_t bytes;
+		int rc = kith_fresh_window(&u->weave.fresh[f], &bytes, err);
+		if (rc)
+			return rc;
+		u->window += bytes;
+	}
+	return 0;
+}
+
+static int prepare(struct update *u, kith_err *err)
+{
+	const kith_tally_plan *p = &u->plan;
+	uint32_t fresh = u->weave.fresh_count;
+	u->workers = kith_alloc_zero(u->threads, sizeof *u->workers);
+	u->slots = kith_alloc_zero(u->most, sizeof *u->slots);
+	u->counters = kith_alloc_zero(counters_count(u), u->wide ? 4 : 2);
+	if (!u->workers || !u->slots || !u->counters)
+		return kith_fail_nomem(err, "counters", counters_count(u) * (u->wide ? 4 : 2));
+	for (uint32_t t = 0; t < u->threads; t++) {
+		struct worker *w = &u->workers[t];
+		int rc = kith_tally_init(&w->tally, p, err);
+		if (rc || (rc = kith_pair_store_open(&w->store, kith_pair_store_path(u->store), err)))
+			return rc;
+		if (!(w->edges = kith_alloc_zero((size_t)p->levels * p->layers, sizeof *w->edges)))
+			return kith_fail_nomem(err, "counters", p->levels * 8ull * p->layers);
+	}
+	for (uint32_t s = 0; s < u->most; s++) {
+		u->slots[s].from = kith_alloc_zero(fresh, sizeof(size_t));
+		u->slots[s].to = kith_alloc_zero(fresh, sizeof(size_t));
+		if (!u->slots[s].from || !u->slots[s].to)
+			return kith_fail_nomem(err, "ranges of pairs", fresh * sizeof(size_t));
+	}
+	return read_overlap(u, err);
+}
+
+/* ---- one block ---- */
+
+static void decode(struct update *u, struct slot *s, uint64_t block)
+{
+	struct worker *w = &u->workers[omp_get_thread_num()];
+	s->rc = kith_pair_store_read_planes(w->store, block, u->kept, u->wanted, &s->block, &s->err);
+	if (s->rc)
+		return;
+	s->last = block + 1 == kith_pair_info_blocks(u->info)
+			  ? UINT64_MAX
+			  : kith_pair_key(s->block.i[s->block.count - 1], s->block.j[s->block.count - 1]);
+	s->rc = kith_weave_drop(&u->weave, &s->block, &s->err);
+}
+
+/* One level's pairs of a graph, of both directions' edges. Returns how many there are, and adds up edges. */
+KITH_CLONES static uint64_t join(uint64_t *out, const uint64_t *there, const uint64_t *back, uint32_t words, int mutual)
+{
+	uint64_t pairs = 0;
+	for (uint32_t w = 0; w < words; w++) {
+		out[w] = mutual ? there[w] & back[w] : there[w] | back[w];
+		pairs += (uint64_t)__builtin_popcountll(out[w]);
+	}
+	return pairs;
+}
+
+KITH_CLONES static uint64_t count_edges(const uint64_t *there, const uint64_t *back, uint32_t words)
+{
+	uint64_t edges = 0;
+	for (uint32_t w = 0; w < words; w++)
+		edges += (uint64_t)__builtin_popcountll(there[w]) + (uint64_t)__builtin_popcountll(back[w]);
+	return edges;
+}
+
+static void count_pairs(struct update *u, const kith_pair_planes *b)
+{
+	struct worker *worker = &u->workers[omp_get_thread_num()];
+	kith_tally *t = &worker->tally;
+	const kith_tally_plan *p = &u->plan;
+	uint32_t words = (b->count + 63) / 64, stride = kith_tally_stride(p), take;
+	for (uint32_t w = 0; w < words; w += take) {
+		take = words - w < p->slots / 64 ? words - w : p->slots / 64;
+		for (uint32_t q = 0; q < p->levels; q++) {
+			for (uint32_t v = 0; v < p->layers; v++)
+				worker->edges[q * p->layers + v] += count_edges(kith_pair_plane(b, v, q, 0) + w,
+										kith_pair_plane(b, v, q, 1) + w, take);
+			for (int g = 0; g < 2; g++) {
+				if (!p->counts[g])
+					continue;
+				for (uint32_t v = 0; v < p->layers; v++)
+					t->pairs[g][q * p->layers + v] +=
+						join(t->bits + v * (size_t)stride, kith_pair_plane(b, v, q, 0) + w,
+						     kith_pair_plane(b, v, q, 1) + w, take, g == KITH_MUTUAL);
+				kith_tally_runs(t, g, q, t->bits, take);
+			}
+		}
+	}
+}
+
+static void count_block(struct update *u, struct slot *s)
+{
+	s->rc = kith_weave_block(&u->weave, &s->block, s->from, s->to, &s->woven, &s->err);
+	if (!s->rc && s->woven.count)
+		count_pairs(u, &s->woven);
+}
+
+/* ---- neighbours that fresh layers share ---- */
+
+/* One edge of a fresh layer, at `level` and from there on: adds to its sample's counters the layers that have it, too.
+ */
+static void add_edge(const struct update *u, const kith_pair_planes *b, uint32_t direction, uint32_t level, uint32_t at,
+		     uint64_t row)
+{
+	uint32_t layers = u->plan.layers;
+	for (uint32_t q = level; q < u->plan.levels; q++) {
+		const uint64_t *plane = kith_pair_plane(b, 0, q, direction) + at / 64;
+		uint64_t counter = (row * u->plan.levels + q) * layers;
+		if (u->wide)
+			for (uint32_t v = 0; v < layers; v++)
+				((uint32_t *)u->counters)[counter + v] += plane[v * b->stride] >> (at & 63) & 1;
+		else
+			for (uint32_t v = 0; v < layers; v++)
+				((uint16_t *)u->counters)[counter + v] += plane[v * b->stride] >> (at & 63) & 1;
+	}
+}
+
+/* Every thread has counters of its own samples, so that no two write to the same. */
+static int owns(const struct update *u, uint32_t thread, uint32_t node)
+{
+	return node / OWNED % u->threads == thread;
+}
+
+static void add_edges(const struct update *u, uint32_t thread, const struct slot *s)
+{
+	for (uint32_t f = 0; f < u->weave.fresh_count; f++) {
+		const kith_fresh *fresh = &u->weave.fresh[f];
+		for (size_t p = s->from[f]; p < s->to[f]; p++) {
+			uint32_t i = (uint32_t)(fresh->key[p] >> 32), j = (uint32_t)fresh->key[p];
+			if (owns(u, thread, i))
+				add_edge(u, &s->woven, 0, fresh->tier[p] & 15, fresh->at[p],
+					 (uint64_t)i * u->weave.fresh_count + f);
+			if (owns(u, thread, j))
+				add_edge(u, &s->woven, 1, fresh->tier[p] >> 4, fresh->at[p],
+					 (uint64_t)j * u->weave.fresh_count + f);
+		}
+	}
+}
+
+/* ---- the walk ---- */
+
+static int append(struct update *u, uint32_t count, kith_err *err)
+{
+	int rc = 0;
+	for (uint32_t s = 0; !rc && s < count; s++) {
+		const kith_pair_planes *b = &u->slots[s].woven;
+		rc = kith_pair_writer_append_planes(u->writer, b->count, b->i, b->j, b->bits, b->stride, err);
+	}
+	return rc;
+}
+
+static int first_error(const struct update *u, uint32_t count, kith_err *err)
+{
+	for (uint32_t s = 0; s < count; s++)
+		if (u->slots[s].rc)
+			return kith_fail(err, (kith_status)u->slots[s].rc, "%s", u->slots[s].err.msg);
+	return 0;
+}
+
+static int decode_blocks(struct update *u, uint64_t first, uint32_t count, kith_err *err)
+{
+#pragma omp parallel for num_threads(u->threads) schedule(dynamic, 1)
+	for (uint32_t s = 0; s < count; s++)
+		decode(u, &u->slots[s], first + s);
+	return first_error(u, count, err);
+}
+
+/* Reads the fresh layers as far as the blocks reach, and finds which pairs belong to which block. *enough is 0 if that
+ * is more than there is memory for. */
+static int load_fresh(struct update *u, uint32_t count, int *enough, kith_err *err)
+{
+	kith_weave *w = &u->weave;
+	uint64_t held = 0, last = u->slots[count - 1].last;
+	uint64_t nodes = last == UINT64_MAX ? u->plan.n : (last >> 32) + 1;
+	for (uint32_t f = 0; f < w->fresh_count; f++) {
+		int rc = kith_fresh_load(&w->fresh[f], nodes, err);
+		if (rc)
+			return rc;
+		held += kith_fresh_bytes(&w->fresh[f]) + w->fresh[f].count * kith_weave_bytes(w, 1000, 0) / 1000;
+		size_t from = 0;
+		for (uint32_t s = 0; s < count; s++) {
+			u->slots[s].from[f] = from;
+			from = u->slots[s].to[f] = kith_fresh_until(&w->fresh[f], u->slots[s].last);
+		}
+	}
+	*enough = held <= u->spare + u->window;
+	return 0;
+}
+
+static void drop_fresh(struct update *u, uint32_t count)
+{
+	for (uint32_t f = 0; f < u->weave.fresh_count; f++)
+		kith_fresh_drop(&u->weave.fresh[f], u->slots[count - 1].to[f]);
+}
+
+/* *enough is 0 if memory was short: then nothing has come of it. */
+static int walk(struct update *u, int *enough, kith_err *err)
+{
+	uint64_t blocks = kith_pair_info_blocks(u->info);
+	uint32_t count;
+	for (uint64_t first = 0; first < blocks; first += count) {
+		count = blocks - first < u->most ? (uint32_t)(blocks - first) : u->most;
+		int rc = kith_progress_tick(&u->given->options->progress, "merging", first, blocks, err);
+		if (rc || (rc = decode_blocks(u, first, count, err)) || (rc = load_fresh(u, count, enough, err)) ||
+		    !*enough)
+			return rc;
+#pragma omp parallel num_threads(u->threads)
+		{
+#pragma omp for schedule(dynamic, 1)
+			for (uint32_t s = 0; s < count; s++)
+				count_block(u, &u->slots[s]);
+#pragma omp for schedule(static, 1)
+			for (uint32_t owner = 0; owner < u->threads; owner++)
+				for (uint32_t s = 0; s < count; s++)
+					if (!u->slots[s].rc)
+						add_edges(u, owner, &u->slots[s]);
+		}
+		if ((rc = first_error(u, count, err)) || (u->writer && (rc = append(u, count, err))))
+			return rc;
+		drop_fresh(u, count);
+	}
+	return 0;
+}
+
+/* ---- the counts ---- */
+
+static uint64_t pair_of(uint64_t layers, uint64_t a, uint64_t b)
+{
+	uint64_t first = a < b ? a : b, second = a < b ? b : a;
+	return first * (2 * layers - first - 1) / 2 + (second - first - 1);
+}
+
+/* Of two kept layers, what the store says; of one twice, that all is shared. */
+static void add_kept(const struct update *u, uint32_t *overlap)
+{
+	const kith_tally_plan *p = &u->plan;
+	uint64_t stored = u->info->layer_count, at_store = 0;
+	for (uint32_t s = 0, q = 0; q < p->levels; s++) {
+		uint64_t bins = u->info->k[s] + 1ull;
+		if (s == u->weave.level[q]) {
+			for (uint32_t a = 0; a < p->layers; a++)
+				for (uint32_t b = a + 1; b < p->layers; b++) {
+					uint32_t *to = overlap + p->start[q] + pair_of(p->layers, a, b) * bins;
+					uint32_t x = u->source[a], y = u->source[b];
+					if (x == KITH_NOT_KEPT || y == KITH_NOT_KEPT)
+						continue;
+					if (x == y)
+						to[p->k[q]] = (uint32_t)p->n;
+					else
+						memcpy(to, u->overlap + at_store + pair_of(stored, x, y) * bins,
+						       bins * sizeof *to);
+				}
+			q++;
+		}
+		at_store += stored * (stored - 1) / 2 * bins;
+	}
+}
+
+/* A sample's counters into the histograms; where both layers are fresh, those of the first. Returns 0, or -1 if the
+ * fresh layer's row is not k neighbours, or a counter more. */
+static int add_counters(const struct update *u, uint32_t *overlap, uint64_t node, uint32_t f)
+{
+	const kith_tally_plan *p = &u->plan;
+	uint32_t self = u->weave.fresh[f].layer;
+	int bad = 0;
+	for (uint32_t q = 0; q < p->levels; q++) {
+		uint64_t at = ((node * u->weave.fresh_count + f) * p->levels + q) * p->layers;
+		for (uint32_t v = 0; v < p->layers; v++) {
+			uint32_t shared = u->wide ? ((const uint32_t *)u->counters)[at + v]
+						  : ((const uint16_t *)u->counters)[at + v];
+			if (shared > p->k[q] || (v == self && shared != p->k[q]))
+				bad = -1;
+			else if (v != self && (v > self || u->source[v] != KITH_NOT_KEPT))
+				overlap[p->start[q] + pair_of(p->layers, self, v) * (p->k[q] + 1ull) + shared]++;
+		}
+	}
+	return bad;
+}
+
+static int add_fresh(struct update *u, kith_err *err)
+{
+	uint32_t fresh = u->weave.fresh_count, bad_layer = 0;
+	uint64_t bad_node = UINT64_MAX;
+#pragma omp parallel for num_threads(u->threads) schedule(static)
+	for (uint64_t node = 0; node < u->plan.n; node++)
+		for (uint32_t f = 0; f < fresh; f++)
+			if (add_counters(u, u->workers[omp_get_thread_num()].tally.overlap, node, f)) {
+#pragma omp critical(kith_update_bad)
+				if (node < bad_node) {
+					bad_node = node;
+					bad_layer = f;
+				}
+			}
+	if (bad_node == UINT64_MAX)
+		return 0;
+	return kith_fail(err, KITH_ECORRUPT, "%s: row %llu is not %u distinct neighbours: build it again",
+			 kith_graph_path(u->weave.fresh[bad_layer].graph), (unsigned long long)bad_node,
+			 u->plan.k[u->plan.levels - 1]);
+}
+
+/* Every layer has n k directed edges, for each k. */
+static int check_edges(const struct update *u, kith_err *err)
+{
+	const kith_tally_plan *p = &u->plan;
+	for (uint32_t q = 0; q < p->levels; q++)
+		for (uint32_t v = 0; v < p->layers; v++) {
+			uint64_t edges = 0;
+			for (uint32_t t = 0; t < u->threads; t++)
+				edges += u->workers[t].edges[q * p->layers + v];
+			if (edges != p->n * p->k[q])
+				return kith_fail(
+					err, KITH_ECORRUPT, "%s: layer %u has %llu edges at k=%u instead of n k = %llu",
+					u->source[v] == KITH_NOT_KEPT ? kith_graph_path(u->given->layers[v].graph)
+								      : kith_pair_store_path(u->store),
+					u->source[v] == KITH_NOT_KEPT ? v : u->source[v], (unsigned long long)edges,
+					p->k[q], (unsigned long long)(p->n * p->k[q]));
+		}
+	return 0;
+}
+
+static void add_up(struct update *u)
+{
+	const kith_tally_plan *p = &u->plan;
+	kith_tally *sum = &u->workers[0].tally;
+	for (uint32_t t = 0; t < u->threads; t++)
+		kith_tally_finish(&u->workers[t].tally);
+	for (uint32_t t = 1; t < u->threads; t++) {
+		kith_tally_add(sum, &u->workers[t].tally);
+		for (int g = 0; g < 2; g++)
+			for (uint32_t i = 0; p->counts[g] && i < p->levels * p->layers; i++)
+				sum->pairs[g][i] += u->workers[t].tally.pairs[g][i];
+	}
+	add_kept(u, sum->overlap);
+}
+
+/* ---- all of it ---- */
+
+static int run(struct update *u, kith_stack *stack, int *enough, kith_err *err)
+{
+	int rc = prepare(u, err);
+	if (rc || (u->given->pairs &&
+		   (rc = kith_pair_writer_create(&u->writer, u->given->options->pairs, u->given->pairs, err))))
+		return rc;
+	if (u->writer)
+		kith_pair_writer_set_threads(u->writer, u->threads);
+	if ((rc = walk(u, enough, err)) || !*enough || (rc = check_edges(u, err)) || (rc = add_fresh(u, err)))
+		return rc;
+	add_up(u);
+	kith_result_fill(stack, &u->workers[0].tally);
+	if ((rc = kith_stack_check(stack, err)) || !u->writer)
+		return rc;
+	if (!(rc = kith_update_put_overlap(u->writer, &u->plan, u->workers[0].tally.overlap, err))) {
+		rc = kith_pair_writer_finish(u->writer, err);
+		u->writer = NULL;
+	}
+	return rc;
+}
+
+static void release(struct update *u)
+{
+	kith_pair_writer_abort(u->writer);
+	for (uint32_t t = 0; u->workers && t < u->threads; t++) {
+		kith_tally_free(&u->workers[t].tally);
+		kith_pair_store_close(u->workers[t].store);
+		free(u->workers[t].edges);
+	}
+	for (uint32_t s = 0; u->slots && s < u->most; s++) {
+		kith_pair_planes_free(&u->slots[s].block);
+		kith_pair_planes_free(&u->slots[s].woven);
+		free(u->slots[s].from);
+		free(u->slots[s].to);
+	}
+	for (uint32_t f = 0; f < u->weave.fresh_count; f++)
+		kith_fresh_free(&u->weave.fresh[f]);
+	free(u->workers);
+	free(u->slots);
+	free(u->overlap);
+	free(u->counters);
+	free(u->source);
+	free(u->wanted);
+	free(u->weave.kept);
+	free(u->weave.fresh);
+	kith_pair_store_close(u->store);
+}
+
+int kith_update_merge(const kith_update *given, kith_stack *stack, kith_merge_origin *origin, kith_err *err)
+{
+	struct update u = {.given = given, .plan = *given->plan};
+	const char *path = given->options->from;
+	kith_err why = {0};
+	int enough = 1, rc;
+
+	*origin = (kith_merge_origin){.why = "there is no such file"};
+	if (access(path, F_OK) && errno == ENOENT)
+		return 0;
+	if ((rc = kith_pair_store_open(&u.store, path, &why)))
+		goto done;
+	u.info = kith_pair_store_get_info(u.store);
+	origin->why = choose_layers(&u, &rc, &why);
+	if (rc || origin->why || (rc = find_windows(&u, &why)))
+		goto done;
+	origin->why = "-m is too small for it";
+	if (!fit(&u) || (rc = run(&u, stack, &enough, &why)) || !enough)
+		goto done;
+	*origin = (kith_merge_origin){.kept = u.plan.layers - u.weave.fresh_count};
+done:
+	if ((rc == KITH_ECORRUPT || (rc == KITH_EUSAGE && !u.store)) && !strncmp(why.msg, path, strlen(path)))
+		kith_fail(err, rc, "%s (--from: remove it to merge from scratch)", why.msg);
+	else if (rc)
+		kith_fail(err, rc, "%s", why.msg);
+	release(&u);
+	return rc;
+}
