@@ -7,6 +7,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "kith/alloc.h"
@@ -20,12 +21,17 @@
 #define OWNED        64u           /* samples in a row whose counters one thread has */
 #define BLOCKS_EACH  4u            /* blocks at hand for each thread */
 #define READ_AT_ONCE 2u            /* bytes of a block's record for each of its bytes decoded: scratch of a reader */
-#define WIDE         65536u        /* from such a k on, counters take 4 bytes */
+#define WORDS        4u            /* of sets that are transposed together */
+#define HUGE_PAGE    (2u << 20)
+#define AHEAD        16u    /* pairs that their counters are fetched before */
+#define WIDE         65536u /* from such a k on, counters take 4 bytes */
 
 struct slot {
 	kith_pair_planes block, woven;
 	uint64_t last;     /* key of its last pair; UINT64_MAX in the last block of all */
 	size_t *from, *to; /* fresh layers' pairs that belong to it */
+	uint8_t *masks;    /* and which layers have each of these */
+	size_t masks_capacity;
 	kith_err err;
 	int rc;
 };
@@ -49,9 +55,10 @@ struct update {
 	uint32_t threads, most; /* blocks at a time */
 	struct worker *workers;
 	struct slot *slots;
-	uint32_t *overlap; /* the store's */
-	void *counters;    /* n x fresh x levels x layers: neighbours shared */
-	int wide;          /* of 4 bytes each, not 2 */
+	uint32_t *overlap;     /* the store's */
+	void *counters;        /* n x fresh x levels x layers, these rounded up to eights: neighbours shared */
+	int wide;              /* of 4 bytes each, not 2 */
+	uint16_t ones[256][8]; /* the bits of a byte */
 	kith_pair_writer *writer;
 };
 
@@ -193,9 +200,21 @@ static const char *choose_layers(struct update *u, int *rc, kith_err *err)
 
 /* ---- memory ---- */
 
+/* Layers by eights. */
+static uint32_t eights(const struct update *u)
+{
+	return (u->plan.layers + 7) / 8;
+}
+
+/* Bytes of the masks of a pair. */
+static uint32_t mask_bytes(const struct update *u)
+{
+	return 2 * u->plan.levels * eights(u);
+}
+
 static uint64_t counters_count(const struct update *u)
 {
-	return u->plan.n * u->weave.fresh_count * u->plan.levels * u->plan.layers;
+	return u->plan.n * u->weave.fresh_count * u->plan.levels * eights(u) * 8;
 }
 
 /* A slot's block and what is woven of it, where fresh layers bring no pairs. */
@@ -251,15 +270,31 @@ static int find_windows(struct update *u, kith_err *err)
 	return 0;
 }
 
+/* Counters are met in any order: small pages would make nearly each a walk through the page tables. */
+static void *counters_new(uint64_t bytes)
+{
+	char *counters = kith_alloc(bytes, 1);
+	if (!counters)
+		return NULL;
+	uintptr_t from = ((uintptr_t)counters + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE,
+		  to = ((uintptr_t)counters + bytes) / HUGE_PAGE * HUGE_PAGE;
+	if (to > from)
+		(void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* no matter if the system has none */
+	memset(counters, 0, bytes);
+	return counters;
+}
+
 static int prepare(struct update *u, kith_err *err)
 {
 	const kith_tally_plan *p = &u->plan;
 	uint32_t fresh = u->weave.fresh_count;
 	u->workers = kith_alloc_zero(u->threads, sizeof *u->workers);
 	u->slots = kith_alloc_zero(u->most, sizeof *u->slots);
-	u->counters = kith_alloc_zero(counters_count(u), u->wide ? 4 : 2);
+	u->counters = counters_new(counters_count(u) * (u->wide ? 4 : 2));
 	if (!u->workers || !u->slots || !u->counters)
 		return kith_fail_nomem(err, "counters", counters_count(u) * (u->wide ? 4 : 2));
+	for (uint32_t b = 0; b < 256 * 8; b++)
+		u->ones[b / 8][b % 8] = b / 8 >> b % 8 & 1;
 	for (uint32_t t = 0; t < u->threads; t++) {
 		struct worker *w = &u->workers[t];
 		int rc = kith_tally_init(&w->tally, p, err);
@@ -335,56 +370,116 @@ static void count_pairs(struct update *u, const kith_pair_planes *b)
 	}
 }
 
-static void count_block(struct update *u, struct slot *s)
-{
-	s->rc = kith_weave_block(&u->weave, &s->block, s->from, s->to, &s->woven, &s->err);
-	if (!s->rc && s->woven.count)
-		count_pairs(u, &s->woven);
-}
-
 /* ---- neighbours that fresh layers share ---- */
 
-/* One edge of a fresh layer, at `level` and from there on: adds to its sample's counters the layers that have it, too.
- */
-static void add_edge(const struct update *u, const kith_pair_planes *b, uint32_t direction, uint32_t level, uint32_t at,
-		     uint64_t row)
+/* Of up to eight layers' bits of four words of pairs, a byte for each pair: in word w, that of pair 8 b + t is byte b
+ * of out[t][w]. */
+KITH_CLONES static void transpose(const uint64_t *plane, size_t stride, uint32_t layers, uint64_t out[8][WORDS])
 {
-	uint32_t layers = u->plan.layers;
-	for (uint32_t q = level; q < u->plan.levels; q++) {
-		const uint64_t *plane = kith_pair_plane(b, 0, q, direction) + at / 64;
-		uint64_t counter = (row * u->plan.levels + q) * layers;
-		if (u->wide)
-			for (uint32_t v = 0; v < layers; v++)
-				((uint32_t *)u->counters)[counter + v] += plane[v * b->stride] >> (at & 63) & 1;
-		else
-			for (uint32_t v = 0; v < layers; v++)
-				((uint16_t *)u->counters)[counter + v] += plane[v * b->stride] >> (at & 63) & 1;
+	for (uint32_t v = 0; v < 8; v++)
+		for (uint32_t w = 0; w < WORDS; w++)
+			out[v][w] = v < layers ? plane[v * stride + w] : 0;
+#define SWAP(step, lower)                                                                                              \
+	for (uint32_t v = 0; v < 8; v = (v + step + 1) & ~step)                                                        \
+		for (uint32_t w = 0; w < WORDS; w++) {                                                                 \
+			uint64_t swap = ((out[v][w] >> step) ^ out[v + step][w]) & lower;                              \
+			out[v + step][w] ^= swap;                                                                      \
+			out[v][w] ^= swap << step;                                                                     \
+		}
+	SWAP(4u, 0x0f0f0f0f0f0f0f0f)
+	SWAP(2u, 0x3333333333333333)
+	SWAP(1u, 0x5555555555555555)
+#undef SWAP
+}
+
+/* The masks of `count` pairs of a fresh layer, all in the same WORDS words of the sets. */
+static void note_words(const struct update *u, const kith_pair_planes *b, const uint32_t *at, size_t count,
+		       uint8_t *masks)
+{
+	uint32_t layers = u->plan.layers, bytes = mask_bytes(u);
+	uint64_t turned[8][WORDS];
+	for (uint32_t plane = 0; plane < 2 * u->plan.levels; plane++)
+		for (uint32_t v = 0; v < layers; v += 8, masks++) {
+			transpose(b->bits + (plane * (size_t)layers + v) * b->stride + *at / 64 / WORDS * WORDS,
+				  b->stride, layers - v < 8 ? layers - v : 8, turned);
+			for (size_t p = 0; p < count; p++)
+				masks[p * bytes] = (uint8_t)(turned[at[p] & 7][at[p] / 64 % WORDS] >> (at[p] & 56));
+		}
+}
+
+/* Notes, for each pair that fresh layers have in the block, which layers have it: a mask for each direction and level.
+ */
+static int note_masks(const struct update *u, struct slot *s)
+{
+	size_t pairs = 0;
+	for (uint32_t f = 0; f < u->weave.fresh_count; f++)
+		pairs += s->to[f] - s->from[f];
+	int rc = kith_scratch((void **)&s->masks, &s->masks_capacity, pairs, mask_bytes(u), &s->err);
+	uint8_t *masks = s->masks;
+	for (uint32_t f = 0; !rc && f < u->weave.fresh_count; f++) {
+		const uint32_t *at = u->weave.fresh[f].at;
+		for (size_t first = s->from[f], end = first; first < s->to[f]; first = end) {
+			while (end < s->to[f] && at[end] / 64 / WORDS == at[first] / 64 / WORDS)
+				end++;
+			note_words(u, &s->woven, at + first, end - first, masks);
+			masks += (end - first) * mask_bytes(u);
+		}
 	}
+	return rc;
+}
+
+/* Adds to a sample's counters, at `level` and from there on, the layers of these masks. */
+static void add_masks(const struct update *u, uint64_t row, uint32_t level, const uint8_t *masks)
+{
+	uint32_t bytes = eights(u);
+	uint64_t counter = (row * u->plan.levels + level) * bytes * 8;
+	masks += level * bytes;
+	for (const uint8_t *end = masks + (u->plan.levels - level) * bytes; masks < end; masks++, counter += 8)
+		if (u->wide)
+			for (uint32_t v = 0; v < 8; v++)
+				((uint32_t *)u->counters)[counter + v] += u->ones[*masks][v];
+		else
+			for (uint32_t v = 0; v < 8; v++)
+				((uint16_t *)u->counters)[counter + v] += u->ones[*masks][v];
 }
 
 /* Every thread has counters of its own samples, so that no two write to the same. */
-static int owns(const struct update *u, uint32_t thread, uint32_t node)
+static int owns(const struct update *u, uint32_t owner, uint32_t node)
 {
-	return node / OWNED % u->threads == thread;
+	return (node / OWNED * 2654435769u >> 16) * u->threads >> 16 == owner; /* evenly, and without a division */
 }
 
-static void add_edges(const struct update *u, uint32_t thread, const struct slot *s)
+static void add_edges(const struct update *u, uint32_t owner, const struct slot *s)
 {
-	for (uint32_t f = 0; f < u->weave.fresh_count; f++) {
-		const kith_fresh *fresh = &u->weave.fresh[f];
-		for (size_t p = s->from[f]; p < s->to[f]; p++) {
-			uint32_t i = (uint32_t)(fresh->key[p] >> 32), j = (uint32_t)fresh->key[p];
-			if (owns(u, thread, i))
-				add_edge(u, &s->woven, 0, fresh->tier[p] & 15, fresh->at[p],
-					 (uint64_t)i * u->weave.fresh_count + f);
-			if (owns(u, thread, j))
-				add_edge(u, &s->woven, 1, fresh->tier[p] >> 4, fresh->at[p],
-					 (uint64_t)j * u->weave.fresh_count + f);
+	const uint8_t *masks = s->masks;
+	uint32_t fresh = u->weave.fresh_count, levels = u->plan.levels, bytes = mask_bytes(u);
+	uint64_t row_bytes = (u->wide ? 4ull : 2ull) * levels * eights(u) * 8;
+	for (uint32_t f = 0; f < fresh; f++) {
+		const kith_fresh *layer = &u->weave.fresh[f];
+		for (size_t p = s->from[f]; p < s->to[f]; p++, masks += bytes) {
+			uint32_t i = (uint32_t)(layer->key[p] >> 32), j = (uint32_t)layer->key[p];
+			uint32_t there = layer->tier[p] & 15, back = layer->tier[p] >> 4;
+			if (p + AHEAD < s->to[f])
+				__builtin_prefetch((char *)u->counters +
+						   ((uint32_t)layer->key[p + AHEAD] * (uint64_t)fresh + f) * row_bytes);
+			if (there < levels && owns(u, owner, i))
+				add_masks(u, i * (uint64_t)fresh + f, there, masks);
+			if (back < levels && owns(u, owner, j))
+				add_masks(u, j * (uint64_t)fresh + f, back, masks + bytes / 2);
 		}
 	}
 }
 
 /* ---- the walk ---- */
+
+static void count_block(struct update *u, struct slot *s)
+{
+	s->rc = kith_weave_block(&u->weave, &s->block, s->from, s->to, &s->woven, &s->err);
+	if (s->rc || !s->woven.count)
+		return;
+	count_pairs(u, &s->woven);
+	s->rc = note_masks(u, s);
+}
 
 static int append(struct update *u, uint32_t count, kith_err *err)
 {
@@ -423,7 +518,8 @@ static int load_fresh(struct update *u, uint32_t count, int *enough, kith_err *e
 		int rc = kith_fresh_load(&w->fresh[f], nodes, err);
 		if (rc)
 			return rc;
-		held += kith_fresh_bytes(&w->fresh[f]) + w->fresh[f].count * kith_weave_bytes(w, 1000, 0) / 1000;
+		held += kith_fresh_bytes(&w->fresh[f]) +
+			w->fresh[f].count * (kith_weave_bytes(w, 1000, 0) / 1000 + mask_bytes(u));
 		size_t from = 0;
 		for (uint32_t s = 0; s < count; s++) {
 			u->slots[s].from[f] = from;
@@ -511,7 +607,7 @@ static int add_counters(const struct update *u, uint32_t *overlap, uint64_t node
 	uint32_t self = u->weave.fresh[f].layer;
 	int bad = 0;
 	for (uint32_t q = 0; q < p->levels; q++) {
-		uint64_t at = ((node * u->weave.fresh_count + f) * p->levels + q) * p->layers;
+		uint64_t at = ((node * u->weave.fresh_count + f) * p->levels + q) * eights(u) * 8;
 		for (uint32_t v = 0; v < p->layers; v++) {
 			uint32_t shared = u->wide ? ((const uint32_t *)u->counters)[at + v]
 						  : ((const uint16_t *)u->counters)[at + v];
@@ -614,6 +710,7 @@ static void release(struct update *u)
 	for (uint32_t s = 0; u->slots && s < u->most; s++) {
 		kith_pair_planes_free(&u->slots[s].block);
 		kith_pair_planes_free(&u->slots[s].woven);
+		free(u->slots[s].masks);
 		free(u->slots[s].from);
 		free(u->slots[s].to);
 	}
