@@ -43,7 +43,7 @@ struct merge {
 	kith_tally_list *lists; /* one for each tier of each layer, for each thread */
 	size_t row_lists;
 	kith_pair_rows pairs; /* to the pair store, if there is to be one */
-	kith_pair_row *pair_rows;
+	kith_pair_info pair_info;
 	uint64_t window; /* nodes */
 };
 
@@ -144,6 +144,13 @@ static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
 	return 0;
 }
 
+/* What grows with the threads. */
+static uint64_t thread_bytes(const struct merge *m)
+{
+	return m->threads * kith_tally_bytes(&m->plan) +
+	       (m->options->pairs ? kith_pair_rows_bytes(&m->pair_info, m->threads) : 0);
+}
+
 static int plan(struct merge *m, kith_err *err)
 {
 	const kith_merge_options *o = m->options;
@@ -161,7 +168,7 @@ static int plan(struct merge *m, kith_err *err)
 	for (uint32_t q = 0; q < p->levels; q++)
 		p->start[q + 1] = p->start[q] + pairs_of_layers * (p->k[q] + 1ull);
 
-	uint64_t decoded = o->pairs ? kith_pair_rows_bytes(p->layers) : 0, row_ids = 0;
+	uint64_t decoded = 0, row_ids = 0;
 	for (size_t v = 0; v < m->count; v++) {
 		plan_layer(&m->layers[v], p);
 		row_ids += m->layers[v].stride;
@@ -172,12 +179,14 @@ static int plan(struct merge *m, kith_err *err)
 	}
 	kith_tally_choose_slots(p, row_ids, o->slots);
 	/* fewer threads rather than no result; with one it must fit */
-	while (m->threads > 1 && decoded + m->threads * kith_tally_bytes(p) > o->memory)
+	m->pair_info = (kith_pair_info){.n = p->n, .layer_count = p->layers, .levels = p->levels};
+	memcpy(m->pair_info.k, p->k, sizeof p->k);
+	while (m->threads > 1 && decoded + thread_bytes(m) > o->memory)
 		m->threads--;
-	if (decoded + kith_tally_bytes(p) > o->memory)
+	if (decoded + thread_bytes(m) > o->memory)
 		return kith_fail(err, KITH_EUSAGE, "-m is too small: n=%llu, %u layers and k=%u need %llu bytes",
 				 (unsigned long long)p->n, p->layers, p->k[p->levels - 1],
-				 (unsigned long long)(decoded + kith_tally_bytes(p)));
+				 (unsigned long long)(decoded + thread_bytes(m)));
 	return 0;
 }
 
@@ -215,8 +224,7 @@ static int check_window(struct merge *m, uint64_t first, uint64_t count, kith_er
 		total += pairs * 5;
 		rows += m->window * m->layers[v].stride * 4ull;
 	}
-	uint64_t needed = (m->options->pairs ? kith_pair_rows_bytes(m->plan.layers) : 0) + total + rows +
-			  m->threads * kith_tally_bytes(&m->plan);
+	uint64_t needed = total + rows + thread_bytes(m);
 	if (needed > m->options->memory)
 		return kith_fail(err, KITH_EUSAGE, "-m is too small: the pairs of samples %llu:%llu need %llu bytes",
 				 (unsigned long long)first, (unsigned long long)(first + count),
@@ -277,20 +285,13 @@ static void tally_pairs(struct merge *m, kith_tally *t, kith_tally_list *lists, 
 	kith_tally_pairs(t, lists);
 }
 
-/* The window's pairs to the pair store. */
-static int store_pairs(struct merge *m, uint64_t first, uint64_t count, kith_err *err)
+/* Of a sample in the window, a multiple of whose size is where it begins. */
+static void pair_row(const void *context, uint64_t node, uint32_t layer, kith_pair_row *row)
 {
-	int rc = 0;
-	for (uint64_t r = 0; !rc && r < count; r++) {
-		for (uint32_t v = 0; v < m->plan.layers; v++) {
-			const struct layer *l = &m->layers[v];
-			uint64_t from = l->pairs.offset[r];
-			m->pair_rows[v] = (kith_pair_row){l->pairs.id + from, l->pairs.tier + from,
-							  l->pairs.offset[r + 1] - from, l->stored};
-		}
-		rc = kith_pair_rows_add(&m->pairs, (uint32_t)(first + r), m->pair_rows, err);
-	}
-	return rc;
+	const struct merge *m = context;
+	const struct layer *l = &m->layers[layer];
+	const uint64_t *offset = l->pairs.offset + node % m->window;
+	*row = (kith_pair_row){l->pairs.id + *offset, l->pairs.tier + *offset, offset[1] - *offset, l->stored};
 }
 
 static int walk(struct merge *m, kith_err *err)
@@ -322,7 +323,7 @@ static int walk(struct merge *m, kith_err *err)
 					 "%s: row %llu is not %u distinct neighbours: build it again",
 					 kith_graph_path(m->layers[bad_layer].graph), (unsigned long long)bad_node,
 					 m->layers[bad_layer].stride);
-		if (m->options->pairs && (rc = store_pairs(m, first, count, err)))
+		if (m->options->pairs && (rc = kith_pair_rows_add(&m->pairs, first, count, pair_row, m, err)))
 			return rc;
 	}
 	return 0;
@@ -403,20 +404,17 @@ done:
 static int open_pairs(struct merge *m, const char *const *names, kith_err *err)
 {
 	const kith_tally_plan *p = &m->plan;
-	kith_pair_info info = {.n = p->n, .layer_count = p->layers, .levels = p->levels};
+	kith_pair_info info = m->pair_info;
 	kith_stack *stack = NULL;
 	int rc = 0;
 	if (!m->options->pairs)
 		return 0;
-	memcpy(info.k, p->k, sizeof info.k);
 	if (m->options->command)
 		snprintf(info.command, sizeof info.command, "%s", m->options->command);
-	if (!(m->pair_rows = kith_alloc(p->layers, sizeof *m->pair_rows)))
-		return kith_fail_nomem(err, "rows of pairs", p->layers * sizeof *m->pair_rows);
 	if ((rc = kith_stack_new(&stack, p->n, p->layers, 0, 0, err)) || (rc = fill_layers(m, names, stack, err)))
 		goto done;
 	info.layers = stack->layers;
-	rc = kith_pair_rows_init(&m->pairs, m->options->pairs, &info, err);
+	rc = kith_pair_rows_init(&m->pairs, m->options->pairs, &info, m->threads, m->options->slots, err);
 done:
 	kith_stack_free(stack);
 	return rc;
@@ -445,7 +443,6 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 done:
 	kith_stack_free(stack);
 	kith_pair_rows_abort(&m.pairs);
-	free(m.pair_rows);
 	for (uint32_t t = 0; m.tallies && t < m.threads; t++)
 		kith_tally_free(&m.tallies[t]);
 	free(m.tallies);
