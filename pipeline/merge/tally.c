@@ -6,6 +6,7 @@
 
 #include "kith/alloc.h"
 #include "kith/cpu.h"
+#include "kith/transpose.h"
 
 #define EMPTY      UINT32_MAX
 #define LEAST      256u        /* slots */
@@ -403,18 +404,6 @@ static void meet_mask(kith_tally *t, int64_t *table, uint64_t *masks, const uint
 	place[words]++;
 }
 
-/* Bit j of word i becomes bit i of word j (Hacker's Delight, 7-3). */
-static void transpose(uint64_t x[64])
-{
-	uint64_t mask = 0x00000000ffffffffull;
-	for (uint32_t j = 32; j; j >>= 1, mask ^= mask << j)
-		for (uint32_t i = 0; i < 64; i = (i + j + 1) & ~j) {
-			uint64_t swap = ((x[i] >> j) ^ x[i + j]) & mask;
-			x[i + j] ^= swap;
-			x[i] ^= swap << j;
-		}
-}
-
 /* The runs of one graph and level, slot by slot. */
 static void runs_by_masks(kith_tally *t, const uint64_t *bits, uint32_t words, int64_t *table, uint64_t *masks)
 {
@@ -427,7 +416,7 @@ static void runs_by_masks(kith_tally *t, const uint64_t *bits, uint32_t words, i
 			memset(turned, 0, sizeof turned);
 			for (uint32_t v = 0; v < rows; v++)
 				any |= turned[v] = bits[(64 * part + v) * (size_t)stride + w];
-			transpose(turned);
+			kith_transpose(turned);
 			for (uint32_t s = 0; s < 64; s++)
 				mask[s][part] = turned[s];
 		}
