@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kith/alloc.h"
+#include "kith/cpu.h"
 #include "kith/npy.h" /* KITH_MAX_NODES, KITH_MAX_DIM */
 
 int kith_block_scratch_init(kith_block_scratch *s, kith_err *err)
@@ -31,10 +32,16 @@ static int numbers(kith_block_scratch *s, size_t count, kith_err *err)
 	return kith_scratch(&s->numbers, &s->numbers_capacity, count, sizeof(uint32_t), err);
 }
 
-/* A tier is stored as bitmaps where a gap would cost no less than a bit per node. */
-static int tier_is_dense(uint64_t members, uint64_t n)
+/* As bits where that takes no more than two bytes for each id; from there on both sizes are near what the sets are
+ * worth, once compressed, and bits are what a merge wants. */
+int kith_tier_is_dense(const kith_graph_info *info, uint32_t t)
 {
-	return members * 8 >= n;
+	return kith_info_tier_size(info, t) * 16ull >= info->n;
+}
+
+static int bits(kith_block_scratch *s, size_t words, kith_err *err)
+{
+	return kith_scratch(&s->bits, &s->bits_capacity, words, sizeof(uint64_t), err);
 }
 
 /* ---- rows ---- */
@@ -44,15 +51,15 @@ static int tier_encode(kith_block_scratch *s, const kith_graph_info *info, uint3
 		       const uint32_t *ids, kith_err *err)
 {
 	size_t k = kith_info_k(info), start = kith_info_tier_start(info, t), members = info->ladder[t] - start;
-	size_t bitmap = (info->n + 7) / 8;
+	size_t words = kith_words(info->n);
 	int rc;
 
-	if (tier_is_dense(members, info->n)) {
-		if ((rc = kith_scratch(&s->bits, &s->bits_capacity, nodes * bitmap, 1, err)))
+	if (kith_tier_is_dense(info, t)) {
+		if ((rc = bits(s, nodes * words, err)))
 			return rc;
 		for (size_t r = 0; r < nodes; r++)
-			kith_bitmap_encode(ids + r * k + start, members, info->n, (uint8_t *)s->bits + r * bitmap);
-		return kith_value_stream(s->encoder, &s->value, s->bits, nodes * bitmap, err);
+			kith_bits_encode(ids + r * k + start, members, info->n, (uint64_t *)s->bits + r * words);
+		return kith_value_stream(s->encoder, &s->value, s->bits, nodes * words * sizeof(uint64_t), err);
 	}
 	if ((rc = numbers(s, nodes * members, err)))
 		return rc;
@@ -61,20 +68,25 @@ static int tier_encode(kith_block_scratch *s, const kith_graph_info *info, uint3
 	return kith_value_u32s(s->encoder, &s->value, s->numbers, nodes * members, kith_width(info->n), err);
 }
 
+static int bad_row(uint32_t t, kith_err *err)
+{
+	return kith_fail(err, KITH_ECORRUPT, "a row of tier %u holds an impossible id", t);
+}
+
 static int tier_decode(kith_block_scratch *s, const kith_graph_info *info, kith_view *view, uint32_t t, size_t stride,
 		       uint32_t *ids, kith_err *err)
 {
 	size_t start = kith_info_tier_start(info, t), members = info->ladder[t] - start, nodes = view->nodes;
-	size_t bitmap = (info->n + 7) / 8;
+	size_t words = kith_words(info->n);
 	int rc, bad = 0;
 
-	if (tier_is_dense(members, info->n)) {
-		if ((rc = kith_scratch(&s->bits, &s->bits_capacity, nodes * bitmap, 1, err)) ||
-		    (rc = kith_view_stream(s->decoder, view, s->bits, nodes * bitmap, err)))
+	if (kith_tier_is_dense(info, t)) {
+		if ((rc = bits(s, nodes * words, err)) ||
+		    (rc = kith_view_stream(s->decoder, view, s->bits, nodes * words * sizeof(uint64_t), err)))
 			return rc;
 		for (size_t r = 0; r < nodes; r++)
-			bad |= kith_bitmap_decode((uint8_t *)s->bits + r * bitmap, info->n, ids + r * stride + start,
-						  members);
+			bad |= kith_bits_decode((uint64_t *)s->bits + r * words, info->n, ids + r * stride + start,
+						members);
 	} else {
 		int contiguous = members == stride; /* one tier: decode in place, no copy */
 		if (!contiguous && (rc = numbers(s, nodes * members, err)))
@@ -88,7 +100,7 @@ static int tier_decode(kith_block_scratch *s, const kith_graph_info *info, kith_
 				memcpy(ids + r * stride + start, gaps + r * members, members * sizeof *ids);
 		}
 	}
-	return bad ? kith_fail(err, KITH_ECORRUPT, "a row of tier %u holds an impossible id", t) : 0;
+	return bad ? bad_row(t, err) : 0;
 }
 
 int kith_rows_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *ids,
@@ -105,10 +117,10 @@ int kith_rows_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 }
 
 /* Opens a block's value and checks that it has the nodes that it should. */
-static int open_block(kith_view *view, const kith_graph_info *info, uint32_t table, uint64_t block, const void *bytes,
-		      size_t size, kith_err *err)
+static int open_block(kith_view *view, const kith_graph_info *info, uint32_t table, uint64_t number, uint64_t block,
+		      const void *bytes, size_t size, kith_err *err)
 {
-	int rc = kith_view_open(view, bytes, size, table, (uint32_t)block, err);
+	int rc = kith_view_open(view, bytes, size, table, (uint32_t)number, err);
 	if (!rc && view->nodes != kith_info_block_size(info, block))
 		rc = kith_fail(err, KITH_ECORRUPT, "block %llu has %u nodes", (unsigned long long)block, view->nodes);
 	return rc;
@@ -118,7 +130,7 @@ int kith_rows_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 		     uint32_t tiers, uint32_t *ids, kith_err *err)
 {
 	kith_view view;
-	int rc = open_block(&view, info, KITH_TABLE_ROWS, block, bytes, size, err);
+	int rc = open_block(&view, info, KITH_TABLE_ROWS, block, block, bytes, size, err);
 	for (uint32_t t = 0; !rc && t < tiers; t++)
 		rc = tier_decode(s, info, &view, t, info->ladder[tiers - 1], ids, err);
 	return !rc && tiers == info->tiers ? kith_view_end(&view, err) : rc;
@@ -144,7 +156,7 @@ int kith_near_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 {
 	kith_view view;
 	uint32_t k = kith_info_k(info);
-	int rc = open_block(&view, info, KITH_TABLE_NEAR, block, bytes, size, err);
+	int rc = open_block(&view, info, KITH_TABLE_NEAR, block, block, bytes, size, err);
 	size_t items = rc ? 0 : (size_t)view.nodes * info->near;
 	if (rc || (rc = kith_view_u32s(s->decoder, &view, slots, items, kith_width(k), err)) ||
 	    (rc = kith_view_f64s(s->decoder, &view, dist2, items, err)))
@@ -155,7 +167,189 @@ int kith_near_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 	return kith_view_end(&view, err);
 }
 
-/* ---- pair lists ---- */
+/* ---- sets ---- */
+
+int kith_sets_reserve_ids(kith_sets *x, size_t nodes, size_t items, kith_err *err)
+{
+	void *offset = x->offset, *id = x->id;
+	int rc = kith_scratch(&offset, &x->offset_capacity, nodes + 1, sizeof *x->offset, err);
+	if (!rc)
+		rc = kith_scratch(&id, &x->id_capacity, items, sizeof *x->id, err);
+	x->offset = offset;
+	x->id = id;
+	return rc;
+}
+
+int kith_sets_reserve_bits(kith_sets *x, size_t nodes, size_t words, kith_err *err)
+{
+	void *room = x->bits;
+	int rc = kith_scratch(&room, &x->bits_capacity, nodes * words, sizeof *x->bits, err);
+	x->bits = room;
+	return rc;
+}
+
+void kith_sets_free(kith_sets *x)
+{
+	free(x->offset);
+	free(x->id);
+	free(x->bits);
+	memset(x, 0, sizeof *x);
+}
+
+/* How many bits of a set are set, or UINT64_MAX if one is below `from` or not below n. */
+KITH_CLONES static uint64_t count_bits(const uint64_t *words, uint64_t base, size_t count, uint64_t from, uint64_t n)
+{
+	uint64_t found = 0, wrong = 0;
+	for (size_t w = 0; w < count; w++)
+		found += (uint64_t)__builtin_popcountll(words[w]);
+	for (uint64_t w = base; w <= from / 64 && w - base < count; w++)
+		wrong |= words[w - base] & (w < from / 64 ? ~0ull : (1ull << from % 64) - 1);
+	if (n % 64 && count)
+		wrong |= words[count - 1] >> n % 64;
+	return wrong ? UINT64_MAX : found;
+}
+
+/* Row sets from one stream, reverse lists from theirs: bits of nodes first.., each set from word `base` on. */
+static int bits_decode(kith_block_scratch *s, kith_view *view, uint64_t n, uint64_t first, uint64_t base,
+		       kith_sets *out, kith_err *err)
+{
+	size_t words = kith_words(n) - base;
+	int rc = kith_sets_reserve_bits(out, view->nodes, words, err);
+	out->dense = 1;
+	out->first = first;
+	out->count = view->nodes;
+	out->stride = words;
+	out->base = base;
+	return rc ? rc : kith_view_stream(s->decoder, view, out->bits, view->nodes * words * sizeof *out->bits, err);
+}
+
+int kith_row_sets_decode(kith_block_scratch *s, const kith_graph_info *info, uint32_t t, uint64_t block,
+			 const void *bytes, size_t size, kith_sets *out, kith_err *err)
+{
+	kith_view view;
+	uint64_t first = block * info->block_nodes;
+	size_t members = kith_info_tier_size(info, t);
+	int bad = 0, rc = open_block(&view, info, KITH_TABLE_ROWS, block, block, bytes, size, err);
+
+	for (uint32_t before = 0; !rc && before < t; before++)
+		rc = kith_view_skip(&view, kith_tier_is_dense(info, before) ? 1 : kith_width(info->n), err);
+	if (rc)
+		return rc;
+	if (kith_tier_is_dense(info, t)) {
+		if ((rc = bits_decode(s, &view, info->n, first, 0, out, err)))
+			return rc;
+		for (size_t r = 0; r < view.nodes; r++)
+			bad |= count_bits(out->bits + r * out->stride, 0, out->stride, 0, info->n) != members;
+	} else {
+		out->dense = 0;
+		out->first = first;
+		out->count = view.nodes;
+		if ((rc = kith_sets_reserve_ids(out, view.nodes, view.nodes * members, err)) ||
+		    (rc = kith_view_u32s(s->decoder, &view, out->id, view.nodes * members, kith_width(info->n), err)))
+			return rc;
+		for (size_t r = 0; r < view.nodes; r++) {
+			out->offset[r] = r * members;
+			bad |= kith_gaps_decode(out->id + r * members, members, 0, info->n);
+		}
+		out->offset[view.nodes] = view.nodes * members;
+	}
+	out->items = view.nodes * members;
+	return bad ? bad_row(t, err) : 0;
+}
+
+/* ---- reverse lists ---- */
+
+int kith_reverse_encode(kith_block_scratch *s, const kith_graph_info *info, uint32_t tier, uint64_t block,
+			const kith_sets *sets, kith_err *err)
+{
+	uint32_t nodes = kith_info_block_size(info, block);
+	uint64_t first = block * info->block_nodes, at = first - sets->first, items = 0;
+	uint32_t number = kith_reverse_number(info, tier, block);
+	int rc;
+
+	if (sets->dense) {
+		size_t base = first / 64, words = kith_words(info->n) - base;
+		if ((rc = bits(s, nodes * words, err)))
+			return rc;
+		for (uint32_t r = 0; r < nodes; r++) {
+			uint64_t *to = (uint64_t *)s->bits + r * words;
+			memcpy(to, sets->bits + (at + r) * sets->stride + base - sets->base, words * sizeof *to);
+			items += count_bits(to, base, words, first + r + 1, info->n);
+		}
+		if ((rc = kith_value_start(&s->value, KITH_TABLE_REVERSE, number, nodes, items, err)) ||
+		    (rc = kith_value_stream(s->encoder, &s->value, s->bits, nodes * words * sizeof(uint64_t), err)))
+			return rc;
+		kith_value_seal(&s->value);
+		return 0;
+	}
+
+	items = sets->offset[at + nodes] - sets->offset[at];
+	if ((rc = numbers(s, items > nodes ? items : nodes, err)) ||
+	    (rc = kith_value_start(&s->value, KITH_TABLE_REVERSE, number, nodes, items, err)))
+		return rc;
+	uint32_t *x = s->numbers;
+	for (uint32_t r = 0; r < nodes; r++)
+		x[r] = (uint32_t)(sets->offset[at + r + 1] - sets->offset[at + r]);
+	if ((rc = kith_value_u32s(s->encoder, &s->value, x, nodes, 4, err)))
+		return rc;
+	for (uint32_t r = 0; r < nodes; r++) {
+		uint64_t from = sets->offset[at + r], to = sets->offset[at + r + 1];
+		kith_gaps_encode(sets->id + from, to - from, (uint32_t)(first + r + 1), x + from - sets->offset[at]);
+	}
+	if ((rc = kith_value_u32s(s->encoder, &s->value, x, items, kith_width(info->n), err)))
+		return rc;
+	kith_value_seal(&s->value);
+	return 0;
+}
+
+int kith_reverse_decode(kith_block_scratch *s, const kith_graph_info *info, uint32_t tier, uint64_t block,
+			const void *bytes, size_t size, kith_sets *out, kith_err *err)
+{
+	kith_view view;
+	uint64_t first = block * info->block_nodes, items = 0;
+	int rc = open_block(&view, info, KITH_TABLE_REVERSE, kith_reverse_number(info, tier, block), block, bytes, size,
+			    err);
+	if (rc)
+		return rc;
+	/* no tier has more edges: bounds what is allocated */
+	if (view.items > (uint64_t)view.nodes * info->n || view.items > info->n * kith_info_tier_size(info, tier))
+		return kith_fail(err, KITH_ECORRUPT, "a reverse list is too long");
+	if (kith_tier_is_dense(info, tier)) {
+		if ((rc = bits_decode(s, &view, info->n, first, first / 64, out, err)))
+			return rc;
+		for (uint64_t r = 0; r < view.nodes; r++) {
+			uint64_t found =
+				count_bits(out->bits + r * out->stride, out->base, out->stride, first + r + 1, info->n);
+			if (found == UINT64_MAX)
+				return kith_fail(err, KITH_ECORRUPT, "a reverse list holds an impossible id");
+			items += found;
+		}
+	} else {
+		if ((rc = numbers(s, view.nodes, err)) ||
+		    (rc = kith_sets_reserve_ids(out, view.nodes, view.items, err)) ||
+		    (rc = kith_view_u32s(s->decoder, &view, s->numbers, view.nodes, 4, err)) ||
+		    (rc = kith_view_u32s(s->decoder, &view, out->id, view.items, kith_width(info->n), err)))
+			return rc;
+		out->dense = 0;
+		out->first = first;
+		out->count = view.nodes;
+		for (uint32_t r = 0; r < view.nodes; r++) {
+			uint32_t count = ((uint32_t *)s->numbers)[r];
+			out->offset[r] = items;
+			if (count > view.items - items ||
+			    kith_gaps_decode(out->id + items, count, first + r + 1, info->n))
+				return kith_fail(err, KITH_ECORRUPT, "a reverse list holds an impossible id");
+			items += count;
+		}
+		out->offset[view.nodes] = items;
+	}
+	if (items != view.items)
+		return kith_fail(err, KITH_ECORRUPT, "a reverse list's counts do not add up");
+	out->items = items;
+	return kith_view_end(&view, err);
+}
+
+/* ---- pairs ---- */
 
 int kith_pairs_reserve(kith_pairs *p, size_t nodes, size_t items, kith_err *err)
 {
@@ -180,85 +374,19 @@ void kith_pairs_free(kith_pairs *p)
 	memset(p, 0, sizeof *p);
 }
 
-int kith_pairs_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const kith_pairs *pairs,
-		      kith_err *err)
-{
-	uint32_t nodes = kith_info_block_size(info, block);
-	uint64_t first = block * info->block_nodes;
-	size_t items = pairs->offset[nodes] - pairs->offset[0];
-	int rc = kith_value_start(&s->value, KITH_TABLE_PAIRS, (uint32_t)block, nodes, items, err);
-
-	if (rc || (rc = numbers(s, items > nodes ? items : nodes, err)))
-		return rc;
-	uint32_t *x = s->numbers;
-	for (uint32_t r = 0; r < nodes; r++)
-		x[r] = (uint32_t)(pairs->offset[r + 1] - pairs->offset[r]);
-	if ((rc = kith_value_u32s(s->encoder, &s->value, x, nodes, 4, err)))
-		return rc;
-	for (uint32_t r = 0; r < nodes; r++) {
-		size_t at = pairs->offset[r] - pairs->offset[0], count = pairs->offset[r + 1] - pairs->offset[r];
-		kith_gaps_encode(pairs->id + pairs->offset[r], count, (uint32_t)(first + r + 1), x + at);
-	}
-	if ((rc = kith_value_u32s(s->encoder, &s->value, x, items, kith_width(info->n), err)) ||
-	    (rc = kith_value_stream(s->encoder, &s->value, pairs->tier + pairs->offset[0], items, err)))
-		return rc;
-	kith_value_seal(&s->value);
-	return 0;
-}
-
-int kith_pairs_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const void *bytes,
-		      size_t size, kith_pairs *out, kith_err *err)
-{
-	kith_view view;
-	uint64_t first = block * info->block_nodes;
-	int rc = open_block(&view, info, KITH_TABLE_PAIRS, block, bytes, size, err);
-	if (rc)
-		return rc;
-	/* no block can hold more pairs than its nodes have with all larger ones: bounds what is allocated for it */
-	if (view.items > (uint64_t)view.nodes * info->n || view.items > 2 * info->n * kith_info_k(info))
-		return kith_fail(err, KITH_ECORRUPT, "a pair list is too long");
-	if ((rc = numbers(s, view.nodes, err)) || (rc = kith_pairs_reserve(out, view.nodes, view.items, err)) ||
-	    (rc = kith_view_u32s(s->decoder, &view, s->numbers, view.nodes, 4, err)) ||
-	    (rc = kith_view_u32s(s->decoder, &view, out->id, view.items, kith_width(info->n), err)) ||
-	    (rc = kith_view_stream(s->decoder, &view, out->tier, view.items, err)) || (rc = kith_view_end(&view, err)))
-		return rc;
-
-	const uint32_t *count = s->numbers;
-	out->offset[0] = 0;
-	for (uint32_t r = 0; r < view.nodes; r++) {
-		out->offset[r + 1] = out->offset[r] + count[r];
-		if (out->offset[r + 1] > view.items ||
-		    kith_gaps_decode(out->id + out->offset[r], count[r], first + r + 1, info->n))
-			return kith_fail(err, KITH_ECORRUPT, "a pair list holds an impossible id");
-	}
-	if (out->offset[view.nodes] != view.items)
-		return kith_fail(err, KITH_ECORRUPT, "a pair list's counts do not add up");
-
-	/* every byte a pair of tiers, each known or absent, not both absent; a table keeps the loop free of branches */
-	uint8_t wrong[256], any = 0;
-	for (uint32_t b = 0; b < 256; b++) {
-		uint32_t low = b & 15, high = b >> 4;
-		wrong[b] = (low >= info->tiers && low != KITH_TIER_ABSENT) ||
-			   (high >= info->tiers && high != KITH_TIER_ABSENT) || b == 0xff;
-	}
-	for (uint64_t i = 0; i < view.items; i++)
-		any |= wrong[out->tier[i]];
-	return any ? kith_fail(err, KITH_ECORRUPT, "a pair list holds an impossible tier") : 0;
-}
-
 /* ---- the meta record ---- */
 
 /* Numbers first, then the strings in their fixed widths, each zero-terminated and zero-filled. */
 struct meta {
 	char magic[8];
 	uint32_t version, tiers, near, block_nodes;
-	uint64_t n, d, pairs;
+	uint64_t n, d, reverse;
 	double recall;
 	uint32_t ladder[KITH_MAX_TIERS], zero;
 	char metric[16], engine[128], parameters[256], digest[32], input[256], command[1024], kith[32];
 };
 #define META_MAGIC   "KITHNNG"
-#define META_VERSION 1
+#define META_VERSION 2
 
 _Static_assert(sizeof(struct meta) == 120 + 16 + 128 + 256 + 32 + 256 + 1024 + 32, "FORMAT.md promises no padding");
 
@@ -268,7 +396,7 @@ static void copy_text(char *field, size_t size, const char *text)
 	memcpy(field, text, strnlen(text, size - 1));
 }
 
-int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t pairs, kith_err *err)
+int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t reverse, kith_err *err)
 {
 	struct meta m = {.magic = META_MAGIC, .version = META_VERSION};
 	m.tiers = info->tiers;
@@ -276,7 +404,7 @@ int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 	m.block_nodes = info->block_nodes;
 	m.n = info->n;
 	m.d = info->d;
-	m.pairs = pairs;
+	m.reverse = reverse;
 	m.recall = info->recall;
 	memcpy(m.ladder, info->ladder, info->tiers * sizeof *m.ladder);
 	copy_text(m.metric, sizeof m.metric, info->metric);
@@ -303,10 +431,11 @@ static int meta_is_sound(const struct meta *m)
 	for (uint32_t t = 0; t < m->tiers; t++)
 		if (m->ladder[t] <= (t ? m->ladder[t - 1] : 0) || m->ladder[t] >= m->n)
 			return 0;
-	return m->near <= m->ladder[m->tiers - 1];
+	/* the reverse lists are numbered with 32 bits */
+	return m->near <= m->ladder[m->tiers - 1] && m->n / m->block_nodes < UINT32_MAX / m->tiers;
 }
 
-int kith_meta_decode(const void *bytes, size_t size, kith_graph_info *info, uint64_t *pairs, kith_err *err)
+int kith_meta_decode(const void *bytes, size_t size, kith_graph_info *info, uint64_t *reverse, kith_err *err)
 {
 	struct meta m;
 	kith_view view;
@@ -336,7 +465,7 @@ int kith_meta_decode(const void *bytes, size_t size, kith_graph_info *info, uint
 	info->near = m.near;
 	info->block_nodes = kith_block_nodes_fit(m.block_nodes, m.n); /* older files have larger ones */
 	info->recall = m.recall;
-	*pairs = m.pairs;
+	*reverse = m.reverse;
 	memcpy(info->ladder, m.ladder, m.tiers * sizeof *m.ladder);
 	/* widths are equal and the last byte of `info`'s is already zero */
 	memcpy(info->metric, m.metric, sizeof m.metric - 1);

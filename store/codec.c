@@ -151,6 +151,14 @@ void kith_decoder_free(kith_decoder *d)
 	free(d);
 }
 
+uint64_t kith_view_items(const void *bytes, size_t size)
+{
+	uint64_t items = 0;
+	if (size >= HEADER_BYTES)
+		memcpy(&items, (const uint8_t *)bytes + 24, 8);
+	return items;
+}
+
 int kith_view_open(kith_view *view, const void *bytes, size_t size, uint32_t table, uint32_t block, kith_err *err)
 {
 	const uint8_t *at = bytes;
@@ -287,26 +295,22 @@ int kith_gaps_decode(uint32_t *ids, size_t count, uint64_t base, uint64_t n)
 	return next <= n || !count ? 0 : -1;
 }
 
-void kith_bitmap_encode(const uint32_t *ids, size_t count, uint64_t n, uint8_t *bitmap)
+void kith_bits_encode(const uint32_t *ids, size_t count, uint64_t n, uint64_t *words)
 {
-	memset(bitmap, 0, (n + 7) / 8);
+	memset(words, 0, kith_words(n) * sizeof *words);
 	for (size_t i = 0; i < count; i++)
-		bitmap[ids[i] >> 3] |= (uint8_t)(1u << (ids[i] & 7));
+		words[ids[i] / 64] |= 1ull << (ids[i] % 64);
 }
 
-int kith_bitmap_decode(const uint8_t *bitmap, uint64_t n, uint32_t *ids, size_t count)
+int kith_bits_decode(const uint64_t *words, uint64_t n, uint32_t *ids, size_t count)
 {
-	size_t bytes = (n + 7) / 8, found = 0;
-	for (size_t at = 0; at < bytes; at += 8) {
-		uint64_t word = 0;
-		memcpy(&word, bitmap + at, bytes - at < 8 ? bytes - at : 8);
-		while (word) {
-			uint64_t id = 8 * at + (unsigned)__builtin_ctzll(word);
+	size_t found = 0;
+	for (size_t w = 0; w < kith_words(n); w++)
+		for (uint64_t rest = words[w]; rest; rest &= rest - 1) {
+			uint64_t id = 64 * w + (unsigned)__builtin_ctzll(rest);
 			if (found == count || id >= n)
 				return -1;
 			ids[found++] = (uint32_t)id;
-			word &= word - 1;
 		}
-	}
 	return found == count ? 0 : -1;
 }

@@ -13,7 +13,7 @@ enum {
 	KITH_TABLE_META = 0,
 	KITH_TABLE_ROWS = 1, /* of graphs */
 	KITH_TABLE_NEAR = 2,
-	KITH_TABLE_PAIRS = 3,
+	KITH_TABLE_REVERSE = 3,
 	KITH_TABLE_PAIR_BLOCKS = 4, /* of pair stores */
 	KITH_TABLE_EXTRAS = 5,
 };
@@ -51,6 +51,8 @@ typedef struct kith_decoder kith_decoder;
 kith_decoder *kith_decoder_new(void);
 void kith_decoder_free(kith_decoder *decoder);
 
+/* The items that a value's header states, 0 if it is too short for one. Its checksum is not looked at. */
+uint64_t kith_view_items(const void *bytes, size_t size);
 int kith_view_open(kith_view *view, const void *bytes, size_t size, uint32_t table, uint32_t block, kith_err *err);
 int kith_view_stream(kith_decoder *decoder, kith_view *view, void *raw, size_t size, kith_err *err);
 int kith_view_u32s(kith_decoder *decoder, kith_view *view, uint32_t *numbers, size_t count, int width, kith_err *err);
@@ -68,9 +70,14 @@ int kith_width(uint64_t limit);
 void kith_gaps_encode(const uint32_t *ids, size_t count, uint32_t base, uint32_t *gaps);
 int kith_gaps_decode(uint32_t *gaps_to_ids, size_t count, uint64_t base, uint64_t n);
 
-/* `count` ids out of n as a bitmap of (n + 7) / 8 bytes, bit i & 7 of byte i / 8. Decoding returns 0, or -1 unless
- * exactly `count` bits below n are set. */
-void kith_bitmap_encode(const uint32_t *ids, size_t count, uint64_t n, uint8_t *bitmap);
-int kith_bitmap_decode(const uint8_t *bitmap, uint64_t n, uint32_t *ids, size_t count);
+/* 64-bit words that hold a bit for each of n ids: bit i % 64 of word i / 64. */
+static inline size_t kith_words(uint64_t n)
+{
+	return (size_t)((n + 63) / 64);
+}
+
+/* `count` ids out of n as bits. Decoding returns 0, or -1 unless exactly `count` bits, all below n, are set. */
+void kith_bits_encode(const uint32_t *ids, size_t count, uint64_t n, uint64_t *words);
+int kith_bits_decode(const uint64_t *words, uint64_t n, uint32_t *ids, size_t count);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "graph_reader.h"
 #include "kith/alloc.h"
-#include "pair_list.h"
+#include "reverse.h"
 
 /* Row i: k distinct ids, none its own. `seen[j] == i + 1` marks j as met in row i (rows are visited once each). */
 static int check_row(const kith_graph *g, uint64_t i, const uint32_t *row, uint32_t *seen, kith_err *err)
@@ -77,27 +77,37 @@ struct compare {
 	uint64_t total;
 };
 
-/* The pair lists derived from the rows against those in the file. */
-static int compare_pairs(void *context, uint64_t first, uint32_t count, const kith_pairs *lists,
-			 kith_block_scratch *scratch, kith_err *err)
+/* Node i's set in two of the same kind. */
+static int set_differs(const kith_sets *a, const kith_sets *b, uint64_t i)
+{
+	uint64_t x = i - a->first, y = i - b->first;
+	if (a->dense) {
+		const uint64_t *p = a->bits + x * a->stride + b->base - a->base, *q = b->bits + y * b->stride;
+		return memcmp(p, q, b->stride * sizeof *p) != 0;
+	}
+	uint64_t count = a->offset[x + 1] - a->offset[x];
+	return count != b->offset[y + 1] - b->offset[y] ||
+	       memcmp(a->id + a->offset[x], b->id + b->offset[y], count * sizeof *a->id) != 0;
+}
+
+/* The reverse lists derived from the rows against those in the file. */
+static int compare_reverse(void *context, uint32_t tier, uint64_t first, uint32_t count, const kith_sets *want,
+			   kith_block_scratch *scratch, kith_err *err)
 {
 	struct compare *c = context;
 	kith_graph *g = c->graph;
 	(void)scratch;
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t nodes = kith_info_block_size(&g->info, first + i);
-		const kith_pairs *want = &lists[i], *have = &g->pairs;
-		int rc = kith_graph_decode_pairs(g, first + i, &g->pairs, err);
+	for (uint32_t b = 0; b < count; b++) {
+		uint64_t node = (first + b) * g->info.block_nodes, nodes = kith_info_block_size(&g->info, first + b);
+		int rc = kith_graph_decode_reverse(g, tier, first + b, &g->set, err);
 		if (rc)
 			return rc;
-		uint64_t items = want->offset[nodes];
-		if (memcmp(want->offset, have->offset, (nodes + 1) * sizeof *want->offset) ||
-		    memcmp(want->id, have->id, items * sizeof *want->id) || memcmp(want->tier, have->tier, items))
-			return kith_fail(err, KITH_ECORRUPT,
-					 "%s: the pair list of nodes %llu:%llu is not the union of their edges",
-					 g->path, (unsigned long long)((first + i) * g->info.block_nodes),
-					 (unsigned long long)((first + i) * g->info.block_nodes + nodes));
-		c->total += items;
+		for (uint64_t i = node; i < node + nodes; i++)
+			if (set_differs(want, &g->set, i))
+				return kith_fail(err, KITH_ECORRUPT,
+						 "%s: the reverse list of node %llu is not what the rows say", g->path,
+						 (unsigned long long)i);
+		c->total += g->set.items;
 	}
 	return 0;
 }
@@ -105,16 +115,13 @@ static int compare_pairs(void *context, uint64_t first, uint32_t count, const ki
 int kith_graph_check(kith_graph *g, uint64_t memory, const kith_progress *progress, kith_err *err)
 {
 	struct compare c = {.graph = g};
-	kith_pair_sink sink = {compare_pairs, &c};
+	kith_reverse_sink sink = {compare_reverse, &c};
 	int rc = check_rows(g, progress, err);
-	if (rc)
-		return rc;
 	/* ids ascend within tiers (decoding makes it so) and are distinct (just checked): the derivation is safe */
-	if ((rc = kith_pair_list_derive(g->container, &g->info, memory, progress, &sink, err)))
+	if (rc || (rc = kith_reverse_derive(g->container, &g->info, memory, progress, &sink, err)))
 		return rc;
-	g->pairs_block = UINT64_MAX; /* the cache was used as scratch */
-	if (c.total != g->pairs_total)
-		return kith_fail(err, KITH_ECORRUPT, "%s: has %llu pairs, but its meta record says %llu", g->path,
-				 (unsigned long long)c.total, (unsigned long long)g->pairs_total);
+	if (c.total != g->reverse_total)
+		return kith_fail(err, KITH_ECORRUPT, "%s: its reverse lists hold %llu edges, its meta record says %llu",
+				 g->path, (unsigned long long)c.total, (unsigned long long)g->reverse_total);
 	return 0;
 }

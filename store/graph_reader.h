@@ -1,4 +1,5 @@
-/* graph_reader.h - what a kith_graph is; shared by graph_read.c and graph_check.c, inside the store only. */
+/* graph_reader.h - what a kith_graph is; shared by graph_read.c, graph_sets.c and graph_check.c, inside the store only.
+ */
 #ifndef KITH_GRAPH_READER_H
 #define KITH_GRAPH_READER_H
 
@@ -8,7 +9,7 @@ struct kith_graph {
 	kith_graph_info info;
 	char *path;
 	kith_container *container;
-	uint64_t pairs_total;
+	uint64_t reverse_total;
 	kith_block_scratch scratch;
 	/* the last block of each kind that was read in part */
 	uint64_t rows_block, near_block, pairs_block;
@@ -16,11 +17,22 @@ struct kith_graph {
 	size_t rows_capacity;
 	double *dist2;
 	kith_pairs pairs;
+	kith_sets set;                                               /* a block on its way into a larger window */
+	kith_sets row_sets[KITH_MAX_TIERS], reverse[KITH_MAX_TIERS]; /* on their way to pairs */
 };
 
 /* Each decodes one whole block, uncached. */
 int kith_graph_decode_rows(kith_graph *g, uint64_t block, uint32_t tiers, uint32_t *ids, kith_err *err);
 int kith_graph_decode_near(kith_graph *g, uint64_t block, uint32_t *slots, double *dist2, kith_err *err);
-int kith_graph_decode_pairs(kith_graph *g, uint64_t block, kith_pairs *out, kith_err *err);
+int kith_graph_decode_reverse(kith_graph *g, uint32_t tier, uint64_t block, kith_sets *out, kith_err *err);
+
+/* The part of a range that lies in one block: nodes from..from+count-1 of it. */
+typedef struct kith_graph_part {
+	uint64_t block;
+	uint32_t from, count, nodes;
+} kith_graph_part;
+kith_graph_part kith_graph_part_at(const kith_graph *g, uint64_t node, uint64_t left);
+/* KITH_EUSAGE unless there are such nodes. */
+int kith_graph_check_range(const kith_graph *g, uint64_t first, uint64_t count, kith_err *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* graph_write.c - the writing half of kith/graph.h: rows in, blocks out, then the pair list, then the seal. */
+/* graph_write.c - the writing half of kith/graph.h: rows in, blocks out, then the reverse lists, then the seal. */
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,9 +6,9 @@
 #include "blocks.h"
 #include "kith/alloc.h"
 #include "kith/npy.h"
-#include "pair_list.h"
+#include "reverse.h"
 
-#define BLOCK_BYTES     (512u << 10) /* of raw ids: compresses well, and still leaves many blocks */
+#define BLOCK_BYTES     (512u << 10) /* raw: compresses well, and still leaves many blocks */
 #define MAX_BLOCK_NODES (1u << 16)
 
 struct kith_graph_writer {
@@ -24,12 +24,13 @@ struct kith_graph_writer {
 	kith_block_scratch scratch[KITH_STORE_THREADS];
 };
 
-/* A power of two of nodes, so that a block's ids come to BLOCK_BYTES, or less where memory is short. */
+/* A power of two of nodes, so that a block's ids and bits come to BLOCK_BYTES, or less where memory is short. */
 static uint32_t choose_block_nodes(const kith_graph_info *info, uint64_t memory, uint32_t threads)
 {
-	uint64_t row = (uint64_t)kith_info_k(info) * sizeof(uint32_t), nodes = 1;
-	uint64_t target = memory / threads / 64 < BLOCK_BYTES ? memory / threads / 64 : BLOCK_BYTES;
-	while (2 * nodes * row <= target && nodes < MAX_BLOCK_NODES)
+	uint64_t ids = (uint64_t)kith_info_k(info) * sizeof(uint32_t), stored = 0, nodes = 1;
+	for (uint32_t t = 0; t < info->tiers; t++)
+		stored += kith_tier_is_dense(info, t) ? info->n / 8 : kith_info_tier_size(info, t) * sizeof(uint32_t);
+	while (2 * nodes * stored <= BLOCK_BYTES && 2 * nodes * ids <= memory / threads / 64 && nodes < MAX_BLOCK_NODES)
 		nodes *= 2;
 	return (uint32_t)nodes;
 }
@@ -70,6 +71,12 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
 	if (!w->info.block_nodes)
 		w->info.block_nodes = choose_block_nodes(info, memory, w->threads);
 	w->info.block_nodes = kith_block_nodes_fit(w->info.block_nodes, info->n);
+	if (info->n / w->info.block_nodes >= UINT32_MAX / info->tiers) { /* as many numbers as there are */
+		rc = kith_fail(err, KITH_EUSAGE, "%s: block_nodes=%u is too few for %llu nodes", path,
+			       w->info.block_nodes, (unsigned long long)info->n);
+		kith_graph_abort(w);
+		return rc;
+	}
 	w->pending_most = (uint64_t)w->info.block_nodes * w->threads;
 	if (w->pending_most > info->n)
 		w->pending_most = info->n;
@@ -241,50 +248,51 @@ int kith_graph_append(kith_graph_writer *w, uint64_t count, uint32_t *ids, const
 	return 0;
 }
 
-struct put_pairs {
+struct put_reverse {
 	kith_graph_writer *writer;
 	uint64_t total;
 };
 
-static int put_pairs(void *context, uint64_t first, uint32_t count, const kith_pairs *lists,
-		     kith_block_scratch *scratch, kith_err *err)
+static int put_reverse(void *context, uint32_t tier, uint64_t first, uint32_t count, const kith_sets *sets,
+		       kith_block_scratch *scratch, kith_err *err)
 {
-	struct put_pairs *p = context;
+	struct put_reverse *p = context;
 	kith_graph_writer *w = p->writer;
 	kith_err errs[KITH_STORE_THREADS];
 	int rc[KITH_STORE_THREADS], put;
 #pragma omp parallel for num_threads(w->threads) schedule(static, 1)
 	for (uint32_t g = 0; g < count; g++)
-		rc[g] = kith_pairs_encode(&scratch[g], &w->info, first + g, &lists[g], &errs[g]);
+		rc[g] = kith_reverse_encode(&scratch[g], &w->info, tier, first + g, sets, &errs[g]);
 	for (uint32_t g = 0; g < count; g++) {
+		const kith_value *v = &scratch[g].value;
 		if (rc[g])
 			return kith_fail(err, rc[g], "%s: %s", w->path, errs[g].msg);
-		if ((put = kith_container_put(w->container, KITH_TABLE_PAIRS, (uint32_t)(first + g),
-					      scratch[g].value.bytes, scratch[g].value.size, err)))
+		if ((put = kith_container_put(w->container, KITH_TABLE_REVERSE,
+					      kith_reverse_number(&w->info, tier, first + g), v->bytes, v->size, err)))
 			return put;
-		p->total += lists[g].offset[kith_info_block_size(&w->info, first + g)];
+		p->total += kith_view_items(v->bytes, v->size);
 	}
 	return 0;
 }
 
 int kith_graph_finish(kith_graph_writer *w, const kith_progress *progress, kith_err *err)
 {
-	struct put_pairs p = {.writer = w};
-	kith_pair_sink sink = {put_pairs, &p};
+	struct put_reverse p = {.writer = w};
+	kith_reverse_sink sink = {put_reverse, &p};
 	kith_value *meta = &w->scratch[0].value;
 	int rc = 0;
 
 	if (w->appended != w->info.n)
 		rc = kith_fail(err, KITH_EBUG, "%s: %llu of %llu rows", w->path, (unsigned long long)w->appended,
 			       (unsigned long long)w->info.n);
-	/* the rows' buffers are done with: the pair list gets their memory */
+	/* the rows' buffers are done with: the reverse lists get their memory */
 	free(w->ids);
 	free(w->slots);
 	free(w->dist2);
 	w->ids = w->slots = NULL;
 	w->dist2 = NULL;
 	if (!rc)
-		rc = kith_pair_list_derive(w->container, &w->info, w->memory, progress, &sink, err);
+		rc = kith_reverse_derive(w->container, &w->info, w->memory, progress, &sink, err);
 	if (!rc)
 		rc = kith_meta_encode(&w->scratch[0], &w->info, p.total, err);
 	if (!rc)

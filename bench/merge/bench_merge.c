@@ -136,7 +136,7 @@ static int decode(int count, char **argv, kith_err *err)
 		kith_graph_size s;
 		if ((rc = kith_graph_get_size(layers[v].graph, &s, err)))
 			break;
-		read += s.rows + s.pairs;
+		read += s.rows + s.reverse;
 		decoded += layers[v].decoded;
 	}
 	for (int v = 0; v < count; v++) {
@@ -166,7 +166,7 @@ static int print_bits(int count, char **argv, kith_err *err)
 	if (!(rc = kith_graph_get_size(graph, &s, err))) {
 		double bound = (lgamma(n) - lgamma(k + 1) - lgamma(n - k)) / log(2) / k, bit = 8 / (n * k);
 		printf("%.2f %.2f %.2f %.2f %.2f\n", bit * (double)(s.file - s.near), bit * (double)s.rows,
-		       bit * (double)s.pairs, bit * (double)s.near, bound);
+		       bit * (double)s.reverse, bit * (double)s.near, bound);
 	}
 	kith_graph_close(graph);
 	return rc;

@@ -9,7 +9,9 @@
  *   row      the k[tiers-1] neighbours of one node, tier by tier, ascending ids within a tier: tier t of a row
  *            stands at [k[t-1], k[t]) (k[-1] = 0)
  *   near     the `near` nearest neighbours in rank order (by distance, then id), with their squared distances
- *   pairs    of i: all j > i with i -> j or j -> i, ascending, each with both tiers */
+ *   reverse  list of i: all j > i with j -> i, ascending; tier by tier, like a row
+ *   pairs    of i: all j > i with i -> j or j -> i, ascending, each with both tiers: what i's row has above i, and its
+ *            reverse list */
 #ifndef KITH_GRAPH_H
 #define KITH_GRAPH_H
 
@@ -56,9 +58,9 @@ typedef struct kith_graph_writer kith_graph_writer;
 
 /* Starts `path` as kith_part_open does (kith/part.h): as `path`.part, which a second writer is refused. All strings and
  * numbers of `info` are copied; `version` is filled in by the store. `memory` bounds, in bytes, what the writer
- * allocates (it works with as little as a few MiB plus 12 bytes per node, only slower), with one exception: the pair
+ * allocates (it works with as little as a few MiB plus 12 bytes per node, only slower), with one exception: the reverse
  * lists of one block of nodes are in memory together, and where nearly all edges lead to a few nodes, that is nearly
- * all pairs. */
+ * all edges. */
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
 		      kith_err *err);
 
@@ -73,8 +75,8 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
 int kith_graph_append(kith_graph_writer *writer, uint64_t count, uint32_t *ids, const uint32_t *near_ids,
 		      const double *near_dist2, kith_err *err);
 
-/* After all n rows: derives the pair list out of core, seals the file, syncs it and renames it to its name. From then
- * on the file exists, whole. Releases the writer, on failure too (then nothing is left behind). */
+/* After all n rows: derives the reverse lists out of core, seals the file, syncs it and renames it to its name. From
+ * then on the file exists, whole. Releases the writer, on failure too (then nothing is left behind). */
 int kith_graph_finish(kith_graph_writer *writer, const kith_progress *progress, kith_err *err);
 
 /* Releases the writer and removes what it wrote. NULL is fine. */
@@ -95,10 +97,11 @@ void kith_graph_close(kith_graph *graph); /* NULL is fine */
 const kith_graph_info *kith_graph_get_info(const kith_graph *graph); /* lives as long as the graph */
 const char *kith_graph_path(const kith_graph *graph);
 
-/* What a graph takes on disk, in bytes: the records of its rows, near lists and pair lists, and the whole file, which
- * holds besides them an index, the slack of pages and the seal. Looks at every record's size, not at its contents. */
+/* What a graph takes on disk, in bytes: the records of its rows, near lists and reverse lists, and the whole file,
+ * which holds besides them an index, the slack of pages and the seal. Looks at every record's size, not at its
+ * contents. */
 typedef struct kith_graph_size {
-	uint64_t rows, near, pairs, file;
+	uint64_t rows, near, reverse, file;
 } kith_graph_size;
 
 int kith_graph_get_size(kith_graph *graph, kith_graph_size *out, kith_err *err);
@@ -115,6 +118,39 @@ int kith_graph_read_rows(kith_graph *graph, uint64_t first, uint64_t count, uint
 int kith_graph_read_near(kith_graph *graph, uint64_t first, uint64_t count, uint32_t *near_ids, double *near_dist2,
 			 kith_err *err);
 
+/* One tier of some nodes' rows or reverse lists as sets of ids: for whoever counts. Where a tier holds a good part of
+ * all nodes (16 members >= n), sets come as bits, else as ids. Memory belongs to it and grows as needed: start from a
+ * zeroed struct, release with kith_sets_free. */
+typedef struct kith_sets {
+	uint64_t first, count; /* nodes */
+	uint64_t items;        /* in all sets together */
+	int dense;
+	/* ids: node first+r's, ascending, are id[offset[r]], ..., id[offset[r+1] - 1] */
+	uint64_t *offset;
+	uint32_t *id;
+	/* dense: bit j % 64 of bits[r * stride + j / 64 - base] says whether j is in node first+r's; what is below word
+	 * `base` is in none. stride + base = (n + 63) / 64, and the bits from n on are 0. */
+	uint64_t *bits;
+	size_t stride, base;
+	size_t offset_capacity, id_capacity, bits_capacity;
+} kith_sets;
+
+/* Decodes tiers 0..tiers-1 of the rows, or of the reverse lists, of nodes first..first+count-1 into sets[0..tiers-1].
+ * The range has to begin and end where blocks do (multiples of info->block_nodes, or n): KITH_EUSAGE otherwise. Every
+ * id is < n, and in a reverse list > its node; nothing more is promised of a damaged file that passes its checksum. */
+int kith_graph_read_row_sets(kith_graph *graph, uint64_t first, uint64_t count, uint32_t tiers, kith_sets *sets,
+			     kith_err *err);
+int kith_graph_read_reverse(kith_graph *graph, uint64_t first, uint64_t count, uint32_t tiers, kith_sets *sets,
+			    kith_err *err);
+void kith_sets_free(kith_sets *sets);
+
+/* The bytes that one tier of the rows of `count` nodes takes as sets. */
+uint64_t kith_graph_row_sets_bytes(const kith_graph *graph, uint64_t count, uint32_t tier);
+
+/* The bytes that kith_graph_read_reverse takes for such sets (rounded out to whole blocks), without decoding them. */
+int kith_graph_reverse_bytes(kith_graph *graph, uint64_t first, uint64_t count, uint32_t tiers, uint64_t *out,
+			     kith_err *err);
+
 /* Pairs of nodes first..first+count-1: those of node first+r are [offset[r], offset[r+1]). `id[p]` is the pair's larger
  * node; `tier[p]` holds the tier of smaller -> larger in its low 4 bits and of larger -> smaller in its high 4 bits,
  * KITH_TIER_ABSENT where there is no such edge (never both). Memory belongs to the kith_pairs and grows as needed:
@@ -126,15 +162,21 @@ typedef struct kith_pairs {
 	size_t offset_capacity, id_capacity, tier_capacity;
 } kith_pairs;
 
+/* The pairs that `tiers` tiers of rows and of reverse lists come to, which are of the same nodes of a graph of n.
+ * KITH_ECORRUPT, without the file's name, if an id occurs twice in a node's row or reverse list. */
+int kith_sets_pairs(uint64_t n, uint32_t tiers, const kith_sets *rows, const kith_sets *reverse, kith_pairs *out,
+		    kith_err *err);
+
 int kith_graph_read_pairs(kith_graph *graph, uint64_t first, uint64_t count, kith_pairs *out, kith_err *err);
 void kith_pairs_free(kith_pairs *pairs);
 
-/* How many pairs nodes first..first+count-1 have, without decoding them (count is rounded out to whole blocks). */
+/* No fewer pairs than nodes first..first+count-1 have, without decoding them: edges of their rows and reverse lists
+ * (rounded out to whole blocks). */
 int kith_graph_count_pairs(kith_graph *graph, uint64_t first, uint64_t count, uint64_t *out, kith_err *err);
 
 /* Reads everything and checks every rule of the format and of the definitions: checksums, each row k distinct ids none
- * its own, near lists ascending and inside their tiers, the pair list exactly the union of the rows' edges. `memory`
- * bounds the work space. Returns 0 or KITH_ECORRUPT with the first thing found wrong. */
+ * its own, near lists ascending and inside their tiers, the reverse lists exactly the rows' edges to smaller nodes.
+ * `memory` bounds the work space. Returns 0 or KITH_ECORRUPT with the first thing found wrong. */
 int kith_graph_check(kith_graph *graph, uint64_t memory, const kith_progress *progress, kith_err *err);
 
 #ifdef __cplusplus

@@ -1,86 +1,309 @@
-/* pair_rows.c - see pair_rows.h */
+/* pair_rows.c - see pair_rows.h. Each thread takes a part of the samples, or of the larger ones that a single sample is
+ * paired with, and makes of its pairs sets of bits; the parts then go to the writer in order.
+ *
+ * Within a part, one sample at a time: the ids that it is paired with in any layer are marked in a set of all ids; from
+ * how many are marked before each word of it follows an id's place among the pairs, and there each layer has its bits.
+ */
 #include "pair_rows.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "kith/alloc.h"
+#include "kith/cpu.h"
 
-#define MOST_BYTES  (1u << 20) /* of tiers that wait */
-#define MOST_PAIRS  4096u
-#define WRITER_MOST (48ull << 20) /* kith/pairs.h: a block of 8 MiB and what it encodes to, and 16 MiB of pages */
+#define SHARE_BYTES (4u << 20) /* of pairs that a thread makes, about */
+#define MOST_PAIRS  65536u
+#define SPAN        (1u << 22) /* ids that are marked at a time */
 
-static uint32_t room_for(uint32_t layers)
+/* The pairs of samples from..to-1 with ids low..high-1, no more of them than there is room for. */
+typedef struct part {
+	uint64_t from, to, low, high;
+} part;
+
+typedef struct kith_pair_share {
+	uint32_t layers, levels, room;
+	part part;
+	uint32_t count; /* pairs made */
+	uint32_t *i, *j;
+	size_t stride;
+	uint64_t *bits;       /* as in kith_pair_planes, and a plane more for what is in no level */
+	uint64_t *(*to)[32];  /* by layer: where a level's bits go, of i -> j and, from 16 on, of j -> i */
+	kith_pair_row *row;   /* by layer: of the sample at hand */
+	size_t *next, *stop;  /* by layer: the pairs at hand */
+	uint64_t *marked;     /* ids of the span at hand */
+	uint8_t *word_marked; /* by word of these: is there any? */
+	uint32_t *before;     /* pairs made when such a word was come to */
+} share;
+
+static uint64_t bytes_of_pair(const kith_pair_info *info)
 {
-	uint32_t room = MOST_BYTES / layers;
-	return room < MOST_PAIRS ? room : MOST_PAIRS;
+	return info->layer_count * (uint64_t)info->levels / 4 + 1 + 2 * sizeof(uint32_t);
 }
 
-uint64_t kith_pair_rows_bytes(uint32_t layers)
+static uint32_t room_for(const kith_pair_info *info)
 {
-	return room_for(layers) * (8ull + layers) + layers * sizeof(size_t) + WRITER_MOST;
+	uint64_t room = SHARE_BYTES / bytes_of_pair(info) / 64 * 64;
+	return room < 64 ? 64 : room < MOST_PAIRS ? (uint32_t)room : MOST_PAIRS;
 }
 
-int kith_pair_rows_init(kith_pair_rows *p, const char *path, const kith_pair_info *info, kith_err *err)
+static size_t span_of(uint64_t n)
 {
-	*p = (kith_pair_rows){.layers = info->layer_count, .room = room_for(info->layer_count)};
-	p->i = kith_alloc(p->room, sizeof *p->i);
-	p->j = kith_alloc(p->room, sizeof *p->j);
-	p->tier = kith_alloc(p->room, p->layers);
-	p->cursor = kith_alloc(p->layers, sizeof *p->cursor);
-	if (!p->i || !p->j || !p->tier || !p->cursor)
-		return kith_fail_nomem(err, "pairs on their way out", kith_pair_rows_bytes(p->layers));
-	return kith_pair_writer_create(&p->writer, path, info, err);
+	size_t ids = n < SPAN ? (size_t)n + 64 : SPAN; /* it begins with a whole word */
+	return (ids + 511) / 512 * 512;                /* words are looked at eight at a time */
 }
 
-static int append(kith_pair_rows *p, kith_err *err)
+uint64_t kith_pair_rows_bytes(const kith_pair_info *info, uint32_t threads)
 {
-	int rc = kith_pair_writer_append(p->writer, p->count, p->i, p->j, p->tier, p->room, err);
-	p->count = 0;
+	uint64_t marks = span_of(info->n) / 64 * (sizeof(uint64_t) + sizeof(uint32_t) + 1);
+	uint64_t by_layer = sizeof(uint64_t *[32]) + sizeof(kith_pair_row) + 2 * sizeof(size_t);
+	return kith_pair_writer_bytes(info, threads) +
+	       threads * (room_for(info) * bytes_of_pair(info) + marks + info->layer_count * by_layer);
+}
+
+static int init_share(share *s, const kith_pair_info *info, uint32_t room, kith_err *err)
+{
+	size_t span = span_of(info->n), planes = 2 * (size_t)info->levels * info->layer_count;
+	*s = (share){.layers = info->layer_count, .levels = info->levels, .room = room, .stride = room / 64};
+	s->i = kith_alloc(room, sizeof *s->i);
+	s->j = kith_alloc(room, sizeof *s->j);
+	s->bits = kith_alloc_zero((planes + 1) * s->stride, sizeof *s->bits);
+	s->to = kith_alloc(s->layers, sizeof *s->to);
+	s->row = kith_alloc(s->layers, sizeof *s->row);
+	s->next = kith_alloc(s->layers, sizeof *s->next);
+	s->stop = kith_alloc(s->layers, sizeof *s->stop);
+	s->marked = kith_alloc_zero(span / 64, sizeof *s->marked);
+	s->word_marked = kith_alloc_zero(span / 64, 1);
+	s->before = kith_alloc(span / 64, sizeof *s->before);
+	if (!s->i || !s->j || !s->bits || !s->to || !s->row || !s->next || !s->stop || !s->marked || !s->word_marked ||
+	    !s->before)
+		return kith_fail_nomem(err, "pairs on their way out", room * bytes_of_pair(info));
+	for (uint32_t v = 0; v < s->layers; v++)
+		for (uint32_t direction = 0; direction < 2; direction++)
+			for (uint32_t q = 0; q < 16; q++)
+				s->to[v][16 * direction + q] =
+					s->bits +
+					s->stride *
+						(q < s->levels ? (direction * s->levels + q) * s->layers + v : planes);
+	return 0;
+}
+
+static void free_share(share *s)
+{
+	free(s->i);
+	free(s->j);
+	free(s->bits);
+	free(s->to);
+	free(s->row);
+	free(s->next);
+	free(s->stop);
+	free(s->marked);
+	free(s->word_marked);
+	free(s->before);
+}
+
+int kith_pair_rows_init(kith_pair_rows *p, const char *path, const kith_pair_info *info, uint32_t threads,
+			uint32_t room, kith_err *err)
+{
+	int rc = 0;
+	*p = (kith_pair_rows){.n = info->n, .layers = info->layer_count, .threads = threads};
+	if (!(p->shares = kith_alloc_zero(threads, sizeof *p->shares)))
+		return kith_fail_nomem(err, "pairs on their way out", threads * sizeof *p->shares);
+	for (uint32_t t = 0; !rc && t < threads; t++)
+		rc = init_share(&p->shares[t], info, room ? room : room_for(info), err);
+	if (!rc && !(rc = kith_pair_writer_create(&p->writer, path, info, err)))
+		kith_pair_writer_set_threads(p->writer, threads);
 	return rc;
 }
 
-/* The least id that no row has passed; UINT32_MAX after the last. */
-static uint32_t next_id(const kith_pair_rows *p, const kith_pair_row *rows)
+/* ---- a part --------------------------------------------------------------------------------------------------- */
+
+static size_t first_from(const kith_pair_row *row, size_t at, uint64_t id)
 {
-	uint32_t least = UINT32_MAX;
-	for (uint32_t v = 0; v < p->layers; v++)
-		if (p->cursor[v] < rows[v].count && rows[v].id[p->cursor[v]] < least)
-			least = rows[v].id[p->cursor[v]];
-	return least;
+	size_t end = row->count;
+	if (at == end || row->id[end - 1] < id)
+		return end;
+	while (at < end) {
+		size_t middle = at + (end - at) / 2;
+		if (row->id[middle] < id)
+			at = middle + 1;
+		else
+			end = middle;
+	}
+	return at;
 }
 
-int kith_pair_rows_add(kith_pair_rows *p, uint32_t node, const kith_pair_row *rows, kith_err *err)
+/* In these three what is in memory is copied first: for all the compiler knows, the numbers that they write are the
+ * pointers that they read. */
+static void mark(share *s, uint64_t base)
 {
-	uint32_t id;
-	int rc = 0;
-	for (uint32_t v = 0; v < p->layers; v++)
-		p->cursor[v] = 0;
-	while (!rc && (id = next_id(p, rows)) != UINT32_MAX) {
-		int present = 0;
-		for (uint32_t v = 0; v < p->layers; v++) {
-			size_t at = p->cursor[v];
-			int here = at < rows[v].count && rows[v].id[at] == id;
-			uint8_t tier = here ? rows[v].stored[rows[v].tier[at]] : KITH_PAIR_ABSENT;
-			p->tier[v * (size_t)p->room + p->count] = tier;
-			p->cursor[v] += (size_t)here;
-			present |= tier != KITH_PAIR_ABSENT;
+	uint64_t *marked = s->marked;
+	uint8_t *word_marked = s->word_marked;
+	for (uint32_t v = 0; v < s->layers; v++) {
+		const kith_pair_row row = s->row[v];
+		for (size_t x = s->next[v], stop = s->stop[v]; x < stop; x++) {
+			uint64_t id = row.id[x] - base;
+			if (row.stored[row.tier[x]] == KITH_PAIR_ABSENT)
+				continue;
+			marked[id / 64] |= 1ull << id % 64;
+			word_marked[id / 64] = 1;
 		}
-		p->i[p->count] = node;
-		p->j[p->count] = id;
-		p->count += (uint32_t)present;
-		if (p->count == p->room)
-			rc = append(p, err);
+	}
+}
+
+/* The ids marked are the sample's pairs. */
+static void list(share *s, uint64_t base, size_t ids, uint32_t node)
+{
+	uint32_t *i = s->i, *j = s->j, *before = s->before, count = s->count;
+	const uint64_t *marked = s->marked;
+	for (size_t first = 0; 64 * first < ids; first += 8) {
+		uint64_t eight;
+		memcpy(&eight, s->word_marked + first, 8);
+		for (; eight; eight &= eight - 1) {
+			size_t word = first + (unsigned)__builtin_ctzll(eight) / 8;
+			before[word] = count;
+			for (uint64_t left = marked[word]; left; left &= left - 1) {
+				i[count] = node;
+				j[count++] = (uint32_t)(base + 64 * word + (unsigned)__builtin_ctzll(left));
+			}
+		}
+	}
+	s->count = count;
+}
+
+KITH_CLONES static void set_bits(share *s, uint64_t base)
+{
+	const uint64_t *marked = s->marked;
+	const uint32_t *before = s->before;
+	for (uint32_t v = 0; v < s->layers; v++) {
+		const kith_pair_row row = s->row[v];
+		uint64_t *const *to = s->to[v];
+		for (size_t x = s->next[v], stop = s->stop[v]; x < stop; x++) {
+			uint64_t id = row.id[x] - base, below = marked[id / 64] & ((1ull << id % 64) - 1);
+			uint8_t stored = row.stored[row.tier[x]];
+			if (stored == KITH_PAIR_ABSENT)
+				continue;
+			uint32_t p = before[id / 64] + (unsigned)__builtin_popcountll(below);
+			to[stored & 15][p / 64] |= 1ull << p % 64;
+			to[16 + (stored >> 4)][p / 64] |= 1ull << p % 64;
+		}
+	}
+}
+
+static void unmark(share *s, size_t ids)
+{
+	for (size_t first = 0; 64 * first < ids; first += 8) {
+		uint64_t eight;
+		memcpy(&eight, s->word_marked + first, 8);
+		if (eight) {
+			memset(s->marked + first, 0, 8 * sizeof *s->marked);
+			memset(s->word_marked + first, 0, 8);
+		}
+	}
+}
+
+static void take_sample(share *s, uint64_t node)
+{
+	uint64_t low = s->part.low > node ? s->part.low : node + 1, high = s->part.high;
+	for (uint32_t v = 0; v < s->layers; v++)
+		s->next[v] = low == node + 1 ? 0 : first_from(&s->row[v], 0, low);
+	for (uint64_t base = low / 64 * 64; base < high; base += SPAN) {
+		uint64_t end = high - base < SPAN ? high : base + SPAN;
+		for (uint32_t v = 0; v < s->layers; v++)
+			s->stop[v] = first_from(&s->row[v], s->next[v], end);
+		mark(s, base);
+		list(s, base, end - base, (uint32_t)node);
+		set_bits(s, base);
+		unmark(s, end - base);
+		memcpy(s->next, s->stop, s->layers * sizeof *s->next);
+	}
+}
+
+static void get_rows(share *s, uint64_t node, kith_pair_row_of *row_of, const void *context)
+{
+	for (uint32_t v = 0; v < s->layers; v++)
+		row_of(context, node, v, &s->row[v]);
+}
+
+static void take_part(share *s, kith_pair_row_of *row_of, const void *context)
+{
+	size_t used = (s->count + 63) / 64, level = s->layers * s->stride;
+	for (size_t plane = 0; plane <= 2 * (size_t)s->levels * s->layers; plane++) /* what the last part left */
+		memset(s->bits + plane * s->stride, 0, used * sizeof *s->bits);
+	s->count = 0;
+	for (uint64_t node = s->part.from; node < s->part.to; node++) {
+		get_rows(s, node, row_of, context);
+		take_sample(s, node);
+	}
+	used = (s->count + 63) / 64;
+	for (uint32_t direction = 0; direction < 2; direction++)
+		for (uint32_t q = 1; q < s->levels; q++)
+			for (uint32_t v = 0; v < s->layers; v++) {
+				uint64_t *plane = s->to[v][16 * direction + q], *below = plane - level;
+				for (size_t x = 0; x < used; x++)
+					plane[x] |= below[x];
+			}
+}
+
+/* ---- parts in order ------------------------------------------------------------------------------------------- */
+
+/* The pairs of a sample are no more than this. */
+static uint64_t pairs_at_most(share *s, uint64_t n, uint64_t node, kith_pair_row_of *row_of, const void *context)
+{
+	uint64_t pairs = 0;
+	get_rows(s, node, row_of, context);
+	for (uint32_t v = 0; v < s->layers; v++)
+		pairs += s->row[v].count;
+	return pairs < n - 1 - node ? pairs : n - 1 - node;
+}
+
+/* The next part, from sample *node and id *low on, which are moved past it; samples end at `end`. */
+static void cut_part(const kith_pair_rows *p, share *s, uint64_t *node, uint64_t *low, uint64_t end,
+		     kith_pair_row_of *row_of, const void *context)
+{
+	uint64_t pairs = 0, more;
+	s->part = (part){.from = *node, .low = *low, .high = p->n};
+	while (*node < end && !*low && (more = pairs_at_most(s, p->n, *node, row_of, context)) <= s->room - pairs) {
+		pairs += more;
+		++*node;
+	}
+	s->part.to = *node;
+	if (*node == end || *node > s->part.from)
+		return;
+	/* one sample has more pairs than there is room for: so many ids of it */
+	s->part.to = *node + 1;
+	s->part.low = *low > *node ? *low : *node + 1;
+	if (p->n - s->part.low > s->room) {
+		*low = s->part.high = s->part.low + s->room;
+	} else {
+		++*node;
+		*low = 0;
+	}
+}
+
+int kith_pair_rows_add(kith_pair_rows *p, uint64_t first, uint64_t count, kith_pair_row_of *row_of, const void *context,
+		       kith_err *err)
+{
+	uint64_t node = first, low = 0;
+	int rc = 0;
+	while (!rc && node < first + count) {
+		for (uint32_t t = 0; t < p->threads; t++)
+			cut_part(p, &p->shares[t], &node, &low, first + count, row_of, context);
+#pragma omp parallel for num_threads(p->threads) schedule(static, 1)
+		for (uint32_t t = 0; t < p->threads; t++)
+			take_part(&p->shares[t], row_of, context);
+		for (uint32_t t = 0; !rc && t < p->threads; t++) {
+			const share *s = &p->shares[t];
+			rc = kith_pair_writer_append_planes(p->writer, s->count, s->i, s->j, s->bits, s->stride, err);
+		}
 	}
 	return rc;
 }
 
 int kith_pair_rows_finish(kith_pair_rows *p, kith_err *err)
 {
-	int rc = append(p, err);
-	if (!rc) {
-		rc = kith_pair_writer_finish(p->writer, err);
-		p->writer = NULL;
-	}
+	int rc = kith_pair_writer_finish(p->writer, err);
+	p->writer = NULL;
 	kith_pair_rows_abort(p);
 	return rc;
 }
@@ -88,9 +311,8 @@ int kith_pair_rows_finish(kith_pair_rows *p, kith_err *err)
 void kith_pair_rows_abort(kith_pair_rows *p)
 {
 	kith_pair_writer_abort(p->writer);
-	free(p->i);
-	free(p->j);
-	free(p->tier);
-	free(p->cursor);
+	for (uint32_t t = 0; p->shares && t < p->threads; t++)
+		free_share(&p->shares[t]);
+	free(p->shares);
 	*p = (kith_pair_rows){0};
 }

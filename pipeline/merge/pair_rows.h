@@ -12,21 +12,29 @@ typedef struct kith_pair_row {
 	const uint8_t *stored; /* 256: the byte of the pair store for each of these; KITH_PAIR_ABSENT: beyond every k */
 } kith_pair_row;
 
+/* Says what the pairs of sample `node` are in a layer. Called by several threads at once. */
+typedef void kith_pair_row_of(const void *context, uint64_t node, uint32_t layer, kith_pair_row *row);
+
+struct kith_pair_share;
+
 typedef struct kith_pair_rows {
 	kith_pair_writer *writer;
-	uint32_t layers, room, count; /* pairs that wait to be appended */
-	uint32_t *i, *j;
-	uint8_t *tier; /* layers x room */
-	size_t *cursor;
+	uint64_t n;
+	uint32_t layers, threads;
+	struct kith_pair_share *shares; /* one per thread */
 } kith_pair_rows;
 
-/* Bytes that it takes, its writer's included, at most. */
-uint64_t kith_pair_rows_bytes(uint32_t layers);
-/* Starts the file; info->block_pairs is chosen by the store. Release with kith_pair_rows_finish or, at any time,
- * kith_pair_rows_abort, which leaves no file behind. */
-int kith_pair_rows_init(kith_pair_rows *p, const char *path, const kith_pair_info *info, kith_err *err);
-/* The next sample's rows, one for each layer. Samples come in order; those without pairs may be left out. */
-int kith_pair_rows_add(kith_pair_rows *p, uint32_t node, const kith_pair_row *rows, kith_err *err);
+/* Bytes that it takes, its writer's included, at most. Of `info`, n, layer_count, levels and k count. */
+uint64_t kith_pair_rows_bytes(const kith_pair_info *info, uint32_t threads);
+/* Starts the file; info->block_pairs is chosen by the store. The file does not depend on the threads, nor on `room`,
+ * the pairs that a thread takes at once, a multiple of 64; 0: as many as pay. Release with kith_pair_rows_finish or, at
+ * any time, kith_pair_rows_abort, which leaves no file behind. */
+int kith_pair_rows_init(kith_pair_rows *p, const char *path, const kith_pair_info *info, uint32_t threads,
+			uint32_t room, kith_err *err);
+/* The pairs of the next `count` samples, from `first` on. Samples come in order; those without pairs may be left out.
+ */
+int kith_pair_rows_add(kith_pair_rows *p, uint64_t first, uint64_t count, kith_pair_row_of *row_of, const void *context,
+		       kith_err *err);
 int kith_pair_rows_finish(kith_pair_rows *p, kith_err *err);
 void kith_pair_rows_abort(kith_pair_rows *p);
 

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "bits.h"
 #include "kith/alloc.h"
 #include "kith/cpu.h"
 #include "result.h"
@@ -17,7 +18,8 @@
 
 #define OVERLAP      "nnts"
 #define EXTRA_CHUNK  (16ull << 20) /* kith/pairs.h: what the writer takes for an extra: at most 40 MiB */
-#define RUN_SLOTS    4096u         /* pairs whose runs are counted together: their sets stay in the first cache */
+#define RUN_WORDS    64u           /* of sets whose runs are counted together: they stay in the first cache */
+#define RUN_STRIDE   72u           /* no power of two: they would crowd the same lines */
 #define OWNED        64u           /* samples in a row whose counters one thread has */
 #define BLOCKS_EACH  4u            /* blocks at hand for each thread */
 #define READ_AT_ONCE 2u            /* bytes of a block's record for each of its bytes decoded: scratch of a reader */
@@ -39,7 +41,7 @@ struct slot {
 struct worker {
 	kith_pair_store *store;
 	kith_tally tally;
-	uint64_t *edges; /* levels x layers: directed */
+	uint64_t *sets; /* of pairs, in rows (bits.h) */
 };
 
 struct update {
@@ -228,14 +230,15 @@ static uint64_t slot_bytes(const struct update *u)
 static uint64_t worker_bytes(const struct update *u)
 {
 	uint64_t pairs = u->info->block_pairs < u->info->pairs ? u->info->block_pairs : u->info->pairs;
-	return kith_tally_bytes(&u->plan) + READ_AT_ONCE * pairs * (8 + u->info->levels * u->info->layer_count / 4);
+	return kith_tally_bytes(&u->plan) + u->plan.layers * 8ull * RUN_STRIDE +
+	       READ_AT_ONCE * pairs * (8 + u->info->levels * u->info->layer_count / 4);
 }
 
 /* Fewer blocks at a time, and then fewer threads, rather than more than -m. Returns 0 if one of each is still more. */
 static int fit(struct update *u)
 {
 	uint64_t memory = u->given->options->memory, fixed = u->window;
-	u->plan.slots = RUN_SLOTS;
+	u->plan.slots = 64 * RUN_WORDS;
 	u->plan.hashed = 0;
 	u->wide = u->plan.k[u->plan.levels - 1] >= WIDE;
 	u->threads = u->given->threads;
@@ -300,8 +303,8 @@ static int prepare(struct update *u, kith_err *err)
 		int rc = kith_tally_init(&w->tally, p, err);
 		if (rc || (rc = kith_pair_store_open(&w->store, kith_pair_store_path(u->store), err)))
 			return rc;
-		if (!(w->edges = kith_alloc_zero((size_t)p->levels * p->layers, sizeof *w->edges)))
-			return kith_fail_nomem(err, "counters", p->levels * 8ull * p->layers);
+		if (!(w->sets = kith_alloc((size_t)p->layers * RUN_STRIDE, sizeof *w->sets)))
+			return kith_fail_nomem(err, "sets of pairs", p->layers * 8ull * RUN_STRIDE);
 	}
 	for (uint32_t s = 0; s < u->most; s++) {
 		u->slots[s].from = kith_alloc_zero(fresh, sizeof(size_t));
@@ -326,23 +329,11 @@ static void decode(struct update *u, struct slot *s, uint64_t block)
 	s->rc = kith_weave_drop(&u->weave, &s->block, &s->err);
 }
 
-/* One level's pairs of a graph, of both directions' edges. Returns how many there are, and adds up edges. */
-KITH_CLONES static uint64_t join(uint64_t *out, const uint64_t *there, const uint64_t *back, uint32_t words, int mutual)
+/* One level's pairs of a graph, of both directions' edges. */
+KITH_CLONES static void join(uint64_t *out, const uint64_t *there, const uint64_t *back, uint32_t words, int mutual)
 {
-	uint64_t pairs = 0;
-	for (uint32_t w = 0; w < words; w++) {
-		out[w] = mutual ? there[w] & back[w] : there[w] | back[w];
-		pairs += (uint64_t)__builtin_popcountll(out[w]);
-	}
-	return pairs;
-}
-
-KITH_CLONES static uint64_t count_edges(const uint64_t *there, const uint64_t *back, uint32_t words)
-{
-	uint64_t edges = 0;
 	for (uint32_t w = 0; w < words; w++)
-		edges += (uint64_t)__builtin_popcountll(there[w]) + (uint64_t)__builtin_popcountll(back[w]);
-	return edges;
+		out[w] = mutual ? there[w] & back[w] : there[w] | back[w];
 }
 
 static void count_pairs(struct update *u, const kith_pair_planes *b)
@@ -350,21 +341,22 @@ static void count_pairs(struct update *u, const kith_pair_planes *b)
 	struct worker *worker = &u->workers[omp_get_thread_num()];
 	kith_tally *t = &worker->tally;
 	const kith_tally_plan *p = &u->plan;
-	uint32_t words = (b->count + 63) / 64, stride = kith_tally_stride(p), take;
+	uint32_t words = (b->count + 63) / 64, layers = p->layers, take;
 	for (uint32_t w = 0; w < words; w += take) {
-		take = words - w < p->slots / 64 ? words - w : p->slots / 64;
+		take = words - w < RUN_WORDS ? words - w : RUN_WORDS;
 		for (uint32_t q = 0; q < p->levels; q++) {
-			for (uint32_t v = 0; v < p->layers; v++)
-				worker->edges[q * p->layers + v] += count_edges(kith_pair_plane(b, v, q, 0) + w,
-										kith_pair_plane(b, v, q, 1) + w, take);
+			const uint64_t *there = kith_pair_plane(b, 0, q, 0) + w,
+				       *back = kith_pair_plane(b, 0, q, 1) + w;
+			kith_bits_count_rows(there, take, b->stride, layers, t->edges + q * layers);
+			kith_bits_count_rows(back, take, b->stride, layers, t->edges + q * layers);
 			for (int g = 0; g < 2; g++) {
 				if (!p->counts[g])
 					continue;
-				for (uint32_t v = 0; v < p->layers; v++)
-					t->pairs[g][q * p->layers + v] +=
-						join(t->bits + v * (size_t)stride, kith_pair_plane(b, v, q, 0) + w,
-						     kith_pair_plane(b, v, q, 1) + w, take, g == KITH_MUTUAL);
-				kith_tally_runs(t, g, q, t->bits, take);
+				for (uint32_t v = 0; v < layers; v++)
+					join(worker->sets + v * RUN_STRIDE, there + v * b->stride, back + v * b->stride,
+					     take, g == KITH_MUTUAL);
+				kith_bits_count_rows(worker->sets, take, RUN_STRIDE, layers, t->pairs[g] + q * layers);
+				kith_tally_runs(t, g, q, worker->sets, take, RUN_STRIDE);
 			}
 		}
 	}
@@ -649,7 +641,7 @@ static int check_edges(const struct update *u, kith_err *err)
 		for (uint32_t v = 0; v < p->layers; v++) {
 			uint64_t edges = 0;
 			for (uint32_t t = 0; t < u->threads; t++)
-				edges += u->workers[t].edges[q * p->layers + v];
+				edges += u->workers[t].tally.edges[q * p->layers + v];
 			if (edges != p->n * p->k[q])
 				return kith_fail(
 					err, KITH_ECORRUPT, "%s: layer %u has %llu edges at k=%u instead of n k = %llu",
@@ -663,16 +655,11 @@ static int check_edges(const struct update *u, kith_err *err)
 
 static void add_up(struct update *u)
 {
-	const kith_tally_plan *p = &u->plan;
 	kith_tally *sum = &u->workers[0].tally;
 	for (uint32_t t = 0; t < u->threads; t++)
 		kith_tally_finish(&u->workers[t].tally);
-	for (uint32_t t = 1; t < u->threads; t++) {
+	for (uint32_t t = 1; t < u->threads; t++)
 		kith_tally_add(sum, &u->workers[t].tally);
-		for (int g = 0; g < 2; g++)
-			for (uint32_t i = 0; p->counts[g] && i < p->levels * p->layers; i++)
-				sum->pairs[g][i] += u->workers[t].tally.pairs[g][i];
-	}
 	add_kept(u, sum->overlap);
 }
 
@@ -705,7 +692,7 @@ static void release(struct update *u)
 	for (uint32_t t = 0; u->workers && t < u->threads; t++) {
 		kith_tally_free(&u->workers[t].tally);
 		kith_pair_store_close(u->workers[t].store);
-		free(u->workers[t].edges);
+		free(u->workers[t].sets);
 	}
 	for (uint32_t s = 0; u->slots && s < u->most; s++) {
 		kith_pair_planes_free(&u->slots[s].block);

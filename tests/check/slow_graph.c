@@ -182,7 +182,7 @@ static int pairs_of_node_differ(reading *t, uint64_t i, const kith_pairs *pairs,
 
 static int pairs_differ(reading *t, uint64_t first, uint64_t count, kith_pairs *pairs)
 {
-	uint64_t counted = 0, block = kith_graph_get_info(t->graph)->block_nodes;
+	uint64_t counted = 0;
 	kith_err err = {0};
 	if (kith_graph_read_pairs(t->graph, first, count, pairs, &err))
 		return DIFFERS(t, "read_pairs: %s", err.msg);
@@ -194,11 +194,74 @@ static int pairs_differ(reading *t, uint64_t first, uint64_t count, kith_pairs *
 	if (counted < pairs->offset[count] - pairs->offset[0])
 		return DIFFERS(t, "count_pairs says %llu, there are %llu", (unsigned long long)counted,
 			       (unsigned long long)(pairs->offset[count] - pairs->offset[0]));
-	if (first % block == 0 && (count % block == 0 || first + count == t->want->n) &&
-	    counted != pairs->offset[count] - pairs->offset[0])
-		return DIFFERS(t, "count_pairs says %llu of whole blocks, there are %llu", (unsigned long long)counted,
-			       (unsigned long long)(pairs->offset[count] - pairs->offset[0]));
 	return 0;
+}
+
+/* Is j in node i's set? */
+static int set_has(const kith_sets *s, uint64_t i, uint64_t j)
+{
+	uint64_t r = i - s->first;
+	if (s->dense)
+		return j / 64 >= s->base && (s->bits[r * s->stride + j / 64 - s->base] >> j % 64 & 1);
+	for (uint64_t p = s->offset[r]; p < s->offset[r + 1]; p++)
+		if (s->id[p] == j)
+			return 1;
+	return 0;
+}
+
+static int tier_sets_differ(reading *t, uint32_t tier, const kith_sets *row, const kith_sets *reverse, uint64_t first,
+			    uint64_t count)
+{
+	uint64_t n = t->want->n, rows = 0, reverses = 0;
+	for (uint64_t i = first; i < first + count; i++)
+		for (uint64_t j = 0; j < n; j++) {
+			int in_row = t->tier[i * n + j] == tier, in_reverse = j > i && t->tier[j * n + i] == tier;
+			if (set_has(row, i, j) != in_row || set_has(reverse, i, j) != in_reverse)
+				return DIFFERS(t, "tier %u of %llu: is %llu there?", tier, (unsigned long long)i,
+					       (unsigned long long)j);
+			rows += (uint64_t)in_row;
+			reverses += (uint64_t)in_reverse;
+		}
+	if (row->items != rows || reverse->items != reverses || row->count != count || reverse->count != count)
+		return DIFFERS(t, "tier %u has %llu and %llu items in sets", tier, (unsigned long long)row->items,
+			       (unsigned long long)reverse->items);
+	for (uint64_t r = 0; !reverse->dense && r < count; r++)
+		for (uint64_t p = reverse->offset[r] + 1; p < reverse->offset[r + 1]; p++)
+			if (reverse->id[p - 1] >= reverse->id[p])
+				return DIFFERS(t, "a reverse list does not ascend");
+	return 0;
+}
+
+/* The blocks that hold first..first+count-1 as sets. */
+static int sets_differ(reading *t, uint64_t first, uint64_t count)
+{
+	uint64_t block = kith_graph_get_info(t->graph)->block_nodes, n = t->want->n, end = first + count, bytes;
+	uint32_t tiers = t->want->tiers;
+	kith_sets row[KITH_MAX_TIERS] = {0}, reverse[KITH_MAX_TIERS] = {0};
+	kith_err err = {0};
+	int differs = 0;
+	first -= first % block;
+	end = (end + block - 1) / block * block < n ? (end + block - 1) / block * block : n;
+	count = end - first;
+	if (kith_graph_read_row_sets(t->graph, first, count, tiers, row, &err) ||
+	    kith_graph_read_reverse(t->graph, first, count, tiers, reverse, &err) ||
+	    kith_graph_reverse_bytes(t->graph, first, count, tiers, &bytes, &err))
+		differs = DIFFERS(t, "read_sets: %s", err.msg);
+	for (uint32_t tier = 0; tier < tiers && !differs; tier++) {
+		differs = tier_sets_differ(t, tier, &row[tier], &reverse[tier], first, count);
+		bytes -= reverse[tier].dense ? count * reverse[tier].stride * 8
+					     : reverse[tier].items * 4 + (count + 1) * 8;
+	}
+	if (!differs && bytes)
+		differs = DIFFERS(t, "reverse_bytes is wrong by %lld", (long long)bytes);
+	if (!differs && block > 1 && first + 1 < n &&
+	    kith_graph_read_reverse(t->graph, first + 1, 1, 1, reverse, &err) != KITH_EUSAGE)
+		differs = DIFFERS(t, "a part of a block as sets: no KITH_EUSAGE");
+	for (uint32_t tier = 0; tier < tiers; tier++) {
+		kith_sets_free(&row[tier]);
+		kith_sets_free(&reverse[tier]);
+	}
+	return differs;
 }
 
 static int contents_differ(reading *t, rng *r)
@@ -214,7 +277,8 @@ static int contents_differ(reading *t, rng *r)
 		if (rng_chance(r, 20) && block <= n - first)
 			count = block;
 		differs = rows_differ(t, first, count, tiers) || rows_differ(t, first, count, t->want->tiers) ||
-			  near_differs(t, first, count) || pairs_differ(t, first, count, &pairs);
+			  near_differs(t, first, count) || pairs_differ(t, first, count, &pairs) ||
+			  sets_differ(t, first, count);
 	}
 	if (!differs) /* all at once, and a step back */
 		differs =

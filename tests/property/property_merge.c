@@ -324,6 +324,32 @@ static int pairs_differ(const char *path, const stack *s, const kith_stack *got,
 	return differs != 0;
 }
 
+/* Threads, memory and shares change nothing in the pair store, byte for byte. */
+static int bytes_differ(const char *path, const stack *s, const char *const *paths, const char *const *names,
+			const kith_merge_options *options, rng *r, char *why, size_t size)
+{
+	kith_merge_options others = *options;
+	kith_stack *got = NULL;
+	char other[SANDBOX_PATH];
+	size_t bytes = 0, other_bytes = 0;
+	kith_err err = {0};
+	others.pairs = sandbox_path(other, "other.kpr");
+	others.threads = (int)rng_between(r, 1, 3);
+	others.slots = 64 * (uint32_t)rng_below(r, 3);
+	others.memory = (uint64_t)512 << 20;
+	remove(other);
+	if (kith_merge(s->layers, paths, names, &others, &got, &err))
+		return snprintf(why, size, "%d threads: %.900s", others.threads, err.msg) > 0;
+	kith_stack_free(got);
+	unsigned char *one = sandbox_read(path, &bytes), *two = sandbox_read(other, &other_bytes);
+	int differs = bytes != other_bytes || memcmp(one, two, bytes);
+	if (differs)
+		snprintf(why, size, "another pair store with %d threads, %u slots", others.threads, others.slots);
+	free(one);
+	free(two);
+	return differs;
+}
+
 static int round_merge(uint64_t seed, char *why, size_t size)
 {
 	rng r = {seed};
@@ -348,7 +374,9 @@ static int round_merge(uint64_t seed, char *why, size_t size)
 		status = kith_merge(s->layers, paths, names, &options, &got, &err);
 		differs = status ? snprintf(what, sizeof what, "status %d: %.900s", status, err.msg) > 0
 				 : result_differs(s, &options, got, what, sizeof what) ||
-					   (options.pairs && pairs_differ(pairs, s, got, what, sizeof what));
+					   (options.pairs &&
+					    (pairs_differ(pairs, s, got, what, sizeof what) ||
+					     bytes_differ(pairs, s, paths, names, &options, &r, what, sizeof what)));
 	}
 	if (differs)
 		snprintf(why, size,

@@ -186,6 +186,8 @@ static int write_store(const char *path, const stack *s, rng *r, kith_err *err)
 	int status = kith_pair_writer_create(&writer, path, &s->info, err);
 	if (status)
 		return status;
+	if (rng_chance(r, 50))
+		kith_pair_writer_set_threads(writer, (uint32_t)rng_between(r, 1, 3));
 	for (size_t from = 0, count; !status && from < s->pairs.count; from += count) {
 		count = rng_below(r, s->pairs.count - from + 1);
 		if (rng_chance(r, 60) && count > 9)

@@ -105,8 +105,8 @@ static int info_text_differs(const char *path, const kith_graph_info *info, char
 	    strcmp(got->parameters, info->parameters) || strcmp(got->version, KITH_VERSION) ||
 	    strcmp(kith_graph_path(graph), path))
 		differs = snprintf(why, size, "a text of the header changed") > 0;
-	if (kith_graph_get_size(graph, &takes, &err) || !takes.rows || !takes.pairs || !takes.near != !info->near ||
-	    takes.rows + takes.near + takes.pairs >= takes.file)
+	if (kith_graph_get_size(graph, &takes, &err) || !takes.rows || !takes.reverse || !takes.near != !info->near ||
+	    takes.rows + takes.near + takes.reverse >= takes.file)
 		differs = snprintf(why, size, "its sizes make no sense") > 0;
 	kith_graph_close(graph);
 	return differs;

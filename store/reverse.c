@@ -1,0 +1,262 @@
+/* reverse.c - see reverse.h.
+ *
+ * Node i's reverse list stands in the rows of all larger nodes, so this is a transposition, and that is where memory
+ * goes: the nodes are cut into ranges whose lists fit in memory, and for each range the rows from the range's start on
+ * are streamed once. A sparse graph takes one range; a dense one a few, which costs decoding, not seeking or spilling.
+ *
+ * Tier by tier. Where a tier is stored as ids, rows come in ascending j, so each list arrives sorted. Where it is
+ * stored as bits, 64 rows at a time are a strip of a matrix, of which each 64 x 64 square is turned over in registers.
+ */
+#include "reverse.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kith/alloc.h"
+#include "kith/transpose.h"
+
+struct derive {
+	kith_container *container;
+	const kith_graph_info *info;
+	const kith_progress *progress;
+	uint32_t threads, tier, at_once; /* blocks decoded together */
+	uint64_t blocks, room;           /* bytes for a range's lists */
+	uint32_t *counts;                /* n: items in each node's list */
+	kith_sets *rows;                 /* at_once */
+	kith_block_scratch scratch[KITH_STORE_THREADS];
+	kith_sets range; /* the lists of the range's nodes */
+	uint64_t *at;    /* n: where the node's next id goes */
+};
+
+/* Decodes blocks b, b+1, ... into rows[0], rows[1], .... */
+static int decode_group(struct derive *d, uint64_t b, uint32_t count, kith_err *err)
+{
+	kith_err errs[KITH_STORE_THREADS];
+	int rc[KITH_STORE_THREADS] = {0}, failed = 0;
+	const void **bytes = kith_alloc(count, sizeof *bytes);
+	size_t *size = kith_alloc(count, sizeof *size);
+
+	if (!bytes || !size)
+		failed = kith_fail_nomem(err, "a group of blocks", count * 16);
+	for (uint32_t g = 0; !failed && g < count; g++)
+		failed = kith_container_get(d->container, KITH_TABLE_ROWS, (uint32_t)(b + g), &bytes[g], &size[g], err);
+	if (!failed) {
+#pragma omp parallel for num_threads(d->threads) schedule(static, 1)
+		for (uint32_t t = 0; t < d->threads; t++)
+			for (uint32_t g = t; g < count && !rc[t]; g += d->threads)
+				rc[t] = kith_row_sets_decode(&d->scratch[t], d->info, d->tier, b + g, bytes[g], size[g],
+							     &d->rows[g], &errs[t]);
+		for (uint32_t t = 0; t < d->threads && !failed; t++)
+			if (rc[t])
+				failed =
+					kith_fail(err, rc[t], "%s: %s", kith_container_path(d->container), errs[t].msg);
+	}
+	free(bytes);
+	free(size);
+	return failed;
+}
+
+/* ---- ids ---- */
+
+/* First position in ascending ids[0..count) that is not below `bound`. */
+static size_t lower_bound(const uint32_t *ids, size_t count, uint64_t bound)
+{
+	size_t low = 0;
+	while (count) {
+		size_t half = count / 2;
+		if (ids[low + half] < bound) {
+			low += half + 1;
+			count -= half + 1;
+		} else {
+			count = half;
+		}
+	}
+	return low;
+}
+
+/* For every edge j -> i of these rows with lo <= i < hi and i < j: counts it, or stores it. */
+static void take_ids(struct derive *d, const kith_sets *rows, int store, uint64_t lo, uint64_t hi)
+{
+	for (uint64_t r = 0; r < rows->count; r++) {
+		uint64_t j = rows->first + r, top = j < hi ? j : hi;
+		const uint32_t *row = rows->id + rows->offset[r];
+		size_t count = rows->offset[r + 1] - rows->offset[r], p = lo ? lower_bound(row, count, lo) : 0;
+		if (!store)
+			for (; p < count && row[p] < top; p++)
+				d->counts[row[p]]++;
+		else
+			for (; p < count && row[p] < top; p++)
+				d->range.id[d->at[row[p]]++] = (uint32_t)j;
+	}
+}
+
+/* ---- bits ---- */
+
+/* The square of rows `from` to from + 63, of the word `column` of each, into the lists of nodes 64 column to
+ * 64 column + 63. */
+static void turn_square(const struct derive *d, const uint64_t *const row[64], uint64_t from, uint64_t column)
+{
+	const kith_sets *range = &d->range;
+	uint64_t square[64], at = column * 64 - range->first, nodes = range->count - at;
+	for (uint32_t r = 0; r < 64; r++)
+		square[r] = row[r] ? row[r][column] : 0;
+	kith_transpose(square);
+	for (uint32_t i = 0; i < 64 && i < nodes; i++) {
+		uint64_t above = column * 64 < from ? ~0ull : i == 63 ? 0 : ~0ull << (i + 1); /* j > i */
+		range->bits[(at + i) * range->stride + from / 64 - range->base] = square[i] & above;
+	}
+}
+
+/* A group of rows, which starts at a multiple of 64, into the range's lists. */
+static void take_bits(struct derive *d, uint32_t count)
+{
+	uint64_t start = d->rows[0].first, end = d->rows[count - 1].first + d->rows[count - 1].count;
+	uint64_t lo = d->range.first / 64, hi = kith_words(d->range.first + d->range.count);
+	for (uint64_t from = start; from < end; from += 64) {
+		const uint64_t *row[64] = {0};
+		for (uint64_t r = 0; r < 64 && from + r < end; r++) {
+			uint64_t j = from + r - start, nodes = d->info->block_nodes;
+			const kith_sets *block = &d->rows[j / nodes];
+			row[r] = block->bits + j % nodes * block->stride;
+		}
+		uint64_t top = from / 64 + 1 < hi ? from / 64 + 1 : hi;
+#pragma omp parallel for num_threads(d->threads) schedule(static)
+		for (uint64_t column = lo; column < top; column++)
+			turn_square(d, row, from, column);
+	}
+}
+
+/* ---- ranges ---- */
+
+enum what { COUNT, STORE, TURN };
+
+/* Streams all rows from block b on: the threads decode a block each, then split the nodes of [lo, hi) among them, so
+ * that each list arrives in order whatever the number of threads. */
+static int stream_rows(struct derive *d, uint64_t b, enum what what, uint64_t lo, uint64_t hi, kith_err *err)
+{
+	for (; b < d->blocks; b += d->at_once) {
+		uint32_t count = d->blocks - b < d->at_once ? (uint32_t)(d->blocks - b) : d->at_once;
+		int rc = kith_progress_tick(d->progress, what == COUNT ? "in-degrees" : "reverse lists", b, d->blocks,
+					    err);
+		if (rc || (rc = decode_group(d, b, count, err)))
+			return rc;
+		if (what == TURN) {
+			take_bits(d, count);
+			continue;
+		}
+#pragma omp parallel for num_threads(d->threads) schedule(static, 1)
+		for (uint32_t s = 0; s < d->threads; s++)
+			for (uint32_t g = 0; g < count; g++)
+				take_ids(d, &d->rows[g], what == STORE, lo + (hi - lo) * s / d->threads,
+					 lo + (hi - lo) * (s + 1) / d->threads);
+	}
+	return 0;
+}
+
+/* Chooses the range from block b whose lists fit, of whole groups of blocks but at least one, and makes room for it. */
+static int choose_range(struct derive *d, uint64_t b, uint64_t *end, kith_err *err)
+{
+	kith_sets *r = &d->range;
+	uint64_t group = d->info->block_nodes < 64 ? 64 / d->info->block_nodes : 1, bytes = 0, items = 0;
+	uint64_t first = b * d->info->block_nodes, words = kith_words(d->info->n) - first / 64;
+	*end = b;
+	while (*end < d->blocks) {
+		uint64_t next = *end + group < d->blocks ? *end + group : d->blocks, more = 0, ids = 0;
+		for (uint64_t x = *end; x < next; x++)
+			for (uint64_t i = 0, node = x * d->info->block_nodes; i < kith_info_block_size(d->info, x); i++)
+				if (r->dense)
+					more += words * sizeof(uint64_t);
+				else
+					ids += d->counts[node + i];
+		more += ids * sizeof(uint32_t);
+		if (*end > b && bytes + more > d->room)
+			break;
+		bytes += more;
+		items += ids;
+		*end = next;
+	}
+	uint64_t last = *end < d->blocks ? *end * d->info->block_nodes : d->info->n;
+	r->first = first;
+	r->count = last - first;
+	r->base = first / 64;
+	r->stride = words;
+	if (r->dense) {
+		int rc = kith_sets_reserve_bits(r, r->count, words, err);
+		if (!rc)
+			memset(r->bits, 0, r->count * words * sizeof *r->bits);
+		return rc;
+	}
+	int rc = kith_sets_reserve_ids(r, r->count, items, err);
+	if (rc)
+		return rc;
+	items = 0;
+	for (uint64_t i = first; i < last; i++) {
+		r->offset[i - first] = d->at[i] = items;
+		items += d->counts[i];
+	}
+	r->offset[last - first] = r->items = items;
+	return 0;
+}
+
+static int derive_tier(struct derive *d, const kith_reverse_sink *sink, kith_err *err)
+{
+	int rc = 0;
+	d->range.dense = kith_tier_is_dense(d->info, d->tier);
+	if (!d->range.dense) {
+		memset(d->counts, 0, d->info->n * sizeof *d->counts);
+		rc = stream_rows(d, 0, COUNT, 0, d->info->n, err);
+	}
+	for (uint64_t b = 0, end; !rc && b < d->blocks; b = end) {
+		if (!(rc = choose_range(d, b, &end, err)))
+			rc = stream_rows(d, b, d->range.dense ? TURN : STORE, d->range.first,
+					 d->range.first + d->range.count, err);
+		for (uint64_t at = b; !rc && at < end; at += d->threads)
+			rc = sink->take(sink->context, d->tier, at,
+					end - at < d->threads ? (uint32_t)(end - at) : d->threads, &d->range,
+					d->scratch, err);
+	}
+	return rc;
+}
+
+int kith_reverse_derive(kith_container *container, const kith_graph_info *info, uint64_t memory,
+			const kith_progress *progress, const kith_reverse_sink *sink, kith_err *err)
+{
+	struct derive d = {.container = container, .info = info, .progress = progress};
+	uint64_t block_bytes = 0;
+	int rc = 0, threads = omp_get_max_threads();
+
+	d.blocks = kith_info_blocks(info);
+	d.threads = threads < KITH_STORE_THREADS ? (uint32_t)threads : KITH_STORE_THREADS;
+	d.at_once = d.threads * info->block_nodes >= 64 ? d.threads : 64 / info->block_nodes;
+	if (info->block_nodes < 64 && d.at_once % (64 / info->block_nodes)) /* whole strips of 64 rows */
+		d.at_once += 64 / info->block_nodes - d.at_once % (64 / info->block_nodes);
+	d.rows = kith_alloc_zero(d.at_once, sizeof *d.rows);
+	d.counts = kith_alloc(info->n, sizeof *d.counts);
+	d.at = kith_alloc(info->n, sizeof *d.at);
+	if (!d.rows || !d.counts || !d.at)
+		rc = kith_fail_nomem(err, "the in-degrees", info->n * 12);
+	for (uint32_t g = 0; !rc && g < d.threads; g++)
+		if ((rc = kith_block_scratch_init(&d.scratch[g], err)))
+			break;
+	/* what is left after the fixed part: rows decoded together, and per thread its scratch and its encoded value */
+	for (uint32_t t = 0; t < info->tiers; t++) {
+		uint64_t row = kith_tier_is_dense(info, t) ? kith_words(info->n) * sizeof(uint64_t)
+							   : kith_info_tier_size(info, t) * sizeof(uint32_t);
+		block_bytes = row * info->block_nodes > block_bytes ? row * info->block_nodes : block_bytes;
+	}
+	uint64_t fixed = info->n * 12 + (d.at_once + 4 * d.threads) * block_bytes;
+	d.room = memory > fixed ? memory - fixed : 0;
+	for (d.tier = 0; !rc && d.tier < info->tiers; d.tier++)
+		rc = derive_tier(&d, sink, err);
+
+	for (uint32_t g = 0; g < d.threads; g++)
+		kith_block_scratch_free(&d.scratch[g]);
+	for (uint32_t g = 0; d.rows && g < d.at_once; g++)
+		kith_sets_free(&d.rows[g]);
+	kith_sets_free(&d.range);
+	free(d.rows);
+	free(d.counts);
+	free(d.at);
+	return rc;
+}

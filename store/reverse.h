@@ -1,0 +1,21 @@
+/* reverse.h - from the rows of a graph, the reverse list of every node, out of core. Inside the store only. */
+#ifndef KITH_REVERSE_H
+#define KITH_REVERSE_H
+
+#include "blocks.h"
+
+/* Receives a tier's reverse lists: `count` consecutive blocks from `first_block`, which `sets` hold, and perhaps more;
+ * in block order, all blocks of tier 0, then of tier 1, and so on. It may use `scratch[i]`, one for each of the blocks.
+ */
+typedef struct kith_reverse_sink {
+	int (*take)(void *context, uint32_t tier, uint64_t first_block, uint32_t count, const kith_sets *sets,
+		    kith_block_scratch *scratch, kith_err *err);
+	void *context;
+} kith_reverse_sink;
+
+/* Reads the rows of `info`'s graph from `container` and hands every reverse list to `sink`. Work space: `memory` bytes,
+ * but at least 12 bytes per node and, per thread, a block's rows and reverse lists. */
+int kith_reverse_derive(kith_container *container, const kith_graph_info *info, uint64_t memory,
+			const kith_progress *progress, const kith_reverse_sink *sink, kith_err *err);
+
+#endif
