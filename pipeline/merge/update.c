@@ -182,7 +182,7 @@ static const char *choose_layers(struct update *u, int *rc, kith_err *err)
 	if (u->info->n != u->plan.n)
 		return "it has other samples";
 	if (!has_overlap(u))
-		return "it was not written by kith-merge, or by an older one";
+		return "it has no counts of neighbours: kith-merge did not write it";
 	w->layers = u->plan.layers;
 	w->levels = u->plan.levels;
 	w->with_ids = u->given->pairs != NULL;
