@@ -133,6 +133,13 @@ int kith_graph_read_reverse(kith_graph *g, uint64_t first, uint64_t count, uint3
 	return read_sets(g, &reverse_side, first, count, tiers, sets, err);
 }
 
+uint64_t kith_graph_row_sets_bytes(const kith_graph *g, uint64_t count, uint32_t tier)
+{
+	return kith_tier_is_dense(&g->info, tier) ? count * kith_words(g->info.n) * sizeof(uint64_t)
+						  : count * kith_info_tier_size(&g->info, tier) * sizeof(uint32_t) +
+							    (count + 1) * sizeof(uint64_t);
+}
+
 int kith_graph_reverse_bytes(kith_graph *g, uint64_t first, uint64_t count, uint32_t tiers, uint64_t *out,
 			     kith_err *err)
 {

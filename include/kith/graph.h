@@ -144,6 +144,9 @@ int kith_graph_read_reverse(kith_graph *graph, uint64_t first, uint64_t count, u
 			    kith_err *err);
 void kith_sets_free(kith_sets *sets);
 
+/* The bytes that one tier of the rows of `count` nodes takes as sets. */
+uint64_t kith_graph_row_sets_bytes(const kith_graph *graph, uint64_t count, uint32_t tier);
+
 /* The bytes that kith_graph_read_reverse takes for such sets (rounded out to whole blocks), without decoding them. */
 int kith_graph_reverse_bytes(kith_graph *graph, uint64_t first, uint64_t count, uint32_t tiers, uint64_t *out,
 			     kith_err *err);

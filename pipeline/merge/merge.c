@@ -1,5 +1,5 @@
-/* merge.c - see kith/merge.h. One walk over windows of nodes: each window's rows and pair lists are decoded for every
- * layer (layers in parallel), then its samples are tallied (samples in parallel). No layer is ever held whole. */
+/* merge.c - see kith/merge.h. One walk over windows of nodes: each window's rows and reverse lists are decoded for
+ * every layer (layers in parallel), then its samples are tallied (samples in parallel). No layer is ever held whole. */
 #include "kith/merge.h"
 
 #include <omp.h>
@@ -21,14 +21,11 @@
 struct layer {
 	kith_graph *graph;
 	const kith_graph_info *info;
-	uint32_t tiers;                      /* how many of its tiers the k asked for reach */
-	uint32_t stride;                     /* neighbours per row read: ladder[tiers - 1] */
-	uint8_t level[16];                   /* of a tier */
-	uint8_t level_of[2][256];            /* tier byte of a pair -> level, per graph */
-	uint8_t forward[256], backward[256]; /* tier byte -> level of each direction */
-	uint8_t stored[256];                 /* -> tier byte of the pair store */
-	uint32_t *rows;
-	kith_pairs pairs;
+	uint32_t tiers;                                          /* how many of its tiers the k asked for reach */
+	uint8_t level[16];                                       /* of a tier */
+	uint8_t stored[256];                                     /* -> tier byte of the pair store */
+	kith_sets rows[KITH_MAX_TIERS], reverse[KITH_MAX_TIERS]; /* of the window */
+	kith_pairs pairs;                                        /* what they come to, for the pair store */
 	kith_err err;
 	int rc;
 };
@@ -39,9 +36,9 @@ struct merge {
 	size_t count;
 	struct layer *layers;
 	kith_tally_plan plan;
-	kith_tally *tallies;    /* one per thread */
-	kith_tally_list *lists; /* one for each tier of each layer, for each thread */
-	size_t row_lists;
+	kith_tally *tallies;  /* one per thread */
+	kith_tally_set *sets; /* of a sample, for each thread: one for each tier of each layer, twice */
+	size_t tiers;         /* of all layers together */
 	kith_pair_rows pairs; /* to the pair store, if there is to be one */
 	kith_pair_info pair_info;
 	uint64_t window; /* nodes */
@@ -112,16 +109,22 @@ static void plan_layer(struct layer *l, const kith_tally_plan *p)
 		for (int t = tier_of_k(l->info, p->k[q]); t >= 0; t--)
 			level[t] = (uint8_t)q;
 	l->tiers = (uint32_t)tier_of_k(l->info, p->k[p->levels - 1]) + 1;
-	l->stride = p->k[p->levels - 1];
 	for (uint32_t b = 0; b < 256; b++) {
 		uint8_t f = level[b & 15], r = level[b >> 4];
-		l->forward[b] = f;
-		l->backward[b] = r;
-		l->level_of[KITH_UNION][b] = f < r ? f : r;
-		l->level_of[KITH_MUTUAL][b] = f > r ? f : r;
 		l->stored[b] =
 			(uint8_t)((f == NO_LEVEL ? KITH_TIER_ABSENT : f) | (r == NO_LEVEL ? KITH_TIER_ABSENT : r) << 4);
 	}
+}
+
+/* A window of a layer's rows, about as much for its reverse lists (check_window looks again), and the pairs that they
+ * come to, if these are wanted. */
+static uint64_t layer_bytes(const struct merge *m, const struct layer *l)
+{
+	uint64_t rows = 0;
+	for (uint32_t t = 0; t < l->tiers; t++)
+		rows += kith_graph_row_sets_bytes(l->graph, m->window, t);
+	return kith_graph_reader_bytes(l->graph) + 2 * rows +
+	       (m->options->pairs ? m->window * m->plan.k[m->plan.levels - 1] * 8 : 0);
 }
 
 static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
@@ -168,16 +171,13 @@ static int plan(struct merge *m, kith_err *err)
 	for (uint32_t q = 0; q < p->levels; q++)
 		p->start[q + 1] = p->start[q] + pairs_of_layers * (p->k[q] + 1ull);
 
-	uint64_t decoded = 0, row_ids = 0;
+	uint64_t decoded = 0;
 	for (size_t v = 0; v < m->count; v++) {
 		plan_layer(&m->layers[v], p);
-		row_ids += m->layers[v].stride;
-		m->row_lists += m->layers[v].tiers;
-		/* rows; pairs, about one per edge or fewer, at 5 bytes (check_window looks again); the reader's scratch
-		 */
-		decoded += m->window * m->layers[v].stride * 9ull + kith_graph_reader_bytes(m->layers[v].graph);
+		m->tiers += m->layers[v].tiers;
+		decoded += layer_bytes(m, &m->layers[v]);
 	}
-	kith_tally_choose_slots(p, row_ids, o->slots);
+	kith_tally_choose_slots(p, (uint64_t)p->layers * p->k[p->levels - 1] * 3 / 2, o->slots);
 	/* fewer threads rather than no result; with one it must fit */
 	m->pair_info = (kith_pair_info){.n = p->n, .layer_count = p->layers, .levels = p->levels};
 	memcpy(m->pair_info.k, p->k, sizeof p->k);
@@ -200,89 +200,87 @@ static int prepare(struct merge *m, kith_err *err)
 		if (rc)
 			return rc;
 	}
-	if (!(m->lists = kith_alloc(m->threads * m->row_lists, sizeof *m->lists)))
-		return kith_fail_nomem(err, "lists of neighbours", m->threads * m->row_lists * sizeof *m->lists);
-	for (size_t v = 0; v < m->count; v++) {
-		struct layer *l = &m->layers[v];
-		if (!(l->rows = kith_alloc(m->window * l->stride, sizeof *l->rows)))
-			return kith_fail_nomem(err, "a window of rows", m->window * l->stride * 4);
-	}
+	if (!(m->sets = kith_alloc(m->threads * 2 * m->tiers, sizeof *m->sets)))
+		return kith_fail_nomem(err, "sets of neighbours", m->threads * 2 * m->tiers * sizeof *m->sets);
 	return 0;
 }
 
 /* ---- the walk ---- */
 
-/* A window's pair lists hold the edges from all later nodes, too: where nearly all edges lead to a few nodes (identical
+/* A window's reverse lists hold the edges from all later nodes: where nearly all edges lead to a few nodes (identical
  * rows), they can be many times what its rows suggest. Better to say so than to be killed for it. */
 static int check_window(struct merge *m, uint64_t first, uint64_t count, kith_err *err)
 {
-	uint64_t total = 0, pairs, rows = 0;
+	uint64_t needed = thread_bytes(m), bytes, pairs;
 	for (size_t v = 0; v < m->count; v++) {
-		int rc = kith_graph_count_pairs(m->layers[v].graph, first, count, &pairs, err);
-		if (rc)
+		const struct layer *l = &m->layers[v];
+		int rc = kith_graph_reverse_bytes(l->graph, first, count, l->tiers, &bytes, err);
+		if (rc || (m->options->pairs && (rc = kith_graph_count_pairs(l->graph, first, count, &pairs, err))))
 			return rc;
-		total += pairs * 5;
-		rows += m->window * m->layers[v].stride * 4ull;
+		needed += bytes + (m->options->pairs ? pairs * 5 : 0);
+		for (uint32_t t = 0; t < l->tiers; t++)
+			needed += kith_graph_row_sets_bytes(l->graph, count, t);
 	}
-	uint64_t needed = total + rows + thread_bytes(m);
 	if (needed > m->options->memory)
-		return kith_fail(err, KITH_EUSAGE, "-m is too small: the pairs of samples %llu:%llu need %llu bytes",
+		return kith_fail(err, KITH_EUSAGE, "-m is too small: the edges of samples %llu:%llu need %llu bytes",
 				 (unsigned long long)first, (unsigned long long)(first + count),
 				 (unsigned long long)needed);
 	return 0;
 }
 
+static int decode_layer(const struct merge *m, struct layer *l, uint64_t first, uint64_t count)
+{
+	int rc = kith_graph_read_row_sets(l->graph, first, count, l->tiers, l->rows, &l->err);
+	if (!rc)
+		rc = kith_graph_read_reverse(l->graph, first, count, l->tiers, l->reverse, &l->err);
+	if (!rc && m->options->pairs)
+		rc = kith_sets_pairs(m->plan.n, l->tiers, l->rows, l->reverse, &l->pairs, &l->err);
+	return rc;
+}
+
 static int decode_window(struct merge *m, uint64_t first, uint64_t count, kith_err *err)
 {
 #pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
-	for (size_t v = 0; v < m->count; v++) {
-		struct layer *l = &m->layers[v];
-		if (!(l->rc = kith_graph_read_rows(l->graph, first, count, l->tiers, l->rows, &l->err)))
-			l->rc = kith_graph_read_pairs(l->graph, first, count, &l->pairs, &l->err);
-	}
+	for (size_t v = 0; v < m->count; v++)
+		m->layers[v].rc = decode_layer(m, &m->layers[v], first, count);
 	for (size_t v = 0; v < m->count; v++)
 		if (m->layers[v].rc)
 			return kith_fail(err, m->layers[v].rc, "%s", m->layers[v].err.msg);
 	return 0;
 }
 
-/* NNTS of one sample. Returns the layer whose row is no set of k others, or -1. */
-static int tally_rows(struct merge *m, kith_tally *t, kith_tally_list *lists, uint64_t node, uint64_t r)
+/* The r-th sample's set. Each layer's window is a stream of its own, too many to be foreseen: what comes soon is
+ * fetched ahead. */
+static kith_tally_set set_of(const kith_sets *sets, uint64_t r, uint32_t layer, uint32_t level)
+{
+	kith_tally_set set = {.layer = layer, .level = level};
+	if (sets->dense) {
+		set.bits = sets->bits + r * sets->stride;
+		set.base = sets->base;
+	} else {
+		set.id = sets->id + sets->offset[r];
+		set.count = sets->offset[r + 1] - sets->offset[r];
+		__builtin_prefetch(set.id + (AHEAD + 1) * set.count);
+		__builtin_prefetch(sets->offset + r + 8);
+	}
+	return set;
+}
+
+/* Counts one sample. Returns the layer whose row is no set of k others, or -1. */
+static int tally_sample(const struct merge *m, kith_tally *t, kith_tally_set *sets, uint64_t node, uint64_t r)
 {
 	const kith_tally_plan *p = &m->plan;
 	size_t count = 0;
 	for (uint32_t q = 0; q < p->levels; q++)
 		for (uint32_t v = 0; v < p->layers; v++) {
 			const struct layer *l = &m->layers[v];
-			if (q == 0) /* each layer's window is a stream of its own: too many to be foreseen */
-				__builtin_prefetch(l->rows + (r + AHEAD) * l->stride);
-			for (uint32_t tier = 0; tier < l->tiers; tier++) {
-				uint32_t from = tier ? l->info->ladder[tier - 1] : 0;
-				if (l->level[tier] == q)
-					lists[count++] = (kith_tally_list){.id = l->rows + r * l->stride + from,
-									   .count = l->info->ladder[tier] - from,
-									   .layer = v,
-									   .level = q};
-			}
+			for (uint32_t tier = 0; tier < l->tiers; tier++)
+				if (l->level[tier] == q) {
+					sets[count] = set_of(&l->rows[tier], r, v, q);
+					sets[m->tiers + count++] = set_of(&l->reverse[tier], r, v, q);
+				}
 		}
-	return kith_tally_rows(t, node, lists, count);
-}
-
-/* NNTP of one sample's pairs with larger ones. */
-static void tally_pairs(struct merge *m, kith_tally *t, kith_tally_list *lists, uint64_t r)
-{
-	for (uint32_t v = 0; v < m->plan.layers; v++) {
-		const struct layer *l = &m->layers[v];
-		uint64_t from = l->pairs.offset[r], to = l->pairs.offset[r + 1];
-		__builtin_prefetch(l->pairs.id + to + AHEAD * (to - from));
-		__builtin_prefetch(l->pairs.tier + to + AHEAD * (to - from));
-		lists[v] = (kith_tally_list){.id = l->pairs.id + from,
-					     .tier = l->pairs.tier + from,
-					     .count = to - from,
-					     .layer = v,
-					     .level_of = {l->level_of[KITH_UNION], l->level_of[KITH_MUTUAL]}};
-	}
-	kith_tally_pairs(t, lists);
+	return kith_tally_node(t, node, sets, count, sets + m->tiers, count);
 }
 
 /* Of a sample in the window, a multiple of whose size is where it begins. */
@@ -306,23 +304,21 @@ static int walk(struct merge *m, kith_err *err)
 #pragma omp parallel for num_threads(m->threads) schedule(dynamic, (int)together)
 		for (uint64_t r = 0; r < count; r++) {
 			kith_tally *t = &m->tallies[omp_get_thread_num()];
-			kith_tally_list *lists = m->lists + (size_t)omp_get_thread_num() * m->row_lists;
-			int bad = tally_rows(m, t, lists, first + r, r);
+			kith_tally_set *sets = m->sets + (size_t)omp_get_thread_num() * 2 * m->tiers;
+			int bad = tally_sample(m, t, sets, first + r, r);
 			if (bad >= 0) {
 #pragma omp critical(kith_merge_bad)
 				if (first + r < bad_node) {
 					bad_node = first + r;
 					bad_layer = bad;
 				}
-				continue;
 			}
-			tally_pairs(m, t, lists, r);
 		}
 		if (bad_layer >= 0)
 			return kith_fail(err, KITH_ECORRUPT,
 					 "%s: row %llu is not %u distinct neighbours: build it again",
 					 kith_graph_path(m->layers[bad_layer].graph), (unsigned long long)bad_node,
-					 m->layers[bad_layer].stride);
+					 m->plan.k[m->plan.levels - 1]);
 		if (m->options->pairs && (rc = kith_pair_rows_add(&m->pairs, first, count, pair_row, m, err)))
 			return rc;
 	}
@@ -330,15 +326,6 @@ static int walk(struct merge *m, kith_err *err)
 }
 
 /* ---- the result ---- */
-
-/* Pairs of layer v whose tier byte has at most level q. */
-static uint64_t pairs_with(const struct merge *m, uint32_t v, const uint8_t level_of[256], uint32_t q)
-{
-	uint64_t pairs = 0;
-	for (uint32_t b = 0; b < 256; b++)
-		pairs += level_of[b] <= q ? m->tallies[0].tier_bytes[v * 256ull + b] : 0;
-	return pairs;
-}
 
 static int fill_layers(const struct merge *m, const char *const *names, kith_stack *stack, kith_err *err)
 {
@@ -348,31 +335,20 @@ static int fill_layers(const struct merge *m, const char *const *names, kith_sta
 	return rc;
 }
 
-/* What the tier bytes come to. */
-static void count_pairs(struct merge *m)
-{
-	const kith_tally_plan *p = &m->plan;
-	for (int g = 0; g < 2; g++)
-		for (uint32_t q = 0; p->counts[g] && q < p->levels; q++)
-			for (uint32_t v = 0; v < p->layers; v++)
-				m->tallies[0].pairs[g][q * p->layers + v] =
-					pairs_with(m, v, m->layers[v].level_of[g], q);
-}
-
-/* Every layer's pair lists hold each of its n k directed edges once, for each k. */
+/* Every layer's rows and reverse lists together hold each of its n k directed edges at its smaller node, once, for each
+ * k. */
 static int check_edges(const struct merge *m, kith_err *err)
 {
 	const kith_tally_plan *p = &m->plan;
 	for (uint32_t q = 0; q < p->levels; q++)
 		for (uint32_t v = 0; v < p->layers; v++) {
-			const struct layer *l = &m->layers[v];
-			uint64_t edges = pairs_with(m, v, l->forward, q) + pairs_with(m, v, l->backward, q);
+			uint64_t edges = m->tallies[0].edges[(size_t)q * p->layers + v];
 			if (edges != p->n * p->k[q])
 				return kith_fail(err, KITH_ECORRUPT,
-						 "%s: its pair list has %llu edges at k=%u instead of n k = %llu: "
+						 "%s: its reverse lists make %llu edges at k=%u instead of n k = %llu: "
 						 "build it again",
-						 kith_graph_path(l->graph), (unsigned long long)edges, p->k[q],
-						 (unsigned long long)(p->n * p->k[q]));
+						 kith_graph_path(m->layers[v].graph), (unsigned long long)edges,
+						 p->k[q], (unsigned long long)(p->n * p->k[q]));
 		}
 	return 0;
 }
@@ -389,7 +365,6 @@ static int result(struct merge *m, const char *const *names, kith_stack **out, k
 	if ((rc = check_edges(m, err)) || (rc = kith_result_new(&stack, p, err)) ||
 	    (rc = fill_layers(m, names, stack, err)))
 		goto done;
-	count_pairs(m);
 	kith_result_fill(stack, &m->tallies[0]);
 	rc = kith_stack_check(stack, err);
 done:
@@ -446,11 +421,14 @@ done:
 	for (uint32_t t = 0; m.tallies && t < m.threads; t++)
 		kith_tally_free(&m.tallies[t]);
 	free(m.tallies);
-	free(m.lists);
+	free(m.sets);
 	for (size_t v = 0; v < layers; v++) {
 		kith_graph_close(m.layers[v].graph);
 		kith_pairs_free(&m.layers[v].pairs);
-		free(m.layers[v].rows);
+		for (uint32_t t = 0; t < KITH_MAX_TIERS; t++) {
+			kith_sets_free(&m.layers[v].rows[t]);
+			kith_sets_free(&m.layers[v].reverse[t]);
+		}
 	}
 	free(m.layers);
 	return rc;

@@ -4,29 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bits.h"
 #include "kith/alloc.h"
 #include "kith/cpu.h"
 #include "kith/transpose.h"
 
-#define EMPTY      UINT32_MAX
 #define LEAST      256u        /* slots */
 #define SPARE      16u         /* times the usual: some samples are many others' neighbour */
 #define MAX_BITS   (64u << 20) /* of all sets together */
 #define MASK_WORDS 8192u       /* of masks that are remembered */
 #define SLOT_BITS  2560u       /* to find an id's slot costs as much as to look at so many bits of two layers */
-#define BY_LAYERS  32u         /* up to so many layers, runs at alpha 0 are counted layer by layer, not mask by mask */
 
-/* Of an id, or EMPTY. */
-struct kith_slot {
-	uint32_t id, slot;
-};
-
-/* A part of a sample's ids: those in [lo, hi). */
-struct part {
-	uint64_t lo, hi;
-	uint32_t mask; /* slots come from this much of the table, or, if 0, id - lo is the slot */
-	int whole;     /* there is no other part */
-};
+/* An entry of the table: id, epoch, slot. */
+#define EPOCH_SHIFT 32
+#define SLOT_SHIFT  40
+#define EPOCHS      255u
+#define MOST_HASHED (1u << 23)
 
 /* ---- sizes ---- */
 
@@ -40,6 +33,11 @@ static uint64_t layer_pairs(const kith_tally_plan *p)
 	return (uint64_t)p->layers * (p->layers - 1) / 2;
 }
 
+static uint32_t lanes_of(const kith_tally_plan *p)
+{
+	return (p->layers + 7) & ~7u;
+}
+
 static uint64_t runs_count(const kith_tally_plan *p)
 {
 	return p->levels * (p->alpha + 1ull) * square(p);
@@ -50,18 +48,24 @@ static uint64_t graphs(const kith_tally_plan *p)
 	return (uint64_t)(p->counts[KITH_UNION] + p->counts[KITH_MUTUAL]);
 }
 
-static uint64_t sets(const kith_tally_plan *p)
-{
-	uint64_t of_pairs = graphs(p) * p->levels * p->layers;
-	return of_pairs > p->layers ? of_pairs : p->layers;
-}
-
 static uint64_t table_size(const kith_tally_plan *p)
 {
-	uint64_t size = 2;
-	while (size <= 2ull * p->hashed)
+	uint64_t size = 4;
+	while (size < 2ull * p->hashed)
 		size *= 2;
 	return size;
+}
+
+/* Words of a set whose slots come from the table. */
+static uint64_t column_words(const kith_tally_plan *p)
+{
+	return p->hashed / 64 + 1;
+}
+
+/* Words from one set in rows to the next: not a power of two, so that sets do not crowd the same lines of a cache. */
+static uint64_t row_stride(const kith_tally_plan *p)
+{
+	return p->slots / 64 | 8;
 }
 
 static uint64_t mask_words(const kith_tally_plan *p)
@@ -78,56 +82,67 @@ static uint64_t masks_count(const kith_tally_plan *p)
 	return count;
 }
 
+/* Runs at alpha 0 of few layers are counted layer by layer, not mask by mask. */
 static int by_layers(const kith_tally_plan *p)
 {
-	return p->alpha == 0 && p->layers <= BY_LAYERS;
+	return p->alpha == 0 && p->layers <= KITH_BITS_CHAIN;
 }
 
 static uint64_t masks_size(const kith_tally_plan *p)
 {
-	return by_layers(p) ? 0 : graphs(p) * p->levels * masks_count(p) * (mask_words(p) + 1);
+	return by_layers(p) ? 0 : masks_count(p) * (mask_words(p) + 1);
+}
+
+static uint64_t chain_size(const kith_tally_plan *p)
+{
+	return by_layers(p) ? (uint64_t)p->layers * lanes_of(p) : 0;
+}
+
+/* Chains and masks of a graph and level come after those of the graphs and levels before. */
+static uint64_t place_of(const kith_tally_plan *p, int graph, uint32_t level)
+{
+	return (graph == KITH_MUTUAL && p->counts[KITH_UNION] ? p->levels : 0) + level;
 }
 
 void kith_tally_choose_slots(kith_tally_plan *p, uint64_t usual, uint32_t forced)
 {
-	uint64_t most = MAX_BITS / sets(p), slots = SPARE * usual;
+	uint64_t most = MAX_BITS / (3ull * lanes_of(p)), slots = SPARE * usual;
 	slots = slots < p->n ? slots : p->n;
 	slots = slots < most ? slots : most;
 	slots = forced ? forced : slots > LEAST ? slots : LEAST;
 	p->slots = (uint32_t)((slots + 63) / 64 * 64);
 	most = forced ? p->slots : p->n * square(p) * p->levels / SLOT_BITS;
+	most = most < MOST_HASHED ? most : MOST_HASHED;
 	p->hashed = (uint32_t)(most < p->slots ? most : p->slots);
-}
-
-/* Words from one set to the next: not a power of two, so that sets do not crowd the same lines of a cache. */
-static uint64_t stride_of(const kith_tally_plan *p)
-{
-	return p->slots / 64 | 8;
 }
 
 uint64_t kith_tally_bytes(const kith_tally_plan *p)
 {
-	return sets(p) * stride_of(p) * 8 + table_size(p) * sizeof(struct kith_slot) + p->hashed * 4ull +
-	       p->levels * layer_pairs(p) * 4 + p->start[p->levels] * 4 +
-	       graphs(p) * (runs_count(p) + p->levels * p->layers) * 8 + masks_size(p) * 8 +
-	       p->layers * (256 * 8 + 16 + KITH_MAX_TIERS * sizeof(size_t)) + p->slots / 8;
+	uint64_t words = 4 * column_words(p) * lanes_of(p) + 3 * row_stride(p) * p->layers + p->slots / 64 +
+			 lanes_of(p) + table_size(p) + graphs(p) * p->levels * (chain_size(p) + masks_size(p)) +
+			 (graphs(p) + 1) * p->levels * p->layers + graphs(p) * runs_count(p);
+	return words * 8 + p->levels * layer_pairs(p) * 4 + p->start[p->levels] * 4 +
+	       p->layers * (8 + 2 * KITH_MAX_TIERS * sizeof(size_t));
 }
 
 int kith_tally_init(kith_tally *t, const kith_tally_plan *p, kith_err *err)
 {
+	uint64_t column = column_words(p) * lanes_of(p), places = graphs(p) * p->levels;
 	int missing = 0;
 	*t = (kith_tally){.plan = p};
-	missing |= !(t->bits = kith_alloc_zero(sets(p) * stride_of(p), sizeof *t->bits));
+	missing |= !(t->out = kith_alloc_zero(2 * column, sizeof *t->out));
+	missing |= !(t->in = kith_alloc_zero(column, sizeof *t->in));
+	missing |= !(t->both = kith_alloc(column, sizeof *t->both));
+	missing |= !(t->rows = kith_alloc(3 * row_stride(p) * p->layers, sizeof *t->rows));
 	missing |= !(t->some = kith_alloc(p->slots / 64, sizeof *t->some));
-	missing |= !(t->first = kith_alloc(p->layers, sizeof *t->first));
-	missing |= !(t->last = kith_alloc(p->layers, sizeof *t->last));
+	missing |= !(t->counts = kith_alloc(lanes_of(p), sizeof *t->counts));
 	missing |= !(t->common = kith_alloc_zero(p->levels * layer_pairs(p), sizeof *t->common));
-	missing |= !(t->table = kith_alloc(table_size(p), sizeof *t->table));
-	missing |= !(t->taken = kith_alloc(p->hashed, sizeof *t->taken));
-	missing |= !(t->cursor = kith_alloc((size_t)p->layers * KITH_MAX_TIERS, sizeof *t->cursor));
-	missing |= !(t->masks = kith_alloc_zero(masks_size(p), sizeof *t->masks));
+	missing |= !(t->table = kith_alloc_zero(table_size(p), sizeof *t->table));
+	missing |= !(t->cursor = kith_alloc(2 * (size_t)p->layers * KITH_MAX_TIERS, sizeof *t->cursor));
+	missing |= !(t->chains = kith_alloc_zero(places * chain_size(p), sizeof *t->chains));
+	missing |= !(t->masks = kith_alloc_zero(places * masks_size(p), sizeof *t->masks));
 	missing |= !(t->overlap = kith_alloc_zero(p->start[p->levels], sizeof *t->overlap));
-	missing |= !(t->tier_bytes = kith_alloc_zero((size_t)p->layers * 256, sizeof *t->tier_bytes));
+	missing |= !(t->edges = kith_alloc_zero((size_t)p->levels * p->layers, sizeof *t->edges));
 	missing |= !(t->run_start = kith_alloc(p->layers, sizeof *t->run_start));
 	missing |= !(t->run_end = kith_alloc(p->layers, sizeof *t->run_end));
 	for (int g = 0; g < 2; g++)
@@ -135,25 +150,24 @@ int kith_tally_init(kith_tally *t, const kith_tally_plan *p, kith_err *err)
 			missing |= !(t->runs[g] = kith_alloc_zero(runs_count(p), sizeof *t->runs[g]));
 			missing |= !(t->pairs[g] = kith_alloc_zero((size_t)p->levels * p->layers, sizeof *t->pairs[g]));
 		}
-	if (missing)
-		return kith_fail_nomem(err, "the counts", kith_tally_bytes(p));
-	memset(t->table, 0xff, table_size(p) * sizeof *t->table);
-	return 0;
+	return missing ? kith_fail_nomem(err, "the counts", kith_tally_bytes(p)) : 0;
 }
 
 void kith_tally_free(kith_tally *t)
 {
-	free(t->bits);
+	free(t->out);
+	free(t->in);
+	free(t->both);
+	free(t->rows);
 	free(t->some);
-	free(t->first);
-	free(t->last);
+	free(t->counts);
 	free(t->common);
 	free(t->table);
-	free(t->taken);
 	free(t->cursor);
+	free(t->chains);
 	free(t->masks);
 	free(t->overlap);
-	free(t->tier_bytes);
+	free(t->edges);
 	free(t->run_start);
 	free(t->run_end);
 	for (int g = 0; g < 2; g++) {
@@ -166,163 +180,20 @@ void kith_tally_free(kith_tally *t)
 void kith_tally_add(kith_tally *into, const kith_tally *from)
 {
 	const kith_tally_plan *p = into->plan;
+	uint64_t sets = (uint64_t)p->levels * p->layers;
 	for (uint64_t i = 0; i < p->start[p->levels]; i++)
 		into->overlap[i] += from->overlap[i];
-	for (uint64_t i = 0; i < p->layers * 256ull; i++)
-		into->tier_bytes[i] += from->tier_bytes[i];
-	for (int g = 0; g < 2; g++)
+	for (uint64_t i = 0; i < sets; i++)
+		into->edges[i] += from->edges[i];
+	for (int g = 0; g < 2; g++) {
 		for (uint64_t i = 0; p->counts[g] && i < runs_count(p); i++)
 			into->runs[g][i] += from->runs[g][i];
-}
-
-/* ---- slots ---- */
-
-static uint32_t slot_of(kith_tally *t, uint32_t id, uint32_t mask)
-{
-	uint32_t at = (id * 2654435769u >> 7) & mask;
-	while (t->table[at].id != id) {
-		if (t->table[at].id == EMPTY) {
-			t->table[at] = (struct kith_slot){id, t->used};
-			t->taken[t->used] = at;
-			return t->used++;
-		}
-		at = (at + 1) & mask;
-	}
-	return t->table[at].slot;
-}
-
-/* Words of a set that the part uses. */
-static uint32_t words_of(const kith_tally *t, const struct part *part)
-{
-	return (uint32_t)(((part->mask ? t->used : part->hi - part->lo) + 63) / 64);
-}
-
-/* Empties `count` sets, and the table. */
-static void clear(kith_tally *t, uint64_t count, uint32_t words)
-{
-	uint64_t stride = stride_of(t->plan);
-	for (uint64_t s = 0; s < count; s++)
-		memset(t->bits + s * stride, 0, words * sizeof *t->bits);
-	for (uint32_t i = 0; i < t->used; i++)
-		t->table[t->taken[i]].id = EMPTY;
-	t->used = 0;
-}
-
-/* The parts that `total` ids below n come in, one after the other: *part is {0}, or the last. Returns 0 after the last.
- */
-static int next_part(const kith_tally_plan *p, uint64_t total, struct part *part)
-{
-	if (part->hi >= p->n)
-		return 0;
-	if (total <= p->hashed) {
-		*part = (struct part){0, p->n, 1, 1};
-		while (part->mask < 2 * total)
-			part->mask = 2 * part->mask + 1;
-		return 1;
-	}
-	part->lo = part->hi;
-	part->hi = p->n - part->lo > p->slots ? part->lo + p->slots : p->n;
-	part->whole = p->n <= p->slots;
-	return 1;
-}
-
-/* ---- NNTS ---- */
-
-/* The ids of the list within the part, from *at on, into the layer's set. Returns 0, or -1 if one is there already or
- * is `node`. */
-static int add_row(kith_tally *t, const kith_tally_list *list, const struct part *part, uint64_t node, size_t *at)
-{
-	uint64_t *set = t->bits + list->layer * stride_of(t->plan), seen = 0, held = 0; /* held: set[word] */
-	uint32_t first = t->first[list->layer], last = t->last[list->layer], word = 0;
-	size_t i = *at;
-	held = set[0];
-	for (; i < list->count && list->id[i] < part->hi; i++) {
-		uint32_t id = list->id[i], slot = part->mask ? slot_of(t, id, part->mask) : (uint32_t)(id - part->lo);
-		uint64_t bit = 1ull << (slot & 63);
-		if (slot / 64 != word) {
-			set[word] = held;
-			word = slot / 64;
-			held = set[word];
-		}
-		seen |= (held & bit) | (id == node);
-		held |= bit;
-		first = word < first ? word : first;
-		last = word > last ? word : last;
-	}
-	set[word] = held;
-	*at = i;
-	t->first[list->layer] = first;
-	t->last[list->layer] = last;
-	return seen ? -1 : 0;
-}
-
-/* Adds to what layers have in common, or, where the part is the whole, straight to the histogram. */
-KITH_CLONES static void add_overlaps(kith_tally *t, uint32_t level, int whole)
-{
-	const kith_tally_plan *p = t->plan;
-	uint32_t *common = t->common + level * layer_pairs(p), *histogram = t->overlap + p->start[level];
-	uint32_t stride = (uint32_t)stride_of(p), bins = p->k[level] + 1;
-	for (uint32_t a = 0; a < p->layers; a++) {
-		const uint64_t *x = t->bits + (size_t)a * stride;
-		uint32_t a_first = t->first[a], a_last = t->last[a];
-		for (uint32_t b = a + 1; b < p->layers; b++, common++, histogram += bins) {
-			const uint64_t *y = t->bits + (size_t)b * stride;
-			uint32_t from = t->first[b] > a_first ? t->first[b] : a_first, both = 0;
-			uint32_t to = t->last[b] < a_last ? t->last[b] : a_last;
-			for (uint32_t w = from; w <= to; w++)
-				both += (uint32_t)__builtin_popcountll(x[w] & y[w]);
-			if (whole)
-				histogram[both]++;
-			else
-				*common += both;
-		}
+		for (uint64_t i = 0; p->counts[g] && i < sets; i++)
+			into->pairs[g][i] += from->pairs[g][i];
 	}
 }
 
-static void count_common(kith_tally *t)
-{
-	const kith_tally_plan *p = t->plan;
-	uint32_t *common = t->common;
-	for (uint32_t q = 0; q < p->levels; q++) {
-		uint32_t *histogram = t->overlap + p->start[q];
-		for (uint64_t pair = 0; pair < layer_pairs(p); pair++, histogram += p->k[q] + 1) {
-			histogram[*common]++;
-			*common++ = 0;
-		}
-	}
-}
-
-int kith_tally_rows(kith_tally *t, uint64_t node, const kith_tally_list *lists, size_t count)
-{
-	const kith_tally_plan *p = t->plan;
-	struct part part = {0};
-	uint64_t total = 0;
-	int bad = -1;
-	for (size_t l = 0; l < count; l++) {
-		t->cursor[l] = 0;
-		total += lists[l].count;
-	}
-	while (next_part(p, total, &part)) {
-		size_t l = 0;
-		memset(t->first, 0xff, p->layers * sizeof *t->first);
-		memset(t->last, 0, p->layers * sizeof *t->last);
-		for (uint32_t q = 0; q < p->levels; q++) {
-			for (; l < count && lists[l].level <= q; l++)
-				if (add_row(t, &lists[l], &part, node, &t->cursor[l]) && bad < 0)
-					bad = (int)lists[l].layer;
-			if (bad < 0)
-				add_overlaps(t, q, part.whole);
-		}
-		clear(t, p->layers, words_of(t, &part));
-		if (bad >= 0)
-			return bad;
-		if (!part.whole && part.hi >= p->n)
-			count_common(t);
-	}
-	return -1;
-}
-
-/* ---- NNTP ---- */
+/* ---- runs ---- */
 
 /* The runs of ones of a mask, as layers start..end, in order. */
 static uint32_t find_runs(const kith_tally *t, const uint64_t *mask, uint32_t *start, uint32_t *end)
@@ -404,18 +275,20 @@ static void meet_mask(kith_tally *t, int64_t *table, uint64_t *masks, const uint
 	place[words]++;
 }
 
-/* The runs of one graph and level, slot by slot. */
-static void runs_by_masks(kith_tally *t, const uint64_t *bits, uint32_t words, int64_t *table, uint64_t *masks)
+/* The runs of one graph and level, slot by slot; sets in rows or in columns. */
+static void runs_by_masks(kith_tally *t, const uint64_t *bits, uint32_t words, size_t word_step, size_t layer_step,
+			  int64_t *table, uint64_t *masks)
 {
-	uint32_t layers = t->plan->layers, stride = (uint32_t)stride_of(t->plan), parts = (uint32_t)mask_words(t->plan);
+	uint32_t layers = t->plan->layers, parts = (uint32_t)mask_words(t->plan);
 	uint64_t turned[64], mask[64][KITH_MAX_LAYERS / 64];
 	for (uint32_t w = 0; w < words; w++) {
+		const uint64_t *at = bits + w * word_step;
 		uint64_t any = 0;
 		for (uint32_t part = 0; part < parts; part++) {
 			uint32_t rows = layers - 64 * part < 64 ? layers - 64 * part : 64;
 			memset(turned, 0, sizeof turned);
 			for (uint32_t v = 0; v < rows; v++)
-				any |= turned[v] = bits[(64 * part + v) * (size_t)stride + w];
+				any |= turned[v] = at[(64 * part + v) * layer_step];
 			kith_transpose(turned);
 			for (uint32_t s = 0; s < 64; s++)
 				mask[s][part] = turned[s];
@@ -425,87 +298,312 @@ static void runs_by_masks(kith_tally *t, const uint64_t *bits, uint32_t words, i
 	}
 }
 
-/* The same for alpha = 0, layer by layer: here the table counts the slots that are in all of a..b, from which
- * kith_tally_finish makes runs. */
-KITH_CLONES static void runs_by_layers(kith_tally *t, const uint64_t *bits, uint32_t words, int64_t *table)
+static int64_t *runs_table(kith_tally *t, int graph, uint32_t level)
 {
-	uint32_t layers = t->plan->layers, stride = (uint32_t)stride_of(t->plan);
-	uint64_t *all = t->some;
-	for (uint32_t a = 0; a < layers; a++) {
-		uint64_t count = 1;
-		memcpy(all, bits + (size_t)a * stride, words * sizeof *all);
-		for (uint32_t b = a; b < layers && count; b++) {
-			const uint64_t *here = bits + (size_t)b * stride;
-			count = 0;
-			for (uint32_t w = 0; w < words; w++) {
-				all[w] &= here[w];
-				count += (uint64_t)__builtin_popcountll(all[w]);
-			}
-			table[a * layers + b] += (int64_t)count;
+	return t->runs[graph] + level * (t->plan->alpha + 1ull) * square(t->plan);
+}
+
+static void runs_of_columns(kith_tally *t, int graph, uint32_t level, const uint64_t *bits, uint32_t words)
+{
+	const kith_tally_plan *p = t->plan;
+	uint64_t place = place_of(p, graph, level);
+	if (by_layers(p))
+		kith_bits_chains_columns(bits, words, lanes_of(p), p->layers, t->chains + place * chain_size(p));
+	else
+		runs_by_masks(t, bits, words, lanes_of(p), 1, runs_table(t, graph, level),
+			      t->masks + place * masks_size(p));
+}
+
+void kith_tally_runs(kith_tally *t, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t stride)
+{
+	const kith_tally_plan *p = t->plan;
+	uint64_t place = place_of(p, graph, level), most = p->slots / 64;
+	if (!by_layers(p)) {
+		runs_by_masks(t, bits, words, 1, stride, runs_table(t, graph, level), t->masks + place * masks_size(p));
+		return;
+	}
+	for (uint64_t w = 0; w < words; w += most)
+		kith_bits_chains_rows(bits + w, (uint32_t)(words - w < most ? words - w : most), stride, p->layers,
+				      lanes_of(p), t->chains + place * chain_size(p), t->some);
+}
+
+/* ---- few ids ---- */
+
+/* What the loop over ids needs of the tally; the slots in use come back from it. */
+struct adding {
+	uint64_t *table, epoch, node;
+	uint32_t shift, mask, lanes;
+};
+
+/* The slot of an id: above the sample or below it, the next free one if it is new. */
+static inline uint32_t slot_of(const struct adding *a, uint32_t id, uint32_t is_above, uint32_t used[2])
+{
+	uint32_t at = id * 2654435769u >> a->shift;
+	uint64_t mine = a->epoch | id;
+	for (;; at = (at + 1) & a->mask) {
+		uint64_t entry = a->table[at];
+		if ((entry & ((1ull << SLOT_SHIFT) - 1)) == mine)
+			return (uint32_t)(entry >> SLOT_SHIFT);
+		if ((entry & ((1ull << SLOT_SHIFT) - (1ull << EPOCH_SHIFT))) != a->epoch) {
+			uint32_t slot = used[is_above]++;
+			a->table[at] = mine | (uint64_t)slot << SLOT_SHIFT;
+			return slot;
 		}
 	}
 }
 
-/* The pairs of the list within the part, from *at on, into the sets of their levels. */
-static void add_pairs(kith_tally *t, const kith_tally_list *list, const struct part *part, size_t *at)
+/* Adds ids to a layer's column of the rows (middle: the first word above the sample). Returns other than 0 if one is
+ * there already, or is the sample. */
+static uint64_t add_out(const struct adding *a, const kith_tally_set *set, uint64_t *middle, uint32_t used[2])
+{
+	uint64_t seen = 0;
+	for (size_t i = 0; i < set->count; i++) {
+		uint32_t id = set->id[i], is_above = id > a->node, slot = slot_of(a, id, is_above, used);
+		/* words go up above the sample, and down below it */
+		int64_t word = (int64_t)(slot / 64) ^ ((int64_t)is_above - 1);
+		uint64_t *at = middle + word * (int64_t)a->lanes + set->layer, bit = 1ull << (slot & 63);
+		seen |= (*at & bit) | (id == a->node);
+		*at |= bit;
+	}
+	return seen;
+}
+
+/* Adds ids, all above the sample, to a layer's column of the reverse lists. */
+static uint64_t add_in(const struct adding *a, const kith_tally_set *set, uint64_t *in, uint32_t used[2])
+{
+	uint64_t seen = 0;
+	for (size_t i = 0; i < set->count; i++) {
+		uint32_t slot = slot_of(a, set->id[i], 1, used);
+		uint64_t *at = in + (size_t)(slot / 64) * a->lanes + set->layer, bit = 1ull << (slot & 63);
+		seen |= *at & bit;
+		*at |= bit;
+	}
+	return seen;
+}
+
+static void count_histogram(kith_tally *t, uint32_t level, uint32_t *common)
 {
 	const kith_tally_plan *p = t->plan;
-	uint64_t stride = stride_of(p), *both[2], *set = t->bits + list->layer * stride;
-	uint64_t *tier_bytes = t->tier_bytes + list->layer * 256ull;
+	uint64_t pairs = layer_pairs(p), bins = p->k[level] + 1ull;
+	uint32_t *histogram = t->overlap + p->start[level];
+	for (uint64_t pair = 0; pair < pairs; pair++, histogram += bins) {
+		histogram[common[pair]]++;
+		common[pair] = 0;
+	}
+}
+
+static void add_counts(kith_tally *t, uint64_t *to)
+{
+	for (uint32_t v = 0; v < t->plan->layers; v++)
+		to[v] += t->counts[v];
+	memset(t->counts, 0, lanes_of(t->plan) * sizeof *t->counts);
+}
+
+/* One level, whose ids have been added. */
+static void count_columns(kith_tally *t, uint32_t level, uint64_t *middle)
+{
+	const kith_tally_plan *p = t->plan;
+	uint32_t lanes = lanes_of(p), below = (t->below + 63) / 64, above = (t->above + 63) / 64;
+	size_t size = (size_t)above * lanes;
+
+	kith_bits_overlaps_columns(middle - (size_t)below * lanes, below + above, lanes, p->layers, t->common);
+	count_histogram(t, level, t->common);
+
+	memset(t->counts, 0, lanes * sizeof *t->counts);
+	kith_bits_count_columns(middle, above, lanes, t->counts);
+	kith_bits_count_columns(t->in, above, lanes, t->counts);
+	add_counts(t, t->edges + (size_t)level * p->layers);
+	for (int g = 0; g < 2; g++) {
+		if (!p->counts[g])
+			continue;
+		for (size_t i = 0; i < size; i++)
+			t->both[i] = g == KITH_UNION ? middle[i] | t->in[i] : middle[i] & t->in[i];
+		kith_bits_count_columns(t->both, above, lanes, t->counts);
+		add_counts(t, t->pairs[g] + (size_t)level * p->layers);
+		runs_of_columns(t, g, level, t->both, above);
+	}
+}
+
+static int few_ids(kith_tally *t, uint64_t node, const kith_tally_set *rows, size_t row_count,
+		   const kith_tally_set *reverse, size_t reverse_count, uint64_t total)
+{
+	const kith_tally_plan *p = t->plan;
+	uint32_t lanes = lanes_of(p), used[2] = {0}, bits = 2;
+	uint64_t *middle = t->out + column_words(p) * lanes;
+	size_t r = 0, v = 0;
+	int bad = -1;
+
+	while (1ull << bits < 2 * total)
+		bits++;
+	if (++t->epoch > EPOCHS) {
+		memset(t->table, 0, table_size(p) * sizeof *t->table);
+		t->epoch = 1;
+	}
+	struct adding a = {.table = t->table,
+			   .epoch = (uint64_t)t->epoch << EPOCH_SHIFT,
+			   .node = node,
+			   .shift = 32 - bits,
+			   .mask = (1u << bits) - 1,
+			   .lanes = lanes};
+	for (uint32_t q = 0; q < p->levels && bad < 0; q++) {
+		for (; r < row_count && rows[r].level <= q; r++)
+			if (add_out(&a, &rows[r], middle, used) && bad < 0)
+				bad = (int)rows[r].layer;
+		for (; v < reverse_count && reverse[v].level <= q; v++)
+			if (add_in(&a, &reverse[v], t->in, used) && bad < 0)
+				bad = (int)reverse[v].layer;
+		t->below = used[0];
+		t->above = used[1];
+		if (bad < 0)
+			count_columns(t, q, middle);
+	}
+	uint32_t below = (t->below + 63) / 64, above = (t->above + 63) / 64;
+	memset(middle - (size_t)below * lanes, 0, (size_t)(below + above) * lanes * sizeof *middle);
+	memset(t->in, 0, (size_t)above * lanes * sizeof *t->in);
+	return bad;
+}
+
+/* ---- many ids: a range of them at a time ---- */
+
+struct range {
+	uint64_t lo, hi; /* ids; lo is a multiple of 64 */
+	uint32_t words;
+	uint32_t above; /* the first word that has ids above the sample */
+	uint64_t mask;  /* and which of its bits are */
+	int whole;      /* there is no other range */
+};
+
+/* Adds what the set has within the range, from *at on. Returns other than 0 if some of it is there already. */
+static uint64_t add_range(const kith_tally_set *set, const struct range *range, uint64_t *to, size_t *at)
+{
+	uint64_t seen = 0;
 	size_t i = *at;
-	both[KITH_UNION] = set;
-	both[KITH_MUTUAL] = set + (p->counts[KITH_UNION] ? p->levels * p->layers * stride : 0);
-	for (; i < list->count && list->id[i] < part->hi; i++) {
-		uint32_t id = list->id[i], slot = part->mask ? slot_of(t, id, part->mask) : (uint32_t)(id - part->lo);
-		uint8_t tier = list->tier[i];
-		tier_bytes[tier]++;
-		for (int g = 0; g < 2; g++) {
-			uint32_t level = list->level_of[g][tier];
-			if (p->counts[g] && level < p->levels)
-				both[g][level * p->layers * stride + slot / 64] |= 1ull << (slot & 63);
-		}
+	if (set->bits) {
+		uint64_t from = range->lo / 64 > set->base ? range->lo / 64 : set->base,
+			 end = range->lo / 64 + range->words;
+		return from < end
+			       ? kith_bits_or(to + (from - range->lo / 64), set->bits + (from - set->base), end - from)
+			       : 0;
+	}
+	for (; i < set->count && set->id[i] < range->hi; i++) {
+		uint64_t slot = set->id[i] - range->lo, bit = 1ull << (slot & 63);
+		seen |= to[slot / 64] & bit;
+		to[slot / 64] |= bit;
 	}
 	*at = i;
+	return seen;
 }
 
-/* A level's pairs are those of the level before, too. */
-static void add_level(kith_tally *t, uint64_t *bits, uint32_t words)
+/* The pairs of the range, in `words` words of each layer: what is above the sample in the rows, together with the
+ * reverse lists, or in both, or alone. */
+enum which { OR, AND, ALONE };
+KITH_CLONES static void make_pairs(kith_tally *t, const struct range *range, enum which which)
 {
-	uint64_t layers = t->plan->layers, stride = stride_of(t->plan);
-	const uint64_t *before = bits - layers * stride;
-	for (uint64_t v = 0; v < layers; v++)
-		for (uint32_t w = 0; w < words; w++)
-			bits[v * stride + w] |= before[v * stride + w];
+	uint64_t layers = t->plan->layers, stride = row_stride(t->plan);
+	uint32_t words = range->words - range->above;
+	for (uint64_t v = 0; v < layers; v++) {
+		const uint64_t *x = t->rows + v * stride + range->above, *y = x + layers * stride;
+		uint64_t *to = t->rows + (2 * layers + v) * stride;
+		if (which == OR)
+			for (uint32_t w = 0; w < words; w++)
+				to[w] = x[w] | y[w];
+		else if (which == AND)
+			for (uint32_t w = 0; w < words; w++)
+				to[w] = x[w] & y[w];
+		else
+			memcpy(to, x, words * sizeof *to);
+		to[0] = which == OR ? (x[0] & range->mask) | y[0] : to[0] & range->mask;
+	}
 }
 
-void kith_tally_pairs(kith_tally *t, const kith_tally_list *lists)
+/* One level, whose ids have been added. */
+static void count_rows(kith_tally *t, uint32_t level, const struct range *range)
 {
 	const kith_tally_plan *p = t->plan;
-	uint64_t level_sets = p->layers * stride_of(p), total = 0;
-	struct part part = {0};
-	for (uint32_t v = 0; v < p->layers; v++) {
-		t->cursor[v] = 0;
-		total += lists[v].count;
+	uint64_t stride = row_stride(p), words = range->words - range->above;
+	const uint64_t *in = t->rows + p->layers * stride + range->above, *pairs = t->rows + 2 * p->layers * stride;
+
+	kith_bits_overlaps_rows(t->rows, range->words, stride, p->layers, t->common + level * layer_pairs(p));
+	if (range->whole)
+		count_histogram(t, level, t->common + level * layer_pairs(p));
+	if (!words)
+		return;
+	memset(t->counts, 0, lanes_of(p) * sizeof *t->counts);
+	make_pairs(t, range, ALONE);
+	kith_bits_count_rows(pairs, (uint32_t)words, stride, p->layers, t->counts);
+	kith_bits_count_rows(in, (uint32_t)words, stride, p->layers, t->counts);
+	add_counts(t, t->edges + (size_t)level * p->layers);
+	for (int g = 0; g < 2; g++) {
+		if (!p->counts[g])
+			continue;
+		make_pairs(t, range, g == KITH_UNION ? OR : AND);
+		kith_bits_count_rows(pairs, (uint32_t)words, stride, p->layers, t->counts);
+		add_counts(t, t->pairs[g] + (size_t)level * p->layers);
+		kith_tally_runs(t, g, level, pairs, (uint32_t)words, stride);
 	}
-	while (total && next_part(p, total, &part)) {
-		uint64_t *bits = t->bits, *masks = t->masks;
-		for (uint32_t v = 0; v < p->layers; v++)
-			add_pairs(t, &lists[v], &part, &t->cursor[v]);
-		uint32_t words = words_of(t, &part);
-		for (int g = 0; g < 2; g++)
-			for (uint32_t q = 0; p->counts[g] && q < p->levels; q++, bits += level_sets) {
-				int64_t *table = t->runs[g] + q * (p->alpha + 1ull) * square(p);
-				if (q)
-					add_level(t, bits, words);
-				if (by_layers(p))
-					runs_by_layers(t, bits, words, table);
-				else {
-					runs_by_masks(t, bits, words, table, masks);
-					masks += masks_count(p) * (mask_words(p) + 1);
-				}
-			}
-		clear(t, graphs(p) * p->levels * p->layers, words);
+}
+
+static int count_range(kith_tally *t, uint64_t node, const kith_tally_set *rows, size_t row_count,
+		       const kith_tally_set *reverse, size_t reverse_count, const struct range *range)
+{
+	const kith_tally_plan *p = t->plan;
+	uint64_t stride = row_stride(p), in_range = node >= range->lo && node < range->hi;
+	size_t r = 0, v = 0;
+	for (uint64_t s = 0; s < 2ull * p->layers; s++)
+		memset(t->rows + s * stride, 0, range->words * sizeof *t->rows);
+	for (uint32_t q = 0; q < p->levels; q++) {
+		for (; r < row_count && rows[r].level <= q; r++) {
+			uint64_t *set = t->rows + rows[r].layer * stride;
+			if (add_range(&rows[r], range, set, &t->cursor[r]) ||
+			    (in_range && (set[(node - range->lo) / 64] >> (node & 63) & 1)))
+				return (int)rows[r].layer;
+		}
+		for (; v < reverse_count && reverse[v].level <= q; v++)
+			if (add_range(&reverse[v], range, t->rows + (p->layers + reverse[v].layer) * stride,
+				      &t->cursor[row_count + v]))
+				return (int)reverse[v].layer;
+		count_rows(t, q, range);
 	}
+	return -1;
+}
+
+static int many_ids(kith_tally *t, uint64_t node, const kith_tally_set *rows, size_t row_count,
+		    const kith_tally_set *reverse, size_t reverse_count)
+{
+	const kith_tally_plan *p = t->plan;
+	struct range range = {.whole = p->n <= p->slots};
+	memset(t->cursor, 0, (row_count + reverse_count) * sizeof *t->cursor);
+	for (; range.lo < p->n; range.lo = range.hi) {
+		range.hi = p->n - range.lo > p->slots ? range.lo + p->slots : p->n;
+		range.words = (uint32_t)((range.hi - range.lo + 63) / 64);
+		uint64_t from = node + 1 > range.lo ? node + 1 - range.lo : 0;
+		range.above = from / 64 < range.words ? (uint32_t)(from / 64) : range.words;
+		range.mask = ~0ull << from % 64;
+		int bad = count_range(t, node, rows, row_count, reverse, reverse_count, &range);
+		if (bad >= 0)
+			return bad;
+	}
+	for (uint32_t q = 0; !range.whole && q < p->levels; q++)
+		count_histogram(t, q, t->common + q * layer_pairs(p));
+	return -1;
+}
+
+/* ---- a sample ---- */
+
+int kith_tally_node(kith_tally *t, uint64_t node, const kith_tally_set *rows, size_t row_count,
+		    const kith_tally_set *reverse, size_t reverse_count)
+{
+	uint64_t total = 0, bits = 0;
+	for (size_t r = 0; r < row_count; r++) {
+		total += rows[r].count;
+		bits |= rows[r].bits != NULL;
+	}
+	for (size_t v = 0; v < reverse_count; v++) {
+		total += reverse[v].count;
+		bits |= reverse[v].bits != NULL;
+	}
+	return bits || total > t->plan->hashed ? many_ids(t, node, rows, row_count, reverse, reverse_count)
+					       : few_ids(t, node, rows, row_count, reverse, reverse_count, total);
 }
 
 /* Pairs in all of a..b are those whose run reaches from a or before to b or after; so those whose run is a..b are what
@@ -528,18 +626,25 @@ static void make_runs(int64_t *table, uint32_t layers)
 void kith_tally_finish(kith_tally *t)
 {
 	const kith_tally_plan *p = t->plan;
-	uint64_t words = mask_words(p), *place = t->masks;
+	uint64_t words = mask_words(p);
+	uint32_t lanes = lanes_of(p);
 	for (int g = 0; g < 2; g++)
 		for (uint32_t q = 0; p->counts[g] && q < p->levels; q++) {
-			int64_t *table = t->runs[g] + q * (p->alpha + 1ull) * square(p);
+			int64_t *table = runs_table(t, g, q);
+			uint64_t place = place_of(p, g, q);
 			if (by_layers(p)) {
+				const int64_t *chain = t->chains + place * chain_size(p);
+				for (uint32_t a = 0; a < p->layers; a++)
+					for (uint32_t b = a; b < p->layers; b++)
+						table[(size_t)a * p->layers + b] = chain[(size_t)(b - a) * lanes + a];
 				make_runs(table, p->layers);
 				continue;
 			}
-			for (uint64_t i = 0; i < masks_count(p); i++, place += words + 1) {
-				if (place[words])
-					count_mask(t, table, place, (int64_t)place[words]);
-				place[words] = 0;
+			uint64_t *at = t->masks + place * masks_size(p);
+			for (uint64_t i = 0; i < masks_count(p); i++, at += words + 1) {
+				if (at[words])
+					count_mask(t, table, at, (int64_t)at[words]);
+				at[words] = 0;
 			}
 		}
 }

@@ -1,10 +1,10 @@
 /* tally.h - the counts behind NNTS and NNTP, kept by one thread each and added up at the end. All are integers, so no
  * result depends on the order in which samples are met.
  *
- * Counting is done on sets of bits. The ids that one sample meets, in whatever layer, get a slot each, and every layer
- * has the bits of the slots it has: |K_i^a n K_i^b| is the number of bits of two layers together, and the runs of many
- * pairs are found at once. Few ids get their slots from a hash table; where they are many, ids are their own slots, a
- * range of them at a time. */
+ * Counting is done on sets of bits (bits.h). The ids that one sample meets, in whatever layer, get a slot each, and
+ * every layer has the bits of the slots it has: |K_i^a n K_i^b| is the number of bits of two layers together, and the
+ * runs of many pairs are found at once. Few ids get their slots from a hash table, those above the sample apart from
+ * those below; where they are many, or come as bits already, ids are their own slots, a range of them at a time. */
 #ifndef KITH_TALLY_H
 #define KITH_TALLY_H
 
@@ -29,33 +29,35 @@ typedef struct kith_tally_plan {
 	uint64_t start[KITH_MAX_TIERS + 1];
 } kith_tally_plan;
 
-/* Ascending ids of one sample in one layer: neighbours that enter at `level`, or pairs with their stored tiers. */
-typedef struct kith_tally_list {
+/* Ids that enter a sample's row, or its reverse list, in one layer at one level: ascending, or as bits. */
+typedef struct kith_tally_set {
 	const uint32_t *id;
-	const uint8_t *tier; /* pairs */
 	size_t count;
-	uint32_t layer;
-	uint32_t level;             /* neighbours */
-	const uint8_t *level_of[2]; /* pairs: per graph, of a tier byte */
-} kith_tally_list;
-
-struct kith_slot;
+	const uint64_t
+		*bits; /* NULL: ids. Else the words from `base` on of (n + 63) / 64, and `count` does not matter */
+	size_t base;
+	uint32_t layer, level;
+} kith_tally_set;
 
 typedef struct kith_tally {
 	const kith_tally_plan *plan;
-	uint32_t *overlap;    /* the histograms */
-	int64_t *runs[2];     /* per graph: levels x (alpha + 1) x layers x layers; alpha > 0: change from alpha - 1 */
-	uint64_t *pairs[2];   /* per graph: levels x layers, pairs met */
-	uint64_t *tier_bytes; /* layers x 256: pairs met with each tier byte */
+	uint32_t *overlap;  /* the histograms */
+	int64_t *runs[2];   /* per graph: levels x (alpha + 1) x layers x layers; alpha > 0: change from alpha - 1 */
+	uint64_t *pairs[2]; /* per graph: levels x layers, pairs met */
+	uint64_t *edges;    /* levels x layers: edges between the sample and larger ones met, in either direction */
 	/* of the sample at hand: */
-	uint64_t *bits;          /* sets of `slots` bits; for pairs graph by graph, level by level, layer by layer */
-	uint64_t *some;          /* one set: scratch */
-	uint32_t *first, *last;  /* layers: the words of a set that are not all zero */
-	uint32_t *common;        /* levels x pairs of layers: |K_i^a n K_i^b|, where it comes in parts */
-	struct kith_slot *table; /* of slots by id, half empty */
-	uint32_t *taken, used;   /* places in it */
-	size_t *cursor;          /* of lists that come in parts */
-	uint64_t *masks;         /* over layers, and how often each has been met since it was last counted */
+	uint64_t *out, *in, *both; /* sets in columns: rows, whose slots above the sample begin in the middle and those
+				      below it end there; reverse lists; pairs */
+	uint64_t *rows;            /* sets in rows: of rows, of reverse lists, and of pairs, `layers` each */
+	uint64_t *some;            /* one set: scratch */
+	uint64_t *counts;          /* lanes: scratch */
+	uint32_t *common;          /* levels x pairs of layers: |K_i^a n K_i^b|, as far as it has been counted */
+	uint64_t *table;           /* of slots by id */
+	uint32_t epoch;            /* entries of other epochs are none */
+	uint32_t below, above;     /* slots in use */
+	size_t *cursor;            /* of sets that come in parts: rows, then reverse lists */
+	int64_t *chains; /* per graph and level, where runs are counted by layers: what bits.h makes of them */
+	uint64_t *masks; /* over layers, and how often each has been met since it was last counted */
 	uint32_t *run_start, *run_end; /* scratch */
 } kith_tally;
 
@@ -68,12 +70,13 @@ uint64_t kith_tally_bytes(const kith_tally_plan *plan);
 int kith_tally_init(kith_tally *tally, const kith_tally_plan *plan, kith_err *err);
 void kith_tally_free(kith_tally *tally);
 
-/* One sample's directed rows: `lists` by level, all ids of a layer in them. Returns the layer whose row has an id twice
- * or has `node` itself, or -1 if there is none. */
-int kith_tally_rows(kith_tally *tally, uint64_t node, const kith_tally_list *lists, size_t count);
+/* One sample: the sets of its rows, and of its reverse lists, each by ascending level. Returns the layer that has an id
+ * twice, or has the sample itself, or -1 if there is none; then nothing that was counted means anything. */
+int kith_tally_node(kith_tally *tally, uint64_t node, const kith_tally_set *rows, size_t row_count,
+		    const kith_tally_set *reverse, size_t reverse_count);
 
-/* One sample's pairs with larger ones: a list for each layer. */
-void kith_tally_pairs(kith_tally *tally, const kith_tally_list *lists);
+/* Pairs whose sets others have made: of one graph and level, in rows (bits.h). Counts their runs, not the pairs. */
+void kith_tally_runs(kith_tally *tally, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t stride);
 
 /* After the last sample, before the counts are looked at or added. */
 void kith_tally_finish(kith_tally *tally);
