@@ -91,6 +91,20 @@ static int try_check(kith_err *err)
 	return status;
 }
 
+static int try_merge_pairs(kith_err *err)
+{
+	static const char *const names[] = {"a", "b", "c"};
+	const char *paths[] = {nng[0], nng[1], nng[2]};
+	kith_merge_options options;
+	kith_stack *stack = NULL;
+	kith_merge_defaults(&options);
+	options.threads = 1;
+	options.pairs = output;
+	int status = kith_merge(LAYERS, paths, names, &options, &stack, err);
+	kith_stack_free(stack);
+	return status;
+}
+
 /* Two samples, two layers, one pair. */
 static int write_pairs(kith_err *err)
 {
@@ -179,7 +193,8 @@ int main(void)
 			printf("FAILED: %s\n", err.msg);
 			return 1;
 		}
-	failed += walk("kith_merge", try_merge) + walk("kith_graph_check", try_check) + walk("pair stores", try_pairs);
-	printf("fault_alloc: %d passed, %d failed\n", 5 - failed, failed);
+	failed += walk("kith_merge", try_merge) + walk("kith_merge, pairs", try_merge_pairs) +
+		  walk("kith_graph_check", try_check) + walk("pair stores", try_pairs);
+	printf("fault_alloc: %d passed, %d failed\n", 6 - failed, failed);
 	return failed != 0;
 }
