@@ -1,6 +1,6 @@
-/* property_update.c - random stacks merged twice: from scratch, and with the pair store of an earlier stack at hand that
- * has some of the layers, in another order, at other k. Stack and new pair store must be the same, and the layers that
- * could be kept must have been. */
+/* property_update.c - random stacks merged twice: from scratch, and with the pair store of an earlier stack at hand
+ * that has some of the layers, in another order, at other k. Stack and new pair store must be the same, and the layers
+ * that could be kept must have been. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,8 +283,7 @@ done:
 }
 
 /* How many layers of `s` the store of `before` holds, at the k of `after`. */
-static uint32_t layers_held(const pool *p, const stack *before, const stack *s, const char *previous,
-			    const char *json)
+static uint32_t layers_held(const pool *p, const stack *before, const stack *s, const char *previous, const char *json)
 {
 	kith_pair_store *store = NULL;
 	kith_stack *got = NULL;
