@@ -25,8 +25,7 @@
 #define READ_AT_ONCE 2u            /* bytes of a block's record for each of its bytes decoded: scratch of a reader */
 #define WORDS        4u            /* of sets that are transposed together */
 #define HUGE_PAGE    (2u << 20)
-#define AHEAD        16u    /* pairs that their counters are fetched before */
-#define WIDE         65536u /* from such a k on, counters take 4 bytes */
+#define AHEAD        16u /* pairs that their counters are fetched before */
 
 struct slot {
 	kith_pair_planes block, woven;
@@ -57,10 +56,10 @@ struct update {
 	uint32_t threads, most; /* blocks at a time */
 	struct worker *workers;
 	struct slot *slots;
-	uint32_t *overlap;     /* the store's */
-	void *counters;        /* n x fresh x levels x layers, these rounded up to eights: neighbours shared */
-	int wide;              /* of 4 bytes each, not 2 */
-	uint16_t ones[256][8]; /* the bits of a byte */
+	uint32_t *overlap;  /* the store's */
+	uint64_t *counters; /* n x fresh x levels x eights of layers x width: neighbours shared */
+	uint32_t width;     /* bytes of a counter: 1, 2 or 4, as the largest k needs */
+	uint64_t *ones;     /* 256 x width: for the bits of a byte, counters of 1 */
 	kith_pair_writer *writer;
 };
 
@@ -194,7 +193,8 @@ static const char *choose_layers(struct update *u, int *rc, kith_err *err)
 	}
 	if ((*rc = match_layers(u, err)))
 		return NULL;
-	w->some_go = u->kept < u->info->layer_count || w->level[w->levels - 1] + 1 < u->info->levels;
+	/* where pairs are only counted, those that are nowhere do not matter */
+	w->some_go = w->with_ids && (u->kept < u->info->layer_count || w->level[w->levels - 1] + 1 < u->info->levels);
 	if (!u->kept)
 		return "it holds none of these layers";
 	return NULL;
@@ -214,9 +214,10 @@ static uint32_t mask_bytes(const struct update *u)
 	return 2 * u->plan.levels * eights(u);
 }
 
+/* Words of them. */
 static uint64_t counters_count(const struct update *u)
 {
-	return u->plan.n * u->weave.fresh_count * u->plan.levels * eights(u) * 8;
+	return u->plan.n * u->weave.fresh_count * u->plan.levels * eights(u) * u->width;
 }
 
 /* A slot's block and what is woven of it, where fresh layers bring no pairs. */
@@ -240,9 +241,10 @@ static int fit(struct update *u)
 	uint64_t memory = u->given->options->memory, fixed = u->window;
 	u->plan.slots = 64 * RUN_WORDS;
 	u->plan.hashed = 0;
-	u->wide = u->plan.k[u->plan.levels - 1] >= WIDE;
+	uint32_t most = u->plan.k[u->plan.levels - 1];
+	u->width = most <= UINT8_MAX ? 1 : most <= UINT16_MAX ? 2 : 4;
 	u->threads = u->given->threads;
-	fixed += counters_count(u) * (u->wide ? 4 : 2);
+	fixed += counters_count(u) * sizeof *u->counters;
 	fixed += 4 * overlap_count(u->info->layer_count, u->info->levels, u->info->k);
 	if (u->given->pairs)
 		fixed += kith_update_put_bytes(&u->plan);
@@ -274,7 +276,7 @@ static int find_windows(struct update *u, kith_err *err)
 }
 
 /* Counters are met in any order: small pages would make nearly each a walk through the page tables. */
-static void *counters_new(uint64_t bytes)
+static uint64_t *counters_new(uint64_t bytes)
 {
 	char *counters = kith_alloc(bytes, 1);
 	if (!counters)
@@ -284,7 +286,7 @@ static void *counters_new(uint64_t bytes)
 	if (to > from)
 		(void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* no matter if the system has none */
 	memset(counters, 0, bytes);
-	return counters;
+	return (uint64_t *)counters;
 }
 
 static int prepare(struct update *u, kith_err *err)
@@ -293,11 +295,12 @@ static int prepare(struct update *u, kith_err *err)
 	uint32_t fresh = u->weave.fresh_count;
 	u->workers = kith_alloc_zero(u->threads, sizeof *u->workers);
 	u->slots = kith_alloc_zero(u->most, sizeof *u->slots);
-	u->counters = counters_new(counters_count(u) * (u->wide ? 4 : 2));
-	if (!u->workers || !u->slots || !u->counters)
-		return kith_fail_nomem(err, "counters", counters_count(u) * (u->wide ? 4 : 2));
+	u->counters = counters_new(counters_count(u) * sizeof *u->counters);
+	u->ones = kith_alloc_zero(256 * u->width, sizeof *u->ones);
+	if (!u->workers || !u->slots || !u->counters || !u->ones)
+		return kith_fail_nomem(err, "counters", counters_count(u) * sizeof *u->counters);
 	for (uint32_t b = 0; b < 256 * 8; b++)
-		u->ones[b / 8][b % 8] = b / 8 >> b % 8 & 1;
+		((uint8_t *)u->ones)[b * u->width] = b / 8 >> b % 8 & 1; /* the lowest byte of a number */
 	for (uint32_t t = 0; t < u->threads; t++) {
 		struct worker *w = &u->workers[t];
 		int rc = kith_tally_init(&w->tally, p, err);
@@ -390,12 +393,15 @@ static void note_words(const struct update *u, const kith_pair_planes *b, const 
 {
 	uint32_t layers = u->plan.layers, bytes = mask_bytes(u);
 	uint64_t turned[8][WORDS];
+	uint8_t place[64 * WORDS]; /* of a pair's byte there */
+	for (size_t p = 0; p < count; p++)
+		place[p] = (uint8_t)(((at[p] & 7) * WORDS + at[p] / 64 % WORDS) * 8 + (at[p] >> 3 & 7));
 	for (uint32_t plane = 0; plane < 2 * u->plan.levels; plane++)
 		for (uint32_t v = 0; v < layers; v += 8, masks++) {
 			transpose(b->bits + (plane * (size_t)layers + v) * b->stride + *at / 64 / WORDS * WORDS,
 				  b->stride, layers - v < 8 ? layers - v : 8, turned);
 			for (size_t p = 0; p < count; p++)
-				masks[p * bytes] = (uint8_t)(turned[at[p] & 7][at[p] / 64 % WORDS] >> (at[p] & 56));
+				masks[p * bytes] = ((const uint8_t *)turned)[place[p]];
 		}
 }
 
@@ -420,19 +426,16 @@ static int note_masks(const struct update *u, struct slot *s)
 	return rc;
 }
 
-/* Adds to a sample's counters, at `level` and from there on, the layers of these masks. */
-static void add_masks(const struct update *u, uint64_t row, uint32_t level, const uint8_t *masks)
+/* Adds to a sample's counters, at `level` and from there on, the layers of these masks. No counter runs over into the
+ * next: none comes to more than k. */
+static inline void add_masks(const struct update *u, uint64_t row, uint32_t level, const uint8_t *masks)
 {
-	uint32_t bytes = eights(u);
-	uint64_t counter = (row * u->plan.levels + level) * bytes * 8;
+	uint32_t bytes = eights(u), width = u->width;
+	uint64_t *counter = u->counters + (row * u->plan.levels + level) * bytes * width;
 	masks += level * bytes;
-	for (const uint8_t *end = masks + (u->plan.levels - level) * bytes; masks < end; masks++, counter += 8)
-		if (u->wide)
-			for (uint32_t v = 0; v < 8; v++)
-				((uint32_t *)u->counters)[counter + v] += u->ones[*masks][v];
-		else
-			for (uint32_t v = 0; v < 8; v++)
-				((uint16_t *)u->counters)[counter + v] += u->ones[*masks][v];
+	for (const uint8_t *end = masks + (u->plan.levels - level) * bytes; masks < end; masks++)
+		for (uint32_t x = 0; x < width; x++)
+			*counter++ += u->ones[*masks * width + x];
 }
 
 /* Every thread has counters of its own samples, so that no two write to the same. */
@@ -445,15 +448,15 @@ static void add_edges(const struct update *u, uint32_t owner, const struct slot 
 {
 	const uint8_t *masks = s->masks;
 	uint32_t fresh = u->weave.fresh_count, levels = u->plan.levels, bytes = mask_bytes(u);
-	uint64_t row_bytes = (u->wide ? 4ull : 2ull) * levels * eights(u) * 8;
+	uint64_t row = (uint64_t)levels * eights(u) * u->width;
 	for (uint32_t f = 0; f < fresh; f++) {
 		const kith_fresh *layer = &u->weave.fresh[f];
 		for (size_t p = s->from[f]; p < s->to[f]; p++, masks += bytes) {
 			uint32_t i = (uint32_t)(layer->key[p] >> 32), j = (uint32_t)layer->key[p];
 			uint32_t there = layer->tier[p] & 15, back = layer->tier[p] >> 4;
-			if (p + AHEAD < s->to[f])
-				__builtin_prefetch((char *)u->counters +
-						   ((uint32_t)layer->key[p + AHEAD] * (uint64_t)fresh + f) * row_bytes);
+			if (p + AHEAD < s->to[f] && layer->tier[p + AHEAD] >> 4 < levels)
+				__builtin_prefetch(u->counters +
+						   ((uint32_t)layer->key[p + AHEAD] * (uint64_t)fresh + f) * row);
 			if (there < levels && owns(u, owner, i))
 				add_masks(u, i * (uint64_t)fresh + f, there, masks);
 			if (back < levels && owns(u, owner, j))
@@ -591,6 +594,13 @@ static void add_kept(const struct update *u, uint32_t *overlap)
 	}
 }
 
+static uint32_t counter_of(const uint64_t *at, uint32_t v, uint32_t width)
+{
+	return width == 1   ? ((const uint8_t *)at)[v]
+	       : width == 2 ? ((const uint16_t *)at)[v]
+			    : ((const uint32_t *)at)[v];
+}
+
 /* A sample's counters into the histograms; where both layers are fresh, those of the first. Returns 0, or -1 if the
  * fresh layer's row is not k neighbours, or a counter more. */
 static int add_counters(const struct update *u, uint32_t *overlap, uint64_t node, uint32_t f)
@@ -599,10 +609,10 @@ static int add_counters(const struct update *u, uint32_t *overlap, uint64_t node
 	uint32_t self = u->weave.fresh[f].layer;
 	int bad = 0;
 	for (uint32_t q = 0; q < p->levels; q++) {
-		uint64_t at = ((node * u->weave.fresh_count + f) * p->levels + q) * eights(u) * 8;
+		const uint64_t *at =
+			u->counters + ((node * u->weave.fresh_count + f) * p->levels + q) * eights(u) * u->width;
 		for (uint32_t v = 0; v < p->layers; v++) {
-			uint32_t shared = u->wide ? ((const uint32_t *)u->counters)[at + v]
-						  : ((const uint16_t *)u->counters)[at + v];
+			uint32_t shared = counter_of(at, v, u->width);
 			if (shared > p->k[q] || (v == self && shared != p->k[q]))
 				bad = -1;
 			else if (v != self && (v > self || u->source[v] != KITH_NOT_KEPT))
@@ -707,6 +717,7 @@ static void release(struct update *u)
 	free(u->slots);
 	free(u->overlap);
 	free(u->counters);
+	free(u->ones);
 	free(u->source);
 	free(u->wanted);
 	free(u->weave.kept);

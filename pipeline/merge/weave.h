@@ -13,7 +13,7 @@ typedef struct kith_weave {
 	uint32_t *kept;          /* for each layer: which of the layers read from the store it is, or KITH_NOT_KEPT */
 	uint32_t level[KITH_MAX_TIERS]; /* for each level: the store's */
 	int with_ids;                   /* i and j are wanted, too */
-	int some_go;                    /* some pairs of the store may be in none of the layers read */
+	int some_go;                    /* pairs of the store that are in none of the layers read are to be left out */
 	uint32_t fresh_count;
 	kith_fresh *fresh;
 } kith_weave;
