@@ -172,7 +172,7 @@ int kith_weave_drop(const kith_weave *w, kith_pair_planes *b, kith_err *err)
 
 /* The first pair of the block, from p on, that does not come before `key`. Eight pairs at a time, as how many of these
  * come before it is found without a jump for each. */
-KITH_CLONES static uint32_t first_from(const kith_pair_planes *b, uint32_t p, uint64_t key)
+static inline uint32_t first_from(const kith_pair_planes *b, uint32_t p, uint64_t key)
 {
 	for (uint32_t before = 8; before == 8 && p + 8 <= b->count; p += before) {
 		before = 0;
@@ -184,73 +184,112 @@ KITH_CLONES static uint32_t first_from(const kith_pair_planes *b, uint32_t p, ui
 	return p;
 }
 
-/* Where the fresh pairs go. `old` has ones but where a pair comes in; returns the pairs in all. */
-static uint32_t find_places(const kith_weave *w, const kith_pair_planes *b, const size_t *from, const size_t *to,
-			    size_t *cursor, uint64_t *old, uint32_t *i, uint32_t *j)
+/* Where the pairs of these keys go: at[x]. `old` has ones but where a pair comes in. With i, what the pairs are then.
+ * Returns how many there are in all. */
+KITH_CLONES static uint32_t find_places(const kith_pair_planes *b, const uint64_t *key, size_t keys, uint32_t *at,
+					uint64_t *old, uint32_t *i, uint32_t *j)
 {
 	uint32_t p = 0, came = 0;
+	for (size_t x = 0; x < keys; x++) {
+		uint32_t from = p, here;
+		p = first_from(b, p, key[x]);
+		here = at[x] = p + came;
+		if (i) {
+			memcpy(i + from + came, b->i + from, (p - from) * sizeof *i);
+			memcpy(j + from + came, b->j + from, (p - from) * sizeof *j);
+			i[here] = (uint32_t)(key[x] >> 32);
+			j[here] = (uint32_t)key[x];
+		}
+		uint32_t comes = p == b->count || kith_pair_key(b->i[p], b->j[p]) != key[x];
+		old[here / 64] &= ~((uint64_t)comes << (here & 63));
+		came += comes;
+	}
+	if (i) {
+		memcpy(i + p + came, b->i + p, (b->count - p) * sizeof *i);
+		memcpy(j + p + came, b->j + p, (b->count - p) * sizeof *j);
+	}
+	return b->count + came;
+}
+
+/* The keys of all fresh layers' pairs, each once. Returns how many. */
+static size_t unite(const kith_weave *w, const size_t *from, const size_t *to, size_t *cursor, uint64_t *out)
+{
+	size_t found = 0;
 	memcpy(cursor, from, w->fresh_count * sizeof *cursor);
-	for (;;) {
-		uint64_t key = UINT64_MAX;
+	for (uint64_t key;; out[found++] = key) {
+		key = UINT64_MAX;
 		for (uint32_t f = 0; f < w->fresh_count; f++)
 			if (cursor[f] < to[f] && w->fresh[f].key[cursor[f]] < key)
 				key = w->fresh[f].key[cursor[f]];
-		uint32_t next = first_from(b, p, key);
-		if (i) {
-			memcpy(i + p + came, b->i + p, (next - p) * sizeof *i);
-			memcpy(j + p + came, b->j + p, (next - p) * sizeof *j);
-		}
-		p = next;
 		if (key == UINT64_MAX)
-			return p + came;
-		uint32_t at = p + came;
-		if (p == b->count || kith_pair_key(b->i[p], b->j[p]) != key) {
-			old[at / 64] &= ~(1ull << (at & 63));
-			if (i) {
-				i[at] = (uint32_t)(key >> 32);
-				j[at] = (uint32_t)key;
-			}
-			came++;
-		}
+			return found;
 		for (uint32_t f = 0; f < w->fresh_count; f++)
-			if (cursor[f] < to[f] && w->fresh[f].key[cursor[f]] == key)
-				w->fresh[f].at[cursor[f]++] = at;
+			cursor[f] += cursor[f] < to[f] && w->fresh[f].key[cursor[f]] == key;
 	}
+}
+
+/* As find_places, for all fresh layers. */
+static int find_all_places(const kith_weave *w, const kith_pair_planes *b, const size_t *from, const size_t *to,
+			   size_t most, uint64_t *old, kith_pair_planes *out, kith_err *err)
+{
+	uint32_t *i = w->with_ids ? out->i : NULL;
+	if (w->fresh_count == 1) {
+		const kith_fresh *f = w->fresh;
+		out->count = find_places(b, f->key + *from, *to - *from, f->at + *from, old, i, out->j);
+		return 0;
+	}
+	size_t *cursor = kith_alloc(w->fresh_count, sizeof *cursor), keys = 0;
+	uint64_t *key = kith_alloc(most, sizeof *key);
+	uint32_t *at = kith_alloc(most, sizeof *at);
+	int rc = cursor && key && at ? 0 : kith_fail_nomem(err, "pairs of several layers", most * 12);
+	if (!rc) {
+		keys = unite(w, from, to, cursor, key);
+		out->count = find_places(b, key, keys, at, old, i, out->j);
+	}
+	for (uint32_t f = 0; !rc && f < w->fresh_count; f++)
+		for (size_t p = from[f], x = 0; p < to[f]; p++) {
+			while (key[x] != w->fresh[f].key[p])
+				x++;
+			w->fresh[f].at[p] = at[x];
+		}
+	free(cursor);
+	free(key);
+	free(at);
+	return rc;
 }
 
 /* A fresh layer's planes. */
 static void set_bits(const kith_weave *w, const kith_fresh *f, size_t from, size_t to, kith_pair_planes *out)
 {
-	for (uint32_t d = 0; d < 2; d++) {
-		for (uint32_t q = 0; q < w->levels; q++)
-			memset(kith_pair_plane(out, f->layer, q, d), 0, out->stride * sizeof *out->bits);
-		for (size_t p = from; p < to; p++)
-			for (uint32_t q = f->tier[p] >> 4 * d & 15; q < w->levels; q++)
-				kith_pair_plane(out, f->layer, q, d)[f->at[p] / 64] |= 1ull << (f->at[p] & 63);
-	}
+	for (uint32_t d = 0; d < 2; d++)
+		for (uint32_t q = 0; q < w->levels; q++) {
+			uint64_t *plane = kith_pair_plane(out, f->layer, q, d);
+			memset(plane, 0, out->stride * sizeof *plane);
+			for (size_t p = from; p < to; p++)
+				plane[f->at[p] / 64] |= (uint64_t)((f->tier[p] >> 4 * d & 15u) <= q) << (f->at[p] & 63);
+		}
 }
 
 int kith_weave_block(const kith_weave *w, const kith_pair_planes *b, const size_t *from, const size_t *to,
 		     kith_pair_planes *out, kith_err *err)
 {
-	size_t most = b->count, words;
+	size_t most = 0, words;
 	int rc = 0;
 	for (uint32_t f = 0; f < w->fresh_count; f++)
 		most += to[f] - from[f];
 	out->count = 0;
-	if (!most)
+	size_t all = b->count + most;
+	if (!all)
 		return 0;
-	uint64_t *old = kith_alloc(words_of(most), sizeof *old);
-	size_t *cursor = kith_alloc(w->fresh_count, sizeof *cursor);
-	if (!old || !cursor) {
-		rc = kith_fail_nomem(err, "a set of pairs", most / 8);
+	uint64_t *old = kith_alloc(words_of(all), sizeof *old);
+	if (!old)
+		return kith_fail_nomem(err, "a set of pairs", all / 8);
+	if (w->with_ids && ((rc = kith_scratch((void **)&out->i, &out->pair_capacity, all, sizeof *out->i, err)) ||
+			    (rc = kith_scratch((void **)&out->j, &out->j_capacity, all, sizeof *out->j, err))))
 		goto done;
-	}
-	if (w->with_ids && ((rc = kith_scratch((void **)&out->i, &out->pair_capacity, most, sizeof *out->i, err)) ||
-			    (rc = kith_scratch((void **)&out->j, &out->j_capacity, most, sizeof *out->j, err))))
+	memset(old, 0xff, words_of(all) * sizeof *old);
+	if ((rc = find_all_places(w, b, from, to, most, old, out, err)))
 		goto done;
-	memset(old, 0xff, words_of(most) * sizeof *old);
-	out->count = find_places(w, b, from, to, cursor, old, w->with_ids ? out->i : NULL, out->j);
 	out->layers = w->layers;
 	out->levels = w->levels;
 	out->stride = (out->count + 511ull) / 512 * 8;
@@ -273,7 +312,6 @@ int kith_weave_block(const kith_weave *w, const kith_pair_planes *b, const size_
 		set_bits(w, &w->fresh[f], from[f], to[f], out);
 done:
 	free(old);
-	free(cursor);
 	return rc;
 }
 
