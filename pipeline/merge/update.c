@@ -430,12 +430,16 @@ static int note_masks(const struct update *u, struct slot *s)
  * next: none comes to more than k. */
 static inline void add_masks(const struct update *u, uint64_t row, uint32_t level, const uint8_t *masks)
 {
-	uint32_t bytes = eights(u), width = u->width;
+	uint32_t bytes = eights(u), width = u->width, count = (u->plan.levels - level) * bytes;
 	uint64_t *counter = u->counters + (row * u->plan.levels + level) * bytes * width;
+	const uint64_t *ones = u->ones;
 	masks += level * bytes;
-	for (const uint8_t *end = masks + (u->plan.levels - level) * bytes; masks < end; masks++)
-		for (uint32_t x = 0; x < width; x++)
-			*counter++ += u->ones[*masks * width + x];
+	if (width == 1)
+		for (uint32_t x = 0; x < count; x++)
+			counter[x] += ones[masks[x]];
+	else
+		for (uint32_t x = 0; x < count * width; x++)
+			counter[x] += ones[masks[x / width] * width + x % width];
 }
 
 /* Every thread has counters of its own samples, so that no two write to the same. */

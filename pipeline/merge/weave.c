@@ -171,16 +171,25 @@ int kith_weave_drop(const kith_weave *w, kith_pair_planes *b, kith_err *err)
 }
 
 /* The first pair of the block, from p on, that does not come before `key`. Eight pairs at a time, as how many of these
- * come before it is found without a jump for each. */
-static inline uint32_t first_from(const kith_pair_planes *b, uint32_t p, uint64_t key)
+ * come before it is found without a jump for each. With i, the pairs before it are copied there, to be `came` places
+ * further; what is copied beyond them is written over by what follows. */
+static inline uint32_t first_from(const kith_pair_planes *b, uint32_t p, uint64_t key, uint32_t came, uint32_t *i,
+				  uint32_t *j)
 {
 	for (uint32_t before = 8; before == 8 && p + 8 <= b->count; p += before) {
 		before = 0;
 		for (uint32_t x = p; x < p + 8; x++)
 			before += kith_pair_key(b->i[x], b->j[x]) < key;
+		if (i) {
+			memcpy(i + p + came, b->i + p, 8 * sizeof *i);
+			memcpy(j + p + came, b->j + p, 8 * sizeof *j);
+		}
 	}
-	while (p < b->count && kith_pair_key(b->i[p], b->j[p]) < key)
-		p++;
+	for (; p < b->count && kith_pair_key(b->i[p], b->j[p]) < key; p++)
+		if (i) {
+			i[p + came] = b->i[p];
+			j[p + came] = b->j[p];
+		}
 	return p;
 }
 
@@ -191,17 +200,14 @@ KITH_CLONES static uint32_t find_places(const kith_pair_planes *b, const uint64_
 {
 	uint32_t p = 0, came = 0;
 	for (size_t x = 0; x < keys; x++) {
-		uint32_t from = p, here;
-		p = first_from(b, p, key[x]);
-		here = at[x] = p + came;
+		p = first_from(b, p, key[x], came, i, j);
+		uint32_t here = p + came, comes = p == b->count || kith_pair_key(b->i[p], b->j[p]) != key[x];
+		at[x] = here;
+		old[here / 64] &= ~((uint64_t)comes << (here & 63));
 		if (i) {
-			memcpy(i + from + came, b->i + from, (p - from) * sizeof *i);
-			memcpy(j + from + came, b->j + from, (p - from) * sizeof *j);
 			i[here] = (uint32_t)(key[x] >> 32);
 			j[here] = (uint32_t)key[x];
 		}
-		uint32_t comes = p == b->count || kith_pair_key(b->i[p], b->j[p]) != key[x];
-		old[here / 64] &= ~((uint64_t)comes << (here & 63));
 		came += comes;
 	}
 	if (i) {
