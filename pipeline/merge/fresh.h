@@ -15,6 +15,8 @@ typedef struct kith_fresh {
 	uint64_t *key; /* i << 32 | j, ascending */
 	uint8_t *tier; /* levels as in a pair store: of i -> j in the low 4 bits, of j -> i in the high 4 */
 	uint32_t *at;  /* a place that the user may note for each */
+	int rc;        /* for the user, too */
+	kith_err err;
 } kith_fresh;
 
 static inline uint64_t kith_pair_key(uint32_t i, uint32_t j)

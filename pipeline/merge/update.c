@@ -4,6 +4,7 @@
 #include "update.h"
 
 #include <errno.h>
+#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 #define RUN_WORDS    64u           /* of sets whose runs are counted together: they stay in the first cache */
 #define RUN_STRIDE   72u           /* no power of two: they would crowd the same lines */
 #define OWNED        64u           /* samples in a row whose counters one thread has */
-#define BLOCKS_EACH  4u            /* blocks at hand for each thread */
+#define BLOCKS_EACH  8u            /* blocks at hand for each thread */
 #define READ_AT_ONCE 2u            /* bytes of a block's record for each of its bytes decoded: scratch of a reader */
 #define WORDS        4u            /* of sets that are transposed together */
 #define HUGE_PAGE    (2u << 20)
@@ -498,11 +499,27 @@ static int first_error(const struct update *u, uint32_t count, kith_err *err)
 	return 0;
 }
 
+/* A guess how many nodes `done` of `blocks` blocks reach: a sample that is i-th of n has about n - i pairs with later
+ * ones where it has i with earlier ones. */
+static uint64_t reach(const struct update *u, uint64_t done, uint64_t blocks)
+{
+	return (uint64_t)((double)u->plan.n * (1 - sqrt(1 - (double)done / (double)blocks)));
+}
+
+/* Decodes the next blocks; meanwhile the fresh layers are read about as far as these may reach. */
 static int decode_blocks(struct update *u, uint64_t first, uint32_t count, kith_err *err)
 {
+	uint32_t fresh = u->weave.fresh_count;
+	uint64_t nodes = reach(u, first + count, kith_pair_info_blocks(u->info));
 #pragma omp parallel for num_threads(u->threads) schedule(dynamic, 1)
-	for (uint32_t s = 0; s < count; s++)
-		decode(u, &u->slots[s], first + s);
+	for (uint32_t x = 0; x < fresh + count; x++)
+		if (x >= fresh)
+			decode(u, &u->slots[x - fresh], first + x - fresh);
+		else
+			u->weave.fresh[x].rc = kith_fresh_load(&u->weave.fresh[x], nodes, &u->weave.fresh[x].err);
+	for (uint32_t f = 0; f < fresh; f++)
+		if (u->weave.fresh[f].rc)
+			return kith_fail(err, (kith_status)u->weave.fresh[f].rc, "%s", u->weave.fresh[f].err.msg);
 	return first_error(u, count, err);
 }
 

@@ -176,10 +176,12 @@ int kith_weave_drop(const kith_weave *w, kith_pair_planes *b, kith_err *err)
 static inline uint32_t first_from(const kith_pair_planes *b, uint32_t p, uint64_t key, uint32_t came, uint32_t *i,
 				  uint32_t *j)
 {
+	int32_t i_key = (int32_t)(key >> 32), j_key = (int32_t)key; /* ids take 31 bits: KITH_MAX_NODES */
 	for (uint32_t before = 8; before == 8 && p + 8 <= b->count; p += before) {
 		before = 0;
 		for (uint32_t x = p; x < p + 8; x++)
-			before += kith_pair_key(b->i[x], b->j[x]) < key;
+			before +=
+				((int32_t)b->i[x] < i_key) | (((int32_t)b->i[x] == i_key) & ((int32_t)b->j[x] < j_key));
 		if (i) {
 			memcpy(i + p + came, b->i + p, 8 * sizeof *i);
 			memcpy(j + p + came, b->j + p, 8 * sizeof *j);
