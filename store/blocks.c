@@ -174,7 +174,7 @@ int kith_sets_reserve_ids(kith_sets *x, size_t nodes, size_t items, kith_err *er
 	void *offset = x->offset, *id = x->id;
 	int rc = kith_scratch(&offset, &x->offset_capacity, nodes + 1, sizeof *x->offset, err);
 	if (!rc)
-		rc = kith_scratch(&id, &x->id_capacity, items, sizeof *x->id, err);
+		rc = kith_scratch(&id, &x->id_capacity, items + KITH_SETS_SPARE, sizeof *x->id, err);
 	x->offset = offset;
 	x->id = id;
 	return rc;

@@ -6,7 +6,7 @@
  *   bench_merge decode THREADS GRAPH...
  *       seconds, peak resident MiB, bytes of the records read, bytes decoded
  *   bench_merge bits GRAPH
- *       bits per directed edge: in all but near lists; of these the rows and the pair lists; then near lists; and the
+ *       bits per directed edge: in all but near lists; of these the rows and the reverse lists; then near lists; and the
  *       least that n random sets of k take, log2 C(n-1, k) / k
  *   bench_merge shape GRAPH
  *       n, ladder
@@ -14,7 +14,7 @@
  *       the rows as an n x k array of i4, ids ascending (graphs of one k)
  *
  * decode is the least that any merge through kith/graph.h must do: it opens the graphs and reads of every layer the
- * rows and the pair lists, as kith-merge does, over windows of the largest block's nodes, layers in parallel, and
+ * rows and the reverse lists, as kith-merge does, over windows of the largest block's nodes, layers in parallel, and
  * throws them away. Bytes decoded are 4 for a neighbour, and 5 for a pair (its larger node, its tiers). */
 #include <math.h>
 #include <stdio.h>
@@ -72,19 +72,27 @@ static int run(int count, char **argv, kith_err *err)
 typedef struct layer {
 	kith_graph *graph;
 	const kith_graph_info *info;
-	uint32_t *rows;
-	kith_pairs pairs;
+	kith_sets rows[KITH_MAX_TIERS], reverse[KITH_MAX_TIERS];
 	uint64_t decoded; /* bytes */
 	kith_err err;
 	int rc;
 } layer;
 
+static uint64_t set_bytes(const kith_sets *sets, uint32_t tiers)
+{
+	uint64_t bytes = 0;
+	for (uint32_t t = 0; t < tiers; t++)
+		bytes += sets[t].dense ? sets[t].count * sets[t].stride * 8 : sets[t].items * 4;
+	return bytes;
+}
+
 static void decode_layer(layer *l, uint64_t first, uint64_t count)
 {
-	if ((l->rc = kith_graph_read_rows(l->graph, first, count, l->info->tiers, l->rows, &l->err)) ||
-	    (l->rc = kith_graph_read_pairs(l->graph, first, count, &l->pairs, &l->err)))
+	uint32_t tiers = l->info->tiers;
+	if ((l->rc = kith_graph_read_row_sets(l->graph, first, count, tiers, l->rows, &l->err)) ||
+	    (l->rc = kith_graph_read_reverse(l->graph, first, count, tiers, l->reverse, &l->err)))
 		return;
-	l->decoded += count * kith_info_k(l->info) * 4 + l->pairs.offset[count] * 5;
+	l->decoded += set_bytes(l->rows, tiers) + set_bytes(l->reverse, tiers);
 }
 
 static int decode_layers(layer *layers, int count, char **paths, int threads, kith_err *err)
@@ -101,8 +109,6 @@ static int decode_layers(layer *layers, int count, char **paths, int threads, ki
 	for (int v = 0; v < count; v++)
 		if (layers[v].info->n != n)
 			return kith_fail(err, KITH_EUSAGE, "%s: has another n than %s", paths[v], paths[0]);
-		else if (!(layers[v].rows = kith_alloc(window * kith_info_k(layers[v].info), sizeof(uint32_t))))
-			return kith_fail_nomem(err, "a window of rows", window * kith_info_k(layers[v].info) * 4ull);
 	for (uint64_t first = 0; first < n; first += window) {
 		uint64_t nodes = window < n - first ? window : n - first;
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
@@ -141,8 +147,10 @@ static int decode(int count, char **argv, kith_err *err)
 	}
 	for (int v = 0; v < count; v++) {
 		kith_graph_close(layers[v].graph);
-		kith_pairs_free(&layers[v].pairs);
-		free(layers[v].rows);
+		for (uint32_t t = 0; t < KITH_MAX_TIERS; t++) {
+			kith_sets_free(&layers[v].rows[t]);
+			kith_sets_free(&layers[v].reverse[t]);
+		}
 	}
 	free(layers);
 	if (!rc)

@@ -11,7 +11,7 @@
 #   rivals    n=100,000, 24 layers, k=15: CRoaring's time for NNTS (libroaring-dev), and SciPy's for NNTS and NNTP
 #             (python3-scipy), by kith's for both. What they compute is compared with kith's result
 #   growth    16, 32, 64, 128 and 256 layers, n=20,000, k=15: the exponent of time
-#   bits      LeNet-5's graphs, ladders 15 and 15,100,6000,12000: stored bits per directed edge, which is rows and pair lists
+#   bits      LeNet-5's graphs, ladders 15 and 15,100,6000,12000: stored bits per directed edge, which is rows and reverse lists
 #             and all that the file takes besides, but near lists (distances), which are counted apart; and the least
 #             that random sets take, log2 C(n-1, k) / k
 #   summary   on request only: the summary from what the results file holds
@@ -293,7 +293,7 @@ record_bits() {
 	bar=$1
 	# shellcheck disable=SC2086
 	set -- $2
-	record bits "${graph%.nng}" "$1" "$bar" '' "rows $2 + pairs $3; distances $4 apart; random sets $5"
+	record bits "${graph%.nng}" "$1" "$bar" '' "rows $2 + reverse $3; distances $4 apart; random sets $5"
 }
 
 # The table from the results file: of each case the latest result on this machine with so many threads.

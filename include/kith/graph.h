@@ -118,6 +118,8 @@ int kith_graph_read_rows(kith_graph *graph, uint64_t first, uint64_t count, uint
 int kith_graph_read_near(kith_graph *graph, uint64_t first, uint64_t count, uint32_t *near_ids, double *near_dist2,
 			 kith_err *err);
 
+#define KITH_SETS_SPARE 16u
+
 /* One tier of some nodes' rows or reverse lists as sets of ids: for whoever counts. Where a tier holds a good part of
  * all nodes (16 members >= n), sets come as bits, else as ids. Memory belongs to it and grows as needed: start from a
  * zeroed struct, release with kith_sets_free. */
@@ -125,7 +127,8 @@ typedef struct kith_sets {
 	uint64_t first, count; /* nodes */
 	uint64_t items;        /* in all sets together */
 	int dense;
-	/* ids: node first+r's, ascending, are id[offset[r]], ..., id[offset[r+1] - 1] */
+	/* ids: node first+r's, ascending, are id[offset[r]], ..., id[offset[r+1] - 1]. KITH_SETS_SPARE more may be read
+	 * than there are, whatever they hold: who copies short sets copies them whole */
 	uint64_t *offset;
 	uint32_t *id;
 	/* dense: bit j % 64 of bits[r * stride + j / 64 - base] says whether j is in node first+r's; what is below word

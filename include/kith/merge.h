@@ -34,7 +34,7 @@ void kith_merge_defaults(kith_merge_options *options);
 /* Walks the `layers` graphs paths[0..layers-1], in causal order, over windows of nodes, and returns the stack; names[v]
  * is layer v's name. Layers must agree in n and each must have every k asked for (KITH_EUSAGE otherwise, naming the
  * file). The result satisfies kith_stack_check, and the stores agreed with their own promises all the way (each row k
- * distinct neighbours, each pair list n k directed edges): if not, KITH_ECORRUPT or KITH_EBUG and no result. The result
+ * distinct neighbours, rows and reverse lists n k edges): if not, KITH_ECORRUPT or KITH_EBUG and no result. The result
  * does not depend on memory or threads. With options->pairs, every pair's presence goes to that file in the same walk;
  * it is there, whole, if and only if 0 is returned. */
 int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *options,

@@ -78,11 +78,12 @@ static uint64_t scan_memory(const kith_knn_options *o)
 	return o->memory / 4 < 32u << 20 ? o->memory / 4 : 32u << 20;
 }
 
-/* The stored distances, and ids at about the entropy of a random set, twice: in the rows and in the pair list. */
+/* The stored distances, and ids at about the entropy of a random set, one and a half times: in the rows, and half of
+ * them in reverse lists. */
 static uint64_t graph_bytes(const kith_graph_info *info)
 {
 	double n = (double)info->n, k = kith_info_k(info);
-	return (uint64_t)(n * (6.7 * info->near + 0.275 * k * (log2(n / k) + 1.44))) + 16384;
+	return (uint64_t)(n * (6.7 * info->near + 0.205 * k * (log2(n / k) + 1.44))) + 16384;
 }
 
 int kith_knn_foresee(const char *input, const kith_knn_options *o, kith_knn_estimate *out, kith_err *err)
@@ -139,7 +140,7 @@ int kith_knn_build(const char *input, const char *output, const kith_knn_options
 	done.n = rows.n;
 	done.d = rows.d;
 	done.recall = info.recall;
-	kith_rows_free(&rows); /* the pair list gets all the memory */
+	kith_rows_free(&rows); /* the reverse lists get all the memory */
 	rc = kith_graph_finish(writer, &o->progress, err);
 	writer = NULL;
 	if (!rc)

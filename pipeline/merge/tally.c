@@ -7,7 +7,6 @@
 #include "bits.h"
 #include "kith/alloc.h"
 #include "kith/cpu.h"
-#include "kith/transpose.h"
 
 #define LEAST      256u        /* slots */
 #define SPARE      16u         /* times the usual: some samples are many others' neighbour */
@@ -15,11 +14,8 @@
 #define MASK_WORDS 8192u       /* of masks that are remembered */
 #define SLOT_BITS  2560u       /* to find an id's slot costs as much as to look at so many bits of two layers */
 
-/* An entry of the table: id, epoch, slot. */
-#define EPOCH_SHIFT 32
-#define SLOT_SHIFT  40
-#define EPOCHS      255u
-#define MOST_HASHED (1u << 23)
+#define MOST_FEW UINT16_MAX /* ids, where they are few */
+#define ROOMY    (1u << 15) /* places of the table: up to here eight for each id, so that few share one */
 
 /* ---- sizes ---- */
 
@@ -48,29 +44,38 @@ static uint64_t graphs(const kith_tally_plan *p)
 	return (uint64_t)(p->counts[KITH_UNION] + p->counts[KITH_MUTUAL]);
 }
 
-static uint64_t table_size(const kith_tally_plan *p)
+/* Places of the table, a power of two, for so many ids. */
+static uint32_t table_bits(uint64_t ids)
 {
-	uint64_t size = 4;
-	while (size < 2ull * p->hashed)
-		size *= 2;
-	return size;
+	uint32_t bits = 2;
+	while (1ull << bits < 8 * ids && 1u << bits < ROOMY)
+		bits++;
+	while (1ull << bits < 2 * ids)
+		bits++;
+	return bits;
 }
 
-/* Words of a set whose slots come from the table. */
+static uint64_t mask_words(const kith_tally_plan *p)
+{
+	return (p->layers + 63) / 64;
+}
+
+/* From a column to the next: masks over layers are turned over 64 layers at a time. */
+static size_t step_of(const kith_tally_plan *p)
+{
+	return 64 * mask_words(p);
+}
+
+/* Words of all columns together: those below the sample and those above it begin a word each. */
 static uint64_t column_words(const kith_tally_plan *p)
 {
-	return p->hashed / 64 + 1;
+	return (p->hashed / 64 + 2) * step_of(p);
 }
 
 /* Words from one set in rows to the next: not a power of two, so that sets do not crowd the same lines of a cache. */
 static uint64_t row_stride(const kith_tally_plan *p)
 {
 	return p->slots / 64 | 8;
-}
-
-static uint64_t mask_words(const kith_tally_plan *p)
-{
-	return (p->layers + 63) / 64;
 }
 
 /* Masks of one graph and level that are remembered, a power of two. */
@@ -112,32 +117,39 @@ void kith_tally_choose_slots(kith_tally_plan *p, uint64_t usual, uint32_t forced
 	slots = forced ? forced : slots > LEAST ? slots : LEAST;
 	p->slots = (uint32_t)((slots + 63) / 64 * 64);
 	most = forced ? p->slots : p->n * square(p) * p->levels / SLOT_BITS;
-	most = most < MOST_HASHED ? most : MOST_HASHED;
+	most = most < MOST_FEW ? most : MOST_FEW;
 	p->hashed = (uint32_t)(most < p->slots ? most : p->slots);
 }
 
 uint64_t kith_tally_bytes(const kith_tally_plan *p)
 {
-	uint64_t words = 4 * column_words(p) * lanes_of(p) + 3 * row_stride(p) * p->layers + p->slots / 64 +
-			 lanes_of(p) + table_size(p) + graphs(p) * p->levels * (chain_size(p) + masks_size(p)) +
+	uint64_t words = 3 * column_words(p) + 2 * p->hashed * mask_words(p) + 3 * row_stride(p) * p->layers +
+			 p->slots / 64 + lanes_of(p) + graphs(p) * p->levels * (chain_size(p) + masks_size(p)) +
 			 (graphs(p) + 1) * p->levels * p->layers + graphs(p) * runs_count(p);
-	return words * 8 + p->levels * layer_pairs(p) * 4 + p->start[p->levels] * 4 +
-	       p->layers * (8 + 2 * KITH_MAX_TIERS * sizeof(size_t));
+	return words * 8 + p->hashed * 16ull + (2ull << table_bits(p->hashed)) + p->levels * layer_pairs(p) * 4 +
+	       p->start[p->levels] * 4 + p->layers * (8 + 2 * KITH_MAX_TIERS * sizeof(size_t));
 }
 
 int kith_tally_init(kith_tally *t, const kith_tally_plan *p, kith_err *err)
 {
-	uint64_t column = column_words(p) * lanes_of(p), places = graphs(p) * p->levels;
+	uint64_t places = graphs(p) * p->levels;
 	int missing = 0;
 	*t = (kith_tally){.plan = p};
-	missing |= !(t->out = kith_alloc_zero(2 * column, sizeof *t->out));
-	missing |= !(t->in = kith_alloc_zero(column, sizeof *t->in));
-	missing |= !(t->both = kith_alloc(column, sizeof *t->both));
+	missing |= !(t->id = kith_alloc(p->hashed + KITH_SETS_SPARE, sizeof *t->id));
+	missing |= !(t->rep = kith_alloc(p->hashed + KITH_SETS_SPARE, sizeof *t->rep));
+	missing |= !(t->table = kith_alloc(1ull << table_bits(p->hashed), sizeof *t->table));
+	missing |= !(t->below = kith_alloc(p->hashed + KITH_SETS_SPARE, sizeof *t->below));
+	missing |= !(t->above = kith_alloc(p->hashed + KITH_SETS_SPARE, sizeof *t->above));
+	missing |= !(t->pending = kith_alloc(p->hashed + 1ull, sizeof *t->pending));
+	for (int side = 0; side < 2; side++)
+		missing |= !(t->mask[side] = kith_alloc(p->hashed * mask_words(p), sizeof **t->mask));
+	missing |= !(t->out = kith_alloc(column_words(p), sizeof *t->out));
+	missing |= !(t->in = kith_alloc(column_words(p), sizeof *t->in));
+	missing |= !(t->both = kith_alloc(column_words(p), sizeof *t->both));
 	missing |= !(t->rows = kith_alloc(3 * row_stride(p) * p->layers, sizeof *t->rows));
 	missing |= !(t->some = kith_alloc(p->slots / 64, sizeof *t->some));
 	missing |= !(t->counts = kith_alloc(lanes_of(p), sizeof *t->counts));
 	missing |= !(t->common = kith_alloc_zero(p->levels * layer_pairs(p), sizeof *t->common));
-	missing |= !(t->table = kith_alloc_zero(table_size(p), sizeof *t->table));
 	missing |= !(t->cursor = kith_alloc(2 * (size_t)p->layers * KITH_MAX_TIERS, sizeof *t->cursor));
 	missing |= !(t->chains = kith_alloc_zero(places * chain_size(p), sizeof *t->chains));
 	missing |= !(t->masks = kith_alloc_zero(places * masks_size(p), sizeof *t->masks));
@@ -155,6 +167,13 @@ int kith_tally_init(kith_tally *t, const kith_tally_plan *p, kith_err *err)
 
 void kith_tally_free(kith_tally *t)
 {
+	free(t->id);
+	free(t->rep);
+	free(t->below);
+	free(t->above);
+	free(t->pending);
+	free(t->mask[0]);
+	free(t->mask[1]);
 	free(t->out);
 	free(t->in);
 	free(t->both);
@@ -275,21 +294,20 @@ static void meet_mask(kith_tally *t, int64_t *table, uint64_t *masks, const uint
 	place[words]++;
 }
 
-/* The runs of one graph and level, slot by slot; sets in rows or in columns. */
-static void runs_by_masks(kith_tally *t, const uint64_t *bits, uint32_t words, size_t word_step, size_t layer_step,
-			  int64_t *table, uint64_t *masks)
+/* The runs of one graph and level, slot by slot; sets in rows. */
+static void runs_by_masks(kith_tally *t, const uint64_t *bits, uint32_t words, size_t stride, int64_t *table,
+			  uint64_t *masks)
 {
 	uint32_t layers = t->plan->layers, parts = (uint32_t)mask_words(t->plan);
 	uint64_t turned[64], mask[64][KITH_MAX_LAYERS / 64];
 	for (uint32_t w = 0; w < words; w++) {
-		const uint64_t *at = bits + w * word_step;
 		uint64_t any = 0;
 		for (uint32_t part = 0; part < parts; part++) {
 			uint32_t rows = layers - 64 * part < 64 ? layers - 64 * part : 64;
 			memset(turned, 0, sizeof turned);
 			for (uint32_t v = 0; v < rows; v++)
-				any |= turned[v] = at[(64 * part + v) * layer_step];
-			kith_transpose(turned);
+				any |= turned[v] = bits[(64 * part + v) * stride + w];
+			kith_bits_transpose(turned);
 			for (uint32_t s = 0; s < 64; s++)
 				mask[s][part] = turned[s];
 		}
@@ -303,23 +321,12 @@ static int64_t *runs_table(kith_tally *t, int graph, uint32_t level)
 	return t->runs[graph] + level * (t->plan->alpha + 1ull) * square(t->plan);
 }
 
-static void runs_of_columns(kith_tally *t, int graph, uint32_t level, const uint64_t *bits, uint32_t words)
-{
-	const kith_tally_plan *p = t->plan;
-	uint64_t place = place_of(p, graph, level);
-	if (by_layers(p))
-		kith_bits_chains_columns(bits, words, lanes_of(p), p->layers, t->chains + place * chain_size(p));
-	else
-		runs_by_masks(t, bits, words, lanes_of(p), 1, runs_table(t, graph, level),
-			      t->masks + place * masks_size(p));
-}
-
 void kith_tally_runs(kith_tally *t, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t stride)
 {
 	const kith_tally_plan *p = t->plan;
 	uint64_t place = place_of(p, graph, level), most = p->slots / 64;
 	if (!by_layers(p)) {
-		runs_by_masks(t, bits, words, 1, stride, runs_table(t, graph, level), t->masks + place * masks_size(p));
+		runs_by_masks(t, bits, words, stride, runs_table(t, graph, level), t->masks + place * masks_size(p));
 		return;
 	}
 	for (uint64_t w = 0; w < words; w += most)
@@ -327,59 +334,7 @@ void kith_tally_runs(kith_tally *t, int graph, uint32_t level, const uint64_t *b
 				      lanes_of(p), t->chains + place * chain_size(p), t->some);
 }
 
-/* ---- few ids ---- */
-
-/* What the loop over ids needs of the tally; the slots in use come back from it. */
-struct adding {
-	uint64_t *table, epoch, node;
-	uint32_t shift, mask, lanes;
-};
-
-/* The slot of an id: above the sample or below it, the next free one if it is new. */
-static inline uint32_t slot_of(const struct adding *a, uint32_t id, uint32_t is_above, uint32_t used[2])
-{
-	uint32_t at = id * 2654435769u >> a->shift;
-	uint64_t mine = a->epoch | id;
-	for (;; at = (at + 1) & a->mask) {
-		uint64_t entry = a->table[at];
-		if ((entry & ((1ull << SLOT_SHIFT) - 1)) == mine)
-			return (uint32_t)(entry >> SLOT_SHIFT);
-		if ((entry & ((1ull << SLOT_SHIFT) - (1ull << EPOCH_SHIFT))) != a->epoch) {
-			uint32_t slot = used[is_above]++;
-			a->table[at] = mine | (uint64_t)slot << SLOT_SHIFT;
-			return slot;
-		}
-	}
-}
-
-/* Adds ids to a layer's column of the rows (middle: the first word above the sample). Returns other than 0 if one is
- * there already, or is the sample. */
-static uint64_t add_out(const struct adding *a, const kith_tally_set *set, uint64_t *middle, uint32_t used[2])
-{
-	uint64_t seen = 0;
-	for (size_t i = 0; i < set->count; i++) {
-		uint32_t id = set->id[i], is_above = id > a->node, slot = slot_of(a, id, is_above, used);
-		/* words go up above the sample, and down below it */
-		int64_t word = (int64_t)(slot / 64) ^ ((int64_t)is_above - 1);
-		uint64_t *at = middle + word * (int64_t)a->lanes + set->layer, bit = 1ull << (slot & 63);
-		seen |= (*at & bit) | (id == a->node);
-		*at |= bit;
-	}
-	return seen;
-}
-
-/* Adds ids, all above the sample, to a layer's column of the reverse lists. */
-static uint64_t add_in(const struct adding *a, const kith_tally_set *set, uint64_t *in, uint32_t used[2])
-{
-	uint64_t seen = 0;
-	for (size_t i = 0; i < set->count; i++) {
-		uint32_t slot = slot_of(a, set->id[i], 1, used);
-		uint64_t *at = in + (size_t)(slot / 64) * a->lanes + set->layer, bit = 1ull << (slot & 63);
-		seen |= *at & bit;
-		*at |= bit;
-	}
-	return seen;
-}
+/* ---- what both ways of counting end in ---- */
 
 static void count_histogram(kith_tally *t, uint32_t level, uint32_t *common)
 {
@@ -399,68 +354,173 @@ static void add_counts(kith_tally *t, uint64_t *to)
 	memset(t->counts, 0, lanes_of(t->plan) * sizeof *t->counts);
 }
 
-/* One level, whose ids have been added. */
-static void count_columns(kith_tally *t, uint32_t level, uint64_t *middle)
+/* ---- few ids ---- */
+
+/* Appends a set's ids to the `met` that there are, sixteen at a time. */
+static uint32_t append(uint32_t *id, uint32_t met, const kith_tally_set *set)
+{
+	size_t at = 0;
+	do {
+		memcpy(id + met + at, set->id + at, KITH_SETS_SPARE * sizeof *id);
+		at += KITH_SETS_SPARE;
+	} while (at < set->count);
+	return met + (uint32_t)set->count;
+}
+
+/* Finds where each id is met first. Each goes to a place of the table, later ones first, so that the first one that has
+ * the place stays there; who then finds there an id of its own value has found where that is met first. Those whose
+ * place another value holds, a few in a hundred, try again among themselves with another hash. There is no search,
+ * nothing to clear, and no branch that depends on an id. */
+static void find_first(kith_tally *t, uint32_t met)
+{
+	uint32_t shift = 32 - table_bits(met), hash = 2654435769u, pending = 0;
+	const uint32_t *id = t->id;
+	uint16_t *table = t->table, *rep = t->rep, *left = t->pending;
+	for (uint32_t e = met; e-- > 0;)
+		table[id[e] * hash >> shift] = (uint16_t)e;
+	for (uint32_t e = 0; e < met; e++) {
+		uint32_t first = table[id[e] * hash >> shift];
+		rep[e] = (uint16_t)first;
+		left[pending] = (uint16_t)e;
+		pending += id[first] != id[e];
+	}
+	while (pending) { /* some value is found each time: that of the first one at each place */
+		uint32_t still = 0;
+		hash *= 2246822519u;
+		for (uint32_t i = pending; i-- > 0;)
+			table[id[left[i]] * hash >> shift] = left[i];
+		for (uint32_t i = 0; i < pending; i++) {
+			uint16_t e = left[i], first = table[id[e] * hash >> shift];
+			rep[e] = first;
+			left[still] = e;
+			still += id[first] != id[e];
+		}
+		pending = still;
+	}
+}
+
+/* The bit of the set's layer to the masks of its ids, the first of which is the e-th met. Returns other than 0 if one
+ * has it already. */
+static uint64_t add_masks(const kith_tally *t, uint64_t *mask, const kith_tally_set *set, uint32_t e)
+{
+	uint64_t bit = 1ull << set->layer % 64, seen = 0, words = mask_words(t->plan);
+	const uint16_t *rep = t->rep + e;
+	mask += set->layer / 64;
+	for (size_t i = 0; i < set->count; i++) {
+		uint64_t *at = mask + rep[i] * words;
+		seen |= *at & bit;
+		*at |= bit;
+	}
+	return seen;
+}
+
+/* The slots of `count` first ones as columns, from their masks. */
+static void turn_masks(const kith_tally *t, const uint64_t *mask, const uint32_t *first, uint32_t count, uint64_t *to)
+{
+	uint64_t words = mask_words(t->plan);
+	for (uint32_t s = 0; s < count; s += 64)
+		for (uint64_t part = 0; part < words; part++, to += 64) {
+			uint32_t here = count - s < 64 ? count - s : 64;
+			for (uint32_t i = 0; i < here; i++)
+				to[i] = mask[first[s + i] * words + part];
+			memset(to + here, 0, (64 - here) * sizeof *to);
+			kith_bits_transpose(to);
+		}
+}
+
+/* The runs of the first `above` slots above the sample. */
+static void count_runs(kith_tally *t, int graph, uint32_t level, uint32_t above)
 {
 	const kith_tally_plan *p = t->plan;
-	uint32_t lanes = lanes_of(p), below = (t->below + 63) / 64, above = (t->above + 63) / 64;
-	size_t size = (size_t)above * lanes;
+	uint64_t place = place_of(p, graph, level), words = mask_words(p), pair[KITH_MAX_LAYERS / 64];
+	if (by_layers(p)) {
+		kith_bits_chains_columns(t->both, (above + 63) / 64, step_of(p), lanes_of(p), p->layers,
+					 t->chains + place * chain_size(p));
+		return;
+	}
+	for (uint32_t s = 0; s < above; s++) {
+		const uint64_t *x = t->mask[0] + t->above[s] * words, *y = t->mask[1] + t->above[s] * words;
+		uint64_t any = 0;
+		for (uint64_t w = 0; w < words; w++)
+			any |= pair[w] = graph == KITH_UNION ? x[w] | y[w] : x[w] & y[w];
+		if (any)
+			meet_mask(t, runs_table(t, graph, level), t->masks + place * masks_size(p), pair);
+	}
+}
 
-	kith_bits_overlaps_columns(middle - (size_t)below * lanes, below + above, lanes, p->layers, t->common);
+/* One level: the first so many slots below and above the sample. */
+static void count_columns(kith_tally *t, uint32_t level, uint32_t below, uint32_t above)
+{
+	const kith_tally_plan *p = t->plan;
+	uint32_t lanes = lanes_of(p), words = (above + 63) / 64;
+	size_t step = step_of(p), size = words * step;
+	uint64_t *up = t->out + (below + 63) / 64 * step;
+
+	turn_masks(t, t->mask[0], t->below, below, t->out);
+	turn_masks(t, t->mask[0], t->above, above, up);
+	turn_masks(t, t->mask[1], t->above, above, t->in);
+	kith_bits_overlaps_columns(t->out, (below + 63) / 64 + words, step, lanes, p->layers, t->common);
 	count_histogram(t, level, t->common);
 
 	memset(t->counts, 0, lanes * sizeof *t->counts);
-	kith_bits_count_columns(middle, above, lanes, t->counts);
-	kith_bits_count_columns(t->in, above, lanes, t->counts);
+	kith_bits_count_columns(up, words, step, lanes, t->counts);
+	kith_bits_count_columns(t->in, words, step, lanes, t->counts);
 	add_counts(t, t->edges + (size_t)level * p->layers);
 	for (int g = 0; g < 2; g++) {
 		if (!p->counts[g])
 			continue;
 		for (size_t i = 0; i < size; i++)
-			t->both[i] = g == KITH_UNION ? middle[i] | t->in[i] : middle[i] & t->in[i];
-		kith_bits_count_columns(t->both, above, lanes, t->counts);
+			t->both[i] = g == KITH_UNION ? up[i] | t->in[i] : up[i] & t->in[i];
+		kith_bits_count_columns(t->both, words, step, lanes, t->counts);
 		add_counts(t, t->pairs[g] + (size_t)level * p->layers);
-		runs_of_columns(t, g, level, t->both, above);
+		count_runs(t, g, level, above);
 	}
 }
 
+/* The first layer of a mask that has one. */
+static uint32_t first_layer(const uint64_t *mask)
+{
+	uint32_t w = 0;
+	while (!mask[w])
+		w++;
+	return 64 * w + (uint32_t)__builtin_ctzll(mask[w]);
+}
+
+/* Rows of a level come before its reverse lists, and both after the level before. */
 static int few_ids(kith_tally *t, uint64_t node, const kith_tally_set *rows, size_t row_count,
-		   const kith_tally_set *reverse, size_t reverse_count, uint64_t total)
+		   const kith_tally_set *reverse, size_t reverse_count)
 {
 	const kith_tally_plan *p = t->plan;
-	uint32_t lanes = lanes_of(p), used[2] = {0}, bits = 2;
-	uint64_t *middle = t->out + column_words(p) * lanes;
+	uint32_t met = 0, end[KITH_MAX_TIERS], slots[2] = {0}, e = 0, first = 0;
 	size_t r = 0, v = 0;
-	int bad = -1;
 
-	while (1ull << bits < 2 * total)
-		bits++;
-	if (++t->epoch > EPOCHS) {
-		memset(t->table, 0, table_size(p) * sizeof *t->table);
-		t->epoch = 1;
-	}
-	struct adding a = {.table = t->table,
-			   .epoch = (uint64_t)t->epoch << EPOCH_SHIFT,
-			   .node = node,
-			   .shift = 32 - bits,
-			   .mask = (1u << bits) - 1,
-			   .lanes = lanes};
-	for (uint32_t q = 0; q < p->levels && bad < 0; q++) {
+	for (uint32_t q = 0; q < p->levels; q++) {
 		for (; r < row_count && rows[r].level <= q; r++)
-			if (add_out(&a, &rows[r], middle, used) && bad < 0)
-				bad = (int)rows[r].layer;
+			met = append(t->id, met, &rows[r]);
 		for (; v < reverse_count && reverse[v].level <= q; v++)
-			if (add_in(&a, &reverse[v], t->in, used) && bad < 0)
-				bad = (int)reverse[v].layer;
-		t->below = used[0];
-		t->above = used[1];
-		if (bad < 0)
-			count_columns(t, q, middle);
+			met = append(t->id, met, &reverse[v]);
+		end[q] = met;
 	}
-	uint32_t below = (t->below + 63) / 64, above = (t->above + 63) / 64;
-	memset(middle - (size_t)below * lanes, 0, (size_t)(below + above) * lanes * sizeof *middle);
-	memset(t->in, 0, (size_t)above * lanes * sizeof *t->in);
-	return bad;
+	find_first(t, met);
+	for (int side = 0; side < 2; side++)
+		memset(t->mask[side], 0, met * mask_words(p) * sizeof **t->mask);
+	r = v = 0;
+	for (uint32_t q = 0; q < p->levels; q++) {
+		for (; r < row_count && rows[r].level <= q; e += (uint32_t)rows[r++].count)
+			if (add_masks(t, t->mask[0], &rows[r], e))
+				return (int)rows[r].layer;
+		for (; v < reverse_count && reverse[v].level <= q; e += (uint32_t)reverse[v++].count)
+			if (add_masks(t, t->mask[1], &reverse[v], e))
+				return (int)reverse[v].layer;
+		kith_bits_firsts(t->id, t->rep, first, end[q], (uint32_t)node, t->below, t->above, slots);
+		first = end[q];
+		count_columns(t, q, slots[0], slots[1]);
+	}
+	/* the sample itself would be a slot below it */
+	for (uint32_t s = 0; s < slots[0]; s++)
+		if (t->id[t->below[s]] == node)
+			return (int)first_layer(t->mask[0] + t->below[s] * mask_words(p));
+	return -1;
 }
 
 /* ---- many ids: a range of them at a time ---- */
@@ -603,7 +663,7 @@ int kith_tally_node(kith_tally *t, uint64_t node, const kith_tally_set *rows, si
 		bits |= reverse[v].bits != NULL;
 	}
 	return bits || total > t->plan->hashed ? many_ids(t, node, rows, row_count, reverse, reverse_count)
-					       : few_ids(t, node, rows, row_count, reverse, reverse_count, total);
+					       : few_ids(t, node, rows, row_count, reverse, reverse_count);
 }
 
 /* Pairs in all of a..b are those whose run reaches from a or before to b or after; so those whose run is a..b are what

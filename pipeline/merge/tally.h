@@ -23,7 +23,7 @@ typedef struct kith_tally_plan {
 	uint32_t alpha;  /* greatest */
 	int counts[2];   /* KITH_UNION, KITH_MUTUAL: is it asked for? */
 	uint32_t slots;  /* a multiple of 64 */
-	uint32_t hashed; /* up to so many ids of a sample, with repetitions, get their slots from the table */
+	uint32_t hashed; /* up to so many ids of a sample, with repetitions, are few */
 	/* histograms of |K_i^a n K_i^b|: level q's are at start[q] + pair * (k[q] + 1), pair counting a < b row by row
 	 */
 	uint64_t start[KITH_MAX_TIERS + 1];
@@ -31,7 +31,7 @@ typedef struct kith_tally_plan {
 
 /* Ids that enter a sample's row, or its reverse list, in one layer at one level: ascending, or as bits. */
 typedef struct kith_tally_set {
-	const uint32_t *id;
+	const uint32_t *id; /* KITH_SETS_SPARE more may be read */
 	size_t count;
 	const uint64_t
 		*bits; /* NULL: ids. Else the words from `base` on of (n + 63) / 64, and `count` does not matter */
@@ -45,19 +45,22 @@ typedef struct kith_tally {
 	int64_t *runs[2];   /* per graph: levels x (alpha + 1) x layers x layers; alpha > 0: change from alpha - 1 */
 	uint64_t *pairs[2]; /* per graph: levels x layers, pairs met */
 	uint64_t *edges;    /* levels x layers: edges between the sample and larger ones met, in either direction */
-	/* of the sample at hand: */
-	uint64_t *out, *in, *both; /* sets in columns: rows, whose slots above the sample begin in the middle and those
-				      below it end there; reverse lists; pairs */
-	uint64_t *rows;            /* sets in rows: of rows, of reverse lists, and of pairs, `layers` each */
-	uint64_t *some;            /* one set: scratch */
-	uint64_t *counts;          /* lanes: scratch */
-	uint32_t *common;          /* levels x pairs of layers: |K_i^a n K_i^b|, as far as it has been counted */
-	uint64_t *table;           /* of slots by id */
-	uint32_t epoch;            /* entries of other epochs are none */
-	uint32_t below, above;     /* slots in use */
-	size_t *cursor;            /* of sets that come in parts: rows, then reverse lists */
-	int64_t *chains; /* per graph and level, where runs are counted by layers: what bits.h makes of them */
-	uint64_t *masks; /* over layers, and how often each has been met since it was last counted */
+	/* of the sample at hand, where its ids are few: */
+	uint32_t *id;              /* all that it meets, with repetitions */
+	uint16_t *rep;             /* where each is met first */
+	uint16_t *table;           /* some id, by hash */
+	uint32_t *below, *above;   /* where slots are met first */
+	uint16_t *pending;         /* scratch */
+	uint64_t *mask[2];         /* over layers, of what is met first: rows, reverse lists */
+	uint64_t *out, *in, *both; /* sets in columns: rows, slots below the sample first; reverse lists; pairs */
+	/* where they are many: */
+	uint64_t *rows;   /* sets in rows: of rows, of reverse lists, and of pairs, `layers` each */
+	uint64_t *some;   /* one set: scratch */
+	uint64_t *counts; /* lanes: scratch */
+	uint32_t *common; /* levels x pairs of layers: |K_i^a n K_i^b|, as far as it has been counted */
+	size_t *cursor;   /* of sets that come in parts: rows, then reverse lists */
+	int64_t *chains;  /* per graph and level, where runs are counted by layers: what bits.h makes of them */
+	uint64_t *masks;  /* over layers, and how often each has been met since it was last counted */
 	uint32_t *run_start, *run_end; /* scratch */
 } kith_tally;
 

@@ -1,5 +1,5 @@
-/* property_store.c - random graphs written to disk and read back in odd windows: every number survives, the pair list
- * is the one the definition gives, and rows that break their contract are refused. */
+/* property_store.c - random graphs written to disk and read back in odd windows: every number survives, reverse lists
+ * and pairs are the ones that the definitions give, and rows that break their contract are refused. */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>

@@ -1,0 +1,207 @@
+/* test_bits.c - the loops that count on sets of bits, which differ from processor to processor, against bits looked at
+ * one by one: few and many layers, words around the eight that are counted at once, sets empty and full. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bits.h"
+#include "kith/transpose.h"
+#include "rng.h"
+#include "sandbox.h"
+
+#define ROUNDS 400
+
+/* The same sets in both layouts; what lies between sets must not matter. */
+typedef struct sets {
+	uint32_t layers, lanes, words;
+	size_t step, stride;
+	uint64_t *columns, *rows;
+} sets;
+
+static uint64_t draw_word(rng *r)
+{
+	uint64_t x = rng_next(r);
+	switch (rng_below(r, 5)) {
+	case 0:
+		return 0;
+	case 1:
+		return ~0ull;
+	case 2:
+		return x & rng_next(r) & rng_next(r);
+	default:
+		return x;
+	}
+}
+
+static sets draw_sets(rng *r, uint32_t most_layers)
+{
+	sets s = {.layers = (uint32_t)rng_between(r, 1, most_layers), .words = (uint32_t)rng_below(r, 40)};
+	s.lanes = (s.layers + 7) & ~7u;
+	s.step = s.lanes + rng_below(r, 9);
+	s.stride = s.words + rng_below(r, 9);
+	s.columns = must_alloc((s.words + 1) * s.step, 8);
+	s.rows = must_alloc(s.layers * s.stride + 1, 8);
+	for (size_t i = 0; i < s.layers * s.stride; i++)
+		s.rows[i] = draw_word(r);
+	for (uint32_t w = 0; w < s.words; w++)
+		for (size_t v = 0; v < s.step; v++)
+			s.columns[w * s.step + v] = v < s.layers  ? s.rows[v * s.stride + w]
+						    : v < s.lanes ? 0
+								  : rng_next(r);
+	return s;
+}
+
+static void free_sets(sets *s)
+{
+	free(s->columns);
+	free(s->rows);
+}
+
+/* How many slots are in all of layers a..b and in layer c. */
+static uint64_t slow_count(const sets *s, uint32_t a, uint32_t b, uint32_t c)
+{
+	uint64_t count = 0;
+	for (uint32_t slot = 0; slot < 64 * s->words; slot++) {
+		int in = s->rows[c * s->stride + slot / 64] >> slot % 64 & 1;
+		for (uint32_t v = a; v <= b; v++)
+			in &= s->rows[v * s->stride + slot / 64] >> slot % 64 & 1;
+		count += (uint64_t)in;
+	}
+	return count;
+}
+
+static void test_overlaps_and_counts(void **state)
+{
+	rng r = {11};
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		sets s = draw_sets(&r, round % 20 ? 34 : 70);
+		uint32_t pairs = s.layers * (s.layers - 1) / 2, pair = 0;
+		uint32_t *columns = must_alloc(pairs + 1, 4), *rows = must_alloc(pairs + 1, 4);
+		uint64_t *by_columns = must_alloc(s.lanes, 8), *by_rows = must_alloc(s.lanes, 8);
+		for (uint32_t p = 0; p < pairs; p++)
+			columns[p] = rows[p] = 5; /* they add */
+		memset(by_columns, 0, s.lanes * 8);
+		memset(by_rows, 0, s.lanes * 8);
+		kith_bits_overlaps_columns(s.columns, s.words, s.step, s.lanes, s.layers, columns);
+		kith_bits_overlaps_rows(s.rows, s.words, s.stride, s.layers, rows);
+		kith_bits_count_columns(s.columns, s.words, s.step, s.lanes, by_columns);
+		kith_bits_count_rows(s.rows, s.words, s.stride, s.layers, by_rows);
+		for (uint32_t a = 0; a < s.layers; a++) {
+			assert_int_equal(by_columns[a], slow_count(&s, a, a, a));
+			assert_int_equal(by_rows[a], by_columns[a]);
+			for (uint32_t b = a + 1; b < s.layers; b++, pair++) {
+				assert_int_equal(columns[pair], 5 + slow_count(&s, a, a, b));
+				assert_int_equal(rows[pair], columns[pair]);
+			}
+		}
+		free(columns);
+		free(rows);
+		free(by_columns);
+		free(by_rows);
+		free_sets(&s);
+	}
+}
+
+static void test_chains(void **state)
+{
+	rng r = {12};
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		sets s = draw_sets(&r, KITH_BITS_CHAIN);
+		size_t items = (size_t)s.layers * s.lanes;
+		int64_t *columns = must_alloc(items, 8), *rows = must_alloc(items, 8);
+		uint64_t *scratch = must_alloc(s.words + 1, 8);
+		memset(columns, 0, items * 8);
+		memset(rows, 0, items * 8);
+		kith_bits_chains_columns(s.columns, s.words, s.step, s.lanes, s.layers, columns);
+		kith_bits_chains_rows(s.rows, s.words, s.stride, s.layers, s.lanes, rows, scratch);
+		for (uint32_t a = 0; a < s.layers; a++)
+			for (uint32_t b = a; b < s.layers; b++) {
+				assert_int_equal(columns[(b - a) * s.lanes + a], slow_count(&s, a, b, a));
+				assert_int_equal(rows[(b - a) * s.lanes + a], columns[(b - a) * s.lanes + a]);
+			}
+		free(columns);
+		free(rows);
+		free(scratch);
+		free_sets(&s);
+	}
+}
+
+static void test_transpose(void **state)
+{
+	rng r = {13};
+	uint64_t x[64], fast[64], plain[64];
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < 64; i++)
+			x[i] = fast[i] = plain[i] = draw_word(&r);
+		kith_bits_transpose(fast);
+		kith_transpose(plain);
+		for (int i = 0; i < 64; i++)
+			for (int j = 0; j < 64; j++)
+				assert_int_equal(fast[j] >> i & 1, x[i] >> j & 1);
+		assert_memory_equal(fast, plain, sizeof fast);
+	}
+}
+
+static void test_firsts(void **state)
+{
+	rng r = {14};
+	uint32_t id[240], below[240], above[240], want[2][240];
+	uint16_t rep[240];
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		uint32_t to = (uint32_t)rng_below(&r, 200), from = (uint32_t)rng_below(&r, to + 1), node = 1u << 31;
+		uint32_t got[2] = {0}, wanted[2] = {0};
+		for (uint32_t e = 0; e < 240; e++) {
+			id[e] = (uint32_t)rng_next(&r);
+			id[e] = rng_chance(&r, 5) ? node : id[e];
+			rep[e] = (uint16_t)(rng_chance(&r, 50) ? e : rng_below(&r, 240));
+		}
+		for (uint32_t e = 0; e < to; e++)
+			if (rep[e] == e)
+				want[id[e] > node][wanted[id[e] > node]++] = e;
+		kith_bits_firsts(id, rep, 0, from, node, below, above, got);
+		kith_bits_firsts(id, rep, from, to, node, below, above, got);
+		assert_memory_equal(got, wanted, sizeof got);
+		assert_memory_equal(below, want[0], wanted[0] * sizeof *below);
+		assert_memory_equal(above, want[1], wanted[1] * sizeof *above);
+	}
+}
+
+static void test_or(void **state)
+{
+	rng r = {15};
+	uint64_t to[40], from[40], was[40];
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		size_t words = rng_below(&r, 40);
+		uint64_t shared = 0;
+		for (size_t w = 0; w < 40; w++) {
+			was[w] = to[w] = draw_word(&r) & (round % 2 ? ~0ull : 0x5555);
+			from[w] = draw_word(&r) & (round % 2 ? ~0ull : 0xaaaa);
+			shared |= w < words ? to[w] & from[w] : 0;
+		}
+		assert_int_equal(kith_bits_or(to, from, words) != 0, shared != 0);
+		for (size_t w = 0; w < 40; w++)
+			assert_int_equal(to[w], w < words ? was[w] | from[w] : was[w]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_overlaps_and_counts),
+		cmocka_unit_test(test_chains),
+		cmocka_unit_test(test_transpose),
+		cmocka_unit_test(test_firsts),
+		cmocka_unit_test(test_or),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
