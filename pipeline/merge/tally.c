@@ -399,19 +399,18 @@ static void find_first(kith_tally *t, uint32_t met)
 	}
 }
 
-/* The bit of the set's layer to the masks of its ids, the first of which is the e-th met. Returns other than 0 if one
- * has it already. */
-static uint64_t add_masks(const kith_tally *t, uint64_t *mask, const kith_tally_set *set, uint32_t e)
+/* The bit of the set's layer to the masks of its ids, the first of which is the e-th met. */
+static void add_masks(const kith_tally *t, uint64_t *mask, const kith_tally_set *set, uint32_t e)
 {
-	uint64_t bit = 1ull << set->layer % 64, seen = 0, words = mask_words(t->plan);
+	uint64_t bit = 1ull << set->layer % 64, words = mask_words(t->plan);
 	const uint16_t *rep = t->rep + e;
 	mask += set->layer / 64;
-	for (size_t i = 0; i < set->count; i++) {
-		uint64_t *at = mask + rep[i] * words;
-		seen |= *at & bit;
-		*at |= bit;
-	}
-	return seen;
+	if (words == 1)
+		for (size_t i = 0; i < set->count; i++)
+			mask[rep[i]] |= bit;
+	else
+		for (size_t i = 0; i < set->count; i++)
+			mask[rep[i] * words] |= bit;
 }
 
 /* The slots of `count` first ones as columns, from their masks. */
@@ -448,8 +447,9 @@ static void count_runs(kith_tally *t, int graph, uint32_t level, uint32_t above)
 	}
 }
 
-/* One level: the first so many slots below and above the sample. */
-static void count_columns(kith_tally *t, uint32_t level, uint32_t below, uint32_t above)
+/* One level: the first so many slots below and above the sample. Returns the layer that has fewer neighbours than k,
+ * one of them being there twice, or -1. */
+static int count_columns(kith_tally *t, uint32_t level, uint32_t below, uint32_t above)
 {
 	const kith_tally_plan *p = t->plan;
 	uint32_t lanes = lanes_of(p), words = (above + 63) / 64;
@@ -460,6 +460,15 @@ static void count_columns(kith_tally *t, uint32_t level, uint32_t below, uint32_
 	turn_masks(t, t->mask[0], t->above, above, up);
 	turn_masks(t, t->mask[1], t->above, above, t->in);
 	kith_bits_overlaps_columns(t->out, (below + 63) / 64 + words, step, lanes, p->layers, t->common);
+
+	memset(t->counts, 0, lanes * sizeof *t->counts);
+	kith_bits_count_columns(t->out, (below + 63) / 64, step, lanes, t->counts);
+	kith_bits_count_columns(up, words, step, lanes, t->counts);
+	for (uint32_t v = 0; v < p->layers; v++)
+		if (t->counts[v] != p->k[level]) {
+			memset(t->common, 0, layer_pairs(p) * sizeof *t->common);
+			return (int)v;
+		}
 	count_histogram(t, level, t->common);
 
 	memset(t->counts, 0, lanes * sizeof *t->counts);
@@ -475,6 +484,7 @@ static void count_columns(kith_tally *t, uint32_t level, uint32_t below, uint32_
 		add_counts(t, t->pairs[g] + (size_t)level * p->layers);
 		count_runs(t, g, level, above);
 	}
+	return -1;
 }
 
 /* The first layer of a mask that has one. */
@@ -493,6 +503,7 @@ static int few_ids(kith_tally *t, uint64_t node, const kith_tally_set *rows, siz
 	const kith_tally_plan *p = t->plan;
 	uint32_t met = 0, end[KITH_MAX_TIERS], slots[2] = {0}, e = 0, first = 0;
 	size_t r = 0, v = 0;
+	int bad;
 
 	for (uint32_t q = 0; q < p->levels; q++) {
 		for (; r < row_count && rows[r].level <= q; r++)
@@ -507,14 +518,13 @@ static int few_ids(kith_tally *t, uint64_t node, const kith_tally_set *rows, siz
 	r = v = 0;
 	for (uint32_t q = 0; q < p->levels; q++) {
 		for (; r < row_count && rows[r].level <= q; e += (uint32_t)rows[r++].count)
-			if (add_masks(t, t->mask[0], &rows[r], e))
-				return (int)rows[r].layer;
+			add_masks(t, t->mask[0], &rows[r], e);
 		for (; v < reverse_count && reverse[v].level <= q; e += (uint32_t)reverse[v++].count)
-			if (add_masks(t, t->mask[1], &reverse[v], e))
-				return (int)reverse[v].layer;
+			add_masks(t, t->mask[1], &reverse[v], e);
 		kith_bits_firsts(t->id, t->rep, first, end[q], (uint32_t)node, t->below, t->above, slots);
 		first = end[q];
-		count_columns(t, q, slots[0], slots[1]);
+		if ((bad = count_columns(t, q, slots[0], slots[1])) >= 0)
+			return bad;
 	}
 	/* the sample itself would be a slot below it */
 	for (uint32_t s = 0; s < slots[0]; s++)
