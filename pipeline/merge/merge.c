@@ -348,7 +348,7 @@ static int result(struct merge *m, const char *const *names, kith_stack **out, k
 	if ((rc = check_edges(m, err)) || (rc = kith_result_new(&stack, p, err)) ||
 	    (rc = fill_layers(m, names, stack, err)))
 		goto done;
-	kith_result_fill(stack, &m->tallies[0]);
+	kith_result_fill(stack, &m->tallies[0], m->threads);
 	rc = kith_stack_check(stack, err);
 done:
 	if (rc)
