@@ -6,10 +6,11 @@
 
 const char *kith_double_text(double x, char out[KITH_DOUBLE_TEXT])
 {
-	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(out, KITH_DOUBLE_TEXT, "%.*g", digits, x == 0 ? 0.0 : x); /* not "-0" */
-		if (strtod(out, NULL) == x)
-			break;
-	}
+	x = x == 0 ? 0.0 : x;                        /* not "-0" */
+	snprintf(out, KITH_DOUBLE_TEXT, "%.16g", x); /* enough for half of all doubles, and seldom too much */
+	int digits = strtod(out, NULL) == x ? 15 : 17;
+	snprintf(out, KITH_DOUBLE_TEXT, "%.*g", digits, x);
+	if (digits == 15 && strtod(out, NULL) != x)
+		snprintf(out, KITH_DOUBLE_TEXT, "%.16g", x);
 	return out;
 }

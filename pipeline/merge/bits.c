@@ -45,40 +45,36 @@ WIDE static __m512i counted(__m512i sum, __m512i x)
 	return _mm512_add_epi64(sum, _mm512_popcnt_epi64(x));
 }
 
-/* Three registers of layers at a time: a layer's word is loaded once for 24 others. */
-WIDE static void overlaps_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint32_t layers,
-				      uint32_t *common)
+/* `registers` registers of layers at a time: a layer's word is loaded once for all of them. Where layers are many, most
+ * of its words are empty. */
+WIDE static inline __attribute__((always_inline)) void overlaps_some(const uint64_t *x, uint32_t words, size_t step,
+								     uint32_t a, uint32_t from, int registers,
+								     uint16_t *shared)
 {
-	for (uint32_t a = 0; a + 1 < layers; common += layers - 1 - a, a++)
-		for (uint32_t from = (a + 1) & ~7u; from < layers; from += 24) {
-			uint32_t left = lanes - from;
-			__m512i sum[3] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
-			uint64_t count[24];
-			const uint64_t *at = x;
-			if (left >= 24)
-				for (uint32_t w = 0; w < words; w++, at += step) {
-					__m512i one = _mm512_set1_epi64((long long)at[a]);
-					for (int r = 0; r < 3; r++)
-						sum[r] =
-							counted(sum[r], _mm512_and_si512(one, load(at + from + 8 * r)));
-				}
-			else if (left == 16)
-				for (uint32_t w = 0; w < words; w++, at += step) {
-					__m512i one = _mm512_set1_epi64((long long)at[a]);
-					for (int r = 0; r < 2; r++)
-						sum[r] =
-							counted(sum[r], _mm512_and_si512(one, load(at + from + 8 * r)));
-				}
-			else
-				for (uint32_t w = 0; w < words; w++, at += step)
-					sum[0] = counted(sum[0], _mm512_and_si512(_mm512_set1_epi64((long long)at[a]),
-										  load(at + from)));
-			for (int r = 0; r < 3; r++)
-				_mm512_storeu_si512((void *)(count + 8 * r), sum[r]);
-			uint32_t first = a + 1 > from ? a + 1 : from, end = layers - from < 24 ? layers : from + 24;
-			for (uint32_t b = first; b < end; b++)
-				common[b - a - 1] += (uint32_t)count[b - from];
-		}
+	__m512i sum[3] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+	for (uint32_t w = 0; w < words; w++, x += step) {
+		if (registers == 3 && !x[a])
+			continue;
+		__m512i one = _mm512_set1_epi64((long long)x[a]);
+		for (int r = 0; r < registers; r++)
+			sum[r] = counted(sum[r], _mm512_and_si512(one, load(x + from + 8 * r)));
+	}
+	for (int r = 0; r < registers; r++)
+		_mm_storeu_si128((void *)(shared + from + 8 * r), _mm512_cvtepi64_epi16(sum[r]));
+}
+
+WIDE static void overlaps_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint32_t layers,
+				      uint16_t *shared)
+{
+	for (uint32_t a = 0; a + 1 < layers; a++, shared += lanes) {
+		uint32_t from = (a + 1) & ~7u;
+		for (; lanes - from >= 24; from += 24)
+			overlaps_some(x, words, step, a, from, 3, shared);
+		if (lanes - from == 16)
+			overlaps_some(x, words, step, a, from, 2, shared);
+		else if (lanes - from == 8)
+			overlaps_some(x, words, step, a, from, 1, shared);
+	}
 }
 
 WIDE static uint32_t shared_512(const uint64_t *x, const uint64_t *y, uint32_t words)
@@ -231,27 +227,23 @@ static int wide(void)
 
 /* ---- overlaps ---- */
 
-KITH_CLONES static void overlaps_columns_any(const uint64_t *x, uint32_t words, size_t step, uint32_t layers,
-					     uint32_t *common)
+KITH_CLONES static void overlaps_columns_any(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes,
+					     uint32_t layers, uint16_t *shared)
 {
-	for (uint32_t w = 0; w < words; w++, x += step) {
-		uint32_t *to = common;
-		for (uint32_t a = 0; a < layers; a++) {
-			if (x[a])
-				for (uint32_t b = a + 1; b < layers; b++)
-					to[b - a - 1] += ones(x[a] & x[b]);
-			to += layers - 1 - a;
-		}
-	}
+	memset(shared, 0, (size_t)layers * lanes * sizeof *shared);
+	for (uint32_t w = 0; w < words; w++, x += step)
+		for (uint32_t a = 0; a < layers; a++)
+			for (uint32_t b = a + 1; x[a] && b < layers; b++)
+				shared[(size_t)a * lanes + b] += (uint16_t)ones(x[a] & x[b]);
 }
 
 void kith_bits_overlaps_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint32_t layers,
-				uint32_t *common)
+				uint16_t *shared)
 {
 	if (wide())
-		overlaps_columns_512(x, words, step, lanes, layers, common);
+		overlaps_columns_512(x, words, step, lanes, layers, shared);
 	else
-		overlaps_columns_any(x, words, step, layers, common);
+		overlaps_columns_any(x, words, step, lanes, layers, shared);
 }
 
 KITH_CLONES static uint32_t shared_any(const uint64_t *x, const uint64_t *y, uint32_t words)

@@ -12,9 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* common[pair] += how many slots layers a < b share; pairs row by row: (0,1), (0,2), ..., (1,2), .... */
+/* How many slots layers a < b share. In columns, of at most 65,535 slots: shared[a * lanes + b] = that, and what stands
+ * at b <= a or beyond the last layer means nothing. In rows: common[pair] += that; pairs row by row: (0,1), (0,2), ...,
+ * (1,2), .... */
 void kith_bits_overlaps_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint32_t layers,
-				uint32_t *common);
+				uint16_t *shared);
 void kith_bits_overlaps_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t *common);
 
 /* count[v] += how many slots layer v has; in columns, for all lanes. */

@@ -24,9 +24,7 @@ struct layer {
 	const kith_graph_info *info;
 	uint32_t tiers;                                          /* how many of its tiers the k asked for reach */
 	uint8_t level[16];                                       /* of a tier */
-	uint8_t stored[256];                                     /* -> tier byte of the pair store */
 	kith_sets rows[KITH_MAX_TIERS], reverse[KITH_MAX_TIERS]; /* of the window */
-	kith_pairs pairs;                                        /* what they come to, for the pair store */
 	kith_err err;
 	int rc;
 };
@@ -110,22 +108,15 @@ static void plan_layer(struct layer *l, const kith_tally_plan *p)
 		for (int t = tier_of_k(l->info, p->k[q]); t >= 0; t--)
 			level[t] = (uint8_t)q;
 	l->tiers = (uint32_t)tier_of_k(l->info, p->k[p->levels - 1]) + 1;
-	for (uint32_t b = 0; b < 256; b++) {
-		uint8_t f = level[b & 15], r = level[b >> 4];
-		l->stored[b] =
-			(uint8_t)((f == NO_LEVEL ? KITH_TIER_ABSENT : f) | (r == NO_LEVEL ? KITH_TIER_ABSENT : r) << 4);
-	}
 }
 
-/* A window of a layer's rows, about as much for its reverse lists (check_window looks again), and the pairs that they
- * come to, if these are wanted. */
+/* A window of a layer's rows, and about as much for its reverse lists (check_window looks again). */
 static uint64_t layer_bytes(const struct merge *m, const struct layer *l)
 {
 	uint64_t rows = 0;
 	for (uint32_t t = 0; t < l->tiers; t++)
 		rows += kith_graph_row_sets_bytes(l->graph, m->window, t);
-	return kith_graph_reader_bytes(l->graph) + 2 * rows +
-	       (m->options->pairs ? m->window * m->plan.k[m->plan.levels - 1] * 8 : 0);
+	return kith_graph_reader_bytes(l->graph) + 2 * rows;
 }
 
 static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
@@ -152,7 +143,7 @@ static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
 static uint64_t thread_bytes(const struct merge *m)
 {
 	return m->threads * kith_tally_bytes(&m->plan) +
-	       (m->options->pairs ? kith_pair_rows_bytes(&m->pair_info, m->threads) : 0);
+	       (m->options->pairs ? kith_pair_rows_bytes(&m->pair_info, m->threads, m->tiers) : 0);
 }
 
 /* What is to be counted, and what the pair store says of itself but for its layers. */
@@ -224,13 +215,13 @@ static int prepare(struct merge *m, kith_err *err)
  * rows), they can be many times what its rows suggest. Better to say so than to be killed for it. */
 static int check_window(struct merge *m, uint64_t first, uint64_t count, kith_err *err)
 {
-	uint64_t needed = thread_bytes(m), bytes, pairs;
+	uint64_t needed = thread_bytes(m), bytes;
 	for (size_t v = 0; v < m->count; v++) {
 		const struct layer *l = &m->layers[v];
 		int rc = kith_graph_reverse_bytes(l->graph, first, count, l->tiers, &bytes, err);
-		if (rc || (m->options->pairs && (rc = kith_graph_count_pairs(l->graph, first, count, &pairs, err))))
+		if (rc)
 			return rc;
-		needed += bytes + (m->options->pairs ? pairs * 5 : 0);
+		needed += bytes;
 		for (uint32_t t = 0; t < l->tiers; t++)
 			needed += kith_graph_row_sets_bytes(l->graph, count, t);
 	}
@@ -241,21 +232,14 @@ static int check_window(struct merge *m, uint64_t first, uint64_t count, kith_er
 	return 0;
 }
 
-static int decode_layer(const struct merge *m, struct layer *l, uint64_t first, uint64_t count)
-{
-	int rc = kith_graph_read_row_sets(l->graph, first, count, l->tiers, l->rows, &l->err);
-	if (!rc)
-		rc = kith_graph_read_reverse(l->graph, first, count, l->tiers, l->reverse, &l->err);
-	if (!rc && m->options->pairs)
-		rc = kith_sets_pairs(m->plan.n, l->tiers, l->rows, l->reverse, &l->pairs, &l->err);
-	return rc;
-}
-
 static int decode_window(struct merge *m, uint64_t first, uint64_t count, kith_err *err)
 {
 #pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
-	for (size_t v = 0; v < m->count; v++)
-		m->layers[v].rc = decode_layer(m, &m->layers[v], first, count);
+	for (size_t v = 0; v < m->count; v++) {
+		struct layer *l = &m->layers[v];
+		if (!(l->rc = kith_graph_read_row_sets(l->graph, first, count, l->tiers, l->rows, &l->err)))
+			l->rc = kith_graph_read_reverse(l->graph, first, count, l->tiers, l->reverse, &l->err);
+	}
 	for (size_t v = 0; v < m->count; v++)
 		if (m->layers[v].rc)
 			return kith_fail(err, m->layers[v].rc, "%s", m->layers[v].err.msg);
@@ -279,8 +263,8 @@ static kith_tally_set set_of(const kith_sets *sets, uint64_t r, uint32_t layer, 
 	return set;
 }
 
-/* Counts one sample. Returns the layer whose row is no set of k others, or -1. */
-static int tally_sample(const struct merge *m, kith_tally *t, kith_tally_set *sets, uint64_t node, uint64_t r)
+/* The r-th sample's sets by ascending level: of its rows, then of its reverse lists. */
+static void get_sets(const struct merge *m, uint64_t r, kith_tally_set *sets)
 {
 	const kith_tally_plan *p = &m->plan;
 	size_t count = 0;
@@ -293,16 +277,14 @@ static int tally_sample(const struct merge *m, kith_tally *t, kith_tally_set *se
 					sets[m->tiers + count++] = set_of(&l->reverse[tier], r, v, q);
 				}
 		}
-	return kith_tally_node(t, node, sets, count, sets + m->tiers, count);
 }
 
-/* Of a sample in the window, a multiple of whose size is where it begins. */
-static void pair_row(const void *context, uint64_t node, uint32_t layer, kith_pair_row *row)
+/* The same for the pair store. A window begins at a multiple of its size. */
+static size_t pair_sets(const void *context, uint64_t node, kith_tally_set *sets)
 {
 	const struct merge *m = context;
-	const struct layer *l = &m->layers[layer];
-	const uint64_t *offset = l->pairs.offset + node % m->window;
-	*row = (kith_pair_row){l->pairs.id + *offset, l->pairs.tier + *offset, offset[1] - *offset, l->stored};
+	get_sets(m, node % m->window, sets);
+	return m->tiers;
 }
 
 static int walk(struct merge *m, kith_err *err)
@@ -318,7 +300,8 @@ static int walk(struct merge *m, kith_err *err)
 		for (uint64_t r = 0; r < count; r++) {
 			kith_tally *t = &m->tallies[omp_get_thread_num()];
 			kith_tally_set *sets = m->sets + (size_t)omp_get_thread_num() * 2 * m->tiers;
-			int bad = tally_sample(m, t, sets, first + r, r);
+			get_sets(m, r, sets);
+			int bad = kith_tally_node(t, first + r, sets, m->tiers, sets + m->tiers, m->tiers);
 			if (bad >= 0) {
 #pragma omp critical(kith_merge_bad)
 				if (first + r < bad_node) {
@@ -332,7 +315,7 @@ static int walk(struct merge *m, kith_err *err)
 					 "%s: row %llu is not %u distinct neighbours: build it again",
 					 kith_graph_path(m->layers[bad_layer].graph), (unsigned long long)bad_node,
 					 m->plan.k[m->plan.levels - 1]);
-		if (m->options->pairs && (rc = kith_pair_rows_add(&m->pairs, first, count, pair_row, m, err)))
+		if (m->options->pairs && (rc = kith_pair_rows_add(&m->pairs, first, count, pair_sets, m, err)))
 			return rc;
 	}
 	return 0;
@@ -375,7 +358,7 @@ static int result(struct merge *m, kith_stack *stack, kith_err *err)
 		kith_tally_add(&m->tallies[0], &m->tallies[t]);
 	if ((rc = check_edges(m, err)))
 		return rc;
-	kith_result_fill(stack, &m->tallies[0]);
+	kith_result_fill(stack, &m->tallies[0], m->threads);
 	return kith_stack_check(stack, err);
 }
 
@@ -391,7 +374,8 @@ static int merge_from_scratch(struct merge *m, kith_stack *stack, kith_err *err)
 	int rc;
 	if ((rc = fit_memory(m, err)) || (rc = prepare(m, err)))
 		return rc;
-	if (pairs && (rc = kith_pair_rows_init(&m->pairs, pairs, &m->pair_info, m->threads, m->options->slots, err)))
+	if (pairs &&
+	    (rc = kith_pair_rows_init(&m->pairs, pairs, &m->pair_info, m->threads, m->tiers, m->options->slots, err)))
 		return rc;
 	if ((rc = walk(m, err)) || (rc = result(m, stack, err)))
 		return rc;
@@ -452,7 +436,6 @@ done:
 	free(m.sets);
 	for (size_t v = 0; v < layers; v++) {
 		kith_graph_close(m.layers[v].graph);
-		kith_pairs_free(&m.layers[v].pairs);
 		for (uint32_t t = 0; t < KITH_MAX_TIERS; t++) {
 			kith_sets_free(&m.layers[v].rows[t]);
 			kith_sets_free(&m.layers[v].reverse[t]);

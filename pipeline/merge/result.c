@@ -47,14 +47,16 @@ static void mean_of_histogram(const uint32_t *histogram, uint32_t k, uint64_t n,
 	*std_err = (double)sqrtl((long double)(squares / ((__float128)n * (n - 1))));
 }
 
-static void fill_nnts(kith_stack *stack, const kith_tally *t)
+static void fill_nnts(kith_stack *stack, const kith_tally *t, uint32_t threads)
 {
 	const kith_tally_plan *p = t->plan;
 	for (uint32_t q = 0; q < p->levels; q++) {
 		kith_nnts *out = &stack->nnts[q];
-		const uint32_t *histogram = t->overlap + p->start[q];
 		out->k = p->k[q];
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
 		for (size_t a = 0; a < p->layers; a++) {
+			uint64_t before = a * (2ull * p->layers - a - 1) / 2; /* pairs of layers */
+			const uint32_t *histogram = t->overlap + p->start[q] + before * (p->k[q] + 1ull);
 			out->mean[a * p->layers + a] = out->overlap[a * p->layers + a] = 1;
 			for (size_t b = a + 1; b < p->layers; b++) {
 				size_t ab = a * p->layers + b, ba = b * p->layers + a;
@@ -89,8 +91,8 @@ static void fill_nntp(kith_stack *stack, const kith_tally *t)
 			}
 }
 
-void kith_result_fill(kith_stack *stack, const kith_tally *tally)
+void kith_result_fill(kith_stack *stack, const kith_tally *tally, uint32_t threads)
 {
-	fill_nnts(stack, tally);
+	fill_nnts(stack, tally, threads);
 	fill_nntp(stack, tally);
 }

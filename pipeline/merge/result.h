@@ -13,6 +13,6 @@ int kith_result_new(kith_stack **out, const kith_tally_plan *plan, kith_err *err
 int kith_result_layer(kith_stack_layer *out, const kith_graph_info *info, const char *name, kith_err *err);
 
 /* NNTS, overlap and NNTP from counts that are finished and added up. */
-void kith_result_fill(kith_stack *stack, const kith_tally *tally);
+void kith_result_fill(kith_stack *stack, const kith_tally *tally, uint32_t threads);
 
 #endif

@@ -707,7 +707,7 @@ static int run(struct update *u, kith_stack *stack, int *enough, kith_err *err)
 	if ((rc = walk(u, enough, err)) || !*enough || (rc = check_edges(u, err)) || (rc = add_fresh(u, err)))
 		return rc;
 	add_up(u);
-	kith_result_fill(stack, &u->workers[0].tally);
+	kith_result_fill(stack, &u->workers[0].tally, u->threads);
 	if ((rc = kith_stack_check(stack, err)) || !u->writer)
 		return rc;
 	if (!(rc = kith_update_put_overlap(u->writer, &u->plan, u->workers[0].tally.overlap, err))) {

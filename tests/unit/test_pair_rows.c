@@ -14,29 +14,22 @@
 #include "rng.h"
 #include "sandbox.h"
 
-#define N       9000000u /* more than twice the ids that are marked at a time */
+#define N       8500000u /* more than twice the ids that are marked at a time */
 #define LAYERS  3
 #define SAMPLES 6
 #define FIRST   100
 #define SPAN    4194304u
 #define SOME    80000u /* more than any thread takes at once */
 
-typedef struct rows {
-	uint8_t stored[256];
-	uint32_t *id[LAYERS][SAMPLES];
-	uint8_t *tier[LAYERS][SAMPLES];
-	size_t count[LAYERS][SAMPLES];
-} rows;
+#define LEVELS 2
+#define SETS   (LAYERS * LEVELS)
+#define WORDS  ((N + 63) / 64)
 
-/* Two tiers that the k asked for reach, and one beyond. */
-static void draw_tiers(rows *s)
-{
-	for (uint32_t b = 0; b < 256; b++) {
-		uint32_t low = b & 15, high = b >> 4;
-		s->stored[b] =
-			(uint8_t)((low < 2 ? low : KITH_TIER_ABSENT) | (high < 2 ? high : KITH_TIER_ABSENT) << 4);
-	}
-}
+/* By sample: the sets of its rows, then of its reverse lists. */
+typedef struct rows {
+	kith_tally_set set[SAMPLES][2 * SETS];
+	uint8_t *tier; /* samples x n x layers: what is to be found */
+} rows;
 
 /* Of the samples the first has partners everywhere, the second near the ends of spans, the third a lot of them in one
  * place, the fourth none, the fifth all that follow it closely, the sixth a lot everywhere. */
@@ -59,52 +52,92 @@ static int is_partner(uint32_t sample, uint64_t id, rng *r)
 	}
 }
 
-static void draw_row(rows *s, uint32_t layer, uint32_t sample, rng *r)
+/* Ids below the sample are in its sets, too, and count for nothing. */
+static void draw_layer(rows *s, uint32_t sample, uint32_t layer, rng *r)
 {
-	static const uint8_t tiers[] = {0, 1, 2, KITH_TIER_ABSENT};
-	uint32_t *id = must_alloc(3 * SOME, sizeof *id);
-	uint8_t *tier = must_alloc(3 * SOME, 1);
-	size_t count = 0;
-	for (uint32_t x = FIRST + sample + 1; x < N; x++) {
-		if (!is_partner(sample, x, r))
+	static const unsigned levels[] = {0, 1, KITH_TIER_ABSENT};
+	uint8_t *tier = s->tier + (size_t)sample * N * LAYERS + layer;
+	uint32_t *id[2 * LEVELS];
+	size_t count[2 * LEVELS] = {0};
+	for (size_t x = 0; x < 2 * LEVELS; x++)
+		id[x] = must_alloc(3 * SOME, sizeof **id);
+	for (uint32_t j = 0; j < N; j++) {
+		int below = j < FIRST + sample && j % 7 == 0;
+		if (j == FIRST + sample || (!below && (j < FIRST + sample || !is_partner(sample, j, r))))
 			continue;
-		uint8_t b;
-		do
-			b = (uint8_t)(tiers[rng_below(r, 4)] | tiers[rng_below(r, 4)] << 4);
-		while (b == KITH_PAIR_ABSENT);
-		assert_true(count < 3 * SOME);
-		id[count] = x;
-		tier[count++] = b;
+		unsigned to = levels[rng_below(r, 3)], from = levels[rng_below(r, 3)];
+		if (to != KITH_TIER_ABSENT)
+			id[to][count[to]++] = j;
+		if (from != KITH_TIER_ABSENT)
+			id[LEVELS + from][count[LEVELS + from]++] = j;
+		if (!below)
+			tier[(size_t)j * LAYERS] = (uint8_t)(to | from << 4);
 	}
-	s->id[layer][sample] = id;
-	s->tier[layer][sample] = tier;
-	s->count[layer][sample] = count;
+	for (uint32_t x = 0; x < 2 * LEVELS; x++) {
+		assert_true(count[x] <= 3 * SOME);
+		s->set[sample][x / LEVELS * SETS + layer * LEVELS + x % LEVELS] =
+			(kith_tally_set){.id = id[x], .count = count[x], .layer = layer, .level = x % LEVELS};
+	}
 }
 
-static void row_of(const void *context, uint64_t node, uint32_t layer, kith_pair_row *row)
+/* As bits; what is below the words that are there is in no set. */
+static void make_dense(kith_tally_set *set)
+{
+	size_t base = set->count ? set->id[0] / 64 : 0;
+	uint64_t *bits = must_alloc(WORDS - base, sizeof *bits);
+	for (size_t x = 0; x < set->count; x++)
+		bits[set->id[x] / 64 - base] |= 1ull << set->id[x] % 64;
+	free((void *)(uintptr_t)set->id);
+	*set = (kith_tally_set){.bits = bits, .base = base, .layer = set->layer, .level = set->level};
+}
+
+static void draw_rows(rows *s)
+{
+	rng r = {1};
+	s->tier = must_alloc((size_t)SAMPLES * N, LAYERS);
+	memset(s->tier, KITH_PAIR_ABSENT, (size_t)SAMPLES * N * LAYERS);
+	for (uint32_t sample = 0; sample < SAMPLES; sample++) {
+		for (uint32_t v = 0; v < LAYERS; v++)
+			draw_layer(s, sample, v, &r);
+		for (uint32_t x = 0; sample % 2 && x < 2 * SETS; x += 3)
+			make_dense(&s->set[sample][x]);
+	}
+}
+
+static void free_rows(rows *s)
+{
+	for (uint32_t sample = 0; sample < SAMPLES; sample++)
+		for (uint32_t x = 0; x < 2 * SETS; x++) {
+			free((void *)(uintptr_t)s->set[sample][x].id);
+			free((void *)(uintptr_t)s->set[sample][x].bits);
+		}
+	free(s->tier);
+	free(s);
+}
+
+static size_t sets_of(const void *context, uint64_t node, kith_tally_set *sets)
 {
 	const rows *s = context;
-	uint64_t sample = node - FIRST;
-	*row = (kith_pair_row){s->id[layer][sample], s->tier[layer][sample], s->count[layer][sample], s->stored};
+	memcpy(sets, s->set[node - FIRST], sizeof s->set[0]);
+	return SETS;
 }
 
 static void write_rows(const char *path, const rows *s, uint32_t threads, uint32_t room)
 {
 	static char name[] = "a";
 	kith_stack_layer layers[LAYERS] = {{.name = name}, {.name = name}, {.name = name}};
-	kith_pair_info info = {.n = N, .layer_count = LAYERS, .levels = 2, .k = {3, 5}, .layers = layers};
+	kith_pair_info info = {.n = N, .layer_count = LAYERS, .levels = LEVELS, .k = {3, 5}, .layers = layers};
 	kith_pair_rows pairs = {0};
 	kith_err err;
-	if (kith_pair_rows_init(&pairs, path, &info, threads, room, &err) ||
-	    kith_pair_rows_add(&pairs, FIRST, 2, row_of, s, &err) ||
-	    kith_pair_rows_add(&pairs, FIRST + 2, SAMPLES - 2, row_of, s, &err) || kith_pair_rows_finish(&pairs, &err))
+	if (kith_pair_rows_init(&pairs, path, &info, threads, SETS, room, &err) ||
+	    kith_pair_rows_add(&pairs, FIRST, 2, sets_of, s, &err) ||
+	    kith_pair_rows_add(&pairs, FIRST + 2, SAMPLES - 2, sets_of, s, &err) || kith_pair_rows_finish(&pairs, &err))
 		fail_msg("%s", err.msg);
 }
 
-/* All pairs, in order: a byte for every id and layer. */
+/* All pairs, in order. */
 static void assert_pairs(const char *path, const rows *s)
 {
-	uint8_t *tier = must_alloc((size_t)N * LAYERS, 1);
 	kith_pair_store *store = NULL;
 	kith_pair_block block = {0};
 	uint64_t at = 0, blocks;
@@ -114,12 +147,8 @@ static void assert_pairs(const char *path, const rows *s)
 		fail_msg("%s", err.msg);
 	blocks = kith_pair_info_blocks(kith_pair_store_get_info(store));
 	for (uint32_t sample = 0; sample < SAMPLES; sample++) {
-		memset(tier, KITH_PAIR_ABSENT, (size_t)N * LAYERS);
-		for (uint32_t v = 0; v < LAYERS; v++)
-			for (size_t x = 0; x < s->count[v][sample]; x++)
-				tier[(size_t)s->id[v][sample][x] * LAYERS + v] = s->stored[s->tier[v][sample][x]];
 		for (uint32_t j = 0; j < N; j++) {
-			const uint8_t *want = tier + (size_t)j * LAYERS;
+			const uint8_t *want = s->tier + ((size_t)sample * N + j) * LAYERS;
 			if ((want[0] & want[1] & want[2]) == KITH_PAIR_ABSENT)
 				continue;
 			if (p == block.count) {
@@ -138,21 +167,16 @@ static void assert_pairs(const char *path, const rows *s)
 	assert_true(blocks > 4);
 	kith_pair_block_free(&block);
 	kith_pair_store_close(store);
-	free(tier);
 }
 
 static void test_rows(void **state)
 {
-	static const uint32_t ways[][2] = {{2, 0}, {3, 64}, {2, 4096}, {5, 1024}}; /* threads, room */
+	static const uint32_t ways[][2] = {{2, 0}, {3, 4096}, {2, 8192}, {5, 64 * 1000}}; /* threads, room */
 	char path[SANDBOX_PATH], other[SANDBOX_PATH];
 	size_t size, other_size;
 	rows *s = must_alloc(1, sizeof *s);
-	rng r = {1};
 	(void)state;
-	draw_tiers(s);
-	for (uint32_t v = 0; v < LAYERS; v++)
-		for (uint32_t sample = 0; sample < SAMPLES; sample++)
-			draw_row(s, v, sample, &r);
+	draw_rows(s);
 	write_rows(sandbox_path(path, "one.kpr"), s, 1, 0);
 	assert_pairs(path, s);
 	unsigned char *bytes = sandbox_read(path, &size);
@@ -165,12 +189,7 @@ static void test_rows(void **state)
 		remove(other);
 	}
 	free(bytes);
-	for (uint32_t v = 0; v < LAYERS; v++)
-		for (uint32_t sample = 0; sample < SAMPLES; sample++) {
-			free(s->id[v][sample]);
-			free(s->tier[v][sample]);
-		}
-	free(s);
+	free_rows(s);
 }
 
 int main(void)
