@@ -31,9 +31,11 @@ typedef struct kith_merge_options {
 	uint32_t slots;              /* ids looked at together; 0: as many as pay (no result depends on it) */
 	const char *pairs;           /* the pair store to write as well (kith/pairs.h); NULL: none */
 	uint32_t block_pairs;        /* of that store, for tests; 0: as the store chooses */
-	const char *from;            /* a pair store whose layers need not be read again; NULL: none */
-	kith_merge_origin *origin;   /* filled in if there is `from`; NULL: nobody wants to know */
 	const char *command;         /* recorded in it; NULL: "" */
+	const char *from;            /* a pair store whose layers need not be read again; NULL: none */
+	uint32_t fresh;              /* layers that are read beside `from` rather than to merge from scratch; 0: as many
+					as pay (no result depends on it) */
+	kith_merge_origin *origin;   /* filled in if there is `from`; NULL: nobody wants to know */
 	kith_progress progress;
 } kith_merge_options;
 

@@ -68,6 +68,9 @@ came() {
 
 @test "where it is of no use, all is read" {
 	came "from scratch (abcd.kpr: it holds none of these layers)" e.nng
+	mknpy -n 60 -d 6 -s 99 -g f.npy
+	kith-knn -q -k 3,8 -o f.nng f.npy
+	came "from scratch (abcd.kpr: too many layers are new)" e.nng a.nng f.nng
 	kith-merge -q -k 3 --pairs abcd.kpr -o x.json a.nng b.nng
 	came "from scratch (abcd.kpr: it lacks a k)" a.nng b.nng
 	came "1 of 2 layers from abcd.kpr" -k 3 a.nng c.nng

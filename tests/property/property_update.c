@@ -326,6 +326,7 @@ static int compare(const pool *p, const stack *before, const stack *s, const cha
 		return snprintf(why, size, "from scratch: %.900s", err.msg) > 0;
 	uint32_t held = layers_held(p, before, s, previous, scratch_json);
 	options.from = previous;
+	options.fresh = (uint32_t)s->layers;
 	options.origin = &origin;
 	options.pairs = !with_pairs ? NULL : rng_chance(r, 30) ? previous : sandbox_path(update_kpr, "update.kpr");
 	options.threads = (int)rng_between(r, 1, 4);
