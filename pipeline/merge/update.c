@@ -437,45 +437,59 @@ static int note_masks(const struct update *u, struct slot *s)
 	return rc;
 }
 
-/* Adds to a sample's counters, at `level` and from there on, the layers of these masks. No counter runs over into the
- * next: none comes to more than k. */
-static inline void add_masks(const struct update *u, uint64_t row, uint32_t level, const uint8_t *masks)
-{
-	uint32_t bytes = eights(u), width = u->width, count = (u->plan.levels - level) * bytes;
-	uint64_t *counter = u->counters + (row * u->plan.levels + level) * bytes * width;
-	const uint64_t *ones = u->ones;
-	masks += level * bytes;
-	if (width == 1)
-		for (uint32_t x = 0; x < count; x++)
-			counter[x] += ones[masks[x]];
-	else
-		for (uint32_t x = 0; x < count * width; x++)
-			counter[x] += ones[masks[x / width] * width + x % width];
-}
+/* What the loop over edges needs of the work. */
+struct adding {
+	uint64_t *counters; /* of the first sample in this fresh layer */
+	const uint64_t *ones;
+	uint64_t row;          /* words from a sample's counters to the next one's */
+	uint32_t levels, step; /* bytes of a level's masks */
+	uint32_t width, owner, owners;
+};
 
 /* Every thread has counters of its own samples, so that no two write to the same. */
-static int owns(const struct update *u, uint32_t owner, uint32_t node)
+static inline int owns(const struct adding *a, uint32_t node)
 {
-	return (node / OWNED * 2654435769u >> 16) * u->threads >> 16 == owner; /* evenly, and without a division */
+	return (node / OWNED * 2654435769u >> 16) * a->owners >> 16 == a->owner; /* evenly, and without a division */
+}
+
+/* Adds to a sample's counters, at `level` and from there on, the layers of these masks. No counter runs over into the
+ * next: none comes to more than k. */
+static inline void add_masks(const struct adding *a, uint32_t node, uint32_t level, const uint8_t *masks)
+{
+	uint32_t from = level * a->step, to = a->levels * a->step, width = a->width;
+	uint64_t *counter = a->counters + node * a->row;
+	if (level >= a->levels || !owns(a, node))
+		return;
+	if (width == 1)
+		for (uint32_t x = from; x < to; x++)
+			counter[x] += a->ones[masks[x]];
+	else
+		for (uint32_t x = from * width; x < to * width; x++)
+			counter[x] += a->ones[masks[x / width] * width + x % width];
 }
 
 static void add_edges(const struct update *u, uint32_t owner, const struct slot *s)
 {
 	const uint8_t *masks = s->masks;
-	uint32_t fresh = u->weave.fresh_count, levels = u->plan.levels, bytes = mask_bytes(u);
-	uint64_t row = (uint64_t)levels * eights(u) * u->width;
+	uint32_t fresh = u->weave.fresh_count, bytes = mask_bytes(u);
+	struct adding a = {.ones = u->ones,
+			   .levels = u->plan.levels,
+			   .step = eights(u),
+			   .width = u->width,
+			   .owner = owner,
+			   .owners = u->threads};
+	uint64_t words = a.levels * a.step * (uint64_t)a.width;
+	a.row = fresh * words;
 	for (uint32_t f = 0; f < fresh; f++) {
-		const kith_fresh *layer = &u->weave.fresh[f];
-		for (size_t p = s->from[f]; p < s->to[f]; p++, masks += bytes) {
-			uint32_t i = (uint32_t)(layer->key[p] >> 32), j = (uint32_t)layer->key[p];
-			uint32_t there = layer->tier[p] & 15, back = layer->tier[p] >> 4;
-			if (p + AHEAD < s->to[f] && layer->tier[p + AHEAD] >> 4 < levels)
-				__builtin_prefetch(u->counters +
-						   ((uint32_t)layer->key[p + AHEAD] * (uint64_t)fresh + f) * row);
-			if (there < levels && owns(u, owner, i))
-				add_masks(u, i * (uint64_t)fresh + f, there, masks);
-			if (back < levels && owns(u, owner, j))
-				add_masks(u, j * (uint64_t)fresh + f, back, masks + bytes / 2);
+		const uint64_t *key = u->weave.fresh[f].key;
+		const uint8_t *tier = u->weave.fresh[f].tier;
+		size_t to = s->to[f];
+		a.counters = u->counters + f * words;
+		for (size_t p = s->from[f]; p < to; p++, masks += bytes) {
+			if (p + AHEAD < to && tier[p + AHEAD] >> 4 < a.levels)
+				__builtin_prefetch(a.counters + (uint32_t)key[p + AHEAD] * a.row);
+			add_masks(&a, (uint32_t)(key[p] >> 32), tier[p] & 15, masks);
+			add_masks(&a, (uint32_t)key[p], tier[p] >> 4, masks + bytes / 2);
 		}
 	}
 }
