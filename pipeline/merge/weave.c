@@ -170,18 +170,29 @@ int kith_weave_drop(const kith_weave *w, kith_pair_planes *b, kith_err *err)
 	return 0;
 }
 
+typedef int32_t eight __attribute__((vector_size(32))); /* ids take 31 bits: KITH_MAX_NODES */
+
+/* How many of eight pairs, which ascend, come before {i, j}. */
+static inline uint32_t count_before(const uint32_t *is, const uint32_t *js, uint32_t i, uint32_t j)
+{
+	eight x, y, here = (eight){} + (int32_t)i;
+	uint64_t before[4], ones = 0x100000001;
+	memcpy(&x, is, sizeof x);
+	memcpy(&y, js, sizeof y);
+	x = (x < here) | ((x == here) & (y < (int32_t)j));
+	memcpy(before, &x, sizeof before);
+	ones = (before[0] & ones) + (before[1] & ones) + (before[2] & ones) + (before[3] & ones);
+	return (uint32_t)ones + (uint32_t)(ones >> 32);
+}
+
 /* The first pair of the block, from p on, that does not come before `key`. Eight pairs at a time, as how many of these
  * come before it is found without a jump for each. With i, the pairs before it are copied there, to be `came` places
  * further; what is copied beyond them is written over by what follows. */
 static inline uint32_t first_from(const kith_pair_planes *b, uint32_t p, uint64_t key, uint32_t came, uint32_t *i,
 				  uint32_t *j)
 {
-	int32_t i_key = (int32_t)(key >> 32), j_key = (int32_t)key; /* ids take 31 bits: KITH_MAX_NODES */
 	for (uint32_t before = 8; before == 8 && p + 8 <= b->count; p += before) {
-		before = 0;
-		for (uint32_t x = p; x < p + 8; x++)
-			before +=
-				((int32_t)b->i[x] < i_key) | (((int32_t)b->i[x] == i_key) & ((int32_t)b->j[x] < j_key));
+		before = count_before(b->i + p, b->j + p, (uint32_t)(key >> 32), (uint32_t)key);
 		if (i) {
 			memcpy(i + p + came, b->i + p, 8 * sizeof *i);
 			memcpy(j + p + came, b->j + p, 8 * sizeof *j);
