@@ -14,9 +14,10 @@
 #define MASK_WORDS 8192u       /* of masks that are remembered */
 #define SLOT_BITS  2560u       /* to find an id's slot costs as much as to look at so many bits of two layers */
 
-#define WAITING  (128u << 10) /* numbers of neighbours shared that wait for the histograms */
-#define MOST_FEW UINT16_MAX   /* ids, where they are few */
-#define ROOMY    (1u << 15)   /* places of the table: up to here eight for each id, so that few share one */
+#define WAITING   (128u << 10) /* numbers of neighbours shared that wait for the histograms */
+#define MOST_FEW  UINT16_MAX   /* ids, where they are few */
+#define FEW_BYTES (128u << 20) /* of their sets */
+#define ROOMY     (1u << 15)   /* places of the table: up to here eight for each id, so that few share one */
 
 /* ---- sizes ---- */
 
@@ -126,14 +127,18 @@ static uint64_t place_of(const kith_tally_plan *p, int graph, uint32_t level)
 
 void kith_tally_choose_slots(kith_tally_plan *p, uint64_t usual, uint32_t forced)
 {
-	uint64_t most = MAX_BITS / (3ull * lanes_of(p)), slots = SPARE * usual;
-	slots = slots < p->n ? slots : p->n;
+	uint64_t most = MAX_BITS / (3ull * lanes_of(p)), room = SPARE * usual, slots, few;
+	slots = room < p->n ? room : p->n;
 	slots = slots < most ? slots : most;
 	slots = forced ? forced : slots > LEAST ? slots : LEAST;
 	p->slots = (uint32_t)((slots + 63) / 64 * 64);
-	most = forced ? p->slots : p->n * square(p) * p->levels / SLOT_BITS;
-	most = most < MOST_FEW ? most : MOST_FEW;
-	p->hashed = (uint32_t)(most < p->slots ? most : p->slots);
+
+	most = FEW_BYTES / (40 * mask_words(p)); /* two masks, and three columns */
+	few = p->n * square(p) * p->levels / SLOT_BITS;
+	few = few < room ? few : room;
+	few = few < most ? few : most;
+	few = forced ? p->slots : few;
+	p->hashed = (uint32_t)(few < MOST_FEW ? few : MOST_FEW);
 }
 
 uint64_t kith_tally_bytes(const kith_tally_plan *p)
