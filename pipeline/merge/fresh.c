@@ -105,14 +105,17 @@ int kith_fresh_window(const kith_fresh *f, uint64_t *bytes, kith_err *err)
 	const kith_graph_info *info = kith_graph_get_info(f->graph);
 	uint64_t most = 0;
 	for (uint64_t first = 0; first < info->n; first += info->block_nodes) {
-		uint64_t left = info->n - first, pairs;
-		int rc = kith_graph_count_pairs(f->graph, first, left < info->block_nodes ? left : info->block_nodes,
-						&pairs, err);
-		if (rc)
+		uint64_t left = info->n - first, count = left < info->block_nodes ? left : info->block_nodes;
+		uint64_t pairs, needed;
+		int rc = kith_graph_count_pairs(f->graph, first, count, &pairs, err);
+		if (rc || (rc = kith_graph_reverse_bytes(f->graph, first, count, info->tiers, &needed, err)))
 			return rc;
-		most = pairs > most ? pairs : most;
+		for (uint32_t t = 0; t < info->tiers; t++)
+			needed += kith_graph_row_sets_bytes(f->graph, count, t);
+		needed += pairs * (READ_BYTES + 2 * PAIR_BYTES) + count * 8; /* 2: as reserve moves them */
+		most = needed > most ? needed : most;
 	}
-	*bytes = most * (READ_BYTES + 2 * PAIR_BYTES) + info->block_nodes * 8ull; /* 2: as reserve moves them */
+	*bytes = most;
 	return 0;
 }
 

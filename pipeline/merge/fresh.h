@@ -32,7 +32,7 @@ size_t kith_fresh_until(const kith_fresh *f, uint64_t key);
 void kith_fresh_drop(kith_fresh *f, size_t count);
 /* Bytes that it holds, its window included. */
 uint64_t kith_fresh_bytes(const kith_fresh *f);
-/* And bytes that the largest window needs as it is loaded. */
+/* And bytes that the largest window needs as it is loaded, those that the graph keeps for it included. */
 int kith_fresh_window(const kith_fresh *f, uint64_t *bytes, kith_err *err);
 void kith_fresh_free(kith_fresh *f); /* not the graph */
 
