@@ -62,6 +62,7 @@ struct update {
 	uint32_t width;     /* bytes of a counter: 1, 2 or 4, as the largest k needs */
 	uint64_t *ones;     /* 256 x width: for the bits of a byte, counters of 1 */
 	kith_pair_writer *writer;
+	int active_levels; /* of OpenMP, to be restored */
 };
 
 /* ---- the extra record ---- */
@@ -530,21 +531,26 @@ static uint64_t reach(const struct update *u, uint64_t done, uint64_t blocks)
 	return (uint64_t)((double)u->plan.n * (1 - sqrt(1 - (double)done / (double)blocks)));
 }
 
-/* Decodes the next blocks; meanwhile the fresh layers are read about as far as these may reach. */
-static int decode_blocks(struct update *u, uint64_t first, uint32_t count, kith_err *err)
+/* Decodes the next blocks; meanwhile the fresh layers are read about as far as these may reach, and the `before` blocks
+ * before are written. */
+static int decode_blocks(struct update *u, uint64_t first, uint32_t count, uint32_t before, kith_err *err)
 {
 	uint32_t fresh = u->weave.fresh_count;
 	uint64_t nodes = reach(u, first + count, kith_pair_info_blocks(u->info));
+	int rc = 0;
 #pragma omp parallel for num_threads(u->threads) schedule(dynamic, 1)
-	for (uint32_t x = 0; x < fresh + count; x++)
-		if (x >= fresh)
-			decode(u, &u->slots[x - fresh], first + x - fresh);
-		else
-			u->weave.fresh[x].rc = kith_fresh_load(&u->weave.fresh[x], nodes, &u->weave.fresh[x].err);
-	for (uint32_t f = 0; f < fresh; f++)
+	for (uint32_t x = 0; x < 1 + fresh + count; x++)
+		if (x > fresh)
+			decode(u, &u->slots[x - fresh - 1], first + x - fresh - 1);
+		else if (x)
+			u->weave.fresh[x - 1].rc =
+				kith_fresh_load(&u->weave.fresh[x - 1], nodes, &u->weave.fresh[x - 1].err);
+		else if (u->writer)
+			rc = append(u, before, err);
+	for (uint32_t f = 0; !rc && f < fresh; f++)
 		if (u->weave.fresh[f].rc)
-			return kith_fail(err, (kith_status)u->weave.fresh[f].rc, "%s", u->weave.fresh[f].err.msg);
-	return first_error(u, count, err);
+			rc = kith_fail(err, (kith_status)u->weave.fresh[f].rc, "%s", u->weave.fresh[f].err.msg);
+	return rc ? rc : first_error(u, count, err);
 }
 
 /* Reads the fresh layers as far as the blocks reach, and finds which pairs belong to which block. *enough is 0 if that
@@ -580,12 +586,12 @@ static void drop_fresh(struct update *u, uint32_t count)
 static int walk(struct update *u, int *enough, kith_err *err)
 {
 	uint64_t blocks = kith_pair_info_blocks(u->info);
-	uint32_t count;
-	for (uint64_t first = 0; first < blocks; first += count) {
+	uint32_t count = 0, before = 0;
+	for (uint64_t first = 0; first < blocks; first += count, before = count) {
 		count = blocks - first < u->most ? (uint32_t)(blocks - first) : u->most;
 		int rc = kith_progress_tick(&u->given->options->progress, "merging", first, blocks, err);
-		if (rc || (rc = decode_blocks(u, first, count, err)) || (rc = load_fresh(u, count, enough, err)) ||
-		    !*enough)
+		if (rc || (rc = decode_blocks(u, first, count, before, err)) ||
+		    (rc = load_fresh(u, count, enough, err)) || !*enough)
 			return rc;
 #pragma omp parallel num_threads(u->threads)
 		{
@@ -598,11 +604,11 @@ static int walk(struct update *u, int *enough, kith_err *err)
 					if (!u->slots[s].rc)
 						add_edges(u, owner, &u->slots[s]);
 		}
-		if ((rc = first_error(u, count, err)) || (u->writer && (rc = append(u, count, err))))
+		if ((rc = first_error(u, count, err)))
 			return rc;
 		drop_fresh(u, count);
 	}
-	return 0;
+	return u->writer ? append(u, count, err) : 0;
 }
 
 /* ---- the counts ---- */
@@ -728,6 +734,9 @@ static int run(struct update *u, kith_stack *stack, int *enough, kith_err *err)
 		return rc;
 	if (u->writer)
 		kith_pair_writer_set_threads(u->writer, u->threads);
+	/* blocks are encoded side by side by a thread that works beside others */
+	u->active_levels = omp_get_max_active_levels();
+	omp_set_max_active_levels(2);
 	if ((rc = walk(u, enough, err)) || !*enough || (rc = check_edges(u, err)) || (rc = add_fresh(u, err)))
 		return rc;
 	add_up(u);
@@ -744,6 +753,8 @@ static int run(struct update *u, kith_stack *stack, int *enough, kith_err *err)
 static void release(struct update *u)
 {
 	kith_pair_writer_abort(u->writer);
+	if (u->active_levels)
+		omp_set_max_active_levels(u->active_levels);
 	for (uint32_t t = 0; u->workers && t < u->threads; t++) {
 		kith_tally_free(&u->workers[t].tally);
 		kith_pair_store_close(u->workers[t].store);
