@@ -652,41 +652,63 @@ static uint32_t counter_of(const uint64_t *at, uint32_t v, uint32_t width)
 			    : ((const uint32_t *)at)[v];
 }
 
-/* A sample's counters into the histograms; where both layers are fresh, those of the first. Returns 0, or -1 if the
- * fresh layer's row is not k neighbours, or a counter more. */
-static int add_counters(const struct update *u, uint32_t *overlap, uint64_t node, uint32_t f)
+#define NOWHERE UINT64_MAX
+
+/* Where the histograms of a fresh layer with each other one begin, at each level: levels x layers. Two fresh layers'
+ * numbers are taken from the first one's counters. */
+static void find_histograms(const struct update *u, uint32_t f, uint64_t *begin)
 {
 	const kith_tally_plan *p = &u->plan;
 	uint32_t self = u->weave.fresh[f].layer;
+	for (uint32_t q = 0; q < p->levels; q++)
+		for (uint32_t v = 0; v < p->layers; v++)
+			*begin++ = v > self || (v < self && u->source[v] != KITH_NOT_KEPT)
+					   ? p->start[q] + pair_of(p->layers, self, v) * (p->k[q] + 1ull)
+					   : NOWHERE;
+}
+
+/* A sample's counters of a fresh layer into the histograms. Returns 0, or -1 if the layer's row is not k neighbours, or
+ * a counter more. */
+static int add_counters(const struct update *u, uint32_t *overlap, uint64_t node, uint32_t f, const uint64_t *begin)
+{
+	const kith_tally_plan *p = &u->plan;
+	uint32_t step = eights(u) * u->width, self = u->weave.fresh[f].layer;
+	const uint64_t *at = u->counters + (node * u->weave.fresh_count + f) * p->levels * step;
 	int bad = 0;
-	for (uint32_t q = 0; q < p->levels; q++) {
-		const uint64_t *at =
-			u->counters + ((node * u->weave.fresh_count + f) * p->levels + q) * eights(u) * u->width;
+	for (uint32_t q = 0; q < p->levels; q++, at += step, begin += p->layers) {
+		bad |= counter_of(at, self, u->width) != p->k[q];
 		for (uint32_t v = 0; v < p->layers; v++) {
 			uint32_t shared = counter_of(at, v, u->width);
-			if (shared > p->k[q] || (v == self && shared != p->k[q]))
-				bad = -1;
-			else if (v != self && (v > self || u->source[v] != KITH_NOT_KEPT))
-				overlap[p->start[q] + pair_of(p->layers, self, v) * (p->k[q] + 1ull) + shared]++;
+			if (shared > p->k[q])
+				bad = 1;
+			else if (begin[v] != NOWHERE)
+				overlap[begin[v] + shared]++;
 		}
 	}
-	return bad;
+	return bad ? -1 : 0;
 }
 
 static int add_fresh(struct update *u, kith_err *err)
 {
 	uint32_t fresh = u->weave.fresh_count, bad_layer = 0;
-	uint64_t bad_node = UINT64_MAX;
+	uint64_t bad_node = UINT64_MAX, each = (uint64_t)u->plan.levels * u->plan.layers;
+	uint64_t *begin = kith_alloc(fresh * each, sizeof *begin);
+	if (!begin)
+		return kith_fail_nomem(err, "where histograms begin", fresh * each * sizeof *begin);
+	for (uint32_t f = 0; f < fresh; f++)
+		find_histograms(u, f, begin + f * each);
 #pragma omp parallel for num_threads(u->threads) schedule(static)
 	for (uint64_t node = 0; node < u->plan.n; node++)
 		for (uint32_t f = 0; f < fresh; f++)
-			if (add_counters(u, u->workers[omp_get_thread_num()].tally.overlap, node, f)) {
+			if (add_counters(u, u->workers[omp_get_thread_num()].tally.overlap, node, f,
+					 begin + f * each)) {
 #pragma omp critical(kith_update_bad)
 				if (node < bad_node) {
 					bad_node = node;
 					bad_layer = f;
 				}
 			}
+	free(begin);
 	if (bad_node == UINT64_MAX)
 		return 0;
 	return kith_fail(err, KITH_ECORRUPT, "%s: row %llu is not %u distinct neighbours: build it again",
