@@ -3,20 +3,19 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* Writes so many digits; are they enough? */
-static int write_digits(double x, int digits, char out[KITH_DOUBLE_TEXT])
-{
-	snprintf(out, KITH_DOUBLE_TEXT, "%.*g", digits, x);
-	return strtod(out, NULL) == x;
-}
+#include <string.h>
 
 const char *kith_double_text(double x, char out[KITH_DOUBLE_TEXT])
 {
-	x = x == 0 ? 0.0 : x;          /* not "-0" */
-	if (!write_digits(x, 16, out)) /* enough for half of all doubles, and seldom too many */
-		write_digits(x, 17, out);
-	else if (!write_digits(x, 15, out))
-		write_digits(x, 16, out);
+	char shorter[KITH_DOUBLE_TEXT];
+	x = x == 0 ? 0.0 : x; /* not "-0" */
+	snprintf(shorter, sizeof shorter, "%.17g", x);
+	memcpy(out, shorter, sizeof shorter);
+	for (int digits = 16; digits >= 15; digits--) { /* "%g" leaves out zeros at the end: fewer need no trial */
+		snprintf(shorter, sizeof shorter, "%.*g", digits, x);
+		if (strtod(shorter, NULL) != x)
+			break;
+		memcpy(out, shorter, sizeof shorter);
+	}
 	return out;
 }
