@@ -28,12 +28,22 @@
 #define HUGE_PAGE    (2u << 20)
 #define AHEAD        16u /* pairs that their counters are fetched before */
 
+/* Of a fresh layer, to be added to the counters of a sample. */
+struct edge {
+	uint64_t row;   /* which counters: sample x fresh layers + layer */
+	uint32_t mask;  /* which mask: pair x 2 + direction */
+	uint32_t level; /* from where on it is there */
+};
+
 struct slot {
 	kith_pair_planes block, woven;
 	uint64_t last;     /* key of its last pair; UINT64_MAX in the last block of all */
 	size_t *from, *to; /* fresh layers' pairs that belong to it */
 	uint8_t *masks;    /* and which layers have each of these */
 	size_t masks_capacity;
+	struct edge *edges; /* of these, by owner */
+	size_t edges_capacity;
+	size_t *begin; /* each owner's; three more */
 	kith_err err;
 	int rc;
 };
@@ -324,7 +334,8 @@ static int prepare(struct update *u, kith_err *err)
 	for (uint32_t s = 0; s < u->most; s++) {
 		u->slots[s].from = kith_alloc_zero(fresh, sizeof(size_t));
 		u->slots[s].to = kith_alloc_zero(fresh, sizeof(size_t));
-		if (!u->slots[s].from || !u->slots[s].to)
+		u->slots[s].begin = kith_alloc_zero(u->threads + 3, sizeof(size_t));
+		if (!u->slots[s].from || !u->slots[s].to || !u->slots[s].begin)
 			return kith_fail_nomem(err, "ranges of pairs", fresh * sizeof(size_t));
 	}
 	return read_overlap(u, err);
@@ -438,60 +449,72 @@ static int note_masks(const struct update *u, struct slot *s)
 	return rc;
 }
 
-/* What the loop over edges needs of the work. */
-struct adding {
-	uint64_t *counters; /* of the first sample in this fresh layer */
-	const uint64_t *ones;
-	uint64_t row;          /* words from a sample's counters to the next one's */
-	uint32_t levels, step; /* bytes of a level's masks */
-	uint32_t width, owner, owners;
-};
-
-/* Every thread has counters of its own samples, so that no two write to the same. */
-static inline int owns(const struct adding *a, uint32_t node)
+/* Every thread has counters of its own samples, so that no two write to the same: this one's, without a division. */
+static inline uint32_t owner_of(const struct update *u, uint32_t node)
 {
-	return (node / OWNED * 2654435769u >> 16) * a->owners >> 16 == a->owner; /* evenly, and without a division */
+	return (node / OWNED * 2654435769u >> 16) * u->threads >> 16;
 }
 
-/* Adds to a sample's counters, at `level` and from there on, the layers of these masks. No counter runs over into the
- * next: none comes to more than k. */
-static inline void add_masks(const struct adding *a, uint32_t node, uint32_t level, const uint8_t *masks)
+/* Whose counters an edge of a fresh layer adds to; the last of all where there is no such edge. */
+static inline uint32_t edge_owner(const struct update *u, uint64_t key, uint8_t tier, int direction, struct edge *e)
 {
-	uint32_t from = level * a->step, to = a->levels * a->step, width = a->width;
-	uint64_t *counter = a->counters + node * a->row;
-	if (level >= a->levels || !owns(a, node))
-		return;
-	if (width == 1)
-		for (uint32_t x = from; x < to; x++)
-			counter[x] += a->ones[masks[x]];
-	else
-		for (uint32_t x = from * width; x < to * width; x++)
-			counter[x] += a->ones[masks[x / width] * width + x % width];
+	uint32_t node = direction ? (uint32_t)key : (uint32_t)(key >> 32);
+	e->row = node;
+	e->level = direction ? tier >> 4 : tier & 15;
+	return e->level < u->plan.levels ? owner_of(u, node) : u->threads;
 }
 
+/* The fresh layers' edges in the block by the owners of their counters. */
+static int sort_edges(const struct update *u, struct slot *s)
+{
+	uint64_t fresh = u->weave.fresh_count;
+	size_t *begin = s->begin, pairs = 0;
+	struct edge e;
+	for (uint32_t f = 0; f < fresh; f++)
+		pairs += s->to[f] - s->from[f];
+	int rc = kith_scratch((void **)&s->edges, &s->edges_capacity, 2 * pairs, sizeof *s->edges, &s->err);
+	if (rc)
+		return rc;
+	/* begin[o + 2], 0 so far, counts o's; from their sums, begin[o + 1] goes from o's first edge to the end of its
+	 * last */
+
+	for (uint32_t f = 0; f < fresh; f++)
+		for (size_t p = s->from[f]; p < s->to[f]; p++)
+			for (int d = 0; d < 2; d++)
+				begin[edge_owner(u, u->weave.fresh[f].key[p], u->weave.fresh[f].tier[p], d, &e) + 2]++;
+	for (uint32_t o = 0; o < u->threads; o++)
+		begin[o + 2] += begin[o + 1];
+	uint32_t mask = 0;
+	for (uint32_t f = 0; f < fresh; f++)
+		for (size_t p = s->from[f]; p < s->to[f]; p++)
+			for (int d = 0; d < 2; d++) {
+				uint32_t o = edge_owner(u, u->weave.fresh[f].key[p], u->weave.fresh[f].tier[p], d, &e);
+				e.row = e.row * fresh + f;
+				e.mask = mask++;
+				s->edges[begin[o + 1]++] = e;
+			}
+	return 0;
+}
+
+/* Adds to a sample's counters, at each level from the edge's on, the layers that have the edge. No counter runs over
+ * into the next: none comes to more than k. */
 static void add_edges(const struct update *u, uint32_t owner, const struct slot *s)
 {
-	const uint8_t *masks = s->masks;
-	uint32_t fresh = u->weave.fresh_count, bytes = mask_bytes(u);
-	struct adding a = {.ones = u->ones,
-			   .levels = u->plan.levels,
-			   .step = eights(u),
-			   .width = u->width,
-			   .owner = owner,
-			   .owners = u->threads};
-	uint64_t words = a.levels * a.step * (uint64_t)a.width;
-	a.row = fresh * words;
-	for (uint32_t f = 0; f < fresh; f++) {
-		const uint64_t *key = u->weave.fresh[f].key;
-		const uint8_t *tier = u->weave.fresh[f].tier;
-		size_t to = s->to[f];
-		a.counters = u->counters + f * words;
-		for (size_t p = s->from[f]; p < to; p++, masks += bytes) {
-			if (p + AHEAD < to && tier[p + AHEAD] >> 4 < a.levels)
-				__builtin_prefetch(a.counters + (uint32_t)key[p + AHEAD] * a.row);
-			add_masks(&a, (uint32_t)(key[p] >> 32), tier[p] & 15, masks);
-			add_masks(&a, (uint32_t)key[p], tier[p] >> 4, masks + bytes / 2);
-		}
+	uint32_t width = u->width, step = eights(u), bytes = u->plan.levels * step;
+	uint64_t *counters = u->counters, row = (uint64_t)bytes * width;
+	const uint64_t *ones = u->ones;
+	const struct edge *end = s->edges + s->begin[owner + 1];
+	for (const struct edge *e = s->edges + s->begin[owner]; e < end; e++) {
+		const uint8_t *masks = s->masks + e->mask * (size_t)bytes;
+		uint64_t *counter = counters + e->row * row;
+		if (e + AHEAD < end)
+			__builtin_prefetch(counters + e[AHEAD].row * row);
+		if (width == 1)
+			for (uint32_t x = e->level * step; x < bytes; x++)
+				counter[x] += ones[masks[x]];
+		else
+			for (uint32_t x = e->level * step * width; x < bytes * width; x++)
+				counter[x] += ones[masks[x / width] * width + x % width];
 	}
 }
 
@@ -499,11 +522,13 @@ static void add_edges(const struct update *u, uint32_t owner, const struct slot 
 
 static void count_block(struct update *u, struct slot *s)
 {
+	memset(s->begin, 0, (u->threads + 3) * sizeof *s->begin);
 	s->rc = kith_weave_block(&u->weave, &s->block, s->from, s->to, &s->woven, &s->err);
 	if (s->rc || !s->woven.count)
 		return;
 	count_pairs(u, &s->woven);
-	s->rc = note_masks(u, s);
+	if (!(s->rc = note_masks(u, s)))
+		s->rc = sort_edges(u, s);
 }
 
 static int append(struct update *u, uint32_t count, kith_err *err)
@@ -564,8 +589,8 @@ static int load_fresh(struct update *u, uint32_t count, int *enough, kith_err *e
 		int rc = kith_fresh_load(&w->fresh[f], nodes, err);
 		if (rc)
 			return rc;
-		held += kith_fresh_bytes(&w->fresh[f]) +
-			w->fresh[f].count * (kith_weave_bytes(w, 1000, 0) / 1000 + mask_bytes(u));
+		held += kith_fresh_bytes(&w->fresh[f]) + w->fresh[f].count * (kith_weave_bytes(w, 1000, 0) / 1000 +
+									      mask_bytes(u) + 2 * sizeof(struct edge));
 		size_t from = 0;
 		for (uint32_t s = 0; s < count; s++) {
 			u->slots[s].from[f] = from;
@@ -786,6 +811,8 @@ static void release(struct update *u)
 		kith_pair_planes_free(&u->slots[s].block);
 		kith_pair_planes_free(&u->slots[s].woven);
 		free(u->slots[s].masks);
+		free(u->slots[s].edges);
+		free(u->slots[s].begin);
 		free(u->slots[s].from);
 		free(u->slots[s].to);
 	}
