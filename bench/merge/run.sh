@@ -392,9 +392,9 @@ summary() {
 		print "# kith-merge, measured\n\n" machine ", threads: " threads " (" date "). Made by bench/merge/run.sh, which says what is measured."
 		print "Seconds are medians. A figure is seconds (paper), the median ratio of times, kith by decoding"
 		print "(ladder, million), the rival by kith (rivals) or with pairs.kpr at hand by from scratch (incremental), the"
-		print "exponent of time (growth), bits per directed edge (bits). GB/s are of records read as stored, and as decoded, in the"
-		print "time of kith-merge. MiB is the peak"
-		print "resident size, mapped graph files included (cgroup: the peak of what the kernel counted).\n"
+		print "exponent of time (growth), bits per directed edge (bits). GB/s are of records read as stored, and as"
+		print "decoded, in the time of kith-merge. MiB is the peak resident size, mapped graph files included (cgroup:"
+		print "the peak of what the kernel counted).\n"
 		print "| work | case | n | layers | k | stored GB/s | decoded GB/s | kith s | MiB | against | its s | figure | bar | | | commit |"
 		print "|---|---|--:|--:|--:|--:|--:|--:|--:|---|--:|--:|--:|---|---|---|"
 		works = split("paper ladder million rivals growth bits incremental", work, " ")

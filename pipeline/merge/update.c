@@ -477,7 +477,6 @@ static int sort_edges(const struct update *u, struct slot *s)
 		return rc;
 	/* begin[o + 2], 0 so far, counts o's; from their sums, begin[o + 1] goes from o's first edge to the end of its
 	 * last */
-
 	for (uint32_t f = 0; f < fresh; f++)
 		for (size_t p = s->from[f]; p < s->to[f]; p++)
 			for (int d = 0; d < 2; d++)
