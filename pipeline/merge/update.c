@@ -185,7 +185,7 @@ static int match_layers(struct update *u, kith_err *err)
 	return 0;
 }
 
-/* Measured, a layer read beside the store costs as much as four or five of a merge from scratch, and a layer from the
+/* Measured, a layer read beside the store costs as much as three or four of a merge from scratch, and a layer from the
  * store a fifth of one; a new store costs the same either way. */
 static uint32_t fresh_that_pay(const struct update *u)
 {
