@@ -16,8 +16,9 @@
  *       OpenBLAS, FAISS
  *
  * Seconds run from the array, already in the page cache, to the finished neighbour lists. For kith that is all that
- * kith-knn does: reading, the graph, its reverse lists, the file synced in $TMPDIR. For FAISS it is IndexFlatL2's add and
- * search of k + 1 neighbours (the query itself is one) over an array of floats in memory; reading it is not counted. */
+ * kith-knn does: reading, the graph, its reverse lists, the file synced in $TMPDIR. For FAISS it is IndexFlatL2's add
+ * and search of k + 1 neighbours (the query itself is one) over an array of floats in memory; reading it is not
+ * counted. */
 #include <cblas.h>
 #include <faiss/c_api/Index_c.h>
 #include <faiss/c_api/IndexFlat_c.h>

@@ -6,12 +6,9 @@
  *   bench_merge decode THREADS GRAPH...
  *       seconds, peak resident MiB, bytes of the records read, bytes decoded
  *   bench_merge bits GRAPH
- *       bits per directed edge: in all but near lists; of these the rows and the reverse lists; then near lists; and the
- *       least that n random sets of k take, log2 C(n-1, k) / k
- *   bench_merge shape GRAPH
- *       n, ladder
- *   bench_merge rows GRAPH OUT.npy
- *       the rows as an n x k array of i4, ids ascending (graphs of one k)
+ *       bits per directed edge: in all but near lists; of these the rows and the reverse lists; then near lists; and
+ * the least that n random sets of k take, log2 C(n-1, k) / k bench_merge shape GRAPH n, ladder bench_merge rows GRAPH
+ * OUT.npy the rows as an n x k array of i4, ids ascending (graphs of one k)
  *
  * decode is the least that any merge through kith/graph.h must do: it opens the graphs and reads of every layer the
  * rows and the reverse lists, as kith-merge does, over windows of the largest block's nodes, layers in parallel, and

@@ -1,5 +1,5 @@
-/* tile.c - see tile.h. The bounds of screen.h and tile_blocks.h hold for any order of summation and for fused multiply-add
- * alike, so this file alone is compiled with contraction on, for several kinds of processor. */
+/* tile.c - see tile.h. The bounds of screen.h and tile_blocks.h hold for any order of summation and for fused
+ * multiply-add alike, so this file alone is compiled with contraction on, for several kinds of processor. */
 #include "tile.h"
 
 #include <string.h>

@@ -13,8 +13,8 @@ typedef struct kith_side {
 	const float *scale, *lo, *bound;
 } kith_side;
 
-/* The t of tile_blocks.h for the samples of a (rows) and b (columns), `width` values each (even), into t[16 * i + j]; and
- * hits[i], the bits j of those that do not exceed max(a's bound i, b's bound j). Returns whether there are any. */
+/* The t of tile_blocks.h for the samples of a (rows) and b (columns), `width` values each (even), into t[16 * i + j];
+ * and hits[i], the bits j of those that do not exceed max(a's bound i, b's bound j). Returns whether there are any. */
 int kith_tile(const kith_side *a, const kith_side *b, uint32_t width, float *t, uint16_t *hits);
 
 /* Columns i < count whose (lo + lo_b[i]) - 2 g[i] does not exceed the bound, into hits[count]; returns how many. */

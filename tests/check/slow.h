@@ -87,9 +87,9 @@ void slow_components(size_t n, size_t pairs, const uint32_t *i, const uint32_t *
 int slow_graph_write(const char *path, const kith_graph_info *info, size_t width, const uint32_t *ranks,
 		     const double *dist2, uint64_t memory, rng *r, kith_err *err);
 
-/* Reads the graph at `path` in windows of random sizes and compares header, rows, near lists, reverse lists and pairs, every
- * number, with the rank table and the n, d, ladder, near and metric in `want`; runs kith_graph_check too. Returns 0, or
- * 1 with one line in `why`. */
+/* Reads the graph at `path` in windows of random sizes and compares header, rows, near lists, reverse lists and pairs,
+ * every number, with the rank table and the n, d, ladder, near and metric in `want`; runs kith_graph_check too. Returns
+ * 0, or 1 with one line in `why`. */
 int slow_graph_differs(const char *path, const kith_graph_info *want, size_t width, const uint32_t *ranks,
 		       const double *dist2, rng *r, char *why, size_t size);
 
