@@ -9,33 +9,42 @@
 #define PAIR_BYTES (sizeof(uint64_t) + sizeof(uint32_t) + 1) /* key, at, tier */
 #define READ_BYTES (sizeof(uint32_t) + 1)                    /* of a window: kith_pairs */
 
-/* Room for `more` pairs behind those that are there. */
+/* Room for `more` pairs behind those that are there, in place of those that are done with if that will do. */
 static int reserve(kith_fresh *f, size_t more, kith_err *err)
 {
-	size_t capacity = f->count + more;
-	if (capacity <= f->capacity)
+	size_t live = f->count - f->first, capacity = live + more;
+	uint64_t *key = f->key;
+	uint8_t *tier = f->tier;
+	uint32_t *at = f->at;
+	if (f->count + more <= f->capacity)
 		return 0;
-	capacity += capacity / 4;
-	uint64_t *key = kith_alloc(capacity, sizeof *key);
-	uint8_t *tier = kith_alloc(capacity, 1);
-	uint32_t *at = kith_alloc(capacity, sizeof *at);
-	if (!key || !tier || !at) {
-		free(key);
-		free(tier);
-		free(at);
-		return kith_fail_nomem(err, "a layer's pairs", capacity * PAIR_BYTES);
+	if (capacity > f->capacity) {
+		capacity += capacity / 4;
+		key = kith_alloc(capacity, sizeof *key);
+		tier = kith_alloc(capacity, 1);
+		at = kith_alloc(capacity, sizeof *at);
+		if (!key || !tier || !at) {
+			free(key);
+			free(tier);
+			free(at);
+			return kith_fail_nomem(err, "a layer's pairs", capacity * PAIR_BYTES);
+		}
 	}
-	if (f->count) {
-		memcpy(key, f->key, f->count * sizeof *key);
-		memcpy(tier, f->tier, f->count);
+	if (live) {
+		memmove(key, f->key + f->first, live * sizeof *key);
+		memmove(tier, f->tier + f->first, live);
 	}
-	free(f->key);
-	free(f->tier);
-	free(f->at);
-	f->key = key;
-	f->tier = tier;
-	f->at = at;
-	f->capacity = capacity;
+	if (key != f->key) {
+		free(f->key);
+		free(f->tier);
+		free(f->at);
+		f->key = key;
+		f->tier = tier;
+		f->at = at;
+		f->capacity = capacity;
+	}
+	f->first = 0;
+	f->count = live;
 	return 0;
 }
 
@@ -75,7 +84,7 @@ int kith_fresh_load(kith_fresh *f, uint64_t nodes, kith_err *err)
 
 size_t kith_fresh_until(const kith_fresh *f, uint64_t key)
 {
-	size_t low = 0, high = f->count;
+	size_t low = f->first, high = f->count;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		if (f->key[middle] <= key)
@@ -86,13 +95,9 @@ size_t kith_fresh_until(const kith_fresh *f, uint64_t key)
 	return low;
 }
 
-void kith_fresh_drop(kith_fresh *f, size_t count)
+void kith_fresh_drop(kith_fresh *f, size_t end)
 {
-	f->count -= count;
-	if (f->count && count) {
-		memmove(f->key, f->key + count, f->count * sizeof *f->key);
-		memmove(f->tier, f->tier + count, f->count);
-	}
+	f->first = end;
 }
 
 uint64_t kith_fresh_bytes(const kith_fresh *f)

@@ -588,9 +588,10 @@ static int load_fresh(struct update *u, uint32_t count, int *enough, kith_err *e
 		int rc = kith_fresh_load(&w->fresh[f], nodes, err);
 		if (rc)
 			return rc;
-		held += kith_fresh_bytes(&w->fresh[f]) + w->fresh[f].count * (kith_weave_bytes(w, 1000, 0) / 1000 +
-									      mask_bytes(u) + 2 * sizeof(struct edge));
-		size_t from = 0;
+		held += kith_fresh_bytes(&w->fresh[f]) +
+			(w->fresh[f].count - w->fresh[f].first) *
+				(kith_weave_bytes(w, 1000, 0) / 1000 + mask_bytes(u) + 2 * sizeof(struct edge));
+		size_t from = w->fresh[f].first;
 		for (uint32_t s = 0; s < count; s++) {
 			u->slots[s].from[f] = from;
 			from = u->slots[s].to[f] = kith_fresh_until(&w->fresh[f], u->slots[s].last);
