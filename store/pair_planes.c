@@ -126,14 +126,39 @@ void kith_planes_to_tiers(const kith_pair_planes *b, uint32_t w, uint8_t *tier)
 		}
 }
 
+/* `count` bits, up to 64, from bit `at` on. */
+static uint64_t bits_at(const uint64_t *from, size_t at, size_t count)
+{
+	unsigned shift = (unsigned)(at % 64);
+	uint64_t bits = from[at / 64] >> shift;
+	if (shift + count > 64)
+		bits |= from[at / 64 + 1] << (64 - shift);
+	return bits & ~0ull >> (64 - count);
+}
+
+/* Whole words, whose bits begin at bit `shift` of a word. */
+KITH_CLONES static void copy_words(uint64_t *to, const uint64_t *from, unsigned shift, size_t words)
+{
+	if (!shift)
+		for (size_t w = 0; w < words; w++)
+			to[w] |= from[w];
+	else
+		for (size_t w = 0; w < words; w++)
+			to[w] |= from[w] >> shift | from[w + 1] << (64 - shift);
+}
+
 void kith_bits_copy(uint64_t *to, size_t to_at, const uint64_t *from, size_t from_at, size_t count)
 {
-	for (size_t take; count; count -= take, to_at += take, from_at += take) {
-		unsigned in = (unsigned)(from_at % 64), out = (unsigned)(to_at % 64);
-		take = 64 - (in > out ? in : out); /* within one word on either side */
-		if (take > count)
-			take = count;
-		uint64_t bits = from[from_at / 64] >> in & ~0ull >> (64 - take);
-		to[to_at / 64] |= bits << out;
-	}
+	size_t head = 64 - to_at % 64 < count ? 64 - to_at % 64 : count, words = (count - head) / 64;
+	if (!count)
+		return;
+	to[to_at / 64] |= bits_at(from, from_at, head) << to_at % 64;
+	to_at += head;
+	from_at += head;
+	copy_words(to + to_at / 64, from + from_at / 64, from_at % 64, words);
+	to_at += 64 * words;
+	from_at += 64 * words;
+	count -= head + 64 * words;
+	if (count)
+		to[to_at / 64] |= bits_at(from, from_at, count);
 }

@@ -12,6 +12,7 @@
 #include "pair_rows.h"
 #include "result.h"
 #include "tally.h"
+#include "update.h"
 
 #define MAX_THREADS 256
 #define NO_LEVEL    255u
@@ -145,6 +146,7 @@ static uint64_t thread_bytes(const struct merge *m)
 	       (m->options->pairs ? kith_pair_rows_bytes(&m->pair_info, m->threads, m->tiers) : 0);
 }
 
+/* What is to be counted, and what the pair store says of itself but for its layers. */
 static int plan(struct merge *m, kith_err *err)
 {
 	const kith_merge_options *o = m->options;
@@ -161,17 +163,28 @@ static int plan(struct merge *m, kith_err *err)
 	p->counts[KITH_MUTUAL] = o->with_mutual != 0;
 	for (uint32_t q = 0; q < p->levels; q++)
 		p->start[q + 1] = p->start[q] + pairs_of_layers * (p->k[q] + 1ull);
-
-	uint64_t decoded = 0;
-	for (size_t v = 0; v < m->count; v++) {
+	for (size_t v = 0; v < m->count; v++)
 		plan_layer(&m->layers[v], p);
+	m->pair_info = (kith_pair_info){
+		.n = p->n, .layer_count = p->layers, .levels = p->levels, .block_pairs = o->block_pairs};
+	memcpy(m->pair_info.k, p->k, sizeof p->k);
+	if (o->command)
+		snprintf(m->pair_info.command, sizeof m->pair_info.command, "%s", o->command);
+	return 0;
+}
+
+/* As many threads as there is memory for. */
+static int fit_memory(struct merge *m, kith_err *err)
+{
+	const kith_merge_options *o = m->options;
+	kith_tally_plan *p = &m->plan;
+	uint64_t decoded = o->pairs ? kith_update_put_bytes(p) : 0;
+	for (size_t v = 0; v < m->count; v++) {
 		m->tiers += m->layers[v].tiers;
 		decoded += layer_bytes(m, &m->layers[v]);
 	}
 	kith_tally_choose_slots(p, (uint64_t)p->layers * p->k[p->levels - 1] * 3 / 2, o->slots);
 	/* fewer threads rather than no result; with one it must fit */
-	m->pair_info = (kith_pair_info){.n = p->n, .layer_count = p->layers, .levels = p->levels};
-	memcpy(m->pair_info.k, p->k, sizeof p->k);
 	while (m->threads > 1 && decoded + thread_bytes(m) > o->memory)
 		m->threads--;
 	if (decoded + thread_bytes(m) > o->memory)
@@ -336,45 +349,58 @@ static int check_edges(const struct merge *m, kith_err *err)
 	return 0;
 }
 
-static int result(struct merge *m, const char *const *names, kith_stack **out, kith_err *err)
+static int result(struct merge *m, kith_stack *stack, kith_err *err)
 {
-	const kith_tally_plan *p = &m->plan;
-	kith_stack *stack = NULL;
 	int rc;
 	for (uint32_t t = 0; t < m->threads; t++)
 		kith_tally_finish(&m->tallies[t]);
 	for (uint32_t t = 1; t < m->threads; t++)
 		kith_tally_add(&m->tallies[0], &m->tallies[t]);
-	if ((rc = check_edges(m, err)) || (rc = kith_result_new(&stack, p, err)) ||
-	    (rc = fill_layers(m, names, stack, err)))
-		goto done;
+	if ((rc = check_edges(m, err)))
+		return rc;
 	kith_result_fill(stack, &m->tallies[0], m->threads);
-	rc = kith_stack_check(stack, err);
-done:
-	if (rc)
-		kith_stack_free(stack);
-	else
-		*out = stack;
-	return rc;
+	return kith_stack_check(stack, err);
 }
 
-/* Starts the pair store. */
-static int open_pairs(struct merge *m, const char *const *names, kith_err *err)
+static int finish_pairs(struct merge *m, kith_err *err)
 {
-	const kith_tally_plan *p = &m->plan;
-	kith_pair_info info = m->pair_info;
-	kith_stack *stack = NULL;
-	int rc = 0;
-	if (!m->options->pairs)
-		return 0;
-	if (m->options->command)
-		snprintf(info.command, sizeof info.command, "%s", m->options->command);
-	if ((rc = kith_stack_new(&stack, p->n, p->layers, 0, 0, err)) || (rc = fill_layers(m, names, stack, err)))
-		goto done;
-	info.layers = stack->layers;
-	rc = kith_pair_rows_init(&m->pairs, m->options->pairs, &info, m->threads, m->tiers, m->options->slots, err);
-done:
-	kith_stack_free(stack);
+	int rc = kith_update_put_overlap(m->pairs.writer, &m->plan, m->tallies[0].overlap, err);
+	return rc ? rc : kith_pair_rows_finish(&m->pairs, err);
+}
+
+static int merge_from_scratch(struct merge *m, kith_stack *stack, kith_err *err)
+{
+	const char *pairs = m->options->pairs;
+	int rc;
+	if ((rc = fit_memory(m, err)) || (rc = prepare(m, err)))
+		return rc;
+	if (pairs &&
+	    (rc = kith_pair_rows_init(&m->pairs, pairs, &m->pair_info, m->threads, m->tiers, m->options->slots, err)))
+		return rc;
+	if ((rc = walk(m, err)) || (rc = result(m, stack, err)))
+		return rc;
+	return pairs ? finish_pairs(m, err) : 0;
+}
+
+/* From options->from, if that will do: then *done. */
+static int merge_from_pairs(struct merge *m, kith_stack *stack, int *done, kith_err *err)
+{
+	kith_merge_origin origin;
+	kith_update update = {.options = m->options,
+			      .threads = m->threads,
+			      .plan = &m->plan,
+			      .pairs = m->options->pairs ? &m->pair_info : NULL};
+	kith_update_layer *layers = kith_alloc(m->count, sizeof *layers);
+	if (!layers)
+		return kith_fail_nomem(err, "the layers", m->count * sizeof *layers);
+	for (size_t v = 0; v < m->count; v++)
+		layers[v] = (kith_update_layer){m->layers[v].graph, m->layers[v].level};
+	update.layers = layers;
+	int rc = kith_update_merge(&update, stack, &origin, err);
+	free(layers);
+	if (!rc && m->options->origin)
+		*m->options->origin = origin;
+	*done = !rc && origin.kept;
 	return rc;
 }
 
@@ -383,7 +409,7 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 {
 	struct merge m = {.options = o, .count = layers};
 	kith_stack *stack = NULL;
-	int rc;
+	int rc, done = 0;
 
 	if (layers < 1 || layers > KITH_MAX_LAYERS)
 		return kith_fail(err, KITH_EUSAGE, "%zu layers: a stack has 1 to %u", layers, KITH_MAX_LAYERS);
@@ -392,9 +418,12 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 	m.threads = o->threads < 1 ? 1 : o->threads > MAX_THREADS ? MAX_THREADS : (uint32_t)o->threads;
 	if (!(m.layers = kith_alloc_zero(layers, sizeof *m.layers)))
 		return kith_fail_nomem(err, "the layers", layers * sizeof *m.layers);
-	if ((rc = open_layers(&m, paths, err)) || (rc = plan(&m, err)) || (rc = prepare(&m, err)) ||
-	    (rc = open_pairs(&m, names, err)) || (rc = walk(&m, err)) || (rc = result(&m, names, &stack, err)) ||
-	    (o->pairs && (rc = kith_pair_rows_finish(&m.pairs, err))))
+	if ((rc = open_layers(&m, paths, err)) || (rc = plan(&m, err)) ||
+	    (rc = kith_result_new(&stack, &m.plan, err)) || (rc = fill_layers(&m, names, stack, err)))
+		goto done;
+	m.pair_info.layers = stack->layers;
+	if ((o->from && (rc = merge_from_pairs(&m, stack, &done, err))) ||
+	    (!done && (rc = merge_from_scratch(&m, stack, err))))
 		goto done;
 	*out = stack;
 	stack = NULL;

@@ -6,7 +6,7 @@
 setup() {
 	root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 	real=${KITH_BIN:+$(cd "$KITH_BIN" && pwd)}
-	unset KITH_BIN LAYERS K ACTIVATIONS OUT METRIC ENGINE GRAPH ALPHA MEM THREADS MAKEFLAGS MAKELEVEL
+	unset KITH_BIN LAYERS K ACTIVATIONS OUT METRIC ENGINE GRAPH ALPHA PAIRS MEM THREADS MAKEFLAGS MAKELEVEL
 	cd "$BATS_TEST_TMPDIR"
 	mkdir bin activations
 	for name in A B C; do
@@ -30,7 +30,7 @@ npy() {
 }
 
 # Notes "knn A.nng" and runs the program itself, or without one copies the inputs; fails, or hangs half-way, where the
-# files `fail` and `hang` say so.
+# files `fail` and `hang` say so. What it says is kept in `said`.
 wrapper() {
 	cat <<-END
 		#!/bin/sh
@@ -38,8 +38,10 @@ wrapper() {
 		echo "$1 \$(basename "\$out")" >>"$PWD/log"
 		grep -qsx "$1 \$(basename "\$out")" "$PWD/fail" && { echo half >"\$out.part"; exit 1; }
 		grep -qsx "$1 \$(basename "\$out")" "$PWD/hang" && { echo half >"\$out.part"; exec sleep 60; }
-		$([ -n "$real" ] && printf 'exec "%s/kith-%s" "$@"' "$real" "$1")
-		while [ "\$1" != -o ]; do shift; done
+		$([ -n "$real" ] && printf 'exec "%s/kith-%s" "$@" 2>"%s/said.%s"' "$real" "$1" "$PWD" "$1")
+		pairs=
+		while [ "\$1" != -o ]; do [ "\$1" = --pairs ] && pairs=\$2; shift; done
+		[ -z "\$pairs" ] || echo pairs >"\$pairs"
 		shift 2
 		for file do cat "\${file#*=}"; done >"\$out.part" && mv "\$out.part" "\$out"
 	END
@@ -143,6 +145,126 @@ all="knn A.nng knn B.nng knn C.nng merge stack.json report report.html "
 	settle
 	make kith K=15 METRIC=l2 ENGINE=exact GRAPH=union ALPHA=0 ACTIVATIONS=activations/ OUT=kith/
 	[ "$(ran)" = "" ]
+}
+
+# Merges what make has just merged from scratch, and compares.
+same_as_from_scratch() {
+	[ -n "$real" ] || return 0
+	local layers= name
+	for name; do
+		layers="$layers $name=kith/$name.nng"
+	done
+	"$real/kith-merge" -q --pairs scratch.kpr -o scratch.json $layers
+	cmp scratch.json kith/stack.json
+	cmp <("$real/kith-show" scratch.kpr) <("$real/kith-show" kith/pairs.kpr)
+	"$real/kith-check" kith/pairs.kpr
+}
+
+# What the last merge said of where its layers came from.
+came_from() {
+	[ -z "$real" ] || grep -q "k=2,5, $1: " said.merge
+}
+
+@test "PAIRS: pairs.kpr is made with stack.json, in one run" {
+	make -j2 kith PAIRS=yes
+	[ "$(ran)" = "$all" ]
+	[ -s kith/pairs.kpr ]
+	came_from "from scratch (kith/pairs.kpr: there is no such file)"
+	same_as_from_scratch A B C
+	make -q kith PAIRS=yes
+	settle
+	# without PAIRS it is nobody's business, and with it again it is still there
+	make kith PAIRS=no
+	make kith PAIRS=yes
+	[ "$(ran)" = "" ]
+	rm kith/pairs.kpr
+	make kith PAIRS=yes
+	[ "$(ran)" = "merge stack.json report report.html " ]
+	make -q kith PAIRS=yes
+	settle
+	touch activations/B.npy
+	[ "$(make -n kith PAIRS=yes | grep -c "kith-merge'")" -eq 1 ]
+	[ "$(ran)" = "" ]
+	make -n kith PAIRS=yes | grep -q -e '--from kith/pairs.kpr --pairs kith/pairs.kpr -o kith/stack.json'
+}
+
+@test "PAIRS: a layer replaced, added, removed; all in another order" {
+	make kith PAIRS=yes
+	settle
+	npy D >activations/B.npy
+	make kith PAIRS=yes
+	[ "$(ran)" = "knn B.nng merge stack.json report report.html " ]
+	came_from "2 of 3 layers from kith/pairs.kpr"
+	same_as_from_scratch A B C
+
+	settle
+	npy E >activations/E.npy
+	make kith PAIRS=yes LAYERS="A B C E"
+	[ "$(ran)" = "knn E.nng merge stack.json report report.html " ]
+	came_from "3 of 4 layers from kith/pairs.kpr"
+	same_as_from_scratch A B C E
+
+	settle
+	make kith PAIRS=yes LAYERS="A C E"
+	[ "$(ran)" = "merge stack.json report report.html " ]
+	came_from "3 of 3 layers from kith/pairs.kpr"
+	same_as_from_scratch A C E
+
+	settle
+	make kith PAIRS=yes LAYERS="E A B C"
+	[ "$(ran)" = "merge stack.json report report.html " ]
+	came_from "3 of 4 layers from kith/pairs.kpr"
+	same_as_from_scratch E A B C
+}
+
+@test "PAIRS: activations that are the same again, and another K" {
+	make kith PAIRS=yes
+	settle
+	touch activations/A.npy
+	make kith PAIRS=yes
+	[ "$(ran)" = "knn A.nng merge stack.json report report.html " ]
+	came_from "3 of 3 layers from kith/pairs.kpr"
+	settle
+	make kith PAIRS=yes K=3
+	[ "$(ran)" = "$all" ]
+	[ -z "$real" ] || grep -q "from scratch (kith/pairs.kpr: it lacks a k)" said.merge
+	make -q kith PAIRS=yes K=3
+}
+
+@test "PAIRS: a merge that fails or is killed stays due, and leaves what there was" {
+	make kith PAIRS=yes
+	cp kith/pairs.kpr before.kpr
+	settle
+	npy D >activations/B.npy
+	echo "merge stack.json" >fail
+	run make kith PAIRS=yes
+	[ "$status" -ne 0 ]
+	cmp kith/pairs.kpr before.kpr
+	mv fail hang
+	rm kith/stack.json.part
+	setsid make kith PAIRS=yes &
+	for i in $(seq 100); do
+		[ -e kith/stack.json.part ] && break
+		sleep 0.1
+	done
+	kill -TERM -- "-$!"
+	wait "$!" && false
+	cmp kith/pairs.kpr before.kpr
+	rm hang
+	: >log
+	make kith PAIRS=yes
+	[ "$(ran)" = "merge stack.json report report.html " ]
+	came_from "2 of 3 layers from kith/pairs.kpr"
+	same_as_from_scratch A B C
+}
+
+@test "PAIRS: kith-clean, and what is neither yes nor no" {
+	make kith PAIRS=yes
+	make kith-clean PAIRS=yes
+	[ ! -e kith ]
+	run make kith PAIRS=maybe
+	[ "$status" -ne 0 ]
+	[[ $output == *"PAIRS: yes or no, not maybe"* ]]
 }
 
 @test "MEM and THREADS reach kith-knn and kith-merge" {
