@@ -14,7 +14,6 @@
 #define MASK_WORDS 8192u       /* of masks that are remembered */
 #define SLOT_BITS  2560u       /* to find an id's slot costs as much as to look at so many bits of two layers */
 
-#define WAITING   (128u << 10) /* numbers of neighbours shared that wait for the histograms */
 #define MOST_FEW  UINT16_MAX   /* ids, where they are few */
 #define FEW_BYTES (128u << 20) /* of their sets */
 #define ROOMY     (1u << 15)   /* places of the table: up to here eight for each id, so that few share one */
@@ -95,20 +94,6 @@ static int by_layers(const kith_tally_plan *p)
 	return p->alpha == 0 && p->layers <= KITH_BITS_CHAIN;
 }
 
-/* Neighbours that two layers share, of a sample: at each level. */
-static size_t shared_size(const kith_tally_plan *p)
-{
-	return (size_t)p->levels * p->layers * lanes_of(p);
-}
-
-/* So many samples wait: few enough for their numbers to stay in a cache, many because each layer pair's histogram then
- * comes to it once for all. */
-static uint32_t waiting_most(const kith_tally_plan *p)
-{
-	size_t most = WAITING / shared_size(p);
-	return most > 1 ? (uint32_t)most : 1;
-}
-
 static uint64_t masks_size(const kith_tally_plan *p)
 {
 	return by_layers(p) ? 0 : masks_count(p) * (mask_words(p) + 1);
@@ -146,8 +131,8 @@ uint64_t kith_tally_bytes(const kith_tally_plan *p)
 	uint64_t words = 3 * column_words(p) + 2 * p->hashed * mask_words(p) + 3 * row_stride(p) * p->layers +
 			 p->slots / 64 + lanes_of(p) + graphs(p) * p->levels * (chain_size(p) + masks_size(p)) +
 			 (graphs(p) + 1) * p->levels * p->layers + graphs(p) * runs_count(p);
-	return words * 8 + waiting_most(p) * shared_size(p) * 2 + p->hashed * 16ull + (2ull << table_bits(p->hashed)) +
-	       p->levels * layer_pairs(p) * 4 + p->start[p->levels] * 4 +
+	return words * 8 + 2ull * p->layers * lanes_of(p) + p->start[p->levels] + p->hashed * 16ull +
+	       (2ull << table_bits(p->hashed)) + p->levels * layer_pairs(p) * 4 + p->start[p->levels] * 4 +
 	       p->layers * (8 + 2 * KITH_MAX_TIERS * sizeof(size_t));
 }
 
@@ -170,7 +155,8 @@ int kith_tally_init(kith_tally *t, const kith_tally_plan *p, kith_err *err)
 	missing |= !(t->rows = kith_alloc(3 * row_stride(p) * p->layers, sizeof *t->rows));
 	missing |= !(t->some = kith_alloc(p->slots / 64, sizeof *t->some));
 	missing |= !(t->counts = kith_alloc(lanes_of(p), sizeof *t->counts));
-	missing |= !(t->shared = kith_alloc(waiting_most(p) * shared_size(p), sizeof *t->shared));
+	missing |= !(t->shared = kith_alloc((size_t)p->layers * lanes_of(p), sizeof *t->shared));
+	missing |= !(t->young = kith_alloc_zero(p->start[p->levels], sizeof *t->young));
 	missing |= !(t->common = kith_alloc_zero(p->levels * layer_pairs(p), sizeof *t->common));
 	missing |= !(t->cursor = kith_alloc(2 * (size_t)p->layers * KITH_MAX_TIERS, sizeof *t->cursor));
 	missing |= !(t->chains = kith_alloc_zero(places * chain_size(p), sizeof *t->chains));
@@ -204,6 +190,7 @@ void kith_tally_free(kith_tally *t)
 	free(t->counts);
 	free(t->common);
 	free(t->shared);
+	free(t->young);
 	free(t->table);
 	free(t->cursor);
 	free(t->chains);
@@ -470,6 +457,28 @@ static void count_runs(kith_tally *t, int graph, uint32_t level, uint32_t above)
 	}
 }
 
+/* Neighbours shared go to the young histograms, whose bytes hold a few samples and fit a cache where those of all
+ * samples would not. */
+static void count_shared(kith_tally *t, uint32_t level)
+{
+	const kith_tally_plan *p = t->plan;
+	uint32_t bins = p->k[level] + 1;
+	uint8_t *histogram = t->young + p->start[level];
+	const uint16_t *row = t->shared;
+	for (uint32_t a = 0; a < p->layers; a++, row += lanes_of(p))
+		for (uint32_t b = a + 1; b < p->layers; b++, histogram += bins)
+			histogram[row[b]]++;
+}
+
+KITH_CLONES static void grow_up(kith_tally *t)
+{
+	uint64_t count = t->young_samples ? t->plan->start[t->plan->levels] : 0;
+	for (uint64_t i = 0; i < count; i++)
+		t->overlap[i] += t->young[i];
+	memset(t->young, 0, count * sizeof *t->young);
+	t->young_samples = 0;
+}
+
 /* One level: the first so many slots below and above the sample. Returns the layer that has fewer neighbours than k,
  * one of them being there twice, or -1. */
 static int count_columns(kith_tally *t, uint32_t level, uint32_t below, uint32_t above)
@@ -482,8 +491,8 @@ static int count_columns(kith_tally *t, uint32_t level, uint32_t below, uint32_t
 	turn_masks(t, t->mask[0], t->below, below, t->out);
 	turn_masks(t, t->mask[0], t->above, above, up);
 	turn_masks(t, t->mask[1], t->above, above, t->in);
-	kith_bits_overlaps_columns(t->out, (below + 63) / 64 + words, step, lanes, p->layers,
-				   t->shared + t->waiting * shared_size(p) + (size_t)level * p->layers * lanes);
+	kith_bits_overlaps_columns(t->out, (below + 63) / 64 + words, step, lanes, p->layers, t->shared);
+	count_shared(t, level);
 	memset(t->counts, 0, lanes * sizeof *t->counts);
 	kith_bits_count_columns(t->out, (below + 63) / 64, step, lanes, t->counts);
 	kith_bits_count_columns(up, words, step, lanes, t->counts);
@@ -514,23 +523,6 @@ static uint32_t first_layer(const uint64_t *mask)
 	while (!mask[w])
 		w++;
 	return 64 * w + (uint32_t)__builtin_ctzll(mask[w]);
-}
-
-/* What waits goes to the histograms: of each pair of layers, all samples'. */
-static void count_waiting(kith_tally *t)
-{
-	const kith_tally_plan *p = t->plan;
-	size_t size = shared_size(p), lanes = lanes_of(p);
-	for (uint32_t q = 0; q < p->levels; q++) {
-		uint32_t *histogram = t->overlap + p->start[q];
-		for (uint32_t a = 0; a < p->layers; a++) {
-			const uint16_t *row = t->shared + (q * (size_t)p->layers + a) * lanes;
-			for (uint32_t b = a + 1; b < p->layers; b++, histogram += p->k[q] + 1)
-				for (uint32_t s = 0; s < t->waiting; s++)
-					histogram[row[s * size + b]]++;
-		}
-	}
-	t->waiting = 0;
 }
 
 /* Rows of a level come before its reverse lists, and both after the level before. */
@@ -567,8 +559,8 @@ static int few_ids(kith_tally *t, uint64_t node, const kith_tally_set *rows, siz
 	for (uint32_t s = 0; s < slots[0]; s++)
 		if (t->id[t->below[s]] == node)
 			return (int)first_layer(t->mask[0] + t->below[s] * mask_words(p));
-	if (++t->waiting == waiting_most(p))
-		count_waiting(t);
+	if (++t->young_samples == UINT8_MAX)
+		grow_up(t);
 	return -1;
 }
 
@@ -737,7 +729,7 @@ void kith_tally_finish(kith_tally *t)
 	const kith_tally_plan *p = t->plan;
 	uint64_t words = mask_words(p);
 	uint32_t lanes = lanes_of(p);
-	count_waiting(t);
+	grow_up(t);
 	for (int g = 0; g < 2; g++)
 		for (uint32_t q = 0; p->counts[g] && q < p->levels; q++) {
 			int64_t *table = runs_table(t, g, q);

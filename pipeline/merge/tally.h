@@ -53,8 +53,9 @@ typedef struct kith_tally {
 	uint16_t *pending;         /* scratch */
 	uint64_t *mask[2];         /* over layers, of what is met first: rows, reverse lists */
 	uint64_t *out, *in, *both; /* sets in columns: rows, slots below the sample first; reverse lists; pairs */
-	uint16_t *shared;          /* of the last samples: levels x layers x lanes for each (bits.h), */
-	uint32_t waiting;          /* so many of which are not in the histograms yet */
+	uint16_t *shared;          /* layers x lanes: neighbours shared (bits.h), at one level */
+	uint8_t *young;            /* histograms of the last samples alone, */
+	uint32_t young_samples;    /* so many */
 	/* where they are many: */
 	uint64_t *rows;   /* sets in rows: of rows, of reverse lists, and of pairs, `layers` each */
 	uint64_t *some;   /* one set: scratch */
