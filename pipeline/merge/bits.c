@@ -7,6 +7,9 @@
 #include "kith/cpu.h"
 #include "kith/transpose.h"
 
+/* Words of all layers' rows that are counted together: a dozen layers' fit the first cache. */
+#define TOGETHER 256u
+
 static uint32_t ones(uint64_t x)
 {
 	return (uint32_t)__builtin_popcountll(x);
@@ -257,10 +260,14 @@ KITH_CLONES static uint32_t shared_any(const uint64_t *x, const uint64_t *y, uin
 void kith_bits_overlaps_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t *common)
 {
 	int fast = wide();
-	for (uint32_t a = 0; a < layers; a++)
-		for (uint32_t b = a + 1; b < layers; b++)
-			*common++ += fast ? shared_512(x + a * stride, x + b * stride, words)
-					  : shared_any(x + a * stride, x + b * stride, words);
+	for (uint32_t from = 0; from < words; from += TOGETHER) {
+		uint32_t here = words - from < TOGETHER ? words - from : TOGETHER, *to = common;
+		for (uint32_t a = 0; a < layers; a++) {
+			const uint64_t *y = x + a * stride + from, *z = y + stride;
+			for (uint32_t b = a + 1; b < layers; b++, z += stride)
+				*to++ += fast ? shared_512(y, z, here) : shared_any(y, z, here);
+		}
+	}
 }
 
 /* ---- counts ---- */
@@ -323,19 +330,28 @@ KITH_CLONES static uint64_t narrow_any(uint64_t *all, const uint64_t *x, uint32_
 	return count;
 }
 
-void kith_bits_chains_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t lanes,
-			   int64_t *chain, uint64_t *scratch)
+static void chains_some(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t lanes,
+			int64_t *chain, int fast)
 {
-	int fast = wide();
+	uint64_t all[TOGETHER];
 	for (uint32_t a = 0; a < layers; a++) {
 		uint64_t left = 1;
-		memcpy(scratch, x + a * stride, words * sizeof *scratch);
+		memcpy(all, x + a * stride, words * sizeof *all);
 		for (uint32_t s = 0; left && a + s < layers; s++) {
-			left = fast ? narrow_512(scratch, x + (a + s) * stride, words)
-				    : narrow_any(scratch, x + (a + s) * stride, words);
+			left = fast ? narrow_512(all, x + (a + s) * stride, words)
+				    : narrow_any(all, x + (a + s) * stride, words);
 			chain[(size_t)s * lanes + a] += (int64_t)left;
 		}
 	}
+}
+
+void kith_bits_chains_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t lanes,
+			   int64_t *chain)
+{
+	int fast = wide();
+	for (uint32_t from = 0; from < words; from += TOGETHER)
+		chains_some(x + from, words - from < TOGETHER ? words - from : TOGETHER, stride, layers, lanes, chain,
+			    fast);
 }
 
 KITH_CLONES static uint64_t or_any(uint64_t *to, const uint64_t *from, size_t words)

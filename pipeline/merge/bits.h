@@ -24,12 +24,12 @@ void kith_bits_count_columns(const uint64_t *x, uint32_t words, size_t step, uin
 void kith_bits_count_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint64_t *count);
 
 /* chain[s * lanes + a] += how many slots are in all of the layers a..a+s; what stands at a + s >= layers means nothing.
- * At most KITH_BITS_CHAIN layers. Rows need `words` words of scratch. */
+ * At most KITH_BITS_CHAIN layers. */
 #define KITH_BITS_CHAIN 32u
 void kith_bits_chains_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint32_t layers,
 			      int64_t *chain);
 void kith_bits_chains_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t lanes,
-			   int64_t *chain, uint64_t *scratch);
+			   int64_t *chain);
 
 /* kith_transpose (kith/transpose.h), faster where it can be. */
 void kith_bits_transpose(uint64_t x[64]);

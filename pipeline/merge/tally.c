@@ -129,7 +129,7 @@ void kith_tally_choose_slots(kith_tally_plan *p, uint64_t usual, uint32_t forced
 uint64_t kith_tally_bytes(const kith_tally_plan *p)
 {
 	uint64_t words = 3 * column_words(p) + 2 * p->hashed * mask_words(p) + 3 * row_stride(p) * p->layers +
-			 p->slots / 64 + lanes_of(p) + graphs(p) * p->levels * (chain_size(p) + masks_size(p)) +
+			 lanes_of(p) + graphs(p) * p->levels * (chain_size(p) + masks_size(p)) +
 			 (graphs(p) + 1) * p->levels * p->layers + graphs(p) * runs_count(p);
 	return words * 8 + 2ull * p->layers * lanes_of(p) + p->start[p->levels] + p->hashed * 16ull +
 	       (2ull << table_bits(p->hashed)) + p->levels * layer_pairs(p) * 4 + p->start[p->levels] * 4 +
@@ -153,7 +153,6 @@ int kith_tally_init(kith_tally *t, const kith_tally_plan *p, kith_err *err)
 	missing |= !(t->in = kith_alloc(column_words(p), sizeof *t->in));
 	missing |= !(t->both = kith_alloc(column_words(p), sizeof *t->both));
 	missing |= !(t->rows = kith_alloc(3 * row_stride(p) * p->layers, sizeof *t->rows));
-	missing |= !(t->some = kith_alloc(p->slots / 64, sizeof *t->some));
 	missing |= !(t->counts = kith_alloc(lanes_of(p), sizeof *t->counts));
 	missing |= !(t->shared = kith_alloc((size_t)p->layers * lanes_of(p), sizeof *t->shared));
 	missing |= !(t->young = kith_alloc_zero(p->start[p->levels], sizeof *t->young));
@@ -186,7 +185,6 @@ void kith_tally_free(kith_tally *t)
 	free(t->in);
 	free(t->both);
 	free(t->rows);
-	free(t->some);
 	free(t->counts);
 	free(t->common);
 	free(t->shared);
@@ -334,14 +332,11 @@ static int64_t *runs_table(kith_tally *t, int graph, uint32_t level)
 void kith_tally_runs(kith_tally *t, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t stride)
 {
 	const kith_tally_plan *p = t->plan;
-	uint64_t place = place_of(p, graph, level), most = p->slots / 64;
-	if (!by_layers(p)) {
+	uint64_t place = place_of(p, graph, level);
+	if (by_layers(p))
+		kith_bits_chains_rows(bits, words, stride, p->layers, lanes_of(p), t->chains + place * chain_size(p));
+	else
 		runs_by_masks(t, bits, words, stride, runs_table(t, graph, level), t->masks + place * masks_size(p));
-		return;
-	}
-	for (uint64_t w = 0; w < words; w += most)
-		kith_bits_chains_rows(bits + w, (uint32_t)(words - w < most ? words - w : most), stride, p->layers,
-				      lanes_of(p), t->chains + place * chain_size(p), t->some);
 }
 
 /* ---- what both ways of counting end in ---- */
@@ -525,8 +520,8 @@ static uint32_t first_layer(const uint64_t *mask)
 	return 64 * w + (uint32_t)__builtin_ctzll(mask[w]);
 }
 
-/* Rows of a level come before its reverse lists, and both after the level before. */
-static int few_ids(kith_tally *t, uint64_t node, const kith_tally_set *rows, size_t row_count,
+/* Counts the first `levels` levels. Rows of a level come before its reverse lists, and both after the level before. */
+static int few_ids(kith_tally *t, uint64_t node, uint32_t levels, const kith_tally_set *rows, size_t row_count,
 		   const kith_tally_set *reverse, size_t reverse_count)
 {
 	const kith_tally_plan *p = t->plan;
@@ -534,7 +529,7 @@ static int few_ids(kith_tally *t, uint64_t node, const kith_tally_set *rows, siz
 	size_t r = 0, v = 0;
 	int bad;
 
-	for (uint32_t q = 0; q < p->levels; q++) {
+	for (uint32_t q = 0; q < levels; q++) {
 		for (; r < row_count && rows[r].level <= q; r++)
 			met = append(t->id, met, &rows[r]);
 		for (; v < reverse_count && reverse[v].level <= q; v++)
@@ -545,7 +540,7 @@ static int few_ids(kith_tally *t, uint64_t node, const kith_tally_set *rows, siz
 	for (int side = 0; side < 2; side++)
 		memset(t->mask[side], 0, met * mask_words(p) * sizeof **t->mask);
 	r = v = 0;
-	for (uint32_t q = 0; q < p->levels; q++) {
+	for (uint32_t q = 0; q < levels; q++) {
 		for (; r < row_count && rows[r].level <= q; e += (uint32_t)rows[r++].count)
 			add_masks(t, t->mask[0], &rows[r], e);
 		for (; v < reverse_count && reverse[v].level <= q; e += (uint32_t)reverse[v++].count)
@@ -596,24 +591,21 @@ static uint64_t add_range(const kith_tally_set *set, const struct range *range, 
 }
 
 /* The pairs of the range, in `words` words of each layer: what is above the sample in the rows, together with the
- * reverse lists, or in both, or alone. */
-enum which { OR, AND, ALONE };
-KITH_CLONES static void make_pairs(kith_tally *t, const struct range *range, enum which which)
+ * reverse lists, or in both. */
+KITH_CLONES static void make_pairs(kith_tally *t, const struct range *range, int graph)
 {
 	uint64_t layers = t->plan->layers, stride = row_stride(t->plan);
 	uint32_t words = range->words - range->above;
 	for (uint64_t v = 0; v < layers; v++) {
 		const uint64_t *x = t->rows + v * stride + range->above, *y = x + layers * stride;
 		uint64_t *to = t->rows + (2 * layers + v) * stride;
-		if (which == OR)
+		if (graph == KITH_UNION)
 			for (uint32_t w = 0; w < words; w++)
 				to[w] = x[w] | y[w];
-		else if (which == AND)
+		else
 			for (uint32_t w = 0; w < words; w++)
 				to[w] = x[w] & y[w];
-		else
-			memcpy(to, x, words * sizeof *to);
-		to[0] = which == OR ? (x[0] & range->mask) | y[0] : to[0] & range->mask;
+		to[0] &= range->mask; /* no reverse list has less */
 	}
 }
 
@@ -622,7 +614,8 @@ static void count_rows(kith_tally *t, uint32_t level, const struct range *range)
 {
 	const kith_tally_plan *p = t->plan;
 	uint64_t stride = row_stride(p), words = range->words - range->above;
-	const uint64_t *in = t->rows + p->layers * stride + range->above, *pairs = t->rows + 2 * p->layers * stride;
+	const uint64_t *out = t->rows + range->above, *in = out + p->layers * stride;
+	const uint64_t *pairs = t->rows + 2 * p->layers * stride;
 
 	kith_bits_overlaps_rows(t->rows, range->words, stride, p->layers, t->common + level * layer_pairs(p));
 	if (range->whole)
@@ -630,21 +623,22 @@ static void count_rows(kith_tally *t, uint32_t level, const struct range *range)
 	if (!words)
 		return;
 	memset(t->counts, 0, lanes_of(p) * sizeof *t->counts);
-	make_pairs(t, range, ALONE);
-	kith_bits_count_rows(pairs, (uint32_t)words, stride, p->layers, t->counts);
+	kith_bits_count_rows(out, (uint32_t)words, stride, p->layers, t->counts);
 	kith_bits_count_rows(in, (uint32_t)words, stride, p->layers, t->counts);
+	for (uint32_t v = 0; v < p->layers; v++) /* not those below the sample in the same word */
+		t->counts[v] -= (uint64_t)__builtin_popcountll(out[v * stride] & ~range->mask);
 	add_counts(t, t->edges + (size_t)level * p->layers);
 	for (int g = 0; g < 2; g++) {
 		if (!p->counts[g])
 			continue;
-		make_pairs(t, range, g == KITH_UNION ? OR : AND);
+		make_pairs(t, range, g);
 		kith_bits_count_rows(pairs, (uint32_t)words, stride, p->layers, t->counts);
 		add_counts(t, t->pairs[g] + (size_t)level * p->layers);
 		kith_tally_runs(t, g, level, pairs, (uint32_t)words, stride);
 	}
 }
 
-static int count_range(kith_tally *t, uint64_t node, const kith_tally_set *rows, size_t row_count,
+static int count_range(kith_tally *t, uint64_t node, uint32_t from, const kith_tally_set *rows, size_t row_count,
 		       const kith_tally_set *reverse, size_t reverse_count, const struct range *range)
 {
 	const kith_tally_plan *p = t->plan;
@@ -663,12 +657,14 @@ static int count_range(kith_tally *t, uint64_t node, const kith_tally_set *rows,
 			if (add_range(&reverse[v], range, t->rows + (p->layers + reverse[v].layer) * stride,
 				      &t->cursor[row_count + v]))
 				return (int)reverse[v].layer;
-		count_rows(t, q, range);
+		if (q >= from)
+			count_rows(t, q, range);
 	}
 	return -1;
 }
 
-static int many_ids(kith_tally *t, uint64_t node, const kith_tally_set *rows, size_t row_count,
+/* Counts the levels from `from` on. */
+static int many_ids(kith_tally *t, uint64_t node, uint32_t from, const kith_tally_set *rows, size_t row_count,
 		    const kith_tally_set *reverse, size_t reverse_count)
 {
 	const kith_tally_plan *p = t->plan;
@@ -677,34 +673,48 @@ static int many_ids(kith_tally *t, uint64_t node, const kith_tally_set *rows, si
 	for (; range.lo < p->n; range.lo = range.hi) {
 		range.hi = p->n - range.lo > p->slots ? range.lo + p->slots : p->n;
 		range.words = (uint32_t)((range.hi - range.lo + 63) / 64);
-		uint64_t from = node + 1 > range.lo ? node + 1 - range.lo : 0;
-		range.above = from / 64 < range.words ? (uint32_t)(from / 64) : range.words;
-		range.mask = ~0ull << from % 64;
-		int bad = count_range(t, node, rows, row_count, reverse, reverse_count, &range);
+		uint64_t above = node + 1 > range.lo ? node + 1 - range.lo : 0;
+		range.above = above / 64 < range.words ? (uint32_t)(above / 64) : range.words;
+		range.mask = ~0ull << above % 64;
+		int bad = count_range(t, node, from, rows, row_count, reverse, reverse_count, &range);
 		if (bad >= 0)
 			return bad;
 	}
-	for (uint32_t q = 0; !range.whole && q < p->levels; q++)
+	for (uint32_t q = from; !range.whole && q < p->levels; q++)
 		count_histogram(t, q, t->common + q * layer_pairs(p));
 	return -1;
 }
 
 /* ---- a sample ---- */
 
+/* Ids of the sets up to a level, from the *at-th set on; UINT32_MAX if one comes as bits. */
+static uint64_t ids_of(const kith_tally_set *sets, size_t count, uint32_t level, size_t *at)
+{
+	uint64_t ids = 0;
+	for (; *at < count && sets[*at].level <= level; ++*at)
+		ids += sets[*at].bits ? UINT32_MAX : sets[*at].count;
+	return ids;
+}
+
 int kith_tally_node(kith_tally *t, uint64_t node, const kith_tally_set *rows, size_t row_count,
 		    const kith_tally_set *reverse, size_t reverse_count)
 {
-	uint64_t total = 0, bits = 0;
-	for (size_t r = 0; r < row_count; r++) {
-		total += rows[r].count;
-		bits |= rows[r].bits != NULL;
+	const kith_tally_plan *p = t->plan;
+	uint64_t ids = 0;
+	uint32_t few = 0; /* levels */
+	size_t r = 0, v = 0;
+	int bad = -1;
+	while (few < p->levels) {
+		ids += ids_of(rows, row_count, few, &r) + ids_of(reverse, reverse_count, few, &v);
+		if (ids > p->hashed)
+			break;
+		few++;
 	}
-	for (size_t v = 0; v < reverse_count; v++) {
-		total += reverse[v].count;
-		bits |= reverse[v].bits != NULL;
-	}
-	return bits || total > t->plan->hashed ? many_ids(t, node, rows, row_count, reverse, reverse_count)
-					       : few_ids(t, node, rows, row_count, reverse, reverse_count);
+	if (few)
+		bad = few_ids(t, node, few, rows, row_count, reverse, reverse_count);
+	if (bad < 0 && few < p->levels)
+		bad = many_ids(t, node, few, rows, row_count, reverse, reverse_count);
+	return bad;
 }
 
 /* Pairs in all of a..b are those whose run reaches from a or before to b or after; so those whose run is a..b are what

@@ -58,7 +58,6 @@ typedef struct kith_tally {
 	uint32_t young_samples;    /* so many */
 	/* where they are many: */
 	uint64_t *rows;   /* sets in rows: of rows, of reverse lists, and of pairs, `layers` each */
-	uint64_t *some;   /* one set: scratch */
 	uint64_t *counts; /* lanes: scratch */
 	uint32_t *common; /* levels x pairs of layers: |K_i^a n K_i^b|, as far as it has been counted */
 	size_t *cursor;   /* of sets that come in parts: rows, then reverse lists */

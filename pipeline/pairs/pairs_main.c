@@ -36,10 +36,16 @@ static const struct argp_option options[] = {
 	{"dies", OPT_ASK + KITH_ASK_DIES, "A", 0, "Pairs present in A, not in the layer after", 2},
 	{"returns", OPT_ASK + KITH_ASK_RETURNS, NULL, 0, "Pairs present, then absent, then present again", 2},
 	{"gap", OPT_ASK + KITH_ASK_GAP, "A:B", 0, "Pairs present in A and in B, and in no layer between", 2},
-	{"count", OPT_COUNT, NULL, 0, "Print only how many there are", 3},
-	{"components", OPT_COMPONENTS, NULL, 0,
-	 "Instead of the pairs, the samples and the connected component of each (its smallest sample)", 3},
-	{"format", OPT_FORMAT, "tsv|npy|graphml", 0, "How to write pairs", 3},
+	{"components", OPT_COMPONENTS, "A:B", 0,
+	 "Persistent clusters: the components of the pairs present in every layer from A to B. The same as --persist "
+	 "A:B "
+	 "--format components",
+	 2},
+	{"count", OPT_COUNT, NULL, 0, "Print only how many pairs, or components, there are", 3},
+	{"format", OPT_FORMAT, "tsv|npy|graphml|components", 0,
+	 "How to write pairs; components: in their place, every sample with the connected component that they put it "
+	 "in",
+	 3},
 	{NULL, 'o', "OUT", 0, "The file to write; default: standard output", 3},
 	{0},
 };
@@ -47,13 +53,16 @@ static const struct argp_option options[] = {
 static int take_format(struct arguments *a, const char *arg, kith_err *err)
 {
 	static const char *const names[] = {"tsv", "npy", "graphml"};
+	a->wants_components = !strcmp(arg, "components");
+	if (a->wants_components)
+		return 0;
 	for (int f = 0; f < 3; f++)
 		if (!strcmp(arg, names[f])) {
 			a->format = (kith_pair_format)(KITH_PAIRS_TSV + f);
 			a->format_given = 1;
 			return 0;
 		}
-	return kith_fail(err, KITH_EUSAGE, "--format %s: not a format: tsv, npy or graphml", arg);
+	return kith_fail(err, KITH_EUSAGE, "--format %s: not a format: tsv, npy, graphml or components", arg);
 }
 
 static int take_question(struct arguments *a, kith_pair_ask ask, const char *layers, kith_err *err)
@@ -61,7 +70,7 @@ static int take_question(struct arguments *a, kith_pair_ask ask, const char *lay
 	if (a->asked)
 		return kith_fail(err, KITH_EUSAGE,
 				 "more than one question: ask one of --all, --persist, --run, "
-				 "--born, --dies, --returns, --gap");
+				 "--born, --dies, --returns, --gap, --components");
 	a->asked = 1;
 	a->query.ask = ask;
 	a->layers = layers;
@@ -78,7 +87,7 @@ static int check(struct arguments *a, kith_err *err)
 	if (!a->asked)
 		return kith_fail(err, KITH_EUSAGE,
 				 "no question given: --all, --persist A:B, --run A:B, --born A, "
-				 "--dies A, --returns or --gap A:B");
+				 "--dies A, --returns, --gap A:B or --components A:B");
 	if (a->format_given && (a->wants_count || a->wants_components))
 		return kith_fail(err, KITH_EUSAGE, "--format is for pairs: leave it out with --%s",
 				 a->wants_count ? "count" : "components");
@@ -112,6 +121,9 @@ static int take(void *context, int key, char *arg, kith_err *err)
 		a->wants_count = 1;
 		return 0;
 	case OPT_COMPONENTS:
+		if (take_question(a, KITH_ASK_PERSIST, arg, err))
+			return KITH_EUSAGE;
+		a->option = "components";
 		a->wants_components = 1;
 		return 0;
 	case OPT_FORMAT:

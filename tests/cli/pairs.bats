@@ -116,17 +116,18 @@ refused() {
 }
 
 @test "components: every sample once, sizes that add up" {
-	kith-pairs --persist I:P1 --graph mutual --components s.kpr >out
+	kith-pairs --components I:P1 --graph mutual s.kpr >out
+	kith-pairs --persist I:P1 --graph mutual --format components s.kpr | cmp - out
 	[ "$(grep -vc '^#' out)" -eq 50 ]
 	grep -v '^#' out | awk '$2 > $1 {exit 1} {size[$2]++} END {for (c in size) print size[c]}' | sort -n | uniq -c |
 		awk '{print "# " $2 "\t" $1}' >sizes
 	sed -n '/^# size/,/^# node/p' out | sed '1d;$d' | cmp - sizes
-	[ "$(kith-pairs --persist I:P1 --graph mutual --components --count s.kpr)" -eq "$(grep -v '^#' out | cut -f 2 | sort -u | wc -l)" ]
+	[ "$(kith-pairs --components I:P1 --graph mutual --count s.kpr)" -eq "$(grep -v '^#' out | cut -f 2 | sort -u | wc -l)" ]
 }
 
 @test "the size of the blocks changes no answer" {
 	local question
-	for question in --all --returns "--persist :O" "--run 0:1" "--dies C1" "--gap I:O" "--all --components"; do
+	for question in --all --returns "--persist :O" "--run 0:1" "--dies C1" "--gap I:O" "--all --format components" "--components :O"; do
 		kith-pairs -k 8 $question s.kpr >one
 		kith-pairs -k 8 $question whole.kpr >two
 		cmp one two
