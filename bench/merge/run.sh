@@ -22,7 +22,7 @@
 #   -a DIR     LeNet-5's activations (examples/lenet5/out/mnist/activations, or fashion-mnist's)
 #   -g DIR     where graphs are kept, and taken from if there: LeNet-5's as DIR/LADDER/LAYER.nng, such as DIR/15,100/C0.nng,
 #              synthetic ones below DIR/synthetic (build-bench/graphs). Take an empty one to measure what today's kith-knn
-#              stores. Those to k=12000 take some minutes and a gigabyte each
+#              stores. Those to k=12000 take a minute and 0.7 gigabytes each
 #   -n RUNS    runs of each pair, in turn; medians are reported (3)
 #   -t THREADS threads of kith, of decoding and of CRoaring; SciPy's sparse matrices use one (the machine's cores)
 #   -l LAYERS  a trial: only these of LeNet-5's layers: -l 'I O'

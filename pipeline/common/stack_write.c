@@ -5,29 +5,43 @@
 #include <stdlib.h>
 
 #include "json_string.h"
+#include "kith/alloc.h"
 #include "kith/dynamics.h"
 #include "kith/stack.h"
 #include "number.h"
 #include "outfile.h"
 #include "stack_format.h"
 
-/* A matrix, corrected for what chance gives (0: as it is). */
+/* Half of a symmetric matrix's numbers have been written before: up to so many layers their texts are kept, which take
+ * a good part of the time that writing takes. */
+#define TEXTS_KEPT 512u
+
+/* A symmetric matrix, corrected for what chance gives (0: as it is). */
 static int write_doubles(FILE *f, const char *name, const double *m, size_t L, double expected, kith_err *err)
 {
-	char text[KITH_DOUBLE_TEXT];
+	char(*texts)[KITH_DOUBLE_TEXT] = L <= TEXTS_KEPT ? kith_alloc(L * L, sizeof *texts) : NULL,
+	one[KITH_DOUBLE_TEXT];
+	int rc = 0;
 	fprintf(f, "\"%s\": [", name);
-	for (size_t a = 0; a < L; a++) {
+	for (size_t a = 0; !rc && a < L; a++) {
 		fputs(a ? ",\n       [" : "\n       [", f);
-		for (size_t b = 0; b < L; b++) {
-			if (!isfinite(m[a * L + b]))
-				return kith_fail(err, KITH_EBUG, "%s[%zu][%zu] is not a finite number", name, a, b);
+		for (size_t b = 0; !rc && b < L; b++) {
+			double x = m[a * L + b];
+			char *text = texts ? texts[b < a ? b * L + a : a * L + b] : one;
+			if (!isfinite(x)) {
+				rc = kith_fail(err, KITH_EBUG, "%s[%zu][%zu] is not a finite number", name, a, b);
+				break;
+			}
+			if (!texts || b >= a || x != m[b * L + a])
+				kith_double_text(kith_nnts_corrected(x, expected), text);
 			fputs(b ? ", " : "", f);
-			fputs(kith_double_text(kith_nnts_corrected(m[a * L + b], expected), text), f);
+			fputs(text, f);
 		}
 		fputs("]", f);
 	}
 	fputs("]", f);
-	return 0;
+	free(texts);
+	return rc;
 }
 
 static int write_counts(FILE *f, const uint64_t *c, size_t count, kith_err *err)

@@ -418,6 +418,21 @@ static void add_masks(const kith_tally *t, uint64_t *mask, const kith_tally_set 
 			mask[rep[i] * words] |= bit;
 }
 
+/* The masks of `count` first ones, for rows and reverse lists. */
+static void clear_masks(kith_tally *t, const uint32_t *first, uint32_t count)
+{
+	uint64_t words = mask_words(t->plan);
+	for (int side = 0; side < 2; side++) {
+		uint64_t *mask = t->mask[side];
+		if (words == 1)
+			for (uint32_t s = 0; s < count; s++)
+				mask[first[s]] = 0;
+		else
+			for (uint32_t s = 0; s < count; s++)
+				memset(mask + first[s] * words, 0, words * sizeof *mask);
+	}
+}
+
 /* The slots of `count` first ones as columns, from their masks. */
 static void turn_masks(const kith_tally *t, const uint64_t *mask, const uint32_t *first, uint32_t count, uint64_t *to)
 {
@@ -456,12 +471,11 @@ static void count_runs(kith_tally *t, int graph, uint32_t level, uint32_t above)
  * samples would not. */
 static void count_shared(kith_tally *t, uint32_t level)
 {
-	const kith_tally_plan *p = t->plan;
-	uint32_t bins = p->k[level] + 1;
-	uint8_t *histogram = t->young + p->start[level];
+	uint32_t layers = t->plan->layers, lanes = lanes_of(t->plan), bins = t->plan->k[level] + 1;
+	uint8_t *histogram = t->young + t->plan->start[level];
 	const uint16_t *row = t->shared;
-	for (uint32_t a = 0; a < p->layers; a++, row += lanes_of(p))
-		for (uint32_t b = a + 1; b < p->layers; b++, histogram += bins)
+	for (uint32_t a = 0; a < layers; a++, row += lanes)
+		for (uint32_t b = a + 1; b < layers; b++, histogram += bins)
 			histogram[row[b]]++;
 }
 
@@ -525,7 +539,7 @@ static int few_ids(kith_tally *t, uint64_t node, uint32_t levels, const kith_tal
 		   const kith_tally_set *reverse, size_t reverse_count)
 {
 	const kith_tally_plan *p = t->plan;
-	uint32_t met = 0, end[KITH_MAX_TIERS], slots[2] = {0}, e = 0, first = 0;
+	uint32_t met = 0, end[KITH_MAX_TIERS], below[KITH_MAX_TIERS], above[KITH_MAX_TIERS], slots[2] = {0}, e = 0;
 	size_t r = 0, v = 0;
 	int bad;
 
@@ -537,17 +551,20 @@ static int few_ids(kith_tally *t, uint64_t node, uint32_t levels, const kith_tal
 		end[q] = met;
 	}
 	find_first(t, met);
-	for (int side = 0; side < 2; side++)
-		memset(t->mask[side], 0, met * mask_words(p) * sizeof **t->mask);
+	for (uint32_t q = 0, first = 0; q < levels; first = end[q++]) {
+		kith_bits_firsts(t->id, t->rep, first, end[q], (uint32_t)node, t->below, t->above, slots);
+		below[q] = slots[0];
+		above[q] = slots[1];
+	}
+	clear_masks(t, t->below, slots[0]);
+	clear_masks(t, t->above, slots[1]);
 	r = v = 0;
 	for (uint32_t q = 0; q < levels; q++) {
 		for (; r < row_count && rows[r].level <= q; e += (uint32_t)rows[r++].count)
 			add_masks(t, t->mask[0], &rows[r], e);
 		for (; v < reverse_count && reverse[v].level <= q; e += (uint32_t)reverse[v++].count)
 			add_masks(t, t->mask[1], &reverse[v], e);
-		kith_bits_firsts(t->id, t->rep, first, end[q], (uint32_t)node, t->below, t->above, slots);
-		first = end[q];
-		if ((bad = count_columns(t, q, slots[0], slots[1])) >= 0)
+		if ((bad = count_columns(t, q, below[q], above[q])) >= 0)
 			return bad;
 	}
 	/* the sample itself would be a slot below it */

@@ -96,4 +96,8 @@ int slow_graph_differs(const char *path, const kith_graph_info *want, size_t wid
 /* A random ladder within 1..most, at most `tiers` of them; returns how many. */
 uint32_t slow_random_ladder(rng *r, uint32_t most, uint32_t tiers, uint32_t *ladder);
 
+/* Every row i of ranks[n][n-1] a random order of all but i; or, unless `like` is NULL, such a table as that with some
+ * rows changed a little or wholly, and sometimes none. */
+void slow_random_ranks(rng *r, size_t n, const uint32_t *like, uint32_t *ranks);
+
 #endif

@@ -5,6 +5,30 @@
 #include "sandbox.h"
 #include "slow.h"
 
+static void random_row(rng *r, size_t n, size_t i, uint32_t *row)
+{
+	size_t found = 0;
+	for (size_t j = 0; j < n; j++)
+		if (j != i)
+			row[found++] = (uint32_t)j;
+	rng_shuffle(r, row, found);
+}
+
+void slow_random_ranks(rng *r, size_t n, const uint32_t *like, uint32_t *ranks)
+{
+	size_t width = n - 1;
+	unsigned changed = rng_chance(r, 25) ? 0 : (unsigned)rng_below(r, 60);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t *row = ranks + i * width;
+		if (like)
+			memcpy(row, like + i * width, width * sizeof *row);
+		if (!like || rng_chance(r, changed / 2))
+			random_row(r, n, i, row);
+		else if (rng_chance(r, changed))
+			rng_shuffle(r, row, rng_between(r, 1, width));
+	}
+}
+
 uint32_t slow_random_ladder(rng *r, uint32_t most, uint32_t tiers, uint32_t *ladder)
 {
 	uint32_t count = 0;

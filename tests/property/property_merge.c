@@ -21,30 +21,12 @@ typedef struct stack {
 	char path[MOST_LAYERS][SANDBOX_PATH], name[MOST_LAYERS][32];
 } stack;
 
-static void draw_row(uint32_t *row, size_t n, size_t i, rng *r)
-{
-	size_t found = 0;
-	for (size_t j = 0; j < n; j++)
-		if (j != i)
-			row[found++] = (uint32_t)j;
-	rng_shuffle(r, row, found);
-}
-
-/* A layer is new, or an earlier one again, or that with some rows changed a little or wholly. */
+/* A layer is new, or like an earlier one. */
 static void draw_ranks(stack *s, size_t v, rng *r)
 {
-	size_t cells = s->n * s->width;
-	unsigned changed = v && rng_chance(r, 80) ? (unsigned)(rng_chance(r, 25) ? 0 : rng_below(r, 60)) : 100;
-	s->ranks[v] = must_alloc(cells, sizeof **s->ranks);
-	if (changed < 100)
-		memcpy(s->ranks[v], s->ranks[rng_chance(r, 70) ? v - 1 : rng_below(r, v)], cells * sizeof **s->ranks);
-	for (size_t i = 0; i < s->n; i++) {
-		uint32_t *row = s->ranks[v] + i * s->width;
-		if (changed == 100 || rng_chance(r, changed / 2))
-			draw_row(row, s->n, i, r);
-		else if (rng_chance(r, changed))
-			rng_shuffle(r, row, rng_between(r, 1, s->width));
-	}
+	const uint32_t *like = v && rng_chance(r, 80) ? s->ranks[rng_chance(r, 70) ? v - 1 : rng_below(r, v)] : NULL;
+	s->ranks[v] = must_alloc(s->n * s->width, sizeof **s->ranks);
+	slow_random_ranks(r, s->n, like, s->ranks[v]);
 }
 
 /* The shared ladder and, at random, some more. */

@@ -28,30 +28,12 @@ typedef struct stack {
 	char name[MOST_LAYERS][32];
 } stack;
 
-static void draw_row(uint32_t *row, size_t n, size_t i, rng *r)
-{
-	size_t found = 0;
-	for (size_t j = 0; j < n; j++)
-		if (j != i)
-			row[found++] = (uint32_t)j;
-	rng_shuffle(r, row, found);
-}
-
-/* A new layer, or an earlier one with some rows changed a little or wholly. */
+/* A layer is new, or like an earlier one. */
 static void draw_ranks(pool *p, size_t v, rng *r)
 {
-	size_t cells = p->n * p->width;
-	unsigned changed = v && rng_chance(r, 80) ? (unsigned)(rng_chance(r, 25) ? 0 : rng_below(r, 60)) : 100;
-	p->ranks[v] = must_alloc(cells, sizeof **p->ranks);
-	if (changed < 100)
-		memcpy(p->ranks[v], p->ranks[rng_below(r, v)], cells * sizeof **p->ranks);
-	for (size_t i = 0; i < p->n; i++) {
-		uint32_t *row = p->ranks[v] + i * p->width;
-		if (changed == 100 || rng_chance(r, changed / 2))
-			draw_row(row, p->n, i, r);
-		else if (rng_chance(r, changed))
-			rng_shuffle(r, row, rng_between(r, 1, p->width));
-	}
+	const uint32_t *like = v && rng_chance(r, 80) ? p->ranks[rng_below(r, v)] : NULL;
+	p->ranks[v] = must_alloc(p->n * p->width, sizeof **p->ranks);
+	slow_random_ranks(r, p->n, like, p->ranks[v]);
 }
 
 /* Nearly all exact: others are not known again. */
