@@ -253,6 +253,32 @@ static uint64_t merge_node(uint32_t tiers, const kith_sets *rows, const kith_set
 	}
 }
 
+/* The same where each side is a single list of ids. */
+static uint64_t merge_two(const kith_sets *rows, const kith_sets *reverse, uint64_t r, uint32_t *id, uint8_t *tier)
+{
+	const uint32_t *x = rows->id + rows->offset[r], *x_end = rows->id + rows->offset[r + 1];
+	const uint32_t *y = reverse->id + reverse->offset[r], *y_end = reverse->id + reverse->offset[r + 1];
+	uint64_t found = 0, node = rows->first + r;
+	while (x < x_end && *x <= node)
+		x++;
+	for (; x < x_end && y < y_end; found++) {
+		uint32_t to = *x, from = *y; /* no branch: who is next cannot be foreseen */
+		id[found] = to < from ? to : from;
+		tier[found] = (uint8_t)((to > from ? KITH_TIER_ABSENT : 0) | (from > to ? KITH_TIER_ABSENT << 4 : 0));
+		x += to <= from;
+		y += from <= to;
+	}
+	for (; x < x_end; found++) {
+		id[found] = *x++;
+		tier[found] = KITH_TIER_ABSENT << 4;
+	}
+	for (; y < y_end; found++) {
+		id[found] = *y++;
+		tier[found] = KITH_TIER_ABSENT;
+	}
+	return found;
+}
+
 int kith_sets_pairs(uint64_t n, uint32_t tiers, const kith_sets *rows, const kith_sets *reverse, kith_pairs *out,
 		    kith_err *err)
 {
@@ -264,10 +290,13 @@ int kith_sets_pairs(uint64_t n, uint32_t tiers, const kith_sets *rows, const kit
 	int rc = kith_pairs_reserve(out, nodes, most, err);
 	if (rc)
 		return rc;
+	int two = tiers == 1 && !rows->dense;
 	out->offset[0] = 0;
 	for (uint64_t r = 0; r < nodes; r++) {
+		uint32_t *id = out->id + out->offset[r];
+		uint8_t *tier = out->tier + out->offset[r];
 		uint64_t found =
-			merge_node(tiers, rows, reverse, r, out->id + out->offset[r], out->tier + out->offset[r]);
+			two ? merge_two(rows, reverse, r, id, tier) : merge_node(tiers, rows, reverse, r, id, tier);
 		if (found == UINT64_MAX)
 			return kith_fail(err, KITH_ECORRUPT, "node %llu has a neighbour twice",
 					 (unsigned long long)(rows->first + r));
