@@ -70,6 +70,22 @@ int kith_width(uint64_t limit);
 void kith_gaps_encode(const uint32_t *ids, size_t count, uint32_t base, uint32_t *gaps);
 int kith_gaps_decode(uint32_t *gaps_to_ids, size_t count, uint64_t base, uint64_t n);
 
+/* First position in ascending ids[0..count) that is not below `bound`. */
+static inline size_t kith_lower_bound(const uint32_t *ids, size_t count, uint64_t bound)
+{
+	size_t low = 0;
+	while (count) {
+		size_t half = count / 2;
+		if (ids[low + half] < bound) {
+			low += half + 1;
+			count -= half + 1;
+		} else {
+			count = half;
+		}
+	}
+	return low;
+}
+
 /* 64-bit words that hold a bit for each of n ids: bit i % 64 of word i / 64. */
 static inline size_t kith_words(uint64_t n)
 {

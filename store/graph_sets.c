@@ -133,11 +133,14 @@ int kith_graph_read_reverse(kith_graph *g, uint64_t first, uint64_t count, uint3
 	return read_sets(g, &reverse_side, first, count, tiers, sets, err);
 }
 
-uint64_t kith_graph_row_sets_bytes(const kith_graph *g, uint64_t count, uint32_t tier)
+uint64_t kith_graph_row_sets_bytes(const kith_graph *g, uint64_t count, uint32_t tiers)
 {
-	return kith_tier_is_dense(&g->info, tier) ? count * kith_words(g->info.n) * sizeof(uint64_t)
-						  : count * kith_info_tier_size(&g->info, tier) * sizeof(uint32_t) +
-							    (count + 1) * sizeof(uint64_t);
+	uint64_t total = 0;
+	for (uint32_t t = 0; t < tiers; t++)
+		total += kith_tier_is_dense(&g->info, t) ? count * kith_words(g->info.n) * sizeof(uint64_t)
+							 : count * kith_info_tier_size(&g->info, t) * sizeof(uint32_t) +
+								   (count + 1) * sizeof(uint64_t);
+	return total;
 }
 
 int kith_graph_reverse_bytes(kith_graph *g, uint64_t first, uint64_t count, uint32_t tiers, uint64_t *out,
@@ -200,16 +203,10 @@ static cursor start(const kith_sets *sets, uint64_t r)
 			c.word_base += 64;
 		}
 	} else {
-		const uint32_t *low = sets->id + sets->offset[r], *end = sets->id + sets->offset[r + 1];
-		c.end = end;
-		while (low < end) { /* the first id above the node */
-			const uint32_t *middle = low + (end - low) / 2;
-			if (*middle <= node)
-				low = middle + 1;
-			else
-				end = middle;
-		}
-		c.id = low;
+		const uint32_t *id = sets->id + sets->offset[r];
+		size_t count = sets->offset[r + 1] - sets->offset[r];
+		c.id = id + kith_lower_bound(id, count, from);
+		c.end = id + count;
 	}
 	advance(&c);
 	return c;
@@ -279,8 +276,10 @@ static uint64_t merge_two(const kith_sets *rows, const kith_sets *reverse, uint6
 	return found;
 }
 
-int kith_sets_pairs(uint64_t n, uint32_t tiers, const kith_sets *rows, const kith_sets *reverse, kith_pairs *out,
-		    kith_err *err)
+/* The pairs that `tiers` tiers of rows and of reverse lists of the same nodes of a graph of n come to. KITH_ECORRUPT,
+ * without the file's name, if an id occurs twice in a node's row or reverse list. */
+static int make_pairs(uint64_t n, uint32_t tiers, const kith_sets *rows, const kith_sets *reverse, kith_pairs *out,
+		      kith_err *err)
 {
 	uint64_t most = 0, nodes = rows->count;
 	for (uint32_t t = 0; t < tiers; t++)
@@ -314,7 +313,7 @@ static int block_pairs(kith_graph *g, uint64_t block, kith_pairs *out, kith_err 
 	if ((rc = kith_graph_read_row_sets(g, first, count, g->info.tiers, g->row_sets, err)) ||
 	    (rc = kith_graph_read_reverse(g, first, count, g->info.tiers, g->reverse, err)))
 		return rc;
-	if ((rc = kith_sets_pairs(g->info.n, g->info.tiers, g->row_sets, g->reverse, out, &why)))
+	if ((rc = make_pairs(g->info.n, g->info.tiers, g->row_sets, g->reverse, out, &why)))
 		kith_fail(err, rc, "%s: %s", g->path, why.msg);
 	return rc;
 }

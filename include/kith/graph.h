@@ -147,8 +147,8 @@ int kith_graph_read_reverse(kith_graph *graph, uint64_t first, uint64_t count, u
 			    kith_err *err);
 void kith_sets_free(kith_sets *sets);
 
-/* The bytes that one tier of the rows of `count` nodes takes as sets. */
-uint64_t kith_graph_row_sets_bytes(const kith_graph *graph, uint64_t count, uint32_t tier);
+/* The bytes that tiers 0..tiers-1 of the rows of `count` nodes take as sets. */
+uint64_t kith_graph_row_sets_bytes(const kith_graph *graph, uint64_t count, uint32_t tiers);
 
 /* The bytes that kith_graph_read_reverse takes for such sets (rounded out to whole blocks), without decoding them. */
 int kith_graph_reverse_bytes(kith_graph *graph, uint64_t first, uint64_t count, uint32_t tiers, uint64_t *out,
@@ -164,11 +164,6 @@ typedef struct kith_pairs {
 	uint8_t *tier;
 	size_t offset_capacity, id_capacity, tier_capacity;
 } kith_pairs;
-
-/* The pairs that `tiers` tiers of rows and of reverse lists come to, which are of the same nodes of a graph of n.
- * KITH_ECORRUPT, without the file's name, if an id occurs twice in a node's row or reverse list. */
-int kith_sets_pairs(uint64_t n, uint32_t tiers, const kith_sets *rows, const kith_sets *reverse, kith_pairs *out,
-		    kith_err *err);
 
 int kith_graph_read_pairs(kith_graph *graph, uint64_t first, uint64_t count, kith_pairs *out, kith_err *err);
 void kith_pairs_free(kith_pairs *pairs);

@@ -115,8 +115,7 @@ int kith_fresh_window(const kith_fresh *f, uint64_t *bytes, kith_err *err)
 		int rc = kith_graph_count_pairs(f->graph, first, count, &pairs, err);
 		if (rc || (rc = kith_graph_reverse_bytes(f->graph, first, count, info->tiers, &needed, err)))
 			return rc;
-		for (uint32_t t = 0; t < info->tiers; t++)
-			needed += kith_graph_row_sets_bytes(f->graph, count, t);
+		needed += kith_graph_row_sets_bytes(f->graph, count, info->tiers);
 		needed += pairs * (READ_BYTES + 2 * PAIR_BYTES) + count * 8; /* 2: as reserve moves them */
 		most = needed > most ? needed : most;
 	}

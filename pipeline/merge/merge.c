@@ -113,10 +113,7 @@ static void plan_layer(struct layer *l, const kith_tally_plan *p)
 /* A window of a layer's rows, and about as much for its reverse lists (check_window looks again). */
 static uint64_t layer_bytes(const struct merge *m, const struct layer *l)
 {
-	uint64_t rows = 0;
-	for (uint32_t t = 0; t < l->tiers; t++)
-		rows += kith_graph_row_sets_bytes(l->graph, m->window, t);
-	return kith_graph_reader_bytes(l->graph) + 2 * rows;
+	return kith_graph_reader_bytes(l->graph) + 2 * kith_graph_row_sets_bytes(l->graph, m->window, l->tiers);
 }
 
 static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
@@ -221,9 +218,7 @@ static int check_window(struct merge *m, uint64_t first, uint64_t count, kith_er
 		int rc = kith_graph_reverse_bytes(l->graph, first, count, l->tiers, &bytes, err);
 		if (rc)
 			return rc;
-		needed += bytes;
-		for (uint32_t t = 0; t < l->tiers; t++)
-			needed += kith_graph_row_sets_bytes(l->graph, count, t);
+		needed += bytes + kith_graph_row_sets_bytes(l->graph, count, l->tiers);
 	}
 	if (needed > m->options->memory)
 		return kith_fail(err, KITH_EUSAGE, "-m is too small: the edges of samples %llu:%llu need %llu bytes",
