@@ -67,7 +67,8 @@ static int append_some(kith_graph_writer *writer, const kith_graph_info *info, s
 			rng_shuffle(r, ids + i * k + from, info->ladder[t] - from);
 		}
 		memcpy(near_ids + i * near, row, near * sizeof *near_ids);
-		memcpy(near_dist2 + i * near, dist2 + (first + i) * width, near * sizeof *near_dist2);
+		for (uint32_t s = 0; s < near; s++)
+			near_dist2[i * near + s] = dist2 ? dist2[(first + i) * width + s] : s;
 	}
 	status = kith_graph_append(writer, count, ids, near_ids, near_dist2, err);
 	free(ids);

@@ -74,12 +74,8 @@ static void draw_shape(stack *s, rng *r)
 /* Returns 0, or 1 with the reason: the graphs could not be written. */
 static int draw_stack(stack *s, rng *r, char *why, size_t size)
 {
-	double *dist2;
 	int failed = 0;
 	draw_shape(s, r);
-	dist2 = must_alloc(s->n * s->width, sizeof *dist2);
-	for (size_t i = 0; i < s->n * s->width; i++)
-		dist2[i] = (double)(i % s->width);
 	for (size_t v = 0; v < s->layers; v++) {
 		kith_err err = {0};
 		draw_ranks(s, v, r);
@@ -87,11 +83,9 @@ static int draw_stack(stack *s, rng *r, char *why, size_t size)
 		sandbox_path(s->path[v], "layer%zu.nng", v);
 		snprintf(s->name[v], sizeof s->name[v], "L%zu", v);
 		remove(s->path[v]);
-		if (slow_graph_write(s->path[v], &s->info[v], s->width, s->ranks[v], dist2, (uint64_t)16 << 20, r,
-				     &err))
+		if (slow_graph_write(s->path[v], &s->info[v], s->width, s->ranks[v], NULL, (uint64_t)16 << 20, r, &err))
 			failed = snprintf(why, size, "writing: %.900s", err.msg) > 0;
 	}
-	free(dist2);
 	return failed;
 }
 

@@ -79,23 +79,17 @@ static void draw_shape(pool *p, rng *r)
 
 static int draw_pool(pool *p, rng *r, char *why, size_t size)
 {
-	double *dist2;
 	int failed = 0;
 	draw_shape(p, r);
-	dist2 = must_alloc(p->n * p->width, sizeof *dist2);
-	for (size_t i = 0; i < p->n * p->width; i++)
-		dist2[i] = (double)(i % p->width);
 	for (size_t v = 0; v < p->count; v++) {
 		kith_err err = {0};
 		draw_ranks(p, v, r);
 		draw_info(p, &p->info[v], r);
 		sandbox_path(p->path[v], "layer%zu.nng", v);
 		remove(p->path[v]);
-		if (slow_graph_write(p->path[v], &p->info[v], p->width, p->ranks[v], dist2, (uint64_t)16 << 20, r,
-				     &err))
+		if (slow_graph_write(p->path[v], &p->info[v], p->width, p->ranks[v], NULL, (uint64_t)16 << 20, r, &err))
 			failed = snprintf(why, size, "writing: %.900s", err.msg) > 0;
 	}
-	free(dist2);
 	for (size_t v = 0; v < p->count; v++)
 		free(p->ranks[v]);
 	return failed;
