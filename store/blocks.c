@@ -244,14 +244,13 @@ int kith_row_sets_decode(kith_block_scratch *s, const kith_graph_info *info, uin
 		out->dense = 0;
 		out->first = first;
 		out->count = view.nodes;
-		if ((rc = kith_sets_reserve_ids(out, view.nodes, view.nodes * members, err)) ||
-		    (rc = kith_view_u32s(s->decoder, &view, out->id, view.nodes * members, kith_width(info->n), err)))
+		if ((rc = kith_sets_reserve_ids(out, view.nodes, view.nodes * members, err)))
 			return rc;
-		for (size_t r = 0; r < view.nodes; r++) {
+		for (size_t r = 0; r <= view.nodes; r++)
 			out->offset[r] = r * members;
-			bad |= kith_gaps_decode(out->id + r * members, members, 0, info->n);
-		}
-		out->offset[view.nodes] = view.nodes * members;
+		if ((rc = kith_view_sets(s->decoder, &view, out->offset, view.nodes, 0, 0, info->n, out->id, &bad,
+					 err)))
+			return rc;
 	}
 	out->items = view.nodes * members;
 	return bad ? bad_row(t, err) : 0;
@@ -307,8 +306,8 @@ int kith_reverse_decode(kith_block_scratch *s, const kith_graph_info *info, uint
 {
 	kith_view view;
 	uint64_t first = block * info->block_nodes, items = 0;
-	int rc = open_block(&view, info, KITH_TABLE_REVERSE, kith_reverse_number(info, tier, block), block, bytes, size,
-			    err);
+	int bad = 0, rc = open_block(&view, info, KITH_TABLE_REVERSE, kith_reverse_number(info, tier, block), block,
+				     bytes, size, err);
 	if (rc)
 		return rc;
 	/* no tier has more edges: bounds what is allocated */
@@ -327,24 +326,24 @@ int kith_reverse_decode(kith_block_scratch *s, const kith_graph_info *info, uint
 	} else {
 		if ((rc = numbers(s, view.nodes, err)) ||
 		    (rc = kith_sets_reserve_ids(out, view.nodes, view.items, err)) ||
-		    (rc = kith_view_u32s(s->decoder, &view, s->numbers, view.nodes, 4, err)) ||
-		    (rc = kith_view_u32s(s->decoder, &view, out->id, view.items, kith_width(info->n), err)))
+		    (rc = kith_view_u32s(s->decoder, &view, s->numbers, view.nodes, 4, err)))
 			return rc;
 		out->dense = 0;
 		out->first = first;
 		out->count = view.nodes;
 		for (uint32_t r = 0; r < view.nodes; r++) {
-			uint32_t count = ((uint32_t *)s->numbers)[r];
 			out->offset[r] = items;
-			if (count > view.items - items ||
-			    kith_gaps_decode(out->id + items, count, first + r + 1, info->n))
-				return kith_fail(err, KITH_ECORRUPT, "a reverse list holds an impossible id");
-			items += count;
+			items += ((uint32_t *)s->numbers)[r];
 		}
 		out->offset[view.nodes] = items;
 	}
 	if (items != view.items)
 		return kith_fail(err, KITH_ECORRUPT, "a reverse list's counts do not add up");
+	if (!out->dense && (rc = kith_view_sets(s->decoder, &view, out->offset, view.nodes, first + 1, 1, info->n,
+						out->id, &bad, err)))
+		return rc;
+	if (bad)
+		return kith_fail(err, KITH_ECORRUPT, "a reverse list holds an impossible id");
 	out->items = items;
 	return kith_view_end(&view, err);
 }

@@ -11,10 +11,13 @@
 
 /* Header: hash u64 (of all that follows it), table u32, block u32, nodes u32, zero u32, items u64. */
 #define HEADER_BYTES 32
-/* A stream: raw size u64, stored size u64, stored bytes; stored size = raw size means that zstd did not help. */
+/* A stream: raw size u64, stored size u64, stored bytes; stored size = raw size means that zstd did not help enough. */
 #define STREAM_BYTES 16
 /* Level 1: above it the gain on gap planes is under 1 % and the time doubles. */
 #define ZSTD_LEVEL 1
+/* Bytes that zstd takes less than one in so many from stay as they are: reading them would take longer for next to
+ * nothing. */
+#define LEAST_GAIN 16
 
 /* ---- encoding ---- */
 
@@ -80,7 +83,7 @@ int kith_value_stream(kith_encoder *e, kith_value *v, const void *raw, size_t si
 	size_t stored = size ? ZSTD_compressCCtx(e->zstd, body, bound, raw, size, ZSTD_LEVEL) : 0;
 	if (ZSTD_isError(stored))
 		return kith_fail(err, KITH_ENOMEM, "zstd: %s", ZSTD_getErrorName(stored));
-	if (stored >= size) {
+	if (stored > size - size / LEAST_GAIN) {
 		stored = size;
 		memcpy(body, raw, size);
 	}
@@ -236,6 +239,76 @@ int kith_view_u32s(kith_decoder *d, kith_view *view, uint32_t *numbers, size_t c
 			put_plane(numbers, count, 8 * p, d->plane);
 	}
 	return rc;
+}
+
+#ifdef KITH_WIDE
+
+#include <immintrin.h>
+
+/* A set's gaps, sixteen at a time: their bytes from up to three planes of `stride` bytes, the sums of all up to each,
+ * the ids. Sums of sixteen do not wrap; `next` does not either, so only the last id, the largest, needs a check. */
+KITH_WIDE static uint64_t unpack_512(const uint8_t *plane, size_t stride, int width, size_t count, uint64_t next,
+				     uint32_t *ids)
+{
+	const __m512i zero = _mm512_setzero_si512(), one = _mm512_set1_epi32(1), last = _mm512_set1_epi32(15);
+	for (size_t i = 0; i < count; i += 16) {
+		__mmask16 here = count - i < 16 ? (__mmask16)((1u << (count - i)) - 1) : 0xffff;
+		__m512i x = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(plane + i)));
+		if (width > 1)
+			x = _mm512_or_si512(x, _mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128(
+									 (const void *)(plane + stride + i))),
+								 8));
+		if (width > 2)
+			x = _mm512_or_si512(x, _mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128(
+									 (const void *)(plane + 2 * stride + i))),
+								 16));
+		x = _mm512_maskz_add_epi32(here, x, one);
+		x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 15));
+		x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 14));
+		x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 12));
+		x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 8));
+		_mm512_storeu_si512((void *)(ids + i),
+				    _mm512_add_epi32(x, _mm512_set1_epi32((int)(uint32_t)(next - 1))));
+		next += (uint32_t)_mm512_cvtsi512_si32(_mm512_permutexvar_epi32(last, x));
+	}
+	return next;
+}
+
+KITH_WIDE static int unpack_sets(const uint8_t *plane, size_t stride, int width, const uint64_t *offset, size_t sets,
+				 uint64_t base, uint64_t step, uint64_t n, uint32_t *ids)
+{
+	int bad = 0;
+	for (size_t r = 0; r < sets; r++, base += step) {
+		size_t count = offset[r + 1] - offset[r];
+		bad |= count && unpack_512(plane + offset[r], stride, width, count, base, ids + offset[r]) > n;
+	}
+	return bad;
+}
+
+#else
+#define unpack_sets(...) 0
+#endif
+
+int kith_view_sets(kith_decoder *d, kith_view *view, const uint64_t *offset, size_t sets, uint64_t base, uint64_t step,
+		   uint64_t n, uint32_t *ids, int *bad, kith_err *err)
+{
+	int width = kith_width(n), rc;
+	size_t count = offset[sets], stride = count + KITH_SPARE;
+	*bad = 0;
+	if (width > 3 || !kith_cpu_wide()) {
+		if ((rc = kith_view_u32s(d, view, ids, count, width, err)))
+			return rc;
+		for (size_t r = 0; r < sets; r++, base += step)
+			*bad |= kith_gaps_decode(ids + offset[r], offset[r + 1] - offset[r], base, n);
+	} else {
+		if ((rc = kith_scratch(&d->plane, &d->plane_capacity, (size_t)width * stride, 1, err)))
+			return rc;
+		for (int p = 0; p < width; p++)
+			if ((rc = kith_view_stream(d, view, (uint8_t *)d->plane + (size_t)p * stride, count, err)))
+				return rc;
+		*bad = unpack_sets(d->plane, stride, width, offset, sets, base, step, n, ids);
+	}
+	return 0;
 }
 
 int kith_view_f64s(kith_decoder *d, kith_view *view, double *numbers, size_t count, kith_err *err)

@@ -9,50 +9,39 @@
 
 /* Words of all layers' rows that are counted together: a dozen layers' fit the first cache. */
 #define TOGETHER 256u
+/* Words of columns whose chains are counted together: what has been counted is loaded and stored once for all. */
+#define CHAINED 4
 
 static uint32_t ones(uint64_t x)
 {
 	return (uint32_t)__builtin_popcountll(x);
 }
 
-#if defined(__x86_64__) && !defined(KITH_NO_CLONES)
+#ifdef KITH_WIDE
 
 #include <immintrin.h>
 
-#define WIDE __attribute__((target("avx512f,avx512vpopcntdq")))
-
-static int wide(void)
-{
-	static int have; /* every thread finds the same: a race is harmless */
-	int level = __atomic_load_n(&have, __ATOMIC_RELAXED);
-	if (!level) {
-		level = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vpopcntdq") ? 2 : 1;
-		__atomic_store_n(&have, level, __ATOMIC_RELAXED);
-	}
-	return level == 2;
-}
-
-WIDE static __m512i load(const uint64_t *x)
+KITH_WIDE static __m512i load(const uint64_t *x)
 {
 	return _mm512_loadu_si512((const void *)x);
 }
 
 /* The first `words` of eight. */
-WIDE static __m512i load_some(const uint64_t *x, uint32_t words)
+KITH_WIDE static __m512i load_some(const uint64_t *x, uint32_t words)
 {
 	return _mm512_maskz_loadu_epi64((__mmask8)((1u << words) - 1), (const void *)x);
 }
 
-WIDE static __m512i counted(__m512i sum, __m512i x)
+KITH_WIDE static __m512i counted(__m512i sum, __m512i x)
 {
 	return _mm512_add_epi64(sum, _mm512_popcnt_epi64(x));
 }
 
-/* `registers` registers of layers at a time: a layer's word is loaded once for all of them. Where layers are many, most
- * of its words are empty. */
-WIDE static inline __attribute__((always_inline)) void overlaps_some(const uint64_t *x, uint32_t words, size_t step,
-								     uint32_t a, uint32_t from, int registers,
-								     uint16_t *shared)
+/* Layer a and those from `from` on, `registers` registers of eight: a layer's word is loaded once for all of them.
+ * Where layers are many, most of its words are empty. */
+KITH_WIDE static inline __attribute__((always_inline)) void overlaps_some(const uint64_t *x, uint32_t words,
+									  size_t step, uint32_t a, uint32_t from,
+									  int registers, uint16_t *shared)
 {
 	__m512i sum[3] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
 	for (uint32_t w = 0; w < words; w++, x += step) {
@@ -63,24 +52,28 @@ WIDE static inline __attribute__((always_inline)) void overlaps_some(const uint6
 			sum[r] = counted(sum[r], _mm512_and_si512(one, load(x + from + 8 * r)));
 	}
 	for (int r = 0; r < registers; r++)
-		_mm_storeu_si128((void *)(shared + from + 8 * r), _mm512_cvtepi64_epi16(sum[r]));
+		_mm_storeu_si128((void *)(shared + 8 * r), _mm512_cvtepi64_epi16(sum[r]));
 }
 
-WIDE static void overlaps_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint32_t layers,
-				      uint16_t *shared)
+/* What is beyond the last layer is written over by the next pairs. */
+KITH_WIDE static void overlaps_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t layers,
+					   uint16_t *shared)
 {
-	for (uint32_t a = 0; a + 1 < layers; a++, shared += lanes) {
-		uint32_t from = (a + 1) & ~7u;
-		for (; lanes - from >= 24; from += 24)
+	for (uint32_t a = 0; a + 1 < layers; a++) {
+		uint32_t from = a + 1, left = layers - from;
+		for (; left > 24; left -= 24, from += 24, shared += 24)
 			overlaps_some(x, words, step, a, from, 3, shared);
-		if (lanes - from == 16)
+		if (left > 16)
+			overlaps_some(x, words, step, a, from, 3, shared);
+		else if (left > 8)
 			overlaps_some(x, words, step, a, from, 2, shared);
-		else if (lanes - from == 8)
+		else
 			overlaps_some(x, words, step, a, from, 1, shared);
+		shared += left;
 	}
 }
 
-WIDE static uint32_t shared_512(const uint64_t *x, const uint64_t *y, uint32_t words)
+KITH_WIDE static uint32_t shared_512(const uint64_t *x, const uint64_t *y, uint32_t words)
 {
 	__m512i sum[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
 	uint32_t w = 0;
@@ -94,7 +87,7 @@ WIDE static uint32_t shared_512(const uint64_t *x, const uint64_t *y, uint32_t w
 	return (uint32_t)_mm512_reduce_add_epi64(_mm512_add_epi64(sum[0], sum[1]));
 }
 
-WIDE static void count_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint64_t *count)
+KITH_WIDE static void count_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint64_t *count)
 {
 	for (uint32_t v = 0; v < lanes; v += 8) {
 		__m512i sum = load(count + v);
@@ -104,33 +97,49 @@ WIDE static void count_columns_512(const uint64_t *x, uint32_t words, size_t ste
 	}
 }
 
-/* All chains that start at eight layers grow by a layer together, until none has a slot left. */
-WIDE static void chains_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint32_t layers,
-				    int64_t *chain)
+/* All chains that start at eight layers grow by a layer together, in `words` words, until none has a slot left. */
+KITH_WIDE static inline __attribute__((always_inline)) void chains_some(const uint64_t *x, int words, size_t step,
+									uint32_t lanes, uint32_t layers, int64_t *chain)
 {
-	uint64_t here[KITH_BITS_CHAIN + KITH_BITS_CHAIN + 8] = {0}; /* no layers follow the last */
-	for (uint32_t w = 0; w < words; w++, x += step) {
-		__m512i left[KITH_BITS_CHAIN / 8];
-		__mmask8 any = 1;
+	uint64_t here[CHAINED][KITH_BITS_CHAIN + KITH_BITS_CHAIN + 8];
+	__m512i left[CHAINED][KITH_BITS_CHAIN / 8];
+	__mmask8 any = 1;
+	for (int w = 0; w < words; w++) {
 		for (uint32_t v = 0; v < lanes; v += 8) {
-			left[v / 8] = load(x + v);
-			_mm512_storeu_si512((void *)(here + v), left[v / 8]);
+			left[w][v / 8] = load(x + (size_t)w * step + v);
+			_mm512_storeu_si512((void *)(here[w] + v), left[w][v / 8]);
 		}
-		for (uint32_t s = 0; any && s < layers; s++) {
-			any = 0;
-			for (uint32_t a = 0; a + s < layers; a += 8) {
-				int64_t *to = chain + (size_t)s * lanes + a;
-				__m512i all = _mm512_and_si512(left[a / 8], load(here + a + s));
-				left[a / 8] = all;
-				any |= _mm512_test_epi64_mask(all, all);
-				_mm512_storeu_si512((void *)to, counted(load((const uint64_t *)to), all));
+		for (uint32_t v = lanes; v < 2 * lanes; v += 8) /* no layers follow the last */
+			_mm512_storeu_si512((void *)(here[w] + v), _mm512_setzero_si512());
+	}
+	for (uint32_t s = 0; any && s < layers; s++) {
+		any = 0;
+		for (uint32_t a = 0; a + s < layers; a += 8) {
+			int64_t *to = chain + (size_t)s * lanes + a;
+			__m512i sum = load((const uint64_t *)to), some = _mm512_setzero_si512();
+			for (int w = 0; w < words; w++) {
+				__m512i all = _mm512_and_si512(left[w][a / 8], load(here[w] + a + s));
+				left[w][a / 8] = all;
+				some = _mm512_or_si512(some, all);
+				sum = counted(sum, all);
 			}
+			any |= _mm512_test_epi64_mask(some, some);
+			_mm512_storeu_si512((void *)to, sum);
 		}
 	}
 }
 
+KITH_WIDE static void chains_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes,
+					 uint32_t layers, int64_t *chain)
+{
+	for (; words >= CHAINED; words -= CHAINED, x += CHAINED * step)
+		chains_some(x, CHAINED, step, lanes, layers, chain);
+	for (; words; words--, x += step)
+		chains_some(x, 1, step, lanes, layers, chain);
+}
+
 /* all[] &= x[]; how many bits are left. */
-WIDE static uint64_t narrow_512(uint64_t *all, const uint64_t *x, uint32_t words)
+KITH_WIDE static uint64_t narrow_512(uint64_t *all, const uint64_t *x, uint32_t words)
 {
 	__m512i sum = _mm512_setzero_si512();
 	uint32_t w = 0;
@@ -147,79 +156,110 @@ WIDE static uint64_t narrow_512(uint64_t *all, const uint64_t *x, uint32_t words
 	return (uint64_t)_mm512_reduce_add_epi64(sum);
 }
 
-/* Words in the two halves of pairs of registers. */
-WIDE static void swap_registers(__m512i *a, __m512i *b, unsigned by, uint64_t mask)
+/* Byte j of qword i becomes byte i of qword j. */
+KITH_WIDE static __m512i turn_bytes(__m512i x)
 {
-	__m512i swap =
-		_mm512_and_si512(_mm512_xor_si512(_mm512_srli_epi64(*a, by), *b), _mm512_set1_epi64((long long)mask));
-	*b = _mm512_xor_si512(*b, swap);
-	*a = _mm512_xor_si512(*a, _mm512_slli_epi64(swap, by));
+	const __m512i order =
+		_mm512_set_epi8(63, 55, 47, 39, 31, 23, 15, 7, 62, 54, 46, 38, 30, 22, 14, 6, 61, 53, 45, 37, 29, 21,
+				13, 5, 60, 52, 44, 36, 28, 20, 12, 4, 59, 51, 43, 35, 27, 19, 11, 3, 58, 50, 42, 34, 26,
+				18, 10, 2, 57, 49, 41, 33, 25, 17, 9, 1, 56, 48, 40, 32, 24, 16, 8, 0);
+	return _mm512_permutexvar_epi8(order, x);
 }
 
-/* The same for words of one register; `other` has each word's partner, and `upper` says which words are the second of
- * their pair. */
-WIDE static __m512i swap_words(__m512i x, __m512i other, __mmask8 upper, unsigned by, uint64_t mask)
+/* The same, each qword's bytes last to first: what turn_bits takes. */
+KITH_WIDE static __m512i turn_bytes_reversed(__m512i x)
 {
-	__m512i m = _mm512_set1_epi64((long long)mask);
-	__m512i low = _mm512_and_si512(_mm512_xor_si512(_mm512_srli_epi64(x, by), other), m);
-	__m512i high = _mm512_and_si512(_mm512_xor_si512(_mm512_srli_epi64(other, by), x), m);
-	return _mm512_xor_si512(x, _mm512_mask_mov_epi64(_mm512_slli_epi64(low, by), upper, high));
+	const __m512i order =
+		_mm512_set_epi8(7, 15, 23, 31, 39, 47, 55, 63, 6, 14, 22, 30, 38, 46, 54, 62, 5, 13, 21, 29, 37, 45, 53,
+				61, 4, 12, 20, 28, 36, 44, 52, 60, 3, 11, 19, 27, 35, 43, 51, 59, 2, 10, 18, 26, 34, 42,
+				50, 58, 1, 9, 17, 25, 33, 41, 49, 57, 0, 8, 16, 24, 32, 40, 48, 56);
+	return _mm512_permutexvar_epi8(order, x);
 }
 
-/* The steps of kith_transpose, with eight words to a register. */
-WIDE static void transpose_512(uint64_t x[64])
+/* In each qword 8 x 8 bits, whose bytes stand last to first, turned: the instruction multiplies the matrix that they
+ * are by the columns of the unit matrix. */
+KITH_WIDE static __m512i turn_bits(__m512i x)
+{
+	return _mm512_gf2p8affine_epi64_epi8(_mm512_set1_epi64((long long)0x8040201008040201ull), x, 0);
+}
+
+/* Qword j of register i becomes qword i of register j. */
+KITH_WIDE static void turn_qwords(__m512i r[8])
+{
+	__m512i t[8], u[8];
+	for (int i = 0; i < 8; i += 2) {
+		t[i] = _mm512_unpacklo_epi64(r[i], r[i + 1]);
+		t[i + 1] = _mm512_unpackhi_epi64(r[i], r[i + 1]);
+	}
+	for (int i = 0; i < 2; i++)
+		for (int j = 0; j < 8; j += 4) { /* 128 bits each: 0 and 2, 1 and 3 of both */
+			u[j + i] = _mm512_shuffle_i64x2(t[j + i], t[j + i + 2], 0x88);
+			u[j + i + 2] = _mm512_shuffle_i64x2(t[j + i], t[j + i + 2], 0xdd);
+		}
+	for (int i = 0; i < 4; i++) {
+		r[i] = _mm512_shuffle_i64x2(u[i], u[i + 4], 0x88);
+		r[i + 4] = _mm512_shuffle_i64x2(u[i], u[i + 4], 0xdd);
+	}
+}
+
+/* Bytes of eight words are gathered, each square of 8 x 8 bits turned, and squares of 8 x 8 such bytes turned. */
+KITH_WIDE static void transpose_512(uint64_t *to, const uint64_t *x)
 {
 	__m512i r[8];
 	for (int i = 0; i < 8; i++)
-		r[i] = load(x + 8 * i);
-	for (int i = 0; i < 4; i++)
-		swap_registers(&r[i], &r[i + 4], 32, 0x00000000ffffffffull);
-	for (int i = 0; i < 8; i += 4) {
-		swap_registers(&r[i], &r[i + 2], 16, 0x0000ffff0000ffffull);
-		swap_registers(&r[i + 1], &r[i + 3], 16, 0x0000ffff0000ffffull);
-	}
-	for (int i = 0; i < 8; i += 2)
-		swap_registers(&r[i], &r[i + 1], 8, 0x00ff00ff00ff00ffull);
-	for (int i = 0; i < 8; i++) {
-		__m512i y = r[i];
-		y = swap_words(y, _mm512_shuffle_i64x2(y, y, 0x4e), 0xf0, 4, 0x0f0f0f0f0f0f0f0full);
-		y = swap_words(y, _mm512_permutex_epi64(y, 0x4e), 0xcc, 2, 0x3333333333333333ull);
-		y = swap_words(y, _mm512_permutex_epi64(y, 0xb1), 0xaa, 1, 0x5555555555555555ull);
-		_mm512_storeu_si512((void *)(x + 8 * i), y);
-	}
+		r[i] = turn_bits(turn_bytes_reversed(load(x + 8 * i)));
+	turn_qwords(r);
+	for (int i = 0; i < 8; i++)
+		_mm512_storeu_si512((void *)(to + 8 * i), turn_bytes(r[i]));
 }
 
-WIDE static void firsts_512(const uint32_t *id, const uint16_t *rep, uint32_t from, uint32_t to, uint32_t node,
-			    uint32_t *below, uint32_t *above, uint32_t count[2])
+/* All words of a mask are in memory, but one alone stays in its register. */
+KITH_WIDE static inline __attribute__((always_inline)) int slots_some(const kith_bits_met *m, uint32_t words,
+								      uint32_t row_words, uint32_t node, uint64_t *rows,
+								      uint64_t *above, size_t stride, uint32_t found[2])
 {
-	__m512i sixteen = _mm512_set1_epi32(16), limit = _mm512_set1_epi32((int)node);
-	__m512i e = _mm512_add_epi32(_mm512_set1_epi32((int)from),
-				     _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
-	uint32_t b = count[0], a = count[1];
-	for (; from < to; from += 16, e = _mm512_add_epi32(e, sixteen)) {
-		__mmask16 here = to - from < 16 ? (__mmask16)((1u << (to - from)) - 1) : 0xffff;
-		__m512i r = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)(rep + from)));
-		__mmask16 first = _mm512_mask_cmpeq_epi32_mask(here, r, e);
-		__mmask16 up =
-			_mm512_mask_cmpgt_epu32_mask(first, _mm512_loadu_si512((const void *)(id + from)), limit);
-		__mmask16 down = first & (__mmask16)~up;
-		_mm512_storeu_si512((void *)(below + b), _mm512_maskz_compress_epi32(down, e));
-		_mm512_storeu_si512((void *)(above + a), _mm512_maskz_compress_epi32(up, e));
-		b += ones(down);
-		a += ones(up);
+	__m512i bits = _mm512_set1_epi64((long long)m->row_bits);
+	__m256i limit = _mm256_set1_epi32((int)node);
+	const uint64_t *mask = m->mask;
+	const uint32_t *ids = m->id;
+	uint32_t a = 0, b = 0, count = m->count, own = 0;
+	for (uint32_t e = 0; e < count; e += 8) {
+		__mmask8 here = count - e < 8 ? (__mmask8)((1u << (count - e)) - 1) : 0xff;
+		__m256i id = _mm256_loadu_si256((const void *)(ids + e));
+		__m512i row = load(mask + e), any = row;
+		for (uint32_t w = 1; w < words; w++) {
+			any = _mm512_or_si512(any, load(mask + w * m->stride + e));
+			row = w < row_words ? any : row;
+		}
+		__mmask8 in_row = _mm512_mask_test_epi64_mask(here, row, bits);
+		__mmask8 up = _mm512_mask_test_epi64_mask(_mm256_mask_cmpgt_epu32_mask(here, id, limit), any, any);
+		own |= _mm256_mask_cmpeq_epi32_mask(in_row, id, limit);
+		for (uint32_t w = 0; w < words; w++) {
+			__m512i x = words == 1 ? any : load(mask + w * m->stride + e);
+			if (w < row_words)
+				_mm512_storeu_si512((void *)(rows + w * m->stride + a),
+						    _mm512_maskz_compress_epi64(in_row, _mm512_and_si512(x, bits)));
+			_mm512_storeu_si512((void *)(above + w * stride + b), _mm512_maskz_compress_epi64(up, x));
+		}
+		a += ones(in_row);
+		b += ones(up);
 	}
-	count[0] = b;
-	count[1] = a;
+	found[0] = a;
+	found[1] = b;
+	return own != 0;
+}
+
+KITH_WIDE static int slots_512(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint64_t *above, size_t stride,
+			       uint32_t found[2])
+{
+	return m->words == 1 ? slots_some(m, 1, 1, node, rows, above, stride, found)
+			     : slots_some(m, m->words, m->row_words, node, rows, above, stride, found);
 }
 
 #else
 
-static int wide(void)
-{
-	return 0;
-}
 #define transpose_512(...)        ((void)0)
-#define firsts_512(...)           ((void)0)
+#define slots_512(...)            0
 #define overlaps_columns_512(...) ((void)0)
 #define shared_512(...)           0
 #define count_columns_512(...)    ((void)0)
@@ -230,23 +270,24 @@ static int wide(void)
 
 /* ---- overlaps ---- */
 
-KITH_CLONES static void overlaps_columns_any(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes,
-					     uint32_t layers, uint16_t *shared)
+KITH_CLONES static void overlaps_columns_any(const uint64_t *x, uint32_t words, size_t step, uint32_t layers,
+					     uint16_t *shared)
 {
-	memset(shared, 0, (size_t)layers * lanes * sizeof *shared);
-	for (uint32_t w = 0; w < words; w++, x += step)
-		for (uint32_t a = 0; a < layers; a++)
+	memset(shared, 0, (size_t)layers * (layers - 1) / 2 * sizeof *shared);
+	for (uint32_t w = 0; w < words; w++, x += step) {
+		uint16_t *to = shared;
+		for (uint32_t a = 0; a < layers; to += layers - 1 - a, a++)
 			for (uint32_t b = a + 1; x[a] && b < layers; b++)
-				shared[(size_t)a * lanes + b] += (uint16_t)ones(x[a] & x[b]);
+				to[b - a - 1] += (uint16_t)ones(x[a] & x[b]);
+	}
 }
 
-void kith_bits_overlaps_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint32_t layers,
-				uint16_t *shared)
+void kith_bits_overlaps_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t layers, uint16_t *shared)
 {
-	if (wide())
-		overlaps_columns_512(x, words, step, lanes, layers, shared);
+	if (kith_cpu_wide())
+		overlaps_columns_512(x, words, step, layers, shared);
 	else
-		overlaps_columns_any(x, words, step, lanes, layers, shared);
+		overlaps_columns_any(x, words, step, layers, shared);
 }
 
 KITH_CLONES static uint32_t shared_any(const uint64_t *x, const uint64_t *y, uint32_t words)
@@ -259,7 +300,7 @@ KITH_CLONES static uint32_t shared_any(const uint64_t *x, const uint64_t *y, uin
 
 void kith_bits_overlaps_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t *common)
 {
-	int fast = wide();
+	int fast = kith_cpu_wide();
 	for (uint32_t from = 0; from < words; from += TOGETHER) {
 		uint32_t here = words - from < TOGETHER ? words - from : TOGETHER, *to = common;
 		for (uint32_t a = 0; a < layers; a++) {
@@ -282,7 +323,7 @@ KITH_CLONES static void count_columns_any(const uint64_t *x, uint32_t words, siz
 
 void kith_bits_count_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint64_t *count)
 {
-	if (wide())
+	if (kith_cpu_wide())
 		count_columns_512(x, words, step, lanes, count);
 	else
 		count_columns_any(x, words, step, lanes, count);
@@ -290,7 +331,7 @@ void kith_bits_count_columns(const uint64_t *x, uint32_t words, size_t step, uin
 
 void kith_bits_count_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint64_t *count)
 {
-	int fast = wide();
+	int fast = kith_cpu_wide();
 	for (uint32_t v = 0; v < layers; v++)
 		count[v] += fast ? shared_512(x + v * stride, x + v * stride, words)
 				 : shared_any(x + v * stride, x + v * stride, words);
@@ -314,7 +355,7 @@ KITH_CLONES static void chains_columns_any(const uint64_t *x, uint32_t words, si
 void kith_bits_chains_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint32_t layers,
 			      int64_t *chain)
 {
-	if (wide())
+	if (kith_cpu_wide())
 		chains_columns_512(x, words, step, lanes, layers, chain);
 	else
 		chains_columns_any(x, words, step, lanes, layers, chain);
@@ -330,7 +371,7 @@ KITH_CLONES static uint64_t narrow_any(uint64_t *all, const uint64_t *x, uint32_
 	return count;
 }
 
-static void chains_some(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t lanes,
+static void chains_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t lanes,
 			int64_t *chain, int fast)
 {
 	uint64_t all[TOGETHER];
@@ -348,9 +389,9 @@ static void chains_some(const uint64_t *x, uint32_t words, size_t stride, uint32
 void kith_bits_chains_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t lanes,
 			   int64_t *chain)
 {
-	int fast = wide();
+	int fast = kith_cpu_wide();
 	for (uint32_t from = 0; from < words; from += TOGETHER)
-		chains_some(x + from, words - from < TOGETHER ? words - from : TOGETHER, stride, layers, lanes, chain,
+		chains_rows(x + from, words - from < TOGETHER ? words - from : TOGETHER, stride, layers, lanes, chain,
 			    fast);
 }
 
@@ -371,33 +412,53 @@ uint64_t kith_bits_or(uint64_t *to, const uint64_t *from, size_t words)
 
 /* ---- slots ---- */
 
-void kith_bits_transpose(uint64_t x[64])
+void kith_bits_transpose(uint64_t to[64], const uint64_t from[64])
 {
-	if (wide())
-		transpose_512(x);
-	else
-		kith_transpose(x);
-}
-
-static void firsts_any(const uint32_t *id, const uint16_t *rep, uint32_t from, uint32_t to, uint32_t node,
-		       uint32_t *below, uint32_t *above, uint32_t count[2])
-{
-	uint32_t b = count[0], a = count[1];
-	for (; from < to; from++) { /* no branch that depends on an id: half of them would be foreseen wrongly */
-		uint32_t is_first = rep[from] == from, is_above = id[from] > node;
-		below[b] = above[a] = from;
-		b += is_first & !is_above;
-		a += is_first & is_above;
+	if (kith_cpu_wide()) {
+		transpose_512(to, from);
+		return;
 	}
-	count[0] = b;
-	count[1] = a;
+	memmove(to, from, 64 * sizeof *to);
+	kith_transpose(to);
 }
 
-void kith_bits_firsts(const uint32_t *id, const uint16_t *rep, uint32_t from, uint32_t to, uint32_t node,
-		      uint32_t *below, uint32_t *above, uint32_t count[2])
+KITH_CLONES static void hash_any(const uint32_t *id, uint32_t count, uint32_t bits, uint16_t *hash)
 {
-	if (wide())
-		firsts_512(id, rep, from, to, node, below, above, count);
-	else
-		firsts_any(id, rep, from, to, node, below, above, count);
+	for (uint32_t e = 0; e < count; e++)
+		hash[e] = (uint16_t)(id[e] * 2654435769u >> (32 - bits));
+}
+
+void kith_bits_hash(const uint32_t *id, uint32_t count, uint32_t bits, uint16_t *hash)
+{
+	hash_any(id, count, bits, hash);
+}
+
+static int slots_any(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint64_t *above, size_t stride,
+		     uint32_t found[2])
+{
+	uint32_t a = 0, b = 0;
+	int own = 0;
+	for (uint32_t e = 0; e < m->count; e++) { /* no branch that depends on a mask: half would be foreseen wrongly */
+		uint64_t row = 0, any = 0;
+		for (uint32_t w = 0; w < m->words; w++) {
+			uint64_t x = m->mask[w * m->stride + e];
+			any |= x;
+			above[w * stride + b] = x;
+			if (w < m->row_words)
+				row |= rows[w * m->stride + a] = x & m->row_bits;
+		}
+		own |= row && m->id[e] == node;
+		a += row != 0;
+		b += (any != 0) & (m->id[e] > node);
+	}
+	found[0] = a;
+	found[1] = b;
+	return own;
+}
+
+int kith_bits_slots(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint64_t *above, size_t stride,
+		    uint32_t found[2])
+{
+	return kith_cpu_wide() ? slots_512(m, node, rows, above, stride, found)
+			       : slots_any(m, node, rows, above, stride, found);
 }

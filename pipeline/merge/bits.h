@@ -12,11 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How many slots layers a < b share. In columns, of at most 65,535 slots: shared[a * lanes + b] = that, and what stands
- * at b <= a or beyond the last layer means nothing. In rows: common[pair] += that; pairs row by row: (0,1), (0,2), ...,
- * (1,2), .... */
-void kith_bits_overlaps_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint32_t layers,
-				uint16_t *shared);
+/* How many slots layers a < b share, for pairs of layers row by row: (0,1), (0,2), ..., (1,2), .... In columns, of at
+ * most 65,535 slots: shared[pair] = that; KITH_BITS_SPARE more are written to, and as many words read from behind the
+ * last set. In rows: common[pair] += that. */
+#define KITH_BITS_SPARE 24u
+void kith_bits_overlaps_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t layers, uint16_t *shared);
 void kith_bits_overlaps_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t *common);
 
 /* count[v] += how many slots layer v has; in columns, for all lanes. */
@@ -31,13 +31,31 @@ void kith_bits_chains_columns(const uint64_t *x, uint32_t words, size_t step, ui
 void kith_bits_chains_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t lanes,
 			   int64_t *chain);
 
-/* kith_transpose (kith/transpose.h), faster where it can be. */
-void kith_bits_transpose(uint64_t x[64]);
+/* kith_transpose (kith/transpose.h), from one place to another or the same, faster where it can be. */
+void kith_bits_transpose(uint64_t to[64], const uint64_t from[64]);
 
-/* Of e in [from, to), those with rep[e] == e: appended to `below` where id[e] <= node, to `above` elsewhere. Each holds
- * `count` of them before, and afterwards, and has room for `to` and sixteen more. */
-void kith_bits_firsts(const uint32_t *id, const uint16_t *rep, uint32_t from, uint32_t to, uint32_t node,
-		      uint32_t *below, uint32_t *above, uint32_t count[2]);
+/* ---- ids that a sample meets ---- */
+
+/* hash[e] < 2^bits, equal for equal ids; at most 16 bits. */
+void kith_bits_hash(const uint32_t *id, uint32_t count, uint32_t bits, uint16_t *hash);
+
+/* Masks over layers of the ids met: word w of the e-th is mask[w * stride + e], 0 in all words where the id has been
+ * met before. The first `row_words` words, and of them the bits `row_bits`, say which layers' rows have it. Ids and
+ * masks are readable up to the next multiple of 8. */
+typedef struct kith_bits_met {
+	const uint32_t *id;
+	const uint64_t *mask;
+	size_t stride;
+	uint32_t words, row_words;
+	uint64_t row_bits;
+	uint32_t count;
+} kith_bits_met;
+
+/* Puts masks side by side: to `rows` those of what some row has, bits of rows alone, word w at rows[w * met->stride];
+ * to `above` those of ids above the sample, word w at above[w * stride]. found: how many of each; both are written up
+ * to seven more. Returns other than 0 if a row has the sample itself. */
+int kith_bits_slots(const kith_bits_met *met, uint32_t node, uint64_t *rows, uint64_t *above, size_t stride,
+		    uint32_t found[2]);
 
 /* to[w] |= from[w]. Returns other than 0 if they shared a bit. */
 uint64_t kith_bits_or(uint64_t *to, const uint64_t *from, size_t words);

@@ -17,7 +17,6 @@
 #define MAX_THREADS 256
 #define NO_LEVEL    255u
 #define TOGETHER    64 /* samples that a thread takes at once */
-#define AHEAD       2  /* samples that their rows are fetched before */
 
 struct layer {
 	kith_graph *graph;
@@ -35,10 +34,10 @@ struct merge {
 	size_t count;
 	struct layer *layers;
 	kith_tally_plan plan;
-	kith_tally *tallies;  /* one per thread */
-	kith_tally_set *sets; /* of a sample, for each thread: one for each tier of each layer, twice */
-	size_t tiers;         /* of all layers together */
-	kith_pair_rows pairs; /* to the pair store, if there is to be one */
+	kith_tally *tallies;        /* one per thread */
+	kith_tally_source *sources; /* rows of each tier of each layer, then reverse lists */
+	size_t tiers;               /* of all layers together */
+	kith_pair_rows pairs;       /* to the pair store, if there is to be one */
 	kith_pair_info pair_info;
 	uint64_t window; /* nodes */
 };
@@ -191,6 +190,21 @@ static int fit_memory(struct merge *m, kith_err *err)
 	return 0;
 }
 
+/* Both by ascending level. */
+static void list_sources(struct merge *m)
+{
+	size_t count = 0;
+	for (uint32_t q = 0; q < m->plan.levels; q++)
+		for (uint32_t v = 0; v < m->count; v++) {
+			const struct layer *l = &m->layers[v];
+			for (uint32_t tier = 0; tier < l->tiers; tier++)
+				if (l->level[tier] == q) {
+					m->sources[count] = (kith_tally_source){&l->rows[tier], v, q};
+					m->sources[m->tiers + count++] = (kith_tally_source){&l->reverse[tier], v, q};
+				}
+		}
+}
+
 static int prepare(struct merge *m, kith_err *err)
 {
 	m->tallies = kith_alloc_zero(m->threads, sizeof *m->tallies);
@@ -201,8 +215,9 @@ static int prepare(struct merge *m, kith_err *err)
 		if (rc)
 			return rc;
 	}
-	if (!(m->sets = kith_alloc(m->threads * 2 * m->tiers, sizeof *m->sets)))
-		return kith_fail_nomem(err, "sets of neighbours", m->threads * 2 * m->tiers * sizeof *m->sets);
+	if (!(m->sources = kith_alloc(2 * m->tiers, sizeof *m->sources)))
+		return kith_fail_nomem(err, "sets of neighbours", 2 * m->tiers * sizeof *m->sources);
+	list_sources(m);
 	return 0;
 }
 
@@ -241,44 +256,12 @@ static int decode_window(struct merge *m, uint64_t first, uint64_t count, kith_e
 	return 0;
 }
 
-/* The r-th sample's set. Each layer's window is a stream of its own, too many to be foreseen: what comes soon is
- * fetched ahead. */
-static kith_tally_set set_of(const kith_sets *sets, uint64_t r, uint32_t layer, uint32_t level)
-{
-	kith_tally_set set = {.layer = layer, .level = level};
-	if (sets->dense) {
-		set.bits = sets->bits + r * sets->stride;
-		set.base = sets->base;
-	} else {
-		set.id = sets->id + sets->offset[r];
-		set.count = sets->offset[r + 1] - sets->offset[r];
-		__builtin_prefetch(set.id + (AHEAD + 1) * set.count);
-		__builtin_prefetch(sets->offset + r + 8);
-	}
-	return set;
-}
-
-/* The r-th sample's sets by ascending level: of its rows, then of its reverse lists. */
-static void get_sets(const struct merge *m, uint64_t r, kith_tally_set *sets)
-{
-	const kith_tally_plan *p = &m->plan;
-	size_t count = 0;
-	for (uint32_t q = 0; q < p->levels; q++)
-		for (uint32_t v = 0; v < p->layers; v++) {
-			const struct layer *l = &m->layers[v];
-			for (uint32_t tier = 0; tier < l->tiers; tier++)
-				if (l->level[tier] == q) {
-					sets[count] = set_of(&l->rows[tier], r, v, q);
-					sets[m->tiers + count++] = set_of(&l->reverse[tier], r, v, q);
-				}
-		}
-}
-
-/* The same for the pair store. A window begins at a multiple of its size. */
+/* For the pair store. */
 static size_t pair_sets(const void *context, uint64_t node, kith_tally_set *sets)
 {
 	const struct merge *m = context;
-	get_sets(m, node % m->window, sets);
+	for (size_t i = 0; i < 2 * m->tiers; i++)
+		sets[i] = kith_tally_set_at(&m->sources[i], node);
 	return m->tiers;
 }
 
@@ -291,16 +274,15 @@ static int walk(struct merge *m, kith_err *err)
 		int rc = kith_progress_tick(&m->options->progress, "merging", first, m->plan.n, err);
 		if (rc || (rc = check_window(m, first, count, err)) || (rc = decode_window(m, first, count, err)))
 			return rc;
-#pragma omp parallel for num_threads(m->threads) schedule(dynamic, (int)together)
-		for (uint64_t r = 0; r < count; r++) {
-			kith_tally *t = &m->tallies[omp_get_thread_num()];
-			kith_tally_set *sets = m->sets + (size_t)omp_get_thread_num() * 2 * m->tiers;
-			get_sets(m, r, sets);
-			int bad = kith_tally_node(t, first + r, sets, m->tiers, sets + m->tiers, m->tiers);
+#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
+		for (uint64_t r = 0; r < count; r += together) {
+			uint64_t nodes = count - r < together ? count - r : together, node = 0;
+			int bad = kith_tally_nodes(&m->tallies[omp_get_thread_num()], m->sources, m->tiers, first + r,
+						   nodes, &node);
 			if (bad >= 0) {
 #pragma omp critical(kith_merge_bad)
-				if (first + r < bad_node) {
-					bad_node = first + r;
+				if (node < bad_node) {
+					bad_node = node;
 					bad_layer = bad;
 				}
 			}
@@ -428,7 +410,7 @@ done:
 	for (uint32_t t = 0; m.tallies && t < m.threads; t++)
 		kith_tally_free(&m.tallies[t]);
 	free(m.tallies);
-	free(m.sets);
+	free(m.sources);
 	for (size_t v = 0; v < layers; v++) {
 		kith_graph_close(m.layers[v].graph);
 		for (uint32_t t = 0; t < KITH_MAX_TIERS; t++) {

@@ -81,7 +81,7 @@ static void fill_nntp(kith_stack *stack, const kith_tally *t)
 	for (uint32_t q = 0; q < p->levels; q++)
 		for (int g = 0; g < 2; g++)
 			for (uint32_t alpha = 0; p->counts[g] && alpha <= p->alpha; alpha++, out++) {
-				const int64_t *change = t->runs[g] + (q * (p->alpha + 1ull) + alpha) * square;
+				const int64_t *change = t->runs.table[g] + (q * (p->alpha + 1ull) + alpha) * square;
 				out->k = p->k[q];
 				out->graph = (kith_graph_kind)g;
 				out->alpha = alpha;

@@ -3,8 +3,8 @@
  *
  * Counting is done on sets of bits (bits.h). The ids that one sample meets, in whatever layer, get a slot each, and
  * every layer has the bits of the slots it has: |K_i^a n K_i^b| is the number of bits of two layers together, and the
- * runs of many pairs are found at once. Few ids get their slots from a hash table, those above the sample apart from
- * those below; where they are many, or come as bits already, ids are their own slots, a range of them at a time. */
+ * runs of many pairs are found at once. Few ids get their slots from a hash table (few_ids.c); where they are many, or
+ * come as bits already, ids are their own slots, a range of them at a time (many_ids.c). */
 #ifndef KITH_TALLY_H
 #define KITH_TALLY_H
 
@@ -39,31 +39,84 @@ typedef struct kith_tally_set {
 	uint32_t layer, level;
 } kith_tally_set;
 
+/* The same for many samples. */
+typedef struct kith_tally_source {
+	const kith_sets *sets;
+	uint32_t layer, level;
+} kith_tally_source;
+
+static inline kith_tally_set kith_tally_set_at(const kith_tally_source *source, uint64_t node)
+{
+	const kith_sets *sets = source->sets;
+	kith_tally_set set = {.layer = source->layer, .level = source->level};
+	uint64_t r = node - sets->first;
+	if (sets->dense) {
+		set.bits = sets->bits + r * sets->stride;
+		set.base = sets->base;
+	} else {
+		set.id = sets->id + sets->offset[r];
+		set.count = sets->offset[r + 1] - sets->offset[r];
+	}
+	return set;
+}
+
+/* Runs of pairs, and what is needed to find them. */
+typedef struct kith_runs {
+	int64_t *table[2];     /* per graph: levels x (alpha + 1) x layers x layers; alpha > 0: change from alpha - 1 */
+	int64_t *chains;       /* per graph and level, where runs are counted by layers: what bits.h makes of them */
+	uint64_t *masks;       /* else: masks over layers, and how often each has been met since it was last counted */
+	uint32_t *start, *end; /* of the runs of a mask */
+} kith_runs;
+
+#define KITH_TALLY_TOGETHER 16u /* samples whose ids are brought together at once */
+
+/* Ids whose bits go to the same word of their masks at the same level: of each sample, those from the from-th on. */
+typedef struct kith_few_stretch {
+	uint32_t level, word, from[KITH_TALLY_TOGETHER];
+} kith_few_stretch;
+
+/* Samples whose ids are few. */
+typedef struct kith_few {
+	/* of several: */
+	uint32_t *id; /* all that they meet, with repetitions */
+	uint8_t *bit; /* of each: which one of a word of its mask stands for where it was met */
+	uint32_t start[KITH_TALLY_TOGETHER], end[KITH_MAX_TIERS][KITH_TALLY_TOGETHER]; /* of a sample; of a level, from
+											   there */
+	kith_few_stretch *stretch;
+	uint32_t stretches;
+	/* of the one at hand: */
+	uint16_t *hash, *table; /* of each id; where an id of that hash is met first */
+	uint16_t *again;        /* 1 + the same for ids that came to the place of another: a second table, empty between
+				   samples */
+	uint32_t *used, used_count; /* its places in use */
+	uint64_t *mask;             /* over layers, in rows and in reverse lists, of each id where it is met first */
+	uint64_t *slots, *columns;  /* masks of rows side by side, and turned */
+	uint16_t *shared;           /* neighbours that two layers share, at one level */
+	/* of some that have been counted: */
+	uint8_t *young;                  /* histograms of the last ones alone, */
+	uint32_t young_samples;          /* so many */
+	uint64_t *pool;                  /* per level: masks of pairs not counted yet, */
+	uint32_t pooled[KITH_MAX_TIERS]; /* so many */
+	uint64_t *turned, *both;         /* some of them in columns, and as pairs of one graph */
+} kith_few;
+
+/* One whose ids are many. */
+typedef struct kith_many {
+	uint64_t *rows;       /* sets in rows: of rows, of reverse lists, and of pairs, `layers` each */
+	uint32_t *common;     /* levels x pairs of layers: |K_i^a n K_i^b|, as far as it has been counted */
+	kith_tally_set *sets; /* of rows, then of reverse lists */
+	size_t *cursor;       /* of those that come in parts */
+} kith_many;
+
 typedef struct kith_tally {
 	const kith_tally_plan *plan;
 	uint32_t *overlap;  /* the histograms */
-	int64_t *runs[2];   /* per graph: levels x (alpha + 1) x layers x layers; alpha > 0: change from alpha - 1 */
 	uint64_t *pairs[2]; /* per graph: levels x layers, pairs met */
 	uint64_t *edges;    /* levels x layers: edges between the sample and larger ones met, in either direction */
-	/* of the sample at hand, where its ids are few: */
-	uint32_t *id;              /* all that it meets, with repetitions */
-	uint16_t *rep;             /* where each is met first */
-	uint16_t *table;           /* some id, by hash */
-	uint32_t *below, *above;   /* where slots are met first */
-	uint16_t *pending;         /* scratch */
-	uint64_t *mask[2];         /* over layers, of what is met first: rows, reverse lists */
-	uint64_t *out, *in, *both; /* sets in columns: rows, slots below the sample first; reverse lists; pairs */
-	uint16_t *shared;          /* layers x lanes: neighbours shared (bits.h), at one level */
-	uint8_t *young;            /* histograms of the last samples alone, */
-	uint32_t young_samples;    /* so many */
-	/* where they are many: */
-	uint64_t *rows;   /* sets in rows: of rows, of reverse lists, and of pairs, `layers` each */
-	uint64_t *counts; /* lanes: scratch */
-	uint32_t *common; /* levels x pairs of layers: |K_i^a n K_i^b|, as far as it has been counted */
-	size_t *cursor;   /* of sets that come in parts: rows, then reverse lists */
-	int64_t *chains;  /* per graph and level, where runs are counted by layers: what bits.h makes of them */
-	uint64_t *masks;  /* over layers, and how often each has been met since it was last counted */
-	uint32_t *run_start, *run_end; /* scratch */
+	kith_runs runs;
+	uint64_t *counts; /* lanes: scratch, 0 */
+	kith_few few;
+	kith_many many;
 } kith_tally;
 
 /* Chooses plan->slots and hashed for samples whose lists have about `usual` ids together, or takes `forced` for both
@@ -75,10 +128,11 @@ uint64_t kith_tally_bytes(const kith_tally_plan *plan);
 int kith_tally_init(kith_tally *tally, const kith_tally_plan *plan, kith_err *err);
 void kith_tally_free(kith_tally *tally);
 
-/* One sample: the sets of its rows, and of its reverse lists, each by ascending level. Returns the layer that has an id
- * twice, or has the sample itself, or -1 if there is none; then nothing that was counted means anything. */
-int kith_tally_node(kith_tally *tally, uint64_t node, const kith_tally_set *rows, size_t row_count,
-		    const kith_tally_set *reverse, size_t reverse_count);
+/* Samples first..first+nodes-1: `count` sources of their rows by ascending level, then as many of their reverse lists.
+ * Returns the layer that has an id twice, or has the sample itself, in some row, that of *bad, or -1 if there is none;
+ * then nothing that was counted means anything. */
+int kith_tally_nodes(kith_tally *tally, const kith_tally_source *sources, size_t count, uint64_t first, uint64_t nodes,
+		     uint64_t *bad);
 
 /* Pairs whose sets others have made: of one graph and level, in rows (bits.h). Counts their runs, not the pairs. */
 void kith_tally_runs(kith_tally *tally, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t stride);

@@ -45,7 +45,7 @@ static sets draw_sets(rng *r, uint32_t most_layers)
 	s.lanes = (s.layers + 7) & ~7u;
 	s.step = s.lanes + rng_below(r, 9);
 	s.stride = s.words + rng_below(r, 9);
-	s.columns = must_alloc((s.words + 1) * s.step, 8);
+	s.columns = must_alloc((s.words + 1) * s.step + KITH_BITS_SPARE, 8);
 	s.rows = must_alloc(s.layers * s.stride + 1, 8);
 	for (size_t i = 0; i < s.layers * s.stride; i++)
 		s.rows[i] = draw_word(r);
@@ -84,13 +84,13 @@ static void test_overlaps_and_counts(void **state)
 		sets s = draw_sets(&r, round % 20 ? 34 : 70);
 		uint32_t pairs = s.layers * (s.layers - 1) / 2, pair = 0;
 		uint32_t *rows = must_alloc(pairs + 1, 4);
-		uint16_t *columns = must_alloc((size_t)s.layers * s.lanes, 2);
+		uint16_t *columns = must_alloc(pairs + KITH_BITS_SPARE, 2);
 		uint64_t *by_columns = must_alloc(s.lanes, 8), *by_rows = must_alloc(s.lanes, 8);
 		for (uint32_t p = 0; p < pairs; p++)
 			rows[p] = 5; /* they add */
 		memset(by_columns, 0, s.lanes * 8);
 		memset(by_rows, 0, s.lanes * 8);
-		kith_bits_overlaps_columns(s.columns, s.words, s.step, s.lanes, s.layers, columns);
+		kith_bits_overlaps_columns(s.columns, s.words, s.step, s.layers, columns);
 		kith_bits_overlaps_rows(s.rows, s.words, s.stride, s.layers, rows);
 		kith_bits_count_columns(s.columns, s.words, s.step, s.lanes, by_columns);
 		kith_bits_count_rows(s.rows, s.words, s.stride, s.layers, by_rows);
@@ -99,7 +99,7 @@ static void test_overlaps_and_counts(void **state)
 			assert_int_equal(by_rows[a], by_columns[a]);
 			for (uint32_t b = a + 1; b < s.layers; b++, pair++) {
 				assert_int_equal(rows[pair], 5 + slow_count(&s, a, a, b));
-				assert_int_equal(columns[a * s.lanes + b] + 5, rows[pair]);
+				assert_int_equal(columns[pair] + 5, rows[pair]);
 			}
 		}
 		free(columns);
@@ -136,42 +136,84 @@ static void test_chains(void **state)
 static void test_transpose(void **state)
 {
 	rng r = {13};
-	uint64_t x[64], fast[64], plain[64];
+	uint64_t x[64], fast[64], plain[64], own[64];
 	(void)state;
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int i = 0; i < 64; i++)
-			x[i] = fast[i] = plain[i] = draw_word(&r);
-		kith_bits_transpose(fast);
+			x[i] = own[i] = plain[i] = draw_word(&r);
+		kith_bits_transpose(fast, x);
+		kith_bits_transpose(own, own);
 		kith_transpose(plain);
 		for (int i = 0; i < 64; i++)
 			for (int j = 0; j < 64; j++)
 				assert_int_equal(fast[j] >> i & 1, x[i] >> j & 1);
 		assert_memory_equal(fast, plain, sizeof fast);
+		assert_memory_equal(fast, own, sizeof fast);
 	}
 }
 
-static void test_firsts(void **state)
+static void test_hash(void **state)
 {
 	rng r = {14};
-	uint32_t id[240], below[240], above[240], want[2][240];
-	uint16_t rep[240];
+	uint32_t id[80];
+	uint16_t hash[80];
 	(void)state;
 	for (int round = 0; round < ROUNDS; round++) {
-		uint32_t to = (uint32_t)rng_below(&r, 200), from = (uint32_t)rng_below(&r, to + 1), node = 1u << 31;
-		uint32_t got[2] = {0}, wanted[2] = {0};
-		for (uint32_t e = 0; e < 240; e++) {
-			id[e] = (uint32_t)rng_next(&r);
-			id[e] = rng_chance(&r, 5) ? node : id[e];
-			rep[e] = (uint16_t)(rng_chance(&r, 50) ? e : rng_below(&r, 240));
+		uint32_t count = (uint32_t)rng_below(&r, 80), bits = (uint32_t)rng_between(&r, 1, 16);
+		for (uint32_t e = 0; e < count; e++)
+			id[e] = e && rng_chance(&r, 3) ? id[rng_below(&r, e)] : (uint32_t)rng_next(&r);
+		kith_bits_hash(id, count, bits, hash);
+		for (uint32_t e = 0; e < count; e++) {
+			assert_true(hash[e] < 1u << bits);
+			for (uint32_t f = 0; f < e; f++)
+				assert_true(id[e] != id[f] || hash[e] == hash[f]);
 		}
-		for (uint32_t e = 0; e < to; e++)
-			if (rep[e] == e)
-				want[id[e] > node][wanted[id[e] > node]++] = e;
-		kith_bits_firsts(id, rep, 0, from, node, below, above, got);
-		kith_bits_firsts(id, rep, from, to, node, below, above, got);
-		assert_memory_equal(got, wanted, sizeof got);
-		assert_memory_equal(below, want[0], wanted[0] * sizeof *below);
-		assert_memory_equal(above, want[1], wanted[1] * sizeof *above);
+	}
+}
+
+#define MET 208u
+
+/* Masks of one word, whose lower half is of rows, and of several; ids near the sample, which are it now and then. */
+static void test_slots(void **state)
+{
+	rng r = {16};
+	static uint64_t mask[6 * MET], rows[6 * MET], above[6 * (MET + 3)];
+	uint32_t id[MET];
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		uint32_t node = (uint32_t)(round % 3 ? 1u << 31 : rng_next(&r)), found[2], a = 0, b = 0;
+		uint32_t half = (uint32_t)rng_between(&r, 1, 3);
+		int own = 0, rarely = round % 2;
+		kith_bits_met m = {.id = id,
+				   .mask = mask,
+				   .stride = MET,
+				   .words = round % 4 ? 1 : 2 * half,
+				   .row_words = round % 4 ? 1 : half,
+				   .row_bits = round % 4 ? 0xffffffff : ~0ull,
+				   .count = (uint32_t)rng_below(&r, MET - 7)};
+		for (uint32_t e = 0; e < MET; e++) {
+			id[e] = node + (uint32_t)rng_below(&r, 9) - 4 + !rarely * 5;
+			for (uint32_t w = 0; w < m.words; w++)
+				mask[w * MET + e] = draw_word(&r) & draw_word(&r);
+		}
+		int got = kith_bits_slots(&m, node, rows, above, MET + 3, found);
+		for (uint32_t e = 0; e < m.count; e++) {
+			uint64_t row = 0, any = 0;
+			for (uint32_t w = 0; w < m.words; w++) {
+				any |= mask[w * MET + e];
+				row |= w < m.row_words ? mask[w * MET + e] & m.row_bits : 0;
+			}
+			own |= row && id[e] == node;
+			for (uint32_t w = 0; row && w < m.row_words; w++)
+				assert_int_equal(rows[w * MET + a], mask[w * MET + e] & m.row_bits);
+			for (uint32_t w = 0; any && id[e] > node && w < m.words; w++)
+				assert_int_equal(above[w * (MET + 3) + b], mask[w * MET + e]);
+			a += row != 0;
+			b += any && id[e] > node;
+		}
+		assert_int_equal(found[0], a);
+		assert_int_equal(found[1], b);
+		assert_int_equal(got != 0, own);
 	}
 }
 
@@ -200,7 +242,8 @@ int main(void)
 		cmocka_unit_test(test_overlaps_and_counts),
 		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_transpose),
-		cmocka_unit_test(test_firsts),
+		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_slots),
 		cmocka_unit_test(test_or),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

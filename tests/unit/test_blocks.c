@@ -98,13 +98,13 @@ static void test_reverse_ids(void **state)
 	good_ids();
 	counts[1] = 2; /* more than there are */
 	put_ids(3, 2);
-	assert_value(kith_reverse_decode, 0, "impossible id");
+	assert_value(kith_reverse_decode, 0, "do not add up");
 
 	good_ids();
 	counts[0] = UINT32_MAX; /* a sum that would wrap around */
 	counts[1] = 4;
 	put_ids(3, 2);
-	assert_value(kith_reverse_decode, 0, "impossible id");
+	assert_value(kith_reverse_decode, 0, "do not add up");
 
 	good_ids();
 	counts[1] = 0;
