@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#define ZSTD_STATIC_LINKING_ONLY /* for ZSTD_c_literalCompressionMode, and nothing else */
 #include <zstd.h>
 
 #include "kith/alloc.h"
@@ -21,29 +22,42 @@
 
 /* ---- encoding ---- */
 
+/* Bytes of gaps have no order that repeats, but what looks like it: short matches take more room than the bytes' own
+ * entropy, and twice the time to decode. So zstd is kept from looking for them. */
+#define PLANE_LEVEL -1000
+
 struct kith_encoder {
-	ZSTD_CCtx *zstd;
+	ZSTD_CCtx *zstd, *planes;
 	void *plane;
 	size_t plane_capacity;
 };
-
-kith_encoder *kith_encoder_new(void)
-{
-	kith_encoder *e = kith_alloc_zero(1, sizeof *e);
-	if (e && !(e->zstd = ZSTD_createCCtx())) {
-		free(e);
-		e = NULL;
-	}
-	return e;
-}
 
 void kith_encoder_free(kith_encoder *e)
 {
 	if (!e)
 		return;
 	ZSTD_freeCCtx(e->zstd);
+	ZSTD_freeCCtx(e->planes);
 	free(e->plane);
 	free(e);
+}
+
+kith_encoder *kith_encoder_new(void)
+{
+	kith_encoder *e = kith_alloc_zero(1, sizeof *e);
+	if (!e)
+		return NULL;
+	e->zstd = ZSTD_createCCtx();
+	e->planes = ZSTD_createCCtx();
+	if (!e->zstd || !e->planes) {
+		kith_encoder_free(e);
+		return NULL;
+	}
+	ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
+	/* a zstd that does not know the mode, which is no part of its stable interface, takes more room */
+	int known = !ZSTD_isError(ZSTD_CCtx_setParameter(e->planes, ZSTD_c_literalCompressionMode, ZSTD_ps_enable));
+	ZSTD_CCtx_setParameter(e->planes, ZSTD_c_compressionLevel, known ? PLANE_LEVEL : ZSTD_LEVEL);
+	return e;
 }
 
 static int reserve(kith_value *v, size_t more, kith_err *err)
@@ -74,13 +88,13 @@ int kith_value_start(kith_value *v, uint32_t table, uint32_t block, uint32_t nod
 	return 0;
 }
 
-int kith_value_stream(kith_encoder *e, kith_value *v, const void *raw, size_t size, kith_err *err)
+static int put_stream(ZSTD_CCtx *zstd, kith_value *v, const void *raw, size_t size, kith_err *err)
 {
 	size_t bound = ZSTD_compressBound(size);
 	if (reserve(v, STREAM_BYTES + bound, err))
 		return KITH_ENOMEM;
 	uint8_t *body = v->bytes + v->size + STREAM_BYTES;
-	size_t stored = size ? ZSTD_compressCCtx(e->zstd, body, bound, raw, size, ZSTD_LEVEL) : 0;
+	size_t stored = size ? ZSTD_compress2(zstd, body, bound, raw, size) : 0;
 	if (ZSTD_isError(stored))
 		return kith_fail(err, KITH_ENOMEM, "zstd: %s", ZSTD_getErrorName(stored));
 	if (stored > size - size / LEAST_GAIN) {
@@ -91,6 +105,11 @@ int kith_value_stream(kith_encoder *e, kith_value *v, const void *raw, size_t si
 	memcpy(v->bytes + v->size, head, STREAM_BYTES);
 	v->size += STREAM_BYTES + stored;
 	return 0;
+}
+
+int kith_value_stream(kith_encoder *e, kith_value *v, const void *raw, size_t size, kith_err *err)
+{
+	return put_stream(e->zstd, v, raw, size, err);
 }
 
 KITH_CLONES static void take_plane(const uint32_t *numbers, size_t count, int shift, uint8_t *plane)
@@ -104,7 +123,7 @@ int kith_value_u32s(kith_encoder *e, kith_value *v, const uint32_t *numbers, siz
 	int rc = kith_scratch(&e->plane, &e->plane_capacity, count, 1, err);
 	for (int p = 0; !rc && p < width; p++) {
 		take_plane(numbers, count, 8 * p, e->plane);
-		rc = kith_value_stream(e, v, e->plane, count, err);
+		rc = put_stream(e->planes, v, e->plane, count, err);
 	}
 	return rc;
 }
