@@ -165,7 +165,7 @@ KITH_CLONES static void take_side(kith_few *f, const kith_tally_plan *p, const k
 			const uint32_t *from = sets->id + offset[x];
 			uint32_t size = (uint32_t)(offset[x + 1] - offset[x]), *to = f->id + place[x];
 			uint8_t *to_bit = f->bit + place[x];
-			__builtin_prefetch(from + (offset[nodes] - offset[0]));
+			__builtin_prefetch(from + (offset[nodes] - offset[0]), 0, 1);
 			place[x] += size;
 			memcpy(to, from, KITH_SETS_SPARE * sizeof *to);
 			memset(to_bit, bit, KITH_SETS_SPARE);
@@ -218,14 +218,13 @@ static void add_bits(kith_few *f, const uint32_t *id, const uint8_t *bit, uint64
 {
 	const uint16_t *table = f->table, *hash = f->hash;
 	for (uint32_t e = from; e < to;) {
-		uint32_t others = 0, end = to - e < 32 ? to : e + 32;
-		for (uint32_t i = 0; e < end; e++, i++) {
-			uint32_t first = table[hash[e]];
-			uint64_t same = id[first] == id[e];
-			mask[first] |= same << bit[e];
-			others += others + !same;
+		uint32_t here = to - e < 32 ? to - e : 32, met = 0;
+		for (uint32_t i = 0; i < here; i++, e++) {
+			uint32_t first = table[hash[e]], same = id[first] == id[e];
+			mask[first] |= (uint64_t)same << bit[e];
+			met += met + same;
 		}
-		for (; others; others &= others - 1) {
+		for (uint32_t others = ~met << (32 - here) >> (32 - here); others; others &= others - 1) {
 			uint32_t other = e - 1 - (uint32_t)__builtin_ctz(others);
 			mask[find_again(f, id, other, hash_bits)] |= 1ull << bit[other];
 		}
