@@ -112,6 +112,11 @@ int kith_value_stream(kith_encoder *e, kith_value *v, const void *raw, size_t si
 	return put_stream(e->zstd, v, raw, size, err);
 }
 
+int kith_value_bytes(kith_encoder *e, kith_value *v, const void *raw, size_t size, kith_err *err)
+{
+	return put_stream(e->planes, v, raw, size, err);
+}
+
 KITH_CLONES static void take_plane(const uint32_t *numbers, size_t count, int shift, uint8_t *plane)
 {
 	for (size_t i = 0; i < count; i++)
