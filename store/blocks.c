@@ -169,6 +169,8 @@ int kith_near_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 
 /* ---- sets ---- */
 
+_Static_assert(KITH_SETS_SPARE >= KITH_SPARE, "kith_view_sets writes beyond the last set");
+
 int kith_sets_reserve_ids(kith_sets *x, size_t nodes, size_t items, kith_err *err)
 {
 	void *offset = x->offset, *id = x->id;

@@ -14,31 +14,35 @@
 #define HEADER_BYTES 32
 /* A stream: raw size u64, stored size u64, stored bytes; stored size = raw size means that zstd did not help enough. */
 #define STREAM_BYTES 16
-/* Level 1: above it the gain on gap planes is under 1 % and the time doubles. */
-#define ZSTD_LEVEL 1
 /* Bytes that zstd saves less than one in so many of stay as they are. It decodes some 2 GB/s: where it saves a quarter,
  * it takes as long as to read what it saves from a disk of 0.5 GB/s. */
 #define LEAST_GAIN 4
 
 /* ---- encoding ---- */
 
-/* Bytes of gaps have no order that repeats, but what looks like it: short matches take more room than the bytes' own
- * entropy, and twice the time to decode. So zstd is kept from looking for them. */
-#define PLANE_LEVEL -1000
+/* Gaps and sets of bits seldom repeat themselves, but in so many of them there is always something like it. Short
+ * matches take more room than the bytes' own entropy, and twice the time to decode. So zstd looks for matches only
+ * where a sample says that they gain, and they have to save one in so many bytes. Level 1: above it the gain on gaps is
+ * under 1 %, and the time doubles. */
+#define MATCHES    1
+#define NO_MATCHES -1000
+#define MATCH_GAIN 8
+#define SAMPLE     65536u /* bytes, or a quarter of what there is */
 
 struct kith_encoder {
-	ZSTD_CCtx *zstd, *planes;
-	void *plane;
-	size_t plane_capacity;
+	ZSTD_CCtx *matches, *plain;
+	void *plane, *other;
+	size_t plane_capacity, other_capacity;
 };
 
 void kith_encoder_free(kith_encoder *e)
 {
 	if (!e)
 		return;
-	ZSTD_freeCCtx(e->zstd);
-	ZSTD_freeCCtx(e->planes);
+	ZSTD_freeCCtx(e->matches);
+	ZSTD_freeCCtx(e->plain);
 	free(e->plane);
+	free(e->other);
 	free(e);
 }
 
@@ -47,16 +51,16 @@ kith_encoder *kith_encoder_new(void)
 	kith_encoder *e = kith_alloc_zero(1, sizeof *e);
 	if (!e)
 		return NULL;
-	e->zstd = ZSTD_createCCtx();
-	e->planes = ZSTD_createCCtx();
-	if (!e->zstd || !e->planes) {
+	e->matches = ZSTD_createCCtx();
+	e->plain = ZSTD_createCCtx();
+	if (!e->matches || !e->plain) {
 		kith_encoder_free(e);
 		return NULL;
 	}
-	ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
-	/* a zstd that does not know the mode, which is no part of its stable interface, takes more room */
-	int known = !ZSTD_isError(ZSTD_CCtx_setParameter(e->planes, ZSTD_c_literalCompressionMode, ZSTD_ps_enable));
-	ZSTD_CCtx_setParameter(e->planes, ZSTD_c_compressionLevel, known ? PLANE_LEVEL : ZSTD_LEVEL);
+	ZSTD_CCtx_setParameter(e->matches, ZSTD_c_compressionLevel, MATCHES);
+	ZSTD_CCtx_setParameter(e->plain, ZSTD_c_compressionLevel, NO_MATCHES);
+	/* no part of zstd's stable interface: a zstd that does not know it makes streams that matches make smaller */
+	ZSTD_CCtx_setParameter(e->plain, ZSTD_c_literalCompressionMode, ZSTD_ps_enable);
 	return e;
 }
 
@@ -88,15 +92,34 @@ int kith_value_start(kith_value *v, uint32_t table, uint32_t block, uint32_t nod
 	return 0;
 }
 
-static int put_stream(ZSTD_CCtx *zstd, kith_value *v, const void *raw, size_t size, kith_err *err)
+/* What matches make of a stream that takes `plain` without, in e->other; SIZE_MAX if they gain too little. */
+static size_t match(kith_encoder *e, const void *raw, size_t size, size_t plain)
 {
-	size_t bound = ZSTD_compressBound(size);
-	if (reserve(v, STREAM_BYTES + bound, err))
+	size_t sample = size / 4 > SAMPLE ? size / 4 : size < SAMPLE ? size : SAMPLE;
+	size_t stored = ZSTD_compress2(e->matches, e->other, e->other_capacity, raw, sample);
+	if (ZSTD_isError(stored) || (double)stored * (double)size >= (double)plain * (double)sample)
+		return SIZE_MAX;
+	if (sample < size)
+		stored = ZSTD_compress2(e->matches, e->other, e->other_capacity, raw, size);
+	return ZSTD_isError(stored) || stored > plain - plain / MATCH_GAIN ? SIZE_MAX : stored;
+}
+
+int kith_value_stream(kith_encoder *e, kith_value *v, const void *raw, size_t size, kith_err *err)
+{
+	size_t bound = ZSTD_compressBound(size), stored = 0, matched = SIZE_MAX;
+	if (reserve(v, STREAM_BYTES + bound, err) || kith_scratch(&e->other, &e->other_capacity, bound, 1, err))
 		return KITH_ENOMEM;
 	uint8_t *body = v->bytes + v->size + STREAM_BYTES;
-	size_t stored = size ? ZSTD_compress2(zstd, body, bound, raw, size) : 0;
-	if (ZSTD_isError(stored))
-		return kith_fail(err, KITH_ENOMEM, "zstd: %s", ZSTD_getErrorName(stored));
+	if (size) {
+		stored = ZSTD_compress2(e->plain, body, bound, raw, size);
+		if (ZSTD_isError(stored))
+			return kith_fail(err, KITH_ENOMEM, "zstd: %s", ZSTD_getErrorName(stored));
+		matched = match(e, raw, size, stored);
+	}
+	if (matched < stored) {
+		stored = matched;
+		memcpy(body, e->other, stored);
+	}
 	if (stored > size - size / LEAST_GAIN) {
 		stored = size;
 		memcpy(body, raw, size);
@@ -105,16 +128,6 @@ static int put_stream(ZSTD_CCtx *zstd, kith_value *v, const void *raw, size_t si
 	memcpy(v->bytes + v->size, head, STREAM_BYTES);
 	v->size += STREAM_BYTES + stored;
 	return 0;
-}
-
-int kith_value_stream(kith_encoder *e, kith_value *v, const void *raw, size_t size, kith_err *err)
-{
-	return put_stream(e->zstd, v, raw, size, err);
-}
-
-int kith_value_bytes(kith_encoder *e, kith_value *v, const void *raw, size_t size, kith_err *err)
-{
-	return put_stream(e->planes, v, raw, size, err);
 }
 
 KITH_CLONES static void take_plane(const uint32_t *numbers, size_t count, int shift, uint8_t *plane)
@@ -128,7 +141,7 @@ int kith_value_u32s(kith_encoder *e, kith_value *v, const uint32_t *numbers, siz
 	int rc = kith_scratch(&e->plane, &e->plane_capacity, count, 1, err);
 	for (int p = 0; !rc && p < width; p++) {
 		take_plane(numbers, count, 8 * p, e->plane);
-		rc = put_stream(e->planes, v, e->plane, count, err);
+		rc = kith_value_stream(e, v, e->plane, count, err);
 	}
 	return rc;
 }
