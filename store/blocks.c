@@ -198,17 +198,41 @@ void kith_sets_free(kith_sets *x)
 	memset(x, 0, sizeof *x);
 }
 
-/* How many bits of a set are set, or UINT64_MAX if one is below `from` or not below n. */
-KITH_CLONES static uint64_t count_bits(const uint64_t *words, uint64_t base, size_t count, uint64_t from, uint64_t n)
+KITH_CLONES static uint64_t ones_any(const uint64_t *words, size_t count)
 {
-	uint64_t found = 0, wrong = 0;
+	uint64_t found = 0;
 	for (size_t w = 0; w < count; w++)
 		found += (uint64_t)__builtin_popcountll(words[w]);
+	return found;
+}
+
+#ifdef KITH_WIDE
+
+#include <immintrin.h>
+
+KITH_WIDE static uint64_t ones_512(const uint64_t *words, size_t count)
+{
+	__m512i sum = _mm512_setzero_si512();
+	for (size_t w = 0; w < count; w += 8) {
+		__mmask8 here = count - w < 8 ? (__mmask8)((1u << (count - w)) - 1) : 0xff;
+		sum = _mm512_add_epi64(sum, _mm512_popcnt_epi64(_mm512_maskz_loadu_epi64(here, words + w)));
+	}
+	return (uint64_t)_mm512_reduce_add_epi64(sum);
+}
+
+#else
+#define ones_512(...) 0
+#endif
+
+/* How many bits of a set are set, or UINT64_MAX if one is below `from` or not below n. */
+static uint64_t count_bits(const uint64_t *words, uint64_t base, size_t count, uint64_t from, uint64_t n)
+{
+	uint64_t wrong = 0;
 	for (uint64_t w = base; w <= from / 64 && w - base < count; w++)
 		wrong |= words[w - base] & (w < from / 64 ? ~0ull : (1ull << from % 64) - 1);
 	if (n % 64 && count)
 		wrong |= words[count - 1] >> n % 64;
-	return wrong ? UINT64_MAX : found;
+	return wrong ? UINT64_MAX : kith_cpu_wide() ? ones_512(words, count) : ones_any(words, count);
 }
 
 /* Row sets from one stream, reverse lists from theirs: bits of nodes first.., each set from word `base` on. */
