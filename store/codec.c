@@ -22,8 +22,8 @@
 
 /* Gaps and sets of bits seldom repeat themselves, but in so many of them there is always something like it. Short
  * matches take more room than the bytes' own entropy, and twice the time to decode. So zstd looks for matches only
- * where a sample says that they gain, and they have to save one in so many bytes. Level 1: above it the gain on gaps is
- * under 1 %, and the time doubles. */
+ * where they may be and a sample says that they gain, and they have to save one in so many bytes. Level 1: above it the
+ * gain is small, and the time doubles. */
 #define MATCHES    1
 #define NO_MATCHES -1000
 #define MATCH_GAIN 8
@@ -104,19 +104,19 @@ static size_t match(kith_encoder *e, const void *raw, size_t size, size_t plain)
 	return ZSTD_isError(stored) || stored > plain - plain / MATCH_GAIN ? SIZE_MAX : stored;
 }
 
-int kith_value_stream(kith_encoder *e, kith_value *v, const void *raw, size_t size, kith_err *err)
+static int put_stream(kith_encoder *e, kith_value *v, const void *raw, size_t size, int matches, kith_err *err)
 {
 	size_t bound = ZSTD_compressBound(size), stored = 0, matched = SIZE_MAX;
-	if (reserve(v, STREAM_BYTES + bound, err) || kith_scratch(&e->other, &e->other_capacity, bound, 1, err))
+	if (reserve(v, STREAM_BYTES + bound, err) ||
+	    (matches && kith_scratch(&e->other, &e->other_capacity, bound, 1, err)))
 		return KITH_ENOMEM;
 	uint8_t *body = v->bytes + v->size + STREAM_BYTES;
 	if (size) {
 		stored = ZSTD_compress2(e->plain, body, bound, raw, size);
 		if (ZSTD_isError(stored))
 			return kith_fail(err, KITH_ENOMEM, "zstd: %s", ZSTD_getErrorName(stored));
-		matched = match(e, raw, size, stored);
 	}
-	if (matched < stored) {
+	if (size && matches && (matched = match(e, raw, size, stored)) < stored) {
 		stored = matched;
 		memcpy(body, e->other, stored);
 	}
@@ -130,6 +130,16 @@ int kith_value_stream(kith_encoder *e, kith_value *v, const void *raw, size_t si
 	return 0;
 }
 
+int kith_value_stream(kith_encoder *e, kith_value *v, const void *raw, size_t size, kith_err *err)
+{
+	return put_stream(e, v, raw, size, 1, err);
+}
+
+int kith_value_noise(kith_encoder *e, kith_value *v, const void *raw, size_t size, kith_err *err)
+{
+	return put_stream(e, v, raw, size, 0, err);
+}
+
 KITH_CLONES static void take_plane(const uint32_t *numbers, size_t count, int shift, uint8_t *plane)
 {
 	for (size_t i = 0; i < count; i++)
@@ -141,7 +151,7 @@ int kith_value_u32s(kith_encoder *e, kith_value *v, const uint32_t *numbers, siz
 	int rc = kith_scratch(&e->plane, &e->plane_capacity, count, 1, err);
 	for (int p = 0; !rc && p < width; p++) {
 		take_plane(numbers, count, 8 * p, e->plane);
-		rc = kith_value_stream(e, v, e->plane, count, err);
+		rc = kith_value_noise(e, v, e->plane, count, err);
 	}
 	return rc;
 }
@@ -153,7 +163,7 @@ int kith_value_f64s(kith_encoder *e, kith_value *v, const double *numbers, size_
 	for (int p = 0; !rc && p < 8; p++) {
 		for (size_t i = 0; i < count; i++)
 			((uint8_t *)e->plane)[i] = bytes[8 * i + p];
-		rc = kith_value_stream(e, v, e->plane, count, err);
+		rc = kith_value_noise(e, v, e->plane, count, err);
 	}
 	return rc;
 }

@@ -63,7 +63,7 @@ int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, ui
 	rc = kith_value_u32s(s->encoder, &s->value, gaps, count, kith_width(info->n), err);
 	for (uint32_t v = 0; !rc && v < info->layer_count; v++) {
 		kith_planes_to_bitmaps(planes, v, count, s->bits);
-		rc = kith_value_stream(s->encoder, &s->value, s->bits, bitmap_bytes, err);
+		rc = kith_value_noise(s->encoder, &s->value, s->bits, bitmap_bytes, err);
 	}
 	if (!rc)
 		kith_value_seal(&s->value);

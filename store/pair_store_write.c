@@ -46,9 +46,9 @@ uint64_t kith_pair_writer_bytes(const kith_pair_info *info, uint32_t threads)
 		 padding = 128ull * info->layer_count * info->levels; /* sets of bits are whole cache lines */
 	threads = threads < KITH_STORE_THREADS ? threads : KITH_STORE_THREADS;
 	/* the block; its value, which grows by half and is then there twice; ids as gaps and one byte plane of them;
-	 * the bitmaps of a layer; what zstd tries, of either; zstd's own */
+	 * the bitmaps of a layer; zstd's own */
 	return PAGES_BYTES + pairs / 8 +
-	       threads * (block + padding + block * 5 / 2 + pairs * 10 + pairs * info->levels / 2 + ZSTD_BYTES);
+	       threads * (block + padding + block * 5 / 2 + pairs * 9 + pairs * info->levels / 4 + ZSTD_BYTES);
 }
 
 void kith_pair_writer_set_threads(kith_pair_writer *w, uint32_t threads)
