@@ -213,10 +213,9 @@ KITH_WIDE static void transpose_512(uint64_t *to, const uint64_t *x)
 		_mm512_storeu_si512((void *)(to + 8 * i), turn_bytes(r[i]));
 }
 
-/* All words of a mask are in memory, but one alone stays in its register. */
-KITH_WIDE static inline __attribute__((always_inline)) int slots_some(const kith_bits_met *m, uint32_t words,
-								      uint32_t row_words, uint32_t node, uint64_t *rows,
-								      uint64_t *above, size_t stride, uint32_t found[2])
+/* One word for each id. */
+KITH_WIDE static int slots_of_words(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint64_t *above,
+				    uint32_t found[2])
 {
 	__m512i bits = _mm512_set1_epi64((long long)m->row_bits);
 	__m256i limit = _mm256_set1_epi32((int)node);
@@ -226,21 +225,12 @@ KITH_WIDE static inline __attribute__((always_inline)) int slots_some(const kith
 	for (uint32_t e = 0; e < count; e += 8) {
 		__mmask8 here = count - e < 8 ? (__mmask8)((1u << (count - e)) - 1) : 0xff;
 		__m256i id = _mm256_loadu_si256((const void *)(ids + e));
-		__m512i row = load(mask + e), any = row;
-		for (uint32_t w = 1; w < words; w++) {
-			any = _mm512_or_si512(any, load(mask + w * m->stride + e));
-			row = w < row_words ? any : row;
-		}
-		__mmask8 in_row = _mm512_mask_test_epi64_mask(here, row, bits);
-		__mmask8 up = _mm512_mask_test_epi64_mask(_mm256_mask_cmpgt_epu32_mask(here, id, limit), any, any);
+		__m512i x = load(mask + e);
+		__mmask8 in_row = _mm512_mask_test_epi64_mask(here, x, bits);
+		__mmask8 up = _mm512_mask_test_epi64_mask(_mm256_mask_cmpgt_epu32_mask(here, id, limit), x, x);
 		own |= _mm256_mask_cmpeq_epi32_mask(in_row, id, limit);
-		for (uint32_t w = 0; w < words; w++) {
-			__m512i x = words == 1 ? any : load(mask + w * m->stride + e);
-			if (w < row_words)
-				_mm512_storeu_si512((void *)(rows + w * m->stride + a),
-						    _mm512_maskz_compress_epi64(in_row, _mm512_and_si512(x, bits)));
-			_mm512_storeu_si512((void *)(above + w * stride + b), _mm512_maskz_compress_epi64(up, x));
-		}
+		_mm512_storeu_si512((void *)(rows + a), _mm512_maskz_compress_epi64(in_row, _mm512_and_si512(x, bits)));
+		_mm512_storeu_si512((void *)(above + b), _mm512_maskz_compress_epi64(up, x));
 		a += ones(in_row);
 		b += ones(up);
 	}
@@ -249,17 +239,59 @@ KITH_WIDE static inline __attribute__((always_inline)) int slots_some(const kith
 	return own != 0;
 }
 
-KITH_WIDE static int slots_512(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint64_t *above, size_t stride,
-			       uint32_t found[2])
+/* Several words: few ids are met first and have any, so these are listed, and then their words gathered. */
+KITH_WIDE static int list_slots_512(const kith_bits_met *m, uint32_t node, uint32_t *rows, uint32_t *above,
+				    uint32_t found[2])
 {
-	return m->words == 1 ? slots_some(m, 1, 1, node, rows, above, stride, found)
-			     : slots_some(m, m->words, m->row_words, node, rows, above, stride, found);
+	__m512i bits = _mm512_set1_epi64((long long)m->row_bits);
+	__m256i limit = _mm256_set1_epi32((int)node), eight = _mm256_set1_epi32(8);
+	__m256i at = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+	uint32_t a = 0, b = 0, count = m->count, own = 0;
+	for (uint32_t e = 0; e < count; e += 8, at = _mm256_add_epi32(at, eight)) {
+		__mmask8 here = count - e < 8 ? (__mmask8)((1u << (count - e)) - 1) : 0xff;
+		__m256i id = _mm256_loadu_si256((const void *)(m->id + e));
+		__m512i any = _mm512_setzero_si512(), row = any;
+		for (uint32_t w = 0; w < m->words; w++) {
+			any = _mm512_or_si512(any, load(m->mask + w * m->stride + e));
+			row = w < m->row_words ? any : row;
+		}
+		__mmask8 in_row = _mm512_mask_test_epi64_mask(here, row, bits);
+		__mmask8 up = _mm512_mask_test_epi64_mask(_mm256_mask_cmpgt_epu32_mask(here, id, limit), any, any);
+		own |= _mm256_mask_cmpeq_epi32_mask(in_row, id, limit);
+		_mm256_storeu_si256((void *)(rows + a), _mm256_maskz_compress_epi32(in_row, at));
+		_mm256_storeu_si256((void *)(above + b), _mm256_maskz_compress_epi32(up, at));
+		a += ones(in_row);
+		b += ones(up);
+	}
+	found[0] = a;
+	found[1] = b;
+	return own != 0;
+}
+
+/* 64 pairs of layers at a time: of all samples, how many have each number. */
+KITH_WIDE static void histograms_512(const uint8_t *numbers, size_t stride, uint32_t samples, uint32_t bins,
+				     uint8_t *histogram)
+{
+	const __m512i one = _mm512_set1_epi8(1);
+	for (size_t p = 0; p < stride; p += 64)
+		for (uint32_t c = 0; c < bins; c++) {
+			__m512i value = _mm512_set1_epi8((char)c);
+			void *to = histogram + c * stride + p;
+			__m512i sum = _mm512_loadu_si512(to);
+			for (uint32_t s = 0; s < samples; s++) {
+				__m512i x = _mm512_loadu_si512((const void *)(numbers + s * stride + p));
+				sum = _mm512_mask_add_epi8(sum, _mm512_cmpeq_epi8_mask(x, value), sum, one);
+			}
+			_mm512_storeu_si512(to, sum);
+		}
 }
 
 #else
 
 #define transpose_512(...)        ((void)0)
-#define slots_512(...)            0
+#define slots_of_words(...)       0
+#define list_slots_512(...)       0
+#define histograms_512(...)       ((void)0)
 #define overlaps_columns_512(...) ((void)0)
 #define shared_512(...)           0
 #define count_columns_512(...)    ((void)0)
@@ -433,20 +465,19 @@ void kith_bits_hash(const uint32_t *id, uint32_t count, uint32_t bits, uint16_t 
 	hash_any(id, count, bits, hash);
 }
 
-static int slots_any(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint64_t *above, size_t stride,
-		     uint32_t found[2])
+/* No branch depends on a mask: half of them would be foreseen wrongly. */
+static int list_slots_any(const kith_bits_met *m, uint32_t node, uint32_t *rows, uint32_t *above, uint32_t found[2])
 {
 	uint32_t a = 0, b = 0;
 	int own = 0;
-	for (uint32_t e = 0; e < m->count; e++) { /* no branch that depends on a mask: half would be foreseen wrongly */
+	for (uint32_t e = 0; e < m->count; e++) {
 		uint64_t row = 0, any = 0;
 		for (uint32_t w = 0; w < m->words; w++) {
 			uint64_t x = m->mask[w * m->stride + e];
 			any |= x;
-			above[w * stride + b] = x;
-			if (w < m->row_words)
-				row |= rows[w * m->stride + a] = x & m->row_bits;
+			row |= w < m->row_words ? x & m->row_bits : 0;
 		}
+		rows[a] = above[b] = e;
 		own |= row && m->id[e] == node;
 		a += row != 0;
 		b += (any != 0) & (m->id[e] > node);
@@ -459,6 +490,28 @@ static int slots_any(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint
 int kith_bits_slots(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint64_t *above, size_t stride,
 		    uint32_t found[2])
 {
-	return kith_cpu_wide() ? slots_512(m, node, rows, above, stride, found)
-			       : slots_any(m, node, rows, above, stride, found);
+	if (m->words == 1 && kith_cpu_wide())
+		return slots_of_words(m, node, rows, above, found);
+	uint32_t *row_at = m->lists, *above_at = m->lists + m->count + 8;
+	int own = kith_cpu_wide() ? list_slots_512(m, node, row_at, above_at, found)
+				  : list_slots_any(m, node, row_at, above_at, found);
+	for (uint32_t w = 0; w < m->words; w++) {
+		const uint64_t *mask = m->mask + w * m->stride;
+		for (uint32_t s = 0; w < m->row_words && s < found[0]; s++)
+			rows[w * m->stride + s] = mask[row_at[s]] & m->row_bits;
+		for (uint32_t s = 0; s < found[1]; s++)
+			above[w * stride + s] = mask[above_at[s]];
+	}
+	return own;
+}
+
+void kith_bits_histograms(const uint8_t *numbers, size_t stride, uint32_t samples, uint32_t bins, uint8_t *histogram)
+{
+	if (kith_cpu_wide()) {
+		histograms_512(numbers, stride, samples, bins, histogram);
+		return;
+	}
+	for (uint32_t s = 0; s < samples; s++, numbers += stride)
+		for (size_t p = 0; p < stride; p++)
+			histogram[numbers[p] * stride + p]++;
 }

@@ -49,6 +49,7 @@ typedef struct kith_bits_met {
 	uint32_t words, row_words;
 	uint64_t row_bits;
 	uint32_t count;
+	uint32_t *lists; /* scratch: 2 * (count + 8) */
 } kith_bits_met;
 
 /* Puts masks side by side: to `rows` those of what some row has, bits of rows alone, word w at rows[w * met->stride];
@@ -56,6 +57,12 @@ typedef struct kith_bits_met {
  * to seven more. Returns other than 0 if a row has the sample itself. */
 int kith_bits_slots(const kith_bits_met *met, uint32_t node, uint64_t *rows, uint64_t *above, size_t stride,
 		    uint32_t found[2]);
+
+/* ---- numbers ---- */
+
+/* histogram[c * stride + p] += how many of `samples` samples have numbers[s * stride + p] == c, for all p < stride, a
+ * multiple of 64, and c < bins, which is more than any number. No sum runs over 255. */
+void kith_bits_histograms(const uint8_t *numbers, size_t stride, uint32_t samples, uint32_t bins, uint8_t *histogram);
 
 /* to[w] |= from[w]. Returns other than 0 if they shared a bit. */
 uint64_t kith_bits_or(uint64_t *to, const uint64_t *from, size_t words);

@@ -16,6 +16,8 @@
 #define POOL       512u   /* pairs that are worth counting */
 #define TURNED     8u     /* times 64 of them are counted at a time */
 #define ROOM       16384u /* ids of samples brought together */
+#define SMALL_K    31u    /* up to here it pays to look for each number among all pairs of layers */
+#define WAITING    16u    /* samples whose numbers are looked through at once */
 #define LEAST_MASK 32u    /* up to so many layers, rows and reverse lists share the words of a mask */
 
 /* ---- sizes ---- */
@@ -76,6 +78,31 @@ static uint64_t stretches(const kith_tally_plan *p)
 	return p->levels * 2ull * row_words(p) + 1;
 }
 
+/* Pairs of layers, in a row of numbers: a multiple of 64. */
+static size_t number_stride(const kith_tally_plan *p)
+{
+	return (kith_tally_layer_pairs(p) + 63) / 64 * 64;
+}
+
+static int is_small(const kith_tally_plan *p, uint32_t level)
+{
+	return p->k[level] <= SMALL_K;
+}
+
+/* Where the young histograms of a level begin: where k is small, number by number, else pair by pair. */
+static size_t young_start(const kith_tally_plan *p, uint32_t level)
+{
+	size_t at = 0;
+	for (uint32_t q = 0; q < level; q++)
+		at += (is_small(p, q) ? number_stride(p) : kith_tally_layer_pairs(p)) * (p->k[q] + 1ull);
+	return at;
+}
+
+static size_t numbers_size(const kith_tally_plan *p)
+{
+	return p->levels * WAITING * number_stride(p);
+}
+
 uint64_t kith_few_room(const kith_tally_plan *p)
 {
 	return p->hashed + KITH_SETS_SPARE > ROOM ? p->hashed + KITH_SETS_SPARE : ROOM;
@@ -92,7 +119,7 @@ uint64_t kith_few_bytes(const kith_tally_plan *p)
 {
 	uint64_t words = (all_words(p) + row_words(p)) * met_stride(p) + column_words(p) +
 			 p->levels * all_words(p) * pool_stride(p) + TURNED * 64 * (all_words(p) + row_words(p));
-	return words * 8 + kith_few_room(p) * 5 + met_stride(p) * 6 + stretches(p) * sizeof(kith_few_stretch) +
+	return words * 8 + kith_few_room(p) * 5 + met_stride(p) * 14 + stretches(p) * sizeof(kith_few_stretch) +
 	       (4ull << table_bits(p->hashed)) + 2 * (kith_tally_layer_pairs(p) + KITH_BITS_SPARE) +
 	       p->start[p->levels];
 }
@@ -111,7 +138,9 @@ int kith_few_init(kith_few *f, const kith_tally_plan *p)
 	missing |= !(f->slots = kith_alloc(row_words(p) * met_stride(p), sizeof *f->slots));
 	missing |= !(f->columns = kith_alloc_zero(column_words(p), sizeof *f->columns));
 	missing |= !(f->shared = kith_alloc(kith_tally_layer_pairs(p) + KITH_BITS_SPARE, sizeof *f->shared));
-	missing |= !(f->young = kith_alloc_zero(p->start[p->levels], sizeof *f->young));
+	missing |= !(f->lists = kith_alloc(2 * met_stride(p), sizeof *f->lists));
+	missing |= !(f->numbers = kith_alloc_zero(numbers_size(p), sizeof *f->numbers));
+	missing |= !(f->young = kith_alloc_zero(young_start(p, p->levels), sizeof *f->young));
 	missing |= !(f->pool = kith_alloc(p->levels * all_words(p) * pool_stride(p), sizeof *f->pool));
 	missing |= !(f->turned = kith_alloc(64ull * TURNED * all_words(p), sizeof *f->turned));
 	missing |= !(f->both = kith_alloc(64ull * TURNED * row_words(p), sizeof *f->both));
@@ -131,6 +160,8 @@ void kith_few_free(kith_few *f)
 	free(f->slots);
 	free(f->columns);
 	free(f->shared);
+	free(f->lists);
+	free(f->numbers);
 	free(f->young);
 	free(f->pool);
 	free(f->turned);
@@ -249,23 +280,53 @@ static uint32_t fill_up(uint64_t *masks, size_t stride, uint32_t words, uint32_t
 	return (count + 63) / 64;
 }
 
+/* Looks through the numbers that wait, at a level whose k is small. */
+static void count_numbers(kith_few *f, const kith_tally_plan *p, uint32_t level)
+{
+	size_t stride = number_stride(p);
+	kith_bits_histograms(f->numbers + level * WAITING * stride, stride, f->waiting[level], p->k[level] + 1,
+			     f->young + young_start(p, level));
+	f->waiting[level] = 0;
+}
+
 /* Neighbours shared go to the young histograms, whose bytes hold a few samples and fit a cache where those of all
  * samples would not. */
-static void count_shared(kith_few *f, const kith_tally_plan *p, uint32_t level)
+KITH_CLONES static void count_shared(kith_few *f, const kith_tally_plan *p, uint32_t level)
 {
 	uint32_t pairs = (uint32_t)kith_tally_layer_pairs(p), bins = p->k[level] + 1;
-	uint8_t *histogram = f->young + p->start[level];
+	const uint16_t *shared = f->shared;
+	if (is_small(p, level)) {
+		uint8_t *numbers = f->numbers + (level * WAITING + f->waiting[level]) * number_stride(p);
+		for (uint32_t pair = 0; pair < pairs; pair++)
+			numbers[pair] = (uint8_t)shared[pair];
+		if (++f->waiting[level] == WAITING)
+			count_numbers(f, p, level);
+		return;
+	}
+	uint8_t *histogram = f->young + young_start(p, level);
 	for (uint32_t pair = 0; pair < pairs; pair++, histogram += bins)
-		histogram[f->shared[pair]]++;
+		histogram[shared[pair]]++;
 }
 
 KITH_CLONES static void grow_up(kith_tally *t)
 {
+	const kith_tally_plan *p = t->plan;
 	kith_few *f = &t->few;
-	uint64_t count = f->young_samples ? t->plan->start[t->plan->levels] : 0;
-	for (uint64_t i = 0; i < count; i++)
-		t->overlap[i] += f->young[i];
-	memset(f->young, 0, count * sizeof *f->young);
+	uint64_t pairs = kith_tally_layer_pairs(p);
+	for (uint32_t q = 0; f->young_samples && q < p->levels; q++) {
+		uint64_t bins = p->k[q] + 1ull;
+		uint32_t *to = t->overlap + p->start[q];
+		const uint8_t *from = f->young + young_start(p, q);
+		if (is_small(p, q)) {
+			count_numbers(f, p, q);
+			for (uint64_t c = 0; c < bins; c++, from += number_stride(p))
+				for (uint64_t pair = 0; pair < pairs; pair++)
+					to[pair * bins + c] += from[pair];
+		} else
+			for (uint64_t i = 0; i < pairs * bins; i++)
+				to[i] += from[i];
+	}
+	memset(f->young, 0, young_start(p, p->levels));
 	f->young_samples = 0;
 }
 
@@ -357,7 +418,8 @@ static int count_level(kith_tally *t, uint64_t node, uint32_t level, const uint3
 			     .words = all_words(p),
 			     .row_words = words,
 			     .row_bits = halves(p) ? (1ull << LEAST_MASK) - 1 : ~0ull,
-			     .count = count};
+			     .count = count,
+			     .lists = f->lists};
 	if (kith_bits_slots(&met, (uint32_t)node, f->slots,
 			    f->pool + level * met.words * pool_stride(p) + f->pooled[level], pool_stride(p), found))
 		return layer_of_own(&met, (uint32_t)node);

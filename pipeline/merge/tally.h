@@ -91,13 +91,16 @@ typedef struct kith_few {
 	uint32_t *used, used_count; /* its places in use */
 	uint64_t *mask;             /* over layers, in rows and in reverse lists, of each id where it is met first */
 	uint64_t *slots, *columns;  /* masks of rows side by side, and turned */
+	uint32_t *lists;            /* scratch of bits.h */
 	uint16_t *shared;           /* neighbours that two layers share, at one level */
 	/* of some that have been counted: */
-	uint8_t *young;                  /* histograms of the last ones alone, */
-	uint32_t young_samples;          /* so many */
-	uint64_t *pool;                  /* per level: masks of pairs not counted yet, */
-	uint32_t pooled[KITH_MAX_TIERS]; /* so many */
-	uint64_t *turned, *both;         /* some of them in columns, and as pairs of one graph */
+	uint8_t *numbers;                 /* per level: neighbours shared, sample by sample, where k is small, */
+	uint32_t waiting[KITH_MAX_TIERS]; /* of so many samples */
+	uint8_t *young;                   /* histograms of the last ones alone, */
+	uint32_t young_samples;           /* so many */
+	uint64_t *pool;                   /* per level: masks of pairs not counted yet, */
+	uint32_t pooled[KITH_MAX_TIERS];  /* so many */
+	uint64_t *turned, *both;          /* some of them in columns, and as pairs of one graph */
 } kith_few;
 
 /* One whose ids are many. */

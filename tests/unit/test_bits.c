@@ -178,7 +178,7 @@ static void test_slots(void **state)
 {
 	rng r = {16};
 	static uint64_t mask[6 * MET], rows[6 * MET], above[6 * (MET + 3)];
-	uint32_t id[MET];
+	uint32_t id[MET], lists[2 * (MET + 8)];
 	(void)state;
 	for (int round = 0; round < ROUNDS; round++) {
 		uint32_t node = (uint32_t)(round % 3 ? 1u << 31 : rng_next(&r)), found[2], a = 0, b = 0;
@@ -190,7 +190,8 @@ static void test_slots(void **state)
 				   .words = round % 4 ? 1 : 2 * half,
 				   .row_words = round % 4 ? 1 : half,
 				   .row_bits = round % 4 ? 0xffffffff : ~0ull,
-				   .count = (uint32_t)rng_below(&r, MET - 7)};
+				   .count = (uint32_t)rng_below(&r, MET - 7),
+				   .lists = lists};
 		for (uint32_t e = 0; e < MET; e++) {
 			id[e] = node + (uint32_t)rng_below(&r, 9) - 4 + !rarely * 5;
 			for (uint32_t w = 0; w < m.words; w++)
@@ -214,6 +215,25 @@ static void test_slots(void **state)
 		assert_int_equal(found[0], a);
 		assert_int_equal(found[1], b);
 		assert_int_equal(got != 0, own);
+	}
+}
+
+static void test_histograms(void **state)
+{
+	rng r = {17};
+	static uint8_t numbers[20 * 128], histogram[40 * 128], want[40 * 128];
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		uint32_t samples = (uint32_t)rng_below(&r, 20), bins = (uint32_t)rng_between(&r, 1, 40);
+		size_t stride = 64 * (size_t)rng_between(&r, 1, 2);
+		for (size_t i = 0; i < 40 * stride; i++)
+			histogram[i] = want[i] = (uint8_t)rng_below(&r, 200);
+		for (size_t i = 0; i < samples * stride; i++) {
+			numbers[i] = (uint8_t)rng_below(&r, bins);
+			want[numbers[i] * stride + i % stride]++;
+		}
+		kith_bits_histograms(numbers, stride, samples, bins, histogram);
+		assert_memory_equal(histogram, want, 40 * stride);
 	}
 }
 
@@ -244,6 +264,7 @@ int main(void)
 		cmocka_unit_test(test_transpose),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_slots),
+		cmocka_unit_test(test_histograms),
 		cmocka_unit_test(test_or),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
