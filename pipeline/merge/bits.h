@@ -1,9 +1,10 @@
 /* bits.h - the inner loops of counting on sets of bits, one set for each layer.
  *
- * A set has `words` words of 64 slots. Sets lie in memory in one of two ways, each best where its name says:
- *   columns  few slots: word w of layer v is x[w * step + v]; layers are counted eight at a time, so there are `lanes`
- * of them, a multiple of 8, of which those from `layers` on are empty rows     many slots: word w of layer v is x[v *
- * stride + w]; words are counted eight at a time
+ * A set has `words` words of 64 slots. Sets lie in memory in one of two ways, each best where slots are:
+ *
+ *   columns  few: word w of layer v is x[w * step + v]. Layers are counted eight at a time, so there are `lanes` of
+ *            them, a multiple of 8, of which those from `layers` on are empty
+ *   rows     many: word w of layer v is x[v * stride + w]. Words are counted eight at a time
  *
  * All are exact, and give the same on every processor. */
 #ifndef KITH_BITS_H

@@ -12,13 +12,14 @@
 
 #define MOST_FEW   (UINT16_MAX - 1u)
 #define FEW_BYTES  (128u << 20)
-#define ROOMY      12u    /* bits of a hash: up to here eight places for each id, so that few share one */
-#define POOL       512u   /* pairs that are worth counting */
-#define TURNED     8u     /* times 64 of them are counted at a time */
-#define ROOM       16384u /* ids of samples brought together */
-#define SMALL_K    31u    /* up to here it pays to look for each number among all pairs of layers */
-#define WAITING    16u    /* samples whose numbers are looked through at once */
-#define LEAST_MASK 32u    /* up to so many layers, rows and reverse lists share the words of a mask */
+#define ROOMY      12u        /* bits of a hash: up to here eight places for each id, so that few share one */
+#define POOL       512u       /* pairs that are worth counting */
+#define TURNED     8u         /* times 64 of them are counted at a time */
+#define ROOM       16384u     /* ids of samples brought together */
+#define SMALL_K    31u        /* up to here it pays to look for each number among all pairs of layers */
+#define WAITING    16u        /* samples whose numbers are looked through at once, */
+#define NUMBERS    (1u << 20) /* or fewer, so that they take no more than so many bytes */
+#define LEAST_MASK 32u        /* up to so many layers, rows and reverse lists share the words of a mask */
 
 /* ---- sizes ---- */
 
@@ -98,9 +99,15 @@ static size_t young_start(const kith_tally_plan *p, uint32_t level)
 	return at;
 }
 
+static uint32_t most_waiting(const kith_tally_plan *p)
+{
+	size_t fit = NUMBERS / (number_stride(p) + 1);
+	return fit > WAITING ? WAITING : fit ? (uint32_t)fit : 1;
+}
+
 static size_t numbers_size(const kith_tally_plan *p)
 {
-	return p->levels * WAITING * number_stride(p);
+	return p->levels * most_waiting(p) * number_stride(p);
 }
 
 uint64_t kith_few_room(const kith_tally_plan *p)
@@ -121,7 +128,7 @@ uint64_t kith_few_bytes(const kith_tally_plan *p)
 			 p->levels * all_words(p) * pool_stride(p) + TURNED * 64 * (all_words(p) + row_words(p));
 	return words * 8 + kith_few_room(p) * 5 + met_stride(p) * 14 + stretches(p) * sizeof(kith_few_stretch) +
 	       (4ull << table_bits(p->hashed)) + 2 * (kith_tally_layer_pairs(p) + KITH_BITS_SPARE) +
-	       p->start[p->levels];
+	       young_start(p, p->levels) + numbers_size(p);
 }
 
 int kith_few_init(kith_few *f, const kith_tally_plan *p)
@@ -284,7 +291,7 @@ static uint32_t fill_up(uint64_t *masks, size_t stride, uint32_t words, uint32_t
 static void count_numbers(kith_few *f, const kith_tally_plan *p, uint32_t level)
 {
 	size_t stride = number_stride(p);
-	kith_bits_histograms(f->numbers + level * WAITING * stride, stride, f->waiting[level], p->k[level] + 1,
+	kith_bits_histograms(f->numbers + level * most_waiting(p) * stride, stride, f->waiting[level], p->k[level] + 1,
 			     f->young + young_start(p, level));
 	f->waiting[level] = 0;
 }
@@ -296,10 +303,10 @@ KITH_CLONES static void count_shared(kith_few *f, const kith_tally_plan *p, uint
 	uint32_t pairs = (uint32_t)kith_tally_layer_pairs(p), bins = p->k[level] + 1;
 	const uint16_t *shared = f->shared;
 	if (is_small(p, level)) {
-		uint8_t *numbers = f->numbers + (level * WAITING + f->waiting[level]) * number_stride(p);
+		uint8_t *numbers = f->numbers + (level * most_waiting(p) + f->waiting[level]) * number_stride(p);
 		for (uint32_t pair = 0; pair < pairs; pair++)
 			numbers[pair] = (uint8_t)shared[pair];
-		if (++f->waiting[level] == WAITING)
+		if (++f->waiting[level] == most_waiting(p))
 			count_numbers(f, p, level);
 		return;
 	}
