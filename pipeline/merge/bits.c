@@ -288,15 +288,15 @@ KITH_WIDE static void histograms_512(const uint8_t *numbers, size_t stride, uint
 
 #else
 
-#define transpose_512(...)        ((void)0)
-#define slots_of_words(...)       0
-#define list_slots_512(...)       0
-#define histograms_512(...)       ((void)0)
-#define overlaps_columns_512(...) ((void)0)
-#define shared_512(...)           0
-#define count_columns_512(...)    ((void)0)
-#define chains_columns_512(...)   ((void)0)
-#define narrow_512(...)           0
+#define transpose_512(...)                                        ((void)0)
+#define slots_of_words(...)                                       0
+#define list_slots_512(...)                                       0
+#define histograms_512(numbers, stride, samples, bins, histogram) ((void)(bins))
+#define overlaps_columns_512(...)                                 ((void)0)
+#define shared_512(...)                                           0
+#define count_columns_512(...)                                    ((void)0)
+#define chains_columns_512(...)                                   ((void)0)
+#define narrow_512(...)                                           0
 
 #endif
 
@@ -444,14 +444,19 @@ uint64_t kith_bits_or(uint64_t *to, const uint64_t *from, size_t words)
 
 /* ---- slots ---- */
 
+KITH_CLONES static void transpose_any(uint64_t *to, const uint64_t *from)
+{
+	memmove(to, from, 64 * sizeof *to);
+	kith_transpose(to);
+}
+
 void kith_bits_transpose(uint64_t to[64], const uint64_t from[64])
 {
 	if (kith_cpu_wide()) {
 		transpose_512(to, from);
 		return;
 	}
-	memmove(to, from, 64 * sizeof *to);
-	kith_transpose(to);
+	transpose_any(to, from);
 }
 
 KITH_CLONES static void hash_any(const uint32_t *id, uint32_t count, uint32_t bits, uint16_t *hash)
@@ -465,33 +470,51 @@ void kith_bits_hash(const uint32_t *id, uint32_t count, uint32_t bits, uint16_t 
 	hash_any(id, count, bits, hash);
 }
 
-/* No branch depends on a mask: half of them would be foreseen wrongly. */
+/* The same two for any processor. No branch depends on a mask: half of them would be foreseen wrongly. */
+static int slots_of_words_any(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint64_t *above, uint32_t found[2])
+{
+	const uint64_t *mask = m->mask, bits = m->row_bits;
+	const uint32_t *id = m->id;
+	uint32_t a = 0, b = 0, own = 0;
+	for (uint32_t e = 0; e < m->count; e++) {
+		uint64_t x = mask[e], row = x & bits;
+		rows[a] = row;
+		above[b] = x;
+		own |= (row != 0) & (id[e] == node);
+		a += row != 0;
+		b += (x != 0) & (id[e] > node);
+	}
+	found[0] = a;
+	found[1] = b;
+	return own != 0;
+}
+
 static int list_slots_any(const kith_bits_met *m, uint32_t node, uint32_t *rows, uint32_t *above, uint32_t found[2])
 {
-	uint32_t a = 0, b = 0;
-	int own = 0;
+	uint32_t a = 0, b = 0, own = 0;
 	for (uint32_t e = 0; e < m->count; e++) {
 		uint64_t row = 0, any = 0;
-		for (uint32_t w = 0; w < m->words; w++) {
-			uint64_t x = m->mask[w * m->stride + e];
-			any |= x;
-			row |= w < m->row_words ? x & m->row_bits : 0;
-		}
+		for (uint32_t w = 0; w < m->row_words; w++)
+			any |= m->mask[w * m->stride + e];
+		row = any & m->row_bits;
+		for (uint32_t w = m->row_words; w < m->words; w++)
+			any |= m->mask[w * m->stride + e];
 		rows[a] = above[b] = e;
-		own |= row && m->id[e] == node;
+		own |= (row != 0) & (m->id[e] == node);
 		a += row != 0;
 		b += (any != 0) & (m->id[e] > node);
 	}
 	found[0] = a;
 	found[1] = b;
-	return own;
+	return own != 0;
 }
 
 int kith_bits_slots(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint64_t *above, size_t stride,
 		    uint32_t found[2])
 {
-	if (m->words == 1 && kith_cpu_wide())
-		return slots_of_words(m, node, rows, above, found);
+	if (m->words == 1)
+		return kith_cpu_wide() ? slots_of_words(m, node, rows, above, found)
+				       : slots_of_words_any(m, node, rows, above, found);
 	uint32_t *row_at = m->lists, *above_at = m->lists + m->count + 8;
 	int own = kith_cpu_wide() ? list_slots_512(m, node, row_at, above_at, found)
 				  : list_slots_any(m, node, row_at, above_at, found);
