@@ -29,6 +29,13 @@ typedef struct kith_tally_plan {
 	uint64_t start[KITH_MAX_TIERS + 1];
 } kith_tally_plan;
 
+/* Which of all pairs of layers a and b are, as they are counted there; a != b, in either order. */
+static inline uint64_t kith_tally_pair_of(uint64_t layers, uint64_t a, uint64_t b)
+{
+	uint64_t first = a < b ? a : b, second = a < b ? b : a;
+	return first * (2 * layers - first - 1) / 2 + (second - first - 1);
+}
+
 /* Ids that enter a sample's row, or its reverse list, in one layer at one level: ascending, or as bits. */
 typedef struct kith_tally_set {
 	const uint32_t *id; /* KITH_SETS_SPARE more may be read */

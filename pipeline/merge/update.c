@@ -1,6 +1,6 @@
 /* update.c - see update.h. A walk over the blocks of the store, some at a time: they are decoded, the fresh layers'
  * pairs are read as far as these blocks reach, both are woven, the pairs are counted (block by block), then the
- * neighbours that fresh layers share with others (sample by sample). */
+ * neighbours that fresh layers share with others (sample by sample: shared.h). */
 #include "update.h"
 
 #include <errno.h>
@@ -8,49 +8,33 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bits.h"
 #include "kith/alloc.h"
 #include "kith/cpu.h"
 #include "result.h"
+#include "shared.h"
 #include "weave.h"
 
 #define OVERLAP      "nnts"
 #define EXTRA_CHUNK  (16ull << 20) /* kith/pairs.h: what the writer takes for an extra: at most 40 MiB */
 #define RUN_WORDS    64u           /* of sets whose runs are counted together: they stay in the first cache */
 #define RUN_STRIDE   72u           /* no power of two: they would crowd the same lines */
-#define OWNED        64u           /* samples in a row whose counters one thread has */
 #define BLOCKS_EACH  4u            /* blocks at hand for each thread */
 #define READ_AT_ONCE 2u            /* bytes of a block's record for each of its bytes decoded: scratch of a reader */
-#define WORDS        4u            /* of sets that are transposed together */
-#define HUGE_PAGE    (2u << 20)
-#define AHEAD        16u /* pairs that their counters are fetched before */
-
-/* Of a fresh layer, to be added to the counters of a sample. */
-struct edge {
-	uint64_t row;   /* which counters: sample x fresh layers + layer */
-	uint32_t mask;  /* which mask: pair x 2 + direction */
-	uint32_t level; /* from where on it is there */
-};
 
 struct slot {
 	kith_pair_planes block, woven;
-	uint64_t last;     /* key of its last pair; UINT64_MAX in the last block of all */
-	size_t *from, *to; /* fresh layers' pairs that belong to it */
-	uint8_t *masks;    /* and which layers have each of these */
-	size_t masks_capacity;
-	struct edge *edges; /* of these, by owner */
-	size_t edges_capacity;
-	size_t *begin; /* each owner's; three more */
+	uint64_t last;           /* key of its last pair; UINT64_MAX in the last block of all */
+	size_t *from, *to;       /* fresh layers' pairs that belong to it */
+	kith_shared_edges edges; /* and what these add to shared */
 	kith_err err;
 	int rc;
 };
 
 struct worker {
 	kith_pair_store *store;
-	kith_tally tally;
 	uint64_t *sets; /* of pairs, in rows (bits.h) */
 };
 
@@ -65,12 +49,11 @@ struct update {
 	uint64_t window;        /* bytes of the fresh layers' largest windows */
 	uint64_t spare;         /* bytes for pairs of fresh layers */
 	uint32_t threads, most; /* blocks at a time */
-	struct worker *workers;
+	struct worker *workers; /* and tallies: one for each thread */
+	kith_tally *tallies;
 	struct slot *slots;
-	uint32_t *overlap;  /* the store's */
-	uint64_t *counters; /* n x fresh x levels x eights of layers x width: neighbours shared */
-	uint32_t width;     /* bytes of a counter: 1, 2 or 4, as the largest k needs */
-	uint64_t *ones;     /* 256 x width: for the bits of a byte, counters of 1 */
+	kith_shared shared;
+	uint32_t *overlap; /* the store's */
 	kith_pair_writer *writer;
 	int active_levels; /* of OpenMP, to be restored */
 };
@@ -224,24 +207,6 @@ static const char *choose_layers(struct update *u, int *rc, kith_err *err)
 
 /* ---- memory ---- */
 
-/* Layers by eights. */
-static uint32_t eights(const struct update *u)
-{
-	return (u->plan.layers + 7) / 8;
-}
-
-/* Bytes of the masks of a pair. */
-static uint32_t mask_bytes(const struct update *u)
-{
-	return 2 * u->plan.levels * eights(u);
-}
-
-/* Words of them. */
-static uint64_t counters_count(const struct update *u)
-{
-	return u->plan.n * u->weave.fresh_count * u->plan.levels * eights(u) * u->width;
-}
-
 /* A slot's block and what is woven of it, where fresh layers bring no pairs. */
 static uint64_t slot_bytes(const struct update *u)
 {
@@ -263,10 +228,8 @@ static int fit(struct update *u)
 	uint64_t memory = u->given->options->memory, fixed = u->window;
 	u->plan.slots = 64 * RUN_WORDS;
 	u->plan.hashed = 0;
-	uint32_t most = u->plan.k[u->plan.levels - 1];
-	u->width = most <= UINT8_MAX ? 1 : most <= UINT16_MAX ? 2 : 4;
 	u->threads = u->given->threads;
-	fixed += counters_count(u) * sizeof *u->counters;
+	fixed += kith_shared_bytes(&u->plan, u->weave.fresh_count);
 	fixed += 4 * overlap_count(u->info->layer_count, u->info->levels, u->info->k);
 	if (u->given->pairs)
 		fixed += kith_update_put_bytes(&u->plan);
@@ -297,39 +260,22 @@ static int find_windows(struct update *u, kith_err *err)
 	return 0;
 }
 
-/* Counters are met in any order: small pages would make nearly each a walk through the page tables. */
-static uint64_t *counters_new(uint64_t bytes, uint32_t threads)
-{
-	char *counters = kith_alloc(bytes, 1);
-	if (!counters)
-		return NULL;
-	uintptr_t from = ((uintptr_t)counters + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE,
-		  to = ((uintptr_t)counters + bytes) / HUGE_PAGE * HUGE_PAGE;
-	if (to > from)
-		(void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* no matter if the system has none */
-		/* the system clears pages as they are first touched: in parallel */
-#pragma omp parallel for num_threads(threads) schedule(static)
-	for (uint64_t at = 0; at < bytes; at += HUGE_PAGE)
-		memset(counters + at, 0, bytes - at < HUGE_PAGE ? bytes - at : HUGE_PAGE);
-	return (uint64_t *)counters;
-}
-
 static int prepare(struct update *u, kith_err *err)
 {
 	const kith_tally_plan *p = &u->plan;
 	uint32_t fresh = u->weave.fresh_count;
 	u->workers = kith_alloc_zero(u->threads, sizeof *u->workers);
+	u->tallies = kith_alloc_zero(u->threads, sizeof *u->tallies);
 	u->slots = kith_alloc_zero(u->most, sizeof *u->slots);
-	u->counters = counters_new(counters_count(u) * sizeof *u->counters, u->threads);
-	u->ones = kith_alloc_zero(256 * u->width, sizeof *u->ones);
-	if (!u->workers || !u->slots || !u->counters || !u->ones)
-		return kith_fail_nomem(err, "counters", counters_count(u) * sizeof *u->counters);
-	for (uint32_t b = 0; b < 256 * 8; b++)
-		((uint8_t *)u->ones)[b * u->width] = b / 8 >> b % 8 & 1; /* the lowest byte of a number */
+	if (!u->workers || !u->tallies || !u->slots)
+		return kith_fail_nomem(err, "blocks at hand", u->most * sizeof *u->slots);
+	int rc = kith_shared_init(&u->shared, p, &u->weave, u->threads, err);
+	if (rc)
+		return rc;
 	for (uint32_t t = 0; t < u->threads; t++) {
 		struct worker *w = &u->workers[t];
-		int rc = kith_tally_init(&w->tally, p, err);
-		if (rc || (rc = kith_pair_store_open(&w->store, kith_pair_store_path(u->store), err)))
+		if ((rc = kith_tally_init(&u->tallies[t], p, err)) ||
+		    (rc = kith_pair_store_open(&w->store, kith_pair_store_path(u->store), err)))
 			return rc;
 		if (!(w->sets = kith_alloc((size_t)p->layers * RUN_STRIDE, sizeof *w->sets)))
 			return kith_fail_nomem(err, "sets of pairs", p->layers * 8ull * RUN_STRIDE);
@@ -337,9 +283,10 @@ static int prepare(struct update *u, kith_err *err)
 	for (uint32_t s = 0; s < u->most; s++) {
 		u->slots[s].from = kith_alloc_zero(fresh, sizeof(size_t));
 		u->slots[s].to = kith_alloc_zero(fresh, sizeof(size_t));
-		u->slots[s].begin = kith_alloc_zero(u->threads + 3, sizeof(size_t));
-		if (!u->slots[s].from || !u->slots[s].to || !u->slots[s].begin)
+		if (!u->slots[s].from || !u->slots[s].to)
 			return kith_fail_nomem(err, "ranges of pairs", fresh * sizeof(size_t));
+		if ((rc = kith_shared_edges_init(&u->slots[s].edges, u->threads, err)))
+			return rc;
 	}
 	return read_overlap(u, err);
 }
@@ -367,8 +314,8 @@ KITH_CLONES static void join(uint64_t *out, const uint64_t *there, const uint64_
 
 static void count_pairs(struct update *u, const kith_pair_planes *b)
 {
-	struct worker *worker = &u->workers[omp_get_thread_num()];
-	kith_tally *t = &worker->tally;
+	uint64_t *sets = u->workers[omp_get_thread_num()].sets;
+	kith_tally *t = &u->tallies[omp_get_thread_num()];
 	const kith_tally_plan *p = &u->plan;
 	uint32_t words = (b->count + 63) / 64, layers = p->layers, take;
 	for (uint32_t w = 0; w < words; w += take) {
@@ -382,141 +329,12 @@ static void count_pairs(struct update *u, const kith_pair_planes *b)
 				if (!p->counts[g])
 					continue;
 				for (uint32_t v = 0; v < layers; v++)
-					join(worker->sets + v * RUN_STRIDE, there + v * b->stride, back + v * b->stride,
-					     take, g == KITH_MUTUAL);
-				kith_bits_count_rows(worker->sets, take, RUN_STRIDE, layers, t->pairs[g] + q * layers);
-				kith_tally_runs(t, g, q, worker->sets, take, RUN_STRIDE);
+					join(sets + v * RUN_STRIDE, there + v * b->stride, back + v * b->stride, take,
+					     g == KITH_MUTUAL);
+				kith_bits_count_rows(sets, take, RUN_STRIDE, layers, t->pairs[g] + q * layers);
+				kith_tally_runs(t, g, q, sets, take, RUN_STRIDE);
 			}
 		}
-	}
-}
-
-/* ---- neighbours that fresh layers share ---- */
-
-/* Of up to eight layers' bits of four words of pairs, a byte for each pair: in word w, that of pair 8 b + t is byte b
- * of out[t][w]. */
-KITH_CLONES static void transpose(const uint64_t *plane, size_t stride, uint32_t layers, uint64_t out[8][WORDS])
-{
-	for (uint32_t v = 0; v < 8; v++)
-		for (uint32_t w = 0; w < WORDS; w++)
-			out[v][w] = v < layers ? plane[v * stride + w] : 0;
-#define SWAP(step, lower)                                                                                              \
-	for (uint32_t v = 0; v < 8; v = (v + step + 1) & ~step)                                                        \
-		for (uint32_t w = 0; w < WORDS; w++) {                                                                 \
-			uint64_t swap = ((out[v][w] >> step) ^ out[v + step][w]) & lower;                              \
-			out[v + step][w] ^= swap;                                                                      \
-			out[v][w] ^= swap << step;                                                                     \
-		}
-	SWAP(4u, 0x0f0f0f0f0f0f0f0f)
-	SWAP(2u, 0x3333333333333333)
-	SWAP(1u, 0x5555555555555555)
-#undef SWAP
-}
-
-/* The masks of `count` pairs of a fresh layer, all in the same WORDS words of the sets. */
-static void note_words(const struct update *u, const kith_pair_planes *b, const uint32_t *at, size_t count,
-		       uint8_t *masks)
-{
-	uint32_t layers = u->plan.layers, bytes = mask_bytes(u);
-	uint64_t turned[8][WORDS];
-	uint8_t place[64 * WORDS]; /* of a pair's byte there */
-	for (size_t p = 0; p < count; p++)
-		place[p] = (uint8_t)(((at[p] & 7) * WORDS + at[p] / 64 % WORDS) * 8 + (at[p] >> 3 & 7));
-	for (uint32_t plane = 0; plane < 2 * u->plan.levels; plane++)
-		for (uint32_t v = 0; v < layers; v += 8, masks++) {
-			transpose(b->bits + (plane * (size_t)layers + v) * b->stride + *at / 64 / WORDS * WORDS,
-				  b->stride, layers - v < 8 ? layers - v : 8, turned);
-			for (size_t p = 0; p < count; p++)
-				masks[p * bytes] = ((const uint8_t *)turned)[place[p]];
-		}
-}
-
-/* Notes, for each pair that fresh layers have in the block, which layers have it: a mask for each direction and level.
- */
-static int note_masks(const struct update *u, struct slot *s)
-{
-	size_t pairs = 0;
-	for (uint32_t f = 0; f < u->weave.fresh_count; f++)
-		pairs += s->to[f] - s->from[f];
-	int rc = kith_scratch((void **)&s->masks, &s->masks_capacity, pairs, mask_bytes(u), &s->err);
-	uint8_t *masks = s->masks;
-	for (uint32_t f = 0; !rc && f < u->weave.fresh_count; f++) {
-		const uint32_t *at = u->weave.fresh[f].at;
-		for (size_t first = s->from[f], end = first; first < s->to[f]; first = end) {
-			while (end < s->to[f] && at[end] / 64 / WORDS == at[first] / 64 / WORDS)
-				end++;
-			note_words(u, &s->woven, at + first, end - first, masks);
-			masks += (end - first) * mask_bytes(u);
-		}
-	}
-	return rc;
-}
-
-/* Every thread has counters of its own samples, so that no two write to the same: this one's, without a division. */
-static inline uint32_t owner_of(const struct update *u, uint32_t node)
-{
-	return (node / OWNED * 2654435769u >> 16) * u->threads >> 16;
-}
-
-/* Whose counters an edge of a fresh layer adds to; the last of all where there is no such edge. */
-static inline uint32_t edge_owner(const struct update *u, uint64_t key, uint8_t tier, int direction, struct edge *e)
-{
-	uint32_t node = direction ? (uint32_t)key : (uint32_t)(key >> 32);
-	e->row = node;
-	e->level = direction ? tier >> 4 : tier & 15;
-	return e->level < u->plan.levels ? owner_of(u, node) : u->threads;
-}
-
-/* The fresh layers' edges in the block by the owners of their counters. */
-static int sort_edges(const struct update *u, struct slot *s)
-{
-	uint64_t fresh = u->weave.fresh_count;
-	size_t *begin = s->begin, pairs = 0;
-	struct edge e;
-	for (uint32_t f = 0; f < fresh; f++)
-		pairs += s->to[f] - s->from[f];
-	int rc = kith_scratch((void **)&s->edges, &s->edges_capacity, 2 * pairs, sizeof *s->edges, &s->err);
-	if (rc)
-		return rc;
-	/* begin[o + 2], 0 so far, counts o's; from their sums, begin[o + 1] goes from o's first edge to the end of its
-	 * last */
-	for (uint32_t f = 0; f < fresh; f++)
-		for (size_t p = s->from[f]; p < s->to[f]; p++)
-			for (int d = 0; d < 2; d++)
-				begin[edge_owner(u, u->weave.fresh[f].key[p], u->weave.fresh[f].tier[p], d, &e) + 2]++;
-	for (uint32_t o = 0; o < u->threads; o++)
-		begin[o + 2] += begin[o + 1];
-	uint32_t mask = 0;
-	for (uint32_t f = 0; f < fresh; f++)
-		for (size_t p = s->from[f]; p < s->to[f]; p++)
-			for (int d = 0; d < 2; d++) {
-				uint32_t o = edge_owner(u, u->weave.fresh[f].key[p], u->weave.fresh[f].tier[p], d, &e);
-				e.row = e.row * fresh + f;
-				e.mask = mask++;
-				s->edges[begin[o + 1]++] = e;
-			}
-	return 0;
-}
-
-/* Adds to a sample's counters, at each level from the edge's on, the layers that have the edge. No counter runs over
- * into the next: none comes to more than k. */
-static void add_edges(const struct update *u, uint32_t owner, const struct slot *s)
-{
-	uint32_t width = u->width, step = eights(u), bytes = u->plan.levels * step;
-	uint64_t *counters = u->counters, row = (uint64_t)bytes * width;
-	const uint64_t *ones = u->ones;
-	const struct edge *end = s->edges + s->begin[owner + 1];
-	for (const struct edge *e = s->edges + s->begin[owner]; e < end; e++) {
-		const uint8_t *masks = s->masks + e->mask * (size_t)bytes;
-		uint64_t *counter = counters + e->row * row;
-		if (e + AHEAD < end)
-			__builtin_prefetch(counters + e[AHEAD].row * row);
-		if (width == 1)
-			for (uint32_t x = e->level * step; x < bytes; x++)
-				counter[x] += ones[masks[x]];
-		else
-			for (uint32_t x = e->level * step * width; x < bytes * width; x++)
-				counter[x] += ones[masks[x / width] * width + x % width];
 	}
 }
 
@@ -524,13 +342,11 @@ static void add_edges(const struct update *u, uint32_t owner, const struct slot 
 
 static void count_block(struct update *u, struct slot *s)
 {
-	memset(s->begin, 0, (u->threads + 3) * sizeof *s->begin);
 	s->rc = kith_weave_block(&u->weave, &s->block, s->from, s->to, &s->woven, &s->err);
-	if (s->rc || !s->woven.count)
+	if (s->rc)
 		return;
 	count_pairs(u, &s->woven);
-	if (!(s->rc = note_masks(u, s)))
-		s->rc = sort_edges(u, s);
+	s->rc = kith_shared_note(&u->shared, &s->woven, s->from, s->to, &s->edges, &s->err);
 }
 
 static int append(struct update *u, uint32_t count, kith_err *err)
@@ -593,7 +409,7 @@ static int load_fresh(struct update *u, uint32_t count, int *enough, kith_err *e
 			return rc;
 		held += kith_fresh_bytes(&w->fresh[f]) +
 			(w->fresh[f].count - w->fresh[f].first) *
-				(kith_weave_bytes(w, 1000, 0) / 1000 + mask_bytes(u) + 2 * sizeof(struct edge));
+				(kith_weave_bytes(w, 1000, 0) / 1000 + kith_shared_pair_bytes(&u->plan));
 		size_t from = w->fresh[f].first;
 		for (uint32_t s = 0; s < count; s++) {
 			u->slots[s].from[f] = from;
@@ -630,7 +446,7 @@ static int walk(struct update *u, int *enough, kith_err *err)
 			for (uint32_t owner = 0; owner < u->threads; owner++)
 				for (uint32_t s = 0; s < count; s++)
 					if (!u->slots[s].rc)
-						add_edges(u, owner, &u->slots[s]);
+						kith_shared_add(&u->shared, &u->slots[s].edges, owner);
 		}
 		if ((rc = first_error(u, count, err)))
 			return rc;
@@ -640,12 +456,6 @@ static int walk(struct update *u, int *enough, kith_err *err)
 }
 
 /* ---- the counts ---- */
-
-static uint64_t pair_of(uint64_t layers, uint64_t a, uint64_t b)
-{
-	uint64_t first = a < b ? a : b, second = a < b ? b : a;
-	return first * (2 * layers - first - 1) / 2 + (second - first - 1);
-}
 
 /* Of two kept layers, what the store says; of one twice, that all is shared. */
 static void add_kept(const struct update *u, uint32_t *overlap)
@@ -657,91 +467,22 @@ static void add_kept(const struct update *u, uint32_t *overlap)
 		if (s == u->weave.level[q]) {
 			for (uint32_t a = 0; a < p->layers; a++)
 				for (uint32_t b = a + 1; b < p->layers; b++) {
-					uint32_t *to = overlap + p->start[q] + pair_of(p->layers, a, b) * bins;
+					uint32_t *to =
+						overlap + p->start[q] + kith_tally_pair_of(p->layers, a, b) * bins;
 					uint32_t x = u->source[a], y = u->source[b];
 					if (x == KITH_NOT_KEPT || y == KITH_NOT_KEPT)
 						continue;
 					if (x == y)
 						to[p->k[q]] = (uint32_t)p->n;
 					else
-						memcpy(to, u->overlap + at_store + pair_of(stored, x, y) * bins,
+						memcpy(to,
+						       u->overlap + at_store + kith_tally_pair_of(stored, x, y) * bins,
 						       bins * sizeof *to);
 				}
 			q++;
 		}
 		at_store += stored * (stored - 1) / 2 * bins;
 	}
-}
-
-static uint32_t counter_of(const uint64_t *at, uint32_t v, uint32_t width)
-{
-	return width == 1   ? ((const uint8_t *)at)[v]
-	       : width == 2 ? ((const uint16_t *)at)[v]
-			    : ((const uint32_t *)at)[v];
-}
-
-#define NOWHERE UINT64_MAX
-
-/* Where the histograms of a fresh layer with each other one begin, at each level: levels x layers. Two fresh layers'
- * numbers are taken from the first one's counters. */
-static void find_histograms(const struct update *u, uint32_t f, uint64_t *begin)
-{
-	const kith_tally_plan *p = &u->plan;
-	uint32_t self = u->weave.fresh[f].layer;
-	for (uint32_t q = 0; q < p->levels; q++)
-		for (uint32_t v = 0; v < p->layers; v++)
-			*begin++ = v > self || (v < self && u->source[v] != KITH_NOT_KEPT)
-					   ? p->start[q] + pair_of(p->layers, self, v) * (p->k[q] + 1ull)
-					   : NOWHERE;
-}
-
-/* A sample's counters of a fresh layer into the histograms. Returns 0, or -1 if the layer's row is not k neighbours, or
- * a counter more. */
-static int add_counters(const struct update *u, uint32_t *overlap, uint64_t node, uint32_t f, const uint64_t *begin)
-{
-	const kith_tally_plan *p = &u->plan;
-	uint32_t step = eights(u) * u->width, self = u->weave.fresh[f].layer;
-	const uint64_t *at = u->counters + (node * u->weave.fresh_count + f) * p->levels * step;
-	int bad = 0;
-	for (uint32_t q = 0; q < p->levels; q++, at += step, begin += p->layers) {
-		bad |= counter_of(at, self, u->width) != p->k[q];
-		for (uint32_t v = 0; v < p->layers; v++) {
-			uint32_t shared = counter_of(at, v, u->width);
-			if (shared > p->k[q])
-				bad = 1;
-			else if (begin[v] != NOWHERE)
-				overlap[begin[v] + shared]++;
-		}
-	}
-	return bad ? -1 : 0;
-}
-
-static int add_fresh(struct update *u, kith_err *err)
-{
-	uint32_t fresh = u->weave.fresh_count, bad_layer = 0;
-	uint64_t bad_node = UINT64_MAX, each = (uint64_t)u->plan.levels * u->plan.layers;
-	uint64_t *begin = kith_alloc(fresh * each, sizeof *begin);
-	if (!begin)
-		return kith_fail_nomem(err, "where histograms begin", fresh * each * sizeof *begin);
-	for (uint32_t f = 0; f < fresh; f++)
-		find_histograms(u, f, begin + f * each);
-#pragma omp parallel for num_threads(u->threads) schedule(static)
-	for (uint64_t node = 0; node < u->plan.n; node++)
-		for (uint32_t f = 0; f < fresh; f++)
-			if (add_counters(u, u->workers[omp_get_thread_num()].tally.overlap, node, f,
-					 begin + f * each)) {
-#pragma omp critical(kith_update_bad)
-				if (node < bad_node) {
-					bad_node = node;
-					bad_layer = f;
-				}
-			}
-	free(begin);
-	if (bad_node == UINT64_MAX)
-		return 0;
-	return kith_fail(err, KITH_ECORRUPT, "%s: row %llu is not %u distinct neighbours: build it again",
-			 kith_graph_path(u->weave.fresh[bad_layer].graph), (unsigned long long)bad_node,
-			 u->plan.k[u->plan.levels - 1]);
 }
 
 /* Every layer has n k directed edges, for each k. */
@@ -752,7 +493,7 @@ static int check_edges(const struct update *u, kith_err *err)
 		for (uint32_t v = 0; v < p->layers; v++) {
 			uint64_t edges = 0;
 			for (uint32_t t = 0; t < u->threads; t++)
-				edges += u->workers[t].tally.edges[q * p->layers + v];
+				edges += u->tallies[t].edges[q * p->layers + v];
 			if (edges != p->n * p->k[q])
 				return kith_fail(
 					err, KITH_ECORRUPT, "%s: layer %u has %llu edges at k=%u instead of n k = %llu",
@@ -766,11 +507,11 @@ static int check_edges(const struct update *u, kith_err *err)
 
 static void add_up(struct update *u)
 {
-	kith_tally *sum = &u->workers[0].tally;
+	kith_tally *sum = u->tallies;
 	for (uint32_t t = 0; t < u->threads; t++)
-		kith_tally_finish(&u->workers[t].tally);
+		kith_tally_finish(&u->tallies[t]);
 	for (uint32_t t = 1; t < u->threads; t++)
-		kith_tally_add(sum, &u->workers[t].tally);
+		kith_tally_add(sum, &u->tallies[t]);
 	add_kept(u, sum->overlap);
 }
 
@@ -787,13 +528,14 @@ static int run(struct update *u, kith_stack *stack, int *enough, kith_err *err)
 	/* blocks are encoded side by side by a thread that works beside others */
 	u->active_levels = omp_get_max_active_levels();
 	omp_set_max_active_levels(2);
-	if ((rc = walk(u, enough, err)) || !*enough || (rc = check_edges(u, err)) || (rc = add_fresh(u, err)))
+	if ((rc = walk(u, enough, err)) || !*enough || (rc = check_edges(u, err)) ||
+	    (rc = kith_shared_count(&u->shared, u->tallies, err)))
 		return rc;
 	add_up(u);
-	kith_result_fill(stack, &u->workers[0].tally, u->threads);
+	kith_result_fill(stack, u->tallies, u->threads);
 	if ((rc = kith_stack_check(stack, err)) || !u->writer)
 		return rc;
-	if (!(rc = kith_update_put_overlap(u->writer, &u->plan, u->workers[0].tally.overlap, err))) {
+	if (!(rc = kith_update_put_overlap(u->writer, &u->plan, u->tallies[0].overlap, err))) {
 		rc = kith_pair_writer_finish(u->writer, err);
 		u->writer = NULL;
 	}
@@ -805,27 +547,26 @@ static void release(struct update *u)
 	kith_pair_writer_abort(u->writer);
 	if (u->active_levels)
 		omp_set_max_active_levels(u->active_levels);
+	for (uint32_t t = 0; u->tallies && t < u->threads; t++)
+		kith_tally_free(&u->tallies[t]);
 	for (uint32_t t = 0; u->workers && t < u->threads; t++) {
-		kith_tally_free(&u->workers[t].tally);
 		kith_pair_store_close(u->workers[t].store);
 		free(u->workers[t].sets);
 	}
 	for (uint32_t s = 0; u->slots && s < u->most; s++) {
 		kith_pair_planes_free(&u->slots[s].block);
 		kith_pair_planes_free(&u->slots[s].woven);
-		free(u->slots[s].masks);
-		free(u->slots[s].edges);
-		free(u->slots[s].begin);
+		kith_shared_edges_free(&u->slots[s].edges);
 		free(u->slots[s].from);
 		free(u->slots[s].to);
 	}
 	for (uint32_t f = 0; f < u->weave.fresh_count; f++)
 		kith_fresh_free(&u->weave.fresh[f]);
+	kith_shared_free(&u->shared);
 	free(u->workers);
+	free(u->tallies);
 	free(u->slots);
 	free(u->overlap);
-	free(u->counters);
-	free(u->ones);
 	free(u->source);
 	free(u->wanted);
 	free(u->weave.kept);
