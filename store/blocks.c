@@ -13,7 +13,7 @@ int kith_block_scratch_init(kith_block_scratch *s, kith_err *err)
 {
 	s->encoder = kith_encoder_new();
 	s->decoder = kith_decoder_new();
-	return s->encoder && s->decoder ? 0 : kith_fail_nomem(err, "a zstd context", 1u << 17);
+	return s->encoder && s->decoder ? 0 : kith_fail_nomem(err, "zstd's contexts", 1u << 20);
 }
 
 void kith_block_scratch_free(kith_block_scratch *s)

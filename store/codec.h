@@ -73,8 +73,9 @@ void kith_gaps_encode(const uint32_t *ids, size_t count, uint32_t base, uint32_t
 int kith_gaps_decode(uint32_t *gaps_to_ids, size_t count, uint64_t base, uint64_t n);
 
 /* Sets of ascending ids, the r-th ids[offset[r]..offset[r+1]), from the streams of their gaps (kith_value_u32s, of
- * kith_width(n) bytes), whose bases are base + r * step. `ids` has room for KITH_SPARE more, which are written to.
- * *bad: some id is not below n. */
+ * kith_width(n) bytes), whose bases are base + r * step. Offsets do not descend, and the last one is how many gaps
+ * there are, as the caller has seen to. `ids` has room for KITH_SPARE more, which are written to. *bad: some id is not
+ * below n. */
 #define KITH_SPARE 16
 int kith_view_sets(kith_decoder *decoder, kith_view *view, const uint64_t *offset, size_t sets, uint64_t base,
 		   uint64_t step, uint64_t n, uint32_t *ids, int *bad, kith_err *err);

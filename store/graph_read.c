@@ -67,7 +67,7 @@ const char *kith_graph_path(const kith_graph *g)
 
 uint64_t kith_graph_reader_bytes(const kith_graph *g)
 {
-	/* a block of rows in the cache, and its gaps or bitmaps and one plane on the way */
+	/* a block of rows in the cache, and its gaps or bitmaps and their planes on the way */
 	uint64_t ids = (uint64_t)g->info.block_nodes * kith_info_k(&g->info);
 	return ids * 4 * 3 + (1u << 18);
 }

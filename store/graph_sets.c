@@ -5,6 +5,8 @@
 #include "graph_reader.h"
 #include "kith/alloc.h"
 
+#define GAP_PLANES 3 /* bytes of a gap on the way to an id, at most */
+
 /* ---- a window of sets ---- */
 
 /* Rows or reverse lists: what differs. */
@@ -152,7 +154,7 @@ int kith_graph_reverse_bytes(kith_graph *g, uint64_t first, uint64_t count, uint
 		if (kith_tier_is_dense(&g->info, t))
 			total += count * (kith_words(g->info.n) - first / 64) * sizeof(uint64_t);
 		else if (!(rc = count_items(g, &reverse_side, t, first, count, &items, err)))
-			total += items * sizeof(uint32_t) + (count + 1) * sizeof(uint64_t);
+			total += items * (sizeof(uint32_t) + GAP_PLANES) + (count + 1) * sizeof(uint64_t);
 	}
 	if (!rc)
 		*out = total;

@@ -1,4 +1,4 @@
-/* bits.c - see bits.h. Every loop stands here twice: for any processor, and for those that count the bits of eight
+/* bits.c - see bits.h. What counts stands here twice: for any processor, and for those that count the bits of eight
  * words at once. */
 #include "bits.h"
 

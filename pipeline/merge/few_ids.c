@@ -11,15 +11,15 @@
 #include "tally_parts.h"
 
 #define MOST_FEW   (UINT16_MAX - 1u)
-#define FEW_BYTES  (128u << 20)
-#define ROOMY      12u        /* bits of a hash: up to here eight places for each id, so that few share one */
-#define POOL       512u       /* pairs that are worth counting */
-#define TURNED     8u         /* times 64 of them are counted at a time */
-#define ROOM       16384u     /* ids of samples brought together */
-#define SMALL_K    31u        /* up to here it pays to look for each number among all pairs of layers */
-#define WAITING    16u        /* samples whose numbers are looked through at once, */
-#define NUMBERS    (1u << 20) /* or fewer, so that they take no more than so many bytes */
-#define LEAST_MASK 32u        /* up to so many layers, rows and reverse lists share the words of a mask */
+#define FEW_BYTES  (128u << 20) /* of what grows with the ids of a sample */
+#define ROOMY      12u          /* bits of a hash: up to here eight places for each id, so that few share one */
+#define POOL       512u         /* pairs that are worth counting */
+#define TURNED     8u           /* times 64 of them are counted at a time */
+#define ROOM       16384u       /* ids of samples brought together */
+#define SMALL_K    31u          /* up to here it pays to look for each number among all pairs of layers */
+#define WAITING    16u          /* samples whose numbers are looked through at once, */
+#define NUMBERS    (1u << 20)   /* or fewer, so that they take no more than so many bytes */
+#define LEAST_MASK 32u          /* up to so many layers, rows and reverse lists share the words of a mask */
 
 /* ---- sizes ---- */
 
@@ -236,7 +236,7 @@ void kith_few_take(kith_tally *t, const kith_tally_source *sources, size_t count
 	memcpy(f->stretch[f->stretches].from, f->end[levels - 1], sizeof f->end[0]);
 }
 
-/* Where the e-th id is met first, of those whose place in the table another has. */
+/* The place of the e-th id's mask, of those whose place in the table another has: where it was looked for first. */
 static uint32_t find_again(kith_few *f, const uint32_t *id, uint32_t e, uint32_t bits)
 {
 	uint32_t last = (1u << bits) - 1, place = id[e] * 2246822519u >> (32 - bits);
@@ -419,6 +419,7 @@ static int count_level(kith_tally *t, uint64_t node, uint32_t level, const uint3
 	kith_few *f = &t->few;
 	uint32_t lanes = kith_tally_lanes(p), words = row_words(p), squares, found[2];
 	size_t step = 64ull * words;
+	int bad = -1;
 	kith_bits_met met = {.id = id,
 			     .mask = f->mask,
 			     .stride = met_stride(p),
@@ -434,10 +435,12 @@ static int count_level(kith_tally *t, uint64_t node, uint32_t level, const uint3
 	squares = fill_up(f->slots, met.stride, words, found[0]);
 	turn(f->slots, met.stride, words, squares, f->columns);
 	kith_bits_count_columns(f->columns, squares, step, lanes, t->counts);
-	for (uint32_t v = 0; v < p->layers; v++)
+	for (uint32_t v = 0; bad < 0 && v < p->layers; v++)
 		if (t->counts[v] != p->k[level]) /* an id is there twice */
-			return (int)v;
+			bad = (int)v;
 	memset(t->counts, 0, lanes * sizeof *t->counts);
+	if (bad >= 0)
+		return bad;
 	kith_bits_overlaps_columns(f->columns, squares, step, p->layers, f->shared);
 	count_shared(f, p, level);
 

@@ -168,8 +168,10 @@ int kith_many_node(kith_tally *t, uint64_t node, uint32_t from, const kith_tally
 		range.above = above / 64 < range.words ? (uint32_t)(above / 64) : range.words;
 		range.mask = ~0ull << above % 64;
 		int bad = count_range(t, node, from, t->many.sets, count, t->many.sets + count, count, &range);
-		if (bad >= 0)
+		if (bad >= 0) { /* other samples may follow before anyone looks */
+			memset(t->many.common, 0, p->levels * kith_tally_layer_pairs(p) * sizeof *t->many.common);
 			return bad;
+		}
 	}
 	for (uint32_t q = from; !range.whole && q < p->levels; q++)
 		count_histogram(t, q, t->many.common + q * kith_tally_layer_pairs(p));

@@ -83,9 +83,13 @@ KITH_CLONES static void add_ids(const kith_tally_source *sources, size_t count, 
 {
 	for (; *at < count && sources[*at].level <= level; ++*at) {
 		const kith_sets *sets = sources[*at].sets;
+		for (uint32_t x = 0; sets->dense && x < nodes; x++)
+			ids[x] += UINT32_MAX;
+		if (sets->dense)
+			continue;
 		const uint64_t *offset = sets->offset + (first - sets->first);
 		for (uint32_t x = 0; x < nodes; x++)
-			ids[x] += sets->dense ? UINT32_MAX : offset[x + 1] - offset[x];
+			ids[x] += offset[x + 1] - offset[x];
 	}
 }
 

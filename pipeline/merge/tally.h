@@ -96,7 +96,8 @@ typedef struct kith_few {
 	uint16_t *again;        /* 1 + the same for ids that came to the place of another: a second table, empty between
 				   samples */
 	uint32_t *used, used_count; /* its places in use */
-	uint64_t *mask;             /* over layers, in rows and in reverse lists, of each id where it is met first */
+	uint64_t *mask;             /* over layers, in rows and in reverse lists, of each id, at one of the places
+				       of the first level that has it */
 	uint64_t *slots, *columns;  /* masks of rows side by side, and turned */
 	uint32_t *lists;            /* scratch of bits.h */
 	uint16_t *shared;           /* neighbours that two layers share, at one level */
@@ -138,9 +139,9 @@ uint64_t kith_tally_bytes(const kith_tally_plan *plan);
 int kith_tally_init(kith_tally *tally, const kith_tally_plan *plan, kith_err *err);
 void kith_tally_free(kith_tally *tally);
 
-/* Samples first..first+nodes-1: `count` sources of their rows by ascending level, then as many of their reverse lists.
- * Returns the layer that has an id twice, or has the sample itself, in some row, that of *bad, or -1 if there is none;
- * then nothing that was counted means anything. */
+/* Samples first..first+nodes-1: `count` sources of their rows by ascending level, and by ascending layer within a
+ * level, then as many of their reverse lists. Returns the layer that has an id twice, or has the sample itself, in some
+ * row, that of *bad, or -1 if there is none; then nothing that was counted means anything. */
 int kith_tally_nodes(kith_tally *tally, const kith_tally_source *sources, size_t count, uint64_t first, uint64_t nodes,
 		     uint64_t *bad);
 
