@@ -12,36 +12,48 @@
 #include "outfile.h"
 #include "stack_format.h"
 
-/* Half of a symmetric matrix's numbers have been written before: up to so many layers their texts are kept, which take
- * a good part of the time that writing takes. */
-#define TEXTS_KEPT 512u
+/* Texts of up to so many layers' numbers are made before they are written, by all threads, and those of a symmetric
+ * matrix once: they take most of the time that writing takes. */
+#define TEXTS_MADE 512u
+
+typedef char number_text[KITH_DOUBLE_TEXT];
+
+/* Of the upper half, and of what differs below it. */
+static void make_texts(const double *m, size_t L, double expected, number_text *texts)
+{
+#pragma omp parallel for schedule(dynamic, 8) if (L > 32)
+	for (size_t a = 0; a < L; a++)
+		for (size_t b = 0; b < L; b++)
+			if (b >= a || m[a * L + b] != m[b * L + a])
+				kith_double_text(kith_nnts_corrected(m[a * L + b], expected), texts[a * L + b]);
+}
 
 /* A symmetric matrix, corrected for what chance gives (0: as it is). */
 static int write_doubles(FILE *f, const char *name, const double *m, size_t L, double expected, kith_err *err)
 {
-	char(*texts)[KITH_DOUBLE_TEXT] = L <= TEXTS_KEPT ? kith_alloc(L * L, sizeof *texts) : NULL,
-	one[KITH_DOUBLE_TEXT];
-	int rc = 0;
+	number_text *texts = L <= TEXTS_MADE ? kith_alloc(L * L, sizeof *texts) : NULL, one;
+	for (size_t i = 0; i < L * L; i++)
+		if (!isfinite(m[i])) {
+			free(texts);
+			return kith_fail(err, KITH_EBUG, "%s[%zu][%zu] is not a finite number", name, i / L, i % L);
+		}
+	if (texts)
+		make_texts(m, L, expected, texts);
 	fprintf(f, "\"%s\": [", name);
-	for (size_t a = 0; !rc && a < L; a++) {
+	for (size_t a = 0; a < L; a++) {
 		fputs(a ? ",\n       [" : "\n       [", f);
-		for (size_t b = 0; !rc && b < L; b++) {
-			double x = m[a * L + b];
-			char *text = texts ? texts[b < a ? b * L + a : a * L + b] : one;
-			if (!isfinite(x)) {
-				rc = kith_fail(err, KITH_EBUG, "%s[%zu][%zu] is not a finite number", name, a, b);
-				break;
-			}
-			if (!texts || b >= a || x != m[b * L + a])
-				kith_double_text(kith_nnts_corrected(x, expected), text);
+		for (size_t b = 0; b < L; b++) {
+			int above = b >= a || m[a * L + b] != m[b * L + a];
 			fputs(b ? ", " : "", f);
-			fputs(text, f);
+			fputs(texts ? texts[above ? a * L + b : b * L + a]
+				    : kith_double_text(kith_nnts_corrected(m[a * L + b], expected), one),
+			      f);
 		}
 		fputs("]", f);
 	}
 	fputs("]", f);
 	free(texts);
-	return rc;
+	return 0;
 }
 
 static int write_counts(FILE *f, const uint64_t *c, size_t count, kith_err *err)

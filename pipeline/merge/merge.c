@@ -393,6 +393,7 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 	if (!o->with_union && !o->with_mutual)
 		return kith_fail(err, KITH_EUSAGE, "neither union nor mutual pairs asked for");
 	m.threads = o->threads < 1 ? 1 : o->threads > MAX_THREADS ? MAX_THREADS : (uint32_t)o->threads;
+	omp_set_num_threads((int)m.threads); /* for what is written, too */
 	if (!(m.layers = kith_alloc_zero(layers, sizeof *m.layers)))
 		return kith_fail_nomem(err, "the layers", layers * sizeof *m.layers);
 	if ((rc = open_layers(&m, paths, err)) || (rc = plan(&m, err)) ||
