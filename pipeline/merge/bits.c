@@ -87,6 +87,41 @@ KITH_WIDE static uint32_t shared_512(const uint64_t *x, const uint64_t *y, uint3
 	return (uint32_t)_mm512_reduce_add_epi64(_mm512_add_epi64(sum[0], sum[1]));
 }
 
+/* One set with `sets` others: its words are loaded once for all of them. */
+KITH_WIDE static inline __attribute__((always_inline)) void
+shared_some(const uint64_t *x, const uint64_t *y, size_t stride, uint32_t words, int sets, uint32_t *common)
+{
+	__m512i sum[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
+			  _mm512_setzero_si512()};
+	uint32_t w = 0;
+	for (; w + 8 <= words; w += 8) {
+		__m512i one = load(x + w);
+		for (int s = 0; s < sets; s++)
+			sum[s] = counted(sum[s], _mm512_and_si512(one, load(y + (size_t)s * stride + w)));
+	}
+	if (w < words) {
+		__m512i one = load_some(x + w, words - w);
+		for (int s = 0; s < sets; s++)
+			sum[s] = counted(sum[s],
+					 _mm512_and_si512(one, load_some(y + (size_t)s * stride + w, words - w)));
+	}
+	for (int s = 0; s < sets; s++)
+		common[s] += (uint32_t)_mm512_reduce_add_epi64(sum[s]);
+}
+
+KITH_WIDE static void overlaps_rows_512(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers,
+					uint32_t *common)
+{
+	for (uint32_t a = 0; a + 1 < layers; a++, x += stride) {
+		const uint64_t *y = x + stride;
+		uint32_t left = layers - 1 - a;
+		for (; left >= 4; left -= 4, y += 4 * stride, common += 4)
+			shared_some(x, y, stride, words, 4, common);
+		for (; left; left--, y += stride, common++)
+			shared_some(x, y, stride, words, 1, common);
+	}
+}
+
 KITH_WIDE static void count_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint64_t *count)
 {
 	for (uint32_t v = 0; v < lanes; v += 8) {
@@ -330,16 +365,22 @@ KITH_CLONES static uint32_t shared_any(const uint64_t *x, const uint64_t *y, uin
 	return count;
 }
 
+static void overlaps_rows_any(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t *common)
+{
+	for (uint32_t a = 0; a < layers; a++, x += stride)
+		for (uint32_t b = a + 1; b < layers; b++)
+			*common++ += shared_any(x, x + (b - a) * stride, words);
+}
+
 void kith_bits_overlaps_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t *common)
 {
 	int fast = kith_cpu_wide();
 	for (uint32_t from = 0; from < words; from += TOGETHER) {
-		uint32_t here = words - from < TOGETHER ? words - from : TOGETHER, *to = common;
-		for (uint32_t a = 0; a < layers; a++) {
-			const uint64_t *y = x + a * stride + from, *z = y + stride;
-			for (uint32_t b = a + 1; b < layers; b++, z += stride)
-				*to++ += fast ? shared_512(y, z, here) : shared_any(y, z, here);
-		}
+		uint32_t here = words - from < TOGETHER ? words - from : TOGETHER;
+		if (fast)
+			overlaps_rows_512(x + from, here, stride, layers, common);
+		else
+			overlaps_rows_any(x + from, here, stride, layers, common);
 	}
 }
 
