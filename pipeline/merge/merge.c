@@ -269,7 +269,7 @@ static int walk(struct merge *m, kith_err *err)
 {
 	for (uint64_t first = 0; first < m->plan.n; first += m->window) {
 		uint64_t count = m->window < m->plan.n - first ? m->window : m->plan.n - first, bad_node = UINT64_MAX;
-		uint64_t share = count / (4 * m->threads) + 1, together = share < TOGETHER ? share : TOGETHER;
+		uint64_t share = count / (16 * m->threads) + 1, together = share < TOGETHER ? share : TOGETHER;
 		int bad_layer = -1;
 		int rc = kith_progress_tick(&m->options->progress, "merging", first, m->plan.n, err);
 		if (rc || (rc = check_window(m, first, count, err)) || (rc = decode_window(m, first, count, err)))
