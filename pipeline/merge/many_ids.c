@@ -18,7 +18,7 @@ static uint64_t row_stride(const kith_tally_plan *p)
 uint64_t kith_many_bytes(const kith_tally_plan *p)
 {
 	return 24 * row_stride(p) * p->layers + p->levels * kith_tally_layer_pairs(p) * 4 +
-	       p->layers * 2 * KITH_MAX_TIERS * (sizeof(size_t) + sizeof(kith_tally_set));
+	       p->layers * (2 * KITH_MAX_TIERS * (sizeof(size_t) + sizeof(kith_tally_set)) + 2);
 }
 
 int kith_many_init(kith_many *m, const kith_tally_plan *p)
@@ -27,6 +27,7 @@ int kith_many_init(kith_many *m, const kith_tally_plan *p)
 	missing |= !(m->rows = kith_alloc(3 * row_stride(p) * p->layers, sizeof *m->rows));
 	missing |= !(m->common = kith_alloc_zero(p->levels * kith_tally_layer_pairs(p), sizeof *m->common));
 	missing |= !(m->sets = kith_alloc(2 * (size_t)p->layers * KITH_MAX_TIERS, sizeof *m->sets));
+	missing |= !(m->filled = kith_alloc(2 * (size_t)p->layers, sizeof *m->filled));
 	missing |= !(m->cursor = kith_alloc(2 * (size_t)p->layers * KITH_MAX_TIERS, sizeof *m->cursor));
 	return missing;
 }
@@ -36,6 +37,7 @@ void kith_many_free(kith_many *m)
 	free(m->rows);
 	free(m->common);
 	free(m->sets);
+	free(m->filled);
 	free(m->cursor);
 }
 
@@ -47,17 +49,36 @@ struct range {
 	int whole;      /* there is no other range */
 };
 
+/* The first of the range's words that a set of bits has, or how many words there are if it has none. */
+static uint64_t first_word(const kith_tally_set *set, const struct range *range)
+{
+	uint64_t from = range->lo / 64 > set->base ? 0 : set->base - range->lo / 64;
+	return from < range->words ? from : range->words;
+}
+
+static const uint64_t *words_of(const kith_tally_set *set, const struct range *range, uint64_t from)
+{
+	return set->bits + (range->lo / 64 + from - set->base);
+}
+
+/* What a set of bits has within the range, and nothing else. */
+static void put_range(const kith_tally_set *set, const struct range *range, uint64_t *to)
+{
+	uint64_t from = first_word(set, range);
+	memset(to, 0, from * sizeof *to);
+	if (from < range->words)
+		memcpy(to + from, words_of(set, range, from), (range->words - from) * sizeof *to);
+}
+
 /* Adds what the set has within the range, from *at on. Returns other than 0 if some of it is there already. */
 static uint64_t add_range(const kith_tally_set *set, const struct range *range, uint64_t *to, size_t *at)
 {
 	uint64_t seen = 0;
 	size_t i = *at;
 	if (set->bits) {
-		uint64_t from = range->lo / 64 > set->base ? range->lo / 64 : set->base,
-			 end = range->lo / 64 + range->words;
-		return from < end
-			       ? kith_bits_or(to + (from - range->lo / 64), set->bits + (from - set->base), end - from)
-			       : 0;
+		uint64_t from = first_word(set, range);
+		return from < range->words ? kith_bits_or(to + from, words_of(set, range, from), range->words - from)
+					   : 0;
 	}
 	for (; i < set->count && set->id[i] < range->hi; i++) {
 		uint64_t slot = set->id[i] - range->lo, bit = 1ull << (slot & 63);
@@ -128,27 +149,46 @@ static void count_rows(kith_tally *t, uint32_t level, const struct range *range)
 	}
 }
 
-static int count_range(kith_tally *t, uint64_t node, uint32_t from, const kith_tally_set *rows, size_t row_count,
-		       const kith_tally_set *reverse, size_t reverse_count, const struct range *range)
+/* Adds the sets of levels after..level, `count` of each side. With after < 0 they are the first: nothing has to be
+ * cleared for those that come as bits, and the order does not matter. Returns the layer that has an id twice, or -1. */
+static int add_sets(kith_tally *t, const struct range *range, size_t count, int after, int level)
+{
+	kith_many *m = &t->many;
+	uint64_t stride = row_stride(t->plan);
+	uint32_t layers = t->plan->layers;
+	memset(m->filled, after >= 0, 2ull * layers);
+	for (int bits = 1; bits >= 0; bits--) {
+		for (size_t i = 0; i < 2 * count; i++) {
+			const kith_tally_set *set = &m->sets[i];
+			size_t side = i >= count, row = side * layers + set->layer;
+			uint64_t *to = m->rows + row * stride;
+			if ((int)set->level <= after || (int)set->level > level || !set->bits != !bits)
+				continue;
+			if (bits && !m->filled[row]) {
+				put_range(set, range, to);
+				m->filled[row] = 1;
+			} else if (add_range(set, range, to, &m->cursor[i]))
+				return (int)set->layer;
+		}
+		for (size_t row = 0; bits && row < 2ull * layers; row++)
+			if (!m->filled[row])
+				memset(m->rows + row * stride, 0, range->words * sizeof *m->rows);
+	}
+	return -1;
+}
+
+static int count_range(kith_tally *t, uint64_t node, uint32_t from, size_t count, const struct range *range)
 {
 	const kith_tally_plan *p = t->plan;
-	uint64_t stride = row_stride(p), in_range = node >= range->lo && node < range->hi;
-	size_t r = 0, v = 0;
-	for (uint64_t s = 0; s < 2ull * p->layers; s++)
-		memset(t->many.rows + s * stride, 0, range->words * sizeof *t->many.rows);
-	for (uint32_t q = 0; q < p->levels; q++) {
-		for (; r < row_count && rows[r].level <= q; r++) {
-			uint64_t *set = t->many.rows + rows[r].layer * stride;
-			if (add_range(&rows[r], range, set, &t->many.cursor[r]) ||
-			    (in_range && (set[(node - range->lo) / 64] >> (node & 63) & 1)))
-				return (int)rows[r].layer;
-		}
-		for (; v < reverse_count && reverse[v].level <= q; v++)
-			if (add_range(&reverse[v], range, t->many.rows + (p->layers + reverse[v].layer) * stride,
-				      &t->many.cursor[row_count + v]))
-				return (int)reverse[v].layer;
-		if (q >= from)
-			count_rows(t, q, range);
+	uint64_t stride = row_stride(p), own = node - range->lo;
+	for (int q = (int)from, after = -1; q < (int)p->levels; after = q++) {
+		int bad = add_sets(t, range, count, after, q);
+		for (uint32_t v = 0; bad < 0 && node >= range->lo && node < range->hi && v < p->layers; v++)
+			if (t->many.rows[v * stride + own / 64] >> own % 64 & 1)
+				bad = (int)v;
+		if (bad >= 0)
+			return bad;
+		count_rows(t, (uint32_t)q, range);
 	}
 	return -1;
 }
@@ -167,7 +207,7 @@ int kith_many_node(kith_tally *t, uint64_t node, uint32_t from, const kith_tally
 		uint64_t above = node + 1 > range.lo ? node + 1 - range.lo : 0;
 		range.above = above / 64 < range.words ? (uint32_t)(above / 64) : range.words;
 		range.mask = ~0ull << above % 64;
-		int bad = count_range(t, node, from, t->many.sets, count, t->many.sets + count, count, &range);
+		int bad = count_range(t, node, from, count, &range);
 		if (bad >= 0) { /* other samples may follow before anyone looks */
 			memset(t->many.common, 0, p->levels * kith_tally_layer_pairs(p) * sizeof *t->many.common);
 			return bad;

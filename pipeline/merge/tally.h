@@ -117,6 +117,7 @@ typedef struct kith_many {
 	uint32_t *common;     /* levels x pairs of layers: |K_i^a n K_i^b|, as far as it has been counted */
 	kith_tally_set *sets; /* of rows, then of reverse lists */
 	size_t *cursor;       /* of those that come in parts */
+	uint8_t *filled;      /* rows, reverse lists: is something there already? */
 } kith_many;
 
 typedef struct kith_tally {
