@@ -329,6 +329,7 @@ KITH_WIDE static void histograms_512(const uint8_t *numbers, size_t stride, uint
 #define histograms_512(numbers, stride, samples, bins, histogram) ((void)(bins))
 #define overlaps_columns_512(...)                                 ((void)0)
 #define shared_512(...)                                           0
+#define overlaps_rows_512(...)                                    ((void)0)
 #define count_columns_512(...)                                    ((void)0)
 #define chains_columns_512(...)                                   ((void)0)
 #define narrow_512(...)                                           0
