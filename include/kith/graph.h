@@ -150,8 +150,8 @@ void kith_sets_free(kith_sets *sets);
 /* The bytes that tiers 0..tiers-1 of the rows of `count` nodes take as sets. */
 uint64_t kith_graph_row_sets_bytes(const kith_graph *graph, uint64_t count, uint32_t tiers);
 
-/* The bytes that kith_graph_read_reverse takes for such sets (rounded out to whole blocks) and on the way to them, without
- * decoding them. */
+/* The bytes that kith_graph_read_reverse takes for such sets (rounded out to whole blocks), and on the way to them
+ * three for each id that does not come as a bit; without decoding them. */
 int kith_graph_reverse_bytes(kith_graph *graph, uint64_t first, uint64_t count, uint32_t tiers, uint64_t *out,
 			     kith_err *err);
 

@@ -275,7 +275,7 @@ static int sets_differ(reading *t, uint64_t first, uint64_t count)
 	for (uint32_t tier = 0; tier < tiers && !differs; tier++) {
 		differs = tier_sets_differ(t, tier, &row[tier], &reverse[tier], first, count);
 		bytes -= reverse[tier].dense ? count * reverse[tier].stride * 8
-					     : reverse[tier].items * 4 + (count + 1) * 8;
+					     : reverse[tier].items * (4 + 3) + (count + 1) * 8; /* 3: their gaps */
 	}
 	if (!differs && bytes)
 		differs = DIFFERS(t, "reverse_bytes is wrong by %lld", (long long)bytes);
