@@ -1,7 +1,7 @@
 /* kith/cpu.h - one binary for every x86-64: KITH_CLONES before a function compiles it for AVX2 as well, and the loader
- * picks. For static functions only (clang names the others' clones otherwise than it calls them). Results never depend
- * on the pick: no function so marked may use operations that differ between the two (the whole build switches fused
- * multiply-add contraction off). */
+ * picks. For static functions only (clang names the others' clones otherwise than it calls them), each of a name of its
+ * own in all files (clang's pick has a global name made of it). Results never depend on the pick: no function so marked
+ * may use operations that differ between the two (the whole build switches fused multiply-add contraction off). */
 #ifndef KITH_CPU_H
 #define KITH_CPU_H
 

@@ -338,8 +338,8 @@ KITH_CLONES static void grow_up(kith_tally *t)
 }
 
 /* Pairs of one graph from squares in columns. */
-KITH_CLONES static void join(const kith_tally_plan *p, const uint64_t *turned, uint32_t squares, int graph,
-			     uint64_t *both)
+KITH_CLONES static void make_pairs_of(const kith_tally_plan *p, const uint64_t *turned, uint32_t squares, int graph,
+				      uint64_t *both)
 {
 	uint32_t lanes = kith_tally_lanes(p), reverse = to_reverse(p);
 	for (uint32_t s = 0; s < squares; s++, turned += 64 * all_words(p), both += 64 * row_words(p))
@@ -389,7 +389,7 @@ static void count_pool(kith_tally *t, uint32_t level)
 		for (int g = 0; g < 2; g++) {
 			if (!p->counts[g])
 				continue;
-			join(p, f->turned, here, g, f->both);
+			make_pairs_of(p, f->turned, here, g, f->both);
 			kith_bits_count_columns(f->both, here, both_step, lanes, t->counts);
 			kith_tally_add_counts(t, t->pairs[g] + (size_t)level * p->layers);
 			if (kith_runs_by_layers(p))
