@@ -18,13 +18,18 @@
 
 typedef char number_text[KITH_DOUBLE_TEXT];
 
-/* Of the upper half, and of what differs below it. */
+/* Whose text stands at (a, b): below the diagonal that of (b, a), unless they differ. */
+static size_t text_of(const double *m, size_t L, size_t a, size_t b)
+{
+	return b < a && m[a * L + b] == m[b * L + a] ? b * L + a : a * L + b;
+}
+
 static void make_texts(const double *m, size_t L, double expected, number_text *texts)
 {
 #pragma omp parallel for schedule(dynamic, 8) if (L > 32)
 	for (size_t a = 0; a < L; a++)
 		for (size_t b = 0; b < L; b++)
-			if (b >= a || m[a * L + b] != m[b * L + a])
+			if (text_of(m, L, a, b) == a * L + b)
 				kith_double_text(kith_nnts_corrected(m[a * L + b], expected), texts[a * L + b]);
 }
 
@@ -43,9 +48,8 @@ static int write_doubles(FILE *f, const char *name, const double *m, size_t L, d
 	for (size_t a = 0; a < L; a++) {
 		fputs(a ? ",\n       [" : "\n       [", f);
 		for (size_t b = 0; b < L; b++) {
-			int above = b >= a || m[a * L + b] != m[b * L + a];
 			fputs(b ? ", " : "", f);
-			fputs(texts ? texts[above ? a * L + b : b * L + a]
+			fputs(texts ? texts[text_of(m, L, a, b)]
 				    : kith_double_text(kith_nnts_corrected(m[a * L + b], expected), one),
 			      f);
 		}

@@ -249,8 +249,8 @@ KITH_WIDE static void transpose_512(uint64_t *to, const uint64_t *x)
 }
 
 /* One word for each id. */
-KITH_WIDE static int slots_of_words(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint64_t *above,
-				    uint32_t found[2])
+KITH_WIDE static int slots_of_words_512(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint64_t *above,
+					uint32_t found[2])
 {
 	__m512i bits = _mm512_set1_epi64((long long)m->row_bits);
 	__m256i limit = _mm256_set1_epi32((int)node);
@@ -324,7 +324,7 @@ KITH_WIDE static void histograms_512(const uint8_t *numbers, size_t stride, uint
 #else
 
 #define transpose_512(...)                                        ((void)0)
-#define slots_of_words(...)                                       0
+#define slots_of_words_512(...)                                   0
 #define list_slots_512(...)                                       0
 #define histograms_512(numbers, stride, samples, bins, histogram) ((void)(bins))
 #define overlaps_columns_512(...)                                 ((void)0)
@@ -555,7 +555,7 @@ int kith_bits_slots(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint6
 		    uint32_t found[2])
 {
 	if (m->words == 1)
-		return kith_cpu_wide() ? slots_of_words(m, node, rows, above, found)
+		return kith_cpu_wide() ? slots_of_words_512(m, node, rows, above, found)
 				       : slots_of_words_any(m, node, rows, above, found);
 	uint32_t *row_at = m->lists, *above_at = m->lists + m->count + 8;
 	int own = kith_cpu_wide() ? list_slots_512(m, node, row_at, above_at, found)

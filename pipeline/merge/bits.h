@@ -41,8 +41,8 @@ void kith_bits_transpose(uint64_t to[64], const uint64_t from[64]);
 void kith_bits_hash(const uint32_t *id, uint32_t count, uint32_t bits, uint16_t *hash);
 
 /* Masks over layers of the ids met: word w of the e-th is mask[w * stride + e], 0 in all words but at one of the
- * places where the id is met. The first `row_words` words, and of them the bits `row_bits`, say which layers' rows have it. Ids and
- * masks are readable up to the next multiple of 8. */
+ * places where the id is met. The first `row_words` words, and of them the bits `row_bits`, say which layers' rows have
+ * it. Ids and masks are readable up to the next multiple of 8. */
 typedef struct kith_bits_met {
 	const uint32_t *id;
 	const uint64_t *mask;

@@ -40,6 +40,12 @@ static uint32_t all_words(const kith_tally_plan *p)
 	return halves(p) ? 1 : 2 * row_words(p);
 }
 
+/* The bits of a mask's first words that are of rows. */
+static uint64_t row_bits(const kith_tally_plan *p)
+{
+	return halves(p) ? (1ull << LEAST_MASK) - 1 : ~0ull;
+}
+
 /* From a layer's column to that of its reverse lists. */
 static uint32_t to_reverse(const kith_tally_plan *p)
 {
@@ -338,8 +344,8 @@ KITH_CLONES static void grow_up(kith_tally *t)
 }
 
 /* Pairs of one graph from squares in columns. */
-KITH_CLONES static void make_pairs_of(const kith_tally_plan *p, const uint64_t *turned, uint32_t squares, int graph,
-				      uint64_t *both)
+KITH_CLONES static void join_sides(const kith_tally_plan *p, const uint64_t *turned, uint32_t squares, int graph,
+				   uint64_t *both)
 {
 	uint32_t lanes = kith_tally_lanes(p), reverse = to_reverse(p);
 	for (uint32_t s = 0; s < squares; s++, turned += 64 * all_words(p), both += 64 * row_words(p))
@@ -362,9 +368,7 @@ static void count_runs(kith_tally *t, int graph, uint32_t level, const uint64_t 
 		for (uint32_t w = 0; w < words; w++) {
 			uint64_t x = pool[w * stride + s],
 				 y = halves(p) ? x >> LEAST_MASK : pool[(words + w) * stride + s];
-			mask[w] = graph == KITH_UNION ? x | y : x & y;
-			mask[w] &= halves(p) ? (1ull << LEAST_MASK) - 1 : ~0ull;
-			any |= mask[w];
+			any |= mask[w] = (graph == KITH_UNION ? x | y : x & y) & row_bits(p);
 		}
 		if (any)
 			kith_runs_mask(t, graph, level, mask);
@@ -389,7 +393,7 @@ static void count_pool(kith_tally *t, uint32_t level)
 		for (int g = 0; g < 2; g++) {
 			if (!p->counts[g])
 				continue;
-			make_pairs_of(p, f->turned, here, g, f->both);
+			join_sides(p, f->turned, here, g, f->both);
 			kith_bits_count_columns(f->both, here, both_step, lanes, t->counts);
 			kith_tally_add_counts(t, t->pairs[g] + (size_t)level * p->layers);
 			if (kith_runs_by_layers(p))
@@ -425,7 +429,7 @@ static int count_level(kith_tally *t, uint64_t node, uint32_t level, const uint3
 			     .stride = met_stride(p),
 			     .words = all_words(p),
 			     .row_words = words,
-			     .row_bits = halves(p) ? (1ull << LEAST_MASK) - 1 : ~0ull,
+			     .row_bits = row_bits(p),
 			     .count = count,
 			     .lists = f->lists};
 	if (kith_bits_slots(&met, (uint32_t)node, f->slots,

@@ -147,7 +147,7 @@ static int plan(struct merge *m, kith_err *err)
 {
 	const kith_merge_options *o = m->options;
 	kith_tally_plan *p = &m->plan;
-	uint64_t pairs_of_layers = m->count * (m->count - 1) / 2, most = m->count >= 2 ? (uint64_t)m->count - 2 : 0;
+	uint64_t pairs_of_layers = kith_tally_pair_count(m->count), most = m->count >= 2 ? (uint64_t)m->count - 2 : 0;
 	int rc = choose_k(m, err);
 	if (rc)
 		return rc;

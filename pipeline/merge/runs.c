@@ -91,7 +91,7 @@ void kith_runs_add(kith_runs *into, const kith_runs *from, const kith_tally_plan
 /* The runs of ones of a mask, as layers start..end, in order. */
 static uint32_t find_runs(const kith_tally *t, const uint64_t *mask, uint32_t *start, uint32_t *end)
 {
-	uint32_t found = 0, words = (uint32_t)kith_tally_mask_words(t->plan);
+	uint32_t found = 0, words = kith_tally_mask_words(t->plan);
 	for (uint32_t w = 0; w < words; w++)
 		for (uint64_t rest = mask[w]; rest;) {
 			uint32_t first = (uint32_t)__builtin_ctzll(rest);
@@ -173,10 +173,19 @@ static int64_t *runs_table(kith_tally *t, int graph, uint32_t level)
 	return t->runs.table[graph] + level * (t->plan->alpha + 1ull) * kith_tally_square(t->plan);
 }
 
+static int64_t *chain_of(kith_tally *t, int graph, uint32_t level)
+{
+	return t->runs.chains + place_of(t->plan, graph, level) * chain_size(t->plan);
+}
+
+static uint64_t *masks_of(kith_tally *t, int graph, uint32_t level)
+{
+	return t->runs.masks + place_of(t->plan, graph, level) * masks_size(t->plan);
+}
+
 void kith_runs_mask(kith_tally *t, int graph, uint32_t level, const uint64_t *mask)
 {
-	const kith_tally_plan *p = t->plan;
-	meet_mask(t, runs_table(t, graph, level), t->runs.masks + place_of(p, graph, level) * masks_size(p), mask);
+	meet_mask(t, runs_table(t, graph, level), masks_of(t, graph, level), mask);
 }
 
 /* ---- sets ---- */
@@ -184,14 +193,13 @@ void kith_runs_mask(kith_tally *t, int graph, uint32_t level, const uint64_t *ma
 void kith_runs_columns(kith_tally *t, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t step)
 {
 	const kith_tally_plan *p = t->plan;
-	kith_bits_chains_columns(bits, words, step, kith_tally_lanes(p), p->layers,
-				 t->runs.chains + place_of(p, graph, level) * chain_size(p));
+	kith_bits_chains_columns(bits, words, step, kith_tally_lanes(p), p->layers, chain_of(t, graph, level));
 }
 
 /* The runs of one graph and level, slot by slot; sets in rows. */
 static void runs_by_masks(kith_tally *t, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t stride)
 {
-	uint32_t layers = t->plan->layers, parts = (uint32_t)kith_tally_mask_words(t->plan);
+	uint32_t layers = t->plan->layers, parts = kith_tally_mask_words(t->plan);
 	uint64_t turned[64], mask[64][KITH_MAX_LAYERS / 64];
 	for (uint32_t w = 0; w < words; w++) {
 		uint64_t any = 0;
@@ -213,8 +221,7 @@ void kith_tally_runs(kith_tally *t, int graph, uint32_t level, const uint64_t *b
 {
 	const kith_tally_plan *p = t->plan;
 	if (kith_runs_by_layers(p))
-		kith_bits_chains_rows(bits, words, stride, p->layers, kith_tally_lanes(p),
-				      t->runs.chains + place_of(p, graph, level) * chain_size(p));
+		kith_bits_chains_rows(bits, words, stride, p->layers, kith_tally_lanes(p), chain_of(t, graph, level));
 	else
 		runs_by_masks(t, graph, level, bits, words, stride);
 }
@@ -242,18 +249,18 @@ static void make_runs(int64_t *table, uint32_t layers)
 static void finish(kith_tally *t, int graph, uint32_t level)
 {
 	const kith_tally_plan *p = t->plan;
-	uint64_t place = place_of(p, graph, level), words = kith_tally_mask_words(p);
+	uint64_t words = kith_tally_mask_words(p);
 	uint32_t lanes = kith_tally_lanes(p);
 	int64_t *table = runs_table(t, graph, level);
 	if (kith_runs_by_layers(p)) {
-		const int64_t *chain = t->runs.chains + place * chain_size(p);
+		const int64_t *chain = chain_of(t, graph, level);
 		for (uint32_t a = 0; a < p->layers; a++)
 			for (uint32_t b = a; b < p->layers; b++)
 				table[(size_t)a * p->layers + b] = chain[(size_t)(b - a) * lanes + a];
 		make_runs(table, p->layers);
 		return;
 	}
-	uint64_t *at = t->runs.masks + place * masks_size(p);
+	uint64_t *at = masks_of(t, graph, level);
 	for (uint64_t i = 0; i < masks_count(p); i++, at += words + 1) {
 		if (at[words])
 			count_mask(t, table, at, (int64_t)at[words]);

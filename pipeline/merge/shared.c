@@ -53,7 +53,8 @@ uint64_t kith_shared_pair_bytes(const kith_tally_plan *p)
 	return mask_bytes(p) + 2 * sizeof(edge);
 }
 
-/* Counters are met in any order: small pages would make nearly each a walk through the page tables. */
+/* Counters are met in any order: small pages would make nearly each a walk through the page tables. The system clears
+ * pages as they are first touched, so that is done in parallel. */
 static uint64_t *counters_new(uint64_t bytes, uint32_t threads)
 {
 	char *counters = kith_alloc(bytes, 1);
@@ -63,7 +64,6 @@ static uint64_t *counters_new(uint64_t bytes, uint32_t threads)
 		  to = ((uintptr_t)counters + bytes) / HUGE_PAGE * HUGE_PAGE;
 	if (to > from)
 		(void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* no matter if the system has none */
-		/* the system clears pages as they are first touched: in parallel */
 #pragma omp parallel for num_threads(threads) schedule(static)
 	for (uint64_t at = 0; at < bytes; at += HUGE_PAGE)
 		memset(counters + at, 0, bytes - at < HUGE_PAGE ? bytes - at : HUGE_PAGE);

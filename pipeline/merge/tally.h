@@ -29,6 +29,12 @@ typedef struct kith_tally_plan {
 	uint64_t start[KITH_MAX_TIERS + 1];
 } kith_tally_plan;
 
+/* All pairs of so many layers. */
+static inline uint64_t kith_tally_pair_count(uint64_t layers)
+{
+	return layers * (layers - 1) / 2;
+}
+
 /* Which of all pairs of layers a and b are, as they are counted there; a != b, in either order. */
 static inline uint64_t kith_tally_pair_of(uint64_t layers, uint64_t a, uint64_t b)
 {

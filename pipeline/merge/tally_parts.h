@@ -13,7 +13,7 @@ static inline uint64_t kith_tally_square(const kith_tally_plan *p)
 
 static inline uint64_t kith_tally_layer_pairs(const kith_tally_plan *p)
 {
-	return (uint64_t)p->layers * (p->layers - 1) / 2;
+	return kith_tally_pair_count(p->layers);
 }
 
 /* Layers, rounded up to the eight that bits.h counts at a time. */

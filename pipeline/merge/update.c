@@ -64,7 +64,7 @@ static uint64_t overlap_count(uint64_t layers, uint32_t levels, const uint32_t *
 {
 	uint64_t count = 0;
 	for (uint32_t q = 0; q < levels; q++)
-		count += layers * (layers - 1) / 2 * (k[q] + 1ull);
+		count += kith_tally_pair_count(layers) * (k[q] + 1ull);
 	return count;
 }
 
@@ -93,7 +93,7 @@ static int has_overlap(const struct update *u)
 static int read_overlap(struct update *u, kith_err *err)
 {
 	const kith_pair_info *info = u->info;
-	uint64_t size, pairs = (uint64_t)info->layer_count * (info->layer_count - 1) / 2;
+	uint64_t size, pairs = kith_tally_pair_count(info->layer_count);
 	void *bytes = NULL;
 	int rc = kith_pair_store_get_extra(u->store, OVERLAP, &bytes, &size, err);
 	if (rc)
@@ -481,7 +481,7 @@ static void add_kept(const struct update *u, uint32_t *overlap)
 				}
 			q++;
 		}
-		at_store += stored * (stored - 1) / 2 * bins;
+		at_store += kith_tally_pair_count(stored) * bins;
 	}
 }
 
