@@ -17,6 +17,7 @@
 #define MAX_THREADS 256
 #define NO_LEVEL    255u
 #define TOGETHER    64 /* samples that a thread takes at once */
+#define OPENED      16 /* files that a thread opens between two looks at the progress */
 
 struct layer {
 	kith_graph *graph;
@@ -115,22 +116,38 @@ static uint64_t layer_bytes(const struct merge *m, const struct layer *l)
 	return kith_graph_reader_bytes(l->graph) + 2 * kith_graph_row_sets_bytes(l->graph, m->window, l->tiers);
 }
 
+/* A layer that has been opened, or not. */
+static int take_layer(struct merge *m, size_t v, kith_err *err)
+{
+	struct layer *l = &m->layers[v];
+	if (l->rc)
+		return kith_fail(err, l->rc, "%s", l->err.msg);
+	l->info = kith_graph_get_info(l->graph);
+	if (l->info->n != m->layers[0].info->n)
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: has n=%llu samples, but %s has n=%llu: layers of one stack see the same samples",
+				 kith_graph_path(l->graph), (unsigned long long)l->info->n,
+				 kith_graph_path(m->layers[0].graph), (unsigned long long)m->layers[0].info->n);
+	if (l->info->block_nodes > m->window)
+		m->window = l->info->block_nodes;
+	return 0;
+}
+
+/* Each open reads its file's index, so that is done in parallel. */
 static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
 {
-	for (size_t v = 0; v < m->count; v++) {
-		struct layer *l = &m->layers[v];
-		int rc = kith_progress_tick(&m->options->progress, "opening", v, m->count, err);
-		if (rc || (rc = kith_graph_open(&l->graph, paths[v], err)))
+	size_t at_once = OPENED * (size_t)m->threads;
+	for (size_t from = 0, to; from < m->count; from = to) {
+		int rc = kith_progress_tick(&m->options->progress, "opening", from, m->count, err);
+		if (rc)
 			return rc;
-		l->info = kith_graph_get_info(l->graph);
-		if (l->info->n != m->layers[0].info->n)
-			return kith_fail(
-				err, KITH_EUSAGE,
-				"%s: has n=%llu samples, but %s has n=%llu: layers of one stack see the same samples",
-				paths[v], (unsigned long long)l->info->n, paths[0],
-				(unsigned long long)m->layers[0].info->n);
-		if (l->info->block_nodes > m->window)
-			m->window = l->info->block_nodes;
+		to = m->count - from < at_once ? m->count : from + at_once;
+#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
+		for (size_t v = from; v < to; v++)
+			m->layers[v].rc = kith_graph_open(&m->layers[v].graph, paths[v], &m->layers[v].err);
+		for (size_t v = from; v < to; v++)
+			if ((rc = take_layer(m, v, err)))
+				return rc;
 	}
 	return 0;
 }
@@ -179,6 +196,7 @@ static int fit_memory(struct merge *m, kith_err *err)
 		m->tiers += m->layers[v].tiers;
 		decoded += layer_bytes(m, &m->layers[v]);
 	}
+	p->by_hash = o->by_hash;
 	kith_tally_choose_slots(p, (uint64_t)p->layers * p->k[p->levels - 1] * 3 / 2, o->slots);
 	/* fewer threads rather than no result; with one it must fit */
 	while (m->threads > 1 && decoded + thread_bytes(m) > o->memory)
@@ -412,7 +430,8 @@ done:
 		kith_tally_free(&m.tallies[t]);
 	free(m.tallies);
 	free(m.sources);
-	for (size_t v = 0; v < layers; v++) {
+#pragma omp parallel for num_threads(m.threads) schedule(dynamic, 1)
+	for (size_t v = 0; v < layers; v++) { /* to unmap a file takes its time */
 		kith_graph_close(m.layers[v].graph);
 		for (uint32_t t = 0; t < KITH_MAX_TIERS; t++) {
 			kith_sets_free(&m.layers[v].rows[t]);

@@ -36,9 +36,9 @@ static kith_sets make_rows(int with_ids)
 	return sets;
 }
 
-static void count(uint32_t slots, int twice)
+static void count(uint32_t slots, int by_hash, int twice)
 {
-	kith_tally_plan plan = {.n = N, .layers = LAYERS, .levels = 1, .k = {K}, .counts = {1, 1}};
+	kith_tally_plan plan = {.n = N, .layers = LAYERS, .levels = 1, .k = {K}, .counts = {1, 1}, .by_hash = by_hash};
 	kith_sets sets[2 * LAYERS];
 	kith_tally_source sources[2 * LAYERS];
 	kith_tally tally;
@@ -70,18 +70,20 @@ static void count(uint32_t slots, int twice)
 static void test_few(void **state)
 {
 	(void)state;
-	count(0, 0);
-	count(0, 1);
+	for (int by_hash = 0; by_hash < 2; by_hash++) {
+		count(0, by_hash, 0);
+		count(0, by_hash, 1);
+	}
 }
 
 /* Slots for a part of the ids: several ranges. */
 static void test_many(void **state)
 {
 	(void)state;
-	count(64, 0);
-	count(64, 1);
-	count(128, 0);
-	count(128, 1);
+	count(64, 0, 0);
+	count(64, 0, 1);
+	count(128, 0, 0);
+	count(128, 0, 1);
 }
 
 int main(void)
