@@ -256,9 +256,10 @@ void kith_few_take(kith_tally *t, const kith_tally_source *sources, size_t count
 	memcpy(f->stretch[f->stretches].from, f->end[levels - 1], sizeof f->end[0]);
 }
 
-/* Adds the bits of ids from..to-1 to their masks, `met` of which have one; returns how many then have. */
-static uint32_t add_by_place(kith_few *f, const uint32_t *id, const uint8_t *bit, uint64_t *mask, uint32_t from,
-			     uint32_t to, uint32_t met)
+/* Adds the bits of ids from..to-1 to their masks, `met` of which have one; returns how many then have. This and its
+ * like stand apart from their callers, in which their loops would run out of registers. */
+static __attribute__((noinline)) uint32_t add_by_place(kith_few *f, const uint32_t *id, const uint8_t *bit,
+						       uint64_t *mask, uint32_t from, uint32_t to, uint32_t met)
 {
 	uint16_t *place = f->place;
 	uint32_t *list = f->met;
@@ -288,8 +289,8 @@ static uint32_t find_again(kith_few *f, const uint32_t *id, uint32_t e, uint32_t
 
 /* Adds the bits of ids from..to-1 to their masks. Nearly all have the place in the table where they were met first, and
  * no branch depends on which that is. */
-static void add_by_hash(kith_few *f, const uint32_t *id, const uint8_t *bit, uint64_t *mask, uint32_t from, uint32_t to,
-			uint32_t hash_bits)
+static __attribute__((noinline)) void add_by_hash(kith_few *f, const uint32_t *id, const uint8_t *bit, uint64_t *mask,
+						  uint32_t from, uint32_t to, uint32_t hash_bits)
 {
 	const uint16_t *table = f->table, *hash = f->hash;
 	for (uint32_t e = from; e < to;) {
@@ -518,6 +519,8 @@ static int node_by_hash(kith_tally *t, uint64_t node, uint32_t x, uint32_t level
 	kith_bits_hash(id, met, bits, f->hash);
 	for (uint32_t e = met; e-- > 0;) /* the first one of all that have a hash stays */
 		f->table[f->hash[e]] = (uint16_t)e;
+	for (uint32_t w = 0; w < all_words(p); w++)
+		memset(f->mask + w * met_stride(p), 0, met * sizeof *f->mask);
 	for (uint32_t q = 0; bad < 0 && q < levels; q++) {
 		for (; s < f->stretches && f->stretch[s].level == q; s++)
 			add_by_hash(f, id, f->bit + f->start[x], f->mask + f->stretch[s].word * met_stride(p),
@@ -526,8 +529,6 @@ static int node_by_hash(kith_tally *t, uint64_t node, uint32_t x, uint32_t level
 	}
 	while (f->used_count)
 		f->again[f->used[--f->used_count]] = 0;
-	for (uint32_t w = 0; w < all_words(p); w++)
-		memset(f->mask + w * met_stride(p), 0, met * sizeof *f->mask);
 	return bad;
 }
 
