@@ -73,6 +73,13 @@ void kith_candidates_upper(const kith_candidates *c, uint32_t r, float *out)
 		out[e] = low[e] + (w[id[e]] + own);
 }
 
+/* Where rows are shared, others look at the bound without the row's lock. */
+static void lower_bound(kith_candidates *c, uint32_t r, float bound)
+{
+	if (bound < c->bound[r])
+		__atomic_store(&c->bound[r], &bound, __ATOMIC_RELAXED);
+}
+
 void kith_candidates_compact(kith_candidates *c, uint32_t r, float *scratch)
 {
 	size_t base = (size_t)r * c->stride;
@@ -81,8 +88,7 @@ void kith_candidates_compact(kith_candidates *c, uint32_t r, float *scratch)
 		return;
 	kith_candidates_upper(c, r, scratch);
 	float bound = kith_kth_smallest(scratch, c->count[r], c->k);
-	if (bound < c->bound[r])
-		c->bound[r] = bound;
+	lower_bound(c, r, bound);
 	for (uint32_t e = 0; e < c->count[r]; e++) {
 		c->id[base + kept] = c->id[base + e];
 		c->low[base + kept] = c->low[base + e];
@@ -148,6 +154,5 @@ void kith_candidates_settle(kith_candidates *c, uint32_t r, const kith_screen *s
 	}
 	c->count[r] = kept;
 	float bound = kith_screen_bound(screen, last.dist);
-	if (bound < c->bound[r])
-		c->bound[r] = bound;
+	lower_bound(c, r, bound);
 }
