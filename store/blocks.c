@@ -475,8 +475,9 @@ int kith_meta_decode(const void *bytes, size_t size, kith_graph_info *info, uint
 		goto done;
 	}
 	if (m.version != META_VERSION) {
-		rc = kith_fail(err, KITH_EUSAGE, "format version %u, but this program reads version %d", m.version,
-			       META_VERSION);
+		rc = kith_fail(err, KITH_EVERSION,
+			       "format version %u, but this program reads version %d: build it again with kith-knn",
+			       m.version, META_VERSION);
 		goto done;
 	}
 	if (!meta_is_sound(&m)) {

@@ -168,7 +168,8 @@ static int check_tail(int fd, kith_container_kind kind, const char *path, kith_e
 	if (tail.hash != kith_hash(&tail, offsetof(struct tail, hash)))
 		return kith_fail(err, KITH_ECORRUPT, "%s: its last page is damaged; build it again", path);
 	if (tail.version != TAIL_VERSION || tail.page != PAGE)
-		return kith_fail(err, KITH_EUSAGE, "%s: container version %u, but this program reads version %d", path,
+		return kith_fail(err, KITH_EVERSION,
+				 "%s: container version %u, but this program reads version %d: build it again", path,
 				 tail.version, TAIL_VERSION);
 	if (tail.file_bytes != size)
 		return kith_fail(err, KITH_ECORRUPT, "%s: holds %llu bytes, but was written with %llu; build it again",

@@ -336,8 +336,10 @@ static int take_head(const struct head *h, kith_pair_info *info, kith_err *err)
 	if (memcmp(h->magic, HEAD_MAGIC, sizeof h->magic))
 		return kith_fail(err, KITH_EUSAGE, "not a pair store");
 	if (h->version != HEAD_VERSION)
-		return kith_fail(err, KITH_EUSAGE, "format version %u, but this program reads version %d", h->version,
-				 HEAD_VERSION);
+		return kith_fail(err, KITH_EVERSION,
+				 "format version %u, but this program reads version %d: build it again with kith-merge "
+				 "--pairs",
+				 h->version, HEAD_VERSION);
 	memset(info, 0, sizeof *info);
 	info->n = h->n;
 	info->pairs = h->pairs;

@@ -141,7 +141,7 @@ int kith_cli_fail(kith_cli *cli, const kith_err *err)
 		signal(stop_signal, SIG_DFL);
 		raise(stop_signal);
 	}
-	return err->code == KITH_OK ? 0 : err->code == KITH_EUSAGE ? 2 : 1;
+	return err->code == KITH_OK ? 0 : err->code == KITH_EUSAGE || err->code == KITH_EVERSION ? 2 : 1;
 }
 
 void kith_cli_report(kith_cli *cli, const char *format, ...)

@@ -584,7 +584,11 @@ int kith_update_merge(const kith_update *given, kith_stack *stack, kith_merge_or
 	*origin = (kith_merge_origin){.why = "there is no such file"};
 	if (access(path, F_OK) && errno == ENOENT)
 		return 0;
-	if ((rc = kith_pair_store_open(&u.store, path, &why)))
+	rc = kith_pair_store_open(&u.store, path, &why);
+	origin->why = "another version of kith wrote it";
+	if (rc == KITH_EVERSION)
+		return 0;
+	if (rc)
 		goto done;
 	u.info = kith_pair_store_get_info(u.store);
 	origin->why = choose_layers(&u, &rc, &why);

@@ -84,6 +84,20 @@ came() {
 	came "from scratch (abcd.kpr: it has other samples)" a.nng b.nng
 }
 
+@test "another version's file: a pair store is of no use, and made anew; a graph is refused" {
+	mkold pairs abcd.kpr old.kpr
+	mv old.kpr abcd.kpr
+	came "from scratch (abcd.kpr: another version of kith wrote it)" a.nng b.nng c.nng
+	kith-merge -q --from abcd.kpr --pairs abcd.kpr -o new.json a.nng b.nng c.nng
+	kith-check abcd.kpr
+	mkold pairs abcd.kpr old.kpr
+	run --separate-stderr kith-show old.kpr
+	[ "$status" -eq 2 ]
+	[ "$stderr" = "kith-show: old.kpr: format version 1, but this program reads version 2: build it again with kith-merge --pairs" ]
+	mkold graph a.nng old.nng
+	refused 2 "old.nng: format version 1, but this program reads version 2: build it again with kith-knn" -o x.json old.nng b.nng
+}
+
 @test "one file for --from and --pairs" {
 	kith-merge -q --pairs scratch.kpr -o scratch.json a.nng e.nng c.nng
 	kith-merge -q --from abcd.kpr --pairs abcd.kpr -o new.json a.nng e.nng c.nng
