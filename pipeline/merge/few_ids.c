@@ -152,7 +152,7 @@ int kith_few_init(kith_few *f, const kith_tally_plan *p)
 	missing |= !(f->stretch = kith_alloc(stretches(p), sizeof *f->stretch));
 	if (has_places(p)) {
 		missing |= !(f->place = kith_alloc_zero(p->n, sizeof *f->place));
-		missing |= !(f->met = kith_alloc(met_stride(p), sizeof *f->met));
+		missing |= !(f->met = kith_alloc_zero(met_stride(p), sizeof *f->met));
 	} else {
 		missing |= !(f->hash = kith_alloc(met_stride(p), sizeof *f->hash));
 		missing |= !(f->table = kith_alloc(1ull << table_bits(p->hashed), sizeof *f->table));
@@ -258,18 +258,18 @@ void kith_few_take(kith_tally *t, const kith_tally_source *sources, size_t count
 
 /* Adds the bits of ids from..to-1 to their masks, `met` of which have one; returns how many then have. This and its
  * like stand apart from their callers, in which their loops would run out of registers. */
-static __attribute__((noinline)) uint32_t add_by_place(kith_few *f, const uint32_t *id, const uint8_t *bit,
-						       uint64_t *mask, uint32_t from, uint32_t to, uint32_t met)
+static __attribute__((noinline)) size_t add_by_place(kith_few *f, const uint32_t *id, const uint8_t *bit,
+						     uint64_t *mask, uint32_t from, uint32_t to, size_t met)
 {
 	uint16_t *place = f->place;
 	uint32_t *list = f->met;
 	for (uint32_t e = from; e < to; e++) { /* no branch: whether an id is new cannot be foreseen */
-		uint32_t at = place[id[e]], is_new = at == 0;
-		list[met] = id[e];
+		size_t i = id[e], at = place[i], is_new = at == 0;
+		list[met + 1] = (uint32_t)i;
 		met += is_new;
-		at = is_new ? met : at;
-		place[id[e]] = (uint16_t)at;
-		mask[at - 1] |= 1ull << bit[e];
+		at |= met & -is_new;
+		place[i] = (uint16_t)at;
+		mask[at] |= 1ull << bit[e];
 	}
 	return met;
 }
@@ -486,24 +486,25 @@ static int count_level(kith_tally *t, uint64_t node, uint32_t level, const uint3
 	return -1;
 }
 
-/* The levels of the x-th sample, where ids have places. */
+/* The levels of the x-th sample, where ids have places, from 1 on: the first mask stays empty. */
 static int node_by_place(kith_tally *t, uint64_t node, uint32_t x, uint32_t levels)
 {
 	const kith_tally_plan *p = t->plan;
 	kith_few *f = &t->few;
 	const uint32_t *id = f->id + f->start[x];
-	uint32_t met = 0, s = 0;
+	size_t met = 0;
+	uint32_t s = 0;
 	int bad = -1;
 	for (uint32_t q = 0; bad < 0 && q < levels; q++) {
 		for (; s < f->stretches && f->stretch[s].level == q; s++)
 			met = add_by_place(f, id, f->bit + f->start[x], f->mask + f->stretch[s].word * met_stride(p),
 					   f->stretch[s].from[x], f->stretch[s + 1].from[x], met);
-		bad = count_level(t, node, q, f->met, met);
+		bad = count_level(t, node, q, f->met, (uint32_t)met + 1);
 	}
-	for (uint32_t e = 0; e < met; e++)
+	for (size_t e = 1; e <= met; e++)
 		f->place[f->met[e]] = 0;
 	for (uint32_t w = 0; w < all_words(p); w++)
-		memset(f->mask + w * met_stride(p), 0, met * sizeof *f->mask);
+		memset(f->mask + w * met_stride(p), 0, (met + 1) * sizeof *f->mask);
 	return bad;
 }
 

@@ -99,8 +99,8 @@ typedef struct kith_few {
 	kith_few_stretch *stretch;
 	uint32_t stretches;
 	/* of the one at hand: */
-	uint16_t *place;        /* of all n: 1 + where its mask is, or 0. NULL: found by hash */
-	uint32_t *met;          /* the ids whose masks these are */
+	uint16_t *place;        /* of all n: where its mask is, or 0. NULL: found by hash */
+	uint32_t *met;          /* the ids whose masks these are, from 1 on */
 	uint16_t *hash, *table; /* of each id; where an id of that hash is met first */
 	uint16_t *again;        /* 1 + the same for ids that came to the place of another: a second table, empty between
 				   samples */
