@@ -8,26 +8,20 @@
 
 #include "cli.h"
 #include "kith/alloc.h"
+#include "kith/cpu.h"
 
 typedef struct walk {
 	const kith_pair_query *query;
 	const kith_pair_info *info;
 	const kith_pair_taker *taker;
-	uint8_t present[256];    /* is a pair with this tier byte present? */
 	uint8_t *must, *cannot;  /* by layer: must the pair be present, must it be absent? */
 	uint32_t *wanted, count; /* the layers to decode */
-	uint8_t *state;          /* by pair of a block: in the end 1 for those found */
-	kith_pair_block block;
+	kith_pair_planes block;
+	size_t words, capacity;
+	uint64_t *present; /* of each layer decoded, `words`: bit p % 64 of word p / 64 says whether pair p is there */
+	uint64_t *match;   /* and whether it does as asked */
 	uint64_t found;
 } walk;
-
-static void mark_present(walk *w)
-{
-	for (uint32_t b = 0; b < 256; b++) {
-		int to = (b & 15) <= w->query->level, from = b >> 4 <= w->query->level;
-		w->present[b] = w->query->graph == KITH_UNION ? to || from : to && from;
-	}
-}
 
 /* From the question to must and cannot. */
 static void mark_layers(walk *w)
@@ -69,10 +63,8 @@ static int prepare(walk *w, kith_err *err)
 	w->must = kith_alloc_zero(L, 1);
 	w->cannot = kith_alloc_zero(L, 1);
 	w->wanted = kith_alloc(L, sizeof *w->wanted);
-	w->state = kith_alloc(w->info->block_pairs, 1);
-	if (!w->must || !w->cannot || !w->wanted || !w->state)
-		return kith_fail_nomem(err, "a block of pairs", w->info->block_pairs);
-	mark_present(w);
+	if (!w->must || !w->cannot || !w->wanted)
+		return kith_fail_nomem(err, "the layers", L * sizeof *w->wanted);
 	mark_layers(w);
 	for (uint32_t v = 0; v < L; v++)
 		if (w->taker->wants_layers || asks_of_all_layers(w->query->ask) || w->must[v] || w->cannot[v])
@@ -80,44 +72,72 @@ static int prepare(walk *w, kith_err *err)
 	return 0;
 }
 
-static const uint8_t *tiers_of(const walk *w, uint32_t at)
+static const uint64_t *present_in(const walk *w, uint32_t at)
 {
-	return w->block.tier + (size_t)at * w->block.count;
+	return w->present + at * w->words;
+}
+
+static int is_present(const walk *w, uint32_t at, uint32_t p)
+{
+	return present_in(w, at)[p / 64] >> p % 64 & 1;
+}
+
+/* From edges to pairs: of both directions. */
+KITH_CLONES static void join_edges(uint64_t *out, const uint64_t *there, const uint64_t *back, size_t words, int mutual)
+{
+	for (size_t x = 0; x < words; x++)
+		out[x] = mutual ? there[x] & back[x] : there[x] | back[x];
+}
+
+static int find_present(walk *w, kith_err *err)
+{
+	uint32_t level = w->query->level;
+	w->words = (w->block.count + 63) / 64;
+	void *room = w->present;
+	int rc = kith_scratch(&room, &w->capacity, (w->count + 1ull) * w->words, sizeof *w->present, err);
+	w->present = room;
+	if (rc)
+		return rc;
+	w->match = w->present + w->count * w->words;
+	for (uint32_t at = 0; at < w->count; at++)
+		join_edges(w->present + at * w->words, kith_pair_plane(&w->block, at, level, 0),
+			   kith_pair_plane(&w->block, at, level, 1), w->words, w->query->graph == KITH_MUTUAL);
+	return 0;
 }
 
 static void match_all(walk *w)
 {
-	memset(w->state, 0, w->block.count);
-	for (uint32_t at = 0; at < w->count; at++) {
-		const uint8_t *tier = tiers_of(w, at);
-		for (uint32_t p = 0; p < w->block.count; p++)
-			w->state[p] |= w->present[tier[p]];
-	}
+	memset(w->match, 0, w->words * sizeof *w->match);
+	for (uint32_t at = 0; at < w->count; at++)
+		for (size_t x = 0; x < w->words; x++)
+			w->match[x] |= present_in(w, at)[x];
 }
 
-/* From layer to layer: never present, present, gone, back. */
+/* From layer to layer, 64 pairs at a time: met so far, then missed, then met again. */
 static void match_returns(walk *w)
 {
-	static const uint8_t next[4][2] = {{0, 1}, {2, 1}, {2, 3}, {3, 3}};
-	memset(w->state, 0, w->block.count);
-	for (uint32_t at = 0; at < w->count; at++) {
-		const uint8_t *tier = tiers_of(w, at);
-		for (uint32_t p = 0; p < w->block.count; p++)
-			w->state[p] = next[w->state[p]][w->present[tier[p]]];
+	for (size_t x = 0; x < w->words; x++) {
+		uint64_t met = 0, missed = 0, back = 0;
+		for (uint32_t at = 0; at < w->count; at++) {
+			uint64_t here = present_in(w, at)[x];
+			back |= missed & here;
+			missed |= met & ~here;
+			met |= here;
+		}
+		w->match[x] = back;
 	}
-	for (uint32_t p = 0; p < w->block.count; p++)
-		w->state[p] = w->state[p] == 3;
 }
 
+/* Where nothing has to be present, pairs beyond the last would match: every such question names a layer where they
+ * must. */
 static void match_layers(walk *w)
 {
-	memset(w->state, 1, w->block.count);
+	memset(w->match, 0xff, w->words * sizeof *w->match);
 	for (uint32_t at = 0; at < w->count; at++) {
-		uint32_t v = w->wanted[at];
-		const uint8_t *tier = tiers_of(w, at);
-		if (w->must[v] || w->cannot[v])
-			for (uint32_t p = 0; p < w->block.count; p++)
-				w->state[p] &= w->present[tier[p]] ^ w->cannot[v];
+		uint64_t cannot = w->cannot[w->wanted[at]] ? ~0ull : 0;
+		if (w->must[w->wanted[at]] || cannot)
+			for (size_t x = 0; x < w->words; x++)
+				w->match[x] &= present_in(w, at)[x] ^ cannot;
 	}
 }
 
@@ -127,38 +147,44 @@ static void find_layers(const walk *w, uint32_t p, kith_pair_found *found)
 	uint32_t L = w->info->layer_count, first = 0, last = L - 1;
 	kith_pair_ask ask = w->query->ask;
 	if (asks_of_all_layers(ask) || ask == KITH_ASK_GAP) {
-		while (!w->present[tiers_of(w, first)[p]])
+		while (!is_present(w, first, p))
 			first++;
-		while (!w->present[tiers_of(w, last)[p]])
+		while (!is_present(w, last, p))
 			last--;
 	} else {
 		first = last = w->query->first;
-		while (first && w->present[tiers_of(w, first - 1)[p]])
+		while (first && is_present(w, first - 1, p))
 			first--;
-		while (last + 1 < L && w->present[tiers_of(w, last + 1)[p]])
+		while (last + 1 < L && is_present(w, last + 1, p))
 			last++;
 	}
 	found->first = first;
 	found->last = last;
 }
 
+static int take_found(walk *w, uint32_t p, kith_err *err)
+{
+	kith_pair_found found = {w->block.i[p], w->block.j[p], 0, 0};
+	if (w->taker->wants_layers)
+		find_layers(w, p, &found);
+	return w->taker->take(w->taker->context, &found, err);
+}
+
 static int take_block(walk *w, kith_err *err)
 {
-	int rc = 0;
+	int rc = find_present(w, err);
+	if (rc)
+		return rc;
 	if (w->query->ask == KITH_ASK_ALL)
 		match_all(w);
 	else if (w->query->ask == KITH_ASK_RETURNS)
 		match_returns(w);
 	else
 		match_layers(w);
-	for (uint32_t p = 0; !rc && p < w->block.count; p++) {
-		kith_pair_found found = {w->block.i[p], w->block.j[p], 0, 0};
-		w->found += w->state[p];
-		if (!w->state[p] || !w->taker->take)
-			continue;
-		if (w->taker->wants_layers)
-			find_layers(w, p, &found);
-		rc = w->taker->take(w->taker->context, &found, err);
+	for (size_t x = 0; !rc && x < w->words; x++) {
+		w->found += (unsigned)__builtin_popcountll(w->match[x]);
+		for (uint64_t left = w->taker->take ? w->match[x] : 0; !rc && left; left &= left - 1)
+			rc = take_found(w, (uint32_t)(64 * x) + (unsigned)__builtin_ctzll(left), err);
 	}
 	return rc;
 }
@@ -171,15 +197,15 @@ int kith_pair_query_run(kith_pair_store *store, const kith_pair_query *query, co
 	int rc = prepare(&w, err);
 	for (uint64_t b = 0; !rc && b < blocks; b++)
 		if (!(rc = kith_progress_tick(&query->progress, "blocks", b, blocks, err)) &&
-		    !(rc = kith_pair_store_read(store, b, w.count, w.wanted, &w.block, err)))
+		    !(rc = kith_pair_store_read_planes(store, b, w.count, w.wanted, &w.block, err)))
 			rc = take_block(&w, err);
 	if (!rc)
 		*count = w.found;
 	free(w.must);
 	free(w.cannot);
 	free(w.wanted);
-	free(w.state);
-	kith_pair_block_free(&w.block);
+	free(w.present);
+	kith_pair_planes_free(&w.block);
 	return rc;
 }
 

@@ -42,7 +42,7 @@ typedef struct kith_pair_taker {
 } kith_pair_taker;
 
 /* Walks the store's blocks, decoding the layers that the question is about, and hands each pair that does as asked to
- * `taker`. `*count` is how many there were. Work space: a block and a byte for each of its pairs. */
+ * `taker`. `*count` is how many there were. Work space: a block, and half of its layers' bits once more. */
 int kith_pair_query_run(kith_pair_store *store, const kith_pair_query *query, const kith_pair_taker *taker,
 			uint64_t *count, kith_err *err);
 
