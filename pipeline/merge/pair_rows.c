@@ -30,10 +30,10 @@ typedef struct kith_pair_share {
 	uint64_t *bits;       /* as in kith_pair_planes */
 	kith_tally_set *sets; /* of the sample at hand: `rows` of its rows, as many of its reverse lists */
 	size_t rows;
-	size_t *next, *stop;  /* by set of ids: those in the span at hand */
-	uint64_t *marked;     /* ids of the span at hand */
-	uint8_t *word_marked; /* by word of these: is there any? */
-	uint32_t *before;     /* pairs made when such a word was come to */
+	size_t *next, *stop; /* by set of ids: those in the span at hand */
+	uint64_t *marked;    /* ids of the span at hand */
+	uint64_t *words;     /* those of its words that have any, as bits */
+	uint32_t *before;    /* pairs made when such a word was come to */
 } share;
 
 static uint64_t bytes_of_pair(const kith_pair_info *info)
@@ -50,12 +50,12 @@ static uint32_t room_for(const kith_pair_info *info)
 static size_t span_of(uint64_t n)
 {
 	size_t ids = n < SPAN ? (size_t)n + 64 : SPAN; /* it begins with a whole word */
-	return (ids + 511) / 512 * 512;                /* words are looked at eight at a time */
+	return (ids + 4095) / 4096 * 4096;             /* whole words of bits of words */
 }
 
 uint64_t kith_pair_rows_bytes(const kith_pair_info *info, uint32_t threads, size_t most_sets)
 {
-	uint64_t marks = span_of(info->n) / 64 * (sizeof(uint64_t) + sizeof(uint32_t) + 1);
+	uint64_t marks = span_of(info->n) / 64 * (sizeof(uint64_t) + sizeof(uint32_t)) + span_of(info->n) / 512;
 	uint64_t by_set = sizeof(kith_tally_set) + 2 * sizeof(size_t);
 	return kith_pair_writer_bytes(info, threads) +
 	       threads * (room_for(info) * bytes_of_pair(info) + marks + 2 * most_sets * by_set);
@@ -72,10 +72,9 @@ static int init_share(share *s, const kith_pair_info *info, size_t most_sets, ui
 	s->next = kith_alloc(2 * most_sets, sizeof *s->next);
 	s->stop = kith_alloc(2 * most_sets, sizeof *s->stop);
 	s->marked = kith_alloc_zero(span / 64, sizeof *s->marked);
-	s->word_marked = kith_alloc_zero(span / 64, 1);
+	s->words = kith_alloc_zero(span / 4096, sizeof *s->words);
 	s->before = kith_alloc(span / 64, sizeof *s->before);
-	if (!s->i || !s->j || !s->bits || !s->sets || !s->next || !s->stop || !s->marked || !s->word_marked ||
-	    !s->before)
+	if (!s->i || !s->j || !s->bits || !s->sets || !s->next || !s->stop || !s->marked || !s->words || !s->before)
 		return kith_fail_nomem(err, "pairs on their way out", room * bytes_of_pair(info));
 	return 0;
 }
@@ -89,7 +88,7 @@ static void free_share(share *s)
 	free(s->next);
 	free(s->stop);
 	free(s->marked);
-	free(s->word_marked);
+	free(s->words);
 	free(s->before);
 }
 
@@ -140,22 +139,21 @@ static uint64_t word_of(const kith_tally_set *set, uint64_t word, uint64_t low, 
  * pointers that they read. The span begins at `base`, a multiple of 64; the ids are low..high-1. */
 static void mark(share *s, uint64_t base, uint64_t low, uint64_t high)
 {
-	uint64_t *marked = s->marked;
-	uint8_t *word_marked = s->word_marked;
+	uint64_t *marked = s->marked, *words = s->words;
 	for (size_t at = 0; at < 2 * s->rows; at++) {
 		const kith_tally_set set = s->sets[at];
 		if (set.bits) {
-			for (uint64_t word = base / 64; 64 * word < high; word++) {
+			for (uint64_t word = base / 64, x = 0; 64 * word < high; word++, x++) {
 				uint64_t bits = word_of(&set, word, low, high);
-				marked[word - base / 64] |= bits;
-				word_marked[word - base / 64] |= bits != 0;
+				marked[x] |= bits;
+				words[x / 64] |= (uint64_t)(bits != 0) << x % 64;
 			}
 			continue;
 		}
 		for (size_t x = s->next[at], stop = s->stop[at]; x < stop; x++) {
 			uint64_t id = set.id[x] - base;
 			marked[id / 64] |= 1ull << id % 64;
-			word_marked[id / 64] = 1;
+			words[id / 4096] |= 1ull << id / 64 % 64;
 		}
 	}
 }
@@ -164,19 +162,16 @@ static void mark(share *s, uint64_t base, uint64_t low, uint64_t high)
 static void list(share *s, uint64_t base, size_t ids, uint32_t node)
 {
 	uint32_t *i = s->i, *j = s->j, *before = s->before, count = s->count;
-	const uint64_t *marked = s->marked;
-	for (size_t first = 0; 64 * first < ids; first += 8) {
-		uint64_t eight;
-		memcpy(&eight, s->word_marked + first, 8);
-		for (; eight; eight &= eight - 1) {
-			size_t word = first + (unsigned)__builtin_ctzll(eight) / 8;
+	const uint64_t *marked = s->marked, *words = s->words;
+	for (size_t w = 0; 4096 * w < ids; w++)
+		for (uint64_t some = words[w]; some; some &= some - 1) {
+			size_t word = 64 * w + (unsigned)__builtin_ctzll(some);
 			before[word] = count;
 			for (uint64_t left = marked[word]; left; left &= left - 1) {
 				i[count] = node;
 				j[count++] = (uint32_t)(base + 64 * word + (unsigned)__builtin_ctzll(left));
 			}
 		}
-	}
 	s->count = count;
 }
 
@@ -213,14 +208,10 @@ KITH_CLONES static void set_bits(share *s, uint64_t base, uint64_t low, uint64_t
 
 static void unmark(share *s, size_t ids)
 {
-	for (size_t first = 0; 64 * first < ids; first += 8) {
-		uint64_t eight;
-		memcpy(&eight, s->word_marked + first, 8);
-		if (eight) {
-			memset(s->marked + first, 0, 8 * sizeof *s->marked);
-			memset(s->word_marked + first, 0, 8);
-		}
-	}
+	uint64_t *marked = s->marked, *words = s->words;
+	for (size_t w = 0; 4096 * w < ids; words[w++] = 0)
+		for (uint64_t some = words[w]; some; some &= some - 1)
+			marked[64 * w + (unsigned)__builtin_ctzll(some)] = 0;
 }
 
 static void take_sample(share *s, uint64_t node)
