@@ -1,4 +1,5 @@
 /* merge_main.c - kith-merge: parse, check, run, report. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,12 @@ static int add_layer(struct arguments *a, const char *arg, kith_err *err)
 	}
 	if (!length || !*path)
 		return kith_fail(err, KITH_EUSAGE, "%s: not a layer: give LAYER.nng or NAME=LAYER.nng", arg);
+	for (size_t c = 0; c < length; c++)
+		if (iscntrl((unsigned char)name[c])) /* tables are cut at tabs and line ends */
+			return kith_fail(err, KITH_EUSAGE,
+					 "layer %zu: its name holds a tab, a line end or the like: give it another, "
+					 "NAME=LAYER.nng",
+					 a->count);
 	if (!(a->names[a->count] = strndup(name, length)))
 		return kith_fail_nomem(err, "a layer name", length);
 	a->paths[a->count++] = path;

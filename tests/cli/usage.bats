@@ -145,6 +145,13 @@ pipeline() {
 	kith-merge -q -o s.json conv1=a.nng b.nng
 	grep -q '"name": *"conv1"' s.json
 	grep -q '"name": *"b"' s.json
+	rm s.json
+	mv b.nng $'b\tc.nng'
+	run --separate-stderr kith-merge -o s.json a.nng $'b\tc.nng' # tables are cut at tabs
+	[ "$status" -eq 2 ]
+	[ "${stderr_lines[0]}" = "kith-merge: layer 1: its name holds a tab, a line end or the like: give it another, NAME=LAYER.nng" ]
+	[ ! -e s.json ]
+	kith-merge -q -o s.json a.nng b=$'b\tc.nng'
 }
 
 @test "an output name may hold spaces and lie elsewhere" {
