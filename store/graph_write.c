@@ -9,6 +9,8 @@
 #include "reverse.h"
 
 #define BLOCK_BYTES     (512u << 10) /* raw: compresses well, and still leaves many blocks */
+#define SMALL_BYTES     (128u << 10) /* a merge has a block of each layer at hand, and a cache to keep them in: so many */
+#define SMALL_NODES     256u         /* raw bytes are enough, but fewer nodes than these compress worse */
 #define MAX_BLOCK_NODES (1u << 16)
 
 struct kith_graph_writer {
@@ -24,13 +26,15 @@ struct kith_graph_writer {
 	kith_block_scratch scratch[KITH_STORE_THREADS];
 };
 
-/* A power of two of nodes, so that a block's ids and bits come to BLOCK_BYTES, or less where memory is short. */
+/* A power of two of nodes, so that a block's ids and bits come to BLOCK_BYTES, or less where memory is short; from
+ * SMALL_NODES on, to SMALL_BYTES. */
 static uint32_t choose_block_nodes(const kith_graph_info *info, uint64_t memory, uint32_t threads)
 {
 	uint64_t ids = (uint64_t)kith_info_k(info) * sizeof(uint32_t), stored = 0, nodes = 1;
 	for (uint32_t t = 0; t < info->tiers; t++)
 		stored += kith_tier_is_dense(info, t) ? info->n / 8 : kith_info_tier_size(info, t) * sizeof(uint32_t);
-	while (2 * nodes * stored <= BLOCK_BYTES && 2 * nodes * ids <= memory / threads / 64 && nodes < MAX_BLOCK_NODES)
+	while (2 * nodes * stored <= (nodes < SMALL_NODES ? BLOCK_BYTES : SMALL_BYTES) &&
+	       2 * nodes * ids <= memory / threads / 64 && nodes < MAX_BLOCK_NODES)
 		nodes *= 2;
 	return (uint32_t)nodes;
 }
