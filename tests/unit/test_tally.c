@@ -17,6 +17,7 @@
 #define K      70u
 #define LAYERS 2u
 #define BAD    150u
+#define FEW    (2 * K + 52) /* slots, and ids that are few: more than a sample has */
 
 /* Sample i's neighbours are those that follow it, round and round, in every layer; no reverse lists. */
 static kith_sets make_rows(int with_ids)
@@ -59,6 +60,8 @@ static void count(uint32_t slots, int by_hash, int twice)
 		row[21] = BAD;
 	assert_int_equal(kith_tally_nodes(&tally, sources, LAYERS, BAD - 20, 40, &bad), 1);
 	assert_int_equal(bad, BAD);
+	for (uint32_t i = 0; tally.few.place && i < N; i++)
+		assert_int_equal(tally.few.place[i], 0);
 	for (uint64_t node = BAD + 1; node < N; node++)
 		assert_int_equal(kith_tally_nodes(&tally, sources, LAYERS, node, 1, &bad), -1);
 	kith_tally_finish(&tally);
@@ -71,8 +74,8 @@ static void test_few(void **state)
 {
 	(void)state;
 	for (int by_hash = 0; by_hash < 2; by_hash++) {
-		count(0, by_hash, 0);
-		count(0, by_hash, 1);
+		count(FEW, by_hash, 0);
+		count(FEW, by_hash, 1);
 	}
 }
 
