@@ -27,7 +27,8 @@
 #
 #   $(OUT)/NAME.nng     the neighbour graph of one layer
 #   $(OUT)/stack.json   NNTS and NNTP
-#   $(OUT)/pairs.kpr    with PAIRS = yes: every pair through all layers, made in the same run
+#   $(OUT)/pairs.kpr    with PAIRS = yes: every pair through all layers, made in the same run (with PAIRS = no one of an
+#                       earlier run stays as it is)
 #   $(OUT)/report.html  the report, and with it $(OUT)/report.tex, $(OUT)/report-csv/ and $(OUT)/report-svg/
 #   kith                all of these
 #   kith-clean          removes them, and nothing else
@@ -121,7 +122,9 @@ $(KITH_STACK): $(KITH_GRAPHS) $(KITH_MERGE_STAMP) | $(KITH_OUT)/.
 	$(KITH_MERGE)
 endif
 
+# The report's folders hold nothing that other settings left there.
 $(KITH_REPORT): $(KITH_STACK)
+	rm -rf $(KITH_OUT)/report-csv $(KITH_OUT)/report-svg
 	$(call KITH_PROGRAM,report) --csv $(KITH_OUT)/report-csv --svg $(KITH_OUT)/report-svg \
 		--latex $(KITH_OUT)/report.tex -o $@ $<
 

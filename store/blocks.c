@@ -474,6 +474,11 @@ int kith_meta_decode(const void *bytes, size_t size, kith_graph_info *info, uint
 		rc = kith_fail(err, KITH_EUSAGE, "not a k-nearest-neighbour graph");
 		goto done;
 	}
+	if (m.version > META_VERSION) {
+		rc = kith_fail(err, KITH_EUSAGE, "format version %u: this kith reads version %d: use a newer one",
+			       m.version, META_VERSION);
+		goto done;
+	}
 	if (m.version != META_VERSION) {
 		rc = kith_fail(err, KITH_EVERSION,
 			       "format version %u, but this program reads version %d: build it again with kith-knn",

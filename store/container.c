@@ -141,7 +141,7 @@ static int check_kind(const struct tail *tail, uint64_t size, kith_container_kin
 			return kith_fail(err, KITH_EUSAGE, "%s: is %s, not %s", path, kinds[other].name,
 					 kinds[kind].name);
 	return kith_fail(err, KITH_ECORRUPT,
-			 "%s: truncated: %llu bytes, and the page that ends a whole file is missing; build it again",
+			 "%s: truncated or grown: %llu bytes, which do not end as a whole file does; build it again",
 			 path, (unsigned long long)size);
 }
 
@@ -168,9 +168,8 @@ static int check_tail(int fd, kith_container_kind kind, const char *path, kith_e
 	if (tail.hash != kith_hash(&tail, offsetof(struct tail, hash)))
 		return kith_fail(err, KITH_ECORRUPT, "%s: its last page is damaged; build it again", path);
 	if (tail.version != TAIL_VERSION || tail.page != PAGE)
-		return kith_fail(err, KITH_EVERSION,
-				 "%s: container version %u, but this program reads version %d: build it again", path,
-				 tail.version, TAIL_VERSION);
+		return kith_fail(err, KITH_EUSAGE, "%s: container version %u, page size %u: this kith reads %d and %u",
+				 path, tail.version, tail.page, TAIL_VERSION, PAGE);
 	if (tail.file_bytes != size)
 		return kith_fail(err, KITH_ECORRUPT, "%s: holds %llu bytes, but was written with %llu; build it again",
 				 path, (unsigned long long)size, (unsigned long long)tail.file_bytes);
@@ -289,7 +288,7 @@ int kith_container_seal(kith_container *c, kith_err *err)
 
 int kith_container_open(kith_container **out, const char *path, kith_container_kind kind, kith_err *err)
 {
-	int rc, code, fd = open(path, O_RDONLY | O_CLOEXEC);
+	int rc, code, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait */
 	kith_container *c;
 	struct stat st;
 

@@ -335,6 +335,9 @@ static int take_head(const struct head *h, kith_pair_info *info, kith_err *err)
 	kith_err why;
 	if (memcmp(h->magic, HEAD_MAGIC, sizeof h->magic))
 		return kith_fail(err, KITH_EUSAGE, "not a pair store");
+	if (h->version > HEAD_VERSION)
+		return kith_fail(err, KITH_EUSAGE, "format version %u: this kith reads version %d: use a newer one",
+				 h->version, HEAD_VERSION);
 	if (h->version != HEAD_VERSION)
 		return kith_fail(err, KITH_EVERSION,
 				 "format version %u, but this program reads version %d: build it again with kith-merge "

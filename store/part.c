@@ -36,6 +36,8 @@ static void release(kith_part *p)
 static int resolve(kith_part *p, const char *path, kith_err *err)
 {
 	struct stat st;
+	if (!*path)
+		return kith_fail(err, KITH_EUSAGE, "the output's name is empty: name a file");
 	if (!lstat(path, &st) && S_ISLNK(st.st_mode)) {
 		if (!(p->path = realpath(path, NULL)))
 			return kith_fail_errno(err, "%s: cannot follow this link", path);

@@ -22,7 +22,7 @@ typedef enum kith_status {
 	KITH_EUSAGE = -4,    /* wrong usage, or input that this work cannot be done on       (exit code 2) */
 	KITH_ECANCELED = -5, /* the progress callback asked to stop                          (exit code 1) */
 	KITH_EBUG = -6,      /* a result broke one of the identities that it must satisfy    (exit code 1) */
-	KITH_EVERSION = -7,  /* a kith file of a format that this version of kith cannot read (exit code 2) */
+	KITH_EVERSION = -7,  /* a .nng or .kpr of an older format: to be built again          (exit code 2) */
 } kith_status;
 
 typedef struct kith_err {

@@ -89,8 +89,8 @@ void kith_graph_abort(kith_graph_writer *writer);
 typedef struct kith_graph kith_graph;
 
 /* Opens a finished graph. The checks are against accidents, not malice: do not open files made to deceive. Refuses with
- * a reason: not a kith graph (KITH_EUSAGE), another version (KITH_EVERSION), truncated or grown, index pages or meta
- * record damaged (KITH_ECORRUPT). Values are verified as they are read. */
+ * a reason: not a kith graph (KITH_EUSAGE), an older version (KITH_EVERSION), a newer one (KITH_EUSAGE), truncated or
+ * grown, index pages or meta record damaged (KITH_ECORRUPT). Values are verified as they are read. */
 int kith_graph_open(kith_graph **out, const char *path, kith_err *err);
 void kith_graph_close(kith_graph *graph); /* NULL is fine */
 

@@ -53,7 +53,7 @@ void kith_merge_defaults(kith_merge_options *options);
  * With options->from, a pair store that an earlier merge has written, of any layers: the rows and pairs of those layers
  * that it holds (exact ones are known by their activations' digest, their metric and k) come from there, and only the
  * others' are read. Stack and pair store are the same as without it, but for the command that the pair store records.
- * Where it is of no use, of another version, or not there at all, all layers are read; damaged, it is KITH_ECORRUPT.
+ * Where it is of no use, of an older version, or not there at all, all layers are read; damaged, it is KITH_ECORRUPT.
  * `pairs` may be the same file. */
 int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *options,
 	       kith_stack **out, kith_err *err);

@@ -96,8 +96,8 @@ void kith_pair_writer_abort(kith_pair_writer *writer);
 typedef struct kith_pair_store kith_pair_store;
 
 /* Opens a finished file. The checks are against accidents, not malice: do not open files made to deceive. Refuses with
- * a reason: not a pair store (KITH_EUSAGE), another version (KITH_EVERSION), truncated or grown, index pages or meta
- * record damaged (KITH_ECORRUPT). Values are verified as they are read. */
+ * a reason: not a pair store (KITH_EUSAGE), an older version (KITH_EVERSION), a newer one (KITH_EUSAGE), truncated or
+ * grown, index pages or meta record damaged (KITH_ECORRUPT). Values are verified as they are read. */
 int kith_pair_store_open(kith_pair_store **out, const char *path, kith_err *err);
 void kith_pair_store_close(kith_pair_store *store); /* NULL is fine */
 

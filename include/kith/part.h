@@ -14,8 +14,9 @@ extern "C" {
 typedef struct kith_part kith_part;
 
 /* Creates and locks an empty `path`.part. If `path` is a symbolic link, the link stays and NAME is what it points at.
- * KITH_EUSAGE if something that is not a plain file stands at NAME (a directory, /dev/null) or at NAME.part (a link
- * too: what it points at is nobody's to empty). KITH_EIO if another writer has NAME.part, or if the system refuses. */
+ * KITH_EUSAGE if NAME is empty, or something that is not a plain file stands at NAME (a directory, /dev/null) or at
+ * NAME.part (a link too: what it points at is nobody's to empty). KITH_EIO if another writer has NAME.part, or if the
+ * system refuses. */
 int kith_part_open(kith_part **out, const char *path, kith_err *err);
 
 int kith_part_fd(const kith_part *part); /* for reading and writing; do not close it */

@@ -63,6 +63,7 @@ void kith_cli_start(kith_cli *cli, char **argv)
 {
 	wait_passively(argv);
 	sigaction(SIGBUS, &(struct sigaction){.sa_handler = on_lost_input}, NULL);
+	sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); /* the write fails, and says so */
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 	const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
@@ -184,12 +185,12 @@ int kith_cli_bytes(const char *text, uint64_t *out, kith_err *err)
 	return 0;
 }
 
-int kith_cli_distinct(const char *output, const char *input, kith_err *err)
+int kith_cli_distinct(const char *option, const char *output, const char *input, kith_err *err)
 {
 	struct stat a, b;
 	if (stat(output, &a) || stat(input, &b) || a.st_dev != b.st_dev || a.st_ino != b.st_ino)
 		return 0;
-	return kith_fail(err, KITH_EUSAGE, "-o %s: is the input %s itself: name another output", output, input);
+	return kith_fail(err, KITH_EUSAGE, "%s %s: is the input %s itself: name another output", option, output, input);
 }
 
 const char *kith_cli_bytes_text(uint64_t bytes)
@@ -320,7 +321,8 @@ static error_t take(int key, char *arg, struct argp_state *state)
 		p->cli->quiet = 1;
 		return 0;
 	}
-	int rc = p->arguments->take(p->arguments->context, key, arg, &err);
+	int rc = arg && !*arg ? kith_fail(&err, KITH_EUSAGE, "an argument is empty (an unset variable of the shell?)")
+			      : p->arguments->take(p->arguments->context, key, arg, &err);
 	if (rc < 0) {
 		fprintf(stderr, "%s: %s\nTry `%s --help' for what it takes.\n", p->cli->name, err.msg, p->cli->name);
 		exit(2);

@@ -46,8 +46,9 @@ int kith_cli_bytes(const char *text, uint64_t *out, kith_err *err); /* 512M, 4G,
 int kith_cli_count(const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *out, kith_err *err);
 int kith_cli_ladder(const char *text, uint32_t capacity, uint32_t *out, uint32_t *count, kith_err *err); /* 15,100 */
 
-/* KITH_EUSAGE if `output` is the same file as `input`, under whatever name: writing it would destroy what is read. */
-int kith_cli_distinct(const char *output, const char *input, kith_err *err);
+/* KITH_EUSAGE if `output`, which `option` names, is the same file as `input`, under whatever name: writing it would
+ * destroy what is read. */
+int kith_cli_distinct(const char *option, const char *output, const char *input, kith_err *err);
 
 /* "512M", "4G", "1.5G": the inverse of kith_cli_bytes, for --help. Uses a static buffer. */
 const char *kith_cli_bytes_text(uint64_t bytes);

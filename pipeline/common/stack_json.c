@@ -458,6 +458,20 @@ static int not_json(const char *path, const json_error_t *why, kith_err *err)
 	return kith_fail(err, KITH_EUSAGE, "%s: line %d, column %d: not JSON: %s", path, why->line, why->column, text);
 }
 
+/* Other files of kith's come here by mistake. Not known of what cannot be read twice. */
+static int is_other(FILE *f, const char *path, kith_err *err)
+{
+	char head[24] = {0};
+	size_t got = fseek(f, 0, SEEK_SET) ? 0 : fread(head, 1, sizeof head, f);
+	if (got >= 6 && !memcmp(head, "\x93NUMPY", 6))
+		return kith_fail(err, KITH_EUSAGE, "%s: is a .npy array, not a stack.json (kith-merge makes them)",
+				 path);
+	if (got >= 20 && !memcmp(head + 16, "\xde\xc0\xef\xbe", 4)) /* LMDB's magic number */
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: is a graph or a pair store, not a stack.json (kith-merge makes them)", path);
+	return 0;
+}
+
 static int load(json_t **out, const char *path, kith_err *err)
 {
 	json_error_t why;
@@ -472,8 +486,10 @@ static int load(json_t **out, const char *path, kith_err *err)
 	}
 	errno = 0;
 	*out = json_loadf(f, JSON_REJECT_DUPLICATES, &why);
-	if (!*out)
-		status = ferror(f) ? kith_fail_errno(err, "%s: cannot read", path) : not_json(path, &why, err);
+	if (!*out && ferror(f))
+		status = kith_fail_errno(err, "%s: cannot read", path);
+	else if (!*out && !(status = is_other(f, path, err)))
+		status = not_json(path, &why, err);
 done:
 	fclose(f);
 	return status;

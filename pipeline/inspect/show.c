@@ -281,7 +281,7 @@ static int show_npy(const char *path, const kith_show_options *o, FILE *out, kit
 			goto done;
 		for (uint64_t t = 0; t < d; t++)
 			fprintf(out, "%s%s", t ? (o->json ? ", " : "\t") : (o->json ? " [" : ""),
-				kith_double_text(row[t], number));
+				o->json && !isfinite(row[t]) ? "null" : kith_double_text(row[t], number));
 		fputs(!o->json ? "\n" : i + 1 < last ? "],\n" : "]\n", out);
 	}
 	if (o->json)

@@ -18,8 +18,8 @@ typedef struct kith_candidates {
 	uint32_t *id;
 	float *low; /* t of screen.h */
 	uint32_t *count;
-	float *bound;    /* a sample with a greater t is not among the row's k nearest; stored atomically where it is
-			    lowered, for who looks at it without the row's lock */
+	float *bound;    /* a sample with a greater t is not among the row's k nearest; where rows are shared, it is
+			    lowered atomically, for who looks at it without their lock */
 	uint8_t *locked; /* for callers that share rows between threads */
 	int lent;        /* id and low are someone else's to free */
 	/* Canonical distances that are known already: row r's are [r * room_known, r * room_known + known[r]) of: */

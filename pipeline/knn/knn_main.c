@@ -96,7 +96,7 @@ static int take(void *context, int key, char *arg, kith_err *err)
 			return 0;
 		if (!a->output)
 			return kith_fail(err, KITH_EUSAGE, "no output given: -o layer.nng");
-		return kith_cli_distinct(a->output, a->input, err);
+		return kith_cli_distinct("-o", a->output, a->input, err);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}

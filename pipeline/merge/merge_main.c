@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "kith/alloc.h"
 #include "kith/merge.h"
+#include "kith/part.h"
 
 enum { OPT_ALPHA = 256, OPT_GRAPH, OPT_PAIRS, OPT_FROM };
 
@@ -121,19 +122,29 @@ static int take(void *context, int key, char *arg, kith_err *err)
 		if (!a->output)
 			return kith_fail(err, KITH_EUSAGE, "no output given: -o stack.json");
 		for (size_t v = 0; v < a->count; v++)
-			if (kith_cli_distinct(a->output, a->paths[v], err) ||
-			    (a->merge.pairs && kith_cli_distinct(a->merge.pairs, a->paths[v], err)))
+			if (kith_cli_distinct("-o", a->output, a->paths[v], err) ||
+			    (a->merge.pairs && kith_cli_distinct("--pairs", a->merge.pairs, a->paths[v], err)))
 				return KITH_EUSAGE;
-		if (a->merge.pairs &&
-		    (!strcmp(a->merge.pairs, a->output) || kith_cli_distinct(a->merge.pairs, a->output, err)))
+		if (a->merge.pairs && (!strcmp(a->merge.pairs, a->output) ||
+				       kith_cli_distinct("--pairs", a->merge.pairs, a->output, err)))
 			return kith_fail(err, KITH_EUSAGE, "--pairs %s: is the output of -o, too: name another file",
 					 a->merge.pairs);
-		if (a->merge.from && kith_cli_distinct(a->output, a->merge.from, err))
+		if (a->merge.from && kith_cli_distinct("-o", a->output, a->merge.from, err))
 			return KITH_EUSAGE;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
+}
+
+/* Where stack.json cannot be written, that should be known before the work, and before a pair store is replaced. */
+static int check_output(const char *path, kith_err *err)
+{
+	kith_part *part;
+	int rc = kith_part_open(&part, path, err);
+	if (!rc)
+		kith_part_abort(part);
+	return rc;
 }
 
 /* ", 23 of 24 layers from pairs.kpr", or why none are. */
@@ -174,7 +185,8 @@ int main(int argc, char **argv)
 	kith_cli_command(argc, argv, command, sizeof command);
 	a.merge.command = command;
 	a.merge.origin = &origin;
-	if (kith_merge(a.count, a.paths, (const char *const *)a.names, &a.merge, &stack, &err) ||
+	if (check_output(a.output, &err) ||
+	    kith_merge(a.count, a.paths, (const char *const *)a.names, &a.merge, &stack, &err) ||
 	    kith_stack_write(stack, a.output, &err)) {
 		code = kith_cli_fail(&cli, &err);
 	} else {

@@ -585,7 +585,7 @@ int kith_update_merge(const kith_update *given, kith_stack *stack, kith_merge_or
 	if (access(path, F_OK) && errno == ENOENT)
 		return 0;
 	rc = kith_pair_store_open(&u.store, path, &why);
-	origin->why = "another version of kith wrote it";
+	origin->why = "an older version of kith wrote it";
 	if (rc == KITH_EVERSION)
 		return 0;
 	if (rc)
@@ -599,8 +599,10 @@ int kith_update_merge(const kith_update *given, kith_stack *stack, kith_merge_or
 		goto done;
 	*origin = (kith_merge_origin){.kept = u.plan.layers - u.weave.fresh_count};
 done:
-	if ((rc == KITH_ECORRUPT || (rc == KITH_EUSAGE && !u.store)) && !strncmp(why.msg, path, strlen(path)))
+	if (rc == KITH_ECORRUPT && !strncmp(why.msg, path, strlen(path)))
 		kith_fail(err, rc, "%s (--from: remove it to merge from scratch)", why.msg);
+	else if (rc == KITH_EUSAGE && !u.store)
+		kith_fail(err, rc, "%s (leave --from out to merge from scratch)", why.msg);
 	else if (rc)
 		kith_fail(err, rc, "%s", why.msg);
 	release(&u);

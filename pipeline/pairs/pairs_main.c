@@ -97,7 +97,7 @@ static int check(struct arguments *a, kith_err *err)
 		a->format = KITH_PAIRS_COUNT;
 	if (a->format == KITH_PAIRS_NPY && !a->output)
 		return kith_fail(err, KITH_EUSAGE, "--format npy: name the file: -o pairs.npy");
-	return a->output ? kith_cli_distinct(a->output, a->path, err) : 0;
+	return a->output ? kith_cli_distinct("-o", a->output, a->path, err) : 0;
 }
 
 static int take(void *context, int key, char *arg, kith_err *err)

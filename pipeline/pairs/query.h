@@ -42,7 +42,8 @@ typedef struct kith_pair_taker {
 } kith_pair_taker;
 
 /* Walks the store's blocks, decoding the layers that the question is about, and hands each pair that does as asked to
- * `taker`. `*count` is how many there were. Work space: a block, and half of its layers' bits once more. */
+ * `taker`. `*count` is how many there were. Work space: a block, and once more a bit for each of its pairs and layers.
+ */
 int kith_pair_query_run(kith_pair_store *store, const kith_pair_query *query, const kith_pair_taker *taker,
 			uint64_t *count, kith_err *err);
 

@@ -16,7 +16,7 @@ int main(int argc, char **argv)
 	kith_decoder *decoder = kith_decoder_new();
 	kith_value value = {0};
 	kith_view view;
-	kith_err err;
+	kith_err err = {.msg = "out of memory"};
 	const void *bytes;
 	size_t size;
 	uint64_t raw;

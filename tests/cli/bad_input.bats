@@ -345,7 +345,41 @@ says_no() {
 	[ "$status" -eq 1 ] || [ "$status" -eq 2 ]
 	[[ "$stderr" == *half.json* ]]
 	[ ! -e out.html ]
-	unfit "" kith-report -o out.html a.nng
+	unfit "a.nng: is a graph or a pair store, not a stack.json" kith-report -o out.html a.nng
+	kith-report -q -o whole.html <(cat s.json) # what cannot be read twice is read
+}
+
+@test "outputs that cannot be, or are one file, are noticed before the work" {
+	graphs 3 a b
+	cp a.nng p.kpr
+	kith-merge -q --pairs p.kpr -o s.json a.nng b.nng
+	cp p.kpr before.kpr
+	refused 1 "nowhere/s.json: cannot open its directory" kith-merge --pairs p.kpr -o nowhere/s.json b.nng a.nng
+	cmp p.kpr before.kpr
+	unfit "--pairs a.nng: is the input a.nng itself" kith-merge --pairs a.nng -o out.json a.nng b.nng
+	unfit "--latex out.x: is the output of -o, too" kith-report --latex out.x -o out.x s.json
+	unfit "an argument is empty" kith-knn -o "" a.npy
+	unfit "an argument is empty" kith-merge -o out.json a.nng ""
+	unfit "an argument is empty" kith-report --csv "" -o out.html s.json
+}
+
+@test "a pipe is no graph, and nobody waits for it" {
+	graphs 3 a
+	mkfifo pipe.nng
+	run timeout -s KILL 20 kith-merge -o out.json a.nng pipe.nng
+	[ "$status" -eq 2 ]
+	[ "$output" = "kith-merge: pipe.nng: not a regular file" ]
+}
+
+@test "activations that are no numbers are null in JSON" {
+	mknpy -n 2 -d 2 x.npy
+	python3 - <<-'END'
+	import struct
+	b = bytearray(open("x.npy", "rb").read())
+	b[-4:] = struct.pack("<f", float("nan"))
+	open("x.npy", "wb").write(b)
+	END
+	kith-show --format json x.npy | python3 -c 'import json, sys; assert json.load(sys.stdin)["rows"][1][1] is None'
 }
 
 @test "kith-check: any kind of file, and all of them are looked at" {

@@ -84,10 +84,10 @@ came() {
 	came "from scratch (abcd.kpr: it has other samples)" a.nng b.nng
 }
 
-@test "another version's file: a pair store is of no use, and made anew; a graph is refused" {
+@test "an older version's file: a pair store is of no use, and made anew; a graph is refused" {
 	mkold pairs abcd.kpr old.kpr
 	mv old.kpr abcd.kpr
-	came "from scratch (abcd.kpr: another version of kith wrote it)" a.nng b.nng c.nng
+	came "from scratch (abcd.kpr: an older version of kith wrote it)" a.nng b.nng c.nng
 	kith-merge -q --from abcd.kpr --pairs abcd.kpr -o new.json a.nng b.nng c.nng
 	kith-check abcd.kpr
 	mkold pairs abcd.kpr old.kpr
@@ -133,7 +133,7 @@ refused() {
 	refused 2 "is the input abcd.kpr itself" --from abcd.kpr -o abcd.kpr a.nng
 	refused 2 "b.nng: is a kith graph" --from b.nng -o x.json a.nng
 	refused 2 "abcd.json: not a pair store" --from abcd.json -o x.json a.nng
-	refused 2 "remove it to merge from scratch" --from abcd.json -o x.json a.nng
+	refused 2 "leave --from out to merge from scratch" --from abcd.json -o x.json a.nng
 	refused 2 "no layers given" --from abcd.kpr -o x.json
 }
 

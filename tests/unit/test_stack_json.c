@@ -308,7 +308,7 @@ static void test_not_a_stack(void **state)
 	static const struct {
 		const char *bytes, *says;
 	} cases[] = {{"", "not JSON"},
-		     {"\x93NUMPY", "not JSON"},
+		     {"\x93NUMPY", "is a .npy array, not a stack.json"},
 		     {"{\"format\": \"kith-stack\"", "not JSON"},
 		     {"{\"format\": \"kith-stack\", \"format\": 1}", "not JSON: duplicate"},
 		     {"[1, 2]", "not a kith stack"},
