@@ -14,6 +14,7 @@
 #include "kith/part.h"
 
 #define PAGE        4096u       /* LMDB's page is the system's, and the format fixes it */
+#define HEAD        16u         /* bytes of a page before what is in it */
 #define BATCH_BYTES (16u << 20) /* values per transaction: large enough for speed, small enough for any budget */
 #define MAP_SLACK   (1u << 20)
 
@@ -78,6 +79,18 @@ static const struct kind {
 	[KITH_CONTAINER_PAIRS] = {"KITHPAIR", "a pair store (.kpr)"},
 };
 
+/* The head of a page and, unless it begins an overflow run, as nearly all do, what is in it. */
+static int read_page(int fd, uint64_t p, uint8_t *page, int *is_run)
+{
+	off_t at = (off_t)(p * PAGE);
+	uint16_t flags;
+	if (pread(fd, page, HEAD, at) != (ssize_t)HEAD)
+		return -1;
+	memcpy(&flags, page + 10, 2);
+	*is_run = flags & 4;
+	return *is_run || pread(fd, page + HEAD, PAGE - HEAD, at + HEAD) == (ssize_t)(PAGE - HEAD) ? 0 : -1;
+}
+
 /* Hashes every page except the insides of overflow pages, where values live. An LMDB page starts with pgno u64, pad
  * u16, flags u16, then for an overflow run (flag 4) its length in pages u32. Whatever the bytes, this is a function of
  * them, so a change anywhere outside the values changes it; it need not know which pages are in use. */
@@ -91,16 +104,15 @@ static int structure_hash(int fd, uint64_t bytes, uint64_t *out, const char *pat
 		return kith_fail_nomem(err, "a hash", 1024);
 
 	for (uint64_t p = 0; p < pages;) {
-		uint16_t flags;
 		uint32_t run = 1;
-		if (pread(fd, page, PAGE, (off_t)(p * PAGE)) != PAGE) {
+		int is_run;
+		if (read_page(fd, p, page, &is_run)) {
 			rc = kith_fail_errno(err, "%s: cannot read page %llu", path, (unsigned long long)p);
 			break;
 		}
-		memcpy(&flags, page + 10, 2);
-		if (flags & 4)
+		if (is_run)
 			memcpy(&run, page + 12, 4);
-		kith_hash_update(hash, page, flags & 4 ? 16 : PAGE);
+		kith_hash_update(hash, page, is_run ? HEAD : PAGE);
 		p += run ? run : 1;
 	}
 	*out = kith_hash_value(hash);
