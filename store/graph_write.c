@@ -9,8 +9,8 @@
 #include "reverse.h"
 
 #define BLOCK_BYTES     (512u << 10) /* raw: compresses well, and still leaves many blocks */
-#define SMALL_BYTES     (128u << 10) /* a merge has a block of each layer at hand, and a cache to keep them in: so many */
-#define SMALL_NODES     256u         /* raw bytes are enough, but fewer nodes than these compress worse */
+#define SMALL_BYTES     (128u << 10) /* the same, of many nodes: a merge has a block of each layer at hand */
+#define SMALL_NODES     256u         /* many: fewer in a block would compress worse */
 #define MAX_BLOCK_NODES (1u << 16)
 
 struct kith_graph_writer {

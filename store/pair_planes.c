@@ -39,6 +39,19 @@ void kith_pair_planes_free(kith_pair_planes *b)
 	memset(b, 0, sizeof *b);
 }
 
+KITH_CLONES static void join_planes(uint64_t *out, const uint64_t *there, const uint64_t *back, size_t words,
+				    int mutual)
+{
+	for (size_t x = 0; x < words; x++)
+		out[x] = mutual ? there[x] & back[x] : there[x] | back[x];
+}
+
+void kith_pair_planes_join(const kith_pair_planes *b, uint32_t w, uint32_t q, int mutual, size_t from, size_t words,
+			   uint64_t *out)
+{
+	join_planes(out, kith_pair_plane(b, w, q, 0) + from, kith_pair_plane(b, w, q, 1) + from, words, mutual);
+}
+
 /* Adds to a level's set that of the level below; what both had is returned. */
 KITH_CLONES static uint64_t accumulate(uint64_t *level, const uint64_t *below, size_t words)
 {

@@ -144,6 +144,11 @@ static inline uint64_t *kith_pair_plane(const kith_pair_planes *planes, uint32_t
 	return planes->bits + (((size_t)direction * planes->levels + q) * planes->layers + w) * planes->stride;
 }
 
+/* Pairs of one graph (edges in either direction, or with `mutual` in both) with level q or less in the w-th layer:
+ * words from..from + words - 1 of its planes, into out[0..words-1]. */
+void kith_pair_planes_join(const kith_pair_planes *planes, uint32_t w, uint32_t q, int mutual, size_t from,
+			   size_t words, uint64_t *out);
+
 /* As kith_pair_store_read, which takes longer. */
 int kith_pair_store_read_planes(kith_pair_store *store, uint64_t block, uint32_t layers, const uint32_t *wanted,
 				kith_pair_planes *out, kith_err *err);

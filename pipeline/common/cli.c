@@ -185,12 +185,25 @@ int kith_cli_bytes(const char *text, uint64_t *out, kith_err *err)
 	return 0;
 }
 
-int kith_cli_distinct(const char *option, const char *output, const char *input, kith_err *err)
+/* Whatever they are called. */
+static int is_same_file(const char *one, const char *other)
 {
 	struct stat a, b;
-	if (stat(output, &a) || stat(input, &b) || a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+	return !stat(one, &a) && !stat(other, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+int kith_cli_distinct(const char *option, const char *output, const char *input, kith_err *err)
+{
+	if (!is_same_file(output, input))
 		return 0;
 	return kith_fail(err, KITH_EUSAGE, "%s %s: is the input %s itself: name another output", option, output, input);
+}
+
+int kith_cli_two_outputs(const char *option, const char *path, const char *output, kith_err *err)
+{
+	if (strcmp(path, output) && !is_same_file(path, output))
+		return 0;
+	return kith_fail(err, KITH_EUSAGE, "%s %s: is the output of -o, too: name another file", option, path);
 }
 
 const char *kith_cli_bytes_text(uint64_t bytes)

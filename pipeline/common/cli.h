@@ -50,6 +50,9 @@ int kith_cli_ladder(const char *text, uint32_t capacity, uint32_t *out, uint32_t
  * destroy what is read. */
 int kith_cli_distinct(const char *option, const char *output, const char *input, kith_err *err);
 
+/* KITH_EUSAGE if what `option` names is the file of -o, or would be. */
+int kith_cli_two_outputs(const char *option, const char *path, const char *output, kith_err *err);
+
 /* "512M", "4G", "1.5G": the inverse of kith_cli_bytes, for --help. Uses a static buffer. */
 const char *kith_cli_bytes_text(uint64_t bytes);
 

@@ -125,10 +125,8 @@ static int take(void *context, int key, char *arg, kith_err *err)
 			if (kith_cli_distinct("-o", a->output, a->paths[v], err) ||
 			    (a->merge.pairs && kith_cli_distinct("--pairs", a->merge.pairs, a->paths[v], err)))
 				return KITH_EUSAGE;
-		if (a->merge.pairs && (!strcmp(a->merge.pairs, a->output) ||
-				       kith_cli_distinct("--pairs", a->merge.pairs, a->output, err)))
-			return kith_fail(err, KITH_EUSAGE, "--pairs %s: is the output of -o, too: name another file",
-					 a->merge.pairs);
+		if (a->merge.pairs && kith_cli_two_outputs("--pairs", a->merge.pairs, a->output, err))
+			return KITH_EUSAGE;
 		if (a->merge.from && kith_cli_distinct("-o", a->output, a->merge.from, err))
 			return KITH_EUSAGE;
 		return 0;

@@ -12,7 +12,6 @@
 
 #include "bits.h"
 #include "kith/alloc.h"
-#include "kith/cpu.h"
 #include "result.h"
 #include "shared.h"
 #include "weave.h"
@@ -305,13 +304,6 @@ static void decode(struct update *u, struct slot *s, uint64_t block)
 	s->rc = kith_weave_drop(&u->weave, &s->block, &s->err);
 }
 
-/* One level's pairs of a graph, of both directions' edges. */
-KITH_CLONES static void join(uint64_t *out, const uint64_t *there, const uint64_t *back, uint32_t words, int mutual)
-{
-	for (uint32_t w = 0; w < words; w++)
-		out[w] = mutual ? there[w] & back[w] : there[w] | back[w];
-}
-
 static void count_pairs(struct update *u, const kith_pair_planes *b)
 {
 	uint64_t *sets = u->workers[omp_get_thread_num()].sets;
@@ -329,8 +321,8 @@ static void count_pairs(struct update *u, const kith_pair_planes *b)
 				if (!p->counts[g])
 					continue;
 				for (uint32_t v = 0; v < layers; v++)
-					join(sets + v * RUN_STRIDE, there + v * b->stride, back + v * b->stride, take,
-					     g == KITH_MUTUAL);
+					kith_pair_planes_join(b, v, q, g == KITH_MUTUAL, w, take,
+							      sets + v * RUN_STRIDE);
 				kith_bits_count_rows(sets, take, RUN_STRIDE, layers, t->pairs[g] + q * layers);
 				kith_tally_runs(t, g, q, sets, take, RUN_STRIDE);
 			}

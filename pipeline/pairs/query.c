@@ -8,7 +8,6 @@
 
 #include "cli.h"
 #include "kith/alloc.h"
-#include "kith/cpu.h"
 
 typedef struct walk {
 	const kith_pair_query *query;
@@ -82,13 +81,6 @@ static int is_present(const walk *w, uint32_t at, uint32_t p)
 	return present_in(w, at)[p / 64] >> p % 64 & 1;
 }
 
-/* From edges to pairs: of both directions. */
-KITH_CLONES static void join_edges(uint64_t *out, const uint64_t *there, const uint64_t *back, size_t words, int mutual)
-{
-	for (size_t x = 0; x < words; x++)
-		out[x] = mutual ? there[x] & back[x] : there[x] | back[x];
-}
-
 static int find_present(walk *w, kith_err *err)
 {
 	uint32_t level = w->query->level;
@@ -100,8 +92,8 @@ static int find_present(walk *w, kith_err *err)
 		return rc;
 	w->match = w->present + w->count * w->words;
 	for (uint32_t at = 0; at < w->count; at++)
-		join_edges(w->present + at * w->words, kith_pair_plane(&w->block, at, level, 0),
-			   kith_pair_plane(&w->block, at, level, 1), w->words, w->query->graph == KITH_MUTUAL);
+		kith_pair_planes_join(&w->block, at, level, w->query->graph == KITH_MUTUAL, 0, w->words,
+				      w->present + at * w->words);
 	return 0;
 }
 

@@ -1,6 +1,5 @@
 /* report_main.c - kith-report: stack.json in; one page, and on request CSV, figures and LaTeX tables, out. */
 #include <inttypes.h>
-#include <string.h>
 
 #include "cli.h"
 #include "report.h"
@@ -38,10 +37,8 @@ static int take(void *context, int key, char *arg, kith_err *err)
 			return kith_fail(err, KITH_EUSAGE, "no stack given: kith-report -o report.html stack.json");
 		if (!a->output)
 			return kith_fail(err, KITH_EUSAGE, "no output given: -o report.html");
-		if (a->options.latex && (!strcmp(a->options.latex, a->output) ||
-					 kith_cli_distinct("--latex", a->options.latex, a->output, err)))
-			return kith_fail(err, KITH_EUSAGE, "--latex %s: is the output of -o, too: name another file",
-					 a->options.latex);
+		if (a->options.latex && kith_cli_two_outputs("--latex", a->options.latex, a->output, err))
+			return KITH_EUSAGE;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
