@@ -9,25 +9,55 @@
 /* No block of one kind is in the cache. */
 #define NONE UINT64_MAX
 
+static kith_graph *new_graph(const char *path)
+{
+	kith_graph *g = kith_alloc_zero(1, sizeof *g);
+	if (g && !(g->path = strdup(path))) {
+		free(g);
+		return NULL;
+	}
+	if (g)
+		g->rows_block = g->near_block = g->pairs_block = NONE;
+	return g;
+}
+
 int kith_graph_open(kith_graph **out, const char *path, kith_err *err)
 {
 	const void *bytes;
 	size_t size;
 	kith_err why = {0};
 	int rc;
-	kith_graph *g = kith_alloc_zero(1, sizeof *g);
+	kith_graph *g = new_graph(path);
 
-	if (!g || !(g->path = strdup(path))) {
-		free(g);
+	if (!g)
 		return kith_fail_nomem(err, "a graph", sizeof *g);
-	}
-	g->rows_block = g->near_block = g->pairs_block = NONE;
 	if ((rc = kith_container_open(&g->container, path, KITH_CONTAINER_GRAPH, err)) ||
 	    (rc = kith_container_get(g->container, KITH_TABLE_META, 0, &bytes, &size, err)))
 		goto done;
 	if ((rc = kith_meta_decode(bytes, size, &g->info, &g->reverse_total, &why)) ||
 	    (rc = kith_block_scratch_init(&g->scratch, &why)))
 		kith_fail(err, rc, "%s: %s", path, why.msg);
+done:
+	if (rc)
+		kith_graph_close(g);
+	else
+		*out = g;
+	return rc;
+}
+
+int kith_graph_open_again(kith_graph **out, const kith_graph *of, kith_err *err)
+{
+	kith_err why = {0};
+	int rc;
+	kith_graph *g = new_graph(of->path);
+	if (!g)
+		return kith_fail_nomem(err, "a graph", sizeof *g);
+	g->info = of->info;
+	g->reverse_total = of->reverse_total;
+	if ((rc = kith_container_open_again(&g->container, of->container, err)))
+		goto done;
+	if ((rc = kith_block_scratch_init(&g->scratch, &why)))
+		kith_fail(err, rc, "%s: %s", g->path, why.msg);
 done:
 	if (rc)
 		kith_graph_close(g);

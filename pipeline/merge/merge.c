@@ -1,5 +1,6 @@
 /* merge.c - see kith/merge.h. One walk over windows of nodes: each window's rows and reverse lists are decoded for
- * every layer (layers in parallel), then its samples are tallied (samples in parallel). No layer is ever held whole. */
+ * every layer (layers in parallel), then its samples are tallied (samples in parallel). No layer is ever held whole.
+ * Where windows are small, each thread walks over windows of its own instead, so that none waits for another. */
 #include "kith/merge.h"
 
 #include <omp.h>
@@ -13,35 +14,33 @@
 #include "result.h"
 #include "tally.h"
 #include "update.h"
+#include "window.h"
 
 #define MAX_THREADS 256
 #define NO_LEVEL    255u
-#define TOGETHER    64 /* samples that a thread takes at once */
-#define OPENED      16 /* files that a thread opens between two looks at the progress */
-
-struct layer {
-	kith_graph *graph;
-	const kith_graph_info *info;
-	uint32_t tiers;                                          /* how many of its tiers the k asked for reach */
-	uint8_t level[16];                                       /* of a tier */
-	kith_sets rows[KITH_MAX_TIERS], reverse[KITH_MAX_TIERS]; /* of the window */
-	kith_err err;
-	int rc;
-};
+#define TOGETHER    64   /* samples that a thread takes at once */
+#define OPENED      16   /* files that a thread opens between two looks at the progress */
+#define APART       256u /* nodes of a window: up to here threads have windows of their own */
 
 struct merge {
 	const kith_merge_options *options;
 	uint32_t threads;
 	size_t count;
-	struct layer *layers;
+	kith_window_layer *layers; /* tiers: as far as the k asked for reach */
+	size_t tiers;              /* of all layers together */
 	kith_tally_plan plan;
-	kith_tally *tallies;        /* one per thread */
-	kith_tally_source *sources; /* rows of each tier of each layer, then reverse lists */
-	size_t tiers;               /* of all layers together */
-	kith_pair_rows pairs;       /* to the pair store, if there is to be one */
+	kith_tally *tallies;  /* one per thread */
+	kith_window *windows; /* one, */
+	int apart;            /* or one per thread */
+	kith_pair_rows pairs; /* to the pair store, if there is to be one */
 	kith_pair_info pair_info;
-	uint64_t window; /* nodes */
+	uint64_t nodes; /* of a window */
 };
+
+static const kith_graph_info *info_of(const struct merge *m, size_t v)
+{
+	return kith_graph_get_info(m->layers[v].graph);
+}
 
 void kith_merge_defaults(kith_merge_options *o)
 {
@@ -72,11 +71,11 @@ static int choose_k(struct merge *m, kith_err *err)
 		p->levels = o->k_count;
 		memcpy(p->k, o->k, o->k_count * sizeof *p->k);
 	} else {
-		const kith_graph_info *first = m->layers[0].info;
+		const kith_graph_info *first = info_of(m, 0);
 		for (uint32_t t = 0; t < first->tiers; t++) {
 			int shared = 1;
 			for (size_t v = 1; v < m->count; v++)
-				shared &= tier_of_k(m->layers[v].info, first->ladder[t]) >= 0;
+				shared &= tier_of_k(info_of(m, v), first->ladder[t]) >= 0;
 			if (shared)
 				p->k[p->levels++] = first->ladder[t];
 		}
@@ -88,8 +87,8 @@ static int choose_k(struct merge *m, kith_err *err)
 	}
 	for (size_t v = 0; v < m->count; v++)
 		for (uint32_t q = 0; q < p->levels; q++)
-			if (tier_of_k(m->layers[v].info, p->k[q]) < 0) {
-				const kith_graph_info *i = m->layers[v].info;
+			if (tier_of_k(info_of(m, v), p->k[q]) < 0) {
+				const kith_graph_info *i = info_of(m, v);
 				kith_cli_ladder_text(i->ladder, i->tiers, have, sizeof have);
 				kith_cli_ladder_text(p->k, p->levels, want, sizeof want);
 				return kith_fail(err, KITH_EUSAGE,
@@ -100,37 +99,48 @@ static int choose_k(struct merge *m, kith_err *err)
 }
 
 /* Translates a layer's tiers into levels, once, into tables. */
-static void plan_layer(struct layer *l, const kith_tally_plan *p)
+static void plan_layer(kith_window_layer *l, const kith_tally_plan *p)
 {
-	uint8_t *level = l->level;
-	memset(level, NO_LEVEL, sizeof l->level);
+	const kith_graph_info *info = kith_graph_get_info(l->graph);
+	memset(l->level, NO_LEVEL, sizeof l->level);
 	for (uint32_t q = p->levels; q-- > 0;)
-		for (int t = tier_of_k(l->info, p->k[q]); t >= 0; t--)
-			level[t] = (uint8_t)q;
-	l->tiers = (uint32_t)tier_of_k(l->info, p->k[p->levels - 1]) + 1;
+		for (int t = tier_of_k(info, p->k[q]); t >= 0; t--)
+			l->level[t] = (uint8_t)q;
+	l->tiers = (uint32_t)tier_of_k(info, p->k[p->levels - 1]) + 1;
 }
 
-/* A window of a layer's rows, and about as much for its reverse lists (check_window looks again). */
-static uint64_t layer_bytes(const struct merge *m, const struct layer *l)
-{
-	return kith_graph_reader_bytes(l->graph) + 2 * kith_graph_row_sets_bytes(l->graph, m->window, l->tiers);
-}
-
-/* A layer that has been opened, or not. */
 static int take_layer(struct merge *m, size_t v, kith_err *err)
 {
-	struct layer *l = &m->layers[v];
-	if (l->rc)
-		return kith_fail(err, l->rc, "%s", l->err.msg);
-	l->info = kith_graph_get_info(l->graph);
-	if (l->info->n != m->layers[0].info->n)
+	const kith_graph_info *info = info_of(m, v), *first = info_of(m, 0);
+	if (info->n != first->n)
 		return kith_fail(err, KITH_EUSAGE,
 				 "%s: has n=%llu samples, but %s has n=%llu: layers of one stack see the same samples",
-				 kith_graph_path(l->graph), (unsigned long long)l->info->n,
-				 kith_graph_path(m->layers[0].graph), (unsigned long long)m->layers[0].info->n);
-	if (l->info->block_nodes > m->window)
-		m->window = l->info->block_nodes;
+				 kith_graph_path(m->layers[v].graph), (unsigned long long)info->n,
+				 kith_graph_path(m->layers[0].graph), (unsigned long long)first->n);
+	if (info->block_nodes > m->nodes)
+		m->nodes = info->block_nodes;
 	return 0;
+}
+
+/* Layers from..to-1. Of several that cannot be opened, the first is told of. */
+static int open_some(struct merge *m, const char *const *paths, size_t from, size_t to, kith_err *err)
+{
+	size_t bad = SIZE_MAX;
+	int rc = 0;
+#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
+	for (size_t v = from; v < to; v++) {
+		kith_err why;
+		int status = kith_graph_open(&m->layers[v].graph, paths[v], &why);
+		if (status)
+#pragma omp critical(kith_merge_open)
+			if (v < bad) {
+				bad = v;
+				rc = kith_fail(err, (kith_status)status, "%s", why.msg);
+			}
+	}
+	for (size_t v = from; !rc && v < to; v++)
+		rc = take_layer(m, v, err);
+	return rc;
 }
 
 /* Each open reads its file's index, so that is done in parallel. */
@@ -142,12 +152,8 @@ static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
 		if (rc)
 			return rc;
 		to = m->count - from < at_once ? m->count : from + at_once;
-#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
-		for (size_t v = from; v < to; v++)
-			m->layers[v].rc = kith_graph_open(&m->layers[v].graph, paths[v], &m->layers[v].err);
-		for (size_t v = from; v < to; v++)
-			if ((rc = take_layer(m, v, err)))
-				return rc;
+		if ((rc = open_some(m, paths, from, to, err)))
+			return rc;
 	}
 	return 0;
 }
@@ -168,7 +174,7 @@ static int plan(struct merge *m, kith_err *err)
 	int rc = choose_k(m, err);
 	if (rc)
 		return rc;
-	p->n = m->layers[0].info->n;
+	p->n = info_of(m, 0)->n;
 	p->layers = (uint32_t)m->count;
 	/* a larger alpha than any gap is no mistake: its tables repeat the last one */
 	p->alpha = o->alpha == KITH_ALPHA_ALL ? (uint32_t)most : o->alpha;
@@ -191,87 +197,75 @@ static int fit_memory(struct merge *m, kith_err *err)
 {
 	const kith_merge_options *o = m->options;
 	kith_tally_plan *p = &m->plan;
-	uint64_t decoded = o->pairs ? kith_update_put_bytes(p) : 0;
-	for (size_t v = 0; v < m->count; v++) {
+	uint64_t extra = o->pairs ? kith_update_put_bytes(p) : 0,
+		 window = kith_window_bytes(m->layers, m->count, m->nodes);
+	for (size_t v = 0; v < m->count; v++)
 		m->tiers += m->layers[v].tiers;
-		decoded += layer_bytes(m, &m->layers[v]);
-	}
 	p->by_hash = o->by_hash;
 	kith_tally_choose_slots(p, (uint64_t)p->layers * p->k[p->levels - 1] * 3 / 2, o->slots);
 	/* fewer threads rather than no result; with one it must fit */
-	while (m->threads > 1 && decoded + thread_bytes(m) > o->memory)
+	while (m->threads > 1 && window + extra + thread_bytes(m) > o->memory)
 		m->threads--;
-	if (decoded + thread_bytes(m) > o->memory)
+	if (window + extra + thread_bytes(m) > o->memory)
 		return kith_fail(err, KITH_EUSAGE, "-m is too small: n=%llu, %u layers and k=%u need %llu bytes",
 				 (unsigned long long)p->n, p->layers, p->k[p->levels - 1],
-				 (unsigned long long)(decoded + thread_bytes(m)));
+				 (unsigned long long)(window + extra + thread_bytes(m)));
 	return 0;
 }
 
-/* Both by ascending level. */
-static void list_sources(struct merge *m)
+/* Threads with windows of their own do not wait for each other: where a window is small, that is a tenth of the time.
+ * Pairs are written window by window. */
+static int choose_apart(struct merge *m, kith_err *err)
 {
-	size_t count = 0;
-	for (uint32_t q = 0; q < m->plan.levels; q++)
-		for (uint32_t v = 0; v < m->count; v++) {
-			const struct layer *l = &m->layers[v];
-			for (uint32_t tier = 0; tier < l->tiers; tier++)
-				if (l->level[tier] == q) {
-					m->sources[count] = (kith_tally_source){&l->rows[tier], v, q};
-					m->sources[m->tiers + count++] = (kith_tally_source){&l->reverse[tier], v, q};
-				}
-		}
+	const kith_merge_options *o = m->options;
+	uint64_t most = 0;
+	if (m->threads < 2 || o->pairs || m->plan.n < 2 * m->threads * m->nodes ||
+	    m->nodes > (o->apart ? o->apart : APART))
+		return 0;
+	int rc = kith_window_most(m->layers, m->count, m->nodes, &most, err);
+	m->apart = !rc && m->threads * most + thread_bytes(m) <= o->memory;
+	return rc;
 }
 
 static int prepare(struct merge *m, kith_err *err)
 {
+	int rc = choose_apart(m, err);
+	if (rc)
+		return rc;
 	m->tallies = kith_alloc_zero(m->threads, sizeof *m->tallies);
-	if (!m->tallies)
+	m->windows = kith_alloc_zero(m->threads, sizeof *m->windows);
+	if (!m->tallies || !m->windows)
 		return kith_fail_nomem(err, "the counts", m->threads * sizeof *m->tallies);
-	for (uint32_t t = 0; t < m->threads; t++) {
-		int rc = kith_tally_init(&m->tallies[t], &m->plan, err);
-		if (rc)
-			return rc;
-	}
-	if (!(m->sources = kith_alloc(2 * m->tiers, sizeof *m->sources)))
-		return kith_fail_nomem(err, "sets of neighbours", 2 * m->tiers * sizeof *m->sources);
-	list_sources(m);
-	return 0;
+	for (uint32_t t = 0; !rc && t < m->threads; t++)
+		rc = kith_tally_init(&m->tallies[t], &m->plan, err);
+	for (uint32_t t = 0; !rc && t < (m->apart ? m->threads : 1); t++)
+		rc = kith_window_init(&m->windows[t], m->layers, m->count, m->plan.levels, t > 0, err);
+	return rc;
 }
 
 /* ---- the walk ---- */
 
-/* A window's reverse lists hold the edges from all later nodes: where nearly all edges lead to a few nodes (identical
- * rows), they can be many times what its rows suggest. Better to say so than to be killed for it. */
-static int check_window(struct merge *m, uint64_t first, uint64_t count, kith_err *err)
+/* The first sample that is not what it should be. */
+struct bad {
+	uint64_t node;
+	int layer;
+};
+
+static void count_nodes(struct merge *m, const kith_window *w, uint64_t first, uint64_t count, struct bad *bad)
 {
-	uint64_t needed = thread_bytes(m), bytes;
-	for (size_t v = 0; v < m->count; v++) {
-		const struct layer *l = &m->layers[v];
-		int rc = kith_graph_reverse_bytes(l->graph, first, count, l->tiers, &bytes, err);
-		if (rc)
-			return rc;
-		needed += bytes + kith_graph_row_sets_bytes(l->graph, count, l->tiers);
-	}
-	if (needed > m->options->memory)
-		return kith_fail(err, KITH_EUSAGE, "-m is too small: the edges of samples %llu:%llu need %llu bytes",
-				 (unsigned long long)first, (unsigned long long)(first + count),
-				 (unsigned long long)needed);
-	return 0;
+	uint64_t node = 0;
+	int layer = kith_tally_nodes(&m->tallies[omp_get_thread_num()], w->sources, w->tiers, first, count, &node);
+	if (layer >= 0)
+#pragma omp critical(kith_merge_bad)
+		if (node < bad->node)
+			*bad = (struct bad){node, layer};
 }
 
-static int decode_window(struct merge *m, uint64_t first, uint64_t count, kith_err *err)
+static int report_bad(const struct merge *m, const struct bad *bad, kith_err *err)
 {
-#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
-	for (size_t v = 0; v < m->count; v++) {
-		struct layer *l = &m->layers[v];
-		if (!(l->rc = kith_graph_read_row_sets(l->graph, first, count, l->tiers, l->rows, &l->err)))
-			l->rc = kith_graph_read_reverse(l->graph, first, count, l->tiers, l->reverse, &l->err);
-	}
-	for (size_t v = 0; v < m->count; v++)
-		if (m->layers[v].rc)
-			return kith_fail(err, m->layers[v].rc, "%s", m->layers[v].err.msg);
-	return 0;
+	return kith_fail(err, KITH_ECORRUPT, "%s: row %llu is not %u distinct neighbours: build it again",
+			 kith_graph_path(m->layers[bad->layer].graph), (unsigned long long)bad->node,
+			 m->plan.k[m->plan.levels - 1]);
 }
 
 /* For the pair store. */
@@ -279,41 +273,73 @@ static size_t pair_sets(const void *context, uint64_t node, kith_tally_set *sets
 {
 	const struct merge *m = context;
 	for (size_t i = 0; i < 2 * m->tiers; i++)
-		sets[i] = kith_tally_set_at(&m->sources[i], node);
+		sets[i] = kith_tally_set_at(&m->windows->sources[i], node);
 	return m->tiers;
 }
 
-static int walk(struct merge *m, kith_err *err)
+static uint64_t nodes_from(const struct merge *m, uint64_t first)
 {
-	for (uint64_t first = 0; first < m->plan.n; first += m->window) {
-		uint64_t count = m->window < m->plan.n - first ? m->window : m->plan.n - first, bad_node = UINT64_MAX;
-		uint64_t share = count / (16 * m->threads) + 1, together = share < TOGETHER ? share : TOGETHER;
-		int bad_layer = -1;
+	return m->nodes < m->plan.n - first ? m->nodes : m->plan.n - first;
+}
+
+static int walk_together(struct merge *m, kith_err *err)
+{
+	kith_window *w = m->windows;
+	uint64_t memory = m->options->memory, taken = thread_bytes(m), room = memory - taken;
+	for (uint64_t first = 0; first < m->plan.n; first += m->nodes) {
+		uint64_t count = nodes_from(m, first), share = count / (16 * m->threads) + 1;
+		uint64_t together = share < TOGETHER ? share : TOGETHER;
+		struct bad bad = {.node = UINT64_MAX};
 		int rc = kith_progress_tick(&m->options->progress, "merging", first, m->plan.n, err);
-		if (rc || (rc = check_window(m, first, count, err)) || (rc = decode_window(m, first, count, err)))
+		if (rc || (rc = kith_window_check(w, first, count, room, memory, err)) ||
+		    (rc = kith_window_read(w, first, count, m->threads, err)))
 			return rc;
 #pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
-		for (uint64_t r = 0; r < count; r += together) {
-			uint64_t nodes = count - r < together ? count - r : together, node = 0;
-			int bad = kith_tally_nodes(&m->tallies[omp_get_thread_num()], m->sources, m->tiers, first + r,
-						   nodes, &node);
-			if (bad >= 0) {
-#pragma omp critical(kith_merge_bad)
-				if (node < bad_node) {
-					bad_node = node;
-					bad_layer = bad;
-				}
-			}
-		}
-		if (bad_layer >= 0)
-			return kith_fail(err, KITH_ECORRUPT,
-					 "%s: row %llu is not %u distinct neighbours: build it again",
-					 kith_graph_path(m->layers[bad_layer].graph), (unsigned long long)bad_node,
-					 m->plan.k[m->plan.levels - 1]);
+		for (uint64_t r = 0; r < count; r += together)
+			count_nodes(m, w, first + r, count - r < together ? count - r : together, &bad);
+		if (bad.node != UINT64_MAX)
+			return report_bad(m, &bad, err);
 		if (m->options->pairs && (rc = kith_pair_rows_add(&m->pairs, first, count, pair_sets, m, err)))
 			return rc;
 	}
 	return 0;
+}
+
+/* Windows are begun in order, so that of all before the first one that fails none is left out: what is told does not
+ * depend on the threads. */
+static int walk_apart(struct merge *m, kith_err *err)
+{
+	uint64_t failed = UINT64_MAX, done = 0; /* begun, to be exact */
+	int rc = 0;
+#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
+	for (uint64_t first = 0; first < m->plan.n; first += m->nodes) {
+		int thread = omp_get_thread_num(), status = 0;
+		uint64_t count = nodes_from(m, first), stop;
+		kith_err why;
+#pragma omp atomic read
+		stop = failed;
+		if (first > stop)
+			continue;
+#pragma omp critical(kith_merge_tick)
+		{
+			status = kith_progress_tick(&m->options->progress, "merging", done, m->plan.n, &why);
+			done += count;
+		}
+		if (!status && !(status = kith_window_read(&m->windows[thread], first, count, 1, &why))) {
+			struct bad bad = {.node = UINT64_MAX};
+			count_nodes(m, &m->windows[thread], first, count, &bad);
+			if (bad.node != UINT64_MAX)
+				status = report_bad(m, &bad, &why);
+		}
+		if (status)
+#pragma omp critical(kith_merge_failed)
+			if (first < failed) {
+#pragma omp atomic write
+				failed = first;
+				rc = kith_fail(err, (kith_status)status, "%s", why.msg);
+			}
+	}
+	return rc;
 }
 
 /* ---- the result ---- */
@@ -322,7 +348,7 @@ static int fill_layers(const struct merge *m, const char *const *names, kith_sta
 {
 	int rc = 0;
 	for (size_t v = 0; !rc && v < m->count; v++)
-		rc = kith_result_layer(&stack->layers[v], m->layers[v].info, names[v], err);
+		rc = kith_result_layer(&stack->layers[v], info_of(m, v), names[v], err);
 	return rc;
 }
 
@@ -372,7 +398,7 @@ static int merge_from_scratch(struct merge *m, kith_stack *stack, kith_err *err)
 	if (pairs &&
 	    (rc = kith_pair_rows_init(&m->pairs, pairs, &m->pair_info, m->threads, m->tiers, m->options->slots, err)))
 		return rc;
-	if ((rc = walk(m, err)) || (rc = result(m, stack, err)))
+	if ((rc = m->apart ? walk_apart(m, err) : walk_together(m, err)) || (rc = result(m, stack, err)))
 		return rc;
 	return pairs ? finish_pairs(m, err) : 0;
 }
@@ -429,15 +455,12 @@ done:
 	for (uint32_t t = 0; m.tallies && t < m.threads; t++)
 		kith_tally_free(&m.tallies[t]);
 	free(m.tallies);
-	free(m.sources);
+	for (uint32_t t = 0; m.windows && t < m.threads; t++)
+		kith_window_free(&m.windows[t], m.threads);
+	free(m.windows);
 #pragma omp parallel for num_threads(m.threads) schedule(dynamic, 1)
-	for (size_t v = 0; v < layers; v++) { /* to unmap a file takes its time */
+	for (size_t v = 0; v < layers; v++) /* to unmap a file takes its time */
 		kith_graph_close(m.layers[v].graph);
-		for (uint32_t t = 0; t < KITH_MAX_TIERS; t++) {
-			kith_sets_free(&m.layers[v].rows[t]);
-			kith_sets_free(&m.layers[v].reverse[t]);
-		}
-	}
 	free(m.layers);
 	return rc;
 }

@@ -267,6 +267,7 @@ static void draw_options(const stack *s, kith_merge_options *options, rng *r)
 	if (rng_chance(r, 50)) /* samples in parts, with and without a table */
 		options->slots = 64 * (uint32_t)rng_between(r, 1, 3);
 	options->by_hash = rng_chance(r, 50);
+	options->apart = rng_chance(r, 50) ? 1 : 0; /* threads take windows together, or, where those are small, each its own */
 }
 
 /* The pair store that was written in the same walk, against the definition. */
