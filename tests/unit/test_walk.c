@@ -1,5 +1,5 @@
-/* test_walk.c - what stops a merge on its way is told in the same words however its threads share the work, and leaves
- * no file: threads that have windows of their own meet damage in any order. */
+/* test_walk.c - what stops a merge on its way is told in the same words however its threads share the work: those that
+ * have windows of their own meet damage in any order. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@
 
 static char path[LAYERS][SANDBOX_PATH];
 
-/* Random rows; damaged ones differ from what their samples' reverse lists say. */
+/* Random rows. */
 static void write_graph(uint32_t v)
 {
 	rng r = {v + 1};
@@ -57,8 +57,7 @@ static int can_open(const char *name)
 	return !rc;
 }
 
-/* One bit of the rows of a block, or of one behind it: the first from `share` tenths of the file on without which the
- * file still opens. */
+/* Turns a bit inside a value, the first one from `share` tenths of the file on: the file still opens. */
 static void damage(const char *name, size_t share)
 {
 	size_t size;
