@@ -133,12 +133,13 @@ KITH_WIDE static void count_columns_512(const uint64_t *x, uint32_t words, size_
 }
 
 /* All chains that start at eight layers grow by a layer together, in `words` words, until none has a slot left. */
+/* Eight layers a at a time, `left` of them what is in all of a..a+s, until that is nothing. */
 KITH_WIDE static inline __attribute__((always_inline)) void chains_some(const uint64_t *x, int words, size_t step,
 									uint32_t lanes, uint32_t layers, int64_t *chain)
 {
 	uint64_t here[CHAINED][KITH_BITS_CHAIN + KITH_BITS_CHAIN + 8];
 	__m512i left[CHAINED][KITH_BITS_CHAIN / 8];
-	__mmask8 any = 1;
+	uint64_t going = ~0ull >> (64 - lanes / 8);
 	for (int w = 0; w < words; w++) {
 		for (uint32_t v = 0; v < lanes; v += 8) {
 			left[w][v / 8] = load(x + (size_t)w * step + v);
@@ -147,21 +148,21 @@ KITH_WIDE static inline __attribute__((always_inline)) void chains_some(const ui
 		for (uint32_t v = lanes; v < 2 * lanes; v += 8) /* no layers follow the last */
 			_mm512_storeu_si512((void *)(here[w] + v), _mm512_setzero_si512());
 	}
-	for (uint32_t s = 0; any && s < layers; s++) {
-		any = 0;
-		for (uint32_t a = 0; a + s < layers; a += 8) {
+	for (uint32_t s = 0; going && s < layers; s++)
+		for (uint64_t rest = going; rest; rest &= rest - 1) {
+			uint32_t group = (uint32_t)__builtin_ctzll(rest), a = 8 * group;
 			int64_t *to = chain + (size_t)s * lanes + a;
 			__m512i sum = load((const uint64_t *)to), some = _mm512_setzero_si512();
 			for (int w = 0; w < words; w++) {
-				__m512i all = _mm512_and_si512(left[w][a / 8], load(here[w] + a + s));
-				left[w][a / 8] = all;
+				__m512i all = _mm512_and_si512(left[w][group], load(here[w] + a + s));
+				left[w][group] = all;
 				some = _mm512_or_si512(some, all);
 				sum = counted(sum, all);
 			}
-			any |= _mm512_test_epi64_mask(some, some);
 			_mm512_storeu_si512((void *)to, sum);
+			if (!_mm512_test_epi64_mask(some, some))
+				going ^= 1ull << group;
 		}
-	}
 }
 
 KITH_WIDE static void chains_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes,

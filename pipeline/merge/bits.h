@@ -26,7 +26,7 @@ void kith_bits_count_rows(const uint64_t *x, uint32_t words, size_t stride, uint
 
 /* chain[s * lanes + a] += how many slots are in all of the layers a..a+s; what stands at a + s >= layers means nothing.
  * At most KITH_BITS_CHAIN layers. */
-#define KITH_BITS_CHAIN 32u
+#define KITH_BITS_CHAIN 512u
 void kith_bits_chains_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint32_t layers,
 			      int64_t *chain);
 void kith_bits_chains_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t lanes,

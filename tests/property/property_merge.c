@@ -11,7 +11,8 @@
 #include "sandbox.h"
 #include "slow.h"
 
-#define MOST_LAYERS 130
+#define MOST_LAYERS 513
+#define MOST_GRAPHS 130 /* of these; they come again */
 
 typedef struct stack {
 	size_t n, layers, width; /* width = n - 1: every rank table is complete */
@@ -55,9 +56,9 @@ static void draw_info(const stack *s, kith_graph_info *info, rng *r)
 static void draw_shape(stack *s, rng *r)
 {
 	if (rng_chance(r, 6)) { /* around the width of machine words */
-		static const size_t layers[] = {31, 32, 33, 63, 64, 65, 127, 128, 129};
+		static const size_t layers[] = {31, 32, 33, 63, 64, 65, 127, 128, 129, 512, 513};
 		s->n = rng_between(r, 2, 5);
-		s->layers = layers[rng_below(r, 9)];
+		s->layers = layers[rng_chance(r, 4) ? 9 + rng_below(r, 2) : rng_below(r, 9)];
 	} else if (rng_chance(r, 15)) {
 		s->n = rng_between(r, 30, 200);
 		s->layers = rng_between(r, 1, 4);
@@ -71,6 +72,15 @@ static void draw_shape(stack *s, rng *r)
 	s->shared = slow_random_ladder(r, most, 4, s->k);
 }
 
+static void repeat_layer(stack *s, size_t v, size_t of)
+{
+	size_t items = s->n * s->width;
+	s->ranks[v] = must_alloc(items, sizeof **s->ranks);
+	memcpy(s->ranks[v], s->ranks[of], items * sizeof **s->ranks);
+	s->info[v] = s->info[of];
+	strcpy(s->path[v], s->path[of]);
+}
+
 /* Returns 0, or 1 with the reason: the graphs could not be written. */
 static int draw_stack(stack *s, rng *r, char *why, size_t size)
 {
@@ -78,10 +88,14 @@ static int draw_stack(stack *s, rng *r, char *why, size_t size)
 	draw_shape(s, r);
 	for (size_t v = 0; v < s->layers; v++) {
 		kith_err err = {0};
+		snprintf(s->name[v], sizeof s->name[v], "L%zu", v);
+		if (v >= MOST_GRAPHS) {
+			repeat_layer(s, v, v - MOST_GRAPHS);
+			continue;
+		}
 		draw_ranks(s, v, r);
 		draw_info(s, &s->info[v], r);
 		sandbox_path(s->path[v], "layer%zu.nng", v);
-		snprintf(s->name[v], sizeof s->name[v], "L%zu", v);
 		remove(s->path[v]);
 		if (slow_graph_write(s->path[v], &s->info[v], s->width, s->ranks[v], NULL, (uint64_t)16 << 20, r, &err))
 			failed = snprintf(why, size, "writing: %.900s", err.msg) > 0;
@@ -262,7 +276,7 @@ static void draw_options(const stack *s, kith_merge_options *options, rng *r)
 	options->with_union = rng_chance(r, 70);
 	options->with_mutual = !options->with_union || rng_chance(r, 40);
 	/* Small is as small as the stack may ask for: readers and counters grow with the layers. */
-	options->memory = rng_chance(r, 50) ? (uint64_t)(s->layers > 12 ? 128 : 12) << 20 : (uint64_t)1 << 30;
+	options->memory = rng_chance(r, 50) ? (uint64_t)(s->layers > 129 ? 512 : s->layers > 12 ? 128 : 12) << 20 : (uint64_t)1 << 30;
 	options->threads = (int)rng_between(r, 1, 2);
 	if (rng_chance(r, 50)) /* samples in parts, with and without a table */
 		options->slots = 64 * (uint32_t)rng_between(r, 1, 3);
