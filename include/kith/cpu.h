@@ -14,13 +14,14 @@
 /* The few kernels that are written for registers of 512 bits by hand begin with KITH_WIDE, stand between #ifdef
  * KITH_WIDE and #endif, and are called where kith_cpu_wide() says so. */
 #if defined(__x86_64__) && !defined(KITH_NO_CLONES)
-#define KITH_WIDE __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vpopcntdq,gfni")))
+#define KITH_WIDE __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx512vpopcntdq,gfni")))
 
 static inline int kith_cpu_wide(void)
 {
 	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 	       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") &&
-	       __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("gfni");
+	       __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512vpopcntdq") &&
+	       __builtin_cpu_supports("gfni");
 }
 #else
 static inline int kith_cpu_wide(void)
