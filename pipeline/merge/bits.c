@@ -220,13 +220,14 @@ KITH_WIDE static void count_columns_512(const uint64_t *x, uint32_t words, size_
 	}
 }
 
-/* All chains that start at eight layers grow by a layer together, in `words` words, until none has a slot left. */
-/* Eight layers a at a time, `left` of them what is in all of a..a+s, until that is nothing. */
+/* All chains that start at eight layers a grow by a layer together, in `words` words, until none has a slot left:
+ * `left` is what is in all of a..a+s. */
 KITH_WIDE static inline __attribute__((always_inline)) void chains_some(const uint64_t *x, int words, size_t step,
 									uint32_t lanes, uint32_t layers, int64_t *chain)
 {
 	uint64_t here[CHAINED][KITH_BITS_CHAIN + KITH_BITS_CHAIN + 8];
 	__m512i left[CHAINED][KITH_BITS_CHAIN / 8];
+	_Static_assert(KITH_BITS_CHAIN <= 64 * 8, "a bit for each register");
 	uint64_t going = ~0ull >> (64 - lanes / 8);
 	for (int w = 0; w < words; w++) {
 		for (uint32_t v = 0; v < lanes; v += 8) {
@@ -412,17 +413,17 @@ KITH_WIDE static void histograms_512(const uint8_t *numbers, size_t stride, uint
 
 #else
 
-#define transpose_512(...)                                        ((void)0)
-#define slots_of_words_512(...)                                   0
-#define list_slots_512(...)                                       0
-#define histograms_512(numbers, stride, samples, bins, histogram) ((void)(bins))
-#define overlaps_columns_512(...)                                 ((void)0)
-#define overlaps_masks_512(...)                                   ((void)0)
-#define shared_512(...)                                           0
-#define overlaps_rows_512(...)                                    ((void)0)
-#define count_columns_512(...)                                    ((void)0)
-#define chains_columns_512(...)                                   ((void)0)
-#define narrow_512(...)                                           0
+#define transpose_512(...)                                              ((void)0)
+#define slots_of_words_512(...)                                         0
+#define list_slots_512(...)                                             0
+#define histograms_512(numbers, stride, samples, bins, histogram)       ((void)(bins))
+#define overlaps_columns_512(...)                                       ((void)0)
+#define overlaps_masks_512(x, words, step, layers, masks, most, shared) ((void)(masks), (void)(most))
+#define shared_512(...)                                                 0
+#define overlaps_rows_512(...)                                          ((void)0)
+#define count_columns_512(...)                                          ((void)0)
+#define chains_columns_512(...)                                         ((void)0)
+#define narrow_512(...)                                                 0
 
 #endif
 

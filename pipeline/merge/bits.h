@@ -22,7 +22,7 @@ void kith_bits_overlaps_rows(const uint64_t *x, uint32_t words, size_t stride, u
 
 /* As kith_bits_overlaps_columns, of sets of at most `most` slots each, most <= KITH_BITS_MOST_MASKS, where the slots'
  * masks over layers are at hand as well: bit v % 64 of masks[slot * mask_words + v / 64] says whether layer v has the
- * slot; mask_words = (layers + 63) / 64. kith_bits_masks_pay: is it the faster way? */
+ * slot; mask_words = (layers + 63) / 64, layers <= KITH_MAX_LAYERS. kith_bits_masks_pay: is it the faster way? */
 #define KITH_BITS_MOST_MASKS 255u
 int kith_bits_masks_pay(uint32_t layers, uint32_t most);
 void kith_bits_overlaps_masks(const uint64_t *x, uint32_t words, size_t step, uint32_t layers, const uint64_t *masks,

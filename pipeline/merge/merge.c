@@ -122,7 +122,7 @@ static int take_layer(struct merge *m, size_t v, kith_err *err)
 	return 0;
 }
 
-/* Layers from..to-1. Of several that cannot be opened, the first is told of. */
+/* Layers from..to-1. Of several that cannot be opened, or do not fit, the first is told of. */
 static int open_some(struct merge *m, const char *const *paths, size_t from, size_t to, kith_err *err)
 {
 	size_t bad = SIZE_MAX;
@@ -138,8 +138,11 @@ static int open_some(struct merge *m, const char *const *paths, size_t from, siz
 				rc = kith_fail(err, (kith_status)status, "%s", why.msg);
 			}
 	}
-	for (size_t v = from; !rc && v < to; v++)
-		rc = take_layer(m, v, err);
+	for (size_t v = from; v < to && v < bad; v++) {
+		int status = take_layer(m, v, err);
+		if (status)
+			return status;
+	}
 	return rc;
 }
 
@@ -215,23 +218,22 @@ static int fit_memory(struct merge *m, kith_err *err)
 
 /* Threads with windows of their own do not wait for each other: where a window is small, that is a tenth of the time.
  * Pairs are written window by window. */
-static int choose_apart(struct merge *m, kith_err *err)
+static void choose_apart(struct merge *m)
 {
 	const kith_merge_options *o = m->options;
 	uint64_t most = 0;
 	if (m->threads < 2 || o->pairs || m->plan.n < 2 * m->threads * m->nodes ||
 	    m->nodes > (o->apart ? o->apart : APART))
-		return 0;
-	int rc = kith_window_most(m->layers, m->count, m->nodes, &most, err);
-	m->apart = !rc && m->threads * most + thread_bytes(m) <= o->memory;
-	return rc;
+		return;
+	if (!kith_window_most(m->layers, m->count, m->nodes, &most,
+			      NULL)) /* else the walk will tell what is wrong, and where */
+		m->apart = m->threads * most + thread_bytes(m) <= o->memory;
 }
 
 static int prepare(struct merge *m, kith_err *err)
 {
-	int rc = choose_apart(m, err);
-	if (rc)
-		return rc;
+	int rc = 0;
+	choose_apart(m);
 	m->tallies = kith_alloc_zero(m->threads, sizeof *m->tallies);
 	m->windows = kith_alloc_zero(m->threads, sizeof *m->windows);
 	if (!m->tallies || !m->windows)
@@ -311,7 +313,7 @@ static int walk_apart(struct merge *m, kith_err *err)
 {
 	uint64_t failed = UINT64_MAX, done = 0; /* begun, to be exact */
 	int rc = 0;
-#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(m->threads) schedule(monotonic : dynamic, 1)
 	for (uint64_t first = 0; first < m->plan.n; first += m->nodes) {
 		int thread = omp_get_thread_num(), status = 0;
 		uint64_t count = nodes_from(m, first), stop;

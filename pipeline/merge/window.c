@@ -64,7 +64,7 @@ int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t laye
 void kith_window_free(kith_window *w, uint32_t threads)
 {
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-	for (size_t v = 0; v < w->layers; v++) { /* to unmap a file takes its time */
+	for (size_t v = 0; v < w->layers; v++) { /* to give back memory takes its time */
 		struct kith_window_sets *s = w->sets ? &w->sets[v] : NULL;
 		if (s && s->own)
 			kith_graph_close(s->graph);
@@ -103,19 +103,19 @@ int kith_window_check(kith_window *w, uint64_t first, uint64_t count, uint64_t r
 
 int kith_window_most(const kith_window_layer *layer, size_t layers, uint64_t nodes, uint64_t *most, kith_err *err)
 {
-	uint64_t n = kith_graph_get_info(layer->graph)->n, readers = 0, largest = 0;
-	for (size_t v = 0; v < layers; v++)
-		readers += kith_graph_reader_bytes(layer[v].graph);
-	for (uint64_t first = 0; first < n; first += nodes) {
-		uint64_t count = nodes < n - first ? nodes : n - first, bytes = readers;
-		int rc = 0;
-		for (size_t v = 0; !rc && v < layers; v++)
-			rc = add_bytes(layer[v].graph, layer[v].tiers, first, count, &bytes, err);
-		if (rc)
-			return rc;
-		largest = bytes > largest ? bytes : largest;
+	uint64_t n = kith_graph_get_info(layer->graph)->n, total = 0;
+	for (size_t v = 0; v < layers; v++) {
+		uint64_t largest = 0;
+		for (uint64_t first = 0; first < n; first += nodes) {
+			uint64_t count = nodes < n - first ? nodes : n - first, bytes = 0;
+			int rc = add_bytes(layer[v].graph, layer[v].tiers, first, count, &bytes, err);
+			if (rc)
+				return rc;
+			largest = bytes > largest ? bytes : largest;
+		}
+		total += kith_graph_reader_bytes(layer[v].graph) + largest;
 	}
-	*most = largest;
+	*most = total;
 	return 0;
 }
 

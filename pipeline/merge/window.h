@@ -39,10 +39,13 @@ void kith_window_free(kith_window *w, uint32_t threads); /* one that is all zero
  * first..first+count-1 take more than `room` bytes, which is what is left of `memory`. */
 int kith_window_check(kith_window *w, uint64_t first, uint64_t count, uint64_t room, uint64_t memory, kith_err *err);
 
-/* The bytes that the largest of all windows of `nodes` nodes takes, its readers' included; nothing is decoded. */
+/* The bytes that a window comes to take that goes over all windows of `nodes` nodes, its readers' included: of each
+ * layer the largest, since what has been decoded makes room for what follows, but is not given back. Nothing is
+ * decoded, nor verified; fails as kith_graph_reverse_bytes does. */
 int kith_window_most(const kith_window_layer *layer, size_t layers, uint64_t nodes, uint64_t *most, kith_err *err);
 
-/* Decodes these nodes, `threads` layers at a time: the sources are theirs. */
+/* Decodes these nodes, which begin and end where blocks of all layers do, `threads` layers at a time: the sources are
+ * theirs. Of several layers that cannot be read, the first is told of, as kith_graph_read_row_sets does. */
 int kith_window_read(kith_window *w, uint64_t first, uint64_t count, uint32_t threads, kith_err *err);
 
 #endif

@@ -212,6 +212,7 @@ graphs() { # graphs K NAME...: builds NAME.nng, one after the other with seeds 1
 	mknpy -n 51 c.npy
 	kith-knn -q -k 3,7 -o c.nng c.npy
 	unfit "c.nng" kith-merge -o out.json a.nng b.nng c.nng
+	unfit "c.nng" kith-merge -o out.json a.nng c.nng nowhere.nng # the first that is wrong, in whatever way
 	mknpy -n 50 -s 9 d.npy
 	kith-knn -q -k 3,8 -o d.nng d.npy
 	unfit "d.nng" kith-merge -k 7 -o out.json a.nng b.nng d.nng
