@@ -216,8 +216,8 @@ static int fit_memory(struct merge *m, kith_err *err)
 	return 0;
 }
 
-/* Threads with windows of their own do not wait for each other: where a window is small, waiting is some 6 % of the time.
- * Pairs are written window by window. What cannot be read here, the walk will meet in its place, and tell. */
+/* Threads with windows of their own do not wait for each other: where a window is small, waiting is some 6 % of the
+ * time. Pairs are written window by window. What cannot be read here, the walk will meet in its place, and tell. */
 static void choose_apart(struct merge *m)
 {
 	const kith_merge_options *o = m->options;
