@@ -121,7 +121,7 @@ int kith_window_most(const kith_window_layer *layer, size_t layers, uint64_t nod
 
 int kith_window_read(kith_window *w, uint64_t first, uint64_t count, uint32_t threads, kith_err *err)
 {
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1) if (threads > 1)
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
 	for (size_t v = 0; v < w->layers; v++) {
 		struct kith_window_sets *s = &w->sets[v];
 		uint32_t tiers = w->layer[v].tiers;

@@ -276,17 +276,13 @@ static void draw_options(const stack *s, kith_merge_options *options, rng *r)
 	options->with_union = rng_chance(r, 70);
 	options->with_mutual = !options->with_union || rng_chance(r, 40);
 	/* Small is as small as the stack may ask for: readers and counters grow with the layers. */
-	options->memory = rng_chance(r, 50) ? (uint64_t)(s->layers > 129  ? 512
-							 : s->layers > 12 ? 128
-									  : 12)
-						      << 20
-					    : (uint64_t)1 << 30;
+	uint64_t small = s->layers > 129 ? 512 : s->layers > 12 ? 128 : 12;
+	options->memory = (rng_chance(r, 50) ? small : 1024) << 20;
 	options->threads = (int)rng_between(r, 1, 2);
 	if (rng_chance(r, 50)) /* samples in parts, with and without a table */
 		options->slots = 64 * (uint32_t)rng_between(r, 1, 3);
 	options->by_hash = rng_chance(r, 50);
-	options->apart =
-		rng_chance(r, 50) ? 1 : 0; /* threads take windows together, or, where those are small, each its own */
+	options->apart = rng_chance(r, 50); /* 1: threads share all windows but those of one sample */
 }
 
 /* The pair store that was written in the same walk, against the definition. */

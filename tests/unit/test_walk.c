@@ -48,15 +48,6 @@ static void write_graph(uint32_t v)
 	free(all);
 }
 
-static int can_open(const char *name)
-{
-	kith_graph *graph = NULL;
-	kith_err err;
-	int rc = kith_graph_open(&graph, name, &err);
-	kith_graph_close(graph);
-	return !rc;
-}
-
 /* Turns a bit inside a value, the first one from `share` tenths of the file on: the file still opens. */
 static void damage(const char *name, size_t share)
 {
@@ -67,7 +58,7 @@ static void damage(const char *name, size_t share)
 		sandbox_write(name, bytes, size);
 		kith_graph *graph = NULL;
 		kith_err err;
-		if (can_open(name) && !kith_graph_open(&graph, name, &err)) {
+		if (!kith_graph_open(&graph, name, &err)) {
 			int rc = kith_graph_check(graph, 64 << 20, NULL, &err);
 			kith_graph_close(graph);
 			if (rc) {
@@ -107,7 +98,7 @@ static void test_damage(void **state)
 		write_graph(v);
 	assert_int_equal(merge(4, APART, NULL, &err), 0);
 	damage(path[1], 3);
-	damage(path[0], 6); /* in a later window, and in one of the reverse lists */
+	damage(path[0], 6); /* behind it in its file, in a reverse list: that of an earlier window */
 	assert_int_equal(merge(1, TOGETHER, NULL, &want), KITH_ECORRUPT);
 	assert_non_null(strstr(want.msg, "fails its checksum"));
 	for (int round = 0; round < 20; round++)
