@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kith/alloc.h"
-#include "kith/hash.h"
-#include "kith/part.h"
+#include "alloc.h"
+#include "atomic_file.h"
+#include "hash.h"
 
 #define PAGE        4096u       /* LMDB's page is the system's, and the format fixes it */
 #define HEAD        16u         /* bytes of a page before what is in it */
@@ -21,7 +21,7 @@
 struct kith_container {
 	char *path;
 	kith_container_kind kind;
-	kith_part *part; /* NULL when reading, and once sealed */
+	kith_atomic_file *part; /* NULL when reading, and once sealed */
 	MDB_env *env;
 	int shared; /* another's env */
 	MDB_dbi dbi;
@@ -35,7 +35,7 @@ static int lmdb_fail(const kith_container *c, int code, const char *what, kith_e
 		return kith_fail(err, KITH_ENOMEM, "%s: %s: not enough memory or address space (ulimit -v?)", c->path,
 				 what);
 	/* LMDB calls a short write, which is how a full disk shows, an I/O error */
-	return kith_fail(err, KITH_EIO, "%s: %s: %s%s", c->part ? kith_part_name(c->part) : c->path, what,
+	return kith_fail(err, KITH_EIO, "%s: %s: %s%s", c->part ? kith_atomic_file_temporary(c->part) : c->path, what,
 			 mdb_strerror(code), c->part && code == EIO ? " (is the disk full?)" : "");
 }
 
@@ -121,12 +121,12 @@ static int structure_hash(int fd, uint64_t bytes, uint64_t *out, const char *pat
 	return rc;
 }
 
-static int append_tail(kith_part *part, kith_container_kind kind, kith_err *err)
+static int append_tail(kith_atomic_file *part, kith_container_kind kind, kith_err *err)
 {
 	uint8_t page[PAGE] = {0};
 	struct stat st;
-	const char *name = kith_part_name(part);
-	int fd = kith_part_fd(part);
+	const char *name = kith_atomic_file_temporary(part);
+	int fd = kith_atomic_file_fd(part);
 	if (fstat(fd, &st))
 		return kith_fail_errno(err, "%s", name);
 	uint64_t bytes = ((uint64_t)st.st_size + PAGE - 1) / PAGE * PAGE;
@@ -201,13 +201,13 @@ int kith_container_create(kith_container **out, const char *path, kith_container
 	kith_container *c = new_container(path, kind);
 	if (!c)
 		return kith_fail_nomem(err, "a file", sizeof *c);
-	if ((rc = kith_part_open(&c->part, path, err)))
+	if ((rc = kith_atomic_file_open(&c->part, path, err)))
 		goto done;
 	/* No lock file: the part's lock keeps writers apart, and readers see only sealed files. No sync per commit: one
 	 * at the end, before the rename, is what durability here means. */
 	if ((code = mdb_env_create(&c->env)) || (code = mdb_env_set_mapsize(c->env, MAP_SLACK)) ||
-	    (code = mdb_env_open(c->env, kith_part_name(c->part), MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC | MDB_NOTLS,
-				 0666))) {
+	    (code = mdb_env_open(c->env, kith_atomic_file_temporary(c->part),
+				 MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC | MDB_NOTLS, 0666))) {
 		rc = lmdb_fail(c, code, "cannot create", err);
 		goto done;
 	}
@@ -284,7 +284,7 @@ int kith_container_put(kith_container *c, uint32_t table, uint32_t block, const 
 
 int kith_container_seal(kith_container *c, kith_err *err)
 {
-	kith_part *part = c->part;
+	kith_atomic_file *part = c->part;
 	int rc = commit(c, err);
 	if (rc)
 		return rc;
@@ -294,7 +294,7 @@ int kith_container_seal(kith_container *c, kith_err *err)
 	if ((rc = append_tail(part, c->kind, err)))
 		return rc;
 	c->part = NULL;
-	return kith_part_commit(part, err);
+	return kith_atomic_file_commit(part, err);
 }
 
 /* ---- reading ---- */
@@ -382,7 +382,7 @@ void kith_container_close(kith_container *c)
 	stop_reading(c);
 	if (c->env && !c->shared)
 		mdb_env_close(c->env);
-	kith_part_abort(c->part);
+	kith_atomic_file_abort(c->part);
 	free(c->path);
 	free(c);
 }

@@ -16,15 +16,15 @@ typedef struct kith_container kith_container;
 /* What a file holds; its tail says so, and a file is opened only as what it is. */
 typedef enum kith_container_kind { KITH_CONTAINER_GRAPH, KITH_CONTAINER_PAIRS } kith_container_kind;
 
-/* Starts PATH.part; fails as kith_part_open does. */
+/* Starts PATH.part; fails as kith_atomic_file_open does. */
 int kith_container_create(kith_container **out, const char *path, kith_container_kind kind, kith_err *err);
 
 /* Stores a value under a key that is new. The bytes are copied. */
 int kith_container_put(kith_container *c, uint32_t table, uint32_t block, const void *bytes, size_t size,
 		       kith_err *err);
 
-/* Appends the tail, then as kith_part_commit: PATH.part becomes PATH. The container can only be closed afterwards, on
- * failure too. */
+/* Appends the tail, then as kith_atomic_file_commit: PATH.part becomes PATH. The container can only be closed
+ * afterwards, on failure too. */
 int kith_container_seal(kith_container *c, kith_err *err);
 
 /* Opens a sealed file for reading. Any number of processes may. */

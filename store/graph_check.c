@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "graph_reader.h"
-#include "kith/alloc.h"
 #include "reverse.h"
 
 /* Row i: k distinct ids, none its own. `seen[j] == i + 1` marks j as met in row i (rows are visited once each). */

@@ -3,8 +3,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "alloc.h"
 #include "graph_reader.h"
-#include "kith/alloc.h"
 
 /* No block of one kind is in the cache. */
 #define NONE UINT64_MAX

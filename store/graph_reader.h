@@ -3,7 +3,7 @@
 #ifndef KITH_GRAPH_READER_H
 #define KITH_GRAPH_READER_H
 
-#include "blocks.h"
+#include "graph_codec.h"
 
 struct kith_graph {
 	kith_graph_info info;

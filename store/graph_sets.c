@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "graph_reader.h"
-#include "kith/alloc.h"
 
 #define GAP_PLANES 3 /* bytes of a gap on the way to an id, at most */
 

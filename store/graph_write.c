@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "blocks.h"
-#include "kith/alloc.h"
-#include "kith/npy.h"
+#include "alloc.h"
+#include "graph_codec.h"
+#include "kith/limits.h"
 #include "reverse.h"
 
 #define BLOCK_BYTES     (512u << 10) /* raw: compresses well, and still leaves many blocks */

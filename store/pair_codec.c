@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kith/alloc.h"
-#include "kith/npy.h" /* KITH_MAX_NODES */
+#include "alloc.h"
+#include "kith/limits.h"
 #include "pair_planes.h"
 
 #define MAX_TEXT_BYTES  (64u << 20) /* all strings of the meta record: 16 KiB a layer where there are 4096 */
@@ -242,7 +242,7 @@ int kith_pair_info_check(const kith_pair_info *info, kith_err *err)
 	return 0;
 }
 
-static char **layer_text(kith_stack_layer *layer, int which)
+static char **layer_text(kith_layer *layer, int which)
 {
 	char **texts[KITH_LAYER_TEXTS] = {&layer->name,   &layer->metric, &layer->engine,
 					  &layer->digest, &layer->input,  &layer->command};
@@ -366,7 +366,7 @@ static int take_layers(kith_pair_meta *m, kith_err *err)
 {
 	const char *end = m->text + m->text_bytes;
 	char *at = m->text;
-	kith_stack_layer *layers = kith_alloc_zero(m->info.layer_count, sizeof *layers);
+	kith_layer *layers = kith_alloc_zero(m->info.layer_count, sizeof *layers);
 	if (!(m->info.layers = layers))
 		return kith_fail_nomem(err, "the layers", m->info.layer_count * sizeof *layers);
 	for (uint32_t v = 0; v < m->info.layer_count; v++) {

@@ -3,7 +3,7 @@
 #ifndef KITH_PAIR_CODEC_H
 #define KITH_PAIR_CODEC_H
 
-#include "blocks.h"
+#include "graph_codec.h"
 #include "kith/pairs.h"
 
 #define KITH_PAIR_BLOCK_BYTES     (8u << 20)  /* a block's ids and bits, where the store chooses its pairs */

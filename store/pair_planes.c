@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kith/alloc.h"
-#include "kith/cpu.h"
+#include "alloc.h"
+#include "cpu.h"
 
 int kith_planes_reserve_bits(kith_pair_planes *b, uint32_t count, uint32_t layers, uint32_t levels, kith_err *err)
 {

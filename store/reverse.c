@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kith/alloc.h"
-#include "kith/transpose.h"
+#include "alloc.h"
+#include "transpose.h"
 
 struct derive {
 	kith_container *container;

@@ -2,7 +2,7 @@
 #ifndef KITH_REVERSE_H
 #define KITH_REVERSE_H
 
-#include "blocks.h"
+#include "graph_codec.h"
 
 /* Receives a tier's reverse lists: `count` consecutive blocks from `first_block`, which `sets` hold, and perhaps more;
  * in block order, all blocks of tier 0, then of tier 1, and so on. It may use `scratch[i]`, one for each of the blocks.

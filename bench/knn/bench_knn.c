@@ -31,11 +31,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "alloc.h"
 #include "bench_faiss.h"
-#include "kith/alloc.h"
 #include "kith/graph.h"
 #include "kith/knn.h"
-#include "kith/npy.h"
+#include "npy.h"
 #include "npy_write.h"
 #include "rng.h"
 

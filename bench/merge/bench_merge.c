@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kith/alloc.h"
+#include "alloc.h"
 #include "kith/graph.h"
 #include "npy_write.h"
 

@@ -32,7 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kith/alloc.h"
+#include "alloc.h"
 #include "kith/graph.h"
 #include "rng.h"
 

@@ -17,7 +17,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "kith/alloc.h"
+#include "alloc.h"
 #include "kith/graph.h"
 #include "kith/stack.h"
 

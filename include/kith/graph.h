@@ -19,14 +19,17 @@
 #include <stdint.h>
 
 #include "kith/err.h"
+#include "kith/limits.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define KITH_MAX_TIERS    15 /* 4 bits hold a tier or "absent" */
 #define KITH_TIER_ABSENT  15u
 #define KITH_NEAR_DEFAULT 32u /* distances kept per node unless k is smaller */
+
+/* Which edges make a pair of samples one of neighbours: one in either direction (the paper's e_ij), or both. */
+typedef enum kith_graph_kind { KITH_UNION, KITH_MUTUAL } kith_graph_kind;
 
 typedef struct kith_graph_info {
 	uint64_t n;                      /* nodes */
@@ -56,11 +59,11 @@ static inline uint32_t kith_info_k(const kith_graph_info *info)
 
 typedef struct kith_graph_writer kith_graph_writer;
 
-/* Starts `path` as kith_part_open does (kith/part.h): as `path`.part, which a second writer is refused. All strings and
- * numbers of `info` are copied; `version` is filled in by the store. `memory` bounds, in bytes, what the writer
- * allocates (it works with as little as a few MiB plus 12 bytes per node, only slower), with one exception: the reverse
- * lists of one block of nodes are in memory together, and where nearly all edges lead to a few nodes, that is nearly
- * all edges. */
+/* Starts `path` as kith_atomic_file_open does (atomic_file.h): as `path`.part, which a second writer is refused. All
+ * strings and numbers of `info` are copied; `version` is filled in by the store. `memory` bounds, in bytes, what the
+ * writer allocates (it works with as little as a few MiB plus 12 bytes per node, only slower), with one exception: the
+ * reverse lists of one block of nodes are in memory together, and where nearly all edges lead to a few nodes, that is
+ * nearly all edges. */
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
 		      kith_err *err);
 

@@ -22,7 +22,8 @@
 
 #include "kith/err.h"
 #include "kith/graph.h"
-#include "kith/stack.h"
+#include "kith/layer.h"
+#include "kith/limits.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -44,7 +45,7 @@ typedef struct kith_pair_info {
 				       creating, 0 lets the store choose: KITH_PAIR_BLOCK_DEFAULT, or less where the
 				       layers are so many that a block's sets of bits would take more than 8 MiB */
 	uint32_t extras;            /* extra records; the writer counts them */
-	kith_stack_layer *layers;   /* layer_count of them, in causal order; NULL strings count as "" */
+	kith_layer *layers;         /* layer_count of them, in causal order; NULL strings count as "" */
 	char command[1024];         /* the command line that made it, for people */
 	char version[32];           /* the version of kith that wrote it */
 } kith_pair_info;
@@ -55,8 +56,8 @@ typedef struct kith_pair_info {
  * extra is put, 40 MiB more. It is used by one thread at a time. */
 typedef struct kith_pair_writer kith_pair_writer;
 
-/* Starts `path` as kith_part_open does (kith/part.h): as `path`.part, which a second writer is refused. Everything in
- * `info` is copied; pairs, extras and version are filled in by the store. */
+/* Starts `path` as kith_atomic_file_open does (atomic_file.h): as `path`.part, which a second writer is refused.
+ * Everything in `info` is copied; pairs, extras and version are filled in by the store. */
 int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, kith_err *err);
 
 /* Bytes that a writer of such a file takes at most, but for extras. */

@@ -8,24 +8,13 @@
 #include <stdint.h>
 
 #include "kith/err.h"
+#include "kith/graph.h"
+#include "kith/layer.h"
+#include "kith/limits.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define KITH_MAX_LAYERS 4096u
-
-typedef enum kith_graph_kind {
-	KITH_UNION,
-	KITH_MUTUAL
-} kith_graph_kind; /* the paper's e_ij, and its stricter sister */
-
-typedef struct kith_stack_layer {
-	char *name;
-	uint64_t dim;
-	char *metric, *engine, *digest, *input, *command; /* as in kith_graph_info */
-	double recall;
-} kith_stack_layer;
 
 /* NNTS(a,b;k) = (1/n) sum_i |K_i^a n K_i^b| / |K_i^a u K_i^b| (paper, eq. 1 and 2), over directed sets; and beside it
  * the neighbourhood overlap (1/n) sum_i |K_i^a n K_i^b| / k of the literature (Doimo et al. 2020; DADApy's
@@ -66,7 +55,7 @@ typedef struct kith_nntp {
 typedef struct kith_stack {
 	uint64_t n;
 	size_t layer_count, nnts_count, nntp_count;
-	kith_stack_layer *layers;
+	kith_layer *layers;
 	kith_nnts *nnts; /* ascending k */
 	kith_nntp *nntp; /* by k, then graph (union first), then alpha */
 } kith_stack;

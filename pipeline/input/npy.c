@@ -1,6 +1,6 @@
-/* npy.c - see kith/npy.h. The header is a Python dict literal; numpy.lib.format fixes its keys and their kinds of
+/* npy.c - see npy.h. The header is a Python dict literal; numpy.lib.format fixes its keys and their kinds of
  * value. */
-#include "kith/npy.h"
+#include "npy.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kith/alloc.h"
-#include "kith/cpu.h"
-#include "kith/hash.h"
+#include "alloc.h"
+#include "cpu.h"
+#include "hash.h"
 
 #define MAX_HEADER (1u << 20)
 #define MEAN_ROWS  8192u /* rows that the column means come from, about */

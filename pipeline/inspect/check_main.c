@@ -5,9 +5,9 @@
 #include "cli.h"
 #include "filetype.h"
 #include "kith/graph.h"
-#include "kith/npy.h"
 #include "kith/pairs.h"
 #include "kith/stack.h"
+#include "npy.h"
 
 #define MEMORY (256u << 20)
 

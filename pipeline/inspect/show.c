@@ -5,15 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "alloc.h"
 #include "filetype.h"
-#include "json_string.h"
-#include "kith/alloc.h"
 #include "kith/dynamics.h"
 #include "kith/graph.h"
-#include "kith/npy.h"
 #include "kith/stack.h"
-#include "number.h"
+#include "npy.h"
+#include "text.h"
 
 int kith_show_nodes_check(const char *path, const kith_show_options *o, uint64_t last, uint64_t n, kith_err *err)
 {
@@ -33,7 +31,7 @@ struct window {
 static void graph_header(const kith_graph_info *i, int json, FILE *out)
 {
 	char ladder[256], recall[KITH_DOUBLE_TEXT];
-	kith_cli_ladder_text(i->ladder, i->tiers, ladder, sizeof ladder);
+	kith_ladder_text(i->ladder, i->tiers, ladder, sizeof ladder);
 	kith_double_text(i->recall, recall);
 	if (!json) {
 		fprintf(out,
@@ -46,11 +44,11 @@ static void graph_header(const kith_graph_info *i, int json, FILE *out)
 	fprintf(out,
 		"{\"format\": \"kith-graph\", \"version\": 1, \"n\": %llu, \"d\": %llu, \"k\": [%s],\n \"metric\": ",
 		(unsigned long long)i->n, (unsigned long long)i->d, ladder);
-	kith_json_string(out, i->metric);
+	kith_put_json(out, i->metric);
 	fputs(", \"engine\": ", out);
-	kith_json_string(out, i->engine);
+	kith_put_json(out, i->engine);
 	fprintf(out, ", \"recall\": %s, \"digest\": ", recall);
-	kith_json_string(out, i->digest);
+	kith_put_json(out, i->digest);
 	fputs(",\n \"nodes\": [\n", out);
 }
 

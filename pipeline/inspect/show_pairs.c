@@ -1,22 +1,20 @@
 /* show_pairs.c - pair stores as text; see show.h. */
 #include <string.h>
 
-#include "cli.h"
-#include "json_string.h"
 #include "kith/pairs.h"
-#include "number.h"
 #include "show.h"
+#include "text.h"
 
 static void header_tsv(const kith_pair_store *store, FILE *out)
 {
 	const kith_pair_info *info = kith_pair_store_get_info(store);
 	char ladder[256], recall[KITH_DOUBLE_TEXT];
 	fprintf(out, "# kith pairs\n# n\t%llu\n# k\t%s\n# pairs\t%llu\n# layers\t%u\n", (unsigned long long)info->n,
-		kith_cli_ladder_text(info->k, info->levels, ladder, sizeof ladder), (unsigned long long)info->pairs,
+		kith_ladder_text(info->k, info->levels, ladder, sizeof ladder), (unsigned long long)info->pairs,
 		info->layer_count);
 	fputs("# layer\tname\td\tmetric\tengine\trecall\tdigest\n", out);
 	for (uint32_t v = 0; v < info->layer_count; v++) {
-		const kith_stack_layer *l = &info->layers[v];
+		const kith_layer *l = &info->layers[v];
 		fprintf(out, "# %u\t%s\t%llu\t%s\t%s\t%s\t%s\n", v, l->name, (unsigned long long)l->dim, l->metric,
 			l->engine, kith_double_text(l->recall, recall), l->digest);
 	}
@@ -38,25 +36,25 @@ static void header_json(const kith_pair_store *store, FILE *out)
 	fprintf(out,
 		"{\"format\": \"kith-pairs\", \"version\": 1, \"n\": %llu, \"k\": [%s], \"pairs\": %llu,\n"
 		" \"layers\": [",
-		(unsigned long long)info->n, kith_cli_ladder_text(info->k, info->levels, ladder, sizeof ladder),
+		(unsigned long long)info->n, kith_ladder_text(info->k, info->levels, ladder, sizeof ladder),
 		(unsigned long long)info->pairs);
 	for (uint32_t v = 0; v < info->layer_count; v++) {
-		const kith_stack_layer *l = &info->layers[v];
+		const kith_layer *l = &info->layers[v];
 		fputs(v ? ",\n  {\"name\": " : "\n  {\"name\": ", out);
-		kith_json_string(out, l->name);
+		kith_put_json(out, l->name);
 		fprintf(out, ", \"dim\": %llu, \"metric\": ", (unsigned long long)l->dim);
-		kith_json_string(out, l->metric);
+		kith_put_json(out, l->metric);
 		fputs(", \"engine\": ", out);
-		kith_json_string(out, l->engine);
+		kith_put_json(out, l->engine);
 		fprintf(out, ", \"recall\": %s, \"digest\": ", kith_double_text(l->recall, recall));
-		kith_json_string(out, l->digest);
+		kith_put_json(out, l->digest);
 		fputc('}', out);
 	}
 	fputs("],\n \"extras\": [", out);
 	for (uint32_t e = 0; e < info->extras; e++) {
 		uint64_t size;
 		fputs(e ? ", {\"name\": " : "{\"name\": ", out);
-		kith_json_string(out, kith_pair_store_extra(store, e, &size));
+		kith_put_json(out, kith_pair_store_extra(store, e, &size));
 		fprintf(out, ", \"bytes\": %llu}", (unsigned long long)size);
 	}
 	fputs("],\n \"rows\": [", out);

@@ -7,19 +7,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
 #include "exact.h"
-#include "rows.h"
+#include "machine.h"
+#include "vectors.h"
 
 void kith_knn_defaults(kith_knn_options *o)
 {
-	uint64_t half = kith_cli_machine_memory() / 2;
+	uint64_t half = kith_machine_memory() / 2;
 	memset(o, 0, sizeof *o);
 	o->tiers = 1;
 	o->ladder[0] = 15;
 	o->engine = "exact";
 	o->memory = half < 4ull << 30 ? half : 4ull << 30;
-	o->threads = kith_cli_machine_cores();
+	o->threads = kith_machine_cores();
 	o->command = "";
 }
 

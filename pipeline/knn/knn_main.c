@@ -4,6 +4,7 @@
 
 #include "cli.h"
 #include "kith/knn.h"
+#include "text.h"
 
 enum { OPT_METRIC = 256, OPT_ENGINE, OPT_PLAN, OPT_DIMS, OPT_COARSE, OPT_PROBES, OPT_DRY_RUN };
 
@@ -113,7 +114,7 @@ static int foresee(kith_cli *cli, const struct arguments *a)
 	printf("%s: n=%llu d=%llu k=%s %s: about %.1f s, %.0f MB of memory, %.0f MB of temporary files, a graph of "
 	       "%.0f MB\n",
 	       a->input, (unsigned long long)e.n, (unsigned long long)e.d,
-	       kith_cli_ladder_text(a->knn.ladder, a->knn.tiers, ladder, sizeof ladder), e.plan, e.seconds,
+	       kith_ladder_text(a->knn.ladder, a->knn.tiers, ladder, sizeof ladder), e.plan, e.seconds,
 	       (double)e.memory * 1e-6, (double)e.temporary * 1e-6, (double)e.graph * 1e-6);
 	return 0;
 }
@@ -143,7 +144,7 @@ int main(int argc, char **argv)
 	if (kith_knn_build(a.input, a.output, &a.knn, &done, &err))
 		return kith_cli_fail(&cli, &err);
 	kith_cli_report(&cli, "%s -> %s: n=%llu d=%llu k=%s %s", a.input, a.output, (unsigned long long)done.n,
-			(unsigned long long)done.d,
-			kith_cli_ladder_text(a.knn.ladder, a.knn.tiers, ladder, sizeof ladder), done.plan);
+			(unsigned long long)done.d, kith_ladder_text(a.knn.ladder, a.knn.tiers, ladder, sizeof ladder),
+			done.plan);
 	return 0;
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kith/alloc.h"
+#include "alloc.h"
 
 #define PAIR_BYTES (sizeof(uint64_t) + sizeof(uint32_t) + 1) /* key, at, tier */
 #define READ_BYTES (sizeof(uint32_t) + 1)                    /* of a window: kith_pairs */

@@ -8,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
-#include "kith/alloc.h"
-#include "pair_rows.h"
-#include "result.h"
-#include "tally.h"
+#include "alloc.h"
+#include "counts.h"
+#include "machine.h"
+#include "node_window.h"
+#include "pair_builder.h"
+#include "text.h"
+#include "to_stack.h"
 #include "update.h"
-#include "window.h"
 
 #define MAX_THREADS 256
 #define NO_LEVEL    255u
@@ -47,7 +48,7 @@ void kith_merge_defaults(kith_merge_options *o)
 	memset(o, 0, sizeof *o);
 	o->with_union = 1;
 	o->memory = 1ull << 30;
-	o->threads = kith_cli_machine_cores();
+	o->threads = kith_machine_cores();
 }
 
 /* ---- fitting the layers together ---- */
@@ -83,14 +84,14 @@ static int choose_k(struct merge *m, kith_err *err)
 			return kith_fail(err, KITH_EUSAGE,
 					 "the layers share no k: rebuild them with one ladder (%s has k=%s)",
 					 kith_graph_path(m->layers[0].graph),
-					 kith_cli_ladder_text(first->ladder, first->tiers, have, sizeof have));
+					 kith_ladder_text(first->ladder, first->tiers, have, sizeof have));
 	}
 	for (size_t v = 0; v < m->count; v++)
 		for (uint32_t q = 0; q < p->levels; q++)
 			if (tier_of_k(info_of(m, v), p->k[q]) < 0) {
 				const kith_graph_info *i = info_of(m, v);
-				kith_cli_ladder_text(i->ladder, i->tiers, have, sizeof have);
-				kith_cli_ladder_text(p->k, p->levels, want, sizeof want);
+				kith_ladder_text(i->ladder, i->tiers, have, sizeof have);
+				kith_ladder_text(p->k, p->levels, want, sizeof want);
 				return kith_fail(err, KITH_EUSAGE,
 						 "%s: has k=%s, but k=%u was asked: rebuild it with kith-knn -k %s",
 						 kith_graph_path(m->layers[v].graph), have, p->k[q], want);

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
+#include "atomic_file.h"
 #include "cli.h"
-#include "kith/alloc.h"
 #include "kith/merge.h"
-#include "kith/part.h"
+#include "text.h"
 
 enum { OPT_ALPHA = 256, OPT_GRAPH, OPT_PAIRS, OPT_FROM };
 
@@ -138,10 +139,10 @@ static int take(void *context, int key, char *arg, kith_err *err)
 /* Where stack.json cannot be written, that should be known before the work, and before a pair store is replaced. */
 static int check_output(const char *path, kith_err *err)
 {
-	kith_part *part;
-	int rc = kith_part_open(&part, path, err);
+	kith_atomic_file *part;
+	int rc = kith_atomic_file_open(&part, path, err);
 	if (!rc)
-		kith_part_abort(part);
+		kith_atomic_file_abort(part);
 	return rc;
 }
 
@@ -193,7 +194,7 @@ int main(int argc, char **argv)
 		kith_cli_report(&cli, "%zu layers -> %s%s%s: n=%llu k=%s%s", a.count, a.output,
 				a.merge.pairs ? " and " : "", a.merge.pairs ? a.merge.pairs : "",
 				(unsigned long long)stack->n,
-				kith_cli_ladder_text(k, (uint32_t)stack->nnts_count, ladder, sizeof ladder),
+				kith_ladder_text(k, (uint32_t)stack->nnts_count, ladder, sizeof ladder),
 				from_text(&a, &origin, from, sizeof from));
 	}
 	kith_stack_free(stack);

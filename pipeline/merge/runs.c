@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bits.h"
-#include "kith/alloc.h"
-#include "tally_parts.h"
+#include "alloc.h"
+#include "bit_kernels.h"
+#include "count_parts.h"
 
 #define MASK_WORDS 8192u /* of masks that are remembered */
 

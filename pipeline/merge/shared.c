@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "kith/alloc.h"
-#include "kith/cpu.h"
+#include "alloc.h"
+#include "cpu.h"
 
 #define OWNED     64u /* samples in a row whose counters one thread has */
 #define WORDS     4u  /* of sets that are transposed together */

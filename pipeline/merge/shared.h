@@ -8,8 +8,8 @@
 #ifndef KITH_SHARED_H
 #define KITH_SHARED_H
 
+#include "counts.h"
 #include "kith/pairs.h"
-#include "tally.h"
 #include "weave.h"
 
 typedef struct kith_shared {

@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bits.h"
-#include "kith/alloc.h"
-#include "result.h"
+#include "alloc.h"
+#include "bit_kernels.h"
 #include "shared.h"
+#include "to_stack.h"
 #include "weave.h"
 
 #define OVERLAP      "nnts"
@@ -34,7 +34,7 @@ struct slot {
 
 struct worker {
 	kith_pair_store *store;
-	uint64_t *sets; /* of pairs, in rows (bits.h) */
+	uint64_t *sets; /* of pairs, in rows (bit_kernels.h) */
 };
 
 struct update {
@@ -124,7 +124,7 @@ static int level_in_store(const struct update *u, uint32_t q)
 }
 
 /* The exact graph of the same activations is the same graph; of others it is not known. */
-static int same_layer(const kith_graph_info *graph, const kith_stack_layer *stored)
+static int same_layer(const kith_graph_info *graph, const kith_layer *stored)
 {
 	return !strcmp(graph->digest, stored->digest) && *graph->digest && !strcmp(graph->metric, stored->metric) &&
 	       !strcmp(graph->engine, "exact") && !strcmp(stored->engine, "exact") && !*graph->parameters &&

@@ -7,11 +7,11 @@
 #ifndef KITH_UPDATE_H
 #define KITH_UPDATE_H
 
+#include "counts.h"
 #include "kith/graph.h"
 #include "kith/merge.h"
 #include "kith/pairs.h"
 #include "kith/stack.h"
-#include "tally.h"
 
 typedef struct kith_update_layer {
 	kith_graph *graph;

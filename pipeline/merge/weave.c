@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kith/alloc.h"
-#include "kith/cpu.h"
+#include "alloc.h"
+#include "cpu.h"
 
 /* ---- squeezing and spreading ---- */
 

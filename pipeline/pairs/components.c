@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "kith/alloc.h"
+#include "alloc.h"
 
 int kith_components_init(kith_components *c, uint64_t n, kith_err *err)
 {

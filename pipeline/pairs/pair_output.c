@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "components.h"
-#include "json_string.h"
-#include "kith/alloc.h"
+#include "text.h"
 
 typedef struct answer {
 	kith_pair_store *store;
@@ -83,29 +83,13 @@ static int write_npy(answer *a, uint64_t *count, kith_err *err)
 
 /* ---- GraphML ---- */
 
-/* XML has no control characters, and is UTF-8: what is neither becomes U+FFFD. */
-static void put_xml(FILE *out, const char *text)
-{
-	while (*text) {
-		size_t length = kith_utf8_length(text);
-		const char *entity = *text == '&' ? "&amp;" : *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : NULL;
-		if (entity)
-			fputs(entity, out);
-		else if (length && ((unsigned char)*text >= 0x20 || strchr("\t\n", *text)))
-			fwrite(text, 1, length, out);
-		else
-			fputs("\xef\xbf\xbd", out);
-		text += length ? length : 1;
-	}
-}
-
 static int take_graphml(void *context, const kith_pair_found *f, kith_err *err)
 {
 	const answer *a = context;
 	fprintf(a->out, "<edge source=\"%u\" target=\"%u\"><data key=\"first\">", f->i, f->j);
-	put_xml(a->out, a->info->layers[f->first].name);
+	kith_put_xml(a->out, a->info->layers[f->first].name);
 	fputs("</data><data key=\"last\">", a->out);
-	put_xml(a->out, a->info->layers[f->last].name);
+	kith_put_xml(a->out, a->info->layers[f->last].name);
 	fputs("</data></edge>\n", a->out);
 	return check_out(a, err);
 }
@@ -120,7 +104,7 @@ static int write_graphml(answer *a, uint64_t *count, kith_err *err)
 	      "<key id=\"last\" for=\"edge\" attr.name=\"last\" attr.type=\"string\"/>\n"
 	      "<graph edgedefault=\"undirected\">\n<data key=\"pairs\">",
 	      a->out);
-	put_xml(a->out, a->output->question);
+	kith_put_xml(a->out, a->output->question);
 	fputs("</data>\n", a->out);
 	for (uint64_t i = 0; !rc && i < a->info->n; i++) {
 		fprintf(a->out, "<node id=\"%llu\"/>\n", (unsigned long long)i);

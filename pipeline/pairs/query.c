@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
-#include "kith/alloc.h"
+#include "alloc.h"
+#include "text.h"
 
 typedef struct walk {
 	const kith_pair_query *query;
@@ -264,5 +264,5 @@ int kith_pair_find_level(const kith_pair_store *store, uint32_t k, uint32_t *lev
 			return 0;
 		}
 	return kith_fail(err, KITH_EUSAGE, "-k %u: %s has k=%s", k, kith_pair_store_path(store),
-			 kith_cli_ladder_text(info->k, info->levels, ladder, sizeof ladder));
+			 kith_ladder_text(info->k, info->levels, ladder, sizeof ladder));
 }

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "number.h"
 #include "outfile.h"
 #include "report_parts.h"
+#include "text.h"
 
 int kith_make_directory(const char *path, kith_err *err)
 {
@@ -19,22 +19,6 @@ int kith_make_directory(const char *path, kith_err *err)
 	if (stat(path, &st) || !S_ISDIR(st.st_mode))
 		return kith_fail(err, KITH_EUSAGE, "%s: is not a directory", path);
 	return 0;
-}
-
-/* RFC 4180: quotes around what holds a comma, a quote or a line end; quotes doubled. */
-void kith_put_csv(FILE *out, const char *text)
-{
-	if (!text[strcspn(text, ",\"\r\n")]) {
-		fputs(text, out);
-		return;
-	}
-	putc('"', out);
-	for (; *text; text++) {
-		if (*text == '"')
-			putc('"', out);
-		putc(*text, out);
-	}
-	putc('"', out);
 }
 
 static void put_names(FILE *out, const kith_stack *s)

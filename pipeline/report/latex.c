@@ -4,53 +4,13 @@
 #include <string.h>
 
 #include "report_parts.h"
+#include "text.h"
 
 #define SHADE_MOST 85 /* percent of the shade's colour in the fullest cell */
 #define WHITE_FROM 60 /* above this many percent, white reads better than black */
 #define NAME_LONG  4  /* longer names turn the head of the table */
 
-void kith_put_latex(FILE *out, const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '\\':
-			fputs("\\textbackslash{}", out);
-			break;
-		case '~':
-			fputs("\\textasciitilde{}", out);
-			break;
-		case '^':
-			fputs("\\textasciicircum{}", out);
-			break;
-		case '<':
-			fputs("\\textless{}", out);
-			break;
-		case '>':
-			fputs("\\textgreater{}", out);
-			break;
-		case '|':
-			fputs("\\textbar{}", out);
-			break;
-		case '"':
-			fputs("\\textquotedbl{}", out);
-			break;
-		case '#':
-		case '$':
-		case '%':
-		case '&':
-		case '_':
-		case '{':
-		case '}':
-			putc('\\', out);
-			putc(*text, out);
-			break;
-		default: /* a line end would end the row's line, or, doubled, the paragraph */
-			putc((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text, out);
-		}
-	}
-}
-
-static void put_layer(FILE *out, const kith_stack_layer *layer)
+static void put_layer(FILE *out, const kith_layer *layer)
 {
 	kith_put_latex(out, layer->name);
 	if (layer->recall < 1)

@@ -6,14 +6,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "kith/alloc.h"
+#include "alloc.h"
 #include "outfile.h"
 #include "report_parts.h"
 
 #define THOUSANDS_FROM 10000 /* below this, counts are printed in full */
 
 /* A copy of a layer's name in which control characters, which neither XML nor a font has, are U+FFFD. */
-static char *make_label(const kith_stack_layer *layer)
+static char *make_label(const kith_layer *layer)
 {
 	const char *replacement = "\xef\xbf\xbd";
 	char *label = malloc(3 * strlen(layer->name) + sizeof KITH_APPROX_MARK), *o = label;

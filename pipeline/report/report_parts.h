@@ -49,7 +49,8 @@ void kith_nntp_stem(const kith_nntp *p, char *out, size_t size);
 /* "flow_k15_union", `what` being "flow". */
 void kith_dynamics_stem(const char *what, const kith_dynamics *d, char *out, size_t size);
 
-/* ---- figures.c ----------------------------------------------------------------------------------------------- */
+/* ---- figure_matrix.c -----------------------------------------------------------------------------------------------
+ */
 
 /* `name` is the prefix of the ids in an SVG. */
 int kith_figure_nnts(const kith_report_data *data, FILE *out, kith_image image, const char *name, kith_err *err);
@@ -59,7 +60,7 @@ int kith_figure_nntp(const kith_report_data *data, const kith_nntp *p, FILE *out
 /* A colour of the scale of NNTS: perceptually uniform, dark at 0, light at 1. */
 kith_colour kith_viridis(double shade);
 
-/* ---- generations.c ------------------------------------------------------------------------------------------- */
+/* ---- figure_dynamics.c ------------------------------------------------------------------------------------------- */
 
 /* Pairs as they pass from layer to layer, by the layer they were born in. */
 int kith_figure_flow(const kith_report_data *data, const kith_dynamics *d, FILE *out, kith_image image,
@@ -69,11 +70,7 @@ int kith_figure_flow(const kith_report_data *data, const kith_dynamics *d, FILE 
 int kith_figure_survival(const kith_report_data *data, const kith_dynamics *d, FILE *out, kith_image image,
 			 const char *name, kith_err *err);
 
-/* ---- csv.c, latex.c, html.c: text with what their syntax gives a meaning made harmless ------------------------ */
-
-void kith_put_csv(FILE *out, const char *text);
-void kith_put_latex(FILE *out, const char *text);
-void kith_put_html(FILE *out, const char *text);
+/* ---- csv.c, latex.c, html.c ---- */
 
 /* Writes every matrix into `directory`, created if missing. */
 int kith_report_csv(const kith_report_data *data, const char *directory, kith_err *err);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kith/alloc.h"
+#include "alloc.h"
 #include "kith/knn.h"
 #include "kith/merge.h"
 #include "kith/pairs.h"
@@ -135,7 +135,7 @@ static int try_update(kith_err *err)
 static int write_pairs(kith_err *err)
 {
 	static char name[] = "a";
-	kith_stack_layer layers[2] = {{.name = name, .recall = 1}, {.name = name, .recall = 1}};
+	kith_layer layers[2] = {{.name = name, .recall = 1}, {.name = name, .recall = 1}};
 	kith_pair_info info = {.n = 2, .layer_count = 2, .levels = 1, .k = {1}, .block_pairs = 4, .layers = layers};
 	const uint32_t i = 0, j = 1;
 	const uint8_t tier[] = {0, 0};

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kith/hash.h"
+#include "hash.h"
 #include "kith/knn.h"
 #include "npy_write.h"
 #include "sandbox.h"

@@ -127,7 +127,7 @@ static int layers_differ(const stack *s, const kith_stack *got, char *why, size_
 	if (got->n != s->n || got->layer_count != s->layers)
 		return snprintf(why, size, "n or the number of layers") > 0;
 	for (size_t v = 0; v < s->layers; v++) {
-		const kith_stack_layer *layer = &got->layers[v];
+		const kith_layer *layer = &got->layers[v];
 		const kith_graph_info *info = &s->info[v];
 		if (strcmp(layer->name, s->name[v]) || layer->dim != info->d || strcmp(layer->metric, info->metric) ||
 		    strcmp(layer->engine, info->engine) || strcmp(layer->digest, info->digest) ||

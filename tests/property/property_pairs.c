@@ -21,7 +21,7 @@ static const char *const asks[] = {
 typedef struct stack {
 	size_t n, layers, width;
 	uint32_t *ranks[MOST_LAYERS];
-	kith_stack_layer layer[MOST_LAYERS];
+	kith_layer layer[MOST_LAYERS];
 	char name[MOST_LAYERS][32];
 	kith_pair_info info;
 	slow_pairs pairs;
@@ -91,14 +91,14 @@ static void draw_stack(stack *s, rng *r)
 	for (size_t v = 0; v < s->layers; v++) {
 		draw_ranks(s, v, hubs, r);
 		snprintf(s->name[v], sizeof s->name[v], "L%zu", v);
-		s->layer[v] = (kith_stack_layer){.name = s->name[v],
-						 .dim = rng_below(r, 100000000),
-						 .metric = metric,
-						 .engine = rng_chance(r, 50) ? engine : empty,
-						 .digest = NULL,
-						 .input = rng_chance(r, 50) ? s->name[v] : NULL,
-						 .command = command,
-						 .recall = rng_unit(r)};
+		s->layer[v] = (kith_layer){.name = s->name[v],
+					   .dim = rng_below(r, 100000000),
+					   .metric = metric,
+					   .engine = rng_chance(r, 50) ? engine : empty,
+					   .digest = NULL,
+					   .input = rng_chance(r, 50) ? s->name[v] : NULL,
+					   .command = command,
+					   .recall = rng_unit(r)};
 	}
 	s->info.layers = s->layer;
 	s->pairs =
@@ -260,7 +260,7 @@ static int info_differs(const kith_pair_store *store, const stack *s, char *why,
 	    strcmp(got->command, s->info.command) || strcmp(got->version, KITH_VERSION))
 		return differ(why, size, "info");
 	for (size_t v = 0; v < s->layers; v++) {
-		const kith_stack_layer *a = &got->layers[v], *b = &s->layer[v];
+		const kith_layer *a = &got->layers[v], *b = &s->layer[v];
 		if (!same_text(a->name, b->name) || !same_text(a->metric, b->metric) ||
 		    !same_text(a->engine, b->engine) || !same_text(a->digest, b->digest) ||
 		    !same_text(a->input, b->input) || !same_text(a->command, b->command) || a->dim != b->dim ||

@@ -211,7 +211,7 @@ static int layers_differ(const kith_pair_info *a, const kith_pair_info *b)
 {
 	int differ = 0;
 	for (uint32_t v = 0; !differ && v < a->layer_count; v++) {
-		const kith_stack_layer *x = &a->layers[v], *y = &b->layers[v];
+		const kith_layer *x = &a->layers[v], *y = &b->layers[v];
 		differ = strcmp(x->name, y->name) || x->dim != y->dim || strcmp(x->metric, y->metric) ||
 			 strcmp(x->engine, y->engine) || strcmp(x->digest, y->digest) || strcmp(x->input, y->input) ||
 			 strcmp(x->command, y->command) || x->recall != y->recall;

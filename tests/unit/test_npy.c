@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "kith/hash.h"
-#include "kith/npy.h"
+#include "hash.h"
+#include "npy.h"
 #include "npy_write.h"
 #include "sandbox.h"
 

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "hash.h"
 #include "kith/graph.h"
-#include "kith/hash.h"
 #include "kith/pairs.h"
 #include "outfile.h"
 #include "pair_output.h"
@@ -31,9 +31,9 @@ static char path[SANDBOX_PATH];
 static kith_pair_info info_of_five(void)
 {
 	static char names[][4] = {"a:b", "1", "<c>"}, metric[] = "l2", engine[] = "exact", digest[] = "xxh3:1";
-	static kith_stack_layer layers[LAYERS];
+	static kith_layer layers[LAYERS];
 	for (int v = 0; v < LAYERS; v++)
-		layers[v] = (kith_stack_layer){
+		layers[v] = (kith_layer){
 			.name = names[v], .dim = 7, .metric = metric, .engine = engine, .digest = digest, .recall = 1};
 	return (kith_pair_info){
 		.n = 4, .layer_count = LAYERS, .levels = 2, .k = {1, 2}, .block_pairs = 2, .layers = layers};
@@ -309,7 +309,7 @@ static void test_large_extra(void **state)
 
 static void write_forgeable(void)
 {
-	static kith_stack_layer layers[FORGED_LAYERS];
+	static kith_layer layers[FORGED_LAYERS];
 	kith_pair_info info = {.n = 256,
 			       .layer_count = FORGED_LAYERS,
 			       .levels = 2,

@@ -17,6 +17,7 @@
 #include "report.h"
 #include "report_parts.h"
 #include "sandbox.h"
+#include "text.h"
 
 /* ---- numbers ------------------------------------------------------------------------------------------------- */
 
@@ -142,14 +143,14 @@ static void write_stack(size_t layers, uint64_t unit, double recall)
 	assert_int_equal(kith_stack_new(&s, 60000, layers, 1, 1, &err), 0);
 	s->nnts[0].k = s->nntp[0].k = 15;
 	for (size_t a = 0; a < layers; a++) {
-		s->layers[a] = (kith_stack_layer){strdup(names[a % 3]),
-						  10,
-						  strdup("l2"),
-						  strdup("exact"),
-						  strdup("xxh3:0"),
-						  strdup("<in>.npy"),
-						  strdup("kith-knn '<x>'"),
-						  a ? 1 : recall};
+		s->layers[a] = (kith_layer){strdup(names[a % 3]),
+					    10,
+					    strdup("l2"),
+					    strdup("exact"),
+					    strdup("xxh3:0"),
+					    strdup("<in>.npy"),
+					    strdup("kith-knn '<x>'"),
+					    a ? 1 : recall};
 		for (size_t b = 0; b < layers; b++) {
 			s->nnts[0].mean[a * layers + b] = a == b ? 1 : 1.0 / 3;
 			s->nnts[0].overlap[a * layers + b] = a == b ? 1 : 0.5;

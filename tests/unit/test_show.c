@@ -8,11 +8,11 @@
 
 #include <cmocka.h>
 
-#include "json_string.h"
 #include "kith/graph.h"
 #include "kith/stack.h"
 #include "sandbox.h"
 #include "show.h"
+#include "text.h"
 
 static void test_strings(void **state)
 {
@@ -31,7 +31,7 @@ static void test_strings(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char got[64] = {0};
 		FILE *out = fmemopen(got, sizeof got, "w");
-		kith_json_string(out, cases[i].text);
+		kith_put_json(out, cases[i].text);
 		fclose(out);
 		assert_string_equal(got, cases[i].json);
 	}
@@ -119,7 +119,7 @@ static void test_stack(void **state)
 	memcpy(s->nntp[0].count, count, sizeof count);
 	memcpy(s->nntp[0].pairs, pairs, sizeof pairs);
 	for (size_t v = 0; v < 2; v++)
-		s->layers[v] = (kith_stack_layer){.name = strdup(v ? "b" : "a"), .dim = 1, .recall = 1};
+		s->layers[v] = (kith_layer){.name = strdup(v ? "b" : "a"), .dim = 1, .recall = 1};
 	sandbox_path(path, "stack.json");
 	assert_int_equal(kith_stack_write(s, path, &err), 0);
 	kith_stack_free(s);

@@ -14,10 +14,10 @@
 #include <cmocka.h>
 
 #include "kith/stack.h"
-#include "number.h"
 #include "outfile.h"
 #include "rng.h"
 #include "sandbox.h"
+#include "text.h"
 
 #define LAYERS 3
 #ifndef MUTATIONS /* a long search defines more */
@@ -48,14 +48,14 @@ static kith_stack *make_stack(void)
 	if (kith_stack_new(&s, 2000000000, LAYERS, 2, 3, &err))
 		fail_msg("%s", err.msg);
 	for (size_t v = 0; v < LAYERS; v++)
-		s->layers[v] = (kith_stack_layer){strdup(names[v]),
-						  784 + v,
-						  strdup("l2"),
-						  strdup(v ? "exact" : "faiss:HNSW32"),
-						  strdup("xxh3:0123456789abcdef"),
-						  strdup("a b.npy"),
-						  strdup("kith-knn -o 'a b.nng' 'a b.npy'"),
-						  v ? 1 : 0.1 + 0.2};
+		s->layers[v] = (kith_layer){strdup(names[v]),
+					    784 + v,
+					    strdup("l2"),
+					    strdup(v ? "exact" : "faiss:HNSW32"),
+					    strdup("xxh3:0123456789abcdef"),
+					    strdup("a b.npy"),
+					    strdup("kith-knn -o 'a b.nng' 'a b.npy'"),
+					    v ? 1 : 0.1 + 0.2};
 	for (size_t i = 0; i < 2; i++) {
 		s->nnts[i].k = i ? 100 : 2;
 		for (size_t a = 0; a < LAYERS; a++)

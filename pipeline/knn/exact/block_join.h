@@ -1,0 +1,33 @@
+/* block_join.h - the engine where sketches of all samples fit in memory: every pair of blocks of KITH_LANES samples,
+ * once.
+ *
+ * Samples stand in an order that keeps near ones together (kd_order.h), in blocks and in groups of KITH_LANES blocks.
+ * Each block's nearest others give its rows a first bound on their k-th distance. Then, for every pair of blocks that
+ * the boxes around them do not rule out, bounds of all 256 pairs in few dimensions serve the rows of both; the few
+ * pairs that pass are looked at in more dimensions, and what passes again is a candidate of one row or both. */
+#ifndef KITH_JOIN_H
+#define KITH_JOIN_H
+
+#include "planner.h"
+#include "refine.h"
+
+typedef struct kith_join {
+	const kith_plan *plan;
+	const kith_screen *screen;
+	const kith_graph_info *info;
+	const kith_sketch *sketch; /* its level's v in order */
+	const kith_level *full;    /* KITH_PLAN_SCREEN: v in order; KITH_PLAN_FULL: bounds only; else NULL */
+	const kith_blocks *blocks; /* KITH_PLAN_FULL: of all columns; else of the coarse sketch */
+	const uint32_t *id;        /* m: the samples in order */
+	const uint32_t *place;     /* of each sample in that order */
+	uint64_t m;
+	const kith_progress *progress;
+} kith_join;
+
+/* The results of the samples id[]. */
+int kith_join_run(const kith_join *join, kith_results *results, kith_err *err);
+
+uint64_t kith_join_fixed_bytes(const kith_plan *plan, uint64_t m,
+			       uint64_t threads); /* beside levels, candidates, refiners */
+
+#endif

@@ -1,0 +1,356 @@
+/* planner.c - see planner.h */
+#include "planner.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "block_join.h"
+#include "select.h"
+#include "stream.h"
+
+#define SAMPLE_ROWS 2048u /* rows that tell what screening rules out; half of them make the basis */
+#define QUERY_ROWS  64u   /* of them, those whose neighbours are looked at */
+#define MAX_DIMS    255u  /* with the remainder's length: a whole number of vector registers */
+#define MIN_DIMS    15u
+#define MAX_BATCH   (8 * KITH_GROUP)
+#define LEAST_BATCH 512u /* rows from the file are finished together, rather than have room for more candidates */
+#define GUESS_SHARE 64u  /* k is a large part of n: at least one so-many-th */
+#define GUESS_RANK  400u /* of a row's k nearest are in the sample that its bound is guessed from */
+
+/* Seconds of one thread of about 3 GHz with 512-bit vectors, for choosing and for --dry-run; what matters is their
+ * ratios. Measured on layers of d = 10 to 4704. */
+#define TILE_START   45e-9   /* 256 pairs */
+#define TILE_VALUE   2.7e-9  /* 256 pairs, for each value */
+#define PAIR_START   25e-9   /* a pair that passes the tiles */
+#define PAIR_VALUE   0.13e-9 /* for each value */
+#define FULL_VALUE   0.2e-9  /* for each column, which come from memory, not from the cache */
+#define MEASURE      0.27e-9 /* a canonical distance, for each column */
+#define PROBE        140e-9  /* a row, for each block that its first bound comes from */
+#define STREAM_VALUE 0.02e-9 /* a pair in the stream plan, for each column */
+#define STREAM_START 0.7e-9
+#define STREAM_TAKE  30e-9    /* a candidate in the stream plan, which starts without a bound */
+#define TAKE         6e-9     /* a candidate */
+#define READ_VALUE   4e-9     /* a value of the file: read twice, checked, hashed, converted */
+#define SKETCH_VALUE 0.045e-9 /* for each of the basis' directions */
+#define WRITE_EDGE   40e-9
+
+/* With the remainder's length an even number of values. */
+static const uint32_t menu[] = {3, 7, 11, 15, 19, 23, 31, 39, 47, 63, 79, 95, 111, 127, 159, 191, 255};
+#define MENU (sizeof menu / sizeof *menu)
+
+/* What a sample says: the share of pairs that pass bounds in the first menu[i] directions. */
+struct survey {
+	double share[MENU];
+};
+
+static uint64_t at_least(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t at_most(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* ---- the sample ---- */
+
+/* The first `leading` rows of the sample are spread over all of the file, and so are the others. */
+static int read_sample(const kith_screen *screen, double *sample, uint64_t m, uint64_t leading, kith_err *err)
+{
+	const kith_rows *rows = screen->rows;
+	void *cells = kith_alloc(rows->d, rows->cell), *raw = kith_alloc(1, kith_npy_row_bytes(rows->npy));
+	int rc = cells && raw ? 0 : kith_fail_nomem(err, "a sample of rows", rows->d * 16);
+	for (uint64_t i = 0; !rc && i < m; i++) {
+		uint64_t others = m - leading, n = rows->n;
+		uint64_t from = i < leading ? i * n / leading : ((i - leading) * n + n / 2) / others;
+		double norm;
+		if (!(rc = kith_rows_read_cells(rows, from, 1, cells, raw, err)))
+			kith_screen_centre(screen, cells, sample + i * rows->d, &norm);
+	}
+	free(cells);
+	free(raw);
+	return rc;
+}
+
+/* Shares of the m sample rows within the bounds of query q (itself a row), for every entry of the menu. `p`: the
+ * sample's projections; `norm`: its squared lengths; tau: q's k-th squared distance. */
+static void survey_query(struct survey *s, const double *p, const double *norm, uint64_t m, uint32_t dims, uint64_t q,
+			 float tau)
+{
+	for (uint64_t i = 0; i < m; i++) {
+		double apart = 0, inside = 0, own = 0;
+		uint32_t t = 0;
+		if (i == q)
+			continue;
+		for (uint32_t e = 0; e < MENU && menu[e] <= dims; e++) {
+			for (; t < menu[e]; t++) {
+				double x = p[i * dims + t], y = p[q * dims + t];
+				apart += (x - y) * (x - y);
+				inside += x * x;
+				own += y * y;
+			}
+			double rest = sqrt(fmax(norm[i] - inside, 0)) - sqrt(fmax(norm[q] - own, 0));
+			s->share[e] += apart + rest * rest <= tau;
+		}
+	}
+}
+
+/* How much each number of directions would let pass. A row's k-th distance among n is about its (k m/n)-th among the m
+ * sampled. */
+static int survey(struct survey *s, const kith_basis *basis, const double *sample, uint64_t m, uint64_t n, uint64_t d,
+		  uint32_t k, kith_err *err)
+{
+	uint64_t queries = at_most(m, QUERY_ROWS), rank = (uint64_t)((double)k * (double)m / (double)n + 0.5);
+	double *p = kith_alloc(m * basis->dims, sizeof *p), *norm = kith_alloc(m, sizeof *norm);
+	double *near = kith_alloc(queries * m, sizeof *near);
+	float *sorted = kith_alloc(m, sizeof *sorted);
+	int rc = 0;
+	rank = at_most(at_least(rank, 1), m - 1);
+	if (!p || !norm || !near || !sorted) {
+		rc = kith_fail_nomem(err, "a sample of rows", m * (basis->dims + queries + 2) * 8);
+		goto done;
+	}
+	cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)basis->dims, (blasint)d, 1, sample,
+		    (blasint)d, basis->rows, (blasint)d, 0, p, (blasint)basis->dims);
+	cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)queries, (blasint)m, (blasint)d, 1, sample,
+		    (blasint)(d * (m / queries)), sample, (blasint)d, 0, near, (blasint)m);
+	for (uint64_t i = 0; i < m; i++)
+		norm[i] = cblas_ddot((blasint)d, sample + i * d, 1, sample + i * d, 1);
+	for (uint64_t q = 0; q < queries; q++) {
+		uint64_t own = q * (m / queries);
+		for (uint64_t i = 0; i < m; i++)
+			sorted[i] = i == own ? INFINITY : (float)(norm[own] + norm[i] - 2 * near[q * m + i]);
+		survey_query(s, p, norm, m, basis->dims, own, kith_kth_smallest(sorted, (uint32_t)m, (uint32_t)rank));
+	}
+	for (uint32_t e = 0; e < MENU; e++)
+		s->share[e] /= (double)queries * (double)(m - 1);
+done:
+	free(p);
+	free(norm);
+	free(near);
+	free(sorted);
+	return rc;
+}
+
+/* ---- what a plan takes ---- */
+
+struct question {
+	const kith_screen *screen;
+	const kith_graph_info *info;
+	const kith_knn_options *options;
+	uint32_t k;
+	uint64_t n, d;
+	uint32_t rank; /* directions that hold all of the data; more than there are if that is not known */
+	struct survey survey;
+};
+
+/* Memory, panel and batch of a join with the candidates of all rows in memory or, if `panels`, of some at a time.
+ * Returns 0 if it does not fit. */
+static int size_join(kith_plan *p, const struct question *q, int panels)
+{
+	const kith_rows *rows = q->screen->rows;
+	uint64_t memory = q->options->memory, n = q->n, threads = (uint64_t)p->threads;
+	uint64_t results = panels ? kith_results_bytes(n, q->k, q->info->near) : 0;
+	uint64_t row = kith_candidates_row_bytes(p->capacity, q->info->near, p->known),
+		 all_rows = n * q->d * rows->cell;
+	uint64_t most = (n + KITH_GROUP - 1) / KITH_GROUP * KITH_GROUP, fixed;
+	if (panels && q->options->panel_rows)
+		most = at_most(most, (q->options->panel_rows + KITH_GROUP - 1) / KITH_GROUP * KITH_GROUP);
+	p->in_place = !panels;
+	p->spill = results > memory / 4;
+	fixed = n * 20 + q->d * 8 + (p->spill ? 0 : results) + kith_sketch_bytes(n, p->dims) +
+		kith_blocks_bytes(n + (p->guess ? p->probes * KITH_LANES : 0),
+				  p->kind == KITH_PLAN_FULL ? q->d : p->coarse + 1ull) +
+		kith_join_fixed_bytes(p, n, threads);
+	if (p->kind != KITH_PLAN_SKETCH)
+		fixed += kith_level_bytes(n, p->kind == KITH_PLAN_SCREEN ? q->d : 0);
+	if (!panels)
+		fixed += most * row;
+	if (fixed > memory)
+		return 0;
+	p->resident = all_rows <= (memory - fixed) / 2;
+	fixed += p->resident ? all_rows : 0;
+	kith_rows probe = *rows;
+	probe.all = p->resident ? &probe : NULL; /* whether, not where */
+	p->batch = kith_refiner_batch(&probe, p->capacity, p->resident ? KITH_LANES : MAX_BATCH,
+				      (memory - fixed) / (panels ? 4 : 1) / threads);
+	fixed += threads * kith_refiner_bytes(&probe, p->capacity, p->batch);
+	if (fixed > memory)
+		return 0;
+	if (panels) {
+		most = at_most((memory - fixed) / row, most) / KITH_GROUP * KITH_GROUP;
+		if (!q->options->panel_rows && most < at_most(n, 4 * KITH_GROUP))
+			return 0; /* hardly any: to stream is better */
+		fixed += most * row;
+	}
+	if (!most)
+		return 0;
+	p->panel = (uint32_t)at_most(most, UINT32_MAX - KITH_GROUP);
+	p->memory = fixed;
+	p->disk = p->spill ? results : 0;
+	return 1;
+}
+
+static double share_of(const struct question *q, uint32_t dims)
+{
+	double share = 1;
+	for (uint32_t e = 0; e < MENU && menu[e] <= dims; e++)
+		share = q->survey.share[e];
+	return share;
+}
+
+/* Seconds of a join whose sizes are known. */
+static void time_join(kith_plan *p, const struct question *q)
+{
+	double n = (double)q->n, d = (double)q->d, pairs = n * n / 2, k = q->k;
+	double panels = p->in_place ? 1 : ceil(n / p->panel), near = q->info->near, passed = 2 * p->share * pairs;
+	double values = p->kind == KITH_PLAN_FULL ? d : p->coarse + 1.0;
+	pairs *= 2 - 1 / panels; /* pairs across panels are looked at from both sides */
+	p->seconds = pairs / 256 * (TILE_START + TILE_VALUE * values);
+	p->seconds += 2 * n * p->probes * 16 / 256 * (TILE_START + TILE_VALUE * values);
+	if (kith_plan_two_level(p))
+		p->seconds += fmin(passed, pairs) *
+			      (PAIR_START + (p->kind == KITH_PLAN_SCREEN ? FULL_VALUE * d : PAIR_VALUE * p->dims));
+	p->refined = near;
+	if (p->kind == KITH_PLAN_SKETCH && !p->tight) { /* the measured first bounds, and what the sketch leaves */
+		p->refined = p->known + share_of(q, p->dims) * n;
+		p->seconds += n * (2 * k + 16) * (PAIR_START + PAIR_VALUE * p->dims);
+	}
+	p->seconds += n * p->refined * (MEASURE * d + PAIR_START) + n * p->probes * PROBE;
+	p->seconds += n * k * 1.5 * TAKE;
+	if (p->kind == KITH_PLAN_SCREEN)
+		p->seconds += n * 1.2 * k * FULL_VALUE * d;
+	p->seconds += n * d * (READ_VALUE + SKETCH_VALUE * p->dims) + n * k * WRITE_EDGE;
+	p->seconds /= p->threads;
+}
+
+static void consider(kith_plan *best, kith_plan p, const struct question *q)
+{
+	uint32_t least = q->k + q->k / 4 + 16;
+	int fits = 0;
+	for (uint32_t shorter = p.capacity; !fits && !q->options->panel_rows; shorter -= shorter / 8) {
+		if (shorter < least && shorter < p.capacity)
+			break; /* several panels rather than lists that are always full */
+		p.capacity = shorter;
+		fits = size_join(&p, q, 0) && (p.resident || p.batch >= LEAST_BATCH || shorter - shorter / 8 < least);
+		if (shorter < 8)
+			break;
+	}
+	if (!fits && !size_join(&p, q, 1))
+		return;
+	time_join(&p, q);
+	if (best->seconds < 0 || p.seconds < best->seconds)
+		*best = p;
+}
+
+/* Rows keep their candidates in lists with room for several times those that pass the last bounds on average: a row
+ * whose list is full measures it at once, out of turn. */
+static uint32_t room(const struct question *q, double survivors)
+{
+	double most = fmax(q->k * 1.25 + 64, q->k + 64 + survivors * 4);
+	return (uint32_t)fmax(1, fmin(most, fmin(q->k * 8.0 + 1024, (double)q->n - 1)));
+}
+
+static void choose_probes(kith_plan *p, const struct question *q)
+{
+	uint64_t k = q->k, blocks = (q->n + KITH_LANES - 1) / KITH_LANES;
+	uint64_t probes = k <= 128 ? at_least(q->d > 128 ? 64 : 32, k) : at_least(128, k / 12);
+	p->guess = p->kind == KITH_PLAN_FULL && k >= q->n / GUESS_SHARE;
+	if (p->guess)
+		probes = at_most(at_least(GUESS_RANK * q->n / k / KITH_LANES, 4), blocks / 8 + 1);
+	p->probes = (uint32_t)at_most(q->options->probe_blocks ? q->options->probe_blocks : probes, blocks);
+}
+
+static void consider_joins(kith_plan *best, const struct question *q, uint32_t dims)
+{
+	const kith_knn_options *o = q->options;
+	kith_plan p = *best;
+	p.dims = dims;
+	p.tight = dims == q->rank;
+	for (uint32_t e = 0; e <= MENU; e++) {
+		p.coarse = e < MENU ? menu[e] : dims;
+		if (p.coarse > dims || (o->coarse_dims && p.coarse != at_most(o->coarse_dims, dims)))
+			continue;
+		p.share = share_of(q, p.coarse);
+		for (p.kind = KITH_PLAN_SKETCH; p.kind <= KITH_PLAN_FULL; p.kind++) {
+			p.known = p.kind == KITH_PLAN_SKETCH && !p.tight
+					  ? (uint32_t)at_most(q->k + q->k / 8 + 2, q->n - 1)
+					  : 0;
+			choose_probes(&p, q);
+			p.capacity = room(q, p.kind == KITH_PLAN_SKETCH ? share_of(q, dims) * (double)q->n : 0);
+			if (o->plan == KITH_PLAN_AUTO || o->plan == p.kind)
+				consider(best, p, q);
+		}
+	}
+}
+
+static void consider_stream(kith_plan *best, const struct question *q)
+{
+	const kith_knn_options *o = q->options;
+	double n = (double)q->n, d = (double)q->d;
+	kith_plan p = {.kind = KITH_PLAN_STREAM, .threads = best->threads, .share = 1};
+	uint64_t results = kith_results_bytes(q->n, q->k, q->info->near);
+	p.spill = results > o->memory / 4;
+	p.memory = kith_stream_sizes(&p, q->screen->rows, q->k, p.threads, o->memory - (p.spill ? 0 : results),
+				     o->panel_rows, o->tile_rows);
+	p.memory += p.spill ? 0 : results;
+	p.disk = p.spill ? results : 0;
+	p.refined = q->info->near;
+	p.seconds = n * q->k * (1 + log(n / q->k)) * STREAM_TAKE;
+	p.seconds += n * n * (STREAM_START + STREAM_VALUE * d) + n * d * READ_VALUE * (1 + ceil(n / p.panel)) +
+		     n * p.refined * (MEASURE + READ_VALUE / 4) * d + n * q->k * WRITE_EDGE;
+	p.seconds /= p.threads;
+	if (best->seconds < 0 || p.seconds < best->seconds)
+		*best = p;
+}
+
+int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *screen, const kith_graph_info *info,
+		     const kith_knn_options *o, kith_err *err)
+{
+	struct question q = {screen, info, o, kith_info_k(info), info->n, info->d, UINT32_MAX, {{0}}};
+	kith_plan best = {.seconds = -1, .threads = o->threads};
+	uint64_t m = at_most(at_most(q.n, SAMPLE_ROWS), o->memory / 3 / (q.d * sizeof(double)));
+	/* more directions take long to find where d is large, and pay off where k is */
+	uint32_t dims = (uint32_t)at_most(q.d, q.d > 2048 && q.k < 64 ? MAX_DIMS / 2 : MAX_DIMS);
+	int rc = 0;
+	double *sample = NULL;
+
+	if (o->sketch_dims)
+		dims = (uint32_t)at_most(o->sketch_dims, q.d);
+	while (dims > MIN_DIMS && !o->sketch_dims && kith_sketch_bytes(q.n, dims) > o->memory / 4)
+		dims = (dims + 1) / 2 - 1;
+	if (o->plan != KITH_PLAN_STREAM && !screen->off && m >= 2) {
+		if (!(sample = kith_alloc(m * q.d, sizeof *sample))) {
+			rc = kith_fail_nomem(err, "a sample of rows", m * q.d * sizeof *sample);
+			goto done;
+		}
+		/* some of the sample make the basis: the others can say what it is worth */
+		uint64_t leading = m < q.n ? at_least(m / 2, 1) : m;
+		if ((rc = read_sample(screen, sample, m, leading, err)) ||
+		    (rc = kith_basis_find(basis, sample, leading, q.d, dims, err)))
+			goto done;
+		if (basis->dims == q.d || basis->dims < dims)
+			q.rank = basis->dims;
+		if (basis->dims && !(rc = survey(&q.survey, basis, sample, m, q.n, q.d, q.k, err)))
+			for (dims = basis->dims;; dims = (dims + 1) / 2 - 1) { /* the leading directions are a basis */
+				consider_joins(&best, &q, dims);
+				if (o->sketch_dims || dims < 2 * MIN_DIMS + 1)
+					break;
+			}
+	}
+	if (!rc && (o->plan == KITH_PLAN_AUTO || o->plan == KITH_PLAN_STREAM || best.seconds < 0))
+		consider_stream(&best, &q);
+	if (!rc && best.memory > o->memory && best.kind == KITH_PLAN_STREAM && best.panel == 1)
+		rc = kith_fail(err, KITH_EUSAGE,
+			       "%s: -m is too small: n=%llu d=%llu k=%u with %d threads needs at least %llu bytes",
+			       kith_npy_path(screen->rows->npy), (unsigned long long)q.n, (unsigned long long)q.d, q.k,
+			       best.threads, (unsigned long long)best.memory);
+	*plan = best;
+done:
+	free(sample);
+	return rc;
+}

@@ -1,0 +1,338 @@
+/* projection.c - see projection.h. The derivation of its bound; u = 2^-24, N = |z|^2:
+ *
+ * Let the columns of P be orthonormal but for rounding, |P'P - I| <= delta (measured, not assumed), Pi the exact
+ * projector on their span, w = z_i - z_j, D = |w|^2. Then D = |Pi w|^2 + |w - Pi w|^2 with |P'w|^2 / (1 + delta) <=
+ * |Pi w|^2 <= |P'w|^2 / (1 - delta), and |rho_i - rho_j| <= |w - Pi w| <= rho_i + rho_j with rho = |z - Pi z|. So for
+ * the exact v* = (P'z, rho)
+ *
+ *         |v*_i - v*_j|^2 / (1 + delta)  <=  D  <=  |v*_i - v*_j|^2 / (1 - delta) + 4 rho_i rho_j
+ *
+ * and 4 rho_i rho_j <= 2 rho_i^2 + 2 rho_j^2, which splits.
+ *
+ * v differs from v*: P'z by d 2^-53 sqrt(r) |z| of the double product and by u |P'z| of rounding to float; rho by u rho
+ * of rounding, and because rho^2 = N - |P'z|^2 is known within kappa N, kappa = 2 (delta + 3 (d + r) 2^-53), by at most
+ * sqrt(kappa N). In all |v - v*| <= c |z| with c = u + sqrt(kappa) + (d + r) 2^-50. Hence
+ * | |v*_i - v*_j|^2 - |v_i - v_j|^2 | <= (4 c + 4 c^2)(N_i + N_j), and 2 rho*^2 <= 2 rho^2 + (8 c + 4 c^2) N.
+ *
+ * The float product and the rest cost what float_bounds.c says, with r + 1 for d: (gamma_{r+1} + 13 u)(|v_i|^2 +
+ * |v_j|^2), and |v|^2 <= N (1 + 4c). Together at most e (N_i + N_j) with e = (r + 41) u / (1 - ...) + 4 c + 4 c^2 + 4
+ * delta, so lo = |v|^2 - e N - a, rounded down, and hi = |v|^2 + 2 rho^2 + (e + 8 c + 4 c^2) N + a, rounded up, w = hi
+ * - lo. */
+#include "projection.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "hash.h"
+
+#define ROUNDS   2 /* of the power iteration: enough to turn the leading directions in */
+#define CHUNK    256u
+#define MAX_LOST 1e-6
+
+/* Of LAPACK, which is part of OpenBLAS: the eigenvectors of a symmetric matrix, eigenvalues ascending. */
+extern void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work,
+		   const int *lwork, int *info);
+
+/* splitmix64: a fixed sequence, so that runs are alike (no result depends on it, only speed). */
+static uint64_t next_random(uint64_t *state)
+{
+	uint64_t z = (*state += 0x9e3779b97f4a7c15ull);
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	return z ^ z >> 31;
+}
+
+/* ---- the basis ---- */
+
+static void multiply(int transpose_a, int transpose_b, uint64_t m, uint64_t n, uint64_t k, const double *a,
+		     const double *b, double *c)
+{
+	cblas_dgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
+		    (blasint)m, (blasint)n, (blasint)k, 1, a, (blasint)(transpose_a ? m : k), b,
+		    (blasint)(transpose_b ? k : n), 0, c, (blasint)n);
+}
+
+/* Makes the rows of `basis` (r x d) orthonormal by Gram-Schmidt and drops those that have no direction of their own
+ * left. Once is enough between rounds, twice makes them orthonormal to the last bits. Returns how many stay. `work`
+ * holds r values. */
+static uint32_t orthonormalise(double *basis, uint32_t r, uint64_t d, int times, double *work)
+{
+	uint32_t kept = 0;
+	int threads = omp_get_max_threads();
+	omp_set_num_threads(1); /* products as small as these are done before a thread has woken up */
+	for (uint32_t a = 0; a < r; a++) {
+		double *row = basis + kept * d, before;
+		if (kept < a)
+			memcpy(row, basis + a * d, d * sizeof *row);
+		before = cblas_dnrm2((blasint)d, row, 1);
+		for (int time = 0; time < times && kept; time++) {
+			cblas_dgemv(CblasRowMajor, CblasNoTrans, (blasint)kept, (blasint)d, 1, basis, (blasint)d, row,
+				    1, 0, work, 1);
+			cblas_dgemv(CblasRowMajor, CblasTrans, (blasint)kept, (blasint)d, -1, basis, (blasint)d, work,
+				    1, 1, row, 1);
+		}
+		double after = cblas_dnrm2((blasint)d, row, 1);
+		if (!(after > 1e-8 * before) || !isfinite(1 / after))
+			continue;
+		cblas_dscal((blasint)d, 1 / after, row, 1);
+		kept++;
+	}
+	omp_set_num_threads(threads);
+	return kept;
+}
+
+/* The greatest row sum of |BB' - I|, which bounds its norm, and what rounding may have hidden from it. */
+static double orthonormality(const double *basis, uint32_t r, uint64_t d, double *gram)
+{
+	double worst = 0;
+	multiply(0, 1, r, r, d, basis, basis, gram);
+	for (uint32_t a = 0; a < r; a++) {
+		double sum = 0;
+		for (uint32_t b = 0; b < r; b++)
+			sum += fabs(gram[a * r + b] - (a == b));
+		worst = sum > worst ? sum : worst;
+	}
+	return worst + (double)r * (double)d * 0x1p-52;
+}
+
+/* Turns the basis to the sample's principal axes within it, greatest variance first. */
+static int principal_axes(kith_basis *basis, const double *sample, uint64_t m, uint64_t d, double *product,
+			  double *gram, kith_err *err)
+{
+	int r = (int)basis->dims, lwork = 34 * r + 1, info = 1;
+	double *value = kith_alloc((size_t)(r + lwork), sizeof *value);
+	double *turned = kith_alloc(basis->dims * d, sizeof *turned);
+	if (!value || !turned) {
+		free(value);
+		free(turned);
+		return kith_fail_nomem(err, "a basis", basis->dims * d * 8);
+	}
+	multiply(0, 1, m, basis->dims, d, sample, basis->rows, product);
+	multiply(1, 0, basis->dims, basis->dims, m, product, product, gram);
+	dsyev_("V", "U", &r, gram, &r, value, value + r, &lwork, &info);
+	if (!info) { /* row b of gram (LAPACK's columns) is the eigenvector of the b-th smallest eigenvalue */
+		for (int b = 0; b < r / 2; b++)
+			for (int t = 0; t < r; t++) {
+				double swap = gram[b * r + t];
+				gram[b * r + t] = gram[(r - 1 - b) * r + t];
+				gram[(r - 1 - b) * r + t] = swap;
+			}
+		multiply(0, 0, basis->dims, d, basis->dims, gram, basis->rows, turned);
+		memcpy(basis->rows, turned, basis->dims * d * sizeof *turned);
+	}
+	free(value);
+	free(turned);
+	return 0;
+}
+
+int kith_basis_find(kith_basis *basis, const double *sample, uint64_t m, uint64_t d, uint32_t dims, kith_err *err)
+{
+	uint64_t state = 1;
+	int rc = 0;
+	double *product = kith_alloc(m * dims, sizeof *product),
+	       *gram = kith_alloc((uint64_t)dims * dims, sizeof *gram);
+	*basis = (kith_basis){.dims = dims, .rows = kith_alloc(dims * d, sizeof *basis->rows)};
+	if (!product || !gram || !basis->rows) {
+		rc = kith_fail_nomem(err, "a basis", (m + d + dims) * dims * 8);
+		goto done;
+	}
+	for (uint64_t i = 0; i < dims * d; i++)
+		basis->rows[i] = (double)(int64_t)next_random(&state) * 0x1p-63;
+	for (int round = 0; round <= ROUNDS && basis->dims; round++) {
+		multiply(0, 1, m, basis->dims, d, sample, basis->rows, product);
+		multiply(1, 0, basis->dims, d, m, product, sample, basis->rows);
+		basis->dims = orthonormalise(basis->rows, basis->dims, d, round < ROUNDS ? 1 : 2, gram);
+	}
+	if (basis->dims && !(rc = principal_axes(basis, sample, m, d, product, gram, err)))
+		basis->delta = orthonormality(basis->rows, basis->dims, d, gram);
+	if (!(basis->delta < MAX_LOST)) /* nothing to speak of: do without */
+		basis->dims = 0;
+done:
+	free(product);
+	free(gram);
+	return rc;
+}
+
+void kith_basis_free(kith_basis *basis)
+{
+	free(basis->rows);
+	*basis = (kith_basis){0};
+}
+
+/* ---- the rows ---- */
+
+uint64_t kith_sketch_bytes(uint64_t n, uint32_t dims)
+{
+	return kith_level_bytes(n, dims + 1ull) + n * 3 * sizeof(float);
+}
+
+void kith_sketch_free(kith_sketch *s)
+{
+	kith_level_free(&s->level);
+	free(s->rho);
+	free(s->lo);
+	free(s->slack);
+	*s = (kith_sketch){0};
+}
+
+/* The errors of a sketch of r directions: e and c of the derivation. */
+struct errors {
+	double e, c;
+};
+
+static struct errors errors_of(uint32_t r, uint64_t d, double delta)
+{
+	double kappa = 2 * (delta + 3 * (double)(d + r) * 0x1p-53), u = (r + 41) * 0x1p-24;
+	struct errors x = {.c = 0x1p-24 + sqrt(kappa) + (double)(d + r) * 0x1p-50};
+	x.e = u / (1 - u) + 4 * x.c + 4 * x.c * x.c + 4 * delta;
+	return x;
+}
+
+/* |z - PP'z| as a float, and |v|^2 as of the floats. p: the r projections; norm: |z|^2. */
+static float rest(const double *p, uint32_t r, double norm, double *size)
+{
+	double inside = 0, sum = 0;
+	for (uint32_t t = 0; t < r; t++) {
+		inside += p[t] * p[t];
+		sum += (double)(float)p[t] * (float)p[t];
+	}
+	float rho = (float)sqrt(norm > inside ? norm - inside : 0);
+	*size = sum + (double)rho * rho;
+	return rho;
+}
+
+static void sketch_row(kith_sketch *s, const kith_screen *screen, struct errors fine, struct errors coarse, uint64_t i,
+		       int outside, double norm, const double *p)
+{
+	float *v = s->level.v + i * s->level.width;
+	double size;
+	for (uint32_t t = 0; t < s->dims; t++)
+		v[t] = (float)p[t];
+	float rho = v[s->dims] = rest(p, s->dims, norm, &size);
+	double hi =
+		size + 2 * (double)rho * rho + (fine.e + 8 * fine.c + 4 * fine.c * fine.c) * norm + screen->absolute;
+	s->level.lo[i] = outside ? KITH_LO_OUTSIDE : kith_round_down(size - fine.e * norm - screen->absolute);
+	s->level.w[i] = outside ? INFINITY : kith_round_up((double)kith_round_up(hi) - s->level.lo[i]);
+	s->rho[i] = rest(p, s->coarse, norm, &size);
+	s->lo[i] = outside ? KITH_LO_OUTSIDE : kith_round_down(size - coarse.e * norm - screen->absolute);
+	s->slack[i] = kith_round_up(coarse.e * norm + screen->absolute);
+}
+
+/* What one thread works with: a chunk of rows, centred; their projections. */
+struct worker {
+	double *z, *p;
+	void *cells; /* chunk x d, unless all rows are kept */
+	float *v;    /* one row, where no level of floats is wanted */
+	uint8_t *raw;
+};
+
+static uint64_t worker_bytes(const kith_projection *to, const kith_screen *s, uint64_t chunk)
+{
+	uint64_t value = sizeof(double) + (to->all ? 0 : s->rows->cell), raw = kith_npy_row_bytes(s->rows->npy);
+	return chunk * (s->rows->d * value + raw + (to->sketch ? to->sketch->dims : 1) * sizeof(double)) +
+	       s->rows->d * sizeof(float);
+}
+
+static int init_worker(struct worker *w, const kith_projection *to, const kith_screen *s, uint64_t chunk, kith_err *err)
+{
+	uint64_t d = s->rows->d;
+	w->z = kith_alloc(chunk * d, sizeof *w->z);
+	w->p = kith_alloc(chunk * (to->sketch ? to->sketch->dims : 1), sizeof *w->p);
+	w->cells = kith_alloc(to->all ? 0 : chunk * d, s->rows->cell);
+	w->v = kith_alloc(d, sizeof *w->v);
+	w->raw = kith_alloc(chunk, kith_npy_row_bytes(s->rows->npy));
+	return w->z && w->p && w->cells && w->v && w->raw
+		       ? 0
+		       : kith_fail_nomem(err, "a thread's block of rows", worker_bytes(to, s, chunk));
+}
+
+/* Sample i, of which z are the centred values, into the level of all columns. */
+static void fill_level(const kith_projection *to, const kith_screen *s, uint64_t i, const double *z, int outside,
+		       float *spare)
+{
+	uint64_t place = to->place ? to->place[i] : UINT32_MAX;
+	float *v = to->vectors && place != UINT32_MAX ? to->full->v + place * to->full->width : spare;
+	kith_screen_floats(s, z, outside, v, &to->full->lo[i], &to->full->w[i]);
+	if (to->blocks && place != UINT32_MAX)
+		kith_blocks_put(to->blocks, place, v, s->rows->d);
+}
+
+/* Rows first..first+count-1: read, hashed, centred, to floats, projected. */
+static int project_rows(const kith_projection *to, const kith_screen *s, struct worker *w, uint64_t first,
+			uint64_t count, kith_err *err)
+{
+	uint64_t d = s->rows->d, row = d * s->rows->cell;
+	char *cells = to->all ? (char *)to->all + first * row : w->cells;
+	double norm[CHUNK];
+	int outside[CHUNK];
+	int rc = kith_rows_read_cells(s->rows, first, count, cells, w->raw, err);
+	for (uint64_t r = 0; !rc && r < count; r++) {
+		if (to->hash)
+			to->hash[first + r] = kith_hash(cells + r * row, row);
+		outside[r] = kith_screen_centre(s, cells + r * row, w->z + r * d, &norm[r]);
+		if (to->full)
+			fill_level(to, s, first + r, w->z + r * d, outside[r], w->v);
+	}
+	if (rc || !to->sketch)
+		return rc;
+	multiply(0, 1, count, to->sketch->dims, d, w->z, to->basis->rows, w->p);
+	struct errors fine = errors_of(to->sketch->dims, d, to->basis->delta);
+	struct errors coarse = errors_of(to->sketch->coarse, d, to->basis->delta);
+	for (uint64_t r = 0; r < count; r++)
+		sketch_row(to->sketch, s, fine, coarse, first + r, outside[r], norm[r], w->p + r * to->sketch->dims);
+	return 0;
+}
+
+static int allocate(const kith_projection *to, const kith_screen *s, kith_err *err)
+{
+	uint64_t n = s->rows->n;
+	kith_sketch *sketch = to->sketch;
+	int rc = to->full ? kith_level_alloc(to->full, n, to->m, to->vectors ? s->rows->d : 0, err) : 0;
+	if (!rc && to->blocks)
+		rc = kith_blocks_alloc(to->blocks, to->m, s->rows->d, err);
+	if (!sketch || rc || (rc = kith_level_alloc(&sketch->level, n, n, sketch->dims + 1ull, err)))
+		return rc;
+	sketch->rho = kith_alloc(n, sizeof *sketch->rho);
+	sketch->lo = kith_alloc(n, sizeof *sketch->lo);
+	sketch->slack = kith_alloc(n, sizeof *sketch->slack);
+	return sketch->rho && sketch->lo && sketch->slack
+		       ? 0
+		       : kith_fail_nomem(err, "the sketch", kith_sketch_bytes(n, sketch->dims));
+}
+
+int kith_project(const kith_projection *to, const kith_screen *s, uint64_t memory, int threads,
+		 const kith_progress *progress, kith_err *err)
+{
+	uint64_t n = s->rows->n, chunk = CHUNK;
+	int rc = allocate(to, s, err);
+	while (chunk > 1 && (uint64_t)threads * worker_bytes(to, s, chunk) > memory)
+		chunk /= 2;
+	if (rc)
+		return rc;
+#pragma omp parallel num_threads(threads)
+	{
+		struct worker w = {0};
+		kith_err why = {0};
+		int bad = init_worker(&w, to, s, chunk, &why);
+#pragma omp for schedule(dynamic, 1)
+		for (uint64_t first = 0; first < n; first += chunk) {
+			if (!bad && omp_get_thread_num() == 0)
+				bad = kith_progress_tick(progress, "sketching", first, n, &why);
+			if (!bad)
+				bad = project_rows(to, s, &w, first, chunk < n - first ? chunk : n - first, &why);
+		}
+#pragma omp critical(kith_project)
+		if (bad && !rc)
+			rc = kith_fail(err, bad, "%s", why.msg);
+		free(w.z);
+		free(w.p);
+		free(w.cells);
+		free(w.v);
+		free(w.raw);
+	}
+	return rc;
+}

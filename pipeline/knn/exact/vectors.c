@@ -1,0 +1,276 @@
+/* vectors.c - see vectors.h */
+#include "vectors.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "cpu.h"
+
+#define GLANCE_ROWS 1024u
+
+/* ---- the metric ---- */
+
+/* The norm of a row after scaling by the power of two that brings its largest value into [1/2, 1): exact, and no square
+ * over- or underflows where it matters. Returns 0 for a zero row. */
+static double scaled_norm(const double *row, uint64_t d, int *exponent)
+{
+	double most = 0, sum = 0;
+	for (uint64_t t = 0; t < d; t++)
+		most = fabs(row[t]) > most ? fabs(row[t]) : most;
+	if (most == 0)
+		return 0;
+	frexp(most, exponent);
+	for (uint64_t t = 0; t < d; t++) {
+		double x = ldexp(row[t], -*exponent);
+		sum += x * x;
+	}
+	return sqrt(sum);
+}
+
+KITH_CLONES static void divide(double *row, uint64_t d, double scale, double norm)
+{
+	for (uint64_t t = 0; t < d; t++)
+		row[t] = row[t] * scale / norm;
+}
+
+static void normalise(double *row, uint64_t d, int exponent, double norm)
+{
+	if (exponent > -1000 && exponent < 1000) { /* 2^-exponent is a normal double: one exact multiplication */
+		divide(row, d, ldexp(1, -exponent), norm);
+		return;
+	}
+	for (uint64_t t = 0; t < d; t++)
+		row[t] = ldexp(row[t], -exponent) / norm;
+}
+
+static int find_norms(kith_rows *rows, uint64_t first, uint64_t count, const double *block, kith_err *err)
+{
+	for (uint64_t r = 0; r < count; r++) {
+		int exponent = 0;
+		rows->norm[first + r] = scaled_norm(block + r * rows->d, rows->d, &exponent);
+		rows->exponent[first + r] = exponent;
+		if (rows->norm[first + r] == 0)
+			return kith_fail(
+				err, KITH_EUSAGE,
+				"%s: row %llu is zero and has no direction: cosine cannot place it; drop it or "
+				"use --metric l2",
+				kith_npy_path(rows->npy), (unsigned long long)(first + r));
+	}
+	return 0;
+}
+
+/* Second pass, for cosine: the norms, and the mean of the normalised rows in place of the raw ones. */
+static int scan_cosine(kith_rows *rows, uint64_t memory, const kith_progress *progress, kith_err *err)
+{
+	uint64_t step = memory / (rows->d * sizeof(double) * 2);
+	int rc = 0;
+	step = step < 1 ? 1 : step > rows->n ? rows->n : step;
+	double *block = kith_alloc(step * rows->d, sizeof *block);
+	rows->norm = kith_alloc(rows->n, sizeof *rows->norm);
+	rows->exponent = kith_alloc(rows->n, sizeof *rows->exponent);
+	if (!block || !rows->norm || !rows->exponent)
+		rc = kith_fail_nomem(err, "norms", step * rows->d * 8 + rows->n * 12);
+	memset(rows->mean, 0, rows->d * sizeof *rows->mean);
+	for (uint64_t first = 0; !rc && first < rows->n; first += step) {
+		uint64_t count = step < rows->n - first ? step : rows->n - first;
+		if ((rc = kith_progress_tick(progress, "norms", first, rows->n, err)) ||
+		    (rc = kith_npy_read(rows->npy, first, count, block, NULL, err)) ||
+		    (rc = find_norms(rows, first, count, block, err)))
+			break;
+		for (uint64_t r = 0; r < count; r++) {
+			normalise(block + r * rows->d, rows->d, rows->exponent[first + r], rows->norm[first + r]);
+			for (uint64_t t = 0; t < rows->d; t++)
+				rows->mean[t] += block[r * rows->d + t] / (double)rows->n;
+		}
+	}
+	free(block);
+	rows->max_abs = 1;
+	return rc;
+}
+
+static int set_up(kith_rows *rows, kith_npy *npy, kith_metric metric, kith_err *err)
+{
+	memset(rows, 0, sizeof *rows);
+	rows->npy = npy;
+	rows->n = kith_npy_n(npy);
+	rows->d = kith_npy_d(npy);
+	rows->metric = metric;
+	rows->cell = metric == KITH_L2 && kith_npy_dtype(npy) != KITH_F8 ? sizeof(float) : sizeof(double);
+	rows->mean = kith_alloc_zero(rows->d, sizeof *rows->mean);
+	return rows->mean ? 0 : kith_fail_nomem(err, "column means", rows->d * 8);
+}
+
+int kith_rows_glance(kith_rows *rows, kith_npy *npy, kith_metric metric, uint64_t memory, kith_err *err)
+{
+	if (metric == KITH_COSINE)
+		return kith_rows_init(rows, npy, metric, memory, NULL, err);
+	int rc = set_up(rows, npy, metric, err);
+	uint64_t m = rows->n < GLANCE_ROWS ? rows->n : GLANCE_ROWS;
+	double *row = rc ? NULL : kith_alloc(rows->d, sizeof *row);
+	if (!rc && !row)
+		rc = kith_fail_nomem(err, "a row", rows->d * 8);
+	for (uint64_t i = 0; !rc && i < m; i++) {
+		rc = kith_npy_read(npy, i * rows->n / m, 1, row, NULL, err);
+		for (uint64_t t = 0; !rc && t < rows->d; t++) {
+			rows->mean[t] += row[t] / (double)m;
+			rows->max_abs = fabs(row[t]) > rows->max_abs ? fabs(row[t]) : rows->max_abs;
+		}
+	}
+	free(row);
+	return rc;
+}
+
+int kith_rows_init(kith_rows *rows, kith_npy *npy, kith_metric metric, uint64_t memory, const kith_progress *progress,
+		   kith_err *err)
+{
+	kith_npy_scan scan;
+	int rc;
+
+	if ((rc = set_up(rows, npy, metric, err)))
+		return rc;
+	if ((rc = kith_npy_scan_all(npy, memory, progress, &scan, rows->mean, err)))
+		return rc;
+	rows->digest = scan.digest;
+	rows->max_abs = scan.max_abs;
+	return metric == KITH_COSINE ? scan_cosine(rows, memory, progress, err) : 0;
+}
+
+void kith_rows_free(kith_rows *rows)
+{
+	free(rows->mean);
+	free(rows->norm);
+	free(rows->exponent);
+	free(rows->own);
+	memset(rows, 0, sizeof *rows);
+}
+
+int kith_rows_read(const kith_rows *rows, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
+{
+	int rc = kith_npy_read(rows->npy, first, count, out, raw, err);
+	if (!rc && rows->metric == KITH_COSINE)
+		for (uint64_t r = 0; r < count; r++)
+			normalise(out + r * rows->d, rows->d, rows->exponent[first + r], rows->norm[first + r]);
+	return rc;
+}
+
+int kith_rows_read_cells(const kith_rows *rows, uint64_t first, uint64_t count, void *out, void *raw, kith_err *err)
+{
+	return rows->cell == sizeof(float) ? kith_npy_read_floats(rows->npy, first, count, out, raw, err)
+					   : kith_rows_read(rows, first, count, out, raw, err);
+}
+
+/* ---- the canonical distance ---- */
+
+/* Index order makes each sum one long chain of dependent additions, so sums of several rows run side by side, one in
+ * each lane. Differences and squares are made along the rows, and only then turned: what was four values of one row
+ * becomes one value of four rows. */
+typedef double lanes __attribute__((vector_size(32)));
+typedef double doubles __attribute__((vector_size(32), aligned(8)));
+
+/* Values t.. of four rows; `single`, a constant where this is inlined: they are floats. */
+static inline __attribute__((always_inline)) void load(lanes *out, const void *row, uint64_t t, int single)
+{
+	if (single) /* a loop, because gcc 12 converts vectors in halves */
+		for (int i = 0; i < 4; i++)
+			(*out)[i] = ((const float *)row)[t + (uint64_t)i];
+	else
+		*out = *(const doubles *)((const double *)row + t);
+}
+
+/* `one`, a constant where this is inlined: all distances are to x[0]; else each y has an x of its own. */
+static inline __attribute__((always_inline)) void add_4(lanes *sum, const void *const *x, const void *const *y,
+							uint64_t t, int single, int one)
+{
+	lanes p, q, r, s, a, b, c, e;
+	load(&p, x[0], t, single);
+	q = r = s = p;
+	if (!one) {
+		load(&q, x[1], t, single);
+		load(&r, x[2], t, single);
+		load(&s, x[3], t, single);
+	}
+	load(&a, y[0], t, single);
+	load(&b, y[1], t, single);
+	load(&c, y[2], t, single);
+	load(&e, y[3], t, single);
+	a = (p - a) * (p - a);
+	b = (q - b) * (q - b);
+	c = (r - c) * (r - c);
+	e = (s - e) * (s - e);
+	lanes ab_even = __builtin_shufflevector(a, b, 0, 4, 2, 6), ab_odd = __builtin_shufflevector(a, b, 1, 5, 3, 7);
+	lanes ce_even = __builtin_shufflevector(c, e, 0, 4, 2, 6), ce_odd = __builtin_shufflevector(c, e, 1, 5, 3, 7);
+	*sum += __builtin_shufflevector(ab_even, ce_even, 0, 1, 4, 5);
+	*sum += __builtin_shufflevector(ab_odd, ce_odd, 0, 1, 4, 5);
+	*sum += __builtin_shufflevector(ab_even, ce_even, 2, 3, 6, 7);
+	*sum += __builtin_shufflevector(ab_odd, ce_odd, 2, 3, 6, 7);
+}
+
+static inline __attribute__((always_inline)) double value(const void *row, uint64_t t, int single)
+{
+	return single ? (double)((const float *)row)[t] : ((const double *)row)[t];
+}
+
+/* The last values, fewer than four. */
+static inline __attribute__((always_inline)) void finish_4(const lanes *sum, const void *const *x, const void *const *y,
+							   uint64_t t, uint64_t d, int single, int one, double *out)
+{
+	for (int i = 0; i < 4; i++) {
+		double s = (*sum)[i];
+		for (uint64_t last = t; last < d; last++) {
+			double diff = value(x[one ? 0 : i], last, single) - value(y[i], last, single);
+			s += diff * diff;
+		}
+		out[i] = s;
+	}
+}
+
+static inline __attribute__((always_inline)) void canonical(const void *const *x, const void *const *y, uint64_t d,
+							    int single, int one, double *out)
+{
+	lanes s = {0}, u = {0};
+	uint64_t t = 0;
+	for (; t + 4 <= d; t += 4) {
+		add_4(&s, x, y, t, single, one);
+		add_4(&u, one ? x : x + 4, y + 4, t, single, one);
+	}
+	finish_4(&s, x, y, t, d, single, one, out);
+	finish_4(&u, one ? x : x + 4, y + 4, t, d, single, one, out + 4);
+}
+
+KITH_CLONES static void one_floats(const void *const *x, const void *const *y, uint64_t d, double *out)
+{
+	canonical(x, y, d, 1, 1, out);
+}
+
+KITH_CLONES static void one_doubles(const void *const *x, const void *const *y, uint64_t d, double *out)
+{
+	canonical(x, y, d, 0, 1, out);
+}
+
+KITH_CLONES static void pairs_floats(const void *const *x, const void *const *y, uint64_t d, double *out)
+{
+	canonical(x, y, d, 1, 0, out);
+}
+
+KITH_CLONES static void pairs_doubles(const void *const *x, const void *const *y, uint64_t d, double *out)
+{
+	canonical(x, y, d, 0, 0, out);
+}
+
+void kith_canonical(const kith_rows *rows, const void *const *x, int one, const void *const *y, uint32_t count,
+		    double *out)
+{
+	const void *row[KITH_SIDE], *other[KITH_SIDE];
+	double got[KITH_SIDE];
+	for (uint32_t i = 0; i < KITH_SIDE; i++) { /* the last again fills the places */
+		row[i] = x[one ? 0 : i < count ? i : count - 1];
+		other[i] = y[i < count ? i : count - 1];
+	}
+	if (rows->cell == sizeof(float))
+		(one ? one_floats : pairs_floats)(row, other, rows->d, got);
+	else
+		(one ? one_doubles : pairs_doubles)(row, other, rows->d, got);
+	memcpy(out, got, count * sizeof *out);
+}

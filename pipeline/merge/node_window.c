@@ -1,0 +1,135 @@
+/* node_window.c - see node_window.h */
+#include "node_window.h"
+
+#include <stdlib.h>
+
+#include "alloc.h"
+
+struct kith_window_sets {
+	kith_graph *graph;
+	int own; /* opened here */
+	kith_sets rows[KITH_MAX_TIERS], reverse[KITH_MAX_TIERS];
+	kith_err err;
+	int rc;
+};
+
+uint64_t kith_window_bytes(const kith_window_layer *layer, size_t layers, uint64_t nodes)
+{
+	uint64_t bytes = 0;
+	for (size_t v = 0; v < layers; v++)
+		bytes += kith_graph_reader_bytes(layer[v].graph) +
+			 2 * kith_graph_row_sets_bytes(layer[v].graph, nodes, layer[v].tiers);
+	return bytes;
+}
+
+static int open_again(kith_window *w, kith_err *err)
+{
+	int rc = 0;
+	for (size_t v = 0; !rc && v < w->layers; v++)
+		if (!(rc = kith_graph_open_again(&w->sets[v].graph, w->layer[v].graph, err)))
+			w->sets[v].own = 1;
+	return rc;
+}
+
+static void list_sources(kith_window *w, uint32_t levels)
+{
+	size_t count = 0;
+	for (uint32_t q = 0; q < levels; q++)
+		for (uint32_t v = 0; v < w->layers; v++)
+			for (uint32_t tier = 0; tier < w->layer[v].tiers; tier++)
+				if (w->layer[v].level[tier] == q) {
+					struct kith_window_sets *s = &w->sets[v];
+					w->sources[count] = (kith_tally_source){&s->rows[tier], v, q};
+					w->sources[w->tiers + count++] = (kith_tally_source){&s->reverse[tier], v, q};
+				}
+}
+
+int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t layers, uint32_t levels, int again,
+		     kith_err *err)
+{
+	*w = (kith_window){.layers = layers, .layer = layer};
+	for (size_t v = 0; v < layers; v++)
+		w->tiers += layer[v].tiers;
+	w->sets = kith_alloc_zero(layers, sizeof *w->sets);
+	w->sources = kith_alloc(2 * w->tiers, sizeof *w->sources);
+	if (!w->sets || !w->sources)
+		return kith_fail_nomem(err, "sets of neighbours",
+				       layers * sizeof *w->sets + 2 * w->tiers * sizeof *w->sources);
+	list_sources(w, levels);
+	for (size_t v = 0; v < layers; v++)
+		w->sets[v].graph = layer[v].graph;
+	return again ? open_again(w, err) : 0;
+}
+
+void kith_window_free(kith_window *w, uint32_t threads)
+{
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+	for (size_t v = 0; v < w->layers; v++) { /* to give back memory takes its time */
+		struct kith_window_sets *s = w->sets ? &w->sets[v] : NULL;
+		if (s && s->own)
+			kith_graph_close(s->graph);
+		for (uint32_t t = 0; s && t < KITH_MAX_TIERS; t++) {
+			kith_sets_free(&s->rows[t]);
+			kith_sets_free(&s->reverse[t]);
+		}
+	}
+	free(w->sets);
+	free(w->sources);
+	*w = (kith_window){0};
+}
+
+/* What nodes first..first+count-1 of a graph take. */
+static int add_bytes(kith_graph *graph, uint32_t tiers, uint64_t first, uint64_t count, uint64_t *bytes, kith_err *err)
+{
+	uint64_t reverse;
+	int rc = kith_graph_reverse_bytes(graph, first, count, tiers, &reverse, err);
+	if (!rc)
+		*bytes += reverse + kith_graph_row_sets_bytes(graph, count, tiers);
+	return rc;
+}
+
+int kith_window_check(kith_window *w, uint64_t first, uint64_t count, uint64_t room, uint64_t memory, kith_err *err)
+{
+	uint64_t needed = 0;
+	int rc = 0;
+	for (size_t v = 0; !rc && v < w->layers; v++)
+		rc = add_bytes(w->sets[v].graph, w->layer[v].tiers, first, count, &needed, err);
+	if (!rc && needed > room)
+		rc = kith_fail(err, KITH_EUSAGE, "-m is too small: the edges of samples %llu:%llu need %llu bytes",
+			       (unsigned long long)first, (unsigned long long)(first + count),
+			       (unsigned long long)(needed + memory - room));
+	return rc;
+}
+
+int kith_window_most(const kith_window_layer *layer, size_t layers, uint64_t nodes, uint64_t *most, kith_err *err)
+{
+	uint64_t n = kith_graph_get_info(layer->graph)->n, total = 0;
+	for (size_t v = 0; v < layers; v++) {
+		uint64_t largest = 0;
+		for (uint64_t first = 0; first < n; first += nodes) {
+			uint64_t count = nodes < n - first ? nodes : n - first, bytes = 0;
+			int rc = add_bytes(layer[v].graph, layer[v].tiers, first, count, &bytes, err);
+			if (rc)
+				return rc;
+			largest = bytes > largest ? bytes : largest;
+		}
+		total += kith_graph_reader_bytes(layer[v].graph) + largest;
+	}
+	*most = total;
+	return 0;
+}
+
+int kith_window_read(kith_window *w, uint64_t first, uint64_t count, uint32_t threads, kith_err *err)
+{
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+	for (size_t v = 0; v < w->layers; v++) {
+		struct kith_window_sets *s = &w->sets[v];
+		uint32_t tiers = w->layer[v].tiers;
+		if (!(s->rc = kith_graph_read_row_sets(s->graph, first, count, tiers, s->rows, &s->err)))
+			s->rc = kith_graph_read_reverse(s->graph, first, count, tiers, s->reverse, &s->err);
+	}
+	for (size_t v = 0; v < w->layers; v++)
+		if (w->sets[v].rc)
+			return kith_fail(err, (kith_status)w->sets[v].rc, "%s", w->sets[v].err.msg);
+	return 0;
+}

@@ -1,0 +1,51 @@
+/* node_window.h - the rows and reverse lists of a range of nodes in all layers, decoded: what a merge has at hand of
+ * its graphs.
+ */
+#ifndef KITH_WINDOW_H
+#define KITH_WINDOW_H
+
+#include "counts.h"
+
+/* Which part of a layer's graph is read. One window reads it through this graph; others open it again. */
+typedef struct kith_window_layer {
+	kith_graph *graph;
+	uint32_t tiers;    /* from the first on */
+	uint8_t level[16]; /* of a tier */
+} kith_window_layer;
+
+struct kith_window_sets;
+
+typedef struct kith_window {
+	size_t layers;
+	const kith_window_layer *layer;
+	struct kith_window_sets *sets; /* of each layer */
+	kith_tally_source *sources; /* rows of each tier of each layer, then reverse lists; both by ascending level */
+	size_t tiers;               /* of all layers together */
+} kith_window;
+
+/* Bytes that a window of `nodes` nodes takes, its readers' included, if its reverse lists are about as long as its rows
+ * (kith_window_check looks again). */
+uint64_t kith_window_bytes(const kith_window_layer *layer, size_t layers, uint64_t nodes);
+
+/* `layer` stays the caller's, and where it is; `levels` is more than any level. With `again` the window has
+ * readers of its own, which are closed when it is freed: before the layers' graphs. KITH_ENOMEM or KITH_EIO; free it
+ * then, too. */
+int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t layers, uint32_t levels, int again,
+		     kith_err *err);
+void kith_window_free(kith_window *w, uint32_t threads); /* one that is all zeros is fine */
+
+/* A window's reverse lists hold the edges from all later nodes: where nearly all edges lead to a few nodes (identical
+ * rows), they can be many times what its rows suggest. Better to say so than to be killed for it: KITH_EUSAGE if nodes
+ * first..first+count-1 take more than `room` bytes, which is what is left of `memory`. */
+int kith_window_check(kith_window *w, uint64_t first, uint64_t count, uint64_t room, uint64_t memory, kith_err *err);
+
+/* The bytes that a window comes to take that goes over all windows of `nodes` nodes, its readers' included: of each
+ * layer the largest, since what has been decoded makes room for what follows, but is not given back. Nothing is
+ * decoded, nor verified; fails as kith_graph_reverse_bytes does. */
+int kith_window_most(const kith_window_layer *layer, size_t layers, uint64_t nodes, uint64_t *most, kith_err *err);
+
+/* Decodes these nodes, which begin and end where blocks of all layers do, `threads` layers at a time: the sources are
+ * theirs. Of several layers that cannot be read, the first is told of, as kith_graph_read_row_sets does. */
+int kith_window_read(kith_window *w, uint64_t first, uint64_t count, uint32_t threads, kith_err *err);
+
+#endif

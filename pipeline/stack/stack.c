@@ -1,0 +1,205 @@
+/* stack.c - stacks in memory and the identities they satisfy; see kith/stack.h */
+#include "kith/stack.h"
+
+#include <stdlib.h>
+
+#include "alloc.h"
+
+static int make_matrices(kith_stack *s, kith_err *err)
+{
+	size_t L = s->layer_count;
+	for (size_t i = 0; i < s->nnts_count; i++) {
+		s->nnts[i].mean = kith_alloc_zero(L * L, sizeof(double));
+		s->nnts[i].std_err = kith_alloc_zero(L * L, sizeof(double));
+		s->nnts[i].overlap = kith_alloc_zero(L * L, sizeof(double));
+		s->nnts[i].overlap_err = kith_alloc_zero(L * L, sizeof(double));
+		if (!s->nnts[i].mean || !s->nnts[i].std_err || !s->nnts[i].overlap || !s->nnts[i].overlap_err)
+			return kith_fail_nomem(err, "NNTS matrices", 4ull * L * L * sizeof(double));
+	}
+	for (size_t i = 0; i < s->nntp_count; i++) {
+		s->nntp[i].count = kith_alloc_zero(L * L, sizeof(uint64_t));
+		s->nntp[i].pairs = kith_alloc_zero(L, sizeof(uint64_t));
+		if (!s->nntp[i].count || !s->nntp[i].pairs)
+			return kith_fail_nomem(err, "an NNTP matrix", 1ull * L * L * sizeof(uint64_t));
+	}
+	return 0;
+}
+
+int kith_stack_new(kith_stack **out, uint64_t n, size_t layers, size_t nnts, size_t nntp, kith_err *err)
+{
+	kith_stack *s = NULL;
+	int status;
+	if (layers < 1 || layers > KITH_MAX_LAYERS)
+		return kith_fail(err, KITH_EUSAGE, "%zu layers: a stack has 1 to %u", layers, KITH_MAX_LAYERS);
+	s = kith_alloc_zero(1, sizeof *s);
+	if (!s)
+		return kith_fail_nomem(err, "a stack", sizeof *s);
+	s->n = n;
+	s->layers = kith_alloc_zero(layers, sizeof *s->layers);
+	s->nnts = kith_alloc_zero(nnts, sizeof *s->nnts);
+	s->nntp = kith_alloc_zero(nntp, sizeof *s->nntp);
+	if (!s->layers || !s->nnts || !s->nntp) {
+		status = kith_fail_nomem(err, "a stack", layers * sizeof *s->layers);
+		goto done;
+	}
+	/* only now: kith_stack_free walks as many as there are */
+	s->layer_count = layers;
+	s->nnts_count = nnts;
+	s->nntp_count = nntp;
+	status = make_matrices(s, err);
+done:
+	if (status)
+		kith_stack_free(s);
+	else
+		*out = s;
+	return status;
+}
+
+void kith_stack_free(kith_stack *s)
+{
+	if (!s)
+		return;
+	for (size_t v = 0; v < s->layer_count; v++) {
+		free(s->layers[v].name);
+		free(s->layers[v].metric);
+		free(s->layers[v].engine);
+		free(s->layers[v].digest);
+		free(s->layers[v].input);
+		free(s->layers[v].command);
+	}
+	for (size_t i = 0; i < s->nnts_count; i++) {
+		free(s->nnts[i].mean);
+		free(s->nnts[i].std_err);
+		free(s->nnts[i].overlap);
+		free(s->nnts[i].overlap_err);
+	}
+	for (size_t i = 0; i < s->nntp_count; i++) {
+		free(s->nntp[i].count);
+		free(s->nntp[i].pairs);
+	}
+	free(s->layers);
+	free(s->nnts);
+	free(s->nntp);
+	free(s);
+}
+
+/* `what` is NNTS or overlap. */
+static int check_mean(const char *what, const double *mean, const double *std_err, uint32_t k, size_t L, kith_err *err)
+{
+	for (size_t a = 0; a < L; a++) {
+		if (mean[a * L + a] != 1)
+			return kith_fail(err, KITH_EBUG, "%s(%zu,%zu;k=%u) is %.17g, not 1", what, a, a, k,
+					 mean[a * L + a]);
+		for (size_t b = 0; b < L; b++) {
+			double q = mean[a * L + b], mirror = mean[b * L + a], e = std_err[a * L + b];
+			if (!(q >= 0 && q <= 1))
+				return kith_fail(err, KITH_EBUG, "%s(%zu,%zu;k=%u) is %.17g, outside 0..1", what, a, b,
+						 k, q);
+			if (q != mirror)
+				return kith_fail(err, KITH_EBUG, "%s(%zu,%zu;k=%u) is %.17g but %s(%zu,%zu) is %.17g",
+						 what, a, b, k, q, what, b, a, mirror);
+			if (!(e >= 0 && e <= 1)) /* also catches NaN; no mean over [0,1] errs by more */
+				return kith_fail(err, KITH_EBUG,
+						 "the standard error of %s(%zu,%zu;k=%u) is %.17g, outside 0..1", what,
+						 a, b, k, e);
+		}
+	}
+	return 0;
+}
+
+/* Rounding keeps order, so means of which one is the larger stay so; the bound from below is computed, and may err. */
+static int check_nnts(const kith_nnts *t, size_t L, kith_err *err)
+{
+	int status = check_mean("NNTS", t->mean, t->std_err, t->k, L, err);
+	if (status || !t->overlap)
+		return status;
+	status = check_mean("overlap", t->overlap, t->overlap_err, t->k, L, err);
+	for (size_t i = 0; i < L * L && !status; i++) {
+		double q = t->mean[i], overlap = t->overlap[i];
+		if (q > overlap || q < overlap / (2 - overlap) * (1 - 0x1p-50))
+			status = kith_fail(err, KITH_EBUG,
+					   "NNTS(%zu,%zu;k=%u) is %.17g, which no samples with the overlap %.17g have",
+					   i / L, i % L, t->k, q, overlap);
+	}
+	return status;
+}
+
+#define SAY_NNTP     "NNTP(alpha=%u,k=%u,%s)"
+#define NNTP_ARGS(p) (p)->alpha, (p)->k, (p)->graph == KITH_UNION ? "union" : "mutual"
+
+/* The pairs that runs cover in layer v: sum over a <= v <= b, kept up from layer to layer (those that begin at v come
+ * in, those that ended at v-1 go out). 128 bits: no file can make it wrap. */
+static int check_cover(const kith_nntp *p, size_t L, kith_err *err)
+{
+	unsigned __int128 covered = 0;
+	for (size_t a = 0; a < L; a++)
+		for (size_t b = 0; b < a; b++)
+			if (p->count[a * L + b])
+				return kith_fail(err, KITH_EBUG,
+						 SAY_NNTP "[%zu][%zu] is %llu: a run cannot end before it begins",
+						 NNTP_ARGS(p), a, b, (unsigned long long)p->count[a * L + b]);
+	for (size_t v = 0; v < L; v++) {
+		for (size_t b = v; b < L; b++)
+			covered += p->count[v * L + b];
+		if (p->alpha == 0 ? covered != p->pairs[v] : covered < p->pairs[v])
+			return kith_fail(err, KITH_EBUG,
+					 SAY_NNTP ": its runs cover layer %zu %llu times, but %llu pairs are "
+						  "present there",
+					 NNTP_ARGS(p), v, (unsigned long long)covered, (unsigned long long)p->pairs[v]);
+		for (size_t a = 0; a <= v; a++)
+			covered -= p->count[a * L + v];
+	}
+	return 0;
+}
+
+static unsigned __int128 total(const kith_nntp *p, size_t L)
+{
+	unsigned __int128 sum = 0;
+	for (size_t i = 0; i < L * L; i++)
+		sum += p->count[i];
+	return sum;
+}
+
+/* Runs that begin at v, or else those that end there. */
+static unsigned __int128 runs_at(const kith_nntp *p, size_t L, size_t v, int begin)
+{
+	unsigned __int128 sum = 0;
+	for (size_t i = 0; i < L; i++)
+		sum += p->count[begin ? v * L + i : i * L + v];
+	return sum;
+}
+
+/* `p` follows `before`: same k and graph, a larger alpha. A larger alpha only joins runs. */
+static int check_growth(const kith_nntp *before, const kith_nntp *p, size_t L, kith_err *err)
+{
+	unsigned __int128 was = total(before, L), is = total(p, L);
+	if (is > was)
+		return kith_fail(err, KITH_EBUG, SAY_NNTP " has %llu runs in all, more than the %llu at alpha=%u",
+				 NNTP_ARGS(p), (unsigned long long)is, (unsigned long long)was, before->alpha);
+	for (size_t v = 0; v < L; v++) {
+		if (p->pairs[v] != before->pairs[v])
+			return kith_fail(err, KITH_EBUG,
+					 SAY_NNTP ": %llu pairs present in layer %zu, but %llu at alpha=%u",
+					 NNTP_ARGS(p), (unsigned long long)p->pairs[v], v,
+					 (unsigned long long)before->pairs[v], before->alpha);
+		for (int begin = 0; begin < 2; begin++)
+			if (runs_at(p, L, v, begin) > runs_at(before, L, v, begin))
+				return kith_fail(err, KITH_EBUG, SAY_NNTP ": more runs %s layer %zu than at alpha=%u",
+						 NNTP_ARGS(p), begin ? "begin at" : "end at", v, before->alpha);
+	}
+	return 0;
+}
+
+int kith_stack_check(const kith_stack *s, kith_err *err)
+{
+	int status = 0;
+	for (size_t i = 0; i < s->nnts_count && !status; i++)
+		status = check_nnts(&s->nnts[i], s->layer_count, err);
+	for (size_t i = 0; i < s->nntp_count && !status; i++) {
+		const kith_nntp *p = &s->nntp[i], *q = i ? p - 1 : NULL;
+		status = check_cover(p, s->layer_count, err);
+		if (!status && q && q->k == p->k && q->graph == p->graph && q->alpha < p->alpha)
+			status = check_growth(q, p, s->layer_count, err);
+	}
+	return status;
+}

@@ -1,0 +1,175 @@
+/* pair_read.c - the reading half of kith/pairs.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "pair_codec.h"
+
+struct kith_pair_store {
+	kith_pair_meta meta;
+	char *path;
+	kith_container *container;
+	kith_block_scratch scratch;
+	kith_pair_planes layer;  /* one, on its way to tiers */
+	kith_pair_planes sought; /* kith_pair_store_find's */
+};
+
+int kith_pair_store_open(kith_pair_store **out, const char *path, kith_err *err)
+{
+	const void *bytes;
+	size_t size;
+	kith_err why = {0};
+	int rc;
+	kith_pair_store *s = kith_alloc_zero(1, sizeof *s);
+
+	if (!s || !(s->path = strdup(path))) {
+		free(s);
+		return kith_fail_nomem(err, "a pair store", sizeof *s);
+	}
+	if ((rc = kith_container_open(&s->container, path, KITH_CONTAINER_PAIRS, err)) ||
+	    (rc = kith_container_get(s->container, KITH_TABLE_META, 0, &bytes, &size, err)))
+		goto done;
+	if ((rc = kith_block_scratch_init(&s->scratch, &why)) ||
+	    (rc = kith_pair_meta_decode(&s->scratch, bytes, size, &s->meta, &why)))
+		kith_fail(err, rc, "%s: %s", path, why.msg);
+done:
+	if (rc)
+		kith_pair_store_close(s);
+	else
+		*out = s;
+	return rc;
+}
+
+void kith_pair_store_close(kith_pair_store *s)
+{
+	if (!s)
+		return;
+	kith_container_close(s->container);
+	kith_block_scratch_free(&s->scratch);
+	kith_pair_meta_free(&s->meta);
+	kith_pair_planes_free(&s->layer);
+	kith_pair_planes_free(&s->sought);
+	free(s->path);
+	free(s);
+}
+
+const kith_pair_info *kith_pair_store_get_info(const kith_pair_store *s)
+{
+	return &s->meta.info;
+}
+
+const char *kith_pair_store_path(const kith_pair_store *s)
+{
+	return s->path;
+}
+
+void kith_pair_block_free(kith_pair_block *block)
+{
+	free(block->i);
+	free(block->j);
+	free(block->tier);
+	memset(block, 0, sizeof *block);
+}
+
+/* The value of a block that there is, for layers that there are. */
+static int find_block(kith_pair_store *s, uint64_t block, uint32_t *layers, const uint32_t *wanted, const void **bytes,
+		      size_t *size, kith_err *err)
+{
+	const kith_pair_info *info = &s->meta.info;
+	if (block >= kith_pair_info_blocks(info))
+		return kith_fail(err, KITH_EUSAGE, "%s: block %llu asked for, but there are %llu", s->path,
+				 (unsigned long long)block, (unsigned long long)kith_pair_info_blocks(info));
+	if (!wanted)
+		*layers = info->layer_count;
+	for (uint32_t w = 0; wanted && w < *layers; w++)
+		if (wanted[w] >= info->layer_count || (w && wanted[w] <= wanted[w - 1]))
+			return kith_fail(err, KITH_EUSAGE, "%s: layer %u asked for: there are %u, to be in order",
+					 s->path, wanted[w], info->layer_count);
+	return kith_container_get(s->container, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, bytes, size, err);
+}
+
+int kith_pair_store_read(kith_pair_store *s, uint64_t block, uint32_t layers, const uint32_t *wanted,
+			 kith_pair_block *out, kith_err *err)
+{
+	const void *bytes;
+	size_t size;
+	kith_err why = {0};
+	int rc = find_block(s, block, &layers, wanted, &bytes, &size, err);
+	if (!rc && (rc = kith_pair_block_decode(&s->scratch, &s->meta.info, block, bytes, size, layers, wanted,
+						&s->layer, out, &why)))
+		kith_fail(err, rc, "%s: %s", s->path, why.msg);
+	return rc;
+}
+
+int kith_pair_store_read_planes(kith_pair_store *s, uint64_t block, uint32_t layers, const uint32_t *wanted,
+				kith_pair_planes *out, kith_err *err)
+{
+	const void *bytes;
+	size_t size;
+	kith_err why = {0};
+	int rc = find_block(s, block, &layers, wanted, &bytes, &size, err);
+	if (!rc &&
+	    (rc = kith_pair_planes_decode(&s->scratch, &s->meta.info, block, bytes, size, layers, wanted, out, &why)))
+		kith_fail(err, rc, "%s: %s", s->path, why.msg);
+	return rc;
+}
+
+int kith_pair_store_find(kith_pair_store *s, uint64_t node, uint64_t *block, kith_err *err)
+{
+	const uint32_t none = 0;
+	uint64_t low = 0, high = kith_pair_info_blocks(&s->meta.info);
+	while (low < high) { /* all blocks before `low` end below node, those from `high` on do not */
+		uint64_t middle = low + (high - low) / 2;
+		int rc = kith_pair_store_read_planes(s, middle, 0, &none, &s->sought, err);
+		if (rc)
+			return rc;
+		if (s->sought.i[s->sought.count - 1] < node)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*block = low;
+	return 0;
+}
+
+const char *kith_pair_store_extra(const kith_pair_store *s, uint32_t e, uint64_t *size)
+{
+	*size = s->meta.extras[e].size;
+	return s->meta.extras[e].name;
+}
+
+static int read_extra(kith_pair_store *s, const kith_pair_extra *x, uint8_t *out, kith_err *err)
+{
+	kith_err why = {0};
+	for (uint64_t at = 0, chunk = x->chunk; at < x->size; chunk++) {
+		size_t take = x->size - at < KITH_EXTRA_CHUNK ? x->size - at : KITH_EXTRA_CHUNK, size;
+		const void *bytes;
+		int rc = kith_container_get(s->container, KITH_TABLE_EXTRAS, (uint32_t)chunk, &bytes, &size, err);
+		if (rc)
+			return rc;
+		if ((rc = kith_pair_extra_decode(&s->scratch, (uint32_t)chunk, bytes, size, out + at, take, &why)))
+			return kith_fail(err, rc, "%s: extra %s: %s", s->path, x->name, why.msg);
+		at += take;
+	}
+	return 0;
+}
+
+int kith_pair_store_get_extra(kith_pair_store *s, const char *name, void **bytes, uint64_t *size, kith_err *err)
+{
+	const kith_pair_extra *x = s->meta.extras, *end = x + s->meta.info.extras;
+	uint8_t *got;
+	int rc;
+	while (x < end && strcmp(x->name, name))
+		x++;
+	if (x == end)
+		return kith_fail(err, KITH_EUSAGE, "%s: has no extra record %s", s->path, name);
+	if (!(got = kith_alloc(x->size, 1)))
+		return kith_fail_nomem(err, "an extra record", x->size);
+	if ((rc = read_extra(s, x, got, err))) {
+		free(got);
+		return rc;
+	}
+	*bytes = got;
+	*size = x->size;
+	return 0;
+}

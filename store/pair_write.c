@@ -1,0 +1,299 @@
+/* pair_write.c - the writing half of kith/pairs.h: pairs in, blocks out, then the meta record and the seal. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "pair_codec.h"
+#include "pair_planes.h"
+
+#define PAGES_BYTES (18ull << 20) /* the container's, until they are written */
+#define ZSTD_BYTES  (2ull << 20)  /* of its contexts */
+
+/* A block on its way into the file. */
+typedef struct filling {
+	uint32_t count;          /* pairs so far */
+	kith_pair_planes planes; /* with room for a whole block; bits from `count` on are 0 */
+	kith_block_scratch scratch;
+	kith_err err;
+	int rc;
+} filling;
+
+struct kith_pair_writer {
+	kith_pair_meta meta;
+	kith_container *container;
+	char *path;
+	uint32_t threads;
+	filling blocks[KITH_STORE_THREADS]; /* `threads` of them, of which `full` wait to be encoded together */
+	uint32_t full;
+	uint64_t written;        /* blocks */
+	uint64_t *seen;          /* of a batch: the pairs that are in some layer */
+	uint64_t next_i, next_j; /* the least pair that may follow */
+	uint64_t chunks;         /* values of extras so far */
+};
+
+/* Of many layers less than the default, and then whole words of bits. */
+static uint32_t choose_block_pairs(uint32_t layers, uint32_t levels)
+{
+	uint64_t most = 4ull * KITH_PAIR_BLOCK_BYTES / kith_pair_quarters(layers, levels) / 512 * 512;
+	return most < KITH_PAIR_BLOCK_DEFAULT ? (uint32_t)most : KITH_PAIR_BLOCK_DEFAULT;
+}
+
+uint64_t kith_pair_writer_bytes(const kith_pair_info *info, uint32_t threads)
+{
+	uint64_t pairs = info->block_pairs ? info->block_pairs : choose_block_pairs(info->layer_count, info->levels);
+	uint64_t block = pairs * kith_pair_quarters(info->layer_count, info->levels) / 4,
+		 padding = 128ull * info->layer_count * info->levels; /* sets of bits are whole cache lines */
+	threads = threads < KITH_STORE_THREADS ? threads : KITH_STORE_THREADS;
+	/* the block; its value, which grows by half and is then there twice; ids as gaps and one byte plane of them;
+	 * the bitmaps of a layer; zstd's own */
+	return PAGES_BYTES + pairs / 8 +
+	       threads * (block + padding + block * 5 / 2 + pairs * 9 + pairs * info->levels / 4 + ZSTD_BYTES);
+}
+
+void kith_pair_writer_set_threads(kith_pair_writer *w, uint32_t threads)
+{
+	assert(!w->meta.info.pairs);
+	w->threads = threads < 1 ? 1 : threads < KITH_STORE_THREADS ? threads : KITH_STORE_THREADS;
+}
+
+static size_t bits_bytes(const kith_pair_planes *b)
+{
+	return 2 * b->stride * b->levels * b->layers * sizeof *b->bits;
+}
+
+/* The block that the next pair goes to. Few pairs never need more than one. */
+static int get_block(kith_pair_writer *w, filling **out, kith_err *err)
+{
+	const kith_pair_info *info = &w->meta.info;
+	filling *f = &w->blocks[w->full];
+	int rc = 0;
+	*out = f;
+	if (f->planes.bits)
+		return 0;
+	if ((rc = kith_planes_reserve(&f->planes, info->block_pairs, info->layer_count, info->levels, err)))
+		return rc;
+	memset(f->planes.bits, 0, bits_bytes(&f->planes));
+	return f->scratch.encoder ? 0 : kith_block_scratch_init(&f->scratch, err);
+}
+
+int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, kith_err *err)
+{
+	kith_pair_info wanted = *info;
+	kith_err why;
+	int rc;
+	if (!wanted.block_pairs && info->layer_count <= KITH_MAX_LAYERS && info->levels <= KITH_MAX_TIERS)
+		wanted.block_pairs = choose_block_pairs(info->layer_count, info->levels);
+	if ((rc = kith_pair_info_check(&wanted, &why)))
+		return kith_fail(err, rc, "%s: %s", path, why.msg);
+	kith_pair_writer *w = kith_alloc_zero(1, sizeof *w);
+	if (!w || !(w->path = strdup(path))) {
+		free(w);
+		return kith_fail_nomem(err, "a writer of pairs", sizeof *w);
+	}
+	w->threads = 1;
+	if (!(rc = kith_pair_meta_init(&w->meta, &wanted, err)) &&
+	    !(rc = kith_block_scratch_init(&w->blocks[0].scratch, err)) &&
+	    !(w->seen = kith_alloc(kith_plane_words(wanted.block_pairs), sizeof *w->seen)))
+		rc = kith_fail_nomem(err, "a block of pairs", wanted.block_pairs / 8);
+	if (!rc)
+		rc = kith_container_create(&w->container, path, KITH_CONTAINER_PAIRS, err);
+	if (rc)
+		kith_pair_writer_abort(w);
+	else
+		*out = w;
+	return rc;
+}
+
+void kith_pair_writer_abort(kith_pair_writer *w)
+{
+	if (!w)
+		return;
+	kith_container_close(w->container);
+	for (uint32_t b = 0; b < KITH_STORE_THREADS; b++) {
+		kith_pair_planes_free(&w->blocks[b].planes);
+		kith_block_scratch_free(&w->blocks[b].scratch);
+	}
+	kith_pair_meta_free(&w->meta);
+	free(w->seen);
+	free(w->path);
+	free(w);
+}
+
+static int put_block(kith_pair_writer *w, filling *f, kith_err *err)
+{
+	const kith_value *value = &f->scratch.value;
+	if (w->written == UINT32_MAX)
+		return kith_fail(err, KITH_EUSAGE, "%s: more pairs than blocks of %u can hold", w->path,
+				 w->meta.info.block_pairs);
+	memset(f->planes.bits, 0, bits_bytes(&f->planes));
+	f->count = 0;
+	return kith_container_put(w->container, KITH_TABLE_PAIR_BLOCKS, (uint32_t)w->written++, value->bytes,
+				  value->size, err);
+}
+
+/* Encodes the first `count` blocks, each in a thread of its own, and puts them in order. */
+static int flush(kith_pair_writer *w, uint32_t count, kith_err *err)
+{
+	int rc = 0;
+#pragma omp parallel for num_threads(count) schedule(static, 1) if (count > 1)
+	for (uint32_t b = 0; b < count; b++) {
+		filling *f = &w->blocks[b];
+		f->rc = kith_pair_block_encode(&f->scratch, &w->meta.info, w->written + b, f->count, &f->planes,
+					       &f->err);
+	}
+	for (uint32_t b = 0; !rc && b < count; b++) {
+		filling *f = &w->blocks[b];
+		rc = f->rc ? kith_fail(err, f->rc, "%s", f->err.msg) : put_block(w, f, err);
+	}
+	w->full = 0;
+	return rc;
+}
+
+/* Are the bits of the next `count` pairs what bits can be? Marks the pairs that are in some layer. */
+static int check_bits(kith_pair_writer *w, const filling *f, uint32_t count, kith_err *err)
+{
+	const kith_pair_planes *b = &f->planes;
+	size_t first = f->count / 64, end = (f->count + count + 63) / 64;
+	uint64_t wrong = 0;
+	memset(w->seen + first, 0, (end - first) * sizeof *w->seen);
+	for (uint32_t direction = 0; direction < 2; direction++)
+		for (uint32_t v = 0; v < b->layers; v++) {
+			const uint64_t *plane = kith_pair_plane(b, v, 0, direction);
+			for (uint32_t q = 1; q < b->levels; q++) {
+				const uint64_t *below = plane;
+				plane = kith_pair_plane(b, v, q, direction);
+				for (size_t x = first; x < end; x++)
+					wrong |= below[x] & ~plane[x];
+			}
+			for (size_t x = first; x < end; x++)
+				w->seen[x] |= plane[x];
+		}
+	if (wrong)
+		return kith_fail(err, KITH_EBUG, "%s: a pair is there at some k and not at a larger one", w->path);
+	return 0;
+}
+
+/* Are the next `count` pairs, which are in the block already, in order, present somewhere, and after all before? */
+static int check_pairs(kith_pair_writer *w, const filling *f, uint32_t count, kith_err *err)
+{
+	int rc = check_bits(w, f, count, err);
+	for (uint32_t p = f->count; !rc && p < f->count + count; p++) {
+		uint32_t i = f->planes.i[p], j = f->planes.j[p];
+		int in_order = i > w->next_i || (i == w->next_i && j >= w->next_j);
+		int somewhere = w->seen[p / 64] >> p % 64 & 1;
+		if (!in_order || j <= i || j >= w->meta.info.n || !somewhere)
+			return kith_fail(err, KITH_EBUG, "%s: pair {%u, %u} is %s", w->path, i, j,
+					 !in_order    ? "out of order"
+					 : !somewhere ? "in no layer"
+						      : "no pair of two samples");
+		w->next_i = i;
+		w->next_j = j + 1ull;
+	}
+	return rc;
+}
+
+/* Pairs as a caller has them: with either bits or tiers. */
+typedef struct batch {
+	const uint32_t *i, *j;
+	const uint64_t *bits;
+	const uint8_t *tier;
+	size_t stride;
+} batch;
+
+/* `count` pairs of the batch, from `from` on, into a block that has room for them. */
+static int take_pairs(const batch *in, uint64_t from, uint32_t count, filling *f)
+{
+	kith_pair_planes *b = &f->planes;
+	int rc = 0;
+	memcpy(b->i + f->count, in->i + from, count * sizeof *b->i);
+	memcpy(b->j + f->count, in->j + from, count * sizeof *b->j);
+	for (size_t plane = 0; in->bits && plane < 2 * (size_t)b->levels * b->layers; plane++)
+		kith_bits_copy(b->bits + plane * b->stride, f->count, in->bits + plane * in->stride, from, count);
+	for (uint32_t v = 0; in->tier && v < b->layers; v++)
+		rc |= kith_planes_from_tiers(b, v, f->count, count, in->tier + v * in->stride + from);
+	return rc;
+}
+
+static int append(kith_pair_writer *w, uint64_t count, const batch *in, kith_err *err)
+{
+	kith_pair_info *info = &w->meta.info;
+	filling *f;
+	int rc;
+	for (uint64_t from = 0; from < count;) {
+		if ((rc = get_block(w, &f, err)))
+			return rc;
+		uint32_t room = info->block_pairs - f->count,
+			 take = count - from < room ? (uint32_t)(count - from) : room;
+		if (take_pairs(in, from, take, f))
+			return kith_fail(err, KITH_EBUG, "%s: a pair has a level that is none of the %u", w->path,
+					 info->levels);
+		if ((rc = check_pairs(w, f, take, err)))
+			return rc;
+		f->count += take;
+		info->pairs += take;
+		from += take;
+		w->full += f->count == info->block_pairs;
+		if (w->full == w->threads && (rc = flush(w, w->full, err)))
+			return rc;
+	}
+	return 0;
+}
+
+int kith_pair_writer_append(kith_pair_writer *w, uint64_t count, const uint32_t *i, const uint32_t *j,
+			    const uint8_t *tier, size_t stride, kith_err *err)
+{
+	return append(w, count, &(batch){.i = i, .j = j, .tier = tier, .stride = stride}, err);
+}
+
+int kith_pair_writer_append_planes(kith_pair_writer *w, uint64_t count, const uint32_t *i, const uint32_t *j,
+				   const uint64_t *bits, size_t stride, kith_err *err)
+{
+	return append(w, count, &(batch){.i = i, .j = j, .bits = bits, .stride = stride}, err);
+}
+
+int kith_pair_writer_put_extra(kith_pair_writer *w, const char *name, const void *bytes, uint64_t size, kith_err *err)
+{
+	kith_pair_info *info = &w->meta.info;
+	kith_block_scratch *scratch = &w->blocks[0].scratch; /* encoding leaves nothing there */
+	const uint8_t *at = bytes;
+	int rc;
+	for (uint32_t e = 0; e < info->extras; e++)
+		if (!strcmp(w->meta.extras[e].name, name))
+			return kith_fail(err, KITH_EBUG, "%s: extra %s is there already", w->path, name);
+	if (!*name || strlen(name) >= KITH_PAIR_EXTRA_NAME || info->extras == KITH_MAX_PAIR_EXTRAS)
+		return kith_fail(err, KITH_EBUG, "%s: extra '%s': no name, too long a name, or one extra too many",
+				 w->path, name);
+	kith_pair_extra *x = &w->meta.extras[info->extras];
+	strcpy(x->name, name);
+	x->size = size;
+	x->chunk = (uint32_t)w->chunks;
+	for (uint64_t left = size; left;) {
+		size_t take = left < KITH_EXTRA_CHUNK ? left : KITH_EXTRA_CHUNK;
+		uint32_t chunk = (uint32_t)w->chunks++;
+		if ((rc = kith_pair_extra_encode(scratch, chunk, at, take, err)) ||
+		    (rc = kith_container_put(w->container, KITH_TABLE_EXTRAS, chunk, scratch->value.bytes,
+					     scratch->value.size, err)))
+			return rc;
+		at += take;
+		left -= take;
+	}
+	info->extras++;
+	return 0;
+}
+
+int kith_pair_writer_finish(kith_pair_writer *w, kith_err *err)
+{
+	kith_block_scratch *scratch = &w->blocks[0].scratch;
+	const kith_value *value = &scratch->value;
+	uint32_t left = w->full + (w->blocks[w->full].count != 0);
+	int rc = left ? flush(w, left, err) : 0;
+	if (!rc)
+		rc = kith_pair_meta_encode(scratch, &w->meta, err);
+	if (!rc)
+		rc = kith_container_put(w->container, KITH_TABLE_META, 0, value->bytes, value->size, err);
+	if (!rc)
+		rc = kith_container_seal(w->container, err);
+	kith_pair_writer_abort(w);
+	return rc;
+}

@@ -1,0 +1,324 @@
+/* test_bit_kernels.c - the loops that count on sets of bits, which differ from processor to processor, against bits
+ * looked at one by one: few and many layers, words around the eight that are counted at once, sets empty and full. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bit_kernels.h"
+#include "rng.h"
+#include "sandbox.h"
+#include "transpose.h"
+
+#define ROUNDS 400
+#define MANY   40u /* layers */
+
+/* The same sets in both layouts; what lies between sets must not matter. */
+typedef struct sets {
+	uint32_t layers, lanes, words;
+	size_t step, stride;
+	uint64_t *columns, *rows;
+} sets;
+
+static uint64_t draw_word(rng *r)
+{
+	uint64_t x = rng_next(r);
+	switch (rng_below(r, 5)) {
+	case 0:
+		return 0;
+	case 1:
+		return ~0ull;
+	case 2:
+		return x & rng_next(r) & rng_next(r);
+	default:
+		return x;
+	}
+}
+
+/* Of many layers few words: the definition is slow. */
+static sets draw_sets(rng *r, uint32_t most_layers)
+{
+	sets s = {.layers = (uint32_t)rng_between(r, 1, most_layers),
+		  .words = (uint32_t)(rng_chance(r, 3) ? rng_between(r, 250, 530) : rng_below(r, 40))};
+	s.words = most_layers > MANY ? s.words % 4 : s.words;
+	s.lanes = (s.layers + 7) & ~7u;
+	s.step = s.lanes + rng_below(r, 9);
+	s.stride = s.words + rng_below(r, 9);
+	s.columns = must_alloc((s.words + 1) * s.step + KITH_BITS_SPARE, 8);
+	s.rows = must_alloc(s.layers * s.stride + 1, 8);
+	for (size_t i = 0; i < s.layers * s.stride; i++)
+		s.rows[i] = draw_word(r);
+	for (uint32_t w = 0; w < s.words; w++)
+		for (size_t v = 0; v < s.step; v++)
+			s.columns[w * s.step + v] = v < s.layers  ? s.rows[v * s.stride + w]
+						    : v < s.lanes ? 0
+								  : rng_next(r);
+	return s;
+}
+
+static void free_sets(sets *s)
+{
+	free(s->columns);
+	free(s->rows);
+}
+
+/* How many slots are in all of layers a..b and in layer c. */
+static uint64_t slow_count(const sets *s, uint32_t a, uint32_t b, uint32_t c)
+{
+	uint64_t count = 0;
+	for (uint32_t slot = 0; slot < 64 * s->words; slot++) {
+		int in = s->rows[c * s->stride + slot / 64] >> slot % 64 & 1;
+		for (uint32_t v = a; in && v <= b; v++)
+			in &= s->rows[v * s->stride + slot / 64] >> slot % 64 & 1;
+		count += (uint64_t)in;
+	}
+	return count;
+}
+
+static void test_overlaps_and_counts(void **state)
+{
+	rng r = {11};
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		sets s = draw_sets(&r, round % 20 ? 34 : 70);
+		uint32_t pairs = s.layers * (s.layers - 1) / 2, pair = 0;
+		uint32_t *rows = must_alloc(pairs + 1, 4);
+		uint16_t *columns = must_alloc(pairs + KITH_BITS_SPARE, 2);
+		uint64_t *by_columns = must_alloc(s.lanes, 8), *by_rows = must_alloc(s.lanes, 8);
+		for (uint32_t p = 0; p < pairs; p++)
+			rows[p] = 5; /* they add */
+		memset(by_columns, 0, s.lanes * 8);
+		memset(by_rows, 0, s.lanes * 8);
+		kith_bits_overlaps_columns(s.columns, s.words, s.step, s.layers, columns);
+		kith_bits_overlaps_rows(s.rows, s.words, s.stride, s.layers, rows);
+		kith_bits_count_columns(s.columns, s.words, s.step, s.lanes, by_columns);
+		kith_bits_count_rows(s.rows, s.words, s.stride, s.layers, by_rows);
+		for (uint32_t a = 0; a < s.layers; a++) {
+			assert_int_equal(by_columns[a], slow_count(&s, a, a, a));
+			assert_int_equal(by_rows[a], by_columns[a]);
+			for (uint32_t b = a + 1; b < s.layers; b++, pair++) {
+				assert_int_equal(rows[pair], 5 + slow_count(&s, a, a, b));
+				assert_int_equal(columns[pair] + 5, rows[pair]);
+			}
+		}
+		free(columns);
+		free(rows);
+		free(by_columns);
+		free(by_rows);
+		free_sets(&s);
+	}
+}
+
+/* Of every bit, 2^times - 1 of 2^times go. */
+static void thin(sets *s, rng *r, int times)
+{
+	for (uint32_t w = 0; w < s->words; w++)
+		for (uint32_t v = 0; v < s->layers; v++) {
+			uint64_t left = ~0ull;
+			for (int t = 0; t < times; t++)
+				left &= rng_next(r);
+			s->columns[w * s->step + v] &= left;
+			s->rows[v * s->stride + w] &= left;
+		}
+}
+
+/* Of any number of layers, though it pays for many; any slots, as long as no layer has too many. */
+static void test_overlaps_of_masks(void **state)
+{
+	rng r = {18};
+	int tried[3] = {0};
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		sets s = draw_sets(&r, round % 20 ? MANY : 1100);
+		thin(&s, &r, 3 * (round % 3));
+		uint32_t mask_words = (s.layers + 63) / 64, most = 0, pair = 0;
+		uint64_t *masks = must_alloc(64 * (size_t)s.words * mask_words + 1, 8);
+		uint16_t *got = must_alloc(s.layers * (size_t)s.layers / 2 + KITH_BITS_SPARE, sizeof *got);
+		for (uint32_t v = 0; v < s.layers; v++) {
+			uint32_t has = 0;
+			for (uint32_t slot = 0; slot < 64 * s.words; slot++)
+				if (s.rows[v * s.stride + slot / 64] >> slot % 64 & 1) {
+					masks[(size_t)slot * mask_words + v / 64] |= 1ull << v % 64;
+					has++;
+				}
+			most = has > most ? has : most;
+		}
+		if (most <= KITH_BITS_MOST_MASKS) {
+			kith_bits_overlaps_masks(s.columns, s.words, s.step, s.layers, masks, most, got);
+			for (uint32_t a = 0; a < s.layers; a++)
+				for (uint32_t b = a + 1; b < s.layers; b++, pair++)
+					assert_int_equal(got[pair], slow_count(&s, a, a, b));
+			tried[most < 16 ? 0 : most < 32 ? 1 : 2]++;
+		}
+		free(masks);
+		free(got);
+		free_sets(&s);
+	}
+	for (int kind = 0; kind < 3; kind++) /* layers of few slots and of many */
+		assert_true(tried[kind] > 10);
+}
+
+static void test_chains(void **state)
+{
+	rng r = {12};
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		sets s = draw_sets(&r, round % 20 ? MANY : KITH_BITS_CHAIN);
+		size_t items = (size_t)s.layers * s.lanes;
+		int64_t *columns = must_alloc(items, 8), *rows = must_alloc(items, 8);
+		memset(columns, 0, items * 8);
+		memset(rows, 0, items * 8);
+		kith_bits_chains_columns(s.columns, s.words, s.step, s.lanes, s.layers, columns);
+		kith_bits_chains_rows(s.rows, s.words, s.stride, s.layers, s.lanes, rows);
+		for (uint32_t a = 0; a < s.layers; a++)
+			for (uint32_t b = a; b < s.layers; b++) {
+				assert_int_equal(columns[(b - a) * s.lanes + a], slow_count(&s, a, b, a));
+				assert_int_equal(rows[(b - a) * s.lanes + a], columns[(b - a) * s.lanes + a]);
+			}
+		free(columns);
+		free(rows);
+		free_sets(&s);
+	}
+}
+
+static void test_transpose(void **state)
+{
+	rng r = {13};
+	uint64_t x[64], fast[64], plain[64], own[64];
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < 64; i++)
+			x[i] = own[i] = plain[i] = draw_word(&r);
+		kith_bits_transpose(fast, x);
+		kith_bits_transpose(own, own);
+		kith_transpose(plain);
+		for (int i = 0; i < 64; i++)
+			for (int j = 0; j < 64; j++)
+				assert_int_equal(fast[j] >> i & 1, x[i] >> j & 1);
+		assert_memory_equal(fast, plain, sizeof fast);
+		assert_memory_equal(fast, own, sizeof fast);
+	}
+}
+
+static void test_hash(void **state)
+{
+	rng r = {14};
+	uint32_t id[80];
+	uint16_t hash[80];
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		uint32_t count = (uint32_t)rng_below(&r, 80), bits = (uint32_t)rng_between(&r, 1, 16);
+		for (uint32_t e = 0; e < count; e++)
+			id[e] = e && rng_chance(&r, 3) ? id[rng_below(&r, e)] : (uint32_t)rng_next(&r);
+		kith_bits_hash(id, count, bits, hash);
+		for (uint32_t e = 0; e < count; e++) {
+			assert_true(hash[e] < 1u << bits);
+			for (uint32_t f = 0; f < e; f++)
+				assert_true(id[e] != id[f] || hash[e] == hash[f]);
+		}
+	}
+}
+
+#define MET 208u
+
+/* Masks of one word, whose lower half is of rows, and of several; ids near the sample, which are it now and then. */
+static void test_slots(void **state)
+{
+	rng r = {16};
+	static uint64_t mask[6 * MET], rows[6 * MET], above[6 * (MET + 3)];
+	uint32_t id[MET], lists[2 * (MET + 8)];
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		uint32_t node = (uint32_t)(round % 3 ? 1u << 31 : rng_next(&r)), found[2], a = 0, b = 0;
+		uint32_t half = (uint32_t)rng_between(&r, 1, 3);
+		int own = 0, rarely = round % 2;
+		kith_bits_met m = {.id = id,
+				   .mask = mask,
+				   .stride = MET,
+				   .words = round % 4 ? 1 : 2 * half,
+				   .row_words = round % 4 ? 1 : half,
+				   .row_bits = round % 4 ? 0xffffffff : ~0ull,
+				   .count = (uint32_t)rng_below(&r, MET - 7),
+				   .lists = lists};
+		for (uint32_t e = 0; e < MET; e++) {
+			id[e] = node + (uint32_t)rng_below(&r, 9) - 4 + !rarely * 5;
+			for (uint32_t w = 0; w < m.words; w++)
+				mask[w * MET + e] = draw_word(&r) & draw_word(&r);
+		}
+		int got = kith_bits_slots(&m, node, rows, above, MET + 3, found);
+		for (uint32_t e = 0; e < m.count; e++) {
+			uint64_t row = 0, any = 0;
+			for (uint32_t w = 0; w < m.words; w++) {
+				any |= mask[w * MET + e];
+				row |= w < m.row_words ? mask[w * MET + e] & m.row_bits : 0;
+			}
+			own |= row && id[e] == node;
+			for (uint32_t w = 0; row && w < m.row_words; w++)
+				assert_int_equal(rows[w * MET + a], mask[w * MET + e] & m.row_bits);
+			for (uint32_t w = 0; any && id[e] > node && w < m.words; w++)
+				assert_int_equal(above[w * (MET + 3) + b], mask[w * MET + e]);
+			a += row != 0;
+			b += any && id[e] > node;
+		}
+		assert_int_equal(found[0], a);
+		assert_int_equal(found[1], b);
+		assert_int_equal(got != 0, own);
+	}
+}
+
+static void test_histograms(void **state)
+{
+	rng r = {17};
+	static uint8_t numbers[20 * 128], histogram[40 * 128], want[40 * 128];
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		uint32_t samples = (uint32_t)rng_below(&r, 20), bins = (uint32_t)rng_between(&r, 1, 40);
+		size_t stride = 64 * (size_t)rng_between(&r, 1, 2);
+		for (size_t i = 0; i < 40 * stride; i++)
+			histogram[i] = want[i] = (uint8_t)rng_below(&r, 200);
+		for (size_t i = 0; i < samples * stride; i++) {
+			numbers[i] = (uint8_t)rng_below(&r, bins);
+			want[numbers[i] * stride + i % stride]++;
+		}
+		kith_bits_histograms(numbers, stride, samples, bins, histogram);
+		assert_memory_equal(histogram, want, 40 * stride);
+	}
+}
+
+static void test_or(void **state)
+{
+	rng r = {15};
+	uint64_t to[40], from[40], was[40];
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		size_t words = rng_below(&r, 40);
+		uint64_t shared = 0;
+		for (size_t w = 0; w < 40; w++) {
+			was[w] = to[w] = draw_word(&r) & (round % 2 ? ~0ull : 0x5555);
+			from[w] = draw_word(&r) & (round % 2 ? ~0ull : 0xaaaa);
+			shared |= w < words ? to[w] & from[w] : 0;
+		}
+		assert_int_equal(kith_bits_or(to, from, words) != 0, shared != 0);
+		for (size_t w = 0; w < 40; w++)
+			assert_int_equal(to[w], w < words ? was[w] | from[w] : was[w]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_overlaps_and_counts),
+		cmocka_unit_test(test_overlaps_of_masks),
+		cmocka_unit_test(test_chains),
+		cmocka_unit_test(test_transpose),
+		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_slots),
+		cmocka_unit_test(test_histograms),
+		cmocka_unit_test(test_or),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

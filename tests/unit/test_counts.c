@@ -1,0 +1,204 @@
+/* test_counts.c - a sample that is refused leaves nothing behind for the next one to trip over: threads go on with
+ * their share of a window before anyone looks. One sample of a damaged graph has itself in its rows, or an id twice,
+ * met by either way of counting; those after it are counted. And both ways count the same, of few layers and of many.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "counts.h"
+#include "rng.h"
+#include "sandbox.h"
+
+#define N      200u
+#define K      70u
+#define LAYERS 2u
+#define BAD    150u
+#define FEW    (2 * K + 52) /* slots, and ids that are few: more than a sample has */
+
+/* Sample i's neighbours are those that follow it, round and round, in every layer; no reverse lists. */
+static kith_sets make_rows(int with_ids)
+{
+	kith_sets sets = {.count = N, .items = with_ids ? N * K : 0};
+	sets.offset = must_alloc(N + 1, sizeof *sets.offset);
+	sets.id = must_alloc(N * K + KITH_SETS_SPARE, sizeof *sets.id);
+	memset(sets.id, 0, (N * K + KITH_SETS_SPARE) * sizeof *sets.id);
+	for (uint32_t i = 0; i <= N; i++)
+		sets.offset[i] = with_ids ? i * K : 0;
+	for (uint32_t i = 0; with_ids && i < N; i++) {
+		uint32_t *row = sets.id + i * K, at = 0;
+		for (uint32_t j = 0; j < N; j++)
+			if (j != i && (j + N - i) % N <= K)
+				row[at++] = j;
+	}
+	return sets;
+}
+
+static void count(uint32_t slots, int by_hash, int twice)
+{
+	kith_tally_plan plan = {.n = N, .layers = LAYERS, .levels = 1, .k = {K}, .counts = {1, 1}, .by_hash = by_hash};
+	kith_sets sets[2 * LAYERS];
+	kith_tally_source sources[2 * LAYERS];
+	kith_tally tally;
+	kith_err err;
+	uint64_t bad = 0;
+
+	plan.start[1] = K + 1;
+	kith_tally_choose_slots(&plan, 3ull * LAYERS * K, slots);
+	assert_int_equal(kith_tally_init(&tally, &plan, &err), 0);
+	for (uint32_t s = 0; s < 2 * LAYERS; s++) {
+		sets[s] = make_rows(s < LAYERS);
+		sources[s] = (kith_tally_source){&sets[s], s % LAYERS, 0};
+	}
+	uint32_t *row = sets[1].id + BAD * K; /* 0..20, 151..199 */
+	if (twice)
+		row[30] = row[29];
+	else
+		row[21] = BAD;
+	assert_int_equal(kith_tally_nodes(&tally, sources, LAYERS, BAD - 20, 40, &bad), 1);
+	assert_int_equal(bad, BAD);
+	for (uint32_t i = 0; tally.few.place && i < N; i++)
+		assert_int_equal(tally.few.place[i], 0);
+	for (uint64_t node = BAD + 1; node < N; node++)
+		assert_int_equal(kith_tally_nodes(&tally, sources, LAYERS, node, 1, &bad), -1);
+	kith_tally_finish(&tally);
+	kith_tally_free(&tally);
+	for (uint32_t s = 0; s < 2 * LAYERS; s++)
+		kith_sets_free(&sets[s]);
+}
+
+static void test_few(void **state)
+{
+	(void)state;
+	for (int by_hash = 0; by_hash < 2; by_hash++) {
+		count(FEW, by_hash, 0);
+		count(FEW, by_hash, 1);
+	}
+}
+
+/* Slots for a part of the ids: several ranges. */
+static void test_many(void **state)
+{
+	(void)state;
+	count(64, 0, 0);
+	count(64, 0, 1);
+	count(128, 0, 0);
+	count(128, 0, 1);
+}
+
+/* ---- the two ways to count give the same ---- */
+
+#define SOME 60u /* samples */
+
+/* Rows of k ids drawn near those of the layer before, and the reverse lists that they make. */
+static void draw_layer(rng *r, uint32_t k, const kith_sets *before, kith_sets *rows, kith_sets *reverse)
+{
+	unsigned char in[SOME][SOME] = {{0}};
+	size_t at = 0;
+	for (uint32_t i = 0; i < SOME; i++) {
+		uint32_t found = 0;
+		for (uint32_t t = 0; before && t < k; t++)
+			if (rng_chance(r, 80)) {
+				in[i][before->id[i * k + t]] = 1;
+				found++;
+			}
+		while (found < k) {
+			uint32_t j = (uint32_t)rng_below(r, SOME);
+			if (j != i && !in[i][j]) {
+				in[i][j] = 1;
+				found++;
+			}
+		}
+	}
+	*rows = (kith_sets){.count = SOME, .items = SOME * k};
+	*reverse = (kith_sets){.count = SOME};
+	rows->offset = must_alloc(SOME + 1, sizeof *rows->offset);
+	reverse->offset = must_alloc(SOME + 1, sizeof *reverse->offset);
+	rows->id = must_alloc(SOME * k + KITH_SETS_SPARE, sizeof *rows->id);
+	reverse->id = must_alloc(SOME * k + KITH_SETS_SPARE, sizeof *reverse->id);
+	for (uint32_t i = 0; i < SOME; i++) {
+		for (uint32_t j = 0; j < SOME; j++)
+			if (in[i][j])
+				rows->id[at++] = j;
+		rows->offset[i + 1] = at;
+		for (uint32_t j = i + 1; j < SOME; j++)
+			if (in[j][i])
+				reverse->id[reverse->items++] = j;
+		reverse->offset[i + 1] = reverse->items;
+	}
+}
+
+/* Few ids, or with few == 0 many. */
+static void count_all(kith_tally *tally, kith_tally_plan *plan, const kith_tally_source *sources, int few)
+{
+	kith_err err;
+	uint64_t bad;
+	kith_tally_choose_slots(plan, 0, SOME);
+	plan->hashed = few ? (uint32_t)(2 * plan->layers * SOME) : 0;
+	assert_int_equal(kith_tally_init(tally, plan, &err), 0);
+	assert_int_equal(kith_tally_nodes(tally, sources, plan->layers, 0, SOME, &bad), -1);
+	kith_tally_finish(tally);
+}
+
+static void compare_ways(uint32_t layers, uint32_t k, uint32_t alpha)
+{
+	rng r = {layers + k};
+	kith_sets *rows = must_alloc(layers, sizeof *rows), *reverse = must_alloc(layers, sizeof *reverse);
+	kith_tally_source *sources = must_alloc(2 * (size_t)layers, sizeof *sources);
+	kith_tally_plan plans[2];
+	kith_tally tally[2];
+	size_t squares = (size_t)layers * layers, pairs = kith_tally_pair_count(layers);
+	for (uint32_t v = 0; v < layers; v++) {
+		draw_layer(&r, k, v ? &rows[v - 1] : NULL, &rows[v], &reverse[v]);
+		sources[v] = (kith_tally_source){&rows[v], v, 0};
+		sources[layers + v] = (kith_tally_source){&reverse[v], v, 0};
+	}
+	for (int few = 0; few < 2; few++) {
+		plans[few] = (kith_tally_plan){
+			.n = SOME, .layers = layers, .levels = 1, .k = {k}, .alpha = alpha, .counts = {1, 1}};
+		plans[few].start[1] = pairs * (k + 1);
+		count_all(&tally[few], &plans[few], sources, few);
+	}
+	assert_memory_equal(tally[0].overlap, tally[1].overlap, pairs * (k + 1) * sizeof *tally->overlap);
+	assert_memory_equal(tally[0].edges, tally[1].edges, layers * sizeof *tally->edges);
+	for (int g = 0; g < 2; g++) {
+		assert_memory_equal(tally[0].pairs[g], tally[1].pairs[g], layers * sizeof *tally->pairs[g]);
+		assert_memory_equal(tally[0].runs.table[g], tally[1].runs.table[g],
+				    squares * (alpha + 1) * sizeof(int64_t));
+	}
+	for (uint32_t v = 0; v < layers; v++) {
+		assert_int_equal(tally[0].edges[v], SOME * k);
+		kith_sets_free(&rows[v]);
+		kith_sets_free(&reverse[v]);
+	}
+	kith_tally_free(&tally[0]);
+	kith_tally_free(&tally[1]);
+	free(rows);
+	free(reverse);
+	free(sources);
+}
+
+static void test_many_layers(void **state)
+{
+	static const uint32_t layers[] = {1, 2, 32, 33, 64, 65, 256, 257, 300, 511, 512, 513},
+			      k[] = {5, 15, 16, 20, 40};
+	(void)state;
+	for (size_t a = 0; a < sizeof layers / sizeof *layers; a++)
+		for (size_t b = 0; b < sizeof k / sizeof *k; b++)
+			compare_ways(layers[a], k[b], layers[a] > 2 ? (uint32_t)b % 3 : 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_few),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_many_layers),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
