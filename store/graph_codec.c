@@ -206,11 +206,11 @@ KITH_CLONES static uint64_t ones_any(const uint64_t *words, size_t count)
 	return found;
 }
 
-#ifdef KITH_WIDE
+#ifdef KITH_AVX512
 
 #include <immintrin.h>
 
-KITH_WIDE static uint64_t ones_512(const uint64_t *words, size_t count)
+KITH_AVX512 static uint64_t ones_512(const uint64_t *words, size_t count)
 {
 	__m512i sum = _mm512_setzero_si512();
 	for (size_t w = 0; w < count; w += 8) {
@@ -232,7 +232,7 @@ static uint64_t count_bits(const uint64_t *words, uint64_t base, size_t count, u
 		wrong |= words[w - base] & (w < from / 64 ? ~0ull : (1ull << from % 64) - 1);
 	if (n % 64 && count)
 		wrong |= words[count - 1] >> n % 64;
-	return wrong ? UINT64_MAX : kith_cpu_wide() ? ones_512(words, count) : ones_any(words, count);
+	return wrong ? UINT64_MAX : (kith_cpu() == KITH_CPU_AVX512) ? ones_512(words, count) : ones_any(words, count);
 }
 
 /* Row sets from one stream, reverse lists from theirs: bits of nodes first.., each set from word `base` on. */

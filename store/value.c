@@ -288,14 +288,14 @@ int kith_view_u32s(kith_decoder *d, kith_view *view, uint32_t *numbers, size_t c
 	return rc;
 }
 
-#ifdef KITH_WIDE
+#ifdef KITH_AVX512
 
 #include <immintrin.h>
 
 /* Sixteen gaps, or the first `count`, from up to three planes of `stride` bytes: what each adds to the id before the
  * first, which is the sum of all up to it. */
-KITH_WIDE static inline __attribute__((always_inline)) __m512i sum_gaps(const uint8_t *plane, size_t stride, int width,
-									__mmask16 here)
+KITH_AVX512 static inline __attribute__((always_inline)) __m512i sum_gaps(const uint8_t *plane, size_t stride,
+									  int width, __mmask16 here)
 {
 	const __m512i zero = _mm512_setzero_si512();
 	__m512i x = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)plane));
@@ -315,7 +315,7 @@ KITH_WIDE static inline __attribute__((always_inline)) __m512i sum_gaps(const ui
 
 /* A set's ids. Sums of sixteen gaps do not wrap; `next` does not either, so only the last id, the largest, needs a
  * check. */
-KITH_WIDE static inline __attribute__((always_inline)) int
+KITH_AVX512 static inline __attribute__((always_inline)) int
 unpack_set(const uint8_t *plane, size_t stride, int width, size_t count, uint64_t next, uint64_t n, uint32_t *ids)
 {
 	for (size_t i = 0; i < count; i += 16) {
@@ -327,10 +327,10 @@ unpack_set(const uint8_t *plane, size_t stride, int width, size_t count, uint64_
 	return next > n;
 }
 
-KITH_WIDE static inline __attribute__((always_inline)) int unpack_all(const uint8_t *plane, size_t stride, int width,
-								      const uint64_t *offset, size_t sets,
-								      uint64_t base, uint64_t step, uint64_t n,
-								      uint32_t *ids)
+KITH_AVX512 static inline __attribute__((always_inline)) int unpack_all(const uint8_t *plane, size_t stride, int width,
+									const uint64_t *offset, size_t sets,
+									uint64_t base, uint64_t step, uint64_t n,
+									uint32_t *ids)
 {
 	int bad = 0;
 	for (size_t r = 0; r < sets; r++, base += step) {
@@ -340,8 +340,8 @@ KITH_WIDE static inline __attribute__((always_inline)) int unpack_all(const uint
 	return bad;
 }
 
-KITH_WIDE static int unpack_sets(const uint8_t *plane, size_t stride, int width, const uint64_t *offset, size_t sets,
-				 uint64_t base, uint64_t step, uint64_t n, uint32_t *ids)
+KITH_AVX512 static int unpack_sets(const uint8_t *plane, size_t stride, int width, const uint64_t *offset, size_t sets,
+				   uint64_t base, uint64_t step, uint64_t n, uint32_t *ids)
 {
 	return width == 1   ? unpack_all(plane, stride, 1, offset, sets, base, step, n, ids)
 	       : width == 2 ? unpack_all(plane, stride, 2, offset, sets, base, step, n, ids)
@@ -358,7 +358,7 @@ int kith_view_sets(kith_decoder *d, kith_view *view, const uint64_t *offset, siz
 	int width = kith_width(n), rc;
 	size_t count = offset[sets], stride = count + KITH_SPARE;
 	*bad = 0;
-	if (width > 3 || !kith_cpu_wide()) {
+	if (width > 3 || !(kith_cpu() == KITH_CPU_AVX512)) {
 		if ((rc = kith_view_u32s(d, view, ids, count, width, err)))
 			return rc;
 		for (size_t r = 0; r < sets; r++, base += step)

@@ -21,31 +21,31 @@ static uint32_t ones(uint64_t x)
 	return (uint32_t)__builtin_popcountll(x);
 }
 
-#ifdef KITH_WIDE
+#ifdef KITH_AVX512
 
 #include <immintrin.h>
 
-KITH_WIDE static __m512i load(const uint64_t *x)
+KITH_AVX512 static __m512i load(const uint64_t *x)
 {
 	return _mm512_loadu_si512((const void *)x);
 }
 
 /* The first `words` of eight. */
-KITH_WIDE static __m512i load_some(const uint64_t *x, uint32_t words)
+KITH_AVX512 static __m512i load_some(const uint64_t *x, uint32_t words)
 {
 	return _mm512_maskz_loadu_epi64((__mmask8)((1u << words) - 1), (const void *)x);
 }
 
-KITH_WIDE static __m512i counted(__m512i sum, __m512i x)
+KITH_AVX512 static __m512i counted(__m512i sum, __m512i x)
 {
 	return _mm512_add_epi64(sum, _mm512_popcnt_epi64(x));
 }
 
 /* Layer a and those from `from` on, `registers` registers of eight: a layer's word is loaded once for all of them.
  * Where layers are many, most of its words are empty. */
-KITH_WIDE static inline __attribute__((always_inline)) void overlaps_some(const uint64_t *x, uint32_t words,
-									  size_t step, uint32_t a, uint32_t from,
-									  int registers, uint16_t *shared)
+KITH_AVX512 static inline __attribute__((always_inline)) void overlaps_some(const uint64_t *x, uint32_t words,
+									    size_t step, uint32_t a, uint32_t from,
+									    int registers, uint16_t *shared)
 {
 	__m512i sum[3] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
 	for (uint32_t w = 0; w < words; w++, x += step) {
@@ -60,8 +60,8 @@ KITH_WIDE static inline __attribute__((always_inline)) void overlaps_some(const 
 }
 
 /* What is beyond the last layer is written over by the next pairs. */
-KITH_WIDE static void overlaps_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t layers,
-					   uint16_t *shared)
+KITH_AVX512 static void overlaps_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t layers,
+					     uint16_t *shared)
 {
 	for (uint32_t a = 0; a + 1 < layers; a++) {
 		uint32_t from = a + 1, left = layers - from;
@@ -78,7 +78,8 @@ KITH_WIDE static void overlaps_columns_512(const uint64_t *x, uint32_t words, si
 }
 
 /* Adds the masks of two slots to numbers of 64 layers each, bit by bit: plane p of them has the bits 2^p. */
-KITH_WIDE static inline __attribute__((always_inline)) void add_masks(__m512i *plane, int planes, __m512i x, __m512i y)
+KITH_AVX512 static inline __attribute__((always_inline)) void add_masks(__m512i *plane, int planes, __m512i x,
+									__m512i y)
 {
 	__m512i carry = _mm512_ternarylogic_epi64(plane[0], x, y, 0xe8); /* two of three */
 	plane[0] = _mm512_ternarylogic_epi64(plane[0], x, y, 0x96);      /* one or three */
@@ -90,8 +91,8 @@ KITH_WIDE static inline __attribute__((always_inline)) void add_masks(__m512i *p
 }
 
 /* The numbers of 64 layers. */
-KITH_WIDE static inline __attribute__((always_inline)) __m512i spread_planes(uint64_t word[8][8], int planes,
-									     uint32_t w)
+KITH_AVX512 static inline __attribute__((always_inline)) __m512i spread_planes(uint64_t word[8][8], int planes,
+									       uint32_t w)
 {
 	__m512i sum = _mm512_setzero_si512();
 	for (int p = 0; p < planes; p++)
@@ -100,9 +101,9 @@ KITH_WIDE static inline __attribute__((always_inline)) __m512i spread_planes(uin
 }
 
 /* What one layer, whose `count` slots these are, shares with each of up to 512 layers, from the masks' words on. */
-KITH_WIDE static inline __attribute__((always_inline)) void add_slots(const uint16_t *slot, uint32_t count,
-								      const uint64_t *masks, uint32_t mask_words,
-								      uint32_t words, int planes, uint8_t *numbers)
+KITH_AVX512 static inline __attribute__((always_inline)) void add_slots(const uint16_t *slot, uint32_t count,
+									const uint64_t *masks, uint32_t mask_words,
+									uint32_t words, int planes, uint8_t *numbers)
 {
 	__m512i plane[8], none = _mm512_setzero_si512();
 	uint64_t word[8][8];
@@ -119,7 +120,7 @@ KITH_WIDE static inline __attribute__((always_inline)) void add_slots(const uint
 
 /* The slots of one layer, at most `most`; returns how many. Where they are few in any word, no branch depends on how
  * many they are, which cannot be foreseen. 32 are written beyond them. */
-KITH_WIDE static uint32_t list_layer(const uint64_t *x, uint32_t words, size_t step, uint32_t most, uint16_t *slot)
+KITH_AVX512 static uint32_t list_layer(const uint64_t *x, uint32_t words, size_t step, uint32_t most, uint16_t *slot)
 {
 	const __m512i all =
 		_mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42,
@@ -138,8 +139,8 @@ KITH_WIDE static uint32_t list_layer(const uint64_t *x, uint32_t words, size_t s
 	return count;
 }
 
-KITH_WIDE static void overlaps_masks_512(const uint64_t *x, uint32_t words, size_t step, uint32_t layers,
-					 const uint64_t *masks, uint32_t most, uint16_t *shared)
+KITH_AVX512 static void overlaps_masks_512(const uint64_t *x, uint32_t words, size_t step, uint32_t layers,
+					   const uint64_t *masks, uint32_t most, uint16_t *shared)
 {
 	uint32_t mask_words = (layers + 63) / 64;
 	uint16_t slot[KITH_BITS_MOST_MASKS + 32];
@@ -160,7 +161,7 @@ KITH_WIDE static void overlaps_masks_512(const uint64_t *x, uint32_t words, size
 	}
 }
 
-KITH_WIDE static uint32_t shared_512(const uint64_t *x, const uint64_t *y, uint32_t words)
+KITH_AVX512 static uint32_t shared_512(const uint64_t *x, const uint64_t *y, uint32_t words)
 {
 	__m512i sum[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
 	uint32_t w = 0;
@@ -175,7 +176,7 @@ KITH_WIDE static uint32_t shared_512(const uint64_t *x, const uint64_t *y, uint3
 }
 
 /* One set with `sets` others: its words are loaded once for all of them. */
-KITH_WIDE static inline __attribute__((always_inline)) void
+KITH_AVX512 static inline __attribute__((always_inline)) void
 shared_some(const uint64_t *x, const uint64_t *y, size_t stride, uint32_t words, int sets, uint32_t *common)
 {
 	__m512i sum[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
@@ -196,8 +197,8 @@ shared_some(const uint64_t *x, const uint64_t *y, size_t stride, uint32_t words,
 		common[s] += (uint32_t)_mm512_reduce_add_epi64(sum[s]);
 }
 
-KITH_WIDE static void overlaps_rows_512(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers,
-					uint32_t *common)
+KITH_AVX512 static void overlaps_rows_512(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers,
+					  uint32_t *common)
 {
 	for (uint32_t a = 0; a + 1 < layers; a++, x += stride) {
 		const uint64_t *y = x + stride;
@@ -209,7 +210,8 @@ KITH_WIDE static void overlaps_rows_512(const uint64_t *x, uint32_t words, size_
 	}
 }
 
-KITH_WIDE static void count_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint64_t *count)
+KITH_AVX512 static void count_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes,
+					  uint64_t *count)
 {
 	for (uint32_t v = 0; v < lanes; v += 8) {
 		__m512i sum = load(count + v);
@@ -221,8 +223,8 @@ KITH_WIDE static void count_columns_512(const uint64_t *x, uint32_t words, size_
 
 /* All chains that start at eight layers a grow by a layer together, in `words` words, until none has a slot left:
  * `left` is what is in all of a..a+s. */
-KITH_WIDE static inline __attribute__((always_inline)) void chains_some(const uint64_t *x, int words, size_t step,
-									uint32_t lanes, uint32_t layers, int64_t *chain)
+KITH_AVX512 static inline __attribute__((always_inline)) void
+chains_some(const uint64_t *x, int words, size_t step, uint32_t lanes, uint32_t layers, int64_t *chain)
 {
 	uint64_t here[CHAINED][KITH_BITS_CHAIN + KITH_BITS_CHAIN + 8];
 	__m512i left[CHAINED][KITH_BITS_CHAIN / 8];
@@ -253,8 +255,8 @@ KITH_WIDE static inline __attribute__((always_inline)) void chains_some(const ui
 		}
 }
 
-KITH_WIDE static void chains_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes,
-					 uint32_t layers, int64_t *chain)
+KITH_AVX512 static void chains_columns_512(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes,
+					   uint32_t layers, int64_t *chain)
 {
 	for (; words >= CHAINED; words -= CHAINED, x += CHAINED * step)
 		chains_some(x, CHAINED, step, lanes, layers, chain);
@@ -263,7 +265,7 @@ KITH_WIDE static void chains_columns_512(const uint64_t *x, uint32_t words, size
 }
 
 /* all[] &= x[]; how many bits are left. */
-KITH_WIDE static uint64_t narrow_512(uint64_t *all, const uint64_t *x, uint32_t words)
+KITH_AVX512 static uint64_t narrow_512(uint64_t *all, const uint64_t *x, uint32_t words)
 {
 	__m512i sum = _mm512_setzero_si512();
 	uint32_t w = 0;
@@ -281,7 +283,7 @@ KITH_WIDE static uint64_t narrow_512(uint64_t *all, const uint64_t *x, uint32_t 
 }
 
 /* Byte j of qword i becomes byte i of qword j. */
-KITH_WIDE static __m512i turn_bytes(__m512i x)
+KITH_AVX512 static __m512i turn_bytes(__m512i x)
 {
 	const __m512i order =
 		_mm512_set_epi8(63, 55, 47, 39, 31, 23, 15, 7, 62, 54, 46, 38, 30, 22, 14, 6, 61, 53, 45, 37, 29, 21,
@@ -291,7 +293,7 @@ KITH_WIDE static __m512i turn_bytes(__m512i x)
 }
 
 /* The same, each qword's bytes last to first: what turn_bits takes. */
-KITH_WIDE static __m512i turn_bytes_reversed(__m512i x)
+KITH_AVX512 static __m512i turn_bytes_reversed(__m512i x)
 {
 	const __m512i order =
 		_mm512_set_epi8(7, 15, 23, 31, 39, 47, 55, 63, 6, 14, 22, 30, 38, 46, 54, 62, 5, 13, 21, 29, 37, 45, 53,
@@ -302,13 +304,13 @@ KITH_WIDE static __m512i turn_bytes_reversed(__m512i x)
 
 /* In each qword 8 x 8 bits, whose bytes stand last to first, turned: the instruction multiplies the matrix that they
  * are by the columns of the unit matrix. */
-KITH_WIDE static __m512i turn_bits(__m512i x)
+KITH_AVX512 static __m512i turn_bits(__m512i x)
 {
 	return _mm512_gf2p8affine_epi64_epi8(_mm512_set1_epi64((long long)0x8040201008040201ull), x, 0);
 }
 
 /* Qword j of register i becomes qword i of register j. */
-KITH_WIDE static void turn_qwords(__m512i r[8])
+KITH_AVX512 static void turn_qwords(__m512i r[8])
 {
 	__m512i t[8], u[8];
 	for (int i = 0; i < 8; i += 2) {
@@ -327,7 +329,7 @@ KITH_WIDE static void turn_qwords(__m512i r[8])
 }
 
 /* Bytes of eight words are gathered, each square of 8 x 8 bits turned, and squares of 8 x 8 such bytes turned. */
-KITH_WIDE static void transpose_512(uint64_t *to, const uint64_t *x)
+KITH_AVX512 static void transpose_512(uint64_t *to, const uint64_t *x)
 {
 	__m512i r[8];
 	for (int i = 0; i < 8; i++)
@@ -338,8 +340,8 @@ KITH_WIDE static void transpose_512(uint64_t *to, const uint64_t *x)
 }
 
 /* One word for each id. */
-KITH_WIDE static int slots_of_words_512(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint64_t *above,
-					uint32_t found[2])
+KITH_AVX512 static int slots_of_words_512(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint64_t *above,
+					  uint32_t found[2])
 {
 	__m512i bits = _mm512_set1_epi64((long long)m->row_bits);
 	__m256i limit = _mm256_set1_epi32((int)node);
@@ -364,8 +366,8 @@ KITH_WIDE static int slots_of_words_512(const kith_bits_met *m, uint32_t node, u
 }
 
 /* Several words: few ids are met first and have any, so these are listed, and then their words gathered. */
-KITH_WIDE static int list_slots_512(const kith_bits_met *m, uint32_t node, uint32_t *rows, uint32_t *above,
-				    uint32_t found[2])
+KITH_AVX512 static int list_slots_512(const kith_bits_met *m, uint32_t node, uint32_t *rows, uint32_t *above,
+				      uint32_t found[2])
 {
 	__m512i bits = _mm512_set1_epi64((long long)m->row_bits);
 	__m256i limit = _mm256_set1_epi32((int)node), eight = _mm256_set1_epi32(8);
@@ -393,8 +395,8 @@ KITH_WIDE static int list_slots_512(const kith_bits_met *m, uint32_t node, uint3
 }
 
 /* 64 pairs of layers at a time: of all samples, how many have each number. */
-KITH_WIDE static void histograms_512(const uint8_t *numbers, size_t stride, uint32_t samples, uint32_t bins,
-				     uint8_t *histogram)
+KITH_AVX512 static void histograms_512(const uint8_t *numbers, size_t stride, uint32_t samples, uint32_t bins,
+				       uint8_t *histogram)
 {
 	const __m512i one = _mm512_set1_epi8(1);
 	for (size_t p = 0; p < stride; p += 64)
@@ -442,7 +444,7 @@ KITH_CLONES static void overlaps_columns_any(const uint64_t *x, uint32_t words, 
 
 void kith_bits_overlaps_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t layers, uint16_t *shared)
 {
-	if (kith_cpu_wide())
+	if ((kith_cpu() == KITH_CPU_AVX512))
 		overlaps_columns_512(x, words, step, layers, shared);
 	else
 		overlaps_columns_any(x, words, step, layers, shared);
@@ -452,13 +454,13 @@ void kith_bits_overlaps_columns(const uint64_t *x, uint32_t words, size_t step, 
  * are more masks to be read. */
 int kith_bits_masks_pay(uint32_t layers, uint32_t most)
 {
-	return kith_cpu_wide() && layers > MANY_LAYERS && most <= KITH_BITS_MOST_MASKS;
+	return (kith_cpu() == KITH_CPU_AVX512) && layers > MANY_LAYERS && most <= KITH_BITS_MOST_MASKS;
 }
 
 void kith_bits_overlaps_masks(const uint64_t *x, uint32_t words, size_t step, uint32_t layers, const uint64_t *masks,
 			      uint32_t most, uint16_t *shared)
 {
-	if (kith_cpu_wide())
+	if ((kith_cpu() == KITH_CPU_AVX512))
 		overlaps_masks_512(x, words, step, layers, masks, most, shared);
 	else
 		overlaps_columns_any(x, words, step, layers, shared);
@@ -481,7 +483,7 @@ static void overlaps_rows_any(const uint64_t *x, uint32_t words, size_t stride, 
 
 void kith_bits_overlaps_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t *common)
 {
-	int fast = kith_cpu_wide();
+	int fast = (kith_cpu() == KITH_CPU_AVX512);
 	for (uint32_t from = 0; from < words; from += TOGETHER) {
 		uint32_t here = words - from < TOGETHER ? words - from : TOGETHER;
 		if (fast)
@@ -503,7 +505,7 @@ KITH_CLONES static void count_columns_any(const uint64_t *x, uint32_t words, siz
 
 void kith_bits_count_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint64_t *count)
 {
-	if (kith_cpu_wide())
+	if ((kith_cpu() == KITH_CPU_AVX512))
 		count_columns_512(x, words, step, lanes, count);
 	else
 		count_columns_any(x, words, step, lanes, count);
@@ -511,7 +513,7 @@ void kith_bits_count_columns(const uint64_t *x, uint32_t words, size_t step, uin
 
 void kith_bits_count_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint64_t *count)
 {
-	int fast = kith_cpu_wide();
+	int fast = (kith_cpu() == KITH_CPU_AVX512);
 	for (uint32_t v = 0; v < layers; v++)
 		count[v] += fast ? shared_512(x + v * stride, x + v * stride, words)
 				 : shared_any(x + v * stride, x + v * stride, words);
@@ -535,7 +537,7 @@ KITH_CLONES static void chains_columns_any(const uint64_t *x, uint32_t words, si
 void kith_bits_chains_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint32_t layers,
 			      int64_t *chain)
 {
-	if (kith_cpu_wide())
+	if ((kith_cpu() == KITH_CPU_AVX512))
 		chains_columns_512(x, words, step, lanes, layers, chain);
 	else
 		chains_columns_any(x, words, step, lanes, layers, chain);
@@ -569,7 +571,7 @@ static void chains_rows(const uint64_t *x, uint32_t words, size_t stride, uint32
 void kith_bits_chains_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t lanes,
 			   int64_t *chain)
 {
-	int fast = kith_cpu_wide();
+	int fast = (kith_cpu() == KITH_CPU_AVX512);
 	for (uint32_t from = 0; from < words; from += TOGETHER)
 		chains_rows(x + from, words - from < TOGETHER ? words - from : TOGETHER, stride, layers, lanes, chain,
 			    fast);
@@ -600,7 +602,7 @@ KITH_CLONES static void transpose_any(uint64_t *to, const uint64_t *from)
 
 void kith_bits_transpose(uint64_t to[64], const uint64_t from[64])
 {
-	if (kith_cpu_wide()) {
+	if ((kith_cpu() == KITH_CPU_AVX512)) {
 		transpose_512(to, from);
 		return;
 	}
@@ -661,11 +663,11 @@ int kith_bits_slots(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint6
 		    uint32_t found[2])
 {
 	if (m->words == 1)
-		return kith_cpu_wide() ? slots_of_words_512(m, node, rows, above, found)
-				       : slots_of_words_any(m, node, rows, above, found);
+		return (kith_cpu() == KITH_CPU_AVX512) ? slots_of_words_512(m, node, rows, above, found)
+						       : slots_of_words_any(m, node, rows, above, found);
 	uint32_t *row_at = m->lists, *above_at = m->lists + m->count + 8;
-	int own = kith_cpu_wide() ? list_slots_512(m, node, row_at, above_at, found)
-				  : list_slots_any(m, node, row_at, above_at, found);
+	int own = (kith_cpu() == KITH_CPU_AVX512) ? list_slots_512(m, node, row_at, above_at, found)
+						  : list_slots_any(m, node, row_at, above_at, found);
 	for (uint32_t w = 0; w < m->words; w++) {
 		const uint64_t *mask = m->mask + w * m->stride;
 		for (uint32_t s = 0; w < m->row_words && s < found[0]; s++)
@@ -678,7 +680,7 @@ int kith_bits_slots(const kith_bits_met *m, uint32_t node, uint64_t *rows, uint6
 
 void kith_bits_histograms(const uint8_t *numbers, size_t stride, uint32_t samples, uint32_t bins, uint8_t *histogram)
 {
-	if (kith_cpu_wide()) {
+	if ((kith_cpu() == KITH_CPU_AVX512)) {
 		histograms_512(numbers, stride, samples, bins, histogram);
 		return;
 	}

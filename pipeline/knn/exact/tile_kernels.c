@@ -105,9 +105,9 @@ int kith_tile(TILE_ARGUMENTS)
 	static int have; /* every thread finds the same: a race is harmless */
 	int level = __atomic_load_n(&have, __ATOMIC_RELAXED);
 	if (!level) {
-		level = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni") ? 3
-			: __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")         ? 2
-												  : 1;
+		int limit = kith_cpu_limit() < 0 ? KITH_CPU_AVX512 : kith_cpu_limit();
+		int wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni");
+		level = wide && limit == KITH_CPU_AVX512 ? 3 : kith_cpu() >= KITH_CPU_AVX2 ? 2 : 1;
 		__atomic_store_n(&have, level, __ATOMIC_RELAXED);
 	}
 	return level == 3   ? tile_512(a, b, width, t, hits)
