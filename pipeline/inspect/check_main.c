@@ -2,12 +2,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "activations.h"
 #include "cli.h"
 #include "filetype.h"
 #include "kith/graph.h"
 #include "kith/pairs.h"
 #include "kith/stack.h"
-#include "npy.h"
+#include "machine.h"
 
 #define MEMORY (256u << 20)
 
@@ -69,13 +70,13 @@ static int check_stack(const char *path, kith_err *err)
 
 static int check_npy(const char *path, const kith_progress *progress, kith_err *err)
 {
-	kith_npy *npy;
-	kith_npy_scan scan;
-	int rc = kith_npy_open(&npy, path, err);
+	kith_activations *a;
+	kith_scan scan;
+	int rc = kith_activations_open(&a, path, err);
 	if (rc)
 		return rc;
-	rc = kith_npy_scan_all(npy, 32u << 20, progress, &scan, NULL, err);
-	kith_npy_close(npy);
+	rc = kith_activations_scan(a, 32u << 20, kith_machine_cores(), progress, &scan, NULL, err);
+	kith_activations_close(a);
 	return rc;
 }
 

@@ -23,16 +23,16 @@ void kith_knn_defaults(kith_knn_options *o)
 	o->command = "";
 }
 
-static int check_ladder(const kith_npy *npy, const kith_knn_options *o, kith_err *err)
+static int check_ladder(const kith_activations_info *input, const kith_knn_options *o, kith_err *err)
 {
-	unsigned long long n = kith_npy_n(npy);
+	unsigned long long n = input->n;
 	if (n < 2)
-		return kith_fail(err, KITH_EUSAGE, "%s: holds 1 sample, which has no neighbours", kith_npy_path(npy));
+		return kith_fail(err, KITH_EUSAGE, "%s: holds 1 sample, which has no neighbours", input->path);
 	for (uint32_t t = 0; t < o->tiers; t++)
 		if (o->ladder[t] >= n)
 			return kith_fail(err, KITH_EUSAGE,
 					 "%s: k=%u, but each of its %llu samples has only %llu others: use a smaller k",
-					 kith_npy_path(npy), o->ladder[t], n, n - 1);
+					 input->path, o->ladder[t], n, n - 1);
 	return 0;
 }
 
@@ -50,7 +50,7 @@ static void copy_text(char *field, size_t size, const char *text)
 
 static void fill_info(kith_graph_info *info, const kith_rows *rows, const kith_knn_options *o)
 {
-	const char *path = kith_npy_path(rows->npy), *slash = strrchr(path, '/');
+	const char *path = rows->path, *slash = strrchr(path, '/');
 	memset(info, 0, sizeof *info);
 	info->n = rows->n;
 	info->d = rows->d;
@@ -88,7 +88,7 @@ static uint64_t graph_bytes(const kith_graph_info *info)
 
 int kith_knn_foresee(const char *input, const kith_knn_options *o, kith_knn_estimate *out, kith_err *err)
 {
-	kith_npy *npy = NULL;
+	kith_activations *activations = NULL;
 	kith_rows rows = {0};
 	kith_graph_info info;
 	kith_plan plan;
@@ -98,8 +98,9 @@ int kith_knn_foresee(const char *input, const kith_knn_options *o, kith_knn_esti
 	if ((rc = check_engine(o, err)))
 		return rc;
 	omp_set_num_threads(o->threads);
-	if ((rc = kith_npy_open(&npy, input, err)) || (rc = check_ladder(npy, o, err)) ||
-	    (rc = kith_rows_glance(&rows, npy, o->metric, scan_memory(o), err)))
+	if ((rc = kith_activations_open(&activations, input, err)) ||
+	    (rc = check_ladder(kith_activations_get_info(activations), o, err)) ||
+	    (rc = kith_rows_glance(&rows, activations, o->metric, scan_memory(o), o->threads, err)))
 		goto done;
 	fill_info(&info, &rows, o);
 	if ((rc = kith_exact_plan(&rows, &info, o, &plan, found.plan, sizeof found.plan, err)))
@@ -113,14 +114,14 @@ int kith_knn_foresee(const char *input, const kith_knn_options *o, kith_knn_esti
 	*out = found;
 done:
 	kith_rows_free(&rows);
-	kith_npy_close(npy);
+	kith_activations_close(activations);
 	return rc;
 }
 
 int kith_knn_build(const char *input, const char *output, const kith_knn_options *o, kith_knn_summary *summary,
 		   kith_err *err)
 {
-	kith_npy *npy = NULL;
+	kith_activations *activations = NULL;
 	kith_rows rows = {0};
 	kith_graph_info info;
 	kith_graph_writer *writer = NULL;
@@ -130,8 +131,9 @@ int kith_knn_build(const char *input, const char *output, const kith_knn_options
 	if ((rc = check_engine(o, err)))
 		return rc;
 	omp_set_num_threads(o->threads);
-	if ((rc = kith_npy_open(&npy, input, err)) || (rc = check_ladder(npy, o, err)) ||
-	    (rc = kith_rows_init(&rows, npy, o->metric, scan_memory(o), &o->progress, err)))
+	if ((rc = kith_activations_open(&activations, input, err)) ||
+	    (rc = check_ladder(kith_activations_get_info(activations), o, err)) ||
+	    (rc = kith_rows_init(&rows, activations, o->metric, scan_memory(o), o->threads, &o->progress, err)))
 		goto done;
 	fill_info(&info, &rows, o);
 	if ((rc = kith_graph_create(&writer, output, &info, o->memory, err)) ||
@@ -148,6 +150,6 @@ int kith_knn_build(const char *input, const char *output, const kith_knn_options
 done:
 	kith_graph_abort(writer);
 	kith_rows_free(&rows);
-	kith_npy_close(npy);
+	kith_activations_close(activations);
 	return rc;
 }

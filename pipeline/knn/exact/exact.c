@@ -123,8 +123,8 @@ static int make_blocks(struct exact *e, kith_err *err)
 static int keep_rows(struct exact *e, kith_err *err)
 {
 	kith_rows *rows = e->rows;
-	if (rows->metric == KITH_L2 && kith_dtype_size(kith_npy_dtype(rows->npy)) == rows->cell)
-		rows->all = kith_npy_map(rows->npy);
+	if (rows->metric == KITH_L2 && rows->row_bytes == rows->d * rows->cell)
+		rows->all = kith_activations_map(rows->input);
 	if (!rows->all && !(rows->own = kith_alloc(rows->n * rows->d, rows->cell)))
 		return kith_fail_nomem(err, "the rows", rows->n * rows->d * rows->cell);
 	return 0;

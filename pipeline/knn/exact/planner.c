@@ -62,7 +62,7 @@ static uint64_t at_most(uint64_t a, uint64_t b)
 static int read_sample(const kith_screen *screen, double *sample, uint64_t m, uint64_t leading, kith_err *err)
 {
 	const kith_rows *rows = screen->rows;
-	void *cells = kith_alloc(rows->d, rows->cell), *raw = kith_alloc(1, kith_npy_row_bytes(rows->npy));
+	void *cells = kith_alloc(rows->d, rows->cell), *raw = kith_alloc(1, rows->row_bytes);
 	int rc = cells && raw ? 0 : kith_fail_nomem(err, "a sample of rows", rows->d * 16);
 	for (uint64_t i = 0; !rc && i < m; i++) {
 		uint64_t others = m - leading, n = rows->n;
@@ -347,8 +347,8 @@ int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *scre
 	if (!rc && best.memory > o->memory && best.kind == KITH_PLAN_STREAM && best.panel == 1)
 		rc = kith_fail(err, KITH_EUSAGE,
 			       "%s: -m is too small: n=%llu d=%llu k=%u with %d threads needs at least %llu bytes",
-			       kith_npy_path(screen->rows->npy), (unsigned long long)q.n, (unsigned long long)q.d, q.k,
-			       best.threads, (unsigned long long)best.memory);
+			       screen->rows->path, (unsigned long long)q.n, (unsigned long long)q.d, q.k, best.threads,
+			       (unsigned long long)best.memory);
 	*plan = best;
 done:
 	free(sample);
