@@ -86,7 +86,7 @@ static int try_check(kith_err *err)
 	kith_graph *graph = NULL;
 	int status = kith_graph_open(&graph, nng[0], err);
 	if (!status)
-		status = kith_graph_check(graph, (uint64_t)16 << 20, NULL, err);
+		status = kith_graph_check(graph, (uint64_t)16 << 20, 2, NULL, err);
 	kith_graph_close(graph);
 	return status;
 }
