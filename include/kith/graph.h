@@ -24,6 +24,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define KITH_TIER_ABSENT  15u
 #define KITH_NEAR_DEFAULT 32u /* distances kept per node unless k is smaller */
@@ -59,12 +60,15 @@ static inline uint32_t kith_info_k(const kith_graph_info *info)
 
 typedef struct kith_graph_writer kith_graph_writer;
 
-/* Starts `path` as kith_atomic_file_open does (atomic_file.h): as `path`.part, which a second writer is refused. All
- * strings and numbers of `info` are copied; `version` is filled in by the store. `memory` bounds, in bytes, what the
- * writer allocates (it works with as little as a few MiB plus 12 bytes per node, only slower), with one exception: the
- * reverse lists of one block of nodes are in memory together, and where nearly all edges lead to a few nodes, that is
- * nearly all edges. At most `threads` OpenMP threads (1 or more; more than 64 count as 64) work in append and finish;
- * where block_nodes is 0, it depends on them and on `memory`, as nothing else in the file does. */
+/* Starts writing `path`.part, which becomes `path` at the end. It is locked meanwhile: a second writer is refused
+ * (KITH_EIO). If `path` is a symbolic link, what it points at is written. KITH_EUSAGE if something that is not a plain
+ * file stands at either name.
+ *
+ * All strings and numbers of `info` are copied; `version` is filled in by the store. `memory` bounds, in bytes, what
+ * the writer allocates (it works with as little as a few MiB plus 12 bytes per node, only slower), with one exception:
+ * the reverse lists of one block of nodes are in memory together, and where nearly all edges lead to a few nodes, that
+ * is nearly all edges. At most `threads` OpenMP threads (1 or more; more than 64 count as 64) work in append and
+ * finish; where block_nodes is 0, it depends on them and on `memory`, as nothing else in the file does. */
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
 		      int threads, kith_err *err);
 
@@ -186,6 +190,7 @@ int kith_graph_count_pairs(kith_graph *graph, uint64_t first, uint64_t count, ui
  * thing found wrong. */
 int kith_graph_check(kith_graph *graph, uint64_t memory, int threads, const kith_progress *progress, kith_err *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

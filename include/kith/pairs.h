@@ -28,6 +28,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define KITH_PAIR_ABSENT        0xffu
 #define KITH_MAX_PAIR_EXTRAS    256u /* extra records in a file */
@@ -56,8 +57,8 @@ typedef struct kith_pair_info {
  * extra is put, 40 MiB more. It is used by one thread at a time. */
 typedef struct kith_pair_writer kith_pair_writer;
 
-/* Starts `path` as kith_atomic_file_open does (atomic_file.h): as `path`.part, which a second writer is refused.
- * Everything in `info` is copied; pairs, extras and version are filled in by the store. */
+/* Starts writing `path`.part, which becomes `path` at the end, as kith_graph_create does (kith/graph.h). Everything in
+ * `info` is copied; pairs, extras and version are filled in by the store. */
 int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, kith_err *err);
 
 /* Bytes that a writer of such a file takes at most, but for extras. */
@@ -170,6 +171,7 @@ int kith_pair_store_get_extra(kith_pair_store *store, const char *name, void **b
  * 8 bytes per layer and k. Returns 0 or KITH_ECORRUPT with the first thing found wrong. */
 int kith_pair_store_check(kith_pair_store *store, const kith_progress *progress, kith_err *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
