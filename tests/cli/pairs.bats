@@ -153,6 +153,23 @@ assert len(shown["rows"]) == shown["pairs"] and [layer["name"] for layer in show
 	[ "$status" -eq 2 ]
 }
 
+# tests/data/extras.kpr.gz: as kith-merge --pairs wrote it when it still kept an extra record, from these three layers.
+@test "a pair store with an extra record is read as one without" {
+	local v seed=0
+	gunzip -c "$BATS_TEST_DIRNAME/../data/extras.kpr.gz" >extras.kpr
+	grep -q nnts extras.kpr
+	for v in a b c; do
+		mknpy -n 12 -d 4 -s $seed -g $v.npy
+		kith-knn -q -k 2,5 -o $v.nng $v.npy
+		seed=$((seed + 1))
+	done
+	kith-merge -q --pairs new.kpr -o new.json a.nng b.nng c.nng
+	kith-check extras.kpr
+	kith-show extras.kpr | grep -v '^# extra' | cmp - <(kith-show new.kpr | grep -v '^# extra')
+	cmp <(kith-pairs -k 2 --all extras.kpr) <(kith-pairs -k 2 --all new.kpr)
+	[ "$(kith-pairs -k 5 --all --graph mutual --count extras.kpr)" -gt 0 ]
+}
+
 @test "the closing report: only where the answer is a file" {
 	run --separate-stderr kith-pairs --all s.kpr
 	[ "$status" -eq 0 ]
