@@ -13,7 +13,6 @@
 #include "pair_rows.h"
 #include "result.h"
 #include "tally.h"
-#include "update.h"
 #include "window.h"
 
 #define MAX_THREADS 256
@@ -200,19 +199,18 @@ static int fit_memory(struct merge *m, kith_err *err)
 {
 	const kith_merge_options *o = m->options;
 	kith_tally_plan *p = &m->plan;
-	uint64_t extra = o->pairs ? kith_update_put_bytes(p) : 0,
-		 window = kith_window_bytes(m->layers, m->count, m->nodes);
+	uint64_t window = kith_window_bytes(m->layers, m->count, m->nodes);
 	for (size_t v = 0; v < m->count; v++)
 		m->tiers += m->layers[v].tiers;
 	p->by_hash = o->by_hash;
 	kith_tally_choose_slots(p, (uint64_t)p->layers * p->k[p->levels - 1] * 3 / 2, o->slots);
 	/* fewer threads rather than no result; with one it must fit */
-	while (m->threads > 1 && window + extra + thread_bytes(m) > o->memory)
+	while (m->threads > 1 && window + thread_bytes(m) > o->memory)
 		m->threads--;
-	if (window + extra + thread_bytes(m) > o->memory)
+	if (window + thread_bytes(m) > o->memory)
 		return kith_fail(err, KITH_EUSAGE, "-m is too small: n=%llu, %u layers and k=%u need %llu bytes",
 				 (unsigned long long)p->n, p->layers, p->k[p->levels - 1],
-				 (unsigned long long)(window + extra + thread_bytes(m)));
+				 (unsigned long long)(window + thread_bytes(m)));
 	return 0;
 }
 
@@ -384,13 +382,7 @@ static int result(struct merge *m, kith_stack *stack, kith_err *err)
 	return kith_stack_check(stack, err);
 }
 
-static int finish_pairs(struct merge *m, kith_err *err)
-{
-	int rc = kith_update_put_overlap(m->pairs.writer, &m->plan, m->tallies[0].overlap, err);
-	return rc ? rc : kith_pair_rows_finish(&m->pairs, err);
-}
-
-static int merge_from_scratch(struct merge *m, kith_stack *stack, kith_err *err)
+static int merge_layers(struct merge *m, kith_stack *stack, kith_err *err)
 {
 	const char *pairs = m->options->pairs;
 	int rc;
@@ -401,29 +393,7 @@ static int merge_from_scratch(struct merge *m, kith_stack *stack, kith_err *err)
 		return rc;
 	if ((rc = m->apart ? walk_apart(m, err) : walk_together(m, err)) || (rc = result(m, stack, err)))
 		return rc;
-	return pairs ? finish_pairs(m, err) : 0;
-}
-
-/* From options->from, if that will do: then *done. */
-static int merge_from_pairs(struct merge *m, kith_stack *stack, int *done, kith_err *err)
-{
-	kith_merge_origin origin;
-	kith_update update = {.options = m->options,
-			      .threads = m->threads,
-			      .plan = &m->plan,
-			      .pairs = m->options->pairs ? &m->pair_info : NULL};
-	kith_update_layer *layers = kith_alloc(m->count, sizeof *layers);
-	if (!layers)
-		return kith_fail_nomem(err, "the layers", m->count * sizeof *layers);
-	for (size_t v = 0; v < m->count; v++)
-		layers[v] = (kith_update_layer){m->layers[v].graph, m->layers[v].level};
-	update.layers = layers;
-	int rc = kith_update_merge(&update, stack, &origin, err);
-	free(layers);
-	if (!rc && m->options->origin)
-		*m->options->origin = origin;
-	*done = !rc && origin.kept;
-	return rc;
+	return pairs ? kith_pair_rows_finish(&m->pairs, err) : 0;
 }
 
 int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *o,
@@ -431,7 +401,7 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 {
 	struct merge m = {.options = o, .count = layers};
 	kith_stack *stack = NULL;
-	int rc, done = 0;
+	int rc;
 
 	if (layers < 1 || layers > KITH_MAX_LAYERS)
 		return kith_fail(err, KITH_EUSAGE, "%zu layers: a stack has 1 to %u", layers, KITH_MAX_LAYERS);
@@ -445,8 +415,7 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 	    (rc = kith_result_new(&stack, &m.plan, err)) || (rc = fill_layers(&m, names, stack, err)))
 		goto done;
 	m.pair_info.layers = stack->layers;
-	if ((o->from && (rc = merge_from_pairs(&m, stack, &done, err))) ||
-	    (!done && (rc = merge_from_scratch(&m, stack, err))))
+	if ((rc = merge_layers(&m, stack, err)))
 		goto done;
 	*out = stack;
 	stack = NULL;

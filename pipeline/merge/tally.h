@@ -36,13 +36,6 @@ static inline uint64_t kith_tally_pair_count(uint64_t layers)
 	return layers * (layers - 1) / 2;
 }
 
-/* Which of all pairs of layers a and b are, as they are counted there; a != b, in either order. */
-static inline uint64_t kith_tally_pair_of(uint64_t layers, uint64_t a, uint64_t b)
-{
-	uint64_t first = a < b ? a : b, second = a < b ? b : a;
-	return first * (2 * layers - first - 1) / 2 + (second - first - 1);
-}
-
 /* Ids that enter a sample's row, or its reverse list, in one layer at one level: ascending, or as bits. */
 typedef struct kith_tally_set {
 	const uint32_t *id; /* KITH_SETS_SPARE more may be read */
@@ -154,9 +147,6 @@ void kith_tally_free(kith_tally *tally);
  * row, that of *bad, or -1 if there is none; then nothing that was counted means anything. */
 int kith_tally_nodes(kith_tally *tally, const kith_tally_source *sources, size_t count, uint64_t first, uint64_t nodes,
 		     uint64_t *bad);
-
-/* Pairs whose sets others have made: of one graph and level, in rows (bits.h). Counts their runs, not the pairs. */
-void kith_tally_runs(kith_tally *tally, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t stride);
 
 /* After the last sample, before the counts are looked at or added. */
 void kith_tally_finish(kith_tally *tally);

@@ -170,6 +170,18 @@ assert len(shown["rows"]) == shown["pairs"] and [layer["name"] for layer in show
 	[ "$(kith-pairs -k 5 --all --graph mutual --count extras.kpr)" -gt 0 ]
 }
 
+@test "files of an older version are refused, with what to do" {
+	mkold pairs s.kpr old.kpr
+	run --separate-stderr kith-show old.kpr
+	[ "$status" -eq 2 ]
+	[ "$stderr" = "kith-show: old.kpr: format version 1, but this program reads version 2: build it again with kith-merge --pairs" ]
+	mkold graph I.nng old.nng
+	run --separate-stderr kith-merge -q -o x.json old.nng I.nng
+	[ "$status" -eq 2 ]
+	[[ "$stderr" == *"old.nng: format version 1, but this program reads version 2: build it again with kith-knn"* ]]
+	[ ! -e x.json ]
+}
+
 @test "the closing report: only where the answer is a file" {
 	run --separate-stderr kith-pairs --all s.kpr
 	[ "$status" -eq 0 ]
