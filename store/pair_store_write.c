@@ -29,7 +29,6 @@ struct kith_pair_writer {
 	uint64_t written;        /* blocks */
 	uint64_t *seen;          /* of a batch: the pairs that are in some layer */
 	uint64_t next_i, next_j; /* the least pair that may follow */
-	uint64_t chunks;         /* values of extras so far */
 };
 
 /* Of many layers less than the default, and then whole words of bits. */
@@ -250,36 +249,6 @@ int kith_pair_writer_append_planes(kith_pair_writer *w, uint64_t count, const ui
 				   const uint64_t *bits, size_t stride, kith_err *err)
 {
 	return append(w, count, &(batch){.i = i, .j = j, .bits = bits, .stride = stride}, err);
-}
-
-int kith_pair_writer_put_extra(kith_pair_writer *w, const char *name, const void *bytes, uint64_t size, kith_err *err)
-{
-	kith_pair_info *info = &w->meta.info;
-	kith_block_scratch *scratch = &w->blocks[0].scratch; /* encoding leaves nothing there */
-	const uint8_t *at = bytes;
-	int rc;
-	for (uint32_t e = 0; e < info->extras; e++)
-		if (!strcmp(w->meta.extras[e].name, name))
-			return kith_fail(err, KITH_EBUG, "%s: extra %s is there already", w->path, name);
-	if (!*name || strlen(name) >= KITH_PAIR_EXTRA_NAME || info->extras == KITH_MAX_PAIR_EXTRAS)
-		return kith_fail(err, KITH_EBUG, "%s: extra '%s': no name, too long a name, or one extra too many",
-				 w->path, name);
-	kith_pair_extra *x = &w->meta.extras[info->extras];
-	strcpy(x->name, name);
-	x->size = size;
-	x->chunk = (uint32_t)w->chunks;
-	for (uint64_t left = size; left;) {
-		size_t take = left < KITH_EXTRA_CHUNK ? left : KITH_EXTRA_CHUNK;
-		uint32_t chunk = (uint32_t)w->chunks++;
-		if ((rc = kith_pair_extra_encode(scratch, chunk, at, take, err)) ||
-		    (rc = kith_container_put(w->container, KITH_TABLE_EXTRAS, chunk, scratch->value.bytes,
-					     scratch->value.size, err)))
-			return rc;
-		at += take;
-		left -= take;
-	}
-	info->extras++;
-	return 0;
 }
 
 int kith_pair_writer_finish(kith_pair_writer *w, kith_err *err)

@@ -29,8 +29,6 @@ extern "C" {
 #endif
 
 #define KITH_PAIR_ABSENT        0xffu
-#define KITH_MAX_PAIR_EXTRAS    256u /* extra records in a file */
-#define KITH_PAIR_EXTRA_NAME    64u  /* bytes of an extra's name, with its final zero */
 #define KITH_MAX_PAIR_BLOCK     (1u << 20)
 #define KITH_PAIR_BLOCK_DEFAULT 65536u
 
@@ -43,7 +41,6 @@ typedef struct kith_pair_info {
 	uint32_t block_pairs;       /* pairs per block, 1..KITH_MAX_PAIR_BLOCK, the last has what is left; when
 				       creating, 0 lets the store choose: KITH_PAIR_BLOCK_DEFAULT, or less where the
 				       layers are so many that a block's sets of bits would take more than 8 MiB */
-	uint32_t extras;            /* extra records; the writer counts them */
 	kith_stack_layer *layers;   /* layer_count of them, in causal order; NULL strings count as "" */
 	char command[1024];         /* the command line that made it, for people */
 	char version[32];           /* the version of kith that wrote it */
@@ -51,15 +48,15 @@ typedef struct kith_pair_info {
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
-/* A writer holds one block for each thread that encodes, what it encodes these to, and pages to be written; once an
- * extra is put, 40 MiB more. It is used by one thread at a time. */
+/* A writer holds one block for each thread that encodes, what it encodes these to, and pages to be written. It is
+ * used by one thread at a time. */
 typedef struct kith_pair_writer kith_pair_writer;
 
 /* Starts `path` as kith_part_open does (kith/part.h): as `path`.part, which a second writer is refused. Everything in
- * `info` is copied; pairs, extras and version are filled in by the store. */
+ * `info` is copied; pairs and version are filled in by the store. */
 int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, kith_err *err);
 
-/* Bytes that a writer of such a file takes at most, but for extras. */
+/* Bytes that a writer of such a file takes at most. */
 uint64_t kith_pair_writer_bytes(const kith_pair_info *info, uint32_t threads);
 
 /* Lets it encode so many blocks at once, each in a thread of its own; to begin with it is one. To be called before the
@@ -76,11 +73,6 @@ int kith_pair_writer_append(kith_pair_writer *writer, uint64_t count, const uint
  * Bits from `count` on are not looked at. A level that lacks a pair of the level below is KITH_EBUG as well. */
 int kith_pair_writer_append_planes(kith_pair_writer *writer, uint64_t count, const uint32_t *i, const uint32_t *j,
 				   const uint64_t *bits, size_t stride, kith_err *err);
-
-/* Stores bytes under a name of their own, at any time before finish, for whoever wants to keep something beside the
- * pairs; the store knows nothing of what they mean. KITH_EBUG if the name is empty, too long or there already. */
-int kith_pair_writer_put_extra(kith_pair_writer *writer, const char *name, const void *bytes, uint64_t size,
-			       kith_err *err);
 
 /* Seals the file, syncs it and renames it to its name: from then on it exists, whole. Releases the writer, on failure
  * too (then nothing is left behind). */
@@ -157,12 +149,6 @@ void kith_pair_planes_free(kith_pair_planes *planes);
 /* The first block that can hold a pair whose smaller sample is `node` or a larger one; the number of blocks if none
  * can. Reads about log2(blocks) blocks. */
 int kith_pair_store_find(kith_pair_store *store, uint64_t node, uint64_t *block, kith_err *err);
-
-/* The e-th extra's name, and its size; e < info->extras. */
-const char *kith_pair_store_extra(const kith_pair_store *store, uint32_t e, uint64_t *size);
-
-/* The bytes put under `name`; the caller frees them with free(). KITH_EUSAGE if there are none. */
-int kith_pair_store_get_extra(kith_pair_store *store, const char *name, void **bytes, uint64_t *size, kith_err *err);
 
 /* Reads everything and checks every rule of the format and of the definitions: checksums, pairs ascending through the
  * whole file, each present in some layer, and in each layer at each k exactly n k directed edges. Takes a block and

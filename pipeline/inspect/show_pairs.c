@@ -20,11 +20,6 @@ static void header_tsv(const kith_pair_store *store, FILE *out)
 		fprintf(out, "# %u\t%s\t%llu\t%s\t%s\t%s\t%s\n", v, l->name, (unsigned long long)l->dim, l->metric,
 			l->engine, kith_double_text(l->recall, recall), l->digest);
 	}
-	for (uint32_t e = 0; e < info->extras; e++) {
-		uint64_t size;
-		const char *name = kith_pair_store_extra(store, e, &size);
-		fprintf(out, "# extra\t%s\t%llu bytes\n", name, (unsigned long long)size);
-	}
 	fputs("# i\tj", out);
 	for (uint32_t v = 0; v < info->layer_count; v++)
 		fprintf(out, "\t%s", info->layers[v].name);
@@ -52,14 +47,7 @@ static void header_json(const kith_pair_store *store, FILE *out)
 		kith_json_string(out, l->digest);
 		fputc('}', out);
 	}
-	fputs("],\n \"extras\": [", out);
-	for (uint32_t e = 0; e < info->extras; e++) {
-		uint64_t size;
-		fputs(e ? ", {\"name\": " : "{\"name\": ", out);
-		kith_json_string(out, kith_pair_store_extra(store, e, &size));
-		fprintf(out, ", \"bytes\": %llu}", (unsigned long long)size);
-	}
-	fputs("],\n \"rows\": [", out);
+	fputs("],\n \"extras\": [],\n \"rows\": [", out); /* of what older kiths wrote beside the pairs */
 }
 
 /* The k at which an edge appears, or `none`. */

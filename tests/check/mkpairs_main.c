@@ -1,8 +1,8 @@
 /* mkpairs - writes a pair store from graphs, all pairs of a sample at once, for the command-line tests.
  *
- *   mkpairs [-b PAIRS_PER_BLOCK] [-x] OUT.kpr LAYER.nng...
+ *   mkpairs [-b PAIRS_PER_BLOCK] OUT.kpr LAYER.nng...
  *
- * The k are those of the first graph. -x adds an extra record. Layers are named by their files' stems. */
+ * The k are those of the first graph. Layers are named by their files' stems. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,13 +92,10 @@ static void append_sample(making *m, uint32_t i)
 int main(int argc, char **argv)
 {
 	static making m; /* what hangs on it is still in reach at the end: no leak */
-	int with_extra = 0;
 	kith_err err;
-	for (int option; (option = getopt(argc, argv, "b:x")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "b:")) != -1;) {
 		if (option == 'b')
 			m.info.block_pairs = (uint32_t)strtoul(optarg, NULL, 10);
-		else if (option == 'x')
-			with_extra = 1;
 		else
 			return 2;
 	}
@@ -115,8 +112,6 @@ int main(int argc, char **argv)
 	must(kith_pair_writer_create(&m.writer, argv[optind], &m.info, &err), &err);
 	for (uint32_t i = 0; i < m.info.n; i++)
 		append_sample(&m, i);
-	if (with_extra)
-		must(kith_pair_writer_put_extra(m.writer, "note", "kept beside the pairs", 21, &err), &err);
 	must(kith_pair_writer_finish(m.writer, &err), &err);
 	return 0;
 }

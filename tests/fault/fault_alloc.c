@@ -117,8 +117,7 @@ static int write_pairs(kith_err *err)
 	int status = kith_pair_writer_create(&writer, output, &info, err);
 	if (status)
 		return status;
-	if ((status = kith_pair_writer_append(writer, 1, &i, &j, tier, 1, err)) ||
-	    (status = kith_pair_writer_put_extra(writer, "extra", "bytes", 5, err))) {
+	if ((status = kith_pair_writer_append(writer, 1, &i, &j, tier, 1, err))) {
 		kith_pair_writer_abort(writer);
 		return status;
 	}

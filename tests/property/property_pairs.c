@@ -12,7 +12,6 @@
 #include "slow.h"
 
 #define MOST_LAYERS 130
-#define EXTRAS      3
 
 static const char *const asks[] = {
 	[KITH_ASK_ALL] = "all",   [KITH_ASK_PERSIST] = "persist", [KITH_ASK_RUN] = "run", [KITH_ASK_BORN] = "born",
@@ -25,9 +24,6 @@ typedef struct stack {
 	char name[MOST_LAYERS][32];
 	kith_pair_info info;
 	slow_pairs pairs;
-	uint8_t *extra[EXTRAS];
-	uint64_t extra_size[EXTRAS];
-	uint32_t extras;
 	int no_level; /* a pair has a level that sets of bits cannot say */
 } stack;
 
@@ -103,21 +99,12 @@ static void draw_stack(stack *s, rng *r)
 	s->info.layers = s->layer;
 	s->pairs =
 		slow_pairs_of((const uint32_t *const *)s->ranks, s->layers, s->n, s->width, s->info.k, s->info.levels);
-	s->extras = (uint32_t)rng_below(r, EXTRAS + 1);
-	for (uint32_t e = 0; e < s->extras; e++) {
-		s->extra_size[e] = rng_chance(r, 20) ? 0 : rng_below(r, 5000);
-		s->extra[e] = must_alloc(s->extra_size[e], 1);
-		for (uint64_t b = 0; b < s->extra_size[e]; b++)
-			s->extra[e][b] = (uint8_t)rng_next(r);
-	}
 }
 
 static void free_stack(stack *s)
 {
 	for (size_t v = 0; v < s->layers; v++)
 		free(s->ranks[v]);
-	for (uint32_t e = 0; e < s->extras; e++)
-		free(s->extra[e]);
 	slow_pairs_free(&s->pairs);
 	free(s);
 }
@@ -172,17 +159,9 @@ static int append_some(kith_pair_writer *writer, const stack *s, size_t from, si
 	return append_tiers(writer, &s->pairs, from, count, r, err);
 }
 
-static int put_extra(kith_pair_writer *writer, const stack *s, uint32_t e, kith_err *err)
-{
-	char name[32];
-	snprintf(name, sizeof name, "extra %u", e);
-	return kith_pair_writer_put_extra(writer, name, s->extra[e], s->extra_size[e], err);
-}
-
 static int write_store(const char *path, const stack *s, rng *r, kith_err *err)
 {
 	kith_pair_writer *writer = NULL;
-	uint32_t extras = 0;
 	int status = kith_pair_writer_create(&writer, path, &s->info, err);
 	if (status)
 		return status;
@@ -193,11 +172,7 @@ static int write_store(const char *path, const stack *s, rng *r, kith_err *err)
 		if (rng_chance(r, 60) && count > 9)
 			count = rng_below(r, 9);
 		status = append_some(writer, s, from, count, r, err);
-		if (!status && extras < s->extras && rng_chance(r, 10))
-			status = put_extra(writer, s, extras++, err);
 	}
-	while (!status && extras < s->extras)
-		status = put_extra(writer, s, extras++, err);
 	if (!status)
 		return kith_pair_writer_finish(writer, err);
 	kith_pair_writer_abort(writer);
@@ -256,8 +231,8 @@ static int info_differs(const kith_pair_store *store, const stack *s, char *why,
 	const kith_pair_info *got = kith_pair_store_get_info(store);
 	if (got->n != s->n || got->layer_count != s->layers || got->pairs != s->pairs.count ||
 	    got->levels != s->info.levels || memcmp(got->k, s->info.k, s->info.levels * sizeof *got->k) ||
-	    (s->info.block_pairs && got->block_pairs != s->info.block_pairs) || got->extras != s->extras ||
-	    strcmp(got->command, s->info.command) || strcmp(got->version, KITH_VERSION))
+	    (s->info.block_pairs && got->block_pairs != s->info.block_pairs) || strcmp(got->command, s->info.command) ||
+	    strcmp(got->version, KITH_VERSION))
 		return differ(why, size, "info");
 	for (size_t v = 0; v < s->layers; v++) {
 		const kith_stack_layer *a = &got->layers[v], *b = &s->layer[v];
@@ -351,23 +326,6 @@ static int find_differs(kith_pair_store *store, const stack *s, rng *r, char *wh
 	return got == want ? 0
 			   : differ(why, size, "pairs of %llu are in block %llu, not %llu", (unsigned long long)node,
 				    (unsigned long long)want, (unsigned long long)got);
-}
-
-static int extras_differ(kith_pair_store *store, const stack *s, char *why, size_t size)
-{
-	kith_err err;
-	for (uint32_t e = 0; e < s->extras; e++) {
-		uint64_t said, got = 0;
-		void *bytes = NULL;
-		const char *name = kith_pair_store_extra(store, e, &said);
-		if (kith_pair_store_get_extra(store, name, &bytes, &got, &err))
-			return differ(why, size, "extra %u: %s", e, err.msg);
-		int differs = got != said || got != s->extra_size[e] || memcmp(bytes, s->extra[e], got);
-		free(bytes);
-		if (differs)
-			return differ(why, size, "extra %u", e);
-	}
-	return 0;
 }
 
 /* ---- questions ------------------------------------------------------------------------------------------------ */
@@ -535,8 +493,7 @@ static int store_differs(const char *path, const stack *s, int lacks, rng *r, ch
 		differs = differ(why, size, "check: status %d, %s", status, err.msg);
 	else
 		differs = info_differs(store, s, why, size) || pairs_differ(store, s, r, why, size) ||
-			  find_differs(store, s, r, why, size) || extras_differ(store, s, why, size) ||
-			  (!lacks && questions_differ(store, s, r, why, size));
+			  find_differs(store, s, r, why, size) || (!lacks && questions_differ(store, s, r, why, size));
 	kith_pair_store_close(store);
 	return differs;
 }
