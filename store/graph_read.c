@@ -45,27 +45,6 @@ done:
 	return rc;
 }
 
-int kith_graph_open_again(kith_graph **out, const kith_graph *of, kith_err *err)
-{
-	kith_err why = {0};
-	int rc;
-	kith_graph *g = new_graph(of->path);
-	if (!g)
-		return kith_fail_nomem(err, "a graph", sizeof *g);
-	g->info = of->info;
-	g->reverse_total = of->reverse_total;
-	if ((rc = kith_container_open_again(&g->container, of->container, err)))
-		goto done;
-	if ((rc = kith_block_scratch_init(&g->scratch, &why)))
-		kith_fail(err, rc, "%s: %s", g->path, why.msg);
-done:
-	if (rc)
-		kith_graph_close(g);
-	else
-		*out = g;
-	return rc;
-}
-
 void kith_graph_close(kith_graph *g)
 {
 	if (!g)

@@ -94,10 +94,6 @@ typedef struct kith_graph kith_graph;
 int kith_graph_open(kith_graph **out, const char *path, kith_err *err);
 void kith_graph_close(kith_graph *graph); /* NULL is fine */
 
-/* Another reader of an open graph, for another thread. The two share the file's map: no more memory is taken for it,
- * and this one has to be closed before `of`. KITH_ENOMEM or KITH_EIO. */
-int kith_graph_open_again(kith_graph **out, const kith_graph *of, kith_err *err);
-
 const kith_graph_info *kith_graph_get_info(const kith_graph *graph); /* lives as long as the graph */
 const char *kith_graph_path(const kith_graph *graph);
 

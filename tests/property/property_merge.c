@@ -282,7 +282,6 @@ static void draw_options(const stack *s, kith_merge_options *options, rng *r)
 	if (rng_chance(r, 50)) /* samples in parts, with and without a table */
 		options->slots = 64 * (uint32_t)rng_between(r, 1, 3);
 	options->by_hash = rng_chance(r, 50);
-	options->apart = rng_chance(r, 50); /* 1: threads share all windows but those of one sample */
 }
 
 /* The pair store that was written in the same walk, against the definition. */
