@@ -17,7 +17,7 @@ static kith_graph *new_graph(const char *path)
 		return NULL;
 	}
 	if (g)
-		g->rows_block = g->near_block = g->pairs_block = NONE;
+		g->rows_block = g->near_block = NONE;
 	return g;
 }
 
@@ -51,12 +51,7 @@ void kith_graph_close(kith_graph *g)
 		return;
 	kith_container_close(g->container);
 	kith_block_scratch_free(&g->scratch);
-	kith_pairs_free(&g->pairs);
 	kith_sets_free(&g->set);
-	for (uint32_t t = 0; t < KITH_MAX_TIERS; t++) {
-		kith_sets_free(&g->row_sets[t]);
-		kith_sets_free(&g->reverse[t]);
-	}
 	free(g->rows);
 	free(g->slots);
 	free(g->dist2);
