@@ -139,8 +139,8 @@ static int decode_layer(decoding *d, uint32_t v, uint32_t *next, kith_pair_plane
 	return v + 1 == d->info->layer_count ? kith_view_end(&d->view, err) : 0;
 }
 
-int kith_pair_planes_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
-			    size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *out, kith_err *err)
+int kith_pair_block_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
+			   size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *out, kith_err *err)
 {
 	decoding d;
 	int rc = open_block(&d, s, info, block, bytes, size, err);
@@ -149,37 +149,6 @@ int kith_pair_planes_decode(kith_block_scratch *s, const kith_pair_info *info, u
 		return rc;
 	for (uint32_t w = 0, next = 0; !rc && w < layers; w++)
 		rc = decode_layer(&d, wanted ? wanted[w] : w, &next, out, w, err);
-	return rc;
-}
-
-static int reserve(kith_pair_block *b, uint32_t count, uint32_t layers, kith_err *err)
-{
-	void *i = b->i, *j = b->j, *tier = b->tier;
-	int rc = kith_scratch(&i, &b->pair_capacity, count, sizeof *b->i, err);
-	if (!rc)
-		rc = kith_scratch(&j, &b->j_capacity, count, sizeof *b->j, err);
-	if (!rc)
-		rc = kith_scratch(&tier, &b->tier_capacity, (size_t)count * layers, 1, err);
-	b->i = i;
-	b->j = j;
-	b->tier = tier;
-	b->count = count;
-	b->layers = layers;
-	return rc;
-}
-
-int kith_pair_block_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
-			   size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *layer,
-			   kith_pair_block *out, kith_err *err)
-{
-	decoding d;
-	int rc = open_block(&d, s, info, block, bytes, size, err);
-	if (rc || (rc = reserve(out, d.count, layers, err)) || (rc = decode_ids(&d, out->i, out->j, err)) ||
-	    (rc = kith_planes_reserve_bits(layer, d.count, layers ? 1 : 0, info->levels, err)))
-		return rc;
-	for (uint32_t w = 0, next = 0; !rc && w < layers; w++)
-		if (!(rc = decode_layer(&d, wanted ? wanted[w] : w, &next, layer, 0, err)))
-			kith_planes_to_tiers(layer, 0, out->tier + (size_t)w * out->count);
 	return rc;
 }
 

@@ -37,10 +37,7 @@ int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, ui
  * whose bytes are read has ids below n, pairs ascending and at most one level per pair, layer and direction. */
 int kith_pair_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith_pair_meta *meta, kith_err *err);
 int kith_pair_block_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
-			   size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *layer,
-			   kith_pair_block *out, kith_err *err); /* `layer` is scratch */
-int kith_pair_planes_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
-			    size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *out, kith_err *err);
+			   size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *out, kith_err *err);
 
 /* What a pair takes in a block, in quarters of a byte: its ids, and two bits for each layer and level. */
 static inline uint64_t kith_pair_quarters(uint32_t layers, uint32_t levels)

@@ -192,29 +192,8 @@ static int check_pairs(kith_pair_writer *w, const filling *f, uint32_t count, ki
 	return rc;
 }
 
-/* Pairs as a caller has them: with either bits or tiers. */
-typedef struct batch {
-	const uint32_t *i, *j;
-	const uint64_t *bits;
-	const uint8_t *tier;
-	size_t stride;
-} batch;
-
-/* `count` pairs of the batch, from `from` on, into a block that has room for them. */
-static int take_pairs(const batch *in, uint64_t from, uint32_t count, filling *f)
-{
-	kith_pair_planes *b = &f->planes;
-	int rc = 0;
-	memcpy(b->i + f->count, in->i + from, count * sizeof *b->i);
-	memcpy(b->j + f->count, in->j + from, count * sizeof *b->j);
-	for (size_t plane = 0; in->bits && plane < 2 * (size_t)b->levels * b->layers; plane++)
-		kith_bits_copy(b->bits + plane * b->stride, f->count, in->bits + plane * in->stride, from, count);
-	for (uint32_t v = 0; in->tier && v < b->layers; v++)
-		rc |= kith_planes_from_tiers(b, v, f->count, count, in->tier + v * in->stride + from);
-	return rc;
-}
-
-static int append(kith_pair_writer *w, uint64_t count, const batch *in, kith_err *err)
+int kith_pair_writer_append_planes(kith_pair_writer *w, uint64_t count, const uint32_t *i, const uint32_t *j,
+				   const uint64_t *bits, size_t stride, kith_err *err)
 {
 	kith_pair_info *info = &w->meta.info;
 	filling *f;
@@ -224,9 +203,11 @@ static int append(kith_pair_writer *w, uint64_t count, const batch *in, kith_err
 			return rc;
 		uint32_t room = info->block_pairs - f->count,
 			 take = count - from < room ? (uint32_t)(count - from) : room;
-		if (take_pairs(in, from, take, f))
-			return kith_fail(err, KITH_EBUG, "%s: a pair has a level that is none of the %u", w->path,
-					 info->levels);
+		kith_pair_planes *b = &f->planes;
+		memcpy(b->i + f->count, i + from, take * sizeof *i);
+		memcpy(b->j + f->count, j + from, take * sizeof *j);
+		for (size_t plane = 0; plane < 2 * (size_t)b->levels * b->layers; plane++)
+			kith_bits_copy(b->bits + plane * b->stride, f->count, bits + plane * stride, from, take);
 		if ((rc = check_pairs(w, f, take, err)))
 			return rc;
 		f->count += take;
@@ -237,18 +218,6 @@ static int append(kith_pair_writer *w, uint64_t count, const batch *in, kith_err
 			return rc;
 	}
 	return 0;
-}
-
-int kith_pair_writer_append(kith_pair_writer *w, uint64_t count, const uint32_t *i, const uint32_t *j,
-			    const uint8_t *tier, size_t stride, kith_err *err)
-{
-	return append(w, count, &(batch){.i = i, .j = j, .tier = tier, .stride = stride}, err);
-}
-
-int kith_pair_writer_append_planes(kith_pair_writer *w, uint64_t count, const uint32_t *i, const uint32_t *j,
-				   const uint64_t *bits, size_t stride, kith_err *err)
-{
-	return append(w, count, &(batch){.i = i, .j = j, .bits = bits, .stride = stride}, err);
 }
 
 int kith_pair_writer_finish(kith_pair_writer *w, kith_err *err)

@@ -22,8 +22,7 @@
 extern "C" {
 #endif
 
-#define KITH_MAX_TIERS    15 /* 4 bits hold a tier or "absent" */
-#define KITH_TIER_ABSENT  15u
+#define KITH_MAX_TIERS    15  /* values of k in a ladder */
 #define KITH_NEAR_DEFAULT 32u /* distances kept per node unless k is smaller */
 
 typedef struct kith_graph_info {

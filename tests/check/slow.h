@@ -13,6 +13,9 @@
 #include "kith/stack.h"
 #include "rng.h"
 
+#define SLOW_TIER_ABSENT 15u   /* no edge */
+#define SLOW_PAIR_ABSENT 0xffu /* none in either direction */
+
 /* ---- k nearest neighbours ------------------------------------------------------------------------------------- */
 
 /* Divides each row by its norm, as kith/knn.h defines it for cosine. Returns the first zero row, or n. */
@@ -59,8 +62,9 @@ void slow_dynamics_free(slow_dynamics *d);
 
 /* ---- pairs through the layers --------------------------------------------------------------------------------- */
 
-/* Every pair i < j linked in some layer at the largest of the k, in order: its tier byte (kith/pairs.h) in layer v is
- * tier[p * layers + v]. */
+/* Every pair i < j linked in some layer at the largest of the k, in order. Its tier byte in layer v, tier[p * layers +
+ * v], has the level of i -> j in its low 4 bits and that of j -> i in its high 4 bits; SLOW_TIER_ABSENT where there is
+ * no such edge, SLOW_PAIR_ABSENT where there is neither. */
 typedef struct slow_pairs {
 	size_t count, layers;
 	uint32_t *i, *j;

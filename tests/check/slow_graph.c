@@ -47,7 +47,7 @@ static uint32_t tier_of_rank(const kith_graph_info *info, uint32_t rank)
 	for (uint32_t t = 0; t < info->tiers; t++)
 		if (rank < info->ladder[t])
 			return t;
-	return KITH_TIER_ABSENT;
+	return SLOW_TIER_ABSENT;
 }
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */
@@ -105,7 +105,7 @@ typedef struct reading {
 	size_t width;
 	const uint32_t *ranks;
 	const double *dist2;
-	unsigned char *tier; /* [n][n]: tier of the edge i -> j, or KITH_TIER_ABSENT */
+	unsigned char *tier; /* [n][n]: tier of the edge i -> j, or SLOW_TIER_ABSENT */
 	char *why;
 	size_t size;
 } reading;
@@ -282,7 +282,7 @@ int slow_graph_differs(const char *path, const kith_graph_info *want, size_t wid
 		return 1;
 	}
 	t.tier = must_alloc(want->n * want->n, 1);
-	memset(t.tier, KITH_TIER_ABSENT, want->n * want->n);
+	memset(t.tier, SLOW_TIER_ABSENT, want->n * want->n);
 	for (uint64_t i = 0; i < want->n; i++)
 		for (uint32_t s = 0; s < want->ladder[want->tiers - 1]; s++)
 			t.tier[i * want->n + ranks[i * width + s]] = (unsigned char)tier_of_rank(want, s);

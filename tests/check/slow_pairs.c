@@ -13,7 +13,7 @@ static unsigned level_of(const uint32_t *row, const uint32_t *k, uint32_t levels
 	while (rank < k[levels - 1] && row[rank] != j)
 		rank++;
 	if (rank == k[levels - 1])
-		return KITH_TIER_ABSENT;
+		return SLOW_TIER_ABSENT;
 	while (rank >= k[q])
 		q++;
 	return q;
@@ -33,7 +33,7 @@ slow_pairs slow_pairs_of(const uint32_t *const *ranks, size_t layers, size_t n, 
 				unsigned to = level_of(ranks[v] + i * width, k, levels, j),
 					 from = level_of(ranks[v] + j * width, k, levels, i);
 				tier[v] = (uint8_t)(to | from << 4);
-				linked |= to != KITH_TIER_ABSENT || from != KITH_TIER_ABSENT;
+				linked |= to != SLOW_TIER_ABSENT || from != SLOW_TIER_ABSENT;
 			}
 			s.i[s.count] = (uint32_t)i;
 			s.j[s.count] = (uint32_t)j;
@@ -76,7 +76,7 @@ uint8_t slow_pair_tier(const kith_pair_planes *block, uint32_t w, uint32_t p)
 		uint32_t q = 0;
 		while (q < block->levels && !(kith_pair_plane(block, w, q, direction)[p / 64] >> p % 64 & 1))
 			q++;
-		level[direction] = q < block->levels ? q : KITH_TIER_ABSENT;
+		level[direction] = q < block->levels ? q : SLOW_TIER_ABSENT;
 	}
 	return (uint8_t)(level[0] | level[1] << 4);
 }

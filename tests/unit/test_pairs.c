@@ -17,15 +17,17 @@
 #include "rng.h"
 #include "sandbox.h"
 #include "show.h"
+#include "slow.h"
 
 #define LAYERS 3
 #define PAIRS  5
 
 /* n = 4, k = 1, 2, layers "a:b", "1" and "<c>". In each layer rows are 0: 1 2, 1: 0 2, 2: 3 0, 3: 2 1, but in the
  * middle one 1: 2 0. */
-static const uint32_t is[PAIRS] = {0, 0, 1, 1, 2}, js[PAIRS] = {1, 2, 2, 3, 3};
-static const uint8_t tiers[LAYERS][PAIRS] = {
-	{0x00, 0x11, 0xf1, 0x1f, 0x00}, {0x10, 0x11, 0xf0, 0x1f, 0x00}, {0x00, 0x11, 0xf1, 0x1f, 0x00}};
+static uint32_t is[PAIRS] = {0, 0, 1, 1, 2}, js[PAIRS] = {1, 2, 2, 3, 3};
+static uint8_t tiers[PAIRS][LAYERS] = {
+	{0x00, 0x10, 0x00}, {0x11, 0x11, 0x11}, {0xf1, 0xf0, 0xf1}, {0x1f, 0x1f, 0x1f}, {0x00, 0x00, 0x00}};
+static const slow_pairs five = {PAIRS, LAYERS, is, js, tiers[0]};
 static char path[SANDBOX_PATH];
 
 static kith_pair_info info_of_five(void)
@@ -47,8 +49,8 @@ static kith_pair_store *store_of_five(void)
 	kith_err err;
 	sandbox_path(path, "five.kpr");
 	if (kith_pair_writer_create(&writer, path, &info, &err) ||
-	    kith_pair_writer_append(writer, PAIRS, is, js, tiers[0], PAIRS, &err) ||
-	    kith_pair_writer_finish(writer, &err) || kith_pair_store_open(&store, path, &err))
+	    slow_pairs_append(writer, &five, 2, 0, PAIRS, NULL, &err) || kith_pair_writer_finish(writer, &err) ||
+	    kith_pair_store_open(&store, path, &err))
 		fail_msg("%s", err.msg);
 	return store;
 }
@@ -199,7 +201,6 @@ static void test_refusals(void **state)
 	kith_pair_info info = info_of_five();
 	kith_pair_store *store = store_of_five();
 	kith_pair_writer *writer = NULL;
-	kith_pair_block block = {0};
 	kith_pair_planes planes = {0};
 	kith_graph *graph = NULL;
 	char other[SANDBOX_PATH];
@@ -207,9 +208,7 @@ static void test_refusals(void **state)
 	(void)state;
 	assert_int_equal(kith_graph_open(&graph, path, &err), KITH_EUSAGE);
 	assert_non_null(strstr(err.msg, "is a pair store"));
-	assert_int_equal(kith_pair_store_read(store, 3, 0, NULL, &block, &err), KITH_EUSAGE);
-	assert_int_equal(kith_pair_store_read(store, 0, 2, order, &block, &err), KITH_EUSAGE);
-	assert_int_equal(kith_pair_store_read(store, 0, 1, beyond, &block, &err), KITH_EUSAGE);
+	assert_int_equal(kith_pair_store_read_planes(store, 0, 2, order, &planes, &err), KITH_EUSAGE);
 	assert_int_equal(kith_pair_store_read_planes(store, 3, 0, NULL, &planes, &err), KITH_EUSAGE);
 	assert_int_equal(kith_pair_store_read_planes(store, 0, 1, beyond, &planes, &err), KITH_EUSAGE);
 	kith_pair_store_close(store);
@@ -274,7 +273,8 @@ static void write_forgeable(void)
 			       .block_pairs = FORGED_PAIRS,
 			       .layers = layers};
 	uint32_t i[2 * FORGED_PAIRS], j[2 * FORGED_PAIRS];
-	static uint8_t tier[FORGED_LAYERS][2 * FORGED_PAIRS];
+	static uint8_t tier[2 * FORGED_PAIRS][FORGED_LAYERS];
+	const slow_pairs pairs = {2 * FORGED_PAIRS, FORGED_LAYERS, i, j, tier[0]};
 	kith_pair_writer *writer = NULL;
 	rng r = {1};
 	kith_err err;
@@ -282,11 +282,11 @@ static void write_forgeable(void)
 		i[p] = p < FORGED_PAIRS ? 10 : 20;
 		j[p] = i[p] + 1 + p % FORGED_PAIRS;
 		for (int v = 0; v < FORGED_LAYERS; v++)
-			tier[v][p] = (uint8_t)(rng_below(&r, 2) | rng_below(&r, 2) << 4);
+			tier[p][v] = (uint8_t)(rng_below(&r, 2) | rng_below(&r, 2) << 4);
 	}
 	sandbox_path(path, "forged.kpr");
 	if (kith_pair_writer_create(&writer, path, &info, &err) ||
-	    kith_pair_writer_append(writer, 2 * FORGED_PAIRS, i, j, tier[0], 2 * FORGED_PAIRS, &err) ||
+	    slow_pairs_append(writer, &pairs, 2, 0, 2 * FORGED_PAIRS, NULL, &err) ||
 	    kith_pair_writer_finish(writer, &err))
 		fail_msg("%s", err.msg);
 }
