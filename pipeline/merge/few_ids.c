@@ -86,12 +86,6 @@ static size_t column_words(const kith_tally_plan *p)
 	return (p->hashed / 64 + 1) * 64ull * row_words(p) + KITH_BITS_SPARE;
 }
 
-/* Of masks of rows in one piece each, if some level's numbers are counted from them. */
-static size_t pieces_size(const kith_tally_plan *p)
-{
-	return kith_bits_masks_pay(p->layers, p->k[0]) ? row_words(p) * met_stride(p) : 0;
-}
-
 /* Stretches, and one behind the last. */
 static uint64_t stretches(const kith_tally_plan *p)
 {
@@ -143,7 +137,7 @@ uint64_t kith_few_most(const kith_tally_plan *p)
 
 uint64_t kith_few_bytes(const kith_tally_plan *p)
 {
-	uint64_t words = pieces_size(p) + (all_words(p) + row_words(p)) * met_stride(p) + column_words(p) +
+	uint64_t words = (all_words(p) + row_words(p)) * met_stride(p) + column_words(p) +
 			 p->levels * all_words(p) * pool_stride(p) + TURNED * 64 * (all_words(p) + row_words(p));
 	return words * 8 + kith_few_room(p) * 5 + met_stride(p) * 18 + stretches(p) * sizeof(kith_few_stretch) +
 	       (has_places(p) ? 2 * p->n : 4ull << table_bits(p->hashed)) +
@@ -167,7 +161,6 @@ int kith_few_init(kith_few *f, const kith_tally_plan *p)
 	}
 	missing |= !(f->mask = kith_alloc_zero(all_words(p) * met_stride(p), sizeof *f->mask));
 	missing |= !(f->slots = kith_alloc(row_words(p) * met_stride(p), sizeof *f->slots));
-	missing |= !(f->pieces = kith_alloc(pieces_size(p), sizeof *f->pieces));
 	missing |= !(f->columns = kith_alloc_zero(column_words(p), sizeof *f->columns));
 	missing |= !(f->shared = kith_alloc(kith_tally_layer_pairs(p) + KITH_BITS_SPARE, sizeof *f->shared));
 	missing |= !(f->lists = kith_alloc(2 * met_stride(p), sizeof *f->lists));
@@ -192,7 +185,6 @@ void kith_few_free(kith_few *f)
 	free(f->used);
 	free(f->mask);
 	free(f->slots);
-	free(f->pieces);
 	free(f->columns);
 	free(f->shared);
 	free(f->lists);
@@ -456,17 +448,6 @@ static int layer_of_own(const kith_bits_met *met, uint32_t node)
 	return -1;
 }
 
-/* Neighbours that layers share, where these are many: from the masks of rows, each in one piece. */
-static void overlaps_by_masks(kith_few *f, const kith_tally_plan *p, uint32_t level, uint32_t count, uint32_t squares)
-{
-	uint32_t words = row_words(p);
-	size_t stride = met_stride(p);
-	for (uint32_t s = 0; s < count; s++)
-		for (uint32_t w = 0; w < words; w++)
-			f->pieces[(size_t)s * words + w] = f->slots[w * stride + s];
-	kith_bits_overlaps_masks(f->columns, squares, 64ull * words, p->layers, f->pieces, p->k[level], f->shared);
-}
-
 /* One level, from the masks of the first `count` ids met. Returns as kith_few_node does. */
 static int count_level(kith_tally *t, uint64_t node, uint32_t level, const uint32_t *id, uint32_t count)
 {
@@ -496,10 +477,7 @@ static int count_level(kith_tally *t, uint64_t node, uint32_t level, const uint3
 	memset(t->counts, 0, lanes * sizeof *t->counts);
 	if (bad >= 0)
 		return bad;
-	if (kith_bits_masks_pay(p->layers, p->k[level]))
-		overlaps_by_masks(f, p, level, found[0], squares);
-	else
-		kith_bits_overlaps_columns(f->columns, squares, step, p->layers, f->shared);
+	kith_bits_overlaps_columns(f->columns, squares, step, p->layers, f->shared);
 	count_shared(f, p, level);
 
 	f->pooled[level] += found[1];

@@ -100,9 +100,9 @@ typedef struct kith_few {
 	uint32_t *used, used_count; /* its places in use */
 	uint64_t *mask;             /* over layers, in rows and in reverse lists, of each id, at one of the places
 				       of the first level that has it */
-	uint64_t *slots, *pieces, *columns; /* masks of rows side by side, one after the other, and turned */
-	uint32_t *lists;                    /* scratch of bits.h */
-	uint16_t *shared;                   /* neighbours that two layers share, at one level */
+	uint64_t *slots, *columns;  /* masks of rows side by side, and turned */
+	uint32_t *lists;            /* scratch of bits.h */
+	uint16_t *shared;           /* neighbours that two layers share, at one level */
 	/* of some that have been counted: */
 	uint8_t *numbers;                 /* per level: neighbours shared, sample by sample, where k is small, */
 	uint32_t waiting[KITH_MAX_TIERS]; /* of so many samples */
