@@ -199,7 +199,6 @@ static int fit_memory(struct merge *m, kith_err *err)
 	uint64_t window = kith_window_bytes(m->layers, m->count, m->nodes);
 	for (size_t v = 0; v < m->count; v++)
 		m->tiers += m->layers[v].tiers;
-	p->by_hash = o->by_hash;
 	kith_tally_choose_slots(p, (uint64_t)p->layers * p->k[p->levels - 1] * 3 / 2, o->slots);
 	/* fewer threads rather than no result; with one it must fit */
 	while (m->threads > 1 && window + thread_bytes(m) > o->memory)

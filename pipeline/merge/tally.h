@@ -3,7 +3,7 @@
  *
  * Counting is done on sets of bits (bits.h). The ids that one sample meets, in whatever layer, get a slot each, and
  * every layer has the bits of the slots it has: |K_i^a n K_i^b| is the number of bits of two layers together, and the
- * runs of many pairs are found at once. Few ids get their slots from a table (few_ids.c); where they are many, or come
+ * runs of many pairs are found at once. Few ids get their slots by hash (few_ids.c); where they are many, or come
  * as bits already, ids are their own slots, a range of them at a time (many_ids.c). */
 #ifndef KITH_TALLY_H
 #define KITH_TALLY_H
@@ -24,7 +24,6 @@ typedef struct kith_tally_plan {
 	int counts[2];   /* KITH_UNION, KITH_MUTUAL: is it asked for? */
 	uint32_t slots;  /* a multiple of 64 */
 	uint32_t hashed; /* up to so many ids of a sample, with repetitions, are few */
-	int by_hash;     /* find these by hash even where n is small; for tests */
 	/* histograms of |K_i^a n K_i^b|: level q's are at start[q] + pair * (k[q] + 1), pair counting a < b row by row
 	 */
 	uint64_t start[KITH_MAX_TIERS + 1];
@@ -92,8 +91,6 @@ typedef struct kith_few {
 	kith_few_stretch *stretch;
 	uint32_t stretches;
 	/* of the one at hand: */
-	uint16_t *place;        /* of all n: where its mask is, or 0. NULL: found by hash */
-	uint32_t *met;          /* the ids whose masks these are, from 1 on */
 	uint16_t *hash, *table; /* of each id; where an id of that hash is met first */
 	uint16_t *again;        /* 1 + the same for ids that came to the place of another: a second table, empty between
 				   samples */

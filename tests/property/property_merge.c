@@ -281,7 +281,6 @@ static void draw_options(const stack *s, kith_merge_options *options, rng *r)
 	options->threads = (int)rng_between(r, 1, 2);
 	if (rng_chance(r, 50)) /* samples in parts, with and without a table */
 		options->slots = 64 * (uint32_t)rng_between(r, 1, 3);
-	options->by_hash = rng_chance(r, 50);
 }
 
 /* The pair store that was written in the same walk, against the definition. */
@@ -328,7 +327,6 @@ static int bytes_differ(const char *path, const stack *s, const char *const *pat
 	others.pairs = sandbox_path(other, "other.kpr");
 	others.threads = (int)rng_between(r, 1, 3);
 	others.slots = 64 * (uint32_t)rng_below(r, 3);
-	others.by_hash = !options->by_hash;
 	others.memory = (uint64_t)512 << 20;
 	remove(other);
 	if (kith_merge(s->layers, paths, names, &others, &got, &err))
