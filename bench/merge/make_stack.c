@@ -22,8 +22,7 @@
  *   - A sample's neighbours are each other's in every layer, but their indices have nothing to do with it: a row's ids
  *     are scattered over all n, as samples in random order are.
  *
- * There are no activations. A graph's digest is made of what it was made from, and it says that it is exact: then
- * kith-merge --from knows it again, as it does graphs of kith-knn.
+ * There are no activations. A graph's digest is made of what it was made from, and it says that it is exact.
  *
  * Distances are the true |x_i - x_j| w_j, squared. One layer is in memory at a time, at 20 bytes per sample, 36 while
  * it is sorted, and what the writer takes. */
