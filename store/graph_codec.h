@@ -100,7 +100,5 @@ int kith_meta_decode(const void *bytes, size_t size, kith_graph_info *info, uint
 /* Makes room, for sets of `nodes` nodes: `items` ids, or `words` words a node. What was there is lost. */
 int kith_sets_reserve_ids(kith_sets *sets, size_t nodes, size_t items, kith_err *err);
 int kith_sets_reserve_bits(kith_sets *sets, size_t nodes, size_t words, kith_err *err);
-/* Makes room for `nodes` nodes and `items` pairs; what was there is lost. */
-int kith_pairs_reserve(kith_pairs *pairs, size_t nodes, size_t items, kith_err *err);
 
 #endif

@@ -9,9 +9,7 @@
  *   row      the k[tiers-1] neighbours of one node, tier by tier, ascending ids within a tier: tier t of a row
  *            stands at [k[t-1], k[t]) (k[-1] = 0)
  *   near     the `near` nearest neighbours in rank order (by distance, then id), with their squared distances
- *   reverse  list of i: all j > i with j -> i, ascending; tier by tier, like a row
- *   pairs    of i: all j > i with i -> j or j -> i, ascending, each with both tiers: what i's row has above i, and its
- *            reverse list */
+ *   reverse  list of i: all j > i with j -> i, ascending; tier by tier, like a row */
 #ifndef KITH_GRAPH_H
 #define KITH_GRAPH_H
 
@@ -26,7 +24,6 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-#define KITH_TIER_ABSENT  15u
 #define KITH_NEAR_DEFAULT 32u /* distances kept per node unless k is smaller */
 
 /* Which edges make a pair of samples one of neighbours: one in either direction (the paper's e_ij), or both. */
@@ -101,10 +98,6 @@ typedef struct kith_graph kith_graph;
 int kith_graph_open(kith_graph **out, const char *path, kith_err *err);
 void kith_graph_close(kith_graph *graph); /* NULL is fine */
 
-/* Another reader of an open graph, for another thread. The two share the file's map: no more memory is taken for it,
- * and this one has to be closed before `of`. KITH_ENOMEM or KITH_EIO. */
-int kith_graph_open_again(kith_graph **out, const kith_graph *of, kith_err *err);
-
 const kith_graph_info *kith_graph_get_info(const kith_graph *graph); /* lives as long as the graph */
 const char *kith_graph_path(const kith_graph *graph);
 
@@ -165,24 +158,6 @@ uint64_t kith_graph_row_sets_bytes(const kith_graph *graph, uint64_t count, uint
  * three for each id that does not come as a bit; without decoding them. */
 int kith_graph_reverse_bytes(kith_graph *graph, uint64_t first, uint64_t count, uint32_t tiers, uint64_t *out,
 			     kith_err *err);
-
-/* Pairs of nodes first..first+count-1: those of node first+r are [offset[r], offset[r+1]). `id[p]` is the pair's larger
- * node; `tier[p]` holds the tier of smaller -> larger in its low 4 bits and of larger -> smaller in its high 4 bits,
- * KITH_TIER_ABSENT where there is no such edge (never both). Memory belongs to the kith_pairs and grows as needed:
- * start from a zeroed struct, release with kith_pairs_free. */
-typedef struct kith_pairs {
-	uint64_t *offset;
-	uint32_t *id;
-	uint8_t *tier;
-	size_t offset_capacity, id_capacity, tier_capacity;
-} kith_pairs;
-
-int kith_graph_read_pairs(kith_graph *graph, uint64_t first, uint64_t count, kith_pairs *out, kith_err *err);
-void kith_pairs_free(kith_pairs *pairs);
-
-/* No fewer pairs than nodes first..first+count-1 have, without decoding them: edges of their rows and reverse lists
- * (rounded out to whole blocks). */
-int kith_graph_count_pairs(kith_graph *graph, uint64_t first, uint64_t count, uint64_t *out, kith_err *err);
 
 /* Reads everything and checks every rule of the format and of the definitions: checksums, each row k distinct ids none
  * its own, near lists ascending and inside their tiers, the reverse lists exactly the rows' edges to smaller nodes.
