@@ -11,7 +11,7 @@
 
 /* One graph to build. */
 typedef struct kith_engine_job {
-	kith_rows *rows;             /* the samples; the engine may have all of them kept in memory */
+	kith_vectors *vectors;       /* the samples; the engine may have all of them kept in memory */
 	const kith_graph_info *info; /* of the graph: n, d, ladder, near */
 	const void *options;         /* the engine's own struct */
 	uint64_t memory;             /* bytes */

@@ -77,7 +77,7 @@ struct run {
 	const kith_engine *engine;
 	void *defaults; /* the engine's own options, if the caller gives none */
 	kith_activations *activations;
-	kith_rows rows;
+	kith_vectors vectors;
 	kith_graph_info info;
 	kith_engine_job job;
 };
@@ -86,16 +86,16 @@ static void fill_info(struct run *r)
 {
 	const kith_knn_options *o = r->options;
 	kith_graph_info *info = &r->info;
-	const char *slash = strrchr(r->rows.path, '/');
-	info->n = r->rows.n;
-	info->d = r->rows.d;
+	const char *slash = strrchr(r->vectors.path, '/');
+	info->n = r->vectors.n;
+	info->d = r->vectors.d;
 	info->tiers = o->tiers;
 	memcpy(info->ladder, o->ladder, o->tiers * sizeof *o->ladder);
 	info->near = kith_info_k(info) < KITH_NEAR_DEFAULT ? kith_info_k(info) : KITH_NEAR_DEFAULT;
 	copy_text(info->metric, sizeof info->metric, o->metric == KITH_COSINE ? "cosine" : "l2");
-	copy_text(info->input, sizeof info->input, slash ? slash + 1 : r->rows.path);
+	copy_text(info->input, sizeof info->input, slash ? slash + 1 : r->vectors.path);
 	copy_text(info->command, sizeof info->command, o->command);
-	snprintf(info->digest, sizeof info->digest, "xxh3:%016llx", (unsigned long long)r->rows.digest);
+	snprintf(info->digest, sizeof info->digest, "xxh3:%016llx", (unsigned long long)r->vectors.digest);
 	r->engine->promise(r->job.options, info);
 }
 
@@ -109,7 +109,7 @@ static int start(struct run *r, const char *input, const char *output, const voi
 		return rc;
 	if (!own && !(own = r->defaults = kith_alloc_zero(1, r->engine->options_size)))
 		return kith_fail_nomem(err, "options", r->engine->options_size);
-	r->job = (kith_engine_job){.rows = &r->rows,
+	r->job = (kith_engine_job){.vectors = &r->vectors,
 				   .info = &r->info,
 				   .options = own,
 				   .memory = o->memory,
@@ -118,8 +118,8 @@ static int start(struct run *r, const char *input, const char *output, const voi
 				   .progress = &o->progress};
 	if ((rc = kith_activations_open(&r->activations, input, err)) || (rc = check_ladder(r->activations, o, err)))
 		return rc;
-	rc = output ? kith_rows_init(&r->rows, r->activations, o->metric, memory, o->threads, &o->progress, err)
-		    : kith_rows_glance(&r->rows, r->activations, o->metric, memory, o->threads, err);
+	rc = output ? kith_vectors_init(&r->vectors, r->activations, o->metric, memory, o->threads, &o->progress, err)
+		    : kith_vectors_glance(&r->vectors, r->activations, o->metric, memory, o->threads, err);
 	if (!rc)
 		fill_info(r);
 	return rc;
@@ -127,7 +127,7 @@ static int start(struct run *r, const char *input, const char *output, const voi
 
 static void finish(struct run *r)
 {
-	kith_rows_free(&r->rows);
+	kith_vectors_free(&r->vectors);
 	kith_activations_close(r->activations);
 	free(r->defaults);
 }
@@ -169,7 +169,7 @@ int kith_knn_build_with(const char *input, const char *output, const kith_knn_op
 	done.n = r.info.n;
 	done.d = r.info.d;
 	done.recall = r.info.recall;
-	kith_rows_free(&r.rows); /* the reverse lists get all the memory */
+	kith_vectors_free(&r.vectors); /* the reverse lists get all the memory */
 	rc = kith_graph_finish(writer, &o->progress, err);
 	writer = NULL;
 	if (!rc)

@@ -15,10 +15,18 @@ enum { OPT_METRIC = 256, OPT_ENGINE, OPT_DRY_RUN, OPT_OWN /* and beyond: the eng
 #define MAX_ENGINES 8
 #define MAX_OPTIONS 64
 
+/* An engine's own option: its key is OPT_OWN + its place among all. */
+struct own_option {
+	const kith_engine *engine;
+	size_t which;
+};
+
 struct arguments {
 	kith_knn_options knn;
 	const char *input, *output;
 	int dry_run;
+	struct own_option own_option[MAX_OPTIONS];
+	size_t own_options;
 	void *own[MAX_ENGINES]; /* the options of each engine */
 };
 
@@ -33,51 +41,47 @@ static struct argp_option options[MAX_OPTIONS] = {
 	{NULL, 'o', "LAYER.nng", 0, "The graph to write (required)", 1},
 };
 
-/* Adds the engines' own options, whose keys are OPT_OWN, OPT_OWN + 1, ... in the order of the table, and makes room for
- * what they are set to. Returns 0 if there is no memory. */
+/* Adds the engines' own options, and makes room for what they are set to. Returns 0 if there is no memory. */
 static int add_own_options(struct arguments *a)
 {
-	int key = OPT_OWN;
 	size_t at = 0;
 	const kith_engine *engine;
 	while (options[at].key)
 		at++;
 	for (size_t e = 0; (engine = kith_engine_at(e)); e++) {
 		assert(e < MAX_ENGINES);
-		for (const kith_engine_option *o = engine->options; o->name && at + 1 < MAX_OPTIONS; o++)
-			options[at++] = (struct argp_option){o->name, key++, o->argument, 0, o->help, 3};
+		for (size_t which = 0; engine->options[which].name; which++, at++) {
+			const kith_engine_option *o = &engine->options[which];
+			assert(at + 1 < MAX_OPTIONS);
+			options[at] = (struct argp_option){
+				o->name, OPT_OWN + (int)a->own_options, o->argument, 0, o->help, 3};
+			a->own_option[a->own_options++] = (struct own_option){engine, which};
+		}
 		if (!(a->own[e] = kith_alloc_zero(1, engine->options_size)))
 			return 0;
 	}
 	return 1;
 }
 
-/* Sets the engines' own option that was added as the `at`-th. */
-static int take_own(struct arguments *a, size_t at, const char *arg, kith_err *err)
+/* The options of the engine of that name; NULL if there is none, which the stage will say. */
+static void *own_of(const struct arguments *a, const char *name)
 {
 	const kith_engine *engine;
 	for (size_t e = 0; (engine = kith_engine_at(e)); e++)
-		for (size_t which = 0; engine->options[which].name; which++) {
-			const kith_engine_option *o = &engine->options[which];
-			char name[64];
-			uint64_t number = 0;
-			if (at--)
-				continue;
-			snprintf(name, sizeof name, "--%s", o->name);
-			if (o->most && kith_cli_count(name, arg, 1, o->most, &number, err))
-				return KITH_EUSAGE;
-			return engine->take(a->own[e], which, arg, (uint32_t)number, err);
-		}
-	return ARGP_ERR_UNKNOWN;
+		if (!strcmp(engine->name, name))
+			return a->own[e];
+	return NULL;
 }
 
-/* The engine's own options, as they are set. */
-static const void *own_of(const struct arguments *a)
+static int take_own(struct arguments *a, const struct own_option *own, const char *arg, kith_err *err)
 {
-	for (size_t e = 0; kith_engine_at(e); e++)
-		if (!strcmp(kith_engine_at(e)->name, a->knn.engine))
-			return a->own[e];
-	return NULL; /* there is no such engine, which the stage will say */
+	const kith_engine_option *o = &own->engine->options[own->which];
+	char name[64];
+	uint64_t number = 0;
+	snprintf(name, sizeof name, "--%s", o->name);
+	if (o->most && kith_cli_count(name, arg, 1, o->most, &number, err))
+		return KITH_EUSAGE;
+	return own->engine->take(own_of(a, own->engine->name), own->which, arg, (uint32_t)number, err);
 }
 
 static int take_end(struct arguments *a, kith_err *err)
@@ -127,8 +131,9 @@ static int take(void *context, int key, char *arg, kith_err *err)
 	case ARGP_KEY_END:
 		return take_end(a, err);
 	default:
-		return key >= OPT_OWN && key < OPT_OWN + MAX_OPTIONS ? take_own(a, (size_t)(key - OPT_OWN), arg, err)
-								     : ARGP_ERR_UNKNOWN;
+		if (key < OPT_OWN || key >= OPT_OWN + (int)a->own_options)
+			return ARGP_ERR_UNKNOWN;
+		return take_own(a, &a->own_option[key - OPT_OWN], arg, err);
 	}
 }
 
@@ -138,7 +143,7 @@ static int foresee(kith_cli *cli, const struct arguments *a)
 	kith_knn_estimate e;
 	kith_err err;
 	char ladder[256];
-	if (kith_knn_foresee_with(a->input, &a->knn, own_of(a), &e, &err))
+	if (kith_knn_foresee_with(a->input, &a->knn, own_of(a, a->knn.engine), &e, &err))
 		return kith_cli_fail(cli, &err);
 	printf("%s: n=%llu d=%llu k=%s %s: about %.1f s, %.0f MB of memory, %.0f MB of temporary files, a graph of "
 	       "%.0f MB\n",
@@ -153,7 +158,7 @@ static int build(kith_cli *cli, const struct arguments *a)
 	kith_knn_summary done;
 	kith_err err;
 	char ladder[256];
-	if (kith_knn_build_with(a->input, a->output, &a->knn, own_of(a), &done, &err))
+	if (kith_knn_build_with(a->input, a->output, &a->knn, own_of(a, a->knn.engine), &done, &err))
 		return kith_cli_fail(cli, &err);
 	kith_cli_report(cli, "%s -> %s: n=%llu d=%llu k=%s %s", a->input, a->output, (unsigned long long)done.n,
 			(unsigned long long)done.d,

@@ -46,123 +46,121 @@ static void normalise(double *row, uint64_t d, int exponent, double norm)
 		row[t] = ldexp(row[t], -exponent) / norm;
 }
 
-static int find_norms(kith_rows *rows, uint64_t first, uint64_t count, const double *block, kith_err *err)
+static int find_norms(kith_vectors *v, uint64_t first, uint64_t count, const double *block, kith_err *err)
 {
 	for (uint64_t r = 0; r < count; r++) {
 		int exponent = 0;
-		rows->norm[first + r] = scaled_norm(block + r * rows->d, rows->d, &exponent);
-		rows->exponent[first + r] = exponent;
-		if (rows->norm[first + r] == 0)
-			return kith_fail(
-				err, KITH_EUSAGE,
-				"%s: row %llu is zero and has no direction: cosine cannot place it; drop it or "
-				"use --metric l2",
-				rows->path, (unsigned long long)(first + r));
+		v->norm[first + r] = scaled_norm(block + r * v->d, v->d, &exponent);
+		v->exponent[first + r] = exponent;
+		if (v->norm[first + r] == 0)
+			return kith_fail(err, KITH_EUSAGE,
+					 "%s: row %llu is zero and has no direction: cosine cannot place it; drop it "
+					 "or use --metric l2",
+					 v->path, (unsigned long long)(first + r));
 	}
 	return 0;
 }
 
-/* Second pass, for cosine: the norms, and the mean of the normalised rows in place of the raw ones. */
-static int scan_cosine(kith_rows *rows, uint64_t memory, const kith_progress *progress, kith_err *err)
+static void normalise_rows(const kith_vectors *v, uint64_t first, uint64_t count, double *rows)
 {
-	uint64_t step = memory / (rows->d * sizeof(double) * 2);
-	int rc = 0;
-	step = step < 1 ? 1 : step > rows->n ? rows->n : step;
-	double *block = kith_alloc(step * rows->d, sizeof *block);
-	if (!block)
-		rc = kith_fail_nomem(err, "a block of rows", step * rows->d * sizeof *block);
-	memset(rows->mean, 0, rows->d * sizeof *rows->mean);
-	for (uint64_t first = 0; !rc && first < rows->n; first += step) {
-		uint64_t count = step < rows->n - first ? step : rows->n - first;
-		if ((rc = kith_progress_tick(progress, "norms", first, rows->n, err)) ||
-		    (rc = kith_activations_read(rows->input, first, count, block, NULL, err)) ||
-		    (rc = find_norms(rows, first, count, block, err)))
+	for (uint64_t r = 0; r < count; r++)
+		normalise(rows + r * v->d, v->d, v->exponent[first + r], v->norm[first + r]);
+}
+
+/* Second pass, for cosine: the norms, and the mean of the normalised samples in place of the raw ones. */
+static int scan_cosine(kith_vectors *v, uint64_t memory, const kith_progress *progress, kith_err *err)
+{
+	uint64_t step = memory / (v->d * sizeof(double) * 2);
+	step = step < 1 ? 1 : step > v->n ? v->n : step;
+	double *block = kith_alloc(step * v->d, sizeof *block);
+	int rc = block ? 0 : kith_fail_nomem(err, "a block of rows", step * v->d * sizeof *block);
+	memset(v->mean, 0, v->d * sizeof *v->mean);
+	for (uint64_t first = 0; !rc && first < v->n; first += step) {
+		uint64_t count = step < v->n - first ? step : v->n - first;
+		if ((rc = kith_progress_tick(progress, "norms", first, v->n, err)) ||
+		    (rc = kith_activations_read(v->input, first, count, block, NULL, err)) ||
+		    (rc = find_norms(v, first, count, block, err)))
 			break;
-		for (uint64_t r = 0; r < count; r++) {
-			normalise(block + r * rows->d, rows->d, rows->exponent[first + r], rows->norm[first + r]);
-			for (uint64_t t = 0; t < rows->d; t++)
-				rows->mean[t] += block[r * rows->d + t] / (double)rows->n;
-		}
+		normalise_rows(v, first, count, block);
+		for (uint64_t r = 0; r < count; r++)
+			for (uint64_t t = 0; t < v->d; t++)
+				v->mean[t] += block[r * v->d + t] / (double)v->n;
 	}
 	free(block);
-	rows->max_abs = 1;
+	v->max_abs = 1;
 	return rc;
 }
 
-static int set_up(kith_rows *rows, kith_activations *input, kith_metric metric, kith_err *err)
+static int set_up(kith_vectors *v, kith_activations *input, kith_metric metric, kith_err *err)
 {
 	const kith_activations_info *file = kith_activations_get_info(input);
-	memset(rows, 0, sizeof *rows);
-	rows->input = input;
-	rows->path = file->path;
-	rows->row_bytes = file->row_bytes;
-	rows->n = file->n;
-	rows->d = file->d;
-	rows->metric = metric;
-	rows->cell = metric == KITH_L2 && file->dtype != KITH_F8 ? sizeof(float) : sizeof(double);
+	uint64_t normed = metric == KITH_COSINE ? file->n : 0;
 	kith_workspace w = {0};
-	KITH_BUFFER_ZERO(&w, rows->mean, rows->d);
-	KITH_BUFFER(&w, rows->norm, metric == KITH_COSINE ? rows->n : 0);
-	KITH_BUFFER(&w, rows->exponent, metric == KITH_COSINE ? rows->n : 0);
-	return kith_workspace_alloc(&w, &rows->memory, "column means and norms", err);
+	*v = (kith_vectors){.input = input,
+			    .path = file->path,
+			    .row_bytes = file->row_bytes,
+			    .n = file->n,
+			    .d = file->d,
+			    .metric = metric,
+			    .value_size = metric == KITH_L2 && file->dtype != KITH_F8 ? sizeof(float) : sizeof(double)};
+	KITH_BUFFER_ZERO(&w, v->mean, v->d);
+	KITH_BUFFER(&w, v->norm, normed);
+	KITH_BUFFER(&w, v->exponent, normed);
+	return kith_workspace_alloc(&w, &v->memory, "column means and norms", err);
 }
 
-int kith_rows_glance(kith_rows *rows, kith_activations *input, kith_metric metric, uint64_t memory, int threads,
-		     kith_err *err)
+int kith_vectors_glance(kith_vectors *v, kith_activations *input, kith_metric metric, uint64_t memory, int threads,
+			kith_err *err)
 {
 	if (metric == KITH_COSINE)
-		return kith_rows_init(rows, input, metric, memory, threads, NULL, err);
-	int rc = set_up(rows, input, metric, err);
-	uint64_t m = rows->n < GLANCE_ROWS ? rows->n : GLANCE_ROWS;
-	double *row = rc ? NULL : kith_alloc(rows->d, sizeof *row);
+		return kith_vectors_init(v, input, metric, memory, threads, NULL, err);
+	int rc = set_up(v, input, metric, err);
+	uint64_t m = v->n < GLANCE_ROWS ? v->n : GLANCE_ROWS;
+	double *row = rc ? NULL : kith_alloc(v->d, sizeof *row);
 	if (!rc && !row)
-		rc = kith_fail_nomem(err, "a row", rows->d * 8);
+		rc = kith_fail_nomem(err, "a row", v->d * sizeof *row);
 	for (uint64_t i = 0; !rc && i < m; i++) {
-		rc = kith_activations_read(input, i * rows->n / m, 1, row, NULL, err);
-		for (uint64_t t = 0; !rc && t < rows->d; t++) {
-			rows->mean[t] += row[t] / (double)m;
-			rows->max_abs = fabs(row[t]) > rows->max_abs ? fabs(row[t]) : rows->max_abs;
+		rc = kith_activations_read(input, i * v->n / m, 1, row, NULL, err);
+		for (uint64_t t = 0; !rc && t < v->d; t++) {
+			v->mean[t] += row[t] / (double)m;
+			v->max_abs = fabs(row[t]) > v->max_abs ? fabs(row[t]) : v->max_abs;
 		}
 	}
 	free(row);
 	return rc;
 }
 
-int kith_rows_init(kith_rows *rows, kith_activations *input, kith_metric metric, uint64_t memory, int threads,
-		   const kith_progress *progress, kith_err *err)
+int kith_vectors_init(kith_vectors *v, kith_activations *input, kith_metric metric, uint64_t memory, int threads,
+		      const kith_progress *progress, kith_err *err)
 {
 	kith_scan scan;
-	int rc;
-
-	if ((rc = set_up(rows, input, metric, err)))
+	int rc = set_up(v, input, metric, err);
+	if (rc || (rc = kith_activations_scan(input, memory, threads, progress, &scan, v->mean, err)))
 		return rc;
-	if ((rc = kith_activations_scan(input, memory, threads, progress, &scan, rows->mean, err)))
-		return rc;
-	rows->digest = scan.digest;
-	rows->max_abs = scan.max_abs;
-	return metric == KITH_COSINE ? scan_cosine(rows, memory, progress, err) : 0;
+	v->digest = scan.digest;
+	v->max_abs = scan.max_abs;
+	return metric == KITH_COSINE ? scan_cosine(v, memory, progress, err) : 0;
 }
 
-void kith_rows_free(kith_rows *rows)
+void kith_vectors_free(kith_vectors *v)
 {
-	free(rows->memory);
-	free(rows->own);
-	memset(rows, 0, sizeof *rows);
+	free(v->memory);
+	free(v->own);
+	*v = (kith_vectors){0};
 }
 
-int kith_rows_read(const kith_rows *rows, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
+int kith_vectors_read(const kith_vectors *v, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
 {
-	int rc = kith_activations_read(rows->input, first, count, out, raw, err);
-	if (!rc && rows->metric == KITH_COSINE)
-		for (uint64_t r = 0; r < count; r++)
-			normalise(out + r * rows->d, rows->d, rows->exponent[first + r], rows->norm[first + r]);
+	int rc = kith_activations_read(v->input, first, count, out, raw, err);
+	if (!rc && v->metric == KITH_COSINE)
+		normalise_rows(v, first, count, out);
 	return rc;
 }
 
-int kith_rows_read_cells(const kith_rows *rows, uint64_t first, uint64_t count, void *out, void *raw, kith_err *err)
+int kith_vectors_read_values(const kith_vectors *v, uint64_t first, uint64_t count, void *out, void *raw, kith_err *err)
 {
-	return rows->cell == sizeof(float) ? kith_activations_read_floats(rows->input, first, count, out, raw, err)
-					   : kith_rows_read(rows, first, count, out, raw, err);
+	return v->value_size == sizeof(float) ? kith_activations_read_floats(v->input, first, count, out, raw, err)
+					      : kith_vectors_read(v, first, count, out, raw, err);
 }
 
 /* ---- the canonical distance ---- */
@@ -243,38 +241,32 @@ static inline __attribute__((always_inline)) void canonical(const void *const *x
 	finish_4(&u, one ? x : x + 4, y + 4, t, d, single, one, out + 4);
 }
 
-KITH_CLONES static void one_floats(const void *const *x, const void *const *y, uint64_t d, double *out)
+KITH_CLONES static void canonical_floats(const void *const *x, int one, const void *const *y, uint64_t d, double *out)
 {
-	canonical(x, y, d, 1, 1, out);
-}
-
-KITH_CLONES static void one_doubles(const void *const *x, const void *const *y, uint64_t d, double *out)
-{
-	canonical(x, y, d, 0, 1, out);
-}
-
-KITH_CLONES static void pairs_floats(const void *const *x, const void *const *y, uint64_t d, double *out)
-{
-	canonical(x, y, d, 1, 0, out);
-}
-
-KITH_CLONES static void pairs_doubles(const void *const *x, const void *const *y, uint64_t d, double *out)
-{
-	canonical(x, y, d, 0, 0, out);
-}
-
-void kith_canonical(const kith_rows *rows, const void *const *x, int one, const void *const *y, uint32_t count,
-		    double *out)
-{
-	const void *row[KITH_SIDE], *other[KITH_SIDE];
-	double got[KITH_SIDE];
-	for (uint32_t i = 0; i < KITH_SIDE; i++) { /* the last again fills the places */
-		row[i] = x[one ? 0 : i < count ? i : count - 1];
-		other[i] = y[i < count ? i : count - 1];
-	}
-	if (rows->cell == sizeof(float))
-		(one ? one_floats : pairs_floats)(row, other, rows->d, got);
+	if (one)
+		canonical(x, y, d, 1, 1, out);
 	else
-		(one ? one_doubles : pairs_doubles)(row, other, rows->d, got);
+		canonical(x, y, d, 1, 0, out);
+}
+
+KITH_CLONES static void canonical_doubles(const void *const *x, int one, const void *const *y, uint64_t d, double *out)
+{
+	if (one)
+		canonical(x, y, d, 0, 1, out);
+	else
+		canonical(x, y, d, 0, 0, out);
+}
+
+void kith_canonical_distances(const kith_vectors *vectors, const void *const *x, int one, const void *const *y,
+			      uint32_t count, double *out)
+{
+	const void *from[KITH_CANONICAL_PAIRS], *to[KITH_CANONICAL_PAIRS];
+	double got[KITH_CANONICAL_PAIRS];
+	for (uint32_t i = 0; i < KITH_CANONICAL_PAIRS; i++) { /* the last pair again fills the places */
+		uint32_t pair = i < count ? i : count - 1;
+		from[i] = x[one ? 0 : pair];
+		to[i] = y[pair];
+	}
+	(vectors->value_size == sizeof(float) ? canonical_floats : canonical_doubles)(from, one, to, vectors->d, got);
 	memcpy(out, got, count * sizeof *out);
 }

@@ -16,65 +16,57 @@
 #define STRIP    4u         /* groups */
 #define BOX_DIMS 16u
 
-/* Boxes around the first values of each block, which vary most: value t of block b of a group at (group * dims + t) *
- * LANES + b. */
+/* Boxes around the first values of each block, which vary most. Those of a group lie side by side: value t of its block
+ * b at [(group * dims + t) * LANES + b]. */
 struct boxes {
 	uint32_t dims;
 	float *least, *most;
-	float *slack; /* of each block */
+	float *slack;   /* of each block */
+	float *centres; /* where to look for near blocks: value t of block b of all `blocks` at [t * blocks + b] */
 };
 
-/* What one sample has met in a group: places in it, and their t. */
+/* The samples of a group that are within the bound of one row: their places in the group, and their t. */
 struct hits {
 	uint32_t count;
 	uint8_t place[GROUP];
 	float low[GROUP];
 };
 
-/* Rows in work together: groups group..group+groups-1 of the order, and their candidates. */
-struct panel {
-	kith_candidates *candidates;
-	uint64_t group, groups;
-};
-
 struct worker {
 	kith_refiner refiner;
 	float *t;                  /* LANES x LANES */
 	float most_b[LANES];       /* greatest bound of each block of group b */
-	float *bound_a, *bound_b;  /* GROUP */
+	float *bound_a, *bound_b;  /* GROUP: of the rows of groups a and b */
 	struct hits *row, *column; /* LANES and GROUP: of the rows of block a in group b, and the other way round */
-	const float **y;           /* GROUP, or the probed rows */
-	float *centre, *probed, *values;
-	uint32_t *nearest, *place; /* place: three times the probed rows */
-	void *memory;              /* holds all of these */
+	const float **y;           /* vectors to multiply with */
+	float *distance;           /* 2 x blocks: squared distances of centres, and room to select from them */
+	/* First bounds come from `probes` blocks, which are `probed` samples: */
+	uint32_t *nearest; /* probes: the blocks */
+	float *probed_t;   /* LANES x probed: the t of each pair */
+	float *values;     /* 2 x probed */
+	uint32_t *place;   /* 3 x probed */
+	void *memory;      /* holds all of these */
 	kith_err err;
 	int rc;
 };
 
 struct join {
-	const kith_join *in;
-	const kith_blocks *blocks;
-	const kith_level *fine; /* whose bounds the candidates' are */
-	int two_level;
-	int tight; /* the fine level's upper bounds are close: first bounds come from them, unmeasured */
+	const kith_block_join *in;
+	const kith_quantised *blocks;
+	const kith_bounds *fine; /* the bounds that candidates are kept by */
+	int two_level;           /* pairs that pass the tiles are looked at again, by `fine` */
+	int tight;               /* the upper bounds of `fine` are close: first bounds come from them, unmeasured */
+	kith_tile_kernel tile;
 	struct boxes boxes;
-	float *centres; /* of boxes: values x blocks */
-	/* where bounds are guessed: samples at even steps through the order, as blocks; and of those, about how many
-	 * are among a row's k nearest */
-	kith_blocks some;
+	/* Where first bounds are guessed: samples at even steps through the order, as blocks; and about how many of
+	 * them are among a row's k nearest. */
+	kith_quantised sample;
 	uint32_t rank;
-	void *memory; /* holds boxes and centres */
-	kith_candidates candidates;
-	void *beside; /* holds what of the candidates is not lists */
+	kith_candidates candidates; /* of the panel of rows in work: groups group..group+groups-1 of the order */
+	uint64_t group, groups, most_groups;
 	struct worker *workers;
-	uint64_t panel_groups;
+	void *boxes_memory, *candidates_memory;
 };
-
-/* Values that boxes are made of. */
-static uint32_t box_dims(const kith_plan *plan)
-{
-	return plan->coarse + 1 < BOX_DIMS ? plan->coarse + 1 : BOX_DIMS;
-}
 
 static uint64_t blocks_of(const struct join *j)
 {
@@ -85,26 +77,25 @@ static uint64_t blocks_of(const struct join *j)
 
 static void fill_box(struct join *j, uint64_t block)
 {
-	const kith_sketch *s = j->in->sketch;
+	const kith_projections *p = j->in->projections;
 	struct boxes *b = &j->boxes;
 	b->slack[block] = 0;
 	for (uint32_t t = 0; t < b->dims; t++) {
 		float least = INFINITY, most = -INFINITY;
 		for (uint64_t at = block * LANES; at < block * LANES + LANES && at < j->in->m; at++) {
 			uint32_t id = j->in->id[at];
-			int outside = s->lo[id] == KITH_LO_OUTSIDE;
-			float x = kith_sketch_coarse(s, at, id, t), below = outside ? -FLT_MAX : x,
-			      above = outside ? FLT_MAX : x;
-			least = below < least ? below : least;
-			most = above > most ? above : most;
-			b->slack[block] = s->slack[id] > b->slack[block] ? s->slack[id] : b->slack[block];
+			int outside = p->lo[id] == KITH_LO_OUTSIDE;
+			float x = kith_projections_coarse(p, at, id, t);
+			least = fminf(least, outside ? -FLT_MAX : x);
+			most = fmaxf(most, outside ? FLT_MAX : x);
+			b->slack[block] = fmaxf(b->slack[block], p->slack[id]);
 		}
 		b->least[(block / LANES * b->dims + t) * LANES + block % LANES] = least;
 		b->most[(block / LANES * b->dims + t) * LANES + block % LANES] = most;
 	}
 }
 
-/* The middles of the boxes: where to look for near blocks. */
+/* The middles of the boxes. */
 static void fill_centres(struct join *j)
 {
 	const struct boxes *b = &j->boxes;
@@ -113,26 +104,25 @@ static void fill_centres(struct join *j)
 		for (uint32_t t = 0; t < b->dims; t++) {
 			uint64_t at = (block / LANES * b->dims + t) * LANES + block % LANES;
 			float middle = b->least[at] / 2 + b->most[at] / 2;
-			j->centres[t * blocks + block] = b->least[at] <= b->most[at] ? middle : FLT_MAX;
+			j->boxes.centres[t * blocks + block] = b->least[at] <= b->most[at] ? middle : FLT_MAX;
 		}
 }
 
-static kith_side side_of(const kith_blocks *b, uint64_t block, const float *bound)
+static kith_tile_side side_of(const kith_quantised *b, uint64_t block, const float *bound)
 {
-	return (kith_side){kith_blocks_q(b, block), b->scale + block * LANES, b->lo + block * LANES, bound};
+	return (kith_tile_side){kith_quantised_block(b, block), b->scale + block * LANES, b->lo + block * LANES, bound};
 }
 
 /* ---- work space ---- */
 
 /* The boxes of `blocks` blocks. */
-static void init_boxes(struct join *j, const kith_plan *plan, uint64_t blocks, kith_workspace *w)
+static void init_boxes(struct boxes *b, const kith_plan *plan, uint64_t blocks, kith_workspace *w)
 {
-	struct boxes *b = &j->boxes;
-	b->dims = box_dims(plan);
+	b->dims = plan->coarse + 1 < BOX_DIMS ? plan->coarse + 1 : BOX_DIMS;
 	KITH_BUFFER(w, b->least, blocks * b->dims);
 	KITH_BUFFER(w, b->most, blocks * b->dims);
 	KITH_BUFFER(w, b->slack, blocks);
-	KITH_BUFFER(w, j->centres, blocks * b->dims);
+	KITH_BUFFER(w, b->centres, blocks * b->dims);
 }
 
 /* A thread's buffers, beside its refiner. */
@@ -145,34 +135,34 @@ static void init_worker(struct worker *w, const kith_plan *plan, uint64_t blocks
 	KITH_BUFFER(space, w->row, LANES);
 	KITH_BUFFER(space, w->column, GROUP);
 	KITH_BUFFER(space, w->y, probed > GROUP ? probed : GROUP);
-	KITH_BUFFER(space, w->centre, 2 * blocks);
-	KITH_BUFFER(space, w->probed, probed * LANES);
+	KITH_BUFFER(space, w->distance, 2 * blocks);
+	KITH_BUFFER(space, w->probed_t, probed * LANES);
 	KITH_BUFFER(space, w->values, 2 * probed);
 	KITH_BUFFER(space, w->nearest, plan->probes);
 	KITH_BUFFER(space, w->place, 3 * probed);
 }
 
-uint64_t kith_join_bytes(const kith_plan *plan, uint64_t m)
+uint64_t kith_block_join_bytes(const kith_plan *plan, uint64_t m)
 {
 	uint64_t blocks = (m + GROUP - 1) / GROUP * LANES;
-	struct join j;
+	struct boxes boxes;
 	struct worker worker;
 	kith_workspace shared = {0}, own = {0};
-	init_boxes(&j, plan, blocks, &shared);
+	init_boxes(&boxes, plan, blocks, &shared);
 	init_worker(&worker, plan, blocks, &own);
 	return kith_workspace_bytes(&shared) + (uint64_t)plan->threads * kith_workspace_bytes(&own);
 }
 
-/* A row's k nearest are k / m of all samples, and about that many of some; three standard deviations more are hardly
- * ever too few. */
-static int pick_some(struct join *j, kith_err *err)
+/* A row's k nearest are k / m of all samples, and about that share of a sample of them: with three standard deviations
+ * more they are hardly ever too few. */
+static int pick_sample(struct join *j, kith_err *err)
 {
 	uint64_t m = j->in->m, count = (uint64_t)j->in->plan->probes * LANES;
 	double share = (double)kith_info_k(j->in->info) / (double)m, expected;
 	count = count < m ? count : m;
 	expected = share * (double)count;
 	j->rank = (uint32_t)ceil(expected + 3 * sqrt(expected * (1 - share)) + 1);
-	return kith_blocks_pick(&j->some, j->blocks, m, count, err);
+	return kith_quantised_pick(&j->sample, j->blocks, m, count, err);
 }
 
 static int init_workers(struct join *j, kith_err *err)
@@ -185,9 +175,9 @@ static int init_workers(struct join *j, kith_err *err)
 		struct worker *w = &j->workers[t];
 		kith_workspace space = {0};
 		init_worker(w, plan, blocks_of(j), &space);
-		kith_refiner_init(&w->refiner, j->in->screen->rows, plan->resident, plan->capacity, plan->batch,
+		kith_refiner_init(&w->refiner, j->in->scaling->vectors, plan->resident, plan->capacity, plan->batch,
 				  &space);
-		w->refiner.screen = j->in->screen;
+		w->refiner.scaling = j->in->scaling;
 		w->refiner.info = j->in->info;
 		rc = kith_workspace_alloc(&space, &w->memory, "a thread's work space", err);
 	}
@@ -196,37 +186,38 @@ static int init_workers(struct join *j, kith_err *err)
 
 static int init_panels(struct join *j, void **lists, kith_err *err)
 {
-	const kith_join *in = j->in;
+	const kith_block_join *in = j->in;
 	const kith_plan *plan = in->plan;
 	kith_workspace kept = {0}, w = {0};
-	j->panel_groups = (plan->panel + GROUP - 1) / GROUP;
-	if (plan->in_place || j->panel_groups > j->blocks->groups)
-		j->panel_groups = j->blocks->groups;
-	kith_candidates_init(&j->candidates, j->fine, kith_info_k(in->info), (uint32_t)(j->panel_groups * GROUP),
+	j->most_groups = (plan->panel + GROUP - 1) / GROUP;
+	if (plan->in_place || j->most_groups > j->blocks->groups)
+		j->most_groups = j->blocks->groups;
+	kith_candidates_init(&j->candidates, j->fine, kith_info_k(in->info), (uint32_t)(j->most_groups * GROUP),
 			     plan->capacity, in->info->near, plan->known, &kept, &w);
 	int rc = kith_workspace_alloc(&kept, lists, "candidates", err);
-	return rc ? rc : kith_workspace_alloc(&w, &j->beside, "candidates", err);
+	return rc ? rc : kith_workspace_alloc(&w, &j->candidates_memory, "candidates", err);
 }
 
 static int init(struct join *j, void **lists, kith_err *err)
 {
-	const kith_join *in = j->in;
+	const kith_block_join *in = j->in;
 	const kith_plan *plan = in->plan;
 	uint64_t blocks = blocks_of(j);
 	kith_workspace w = {0};
 	int rc;
 
-	j->fine = in->full ? in->full : &in->sketch->level;
+	j->tile = kith_tile_kernel_best();
+	j->fine = in->full ? in->full : &in->projections->bounds;
 	j->two_level = kith_plan_two_level(plan);
 	j->tight = in->full || plan->tight;
-	init_boxes(j, plan, blocks, &w);
-	if ((rc = kith_workspace_alloc(&w, &j->memory, "boxes around the samples", err)))
+	init_boxes(&j->boxes, plan, blocks, &w);
+	if ((rc = kith_workspace_alloc(&w, &j->boxes_memory, "boxes around the samples", err)))
 		return rc;
 #pragma omp parallel for num_threads(plan->threads) schedule(static)
 	for (uint64_t block = 0; block < blocks; block++)
 		fill_box(j, block);
 	fill_centres(j);
-	if ((plan->guess && (rc = pick_some(j, err))) || (rc = init_panels(j, lists, err)))
+	if ((plan->guess && (rc = pick_sample(j, err))) || (rc = init_panels(j, lists, err)))
 		return rc;
 	return init_workers(j, err);
 }
@@ -236,12 +227,12 @@ static void release(struct join *j)
 	for (int t = 0; j->workers && t < j->in->plan->threads; t++)
 		free(j->workers[t].memory);
 	free(j->workers);
-	free(j->memory);
-	free(j->beside);
-	free(j->some.memory);
+	free(j->boxes_memory);
+	free(j->candidates_memory);
+	free(j->sample.memory);
 }
 
-static struct worker *me(struct join *j)
+static struct worker *this_worker(struct join *j)
 {
 	return &j->workers[omp_get_thread_num()];
 }
@@ -269,16 +260,16 @@ static uint32_t find_nearest(struct join *j, struct worker *w, uint64_t block)
 {
 	uint64_t real = (j->in->m + LANES - 1) / LANES, blocks = blocks_of(j);
 	uint32_t probes = j->in->plan->probes, found = 0;
-	float *sorted = w->centre + blocks;
-	kith_spread(j->centres, blocks, j->boxes.dims, block, w->centre);
+	float *sorted = w->distance + blocks;
+	kith_distances_from(j->boxes.centres, blocks, j->boxes.dims, block, w->distance);
 	probes = probes < real ? probes : (uint32_t)real;
-	memcpy(sorted, w->centre, real * sizeof *sorted);
+	memcpy(sorted, w->distance, real * sizeof *sorted);
 	float limit = kith_kth_smallest(sorted, (uint32_t)real, probes);
 	w->nearest[found++] = (uint32_t)block;
 	for (uint64_t at = 0; at < real && found < probes; at++)
-		if (w->centre[at] <= limit && at != block) {
+		if (w->distance[at] <= limit && at != block) {
 			uint32_t place = found++;
-			for (; place > 1 && w->centre[w->nearest[place - 1]] > w->centre[at]; place--)
+			for (; place > 1 && w->distance[w->nearest[place - 1]] > w->distance[at]; place--)
 				w->nearest[place] = w->nearest[place - 1];
 			w->nearest[place] = (uint32_t)at;
 		}
@@ -313,24 +304,23 @@ static uint32_t smallest(const float *x, uint32_t count, uint32_t wanted, float 
 /* The fine bounds t of the sample at position `own` with those at at[]. */
 static void fine_bounds(struct join *j, struct worker *w, uint64_t own, const uint32_t *at, uint32_t count, float *t)
 {
-	const kith_level *level = j->fine;
+	const kith_bounds *fine = j->fine;
 	const uint32_t *id = j->in->id;
-	float lo = level->lo[id[own]];
+	float lo = fine->lo[id[own]];
 	for (uint32_t i = 0; i < count; i++)
-		w->y[i] = level->v + at[i] * (uint64_t)level->width;
-	kith_dots(level->v + own * level->width, w->y, count, level->width, t);
+		w->y[i] = fine->v + at[i] * (uint64_t)fine->width;
+	kith_dot_products(fine->v + own * fine->width, w->y, count, fine->width, t);
 	for (uint32_t i = 0; i < count; i++)
-		t[i] = (lo + level->lo[id[at[i]]]) - 2 * t[i];
+		t[i] = (lo + fine->lo[id[at[i]]]) - 2 * t[i];
 }
 
 /* Row r of the panel, of which t[count] are the tile bounds with the samples at places[]: its first bound, or (where
  * upper bounds are loose) the candidates to measure for it. */
-static void first_bound(struct join *j, struct worker *w, const struct panel *p, uint32_t r, float *t,
-			const uint32_t *places, uint32_t count)
+static void first_bound(struct join *j, struct worker *w, uint32_t r, float *t, const uint32_t *places, uint32_t count)
 {
 	const uint32_t *id = j->in->id;
-	kith_candidates *c = p->candidates;
-	const kith_level *fine = j->fine;
+	kith_candidates *c = &j->candidates;
+	const kith_bounds *fine = j->fine;
 	uint32_t own = c->self[r], k = c->k, *at = w->place, *some = at + count;
 	uint32_t tries = !j->two_level ? count : j->tight ? k + k / 8 + 8 : 2 * k + 16;
 	uint32_t found = smallest(t, count, tries, w->values, at);
@@ -338,11 +328,11 @@ static void first_bound(struct join *j, struct worker *w, const struct panel *p,
 		some[i] = places[at[i]];
 	float *bound = w->values;
 	if (j->two_level)
-		fine_bounds(j, w, p->group * GROUP + r, some, found, bound);
+		fine_bounds(j, w, j->group * GROUP + r, some, found, bound);
 	else
 		for (uint32_t i = 0; i < found; i++)
 			bound[i] = t[at[i]];
-	if (!j->tight) { /* the sketch's upper bounds are loose: measure the best of it */
+	if (!j->tight) { /* measure the best of them */
 		found = smallest(bound, found, j->in->plan->known, bound + found, at);
 		for (uint32_t i = 0; i < found; i++)
 			c->id[(size_t)r * c->stride + i] = id[some[at[i]]];
@@ -358,40 +348,40 @@ static void first_bound(struct join *j, struct worker *w, const struct panel *p,
 
 /* The panel's rows are measured, as many together as a thread has room for: for their bounds or, if `results` is not
  * NULL, for good. */
-static int in_batches(struct join *j, const struct panel *p, const char *what, kith_results *results, kith_err *err)
+static int in_batches(struct join *j, const char *what, kith_results *results, kith_err *err)
 {
-	uint64_t rows = j->in->m - p->group * GROUP, most = p->groups * GROUP, batch = j->in->plan->batch;
+	uint64_t rows = j->in->m - j->group * GROUP, most = j->groups * GROUP, batch = j->in->plan->batch;
 	rows = rows < most ? rows : most;
 #pragma omp parallel for num_threads(j->in->plan->threads) schedule(dynamic, 1)
 	for (uint64_t at = 0; at < rows; at += batch) {
-		struct worker *w = me(j);
+		struct worker *w = this_worker(j);
 		uint32_t some = (uint32_t)(rows - at < batch ? rows - at : batch);
-		if (tick(j, w, what, p->group * GROUP + at, j->in->m))
+		if (tick(j, w, what, j->group * GROUP + at, j->in->m))
 			continue;
-		w->rc = results ? kith_refine_rows(&w->refiner, p->candidates, (uint32_t)at, some, results, &w->err)
-				: kith_refine_bounds(&w->refiner, p->candidates, (uint32_t)at, some, &w->err);
+		w->rc = results ? kith_refine_rows(&w->refiner, &j->candidates, (uint32_t)at, some, results, &w->err)
+				: kith_refine_bounds(&w->refiner, &j->candidates, (uint32_t)at, some, &w->err);
 	}
 	return gather_errors(j, err);
 }
 
-/* The t of the rows of `block` with `near` blocks of `others` (which[], or the first), row by row, into w->probed. */
-static void probe(struct join *j, struct worker *w, uint64_t block, const kith_blocks *others, const uint32_t *which,
+/* The t of the rows of `block` with `near` blocks of `others` (which[], or the first), row by row, into w->probed_t. */
+static void probe(struct join *j, struct worker *w, uint64_t block, const kith_quantised *others, const uint32_t *which,
 		  uint32_t near)
 {
 	float none[LANES] __attribute__((aligned(64)));
 	uint16_t hits[LANES];
 	for (uint32_t i = 0; i < LANES; i++)
 		none[i] = -INFINITY;
-	kith_side rows = side_of(j->blocks, block, none);
+	kith_tile_side rows = side_of(j->blocks, block, none);
 	for (uint32_t o = 0; o < near; o++) {
-		kith_side columns = side_of(others, which ? which[o] : o, none);
-		kith_tile(&rows, &columns, others->width, w->t, hits);
+		kith_tile_side columns = side_of(others, which ? which[o] : o, none);
+		j->tile(&rows, &columns, others->width, w->t, hits);
 		for (uint32_t i = 0; i < LANES; i++)
-			memcpy(w->probed + (i * (size_t)near + o) * LANES, w->t + i * LANES, LANES * sizeof *w->t);
+			memcpy(w->probed_t + (i * (size_t)near + o) * LANES, w->t + i * LANES, LANES * sizeof *w->t);
 	}
 }
 
-static void probe_block(struct join *j, struct worker *w, const struct panel *p, uint64_t block)
+static void probe_block(struct join *j, struct worker *w, uint64_t block)
 {
 	uint32_t near = find_nearest(j, w, block), count = near * LANES;
 	uint32_t *places = w->place + 2 * count;
@@ -399,64 +389,64 @@ static void probe_block(struct join *j, struct worker *w, const struct panel *p,
 	for (uint32_t x = 0; x < count; x++)
 		places[x] = w->nearest[x / LANES] * LANES + x % LANES;
 	for (uint32_t i = 0; i < LANES && block * LANES + i < j->in->m; i++) {
-		float *t = w->probed + i * (size_t)count;
+		float *t = w->probed_t + i * (size_t)count;
 		t[i] = INFINITY; /* itself: its own block is the first */
-		first_bound(j, w, p, (uint32_t)(block * LANES + i - p->group * GROUP), t, places, count);
+		first_bound(j, w, (uint32_t)(block * LANES + i - j->group * GROUP), t, places, count);
 	}
 }
 
-/* A guess is no bound until it has proved to be one (redo_panel). A row that is one of the samples is its own
- * nearest: the guess is but a little lower for it. */
-static void guess_block(struct join *j, struct worker *w, const struct panel *p, uint64_t block)
+/* A guess is no bound until it has proved to be one (redo_panel). A row that is in the sample is its own nearest there:
+ * the guess is but a little lower for it. */
+static void guess_block(struct join *j, struct worker *w, uint64_t block)
 {
-	uint32_t near =
-		j->some.groups * LANES < j->in->plan->probes ? (uint32_t)j->some.groups * LANES : j->in->plan->probes;
+	uint32_t near = j->sample.groups * LANES < j->in->plan->probes ? (uint32_t)j->sample.groups * LANES
+								       : j->in->plan->probes;
 	uint32_t count = near * LANES;
-	probe(j, w, block, &j->some, NULL, near);
+	probe(j, w, block, &j->sample, NULL, near);
 	for (uint32_t i = 0; i < LANES && block * LANES + i < j->in->m; i++)
-		p->candidates->bound[block * LANES + i - p->group * GROUP] =
-			j->rank < count ? kith_kth_smallest(w->probed + i * (size_t)count, count, j->rank) : INFINITY;
+		j->candidates.bound[block * LANES + i - j->group * GROUP] =
+			j->rank < count ? kith_kth_smallest(w->probed_t + i * (size_t)count, count, j->rank) : INFINITY;
 }
 
-static void probe_group(struct join *j, struct worker *w, const struct panel *p, uint64_t group)
+static void probe_group(struct join *j, struct worker *w, uint64_t group)
 {
 	for (uint64_t block = group * LANES; block < group * LANES + LANES && block * LANES < j->in->m; block++)
-		(j->in->plan->guess ? guess_block : probe_block)(j, w, p, block);
+		(j->in->plan->guess ? guess_block : probe_block)(j, w, block);
 }
 
-static int find_bounds(struct join *j, const struct panel *p, kith_err *err)
+static int find_bounds(struct join *j, kith_err *err)
 {
 #pragma omp parallel for num_threads(j->in->plan->threads) schedule(dynamic, 1)
-	for (uint64_t g = p->group; g < p->group + p->groups; g++) {
-		struct worker *w = me(j);
+	for (uint64_t g = j->group; g < j->group + j->groups; g++) {
+		struct worker *w = this_worker(j);
 		if (!tick(j, w, "first bounds", g, j->blocks->groups))
-			probe_group(j, w, p, g);
+			probe_group(j, w, g);
 	}
 	int rc = gather_errors(j, err);
-	return rc || j->tight ? rc : in_batches(j, p, "first bounds", NULL, err);
+	return rc || j->tight ? rc : in_batches(j, "first bounds", NULL, err);
 }
 
 /* ---- the join ---- */
 
-/* Both sides of a pair may push to one row at once: it is locked meanwhile. */
-static void lock(const struct panel *p, uint64_t r)
+/* Threads may push candidates to one row at once: it is locked meanwhile. */
+static void lock(struct join *j, uint64_t r)
 {
-	while (__atomic_test_and_set(&p->candidates->locked[r], __ATOMIC_ACQUIRE))
+	while (__atomic_test_and_set(&j->candidates.locked[r], __ATOMIC_ACQUIRE))
 		;
 }
 
-static void unlock(const struct panel *p, uint64_t r)
+static void unlock(struct join *j, uint64_t r)
 {
-	__atomic_clear(&p->candidates->locked[r], __ATOMIC_RELEASE);
+	__atomic_clear(&j->candidates.locked[r], __ATOMIC_RELEASE);
 }
 
 /* Candidates of panel row r: the samples at positions from + hit[h], of which low[h] are the t. */
-static void push(struct join *j, struct worker *w, const struct panel *p, uint64_t r, uint64_t from, const uint8_t *hit,
-		 const float *low, uint32_t count)
+static void push(struct join *j, struct worker *w, uint64_t r, uint64_t from, const uint8_t *hit, const float *low,
+		 uint32_t count)
 {
-	kith_candidates *c = p->candidates;
+	kith_candidates *c = &j->candidates;
 	const uint32_t *id = j->in->id + from;
-	lock(p, r);
+	lock(j, r);
 	uint32_t have = c->count[r], *to_id = c->id + r * c->stride;
 	float bound = c->bound[r], *to_low = c->low + r * c->stride;
 	if (have + count <= c->capacity) {
@@ -471,12 +461,12 @@ static void push(struct join *j, struct worker *w, const struct panel *p, uint64
 			while (!w->rc && kith_candidates_take(c, (uint32_t)r, id[hit[h]], low[h], w->refiner.values))
 				w->rc = kith_refine_settle(&w->refiner, c, (uint32_t)r, &w->err);
 	}
-	unlock(p, r);
+	unlock(j, r);
 }
 
-/* Row i of block a, with the hits it has collected in group gb: to its own candidates, and those within the columns'
- * bounds to what these collect. */
-static void push_row(struct join *j, struct worker *w, const struct panel *p, uint32_t i, uint64_t a, uint64_t gb)
+/* Row i of block a, with the hits it has collected in group gb: those within its own bound go to its candidates, those
+ * within a column's bound to the hits of that column. */
+static void push_row(struct join *j, struct worker *w, uint32_t i, uint64_t a, uint64_t gb)
 {
 	struct hits *row = &w->row[i];
 	uint32_t some[GROUP], kept = 0;
@@ -497,7 +487,7 @@ static void push_row(struct join *j, struct worker *w, const struct panel *p, ui
 		kept += row->low[h] <= bound;
 	}
 	if (kept)
-		push(j, w, p, at - p->group * GROUP, gb * GROUP, row->place, row->low, kept);
+		push(j, w, at - j->group * GROUP, gb * GROUP, row->place, row->low, kept);
 }
 
 /* The bits of a tile's row i that are samples: of block `a` against block `b`; of a block with itself, each pair once.
@@ -532,17 +522,17 @@ static float greatest(const float *x)
 	return most;
 }
 
-/* Block a against all blocks of group gb, from block `from` of it on. */
-static void join_block(struct join *j, struct worker *w, const struct panel *p, uint64_t a, uint64_t gb, uint32_t from)
+/* Block a against the blocks of group gb from its block `from` on. */
+static void join_block(struct join *j, struct worker *w, uint64_t a, uint64_t gb, uint32_t from)
 {
 	const struct boxes *b = &j->boxes;
 	uint64_t ga = a / LANES;
 	const float *bound_a = w->bound_a + a % LANES * LANES;
 	float gap[LANES], most_a = greatest(bound_a);
 	uint16_t hits[LANES];
-	kith_side rows = side_of(j->blocks, a, bound_a);
-	kith_gaps(b->least + ga * b->dims * LANES + a % LANES, b->most + ga * b->dims * LANES + a % LANES,
-		  b->least + gb * b->dims * LANES, b->most + gb * b->dims * LANES, b->dims, gap);
+	kith_tile_side rows = side_of(j->blocks, a, bound_a);
+	kith_box_gaps(b->least + ga * b->dims * LANES + a % LANES, b->most + ga * b->dims * LANES + a % LANES,
+		      b->least + gb * b->dims * LANES, b->most + gb * b->dims * LANES, b->dims, gap);
 	for (uint32_t i = 0; i < LANES; i++)
 		w->row[i].count = 0;
 	for (uint32_t t = from; t < LANES; t++) {
@@ -551,52 +541,52 @@ static void join_block(struct join *j, struct worker *w, const struct panel *p, 
 		/* the gap is a sum of dims rounded squares, each of a rounded difference */
 		if (gap[t] * (1 - 0x1p-12f) - b->slack[a] - b->slack[other] > most)
 			continue;
-		kith_side columns = side_of(j->blocks, other, w->bound_b + t * LANES);
-		if (kith_tile(&rows, &columns, j->blocks->width, w->t, hits))
+		kith_tile_side columns = side_of(j->blocks, other, w->bound_b + t * LANES);
+		if (j->tile(&rows, &columns, j->blocks->width, w->t, hits))
 			collect(j, w, hits, a, other);
 	}
 	for (uint32_t i = 0; i < LANES; i++)
 		if (w->row[i].count)
-			push_row(j, w, p, i, a, gb);
+			push_row(j, w, i, a, gb);
 }
 
-/* What is known of the rows of a group now: threads lower bounds all the time. */
-static void copy_bounds(const struct join *j, const struct panel *p, uint64_t group, float *out)
+/* The bounds of the rows of a group as they are now: other threads lower them all the time. */
+static void copy_bounds(const struct join *j, uint64_t group, float *out)
 {
 	for (uint32_t i = 0; i < GROUP; i++) {
 		uint64_t at = group * GROUP + i;
 		out[i] = -INFINITY;
-		if (group >= p->group && group < p->group + p->groups && at < j->in->m)
-			__atomic_load(&p->candidates->bound[at - p->group * GROUP], &out[i], __ATOMIC_RELAXED);
+		if (group >= j->group && group < j->group + j->groups && at < j->in->m)
+			__atomic_load(&j->candidates.bound[at - j->group * GROUP], &out[i], __ATOMIC_RELAXED);
 	}
 }
 
 /* Group ga against group gb, or half of itself. */
-static void join_pair(struct join *j, struct worker *w, const struct panel *p, uint64_t ga, uint64_t gb)
+static void join_pair(struct join *j, struct worker *w, uint64_t ga, uint64_t gb)
 {
-	copy_bounds(j, p, ga, w->bound_a);
-	copy_bounds(j, p, gb, w->bound_b);
+	copy_bounds(j, ga, w->bound_a);
+	copy_bounds(j, gb, w->bound_b);
 	for (uint32_t t = 0; t < LANES; t++)
 		w->most_b[t] = greatest(w->bound_b + t * LANES);
 	for (uint32_t i = 0; i < GROUP; i++)
 		w->column[i].count = 0;
 	for (uint32_t a = 0; a < LANES && !w->rc; a++)
-		join_block(j, w, p, ga * LANES + a, gb, ga == gb ? a : 0);
+		join_block(j, w, ga * LANES + a, gb, ga == gb ? a : 0);
 	for (uint32_t i = 0; i < GROUP && !w->rc; i++)
 		if (w->column[i].count)
-			push(j, w, p, gb * GROUP + i - p->group * GROUP, ga * GROUP, w->column[i].place,
-			     w->column[i].low, w->column[i].count);
+			push(j, w, gb * GROUP + i - j->group * GROUP, ga * GROUP, w->column[i].place, w->column[i].low,
+			     w->column[i].count);
 }
 
-/* Groups of the panel go in strips, so that what a strip meets of another group is in the cache for all of it. */
-static int join_groups(struct join *j, const struct panel *p, kith_err *err)
+/* A thread takes a strip of the panel's groups at a time, so that another group stays in the cache for all of them. */
+static int join_groups(struct join *j, kith_err *err)
 {
-	uint64_t all = j->blocks->groups, group = p->group, groups = p->groups;
+	uint64_t all = j->blocks->groups, group = j->group, groups = j->groups;
 	uint64_t strip = groups / (8 * (uint64_t)j->in->plan->threads) + 1;
 	strip = strip < STRIP ? strip : STRIP;
 #pragma omp parallel for num_threads(j->in->plan->threads) schedule(dynamic, 1)
 	for (uint64_t from = group; from < group + groups; from += strip) {
-		struct worker *w = me(j);
+		struct worker *w = this_worker(j);
 		uint64_t to = from + strip < group + groups ? from + strip : group + groups;
 		for (uint64_t gb = 0; gb < all; gb++) {
 			uint64_t ahead = gb > from ? gb - from : 0; /* of a triangle of pairs */
@@ -604,7 +594,7 @@ static int join_groups(struct join *j, const struct panel *p, kith_err *err)
 				break;
 			for (uint64_t ga = from; ga < to; ga++)
 				if (gb < group || gb >= ga) /* else that pair was had from the other side */
-					join_pair(j, w, p, ga, gb);
+					join_pair(j, w, ga, gb);
 		}
 	}
 	return gather_errors(j, err);
@@ -613,12 +603,12 @@ static int join_groups(struct join *j, const struct panel *p, kith_err *err)
 /* ---- guesses that were too low ---- */
 
 /* Rows of block `a` whose bit is set in `rows` meet all samples again, with no bound. */
-static void redo_rows(struct join *j, struct worker *w, const struct panel *p, uint64_t a, uint32_t rows)
+static void redo_rows(struct join *j, struct worker *w, uint64_t a, uint32_t rows)
 {
 	float bound[LANES] __attribute__((aligned(64))), none[LANES] __attribute__((aligned(64)));
 	uint16_t hits[LANES];
-	kith_candidates *c = p->candidates;
-	uint64_t first = (a - p->group * LANES) * LANES;
+	kith_candidates *c = &j->candidates;
+	uint64_t first = (a - j->group * LANES) * LANES;
 	for (uint32_t i = 0; i < LANES; i++) {
 		none[i] = bound[i] = -INFINITY;
 		if (rows >> i & 1) {
@@ -629,8 +619,8 @@ static void redo_rows(struct join *j, struct worker *w, const struct panel *p, u
 	for (uint64_t b = 0; b * LANES < j->in->m && !w->rc; b++) {
 		for (uint32_t i = 0; i < LANES; i++)
 			bound[i] = rows >> i & 1 ? c->bound[first + i] : -INFINITY;
-		kith_side mine = side_of(j->blocks, a, bound), columns = side_of(j->blocks, b, none);
-		kith_tile(&mine, &columns, j->blocks->width, w->t, hits);
+		kith_tile_side mine = side_of(j->blocks, a, bound), columns = side_of(j->blocks, b, none);
+		j->tile(&mine, &columns, j->blocks->width, w->t, hits);
 		for (uint32_t i = 0; i < LANES; i++) {
 			struct hits *row = &w->row[i];
 			row->count = 0;
@@ -641,7 +631,7 @@ static void redo_rows(struct join *j, struct worker *w, const struct panel *p, u
 				row->count += b * LANES + lane < j->in->m && (b != a || lane != i);
 			}
 			if (rows >> i & 1 && row->count)
-				push(j, w, p, first + i, b * LANES, row->place, row->low, row->count);
+				push(j, w, first + i, b * LANES, row->place, row->low, row->count);
 		}
 	}
 }
@@ -656,38 +646,37 @@ static int bound_holds(const kith_candidates *c, uint32_t r, float *upper)
 	return within >= c->k;
 }
 
-static int redo_panel(struct join *j, const struct panel *p, kith_err *err)
+static int redo_panel(struct join *j, kith_err *err)
 {
-	uint64_t end = (p->group + p->groups) * LANES;
+	uint64_t end = (j->group + j->groups) * LANES;
 #pragma omp parallel for num_threads(j->in->plan->threads) schedule(dynamic, 8)
-	for (uint64_t a = p->group * LANES; a < end; a++) {
-		struct worker *w = me(j);
+	for (uint64_t a = j->group * LANES; a < end; a++) {
+		struct worker *w = this_worker(j);
 		uint32_t rows = 0;
 		for (uint32_t i = 0; i < LANES && a * LANES + i < j->in->m; i++) {
-			uint32_t r = (uint32_t)(a * LANES + i - p->group * GROUP);
-			rows |= (uint32_t)!bound_holds(p->candidates, r, w->refiner.values) << i;
+			uint32_t r = (uint32_t)(a * LANES + i - j->group * GROUP);
+			rows |= (uint32_t)!bound_holds(&j->candidates, r, w->refiner.values) << i;
 		}
 		if (rows && !w->rc)
-			redo_rows(j, w, p, a, rows);
+			redo_rows(j, w, a, rows);
 	}
 	return gather_errors(j, err);
 }
 
-int kith_join_run(const kith_join *in, void **lists, kith_results *results, kith_err *err)
+int kith_block_join_run(const kith_block_join *in, void **lists, kith_results *results, kith_err *err)
 {
 	struct join j = {.in = in, .blocks = in->blocks};
 	int rc = init(&j, lists, err);
 	if (!rc && in->plan->in_place)
 		kith_results_in_place(results, &j.candidates, in->place, in->info->near);
-	for (uint64_t group = 0; !rc && group < j.blocks->groups; group += j.panel_groups) {
-		uint64_t groups = j.panel_groups, left = in->m - group * GROUP;
-		groups = groups < j.blocks->groups - group ? groups : j.blocks->groups - group;
-		struct panel p = {&j.candidates, group, groups};
-		kith_candidates_reset(p.candidates, in->id + group * GROUP,
-				      (uint32_t)(left < groups * GROUP ? left : groups * GROUP));
-		if (!(rc = find_bounds(&j, &p, err)) && !(rc = join_groups(&j, &p, err)) &&
-		    !(rc = in->plan->guess ? redo_panel(&j, &p, err) : 0))
-			rc = in_batches(&j, &p, "measuring", results, err);
+	for (; !rc && j.group < j.blocks->groups; j.group += j.groups) {
+		uint64_t left = in->m - j.group * GROUP, most = j.blocks->groups - j.group;
+		j.groups = j.most_groups < most ? j.most_groups : most;
+		kith_candidates_reset(&j.candidates, in->id + j.group * GROUP,
+				      (uint32_t)(left < j.groups * GROUP ? left : j.groups * GROUP));
+		if (!(rc = find_bounds(&j, err)) && !(rc = join_groups(&j, err)) &&
+		    !(rc = in->plan->guess ? redo_panel(&j, err) : 0))
+			rc = in_batches(&j, "measuring", results, err);
 	}
 	release(&j);
 	return rc;

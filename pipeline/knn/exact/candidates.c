@@ -7,13 +7,13 @@
 
 #include "select.h"
 
-void kith_candidates_init(kith_candidates *c, const kith_level *level, uint32_t k, uint32_t rows, uint32_t capacity,
+void kith_candidates_init(kith_candidates *c, const kith_bounds *bounds, uint32_t k, uint32_t rows, uint32_t capacity,
 			  uint32_t near, uint32_t room_known, kith_workspace *lists, kith_workspace *w)
 {
 	uint64_t stride = capacity > 3ull * near ? capacity : 3ull * near;
 	stride += stride & 1; /* even, so that rows of floats are aligned for doubles */
 	*c = (kith_candidates){
-		.level = level, .k = k, .capacity = capacity, .stride = stride, .room_known = room_known};
+		.bounds = bounds, .k = k, .capacity = capacity, .stride = stride, .room_known = room_known};
 	KITH_BUFFER(lists, c->id, rows * stride);
 	KITH_BUFFER(lists, c->low, rows * stride);
 	KITH_BUFFER(w, c->count, rows);
@@ -26,7 +26,7 @@ void kith_candidates_init(kith_candidates *c, const kith_level *level, uint32_t 
 
 uint64_t kith_candidates_row_bytes(uint32_t capacity, uint32_t near, uint32_t room_known)
 {
-	enum { MANY = 1024 }; /* rows: what rounding up adds to a row of one alone is lost among them */
+	enum { MANY = 1024 }; /* rows, so that rounding each buffer up adds nothing */
 	kith_candidates c;
 	kith_workspace w = {0};
 	kith_candidates_init(&c, NULL, 1, MANY, capacity, near, room_known, &w, &w);
@@ -45,13 +45,13 @@ void kith_candidates_reset(kith_candidates *c, const uint32_t *self, uint32_t ro
 void kith_candidates_upper(const kith_candidates *c, uint32_t r, float *out)
 {
 	const uint32_t *id = c->id + (size_t)r * c->stride;
-	const float *low = c->low + (size_t)r * c->stride, *w = c->level->w;
+	const float *low = c->low + (size_t)r * c->stride, *w = c->bounds->w;
 	float own = w[c->self[r]];
 	for (uint32_t e = 0; e < c->count[r]; e++)
 		out[e] = low[e] + (w[id[e]] + own);
 }
 
-/* Where rows are shared, others look at the bound without the row's lock. */
+/* Other threads may read the bound meanwhile. */
 static void lower_bound(kith_candidates *c, uint32_t r, float bound)
 {
 	if (bound < c->bound[r])
@@ -117,7 +117,7 @@ void kith_rank(struct kith_ranked *x, uint32_t count)
 	}
 }
 
-void kith_candidates_settle(kith_candidates *c, uint32_t r, const kith_screen *screen, struct kith_ranked *ranked)
+void kith_candidates_settle(kith_candidates *c, uint32_t r, const kith_scaling *scaling, struct kith_ranked *ranked)
 {
 	size_t base = (size_t)r * c->stride;
 	uint32_t kept = 0, count = c->count[r];
@@ -131,6 +131,5 @@ void kith_candidates_settle(kith_candidates *c, uint32_t r, const kith_screen *s
 		kept += c->id[base + e] != UINT32_MAX;
 	}
 	c->count[r] = kept;
-	float bound = kith_screen_bound(screen, last.dist);
-	lower_bound(c, r, bound);
+	lower_bound(c, r, kith_scaling_bound(scaling, last.dist));
 }

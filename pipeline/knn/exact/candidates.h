@@ -2,7 +2,7 @@
  *
  * A row collects the samples whose lower bound does not exceed what is known of its k-th distance. When its room is
  * used up, the k-th smallest upper bound rules out what it can; where bounds cannot tell (ties, near duplicates, data
- * the screen does not hold for), the caller computes canonical distances and the row keeps its k best by those. */
+ * that the bounds do not hold for), the caller computes canonical distances and the row keeps its k best by those. */
 #ifndef KITH_CANDIDATES_H
 #define KITH_CANDIDATES_H
 
@@ -11,7 +11,7 @@
 #include "workspace.h"
 
 typedef struct kith_candidates {
-	const kith_level *level; /* whose bounds low[] are */
+	const kith_bounds *bounds; /* whose bounds low[] are */
 	uint32_t k, capacity;
 	uint64_t stride;      /* from one row's candidates to the next: at least capacity, and 3 near */
 	const uint32_t *self; /* rows: the sample that each row is */
@@ -19,9 +19,9 @@ typedef struct kith_candidates {
 	uint32_t *id;
 	float *low; /* t of float_bounds.h */
 	uint32_t *count;
-	float *bound;    /* a sample with a greater t is not among the row's k nearest; where rows are shared, it is
-			    lowered atomically, for who looks at it without their lock */
-	uint8_t *locked; /* for callers that share rows between threads */
+	float *bound;    /* a sample with a greater t is not among the row's k nearest. Threads that share rows may
+			    read it without the row's lock: it is lowered atomically */
+	uint8_t *locked; /* for such threads */
 	/* Canonical distances that are known already: row r's are [r * room_known, r * room_known + known[r]) of: */
 	uint32_t room_known;
 	uint32_t *known, *known_id;
@@ -30,9 +30,9 @@ typedef struct kith_candidates {
 
 /* Lists the buffers of `rows` rows of up to `capacity` candidates: id and low, where each row has room for 3 near
  * values, in `lists`, the others in `w` (which may be the same), with whose allocation they become valid. */
-void kith_candidates_init(kith_candidates *c, const kith_level *level, uint32_t k, uint32_t rows, uint32_t capacity,
+void kith_candidates_init(kith_candidates *c, const kith_bounds *bounds, uint32_t k, uint32_t rows, uint32_t capacity,
 			  uint32_t near, uint32_t room_known, kith_workspace *lists, kith_workspace *w);
-/* What a row of many takes. */
+/* The bytes of one row. */
 uint64_t kith_candidates_row_bytes(uint32_t capacity, uint32_t near, uint32_t room_known);
 
 /* Empties all rows, which from now on are the samples self[] (borrowed), and of which nothing is known. */
@@ -61,6 +61,6 @@ void kith_rank(struct kith_ranked *x, uint32_t count);
 
 /* Keeps the k best of row r's candidates. ranked[at] is candidate `at` and its distance, all numbers; it is reordered.
  */
-void kith_candidates_settle(kith_candidates *c, uint32_t r, const kith_screen *screen, struct kith_ranked *ranked);
+void kith_candidates_settle(kith_candidates *c, uint32_t r, const kith_scaling *scaling, struct kith_ranked *ranked);
 
 #endif

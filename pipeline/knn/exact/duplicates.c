@@ -20,60 +20,65 @@ static int by_hash(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-/* Of samples with one hash, ascending: leaves out those preceded by more than k rows identical to the first. */
-static int mark_group(kith_duplicates *out, const kith_rows *rows, const struct hashed *group, uint64_t count,
-		      uint32_t k, double *first, double *other, kith_err *err)
+struct finder {
+	kith_duplicates *out;
+	const kith_vectors *vectors;
+	uint32_t k;
+	double *first, *other; /* d each */
+	void *memory;          /* holds these two */
+};
+
+static int allocate(struct finder *f, kith_err *err)
+{
+	uint64_t n = f->vectors->n;
+	kith_workspace found = {0}, w = {0};
+	KITH_BUFFER_ZERO(&found, f->out->left_out, (n + 63) / 64);
+	KITH_BUFFER(&found, f->out->twin, n);
+	KITH_BUFFER(&w, f->first, f->vectors->d);
+	KITH_BUFFER(&w, f->other, f->vectors->d);
+	int rc = kith_workspace_alloc(&found, &f->out->memory, "duplicates", err);
+	return rc ? rc : kith_workspace_alloc(&w, &f->memory, "two samples", err);
+}
+
+/* Of samples with one hash, ascending: leaves out those preceded by more than k identical to the first. */
+static int mark_group(struct finder *f, const struct hashed *group, uint64_t count, kith_err *err)
 {
 	uint64_t same = 0;
-	int rc = kith_rows_read(rows, group[0].id, 1, first, NULL, err);
+	int rc = f->memory ? 0 : allocate(f, err);
+	if (!rc)
+		rc = kith_vectors_read(f->vectors, group[0].id, 1, f->first, NULL, err);
 	for (uint64_t i = 0; !rc && i < count; i++) {
-		if ((rc = kith_rows_read(rows, group[i].id, 1, other, NULL, err)) ||
-		    memcmp(first, other, rows->d * sizeof *first))
+		if ((rc = kith_vectors_read(f->vectors, group[i].id, 1, f->other, NULL, err)) ||
+		    memcmp(f->first, f->other, f->vectors->d * sizeof *f->first))
 			continue;
-		if (same++ > k) {
-			out->left_out[group[i].id / 64] |= 1ull << (group[i].id & 63);
-			out->twin[group[i].id] = group[0].id;
+		if (same++ > f->k) {
+			f->out->left_out[group[i].id / 64] |= 1ull << (group[i].id & 63);
+			f->out->twin[group[i].id] = group[0].id;
 		}
 	}
 	return rc;
 }
 
-/* Room for what there is to find, and for two rows. */
-static int prepare(kith_duplicates *out, const kith_rows *rows, double **first, double **other, void **scratch,
-		   kith_err *err)
+int kith_duplicates_find(kith_duplicates *out, const kith_vectors *vectors, const uint64_t *hash, uint32_t k,
+			 kith_err *err)
 {
-	kith_workspace found = {0}, w = {0};
-	KITH_BUFFER_ZERO(&found, out->left_out, (rows->n + 63) / 64);
-	KITH_BUFFER(&found, out->twin, rows->n);
-	KITH_BUFFER(&w, *first, rows->d);
-	KITH_BUFFER(&w, *other, rows->d);
-	int rc = kith_workspace_alloc(&found, &out->memory, "duplicates", err);
-	return rc ? rc : kith_workspace_alloc(&w, scratch, "two rows", err);
-}
-
-int kith_duplicates_find(kith_duplicates *out, const kith_rows *rows, const uint64_t *hash, uint32_t k, kith_err *err)
-{
-	uint64_t n = rows->n;
-	double *first = NULL, *other = NULL;
-	void *scratch = NULL;
+	struct finder f = {.out = out, .vectors = vectors, .k = k};
+	uint64_t n = vectors->n;
 	int rc = 0;
 	struct hashed *all = kith_alloc(n, sizeof *all);
 	if (!all)
-		return kith_fail_nomem(err, "hashes of rows", n * sizeof *all);
+		return kith_fail_nomem(err, "hashes of samples", n * sizeof *all);
 	for (uint64_t i = 0; i < n; i++)
 		all[i] = (struct hashed){hash[i], (uint32_t)i};
 	qsort(all, n, sizeof *all, by_hash);
 	for (uint64_t from = 0, to; !rc && from < n; from = to) {
 		for (to = from + 1; to < n && all[to].hash == all[from].hash;)
 			to++;
-		if (to - from <= k + 1ull)
-			continue;
-		rc = first ? 0 : prepare(out, rows, &first, &other, &scratch, err);
-		if (!rc)
-			rc = mark_group(out, rows, all + from, to - from, k, first, other, err);
+		if (to - from > k + 1ull)
+			rc = mark_group(&f, all + from, to - from, err);
 	}
 	free(all);
-	free(scratch);
+	free(f.memory);
 	return rc;
 }
 
@@ -83,7 +88,7 @@ static int by_id(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The twin's k nearest are all at distance 0, so in the order of their ids. Not all of them need be identical rows (a
+/* The twin's k nearest are all at distance 0, so in the order of their ids. Not all of them need be identical (a
  * difference can vanish when it is squared), so some may precede the twin. */
 void kith_duplicates_row(const kith_duplicates *d, uint32_t i, kith_row twin, uint32_t k, uint32_t near, kith_row out)
 {

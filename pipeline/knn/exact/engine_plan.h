@@ -9,14 +9,14 @@
 typedef struct kith_plan {
 	kith_plan_kind kind; /* never KITH_PLAN_AUTO */
 	int threads;
-	uint32_t dims;     /* directions of the sketch */
+	uint32_t dims;     /* directions of the projections */
 	uint32_t coarse;   /* of them, in the tiles that every pair goes through */
-	int resident;      /* the rows stay in memory, as cells (vectors.h) */
+	int resident;      /* all samples stay in memory, as values (vectors.h) */
 	int in_place;      /* the finished rows take the place of candidates, which are there for all rows together */
 	int spill;         /* the finished rows go to a temporary file */
-	int tight;         /* the sketch's directions seem to hold all of the data: its upper bounds are close */
-	uint32_t probes;   /* blocks that a block's first bounds come from: the nearest, or */
-	int guess;         /* where k is a large part of n, a sample of all, which but suggests them */
+	int tight;         /* the directions seem to hold all of the data: upper bounds are close */
+	uint32_t probes;   /* blocks that a block's first bounds come from: its nearest, or if `guess` any */
+	int guess;         /* first bounds are guessed, as k is a large part of n */
 	uint32_t capacity; /* candidates of a row */
 	uint32_t known;    /* distances of a row that its first bound is made from, and that are kept */
 	uint32_t panel;    /* rows whose candidates are in memory together */

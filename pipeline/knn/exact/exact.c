@@ -1,4 +1,4 @@
-/* exact.c - see exact.h: plan, sketch, join or stream, write. */
+/* exact.c - see exact.h: plan, project, join or stream, write. */
 #include "exact.h"
 
 #include <omp.h>
@@ -18,16 +18,17 @@
 #define OUT_BYTES (4u << 20) /* of finished rows handed to the writer at once */
 
 struct exact {
-	kith_rows *rows;
 	const kith_engine_job *job;
-	uint32_t k;
-	kith_screen screen;
+	kith_vectors *vectors;
+	uint64_t n;
+	uint32_t k, near;
+	kith_scaling scaling;
 	kith_basis basis;
 	kith_plan plan;
-	kith_sketch sketch;
-	kith_level full;
-	kith_blocks blocks;
-	uint64_t *hash;
+	kith_projections projections;
+	kith_bounds full;      /* of all d values */
+	kith_quantised blocks; /* what the tiles multiply */
+	uint64_t *hash;        /* n */
 	kith_duplicates duplicates;
 	uint32_t *order; /* m: the samples that are not left out */
 	uint32_t *place; /* n: where they stand in that order; UINT32_MAX: left out */
@@ -36,9 +37,14 @@ struct exact {
 	kith_results results;
 };
 
+static int run_pass(const struct exact *e, const kith_pass *pass, uint64_t memory, kith_err *err)
+{
+	return kith_pass_run(pass, &e->scaling, memory, e->plan.threads, e->job->progress, err);
+}
+
 static int find_duplicates(struct exact *e, kith_err *err)
 {
-	int rc = kith_duplicates_find(&e->duplicates, e->rows, e->hash, e->k, err);
+	int rc = kith_duplicates_find(&e->duplicates, e->vectors, e->hash, e->k, err);
 	free(e->hash);
 	e->hash = NULL;
 	return rc;
@@ -46,163 +52,151 @@ static int find_duplicates(struct exact *e, kith_err *err)
 
 static int stream(struct exact *e, kith_err *err)
 {
-	kith_projection to = {.full = &e->full, .hash = e->hash};
-	int rc = kith_project(&to, &e->screen, e->job->memory / 8, e->plan.threads, e->job->progress, err);
+	int rc = run_pass(e, &(kith_pass){.full = &e->full, .hash = e->hash}, e->job->memory / 8, err);
 	if (rc || (rc = find_duplicates(e, err)))
 		return rc;
 	kith_stream in = {.plan = &e->plan,
-			  .screen = &e->screen,
+			  .scaling = &e->scaling,
 			  .info = e->job->info,
-			  .level = &e->full,
+			  .bounds = &e->full,
 			  .duplicates = &e->duplicates,
 			  .progress = e->job->progress};
 	return kith_stream_run(&in, &e->results, err);
 }
 
+/* All samples in memory: the file itself, where it has values as they are kept; else room that the first pass fills. */
+static int keep_vectors(kith_vectors *v, kith_err *err)
+{
+	if (v->metric == KITH_L2 && v->row_bytes == v->d * v->value_size)
+		v->all = kith_activations_map(v->input);
+	if (!v->all && !(v->own = kith_alloc(v->n * v->d, v->value_size)))
+		return kith_fail_nomem(err, "the samples", v->n * v->d * v->value_size);
+	return 0;
+}
+
+/* The first pass over the samples: projections, hashes and, if the plan wants it, all values in memory. */
+static int project(struct exact *e, kith_err *err)
+{
+	int rc = e->plan.resident ? keep_vectors(e->vectors, err) : 0;
+	if (rc)
+		return rc;
+	e->projections.dims = e->plan.dims;
+	e->projections.coarse = e->plan.coarse;
+	kith_pass pass = {.basis = &e->basis, .projections = &e->projections, .hash = e->hash, .all = e->vectors->own};
+	rc = run_pass(e, &pass, e->job->memory / 16, err);
+	if (e->vectors->own)
+		e->vectors->all = e->vectors->own;
+	return rc;
+}
+
 /* The samples to join, near ones together. */
 static int arrange(struct exact *e, kith_err *err)
 {
-	e->order = kith_alloc(e->rows->n, sizeof *e->order);
-	if (!e->order)
-		return kith_fail_nomem(err, "the order of the samples", e->rows->n * sizeof *e->order);
-	for (uint64_t i = 0; i < e->rows->n; i++)
-		if (!kith_left_out(&e->duplicates, i))
+	if (!(e->order = kith_alloc(e->n, sizeof *e->order)) || !(e->place = kith_alloc(e->n, sizeof *e->place)))
+		return kith_fail_nomem(err, "the order of the samples", e->n * sizeof *e->order);
+	for (uint64_t i = 0; i < e->n; i++)
+		if (!kith_is_left_out(&e->duplicates, i))
 			e->order[e->m++] = (uint32_t)i;
-	int rc = kith_order(&e->sketch, e->order, e->m, e->plan.threads, err);
-	if (rc || (rc = kith_level_arrange(&e->sketch.level, e->order, e->m, e->plan.threads, err)))
+	int rc = kith_kd_order(&e->projections, e->order, e->m, e->plan.threads, err);
+	if (rc || (rc = kith_bounds_arrange(&e->projections.bounds, e->order, e->m, e->plan.threads, err)))
 		return rc;
-	if (!(e->place = kith_alloc(e->rows->n, sizeof *e->place)))
-		return kith_fail_nomem(err, "the order of the samples", e->rows->n * sizeof *e->place);
-	memset(e->place, 0xff, e->rows->n * sizeof *e->place);
+	memset(e->place, 0xff, e->n * sizeof *e->place);
 	for (uint64_t at = 0; at < e->m; at++)
 		e->place[e->order[at]] = (uint32_t)at;
 	return 0;
 }
 
-/* The level of all columns, if the plan wants one. */
-static int make_full_level(struct exact *e, kith_err *err)
-{
-	int full = e->plan.kind == KITH_PLAN_FULL;
-	kith_projection to = {
-		.full = &e->full, .vectors = !full, .blocks = full ? &e->blocks : NULL, .place = e->place, .m = e->m};
-	if (e->plan.kind == KITH_PLAN_SKETCH)
-		return 0;
-	return kith_project(&to, &e->screen, e->job->memory / 16, e->plan.threads, e->job->progress, err);
-}
-
-/* What the tiles work with, where that is not all columns: the coarse sketch. */
+/* The coarse projections in blocks. */
 static int make_coarse_blocks(struct exact *e, kith_err *err)
 {
-	const kith_sketch *s = &e->sketch;
-	uint32_t values = s->coarse + 1;
+	const kith_projections *p = &e->projections;
+	uint32_t values = p->coarse + 1;
 	float *v = kith_alloc((size_t)e->plan.threads * values, sizeof *v);
-	int rc = v ? kith_blocks_alloc(&e->blocks, e->m, values, err)
-		   : kith_fail_nomem(err, "a sample's coarse sketch", values * sizeof *v);
+	int rc = v ? kith_quantised_alloc(&e->blocks, e->m, values, err)
+		   : kith_fail_nomem(err, "a coarse projection", values * sizeof *v);
 #pragma omp parallel for num_threads(e->plan.threads) schedule(static)
 	for (uint64_t at = 0; at < (rc ? 0 : e->m); at++) {
 		float *own = v + (size_t)omp_get_thread_num() * values;
 		for (uint32_t t = 0; t < values; t++)
-			own[t] = kith_sketch_coarse(s, at, e->order[at], t);
-		kith_blocks_put(&e->blocks, at, own, values);
+			own[t] = kith_projections_coarse(p, at, e->order[at], t);
+		kith_quantised_put(&e->blocks, at, own, values);
 	}
 	free(v);
 	return rc;
 }
 
+/* What the tiles multiply and, for the plans screen and full, the bounds of all values, by a second pass. */
 static int make_blocks(struct exact *e, kith_err *err)
 {
-	int full = e->plan.kind == KITH_PLAN_FULL, rc = full ? 0 : make_coarse_blocks(e, err);
-	float *w = full ? e->full.w : e->sketch.level.w;
-	if (rc)
+	int full = e->plan.kind == KITH_PLAN_FULL, rc = 0;
+	float *w;
+	kith_pass pass = {
+		.full = &e->full, .vectors = !full, .blocks = full ? &e->blocks : NULL, .place = e->place, .m = e->m};
+	if (e->plan.kind != KITH_PLAN_SKETCH)
+		rc = run_pass(e, &pass, e->job->memory / 16, err);
+	if (rc || (!full && (rc = make_coarse_blocks(e, err))))
 		return rc;
-	kith_blocks_bound(&e->blocks, e->order, e->m, full ? e->full.lo : e->sketch.lo);
+	w = full ? e->full.w : e->projections.bounds.w;
+	kith_quantised_bound(&e->blocks, e->order, e->m, full ? e->full.lo : e->projections.lo);
 	if (!kith_plan_two_level(&e->plan)) /* the tiles' t are the candidates' */
 		for (uint64_t at = 0; at < e->m; at++)
 			w[e->order[at]] = kith_round_up((double)w[e->order[at]] + 2 * (double)e->blocks.slack[at]);
 	return 0;
 }
 
-/* Rows that are to be in memory: the file itself, where it holds cells; else room that the projection fills. */
-static int keep_rows(struct exact *e, kith_err *err)
-{
-	kith_rows *rows = e->rows;
-	if (rows->metric == KITH_L2 && rows->row_bytes == rows->d * rows->cell)
-		rows->all = kith_activations_map(rows->input);
-	if (!rows->all && !(rows->own = kith_alloc(rows->n * rows->d, rows->cell)))
-		return kith_fail_nomem(err, "the rows", rows->n * rows->d * rows->cell);
-	return 0;
-}
-
 static int join(struct exact *e, kith_err *err)
 {
-	kith_projection to = {.basis = &e->basis, .sketch = &e->sketch, .hash = e->hash};
 	int rc;
-	e->sketch.dims = e->plan.dims;
-	e->sketch.coarse = e->plan.coarse;
-	if (e->plan.resident && (rc = keep_rows(e, err)))
-		return rc;
-	to.all = e->rows->own;
-	rc = kith_project(&to, &e->screen, e->job->memory / 16, e->plan.threads, e->job->progress, err);
-	if (e->rows->own)
-		e->rows->all = e->rows->own;
-	if (rc || (rc = find_duplicates(e, err)) || (rc = arrange(e, err)) || (rc = make_full_level(e, err)) ||
+	if ((rc = project(e, err)) || (rc = find_duplicates(e, err)) || (rc = arrange(e, err)) ||
 	    (rc = make_blocks(e, err)))
 		return rc;
-	kith_join in = {.plan = &e->plan,
-			.screen = &e->screen,
-			.info = e->job->info,
-			.sketch = &e->sketch,
-			.full = e->full.lo ? &e->full : NULL,
-			.blocks = &e->blocks,
-			.id = e->order,
-			.place = e->place,
-			.m = e->m,
-			.progress = e->job->progress};
-	return kith_join_run(&in, &e->lists, &e->results, err);
+	kith_block_join in = {.plan = &e->plan,
+			      .scaling = &e->scaling,
+			      .info = e->job->info,
+			      .projections = &e->projections,
+			      .full = e->full.lo ? &e->full : NULL,
+			      .blocks = &e->blocks,
+			      .id = e->order,
+			      .place = e->place,
+			      .m = e->m,
+			      .progress = e->job->progress};
+	return kith_block_join_run(&in, &e->lists, &e->results, err);
 }
 
-/* Finished rows on their way to the writer, in the order of the samples. */
-struct outgoing {
-	uint64_t rows;
-	uint32_t *ids, *near_ids;
-	double *near_dist2;
-};
-
-static void collect(const struct exact *e, const struct outgoing *out, uint64_t first, uint64_t count)
+/* Sample i's finished row, into `to`. */
+static void copy_row(const struct exact *e, uint64_t i, kith_row to)
 {
-	uint64_t k = e->k, near = e->job->info->near;
-	for (uint64_t r = 0; r < count; r++) {
-		kith_row to = {out->ids + r * k, out->near_ids + r * near, out->near_dist2 + r * near};
-		uint64_t i = first + r;
-		if (e->plan.kind != KITH_PLAN_STREAM && kith_left_out(&e->duplicates, i)) {
-			kith_row twin = kith_results_row(&e->results, e->duplicates.twin[i]);
-			kith_duplicates_row(&e->duplicates, (uint32_t)i, twin, e->k, e->job->info->near, to);
-			continue;
-		}
-		kith_row from = kith_results_row(&e->results, i);
-		memcpy(to.ids, from.ids, k * sizeof *to.ids);
-		memcpy(to.near_ids, from.near_ids, near * sizeof *to.near_ids);
-		memcpy(to.near_dist2, from.near_dist2, near * sizeof *to.near_dist2);
+	if (e->plan.kind != KITH_PLAN_STREAM && kith_is_left_out(&e->duplicates, i)) {
+		kith_row twin = kith_results_row(&e->results, e->duplicates.twin[i]);
+		kith_duplicates_row(&e->duplicates, (uint32_t)i, twin, e->k, e->near, to);
+		return;
 	}
+	kith_row from = kith_results_row(&e->results, i);
+	memcpy(to.ids, from.ids, e->k * sizeof *to.ids);
+	memcpy(to.near_ids, from.near_ids, e->near * sizeof *to.near_ids);
+	memcpy(to.near_dist2, from.near_dist2, e->near * sizeof *to.near_dist2);
 }
 
 static int write_rows(struct exact *e, kith_graph_writer *writer, kith_err *err)
 {
-	uint64_t n = e->rows->n, k = e->k, near = e->job->info->near;
-	uint64_t most = e->job->memory / 16 < OUT_BYTES ? e->job->memory / 16 : OUT_BYTES;
-	struct outgoing out = {.rows = most / (4 * k + 12 * near)};
-	out.rows = out.rows < 1 ? 1 : out.rows < n ? out.rows : n;
+	uint64_t n = e->n, k = e->k, near = e->near;
+	uint64_t most = e->job->memory / 16 < OUT_BYTES ? e->job->memory / 16 : OUT_BYTES, rows;
+	kith_row out;
 	void *memory = NULL;
 	kith_workspace w = {0};
-	KITH_BUFFER(&w, out.ids, out.rows * k);
-	KITH_BUFFER(&w, out.near_ids, out.rows * near);
-	KITH_BUFFER(&w, out.near_dist2, out.rows * near);
+	rows = most / (4 * k + 12 * near);
+	rows = rows < 1 ? 1 : rows < n ? rows : n;
+	KITH_BUFFER(&w, out.ids, rows * k);
+	KITH_BUFFER(&w, out.near_ids, rows * near);
+	KITH_BUFFER(&w, out.near_dist2, rows * near);
 	int rc = kith_workspace_alloc(&w, &memory, "finished rows", err);
-	for (uint64_t first = 0; !rc && first < n; first += out.rows) {
-		uint64_t count = n - first < out.rows ? n - first : out.rows;
+	for (uint64_t first = 0; !rc && first < n; first += rows) {
+		uint64_t count = n - first < rows ? n - first : rows;
 		if ((rc = kith_progress_tick(e->job->progress, "writing", first, n, err)))
 			break;
-		collect(e, &out, first, count);
+		for (uint64_t r = 0; r < count; r++)
+			copy_row(e, first + r,
+				 (kith_row){out.ids + r * k, out.near_ids + r * near, out.near_dist2 + r * near});
 		rc = kith_graph_append(writer, count, out.ids, out.near_ids, out.near_dist2, err);
 	}
 	free(memory);
@@ -225,11 +219,11 @@ static void describe(const kith_plan *p, char *out, size_t size)
 
 static int foresee(const kith_engine_job *job, kith_knn_estimate *out, kith_err *err)
 {
-	kith_screen screen;
+	kith_scaling scaling;
 	kith_basis basis = {0};
 	kith_plan plan;
-	int rc = kith_screen_init(&screen, job->rows, err);
-	if (!rc && !(rc = kith_plan_choose(&plan, &basis, &screen, job, err))) {
+	int rc = kith_scaling_init(&scaling, job->vectors, err);
+	if (!rc && !(rc = kith_plan_choose(&plan, &basis, &scaling, job, err))) {
 		describe(&plan, out->plan, sizeof out->plan);
 		out->seconds = plan.seconds;
 		out->memory = plan.memory;
@@ -241,26 +235,31 @@ static int foresee(const kith_engine_job *job, kith_knn_estimate *out, kith_err 
 
 static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
 {
-	struct exact e = {.rows = job->rows, .job = job, .k = kith_info_k(job->info)};
+	struct exact e = {.job = job,
+			  .vectors = job->vectors,
+			  .n = job->info->n,
+			  .k = kith_info_k(job->info),
+			  .near = job->info->near};
+	const char *spill;
 	int rc;
-	if ((rc = kith_screen_init(&e.screen, e.rows, err)) ||
-	    (rc = kith_plan_choose(&e.plan, &e.basis, &e.screen, job, err)))
+	if ((rc = kith_scaling_init(&e.scaling, e.vectors, err)) ||
+	    (rc = kith_plan_choose(&e.plan, &e.basis, &e.scaling, job, err)))
 		goto done;
-	if (!e.plan.in_place && (rc = kith_results_init(&e.results, e.rows->n, e.k, job->info->near,
-							e.plan.spill ? job->output : NULL, err)))
+	describe(&e.plan, summary->plan, sizeof summary->plan);
+	spill = e.plan.spill ? job->output : NULL;
+	if (!e.plan.in_place && (rc = kith_results_init(&e.results, e.n, e.k, e.near, spill, err)))
 		goto done;
-	if (!(e.hash = kith_alloc(e.rows->n, sizeof *e.hash))) {
-		rc = kith_fail_nomem(err, "hashes of rows", e.rows->n * sizeof *e.hash);
+	if (!(e.hash = kith_alloc(e.n, sizeof *e.hash))) {
+		rc = kith_fail_nomem(err, "hashes of samples", e.n * sizeof *e.hash);
 		goto done;
 	}
 	rc = e.plan.kind == KITH_PLAN_STREAM ? stream(&e, err) : join(&e, err);
 	if (!rc)
 		rc = write_rows(&e, writer, err);
-	describe(&e.plan, summary->plan, sizeof summary->plan);
 done:
 	kith_basis_free(&e.basis);
-	kith_sketch_free(&e.sketch);
-	kith_level_free(&e.full);
+	kith_projections_free(&e.projections);
+	kith_bounds_free(&e.full);
 	free(e.blocks.memory);
 	free(e.duplicates.memory);
 	kith_results_free(&e.results);

@@ -41,38 +41,41 @@
 #define LARGEST_ELEMENT 0x1p40
 #define SAMPLE_ROWS     1024
 
-/* Of a row of floats or of doubles; the order of summation is the compiler's to choose. */
-#define CENTRE(x)                                                                                                      \
-	double sum = 0, most = 0;                                                                                      \
-	_Pragma("omp simd reduction(+ : sum) reduction(max : most)") for (uint64_t t = 0; t < d; t++)                  \
-	{                                                                                                              \
-		z[t] = (x[t] - mean[t]) * scale;                                                                       \
-		sum += z[t] * z[t];                                                                                    \
-		most = fabs(z[t]) > most ? fabs(z[t]) : most;                                                          \
-	}                                                                                                              \
-	*norm = sum;                                                                                                   \
-	return !(most <= LARGEST_ELEMENT)
+/* `single`, a constant where this is inlined: x is floats, not doubles. The order of summation is the compiler's to
+ * choose. */
+static inline __attribute__((always_inline)) int centre(const void *x, int single, const double *mean, double scale,
+							uint64_t d, double *z, double *norm)
+{
+	double sum = 0, most = 0;
+#pragma omp simd reduction(+ : sum) reduction(max : most)
+	for (uint64_t t = 0; t < d; t++) {
+		z[t] = ((single ? (double)((const float *)x)[t] : ((const double *)x)[t]) - mean[t]) * scale;
+		sum += z[t] * z[t];
+		most = fabs(z[t]) > most ? fabs(z[t]) : most;
+	}
+	*norm = sum;
+	return !(most <= LARGEST_ELEMENT);
+}
 
-KITH_CLONES static int centre_floats(const float *x, const double *mean, double scale, uint64_t d, double *z,
+KITH_CLONES static int centre_floats(const void *x, const double *mean, double scale, uint64_t d, double *z,
 				     double *norm)
 {
-	CENTRE(x);
+	return centre(x, 1, mean, scale, d, z, norm);
 }
 
-KITH_CLONES static int centre_doubles(const double *x, const double *mean, double scale, uint64_t d, double *z,
+KITH_CLONES static int centre_doubles(const void *x, const double *mean, double scale, uint64_t d, double *z,
 				      double *norm)
 {
-	CENTRE(x);
+	return centre(x, 0, mean, scale, d, z, norm);
 }
 
-int kith_screen_centre(const kith_screen *s, const void *cells, double *z, double *norm)
+int kith_scaling_centre(const kith_scaling *s, const void *x, double *z, double *norm)
 {
-	const kith_rows *rows = s->rows;
-	int outside =
-		s->off || (rows->cell == sizeof(float) ? centre_floats(cells, rows->mean, s->scale, rows->d, z, norm)
-						       : centre_doubles(cells, rows->mean, s->scale, rows->d, z, norm));
+	const kith_vectors *v = s->vectors;
+	int outside = s->off || (v->value_size == sizeof(float) ? centre_floats : centre_doubles)(x, v->mean, s->scale,
+												  v->d, z, norm);
 	if (outside) {
-		memset(z, 0, rows->d * sizeof *z);
+		memset(z, 0, v->d * sizeof *z);
 		*norm = 0;
 	}
 	return outside;
@@ -94,10 +97,10 @@ KITH_CLONES static double square_norm(const float *v, uint64_t d)
 	return sum;
 }
 
-void kith_screen_floats(const kith_screen *s, const double *z, int outside, float *v, float *lo, float *w)
+void kith_scaling_floats(const kith_scaling *s, const double *z, int outside, float *v, float *lo, float *w)
 {
-	to_floats(z, s->rows->d, v);
-	double sum = square_norm(v, s->rows->d);
+	to_floats(z, s->vectors->d, v);
+	double sum = square_norm(v, s->vectors->d);
 	*lo = outside ? KITH_LO_OUTSIDE : kith_round_down(sum * (1 - s->relative) - s->absolute);
 	*w = outside ? INFINITY : kith_round_up((double)kith_round_up(sum * (1 + s->relative) + s->absolute) - *lo);
 }
@@ -113,33 +116,33 @@ float kith_round_up(double x)
 	return -kith_round_down(-x);
 }
 
-float kith_screen_bound(const kith_screen *s, double c)
+float kith_scaling_bound(const kith_scaling *s, double c)
 {
 	/* c s^2 covers s^2 c exactly but for underflow, which `absolute` covers */
 	return kith_round_up(c * s->scale * s->scale * (1 + 0x1p-40) + s->absolute);
 }
 
-/* The median distance from the mean of up to SAMPLE_ROWS rows: the scale is to bring it to about 1. */
-static int typical_norm(const kith_rows *rows, double *out, kith_err *err)
+/* The median distance from the mean of up to SAMPLE_ROWS samples: the scale is to bring it to about 1. */
+static int typical_norm(const kith_vectors *v, double *out, kith_err *err)
 {
-	uint64_t count = rows->n < SAMPLE_ROWS ? rows->n : SAMPLE_ROWS;
+	uint64_t count = v->n < SAMPLE_ROWS ? v->n : SAMPLE_ROWS;
 	double *row = NULL, *norm = NULL;
 	void *memory = NULL;
 	kith_workspace w = {0};
-	KITH_BUFFER(&w, row, rows->d);
+	KITH_BUFFER(&w, row, v->d);
 	KITH_BUFFER(&w, norm, count);
 	int rc = kith_workspace_alloc(&w, &memory, "a sample of rows", err);
 	for (uint64_t i = 0; !rc && i < count; i++) {
 		double sum = 0;
-		rc = kith_rows_read(rows, i * rows->n / count, 1, row, NULL, err);
-		for (uint64_t t = 0; !rc && t < rows->d; t++)
-			sum += (row[t] - rows->mean[t]) * (row[t] - rows->mean[t]);
+		if ((rc = kith_vectors_read(v, i * v->n / count, 1, row, NULL, err)))
+			break;
+		for (uint64_t t = 0; t < v->d; t++)
+			sum += (row[t] - v->mean[t]) * (row[t] - v->mean[t]);
 		/* insertion keeps norm[0..i] sorted: a thousand rows are soon sorted */
 		uint64_t at = i;
-		for (; !rc && at && norm[at - 1] > sum; at--)
+		for (; at && norm[at - 1] > sum; at--)
 			norm[at] = norm[at - 1];
-		if (!rc)
-			norm[at] = sum;
+		norm[at] = sum;
 	}
 	if (!rc)
 		*out = sqrt(norm[count / 2]);
@@ -147,14 +150,14 @@ static int typical_norm(const kith_rows *rows, double *out, kith_err *err)
 	return rc;
 }
 
-int kith_screen_init(kith_screen *s, const kith_rows *rows, kith_err *err)
+int kith_scaling_init(kith_scaling *s, const kith_vectors *vectors, kith_err *err)
 {
-	double typical = 0, du = ((double)rows->d + 40) * 0x1p-24;
+	double typical = 0, du = ((double)vectors->d + 40) * 0x1p-24;
 	int rc;
-	*s = (kith_screen){.rows = rows, .scale = 1, .relative = du / (1 - du)};
-	s->absolute = ((double)rows->d + 1) * 0x1p-100;
-	s->off = rows->max_abs > 1e150 || rows->d >= 1u << 20;
-	if (!s->off && (rc = typical_norm(rows, &typical, err)))
+	*s = (kith_scaling){.vectors = vectors, .scale = 1, .relative = du / (1 - du)};
+	s->absolute = ((double)vectors->d + 1) * 0x1p-100;
+	s->off = vectors->max_abs > 1e150 || vectors->d >= 1u << 20;
+	if (!s->off && (rc = typical_norm(vectors, &typical, err)))
 		return rc;
 	if (typical > 0) {
 		int exponent = -ilogb(typical);
@@ -168,41 +171,41 @@ static uint64_t padded(uint64_t values)
 	return (values + KITH_LANES - 1) / KITH_LANES * KITH_LANES;
 }
 
-uint64_t kith_level_bytes(uint64_t n, uint64_t values)
+uint64_t kith_bounds_bytes(uint64_t n, uint64_t values)
 {
 	return n * (padded(values) + 2) * sizeof(float);
 }
 
-int kith_level_alloc(kith_level *level, uint64_t n, uint64_t m, uint64_t values, kith_err *err)
+int kith_bounds_alloc(kith_bounds *b, uint64_t n, uint64_t m, uint64_t values, kith_err *err)
 {
-	*level = (kith_level){.width = (uint32_t)padded(values)};
-	/* n < 2^31, values < 2^28; whoever fills in the vectors leaves what pads them alone */
-	level->v = (level->width > values ? kith_alloc_zero : kith_alloc)(m * level->width, sizeof *level->v);
-	if (!level->v)
-		return kith_fail_nomem(err, "the bounds of the rows", kith_level_bytes(n, values));
 	kith_workspace w = {0};
-	KITH_BUFFER(&w, level->lo, n);
-	KITH_BUFFER(&w, level->w, n);
-	return kith_workspace_alloc(&w, &level->memory, "the bounds of the rows", err);
+	*b = (kith_bounds){.width = (uint32_t)padded(values)};
+	/* n < 2^31, values < 2^28; the padding is not written again */
+	b->v = (b->width > values ? kith_alloc_zero : kith_alloc)(m * b->width, sizeof *b->v);
+	if (!b->v)
+		return kith_fail_nomem(err, "vectors of floats", m * b->width * sizeof *b->v);
+	KITH_BUFFER(&w, b->lo, n);
+	KITH_BUFFER(&w, b->w, n);
+	return kith_workspace_alloc(&w, &b->memory, "bounds of samples", err);
 }
 
-int kith_level_arrange(kith_level *level, const uint32_t *id, uint64_t m, int threads, kith_err *err)
+void kith_bounds_free(kith_bounds *b)
 {
-	uint64_t width = level->width;
+	free(b->v);
+	free(b->memory);
+	*b = (kith_bounds){0};
+}
+
+int kith_bounds_arrange(kith_bounds *b, const uint32_t *id, uint64_t m, int threads, kith_err *err)
+{
+	uint64_t width = b->width;
 	float *v = kith_alloc(m * width, sizeof *v);
 	if (!v)
-		return kith_fail_nomem(err, "the bounds of the rows", kith_level_bytes(m, width));
+		return kith_fail_nomem(err, "vectors of floats", m * width * sizeof *v);
 #pragma omp parallel for num_threads(threads) schedule(static)
 	for (uint64_t at = 0; at < m; at++)
-		memcpy(v + at * width, level->v + id[at] * width, width * sizeof *v);
-	free(level->v);
-	level->v = v;
+		memcpy(v + at * width, b->v + id[at] * width, width * sizeof *v);
+	free(b->v);
+	b->v = v;
 	return 0;
-}
-
-void kith_level_free(kith_level *level)
-{
-	free(level->v);
-	free(level->memory);
-	*level = (kith_level){0};
 }

@@ -15,15 +15,15 @@ struct keyed {
 	uint32_t id;
 };
 
-static uint32_t widest(const kith_sketch *s, const struct keyed *x, uint64_t count)
+static uint32_t widest(const kith_projections *p, const struct keyed *x, uint64_t count)
 {
 	uint32_t best = 0;
 	double most = -1;
 	uint64_t step = count > SAMPLE ? count / SAMPLE : 1;
-	for (uint32_t t = 0; t < s->coarse; t++) {
+	for (uint32_t t = 0; t < p->coarse; t++) {
 		double sum = 0, squares = 0, seen = 0;
 		for (uint64_t i = 0; i < count; i += step) {
-			double v = s->level.v[x[i].id * (uint64_t)s->level.width + t];
+			double v = p->bounds.v[x[i].id * (uint64_t)p->bounds.width + t];
 			sum += v;
 			squares += v * v;
 			seen++;
@@ -61,23 +61,23 @@ static void split(struct keyed *x, float *keys, uint64_t count, uint64_t half)
 			i++;
 }
 
-static void arrange(const kith_sketch *s, struct keyed *x, float *keys, uint64_t count)
+static void arrange(const kith_projections *p, struct keyed *x, float *keys, uint64_t count)
 {
 	if (count <= KITH_LANES)
 		return;
-	uint32_t value = widest(s, x, count);
+	uint32_t value = widest(p, x, count);
 	uint64_t half = KITH_LANES;
 	while (half * 2 < count)
 		half *= 2;
 	for (uint64_t i = 0; i < count; i++)
-		x[i].key = s->level.v[x[i].id * (uint64_t)s->level.width + value];
+		x[i].key = p->bounds.v[x[i].id * (uint64_t)p->bounds.width + value];
 	split(x, keys, count, half);
 #pragma omp task if (count > PARALLEL)
-	arrange(s, x, keys, half);
-	arrange(s, x + half, keys + half, count - half);
+	arrange(p, x, keys, half);
+	arrange(p, x + half, keys + half, count - half);
 }
 
-int kith_order(const kith_sketch *s, uint32_t *id, uint64_t m, int threads, kith_err *err)
+int kith_kd_order(const kith_projections *p, uint32_t *id, uint64_t m, int threads, kith_err *err)
 {
 	struct keyed *x = NULL;
 	float *keys = NULL;
@@ -90,10 +90,10 @@ int kith_order(const kith_sketch *s, uint32_t *id, uint64_t m, int threads, kith
 	if (rc)
 		return rc;
 	for (uint64_t i = 0; i < m; i++)
-		x[s->level.lo[id[i]] == KITH_LO_OUTSIDE ? --outside : inside++].id = id[i];
+		x[p->bounds.lo[id[i]] == KITH_LO_OUTSIDE ? --outside : inside++].id = id[i];
 #pragma omp parallel num_threads(threads)
 #pragma omp single
-	arrange(s, x, keys, inside);
+	arrange(p, x, keys, inside);
 	for (uint64_t i = 0; i < m; i++)
 		id[i] = x[i].id;
 	free(memory);

@@ -12,13 +12,13 @@
 #include "stream.h"
 #include "workspace.h"
 
-#define SAMPLE_ROWS 2048u /* rows that tell what screening rules out; half of them make the basis */
+#define SAMPLE_ROWS 2048u /* samples that tell what bounds rule out; half of them make the basis */
 #define QUERY_ROWS  64u   /* of them, those whose neighbours are looked at */
 #define MAX_DIMS    255u  /* with the remainder's length: a whole number of vector registers */
 #define MIN_DIMS    15u
 #define MAX_BATCH   (8 * KITH_GROUP)
 #define LEAST_BATCH 512u /* rows from the file are finished together, rather than have room for more candidates */
-#define GUESS_SHARE 64u  /* k is a large part of n: at least one so-many-th */
+#define GUESS_SHARE 64u  /* first bounds are guessed where k is at least n / GUESS_SHARE */
 #define GUESS_RANK  400u /* of a row's k nearest are in the sample that its bound is guessed from */
 
 /* Seconds of one thread of about 3 GHz with 512-bit vectors, for choosing and for --dry-run; what matters is their
@@ -27,10 +27,10 @@
 #define TILE_VALUE   2.7e-9  /* 256 pairs, for each value */
 #define PAIR_START   25e-9   /* a pair that passes the tiles */
 #define PAIR_VALUE   0.13e-9 /* for each value */
-#define FULL_VALUE   0.2e-9  /* for each column, which come from memory, not from the cache */
-#define MEASURE      0.27e-9 /* a canonical distance, for each column */
+#define FULL_VALUE   0.2e-9  /* for each of all d values, which come from memory, not from the cache */
+#define MEASURE      0.27e-9 /* a canonical distance, for each value */
 #define PROBE        140e-9  /* a row, for each block that its first bound comes from */
-#define STREAM_VALUE 0.02e-9 /* a pair in the stream plan, for each column */
+#define STREAM_VALUE 0.02e-9 /* a pair in the stream plan, for each value */
 #define STREAM_START 0.7e-9
 #define STREAM_TAKE  30e-9    /* a candidate in the stream plan, which starts without a bound */
 #define TAKE         6e-9     /* a candidate */
@@ -38,13 +38,23 @@
 #define SKETCH_VALUE 0.045e-9 /* for each of the basis' directions */
 #define WRITE_EDGE   40e-9
 
-/* With the remainder's length an even number of values. */
+/* Numbers of directions to choose from: with the remainder's length, even numbers of values. */
 static const uint32_t menu[] = {3, 7, 11, 15, 19, 23, 31, 39, 47, 63, 79, 95, 111, 127, 159, 191, 255};
 #define MENU (sizeof menu / sizeof *menu)
 
-/* What a sample says: the share of pairs that pass bounds in the first menu[i] directions. */
-struct survey {
-	double share[MENU];
+struct planner {
+	const kith_vectors *vectors;
+	const kith_graph_info *info;
+	const kith_exact_options *options;
+	uint64_t memory;
+	int threads;
+	uint32_t k;
+	uint64_t n, d;
+	uint64_t m;         /* samples looked at; the first `leading` of them make the basis */
+	uint64_t leading;   /* so that the others can say what it is worth */
+	double *sample;     /* m x d, centred and scaled */
+	uint32_t rank;      /* directions that hold all of the data; UINT32_MAX if that is not known */
+	double share[MENU]; /* of all pairs, those that pass bounds in the first menu[i] directions */
 };
 
 static uint64_t at_least(uint64_t a, uint64_t b)
@@ -57,47 +67,49 @@ static uint64_t at_most(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* ---- the sample ---- */
+/* ---- what a sample says ---- */
 
-/* The first `leading` rows of the sample are spread over all of the file, and so are the others. */
-static int read_sample(const kith_screen *screen, double *sample, uint64_t m, uint64_t leading, kith_err *err)
+/* The first `leading` are spread over all of the file, and so are the others. */
+static int read_sample(struct planner *q, const kith_scaling *scaling, kith_err *err)
 {
-	const kith_rows *rows = screen->rows;
-	void *cells = NULL, *raw = NULL, *memory = NULL;
+	char *values;
+	uint8_t *raw;
+	void *memory = NULL;
 	kith_workspace w = {0};
-	KITH_BUFFER(&w, cells, rows->d * rows->cell);
-	KITH_BUFFER(&w, raw, rows->row_bytes);
-	int rc = kith_workspace_alloc(&w, &memory, "a sample of rows", err);
-	for (uint64_t i = 0; !rc && i < m; i++) {
-		uint64_t others = m - leading, n = rows->n;
-		uint64_t from = i < leading ? i * n / leading : ((i - leading) * n + n / 2) / others;
+	KITH_BUFFER(&w, values, q->d * q->vectors->value_size);
+	KITH_BUFFER(&w, raw, q->vectors->row_bytes);
+	if (!(q->sample = kith_alloc(q->m * q->d, sizeof *q->sample)))
+		return kith_fail_nomem(err, "some samples", q->m * q->d * sizeof *q->sample);
+	int rc = kith_workspace_alloc(&w, &memory, "a sample", err);
+	for (uint64_t i = 0; !rc && i < q->m; i++) {
+		uint64_t others = q->m - q->leading, n = q->n;
+		uint64_t from = i < q->leading ? i * n / q->leading : ((i - q->leading) * n + n / 2) / others;
 		double norm;
-		if (!(rc = kith_rows_read_cells(rows, from, 1, cells, raw, err)))
-			kith_screen_centre(screen, cells, sample + i * rows->d, &norm);
+		if (!(rc = kith_vectors_read_values(q->vectors, from, 1, values, raw, err)))
+			kith_scaling_centre(scaling, values, q->sample + i * q->d, &norm);
 	}
 	free(memory);
 	return rc;
 }
 
-/* Shares of the m sample rows within the bounds of query q (itself a row), for every entry of the menu. `p`: the
- * sample's projections; `norm`: its squared lengths; tau: q's k-th squared distance. */
-static void survey_query(struct survey *s, const double *p, const double *norm, uint64_t m, uint32_t dims, uint64_t q,
-			 float tau)
+/* Adds to share[] how many of the sample are within the bounds of its i-th, for every number of directions. `p`: the
+ * sample's projections; `norm`: its squared lengths; tau: the i-th's k-th squared distance. */
+static void survey_query(struct planner *q, const double *p, const double *norm, uint32_t dims, uint64_t own, float tau)
 {
-	for (uint64_t i = 0; i < m; i++) {
-		double apart = 0, inside = 0, own = 0;
+	for (uint64_t i = 0; i < q->m; i++) {
+		double apart = 0, inside = 0, own_inside = 0;
 		uint32_t t = 0;
-		if (i == q)
+		if (i == own)
 			continue;
 		for (uint32_t e = 0; e < MENU && menu[e] <= dims; e++) {
 			for (; t < menu[e]; t++) {
-				double x = p[i * dims + t], y = p[q * dims + t];
+				double x = p[i * dims + t], y = p[own * dims + t];
 				apart += (x - y) * (x - y);
 				inside += x * x;
-				own += y * y;
+				own_inside += y * y;
 			}
-			double rest = sqrt(fmax(norm[i] - inside, 0)) - sqrt(fmax(norm[q] - own, 0));
-			s->share[e] += apart + rest * rest <= tau;
+			double rest = sqrt(fmax(norm[i] - inside, 0)) - sqrt(fmax(norm[own] - own_inside, 0));
+			q->share[e] += apart + rest * rest <= tau;
 		}
 	}
 }
@@ -111,11 +123,11 @@ static double square_norm(const double *x, uint64_t d)
 }
 
 /* How much each number of directions would let pass. A row's k-th distance among n is about its (k m/n)-th among the m
- * sampled. */
-static int survey(struct survey *s, const kith_basis *basis, const double *sample, uint64_t m, uint64_t n, uint64_t d,
-		  uint32_t k, int threads, kith_err *err)
+ * samples. */
+static int survey(struct planner *q, const kith_basis *basis, kith_err *err)
 {
-	uint64_t queries = at_most(m, QUERY_ROWS), rank = (uint64_t)((double)k * (double)m / (double)n + 0.5);
+	uint64_t m = q->m, d = q->d, queries = at_most(m, QUERY_ROWS), step = m / queries;
+	uint64_t rank = (uint64_t)((double)q->k * (double)m / (double)q->n + 0.5);
 	double *p, *norm, *near;
 	float *sorted;
 	void *memory = NULL;
@@ -124,68 +136,56 @@ static int survey(struct survey *s, const kith_basis *basis, const double *sampl
 	KITH_BUFFER(&w, norm, m);
 	KITH_BUFFER(&w, near, queries * m);
 	KITH_BUFFER(&w, sorted, m);
-	int rc = kith_workspace_alloc(&w, &memory, "a sample of rows", err);
+	int rc = kith_workspace_alloc(&w, &memory, "a survey of samples", err);
 	if (rc)
 		return rc;
 	rank = at_most(at_least(rank, 1), m - 1);
-	kith_multiply(threads, 0, 1, m, basis->dims, d, sample, d, basis->rows, p);
-	kith_multiply(threads, 0, 1, queries, m, d, sample, d * (m / queries), sample, near);
+	kith_multiply(q->threads, 0, 1, m, basis->dims, d, q->sample, d, basis->axes, p);
+	kith_multiply(q->threads, 0, 1, queries, m, d, q->sample, d * step, q->sample, near);
 	for (uint64_t i = 0; i < m; i++)
-		norm[i] = square_norm(sample + i * d, d);
-	for (uint64_t q = 0; q < queries; q++) {
-		uint64_t own = q * (m / queries);
+		norm[i] = square_norm(q->sample + i * d, d);
+	for (uint64_t own = 0, at = 0; at < queries; own += step, at++) {
 		for (uint64_t i = 0; i < m; i++)
-			sorted[i] = i == own ? INFINITY : (float)(norm[own] + norm[i] - 2 * near[q * m + i]);
-		survey_query(s, p, norm, m, basis->dims, own, kith_kth_smallest(sorted, (uint32_t)m, (uint32_t)rank));
+			sorted[i] = i == own ? INFINITY : (float)(norm[own] + norm[i] - 2 * near[at * m + i]);
+		survey_query(q, p, norm, basis->dims, own, kith_kth_smallest(sorted, (uint32_t)m, (uint32_t)rank));
 	}
 	for (uint32_t e = 0; e < MENU; e++)
-		s->share[e] /= (double)queries * (double)(m - 1);
+		q->share[e] /= (double)queries * (double)(m - 1);
 	free(memory);
 	return 0;
 }
 
 /* ---- what a plan takes ---- */
 
-struct question {
-	const kith_screen *screen;
-	const kith_graph_info *info;
-	const kith_exact_options *options;
-	uint64_t memory;
-	uint32_t k;
-	uint64_t n, d;
-	uint32_t rank; /* directions that hold all of the data; more than there are if that is not known */
-	struct survey survey;
-};
-
 /* Memory, panel and batch of a join with the candidates of all rows in memory or, if `panels`, of some at a time.
  * Returns 0 if it does not fit. */
-static int size_join(kith_plan *p, const struct question *q, int panels)
+static int size_join(kith_plan *p, const struct planner *q, int panels)
 {
-	const kith_rows *rows = q->screen->rows;
+	const kith_vectors *vectors = q->vectors;
 	uint64_t memory = q->memory, n = q->n, threads = (uint64_t)p->threads;
 	uint64_t results = panels ? kith_results_bytes(n, q->k, q->info->near) : 0;
-	uint64_t row = kith_candidates_row_bytes(p->capacity, q->info->near, p->known),
-		 all_rows = n * q->d * rows->cell;
+	uint64_t row = kith_candidates_row_bytes(p->capacity, q->info->near, p->known);
+	uint64_t all = n * q->d * vectors->value_size;
 	uint64_t most = (n + KITH_GROUP - 1) / KITH_GROUP * KITH_GROUP, fixed;
 	if (panels && q->options->panel_rows)
 		most = at_most(most, (q->options->panel_rows + KITH_GROUP - 1) / KITH_GROUP * KITH_GROUP);
 	p->in_place = !panels;
 	p->spill = results > memory / 4;
-	fixed = n * 24 + q->d * 8 + (p->spill ? 0 : results) + kith_sketch_bytes(n, p->dims) +
-		kith_blocks_bytes(n + (p->guess ? p->probes * KITH_LANES : 0),
-				  p->kind == KITH_PLAN_FULL ? q->d : p->coarse + 1ull) +
-		kith_join_bytes(p, n);
+	fixed = n * 24 + q->d * 8 + (p->spill ? 0 : results) + kith_projections_bytes(n, p->dims) +
+		kith_quantised_bytes(n + (p->guess ? p->probes * KITH_LANES : 0),
+				     p->kind == KITH_PLAN_FULL ? q->d : p->coarse + 1ull) +
+		kith_block_join_bytes(p, n);
 	if (p->kind != KITH_PLAN_SKETCH)
-		fixed += kith_level_bytes(n, p->kind == KITH_PLAN_SCREEN ? q->d : 0);
+		fixed += kith_bounds_bytes(n, p->kind == KITH_PLAN_SCREEN ? q->d : 0);
 	if (!panels)
 		fixed += most * row;
 	if (fixed > memory)
 		return 0;
-	p->resident = all_rows <= (memory - fixed) / 2;
-	fixed += p->resident ? all_rows : 0;
-	p->batch = kith_refiner_batch(rows, p->resident, p->capacity, p->resident ? KITH_LANES : MAX_BATCH,
+	p->resident = all <= (memory - fixed) / 2;
+	fixed += p->resident ? all : 0;
+	p->batch = kith_refiner_batch(vectors, p->resident, p->capacity, p->resident ? KITH_LANES : MAX_BATCH,
 				      (memory - fixed) / (panels ? 4 : 1) / threads);
-	fixed += threads * kith_refiner_bytes(rows, p->resident, p->capacity, p->batch);
+	fixed += threads * kith_refiner_bytes(vectors, p->resident, p->capacity, p->batch);
 	if (fixed > memory)
 		return 0;
 	if (panels) {
@@ -202,16 +202,16 @@ static int size_join(kith_plan *p, const struct question *q, int panels)
 	return 1;
 }
 
-static double share_of(const struct question *q, uint32_t dims)
+static double share_of(const struct planner *q, uint32_t dims)
 {
 	double share = 1;
 	for (uint32_t e = 0; e < MENU && menu[e] <= dims; e++)
-		share = q->survey.share[e];
+		share = q->share[e];
 	return share;
 }
 
 /* Seconds of a join whose sizes are known. */
-static void time_join(kith_plan *p, const struct question *q)
+static void time_join(kith_plan *p, const struct planner *q)
 {
 	double n = (double)q->n, d = (double)q->d, pairs = n * n / 2, k = q->k;
 	double panels = p->in_place ? 1 : ceil(n / p->panel), near = q->info->near, passed = 2 * p->share * pairs;
@@ -223,7 +223,7 @@ static void time_join(kith_plan *p, const struct question *q)
 		p->seconds += fmin(passed, pairs) *
 			      (PAIR_START + (p->kind == KITH_PLAN_SCREEN ? FULL_VALUE * d : PAIR_VALUE * p->dims));
 	p->refined = near;
-	if (p->kind == KITH_PLAN_SKETCH && !p->tight) { /* the measured first bounds, and what the sketch leaves */
+	if (p->kind == KITH_PLAN_SKETCH && !p->tight) { /* the measured first bounds, and what projections leave */
 		p->refined = p->known + share_of(q, p->dims) * n;
 		p->seconds += n * (2 * k + 16) * (PAIR_START + PAIR_VALUE * p->dims);
 	}
@@ -235,7 +235,7 @@ static void time_join(kith_plan *p, const struct question *q)
 	p->seconds /= p->threads;
 }
 
-static void consider(kith_plan *best, kith_plan p, const struct question *q)
+static void consider(kith_plan *best, kith_plan p, const struct planner *q)
 {
 	uint32_t least = q->k + q->k / 4 + 16;
 	int fits = 0;
@@ -256,13 +256,13 @@ static void consider(kith_plan *best, kith_plan p, const struct question *q)
 
 /* Rows keep their candidates in lists with room for several times those that pass the last bounds on average: a row
  * whose list is full measures it at once, out of turn. */
-static uint32_t room(const struct question *q, double survivors)
+static uint32_t room(const struct planner *q, double survivors)
 {
 	double most = fmax(q->k * 1.25 + 64, q->k + 64 + survivors * 4);
 	return (uint32_t)fmax(1, fmin(most, fmin(q->k * 8.0 + 1024, (double)q->n - 1)));
 }
 
-static void choose_probes(kith_plan *p, const struct question *q)
+static void choose_probes(kith_plan *p, const struct planner *q)
 {
 	uint64_t k = q->k, blocks = (q->n + KITH_LANES - 1) / KITH_LANES;
 	uint64_t probes = k <= 128 ? at_least(q->d > 128 ? 64 : 32, k) : at_least(128, k / 12);
@@ -272,7 +272,7 @@ static void choose_probes(kith_plan *p, const struct question *q)
 	p->probes = (uint32_t)at_most(q->options->probe_blocks ? q->options->probe_blocks : probes, blocks);
 }
 
-static void consider_joins(kith_plan *best, const struct question *q, uint32_t dims)
+static void consider_joins(kith_plan *best, const struct planner *q, uint32_t dims)
 {
 	const kith_exact_options *o = q->options;
 	kith_plan p = *best;
@@ -295,15 +295,15 @@ static void consider_joins(kith_plan *best, const struct question *q, uint32_t d
 	}
 }
 
-static void consider_stream(kith_plan *best, const struct question *q)
+static void consider_stream(kith_plan *best, const struct planner *q)
 {
 	const kith_exact_options *o = q->options;
 	double n = (double)q->n, d = (double)q->d;
 	kith_plan p = {.kind = KITH_PLAN_STREAM, .threads = best->threads, .share = 1};
 	uint64_t results = kith_results_bytes(q->n, q->k, q->info->near);
 	p.spill = results > q->memory / 4;
-	p.memory = kith_stream_sizes(&p, q->screen->rows, q->k, p.threads, q->memory - (p.spill ? 0 : results),
-				     o->panel_rows, o->tile_rows);
+	p.memory = kith_stream_sizes(&p, q->vectors, q->k, q->memory - (p.spill ? 0 : results), o->panel_rows,
+				     o->tile_rows);
 	p.memory += p.spill ? 0 : results;
 	p.disk = p.spill ? results : 0;
 	p.refined = q->info->near;
@@ -315,57 +315,58 @@ static void consider_stream(kith_plan *best, const struct question *q)
 		*best = p;
 }
 
-int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *screen, const kith_engine_job *job,
+/* The directions to project on, and the plans that do with them or the leading half, quarter... of them. */
+static int consider_bases(kith_plan *best, struct planner *q, kith_basis *basis, const kith_scaling *scaling,
+			  kith_err *err)
+{
+	/* more directions take long to find where d is large, and pay off where k is */
+	uint32_t most = q->d > 2048 && q->k < 64 ? MAX_DIMS / 2 : MAX_DIMS, forced = q->options->sketch_dims;
+	uint32_t dims = (uint32_t)at_most(forced ? forced : most, q->d);
+	int rc;
+	while (dims > MIN_DIMS && !forced && kith_projections_bytes(q->n, dims) > q->memory / 4)
+		dims = (dims + 1) / 2 - 1;
+	if ((rc = read_sample(q, scaling, err)) ||
+	    (rc = kith_basis_find(basis, q->sample, q->leading, q->d, dims, q->threads, err)))
+		return rc;
+	if (basis->dims == q->d || basis->dims < dims)
+		q->rank = basis->dims;
+	if (!basis->dims || (rc = survey(q, basis, err)))
+		return rc;
+	for (dims = basis->dims;; dims = (dims + 1) / 2 - 1) {
+		consider_joins(best, q, dims);
+		if (forced || dims < 2 * MIN_DIMS + 1)
+			return 0;
+	}
+}
+
+int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_scaling *scaling, const kith_engine_job *job,
 		     kith_err *err)
 {
 	const kith_exact_options *o = job->options;
-	struct question q = {.screen = screen,
-			     .info = job->info,
-			     .options = o,
-			     .memory = job->memory,
-			     .k = kith_info_k(job->info),
-			     .n = job->info->n,
-			     .d = job->info->d,
-			     .rank = UINT32_MAX};
+	struct planner q = {.vectors = scaling->vectors,
+			    .info = job->info,
+			    .options = o,
+			    .memory = job->memory,
+			    .threads = job->threads,
+			    .k = kith_info_k(job->info),
+			    .n = job->info->n,
+			    .d = job->info->d,
+			    .rank = UINT32_MAX};
 	kith_plan best = {.seconds = -1, .threads = job->threads};
-	uint64_t m = at_most(at_most(q.n, SAMPLE_ROWS), q.memory / 3 / (q.d * sizeof(double)));
-	/* more directions take long to find where d is large, and pay off where k is */
-	uint32_t dims = (uint32_t)at_most(q.d, q.d > 2048 && q.k < 64 ? MAX_DIMS / 2 : MAX_DIMS);
 	int rc = 0;
-	double *sample = NULL;
 
-	if (o->sketch_dims)
-		dims = (uint32_t)at_most(o->sketch_dims, q.d);
-	while (dims > MIN_DIMS && !o->sketch_dims && kith_sketch_bytes(q.n, dims) > q.memory / 4)
-		dims = (dims + 1) / 2 - 1;
-	if (o->plan != KITH_PLAN_STREAM && !screen->off && m >= 2) {
-		if (!(sample = kith_alloc(m * q.d, sizeof *sample))) {
-			rc = kith_fail_nomem(err, "a sample of rows", m * q.d * sizeof *sample);
-			goto done;
-		}
-		/* some of the sample make the basis: the others can say what it is worth */
-		uint64_t leading = m < q.n ? at_least(m / 2, 1) : m;
-		if ((rc = read_sample(screen, sample, m, leading, err)) ||
-		    (rc = kith_basis_find(basis, sample, leading, q.d, dims, job->threads, err)))
-			goto done;
-		if (basis->dims == q.d || basis->dims < dims)
-			q.rank = basis->dims;
-		if (basis->dims && !(rc = survey(&q.survey, basis, sample, m, q.n, q.d, q.k, job->threads, err)))
-			for (dims = basis->dims;; dims = (dims + 1) / 2 - 1) { /* the leading directions are a basis */
-				consider_joins(&best, &q, dims);
-				if (o->sketch_dims || dims < 2 * MIN_DIMS + 1)
-					break;
-			}
-	}
+	q.m = at_most(at_most(q.n, SAMPLE_ROWS), q.memory / 3 / (q.d * sizeof(double)));
+	q.leading = q.m < q.n ? at_least(q.m / 2, 1) : q.m;
+	if (o->plan != KITH_PLAN_STREAM && !scaling->off && q.m >= 2)
+		rc = consider_bases(&best, &q, basis, scaling, err);
 	if (!rc && (o->plan == KITH_PLAN_AUTO || o->plan == KITH_PLAN_STREAM || best.seconds < 0))
 		consider_stream(&best, &q);
 	if (!rc && best.memory > q.memory && best.kind == KITH_PLAN_STREAM && best.panel == 1)
 		rc = kith_fail(err, KITH_EUSAGE,
 			       "%s: -m is too small: n=%llu d=%llu k=%u with %d threads needs at least %llu bytes",
-			       screen->rows->path, (unsigned long long)q.n, (unsigned long long)q.d, q.k, best.threads,
+			       q.vectors->path, (unsigned long long)q.n, (unsigned long long)q.d, q.k, best.threads,
 			       (unsigned long long)best.memory);
+	free(q.sample);
 	*plan = best;
-done:
-	free(sample);
 	return rc;
 }

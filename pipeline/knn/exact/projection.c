@@ -45,21 +45,7 @@ static uint64_t next_random(uint64_t *state)
 
 /* ---- the basis ---- */
 
-/* The greatest row sum of |BB' - I|, which bounds its norm, and what rounding may have hidden from it. */
-static double orthonormality(const double *basis, uint32_t r, uint64_t d, double *gram, int threads)
-{
-	double worst = 0;
-	kith_multiply(threads, 0, 1, r, r, d, basis, d, basis, gram);
-	for (uint32_t a = 0; a < r; a++) {
-		double sum = 0;
-		for (uint32_t b = 0; b < r; b++)
-			sum += fabs(gram[a * r + b] - (a == b));
-		worst = sum > worst ? sum : worst;
-	}
-	return worst + (double)r * (double)d * 0x1p-52;
-}
-
-/* What a basis is made with. */
+/* What it is found with. */
 struct finder {
 	const double *sample; /* m x d */
 	uint64_t m, d;
@@ -70,11 +56,26 @@ struct finder {
 	int threads;
 };
 
+/* The greatest row sum of |BB' - I|, which bounds its norm, and what rounding may have hidden from it. */
+static double orthonormality(const kith_basis *basis, const struct finder *f)
+{
+	uint32_t r = basis->dims;
+	double worst = 0;
+	kith_multiply(f->threads, 0, 1, r, r, f->d, basis->axes, f->d, basis->axes, f->gram);
+	for (uint32_t a = 0; a < r; a++) {
+		double sum = 0;
+		for (uint32_t b = 0; b < r; b++)
+			sum += fabs(f->gram[a * r + b] - (a == b));
+		worst = sum > worst ? sum : worst;
+	}
+	return worst + (double)r * (double)f->d * 0x1p-52;
+}
+
 /* Turns the basis to the sample's principal axes within it, greatest variance first. */
 static void turn_to_axes(kith_basis *basis, const struct finder *f)
 {
 	uint32_t r = basis->dims;
-	kith_multiply(f->threads, 0, 1, f->m, r, f->d, f->sample, f->d, basis->rows, f->product);
+	kith_multiply(f->threads, 0, 1, f->m, r, f->d, f->sample, f->d, basis->axes, f->product);
 	kith_multiply(f->threads, 1, 0, r, r, f->m, f->product, r, f->product, f->gram);
 	if (kith_eigenvectors(f->threads, f->gram, r, f->work))
 		return;
@@ -84,8 +85,8 @@ static void turn_to_axes(kith_basis *basis, const struct finder *f)
 			f->gram[b * r + t] = f->gram[(r - 1 - b) * r + t];
 			f->gram[(r - 1 - b) * r + t] = swap;
 		}
-	kith_multiply(f->threads, 0, 0, r, f->d, r, f->gram, r, basis->rows, f->turned);
-	memcpy(basis->rows, f->turned, r * f->d * sizeof *f->turned);
+	kith_multiply(f->threads, 0, 0, r, f->d, r, f->gram, r, basis->axes, f->turned);
+	memcpy(basis->axes, f->turned, r * f->d * sizeof *f->turned);
 }
 
 int kith_basis_find(kith_basis *basis, const double *sample, uint64_t m, uint64_t d, uint32_t dims, int threads,
@@ -95,26 +96,26 @@ int kith_basis_find(kith_basis *basis, const double *sample, uint64_t m, uint64_
 	uint64_t state = 1;
 	void *memory = NULL;
 	kith_workspace w = {0};
+	*basis = (kith_basis){.dims = dims, .axes = kith_alloc(dims * d, sizeof *basis->axes)};
+	if (!basis->axes)
+		return kith_fail_nomem(err, "a basis", dims * d * sizeof *basis->axes);
 	KITH_BUFFER(&w, f.product, m * dims);
 	KITH_BUFFER(&w, f.gram, (uint64_t)dims * dims);
 	KITH_BUFFER(&w, f.turned, dims * d);
 	KITH_BUFFER(&w, f.work, KITH_EIGEN_WORK(dims));
-	*basis = (kith_basis){.dims = dims, .rows = kith_alloc(dims * d, sizeof *basis->rows)};
-	if (!basis->rows)
-		return kith_fail_nomem(err, "a basis", dims * d * sizeof *basis->rows);
 	int rc = kith_workspace_alloc(&w, &memory, "a basis", err);
 	if (rc)
 		return rc;
 	for (uint64_t i = 0; i < dims * d; i++)
-		basis->rows[i] = (double)(int64_t)next_random(&state) * 0x1p-63;
+		basis->axes[i] = (double)(int64_t)next_random(&state) * 0x1p-63;
 	for (int round = 0; round <= ROUNDS && basis->dims; round++) {
-		kith_multiply(threads, 0, 1, m, basis->dims, d, sample, d, basis->rows, f.product);
-		kith_multiply(threads, 1, 0, basis->dims, d, m, f.product, basis->dims, sample, basis->rows);
-		basis->dims = kith_orthonormalise(basis->rows, basis->dims, d, round < ROUNDS ? 1 : 2, f.work);
+		kith_multiply(threads, 0, 1, m, basis->dims, d, sample, d, basis->axes, f.product);
+		kith_multiply(threads, 1, 0, basis->dims, d, m, f.product, basis->dims, sample, basis->axes);
+		basis->dims = kith_orthonormalise(basis->axes, basis->dims, d, round < ROUNDS ? 1 : 2, f.work);
 	}
 	if (basis->dims) {
 		turn_to_axes(basis, &f);
-		basis->delta = orthonormality(basis->rows, basis->dims, d, f.gram, threads);
+		basis->delta = orthonormality(basis, &f);
 	}
 	if (!(basis->delta < MAX_LOST)) /* nothing to speak of: do without */
 		basis->dims = 0;
@@ -124,25 +125,41 @@ int kith_basis_find(kith_basis *basis, const double *sample, uint64_t m, uint64_
 
 void kith_basis_free(kith_basis *basis)
 {
-	free(basis->rows);
+	free(basis->axes);
 	*basis = (kith_basis){0};
 }
 
-/* ---- the rows ---- */
+/* ---- the pass over all samples ---- */
 
-uint64_t kith_sketch_bytes(uint64_t n, uint32_t dims)
+uint64_t kith_projections_bytes(uint64_t n, uint32_t dims)
 {
-	return kith_level_bytes(n, dims + 1ull) + n * 3 * sizeof(float);
+	return kith_bounds_bytes(n, dims + 1ull) + n * 3 * sizeof(float);
 }
 
-void kith_sketch_free(kith_sketch *s)
+void kith_projections_free(kith_projections *p)
 {
-	kith_level_free(&s->level);
-	free(s->memory);
-	*s = (kith_sketch){0};
+	kith_bounds_free(&p->bounds);
+	free(p->memory);
+	*p = (kith_projections){0};
 }
 
-/* The errors of a sketch of r directions: e and c of the derivation. */
+static int allocate(const kith_pass *pass, const kith_vectors *vectors, kith_err *err)
+{
+	uint64_t n = vectors->n;
+	kith_projections *p = pass->projections;
+	kith_workspace w = {0};
+	int rc = pass->full ? kith_bounds_alloc(pass->full, n, pass->m, pass->vectors ? vectors->d : 0, err) : 0;
+	if (!rc && pass->blocks)
+		rc = kith_quantised_alloc(pass->blocks, pass->m, vectors->d, err);
+	if (!p || rc || (rc = kith_bounds_alloc(&p->bounds, n, n, p->dims + 1ull, err)))
+		return rc;
+	KITH_BUFFER(&w, p->rho, n);
+	KITH_BUFFER(&w, p->lo, n);
+	KITH_BUFFER(&w, p->slack, n);
+	return kith_workspace_alloc(&w, &p->memory, "projections", err);
+}
+
+/* The errors of projections on r directions: e and c of the derivation. */
 struct errors {
 	double e, c;
 };
@@ -168,135 +185,120 @@ static float rest(const double *p, uint32_t r, double norm, double *size)
 	return rho;
 }
 
-static void sketch_row(kith_sketch *s, const kith_screen *screen, struct errors fine, struct errors coarse, uint64_t i,
-		       int outside, double norm, const double *p)
+/* Sample i, of which p are the projections and norm is |z|^2. */
+static void put_projection(const kith_pass *pass, const kith_scaling *s, uint64_t i, const double *p, int outside,
+			   double norm)
 {
-	float *v = s->level.v + i * s->level.width;
+	kith_projections *to = pass->projections;
+	struct errors fine = errors_of(to->dims, s->vectors->d, pass->basis->delta);
+	struct errors coarse = errors_of(to->coarse, s->vectors->d, pass->basis->delta);
+	float *v = to->bounds.v + i * to->bounds.width;
 	double size;
-	for (uint32_t t = 0; t < s->dims; t++)
+	for (uint32_t t = 0; t < to->dims; t++)
 		v[t] = (float)p[t];
-	float rho = v[s->dims] = rest(p, s->dims, norm, &size);
-	double hi =
-		size + 2 * (double)rho * rho + (fine.e + 8 * fine.c + 4 * fine.c * fine.c) * norm + screen->absolute;
-	s->level.lo[i] = outside ? KITH_LO_OUTSIDE : kith_round_down(size - fine.e * norm - screen->absolute);
-	s->level.w[i] = outside ? INFINITY : kith_round_up((double)kith_round_up(hi) - s->level.lo[i]);
-	s->rho[i] = rest(p, s->coarse, norm, &size);
-	s->lo[i] = outside ? KITH_LO_OUTSIDE : kith_round_down(size - coarse.e * norm - screen->absolute);
-	s->slack[i] = kith_round_up(coarse.e * norm + screen->absolute);
+	float rho = v[to->dims] = rest(p, to->dims, norm, &size);
+	double hi = size + 2 * (double)rho * rho + (fine.e + 8 * fine.c + 4 * fine.c * fine.c) * norm + s->absolute;
+	to->bounds.lo[i] = outside ? KITH_LO_OUTSIDE : kith_round_down(size - fine.e * norm - s->absolute);
+	to->bounds.w[i] = outside ? INFINITY : kith_round_up((double)kith_round_up(hi) - to->bounds.lo[i]);
+	to->rho[i] = rest(p, to->coarse, norm, &size);
+	to->lo[i] = outside ? KITH_LO_OUTSIDE : kith_round_down(size - coarse.e * norm - s->absolute);
+	to->slack[i] = kith_round_up(coarse.e * norm + s->absolute);
 }
 
-/* What threads work with: of each, a chunk of rows, centred; their projections. */
+/* Sample i, of which z are the centred values, into the bounds of all columns. */
+static void put_full(const kith_pass *pass, const kith_scaling *s, uint64_t i, const double *z, int outside,
+		     float *spare)
+{
+	uint64_t place = pass->place ? pass->place[i] : UINT32_MAX;
+	float *v = pass->vectors && place != UINT32_MAX ? pass->full->v + place * pass->full->width : spare;
+	kith_scaling_floats(s, z, outside, v, &pass->full->lo[i], &pass->full->w[i]);
+	if (pass->blocks && place != UINT32_MAX)
+		kith_quantised_put(pass->blocks, place, v, s->vectors->d);
+}
+
+/* A thread's buffers for `chunk` samples at a time, or those of all threads one after the other. */
 struct scratch {
-	uint64_t chunk; /* rows, a power of two */
-	double *z, *p;
-	void *cells; /* chunk x d, unless all rows are kept */
-	float *v;    /* one row, where no level of floats is wanted */
-	uint8_t *raw;
+	uint64_t chunk; /* a power of two */
+	double *z, *p;  /* chunk x d, chunk x dims: centred; projected */
+	char *values;   /* chunk x d, unless all are kept */
+	uint8_t *raw;   /* chunk samples as they are stored */
+	float *v;       /* one sample, where nobody keeps its floats */
 };
 
-static uint64_t dims_of(const kith_projection *to)
+static uint64_t dims_of(const kith_pass *pass)
 {
-	return to->sketch ? to->sketch->dims : 0;
+	return pass->projections ? pass->projections->dims : 0;
 }
 
-/* Of as many rows at a time as fit into `memory`. */
-static void init_scratch(struct scratch *s, const kith_projection *to, const kith_rows *rows, uint64_t memory,
+/* Lists the buffers of all threads, for as many samples at a time as fit into `memory`. */
+static void init_scratch(struct scratch *s, const kith_pass *pass, const kith_vectors *vectors, uint64_t memory,
 			 uint64_t threads, kith_workspace *w)
 {
 	for (s->chunk = CHUNK;; s->chunk /= 2) {
-		uint64_t all = threads * s->chunk;
+		uint64_t rows = threads * s->chunk;
 		*w = (kith_workspace){0};
-		KITH_BUFFER(w, s->z, all * rows->d);
-		KITH_BUFFER(w, s->p, all * dims_of(to));
-		KITH_BUFFER(w, s->cells, to->all ? 0 : all * rows->d * rows->cell);
-		KITH_BUFFER(w, s->v, threads * rows->d);
-		KITH_BUFFER(w, s->raw, all * rows->row_bytes);
+		KITH_BUFFER(w, s->z, rows * vectors->d);
+		KITH_BUFFER(w, s->p, rows * dims_of(pass));
+		KITH_BUFFER(w, s->values, pass->all ? 0 : rows * vectors->d * vectors->value_size);
+		KITH_BUFFER(w, s->raw, rows * vectors->row_bytes);
+		KITH_BUFFER(w, s->v, threads * vectors->d);
 		if (s->chunk == 1 || kith_workspace_bytes(w) <= memory)
 			return;
 	}
 }
 
-/* A thread's own. */
-static struct scratch scratch_of(const struct scratch *all, const kith_projection *to, const kith_rows *rows,
+static struct scratch scratch_of(const struct scratch *all, const kith_pass *pass, const kith_vectors *vectors,
 				 uint64_t thread)
 {
-	uint64_t first = thread * all->chunk;
+	uint64_t row = thread * all->chunk;
 	return (struct scratch){.chunk = all->chunk,
-				.z = all->z + first * rows->d,
-				.p = all->p + first * dims_of(to),
-				.cells = (char *)all->cells + first * rows->d * rows->cell,
-				.v = all->v + thread * rows->d,
-				.raw = all->raw + first * rows->row_bytes};
+				.z = all->z + row * vectors->d,
+				.p = all->p + row * dims_of(pass),
+				.values = all->values + row * vectors->d * vectors->value_size,
+				.raw = all->raw + row * vectors->row_bytes,
+				.v = all->v + thread * vectors->d};
 }
 
-/* Sample i, of which z are the centred values, into the level of all columns. */
-static void fill_level(const kith_projection *to, const kith_screen *s, uint64_t i, const double *z, int outside,
-		       float *spare)
+/* Samples first..first+count-1: read, hashed, centred, to floats, projected. */
+static int take_chunk(const kith_pass *pass, const kith_scaling *s, const struct scratch *own, uint64_t first,
+		      uint64_t count, kith_err *err)
 {
-	uint64_t place = to->place ? to->place[i] : UINT32_MAX;
-	float *v = to->vectors && place != UINT32_MAX ? to->full->v + place * to->full->width : spare;
-	kith_screen_floats(s, z, outside, v, &to->full->lo[i], &to->full->w[i]);
-	if (to->blocks && place != UINT32_MAX)
-		kith_blocks_put(to->blocks, place, v, s->rows->d);
-}
-
-/* Rows first..first+count-1: read, hashed, centred, to floats, projected. */
-static int project_rows(const kith_projection *to, const kith_screen *s, const struct scratch *w, uint64_t first,
-			uint64_t count, kith_err *err)
-{
-	uint64_t d = s->rows->d, row = d * s->rows->cell;
-	char *cells = to->all ? (char *)to->all + first * row : w->cells;
+	const kith_vectors *vectors = s->vectors;
+	uint64_t d = vectors->d, dims = dims_of(pass), bytes = d * vectors->value_size;
+	char *values = pass->all ? (char *)pass->all + first * bytes : own->values;
 	double norm[CHUNK];
 	int outside[CHUNK];
-	int rc = kith_rows_read_cells(s->rows, first, count, cells, w->raw, err);
+	int rc = kith_vectors_read_values(vectors, first, count, values, own->raw, err);
 	for (uint64_t r = 0; !rc && r < count; r++) {
-		if (to->hash)
-			to->hash[first + r] = kith_hash(cells + r * row, row);
-		outside[r] = kith_screen_centre(s, cells + r * row, w->z + r * d, &norm[r]);
-		if (to->full)
-			fill_level(to, s, first + r, w->z + r * d, outside[r], w->v);
+		if (pass->hash)
+			pass->hash[first + r] = kith_hash(values + r * bytes, bytes);
+		outside[r] = kith_scaling_centre(s, values + r * bytes, own->z + r * d, &norm[r]);
+		if (pass->full)
+			put_full(pass, s, first + r, own->z + r * d, outside[r], own->v);
 	}
-	if (rc || !to->sketch)
+	if (rc || !dims)
 		return rc;
-	kith_multiply(1, 0, 1, count, to->sketch->dims, d, w->z, d, to->basis->rows, w->p);
-	struct errors fine = errors_of(to->sketch->dims, d, to->basis->delta);
-	struct errors coarse = errors_of(to->sketch->coarse, d, to->basis->delta);
+	kith_multiply(1, 0, 1, count, dims, d, own->z, d, pass->basis->axes, own->p);
 	for (uint64_t r = 0; r < count; r++)
-		sketch_row(to->sketch, s, fine, coarse, first + r, outside[r], norm[r], w->p + r * to->sketch->dims);
+		put_projection(pass, s, first + r, own->p + r * dims, outside[r], norm[r]);
 	return 0;
 }
 
-static int allocate(const kith_projection *to, const kith_screen *s, kith_err *err)
+int kith_pass_run(const kith_pass *pass, const kith_scaling *s, uint64_t memory, int threads,
+		  const kith_progress *progress, kith_err *err)
 {
-	uint64_t n = s->rows->n;
-	kith_sketch *sketch = to->sketch;
-	int rc = to->full ? kith_level_alloc(to->full, n, to->m, to->vectors ? s->rows->d : 0, err) : 0;
-	if (!rc && to->blocks)
-		rc = kith_blocks_alloc(to->blocks, to->m, s->rows->d, err);
-	if (!sketch || rc || (rc = kith_level_alloc(&sketch->level, n, n, sketch->dims + 1ull, err)))
-		return rc;
-	kith_workspace w = {0};
-	KITH_BUFFER(&w, sketch->rho, n);
-	KITH_BUFFER(&w, sketch->lo, n);
-	KITH_BUFFER(&w, sketch->slack, n);
-	return kith_workspace_alloc(&w, &sketch->memory, "the sketch", err);
-}
-
-int kith_project(const kith_projection *to, const kith_screen *s, uint64_t memory, int threads,
-		 const kith_progress *progress, kith_err *err)
-{
-	uint64_t n = s->rows->n;
+	uint64_t n = s->vectors->n;
 	struct scratch all;
 	kith_workspace w;
 	void *space = NULL;
-	init_scratch(&all, to, s->rows, memory, (uint64_t)threads, &w);
-	int rc = allocate(to, s, err);
+	init_scratch(&all, pass, s->vectors, memory, (uint64_t)threads, &w);
+	int rc = allocate(pass, s->vectors, err);
 	if (rc || (rc = kith_workspace_alloc(&w, &space, "blocks of rows", err)))
 		return rc;
 #pragma omp parallel num_threads(threads)
 	{
 		int thread = omp_get_thread_num(), bad = 0;
-		struct scratch own = scratch_of(&all, to, s->rows, (uint64_t)thread);
+		struct scratch own = scratch_of(&all, pass, s->vectors, (uint64_t)thread);
 		kith_err why;
 #pragma omp for schedule(dynamic, 1)
 		for (uint64_t first = 0; first < n; first += own.chunk) {
@@ -304,9 +306,9 @@ int kith_project(const kith_projection *to, const kith_screen *s, uint64_t memor
 			if (!bad && thread == 0)
 				bad = kith_progress_tick(progress, "sketching", first, n, &why);
 			if (!bad)
-				bad = project_rows(to, s, &own, first, count, &why);
+				bad = take_chunk(pass, s, &own, first, count, &why);
 		}
-#pragma omp critical(kith_project)
+#pragma omp critical(kith_pass)
 		if (bad && !rc)
 			rc = kith_fail(err, bad, "%s", why.msg);
 	}

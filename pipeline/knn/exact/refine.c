@@ -68,7 +68,7 @@ void kith_results_in_place(kith_results *r, const kith_candidates *c, const uint
 
 kith_row kith_results_row(const kith_results *r, uint64_t i)
 {
-	if (!r->place)
+	if (r->block)
 		return (kith_row){r->ids + i * r->k, r->near_ids + i * r->near, r->near_dist2 + i * r->near};
 	float *low = r->low + r->place[i] * r->stride;
 	return (kith_row){r->ids + r->place[i] * r->stride, (uint32_t *)(low + 2 * r->near), (double *)(void *)low};
@@ -85,46 +85,47 @@ void kith_results_free(kith_results *r)
 
 /* ---- work space ---- */
 
-void kith_refiner_init(kith_refiner *f, const kith_rows *rows, int resident, uint32_t capacity, uint32_t batch,
+void kith_refiner_init(kith_refiner *f, const kith_vectors *vectors, int resident, uint32_t capacity, uint32_t batch,
 		       kith_workspace *w)
 {
-	uint64_t pool = (uint64_t)batch * capacity, row = resident ? 0 : rows->d * rows->cell;
-	*f = (kith_refiner){.rows = rows, .capacity = capacity, .batch = batch};
+	uint64_t pool = (uint64_t)batch * capacity, sample = resident ? 0 : vectors->d * vectors->value_size;
+	*f = (kith_refiner){.vectors = vectors, .capacity = capacity, .batch = batch};
 	KITH_BUFFER(w, f->values, 3ull * capacity);
 	KITH_BUFFER(w, f->ranked, capacity);
+	KITH_BUFFER(w, f->ids, capacity);
 	KITH_BUFFER(w, f->start, batch + 1ull);
+	KITH_BUFFER(w, f->tiers, pool);
 	KITH_BUFFER(w, f->first, batch + 1ull);
 	KITH_BUFFER(w, f->open, pool);
-	KITH_BUFFER(w, f->tier, pool);
 	KITH_BUFFER(w, f->dist, pool);
 	KITH_BUFFER(w, f->want, 2 * pool);
-	KITH_BUFFER(w, f->x, batch * row);
-	KITH_BUFFER(w, f->y, (KITH_SIDE + 1) * row);
-	KITH_BUFFER(w, f->raw, resident ? 0 : rows->row_bytes);
-	KITH_BUFFER(w, f->ids, capacity);
+	KITH_BUFFER(w, f->x, batch * sample);
+	KITH_BUFFER(w, f->y, (KITH_CANONICAL_PAIRS + 1) * sample);
+	KITH_BUFFER(w, f->raw, resident ? 0 : vectors->row_bytes);
 	KITH_BUFFER(w, f->table, 4ull * capacity + 2); /* no more are known than there is room for */
 }
 
-uint64_t kith_refiner_bytes(const kith_rows *rows, int resident, uint32_t capacity, uint32_t batch)
+uint64_t kith_refiner_bytes(const kith_vectors *vectors, int resident, uint32_t capacity, uint32_t batch)
 {
 	kith_refiner f;
 	kith_workspace w = {0};
-	kith_refiner_init(&f, rows, resident, capacity, batch, &w);
+	kith_refiner_init(&f, vectors, resident, capacity, batch, &w);
 	return kith_workspace_bytes(&w);
 }
 
-uint32_t kith_refiner_batch(const kith_rows *rows, int resident, uint32_t capacity, uint32_t most, uint64_t memory)
+uint32_t kith_refiner_batch(const kith_vectors *vectors, int resident, uint32_t capacity, uint32_t most,
+			    uint64_t memory)
 {
 	uint32_t batch = most;
-	while (batch > 1 &&
-	       (kith_refiner_bytes(rows, resident, capacity, batch) > memory || (uint64_t)batch * capacity >= MAX_POOL))
+	while (batch > 1 && ((uint64_t)batch * capacity >= MAX_POOL ||
+			     kith_refiner_bytes(vectors, resident, capacity, batch) > memory))
 		batch /= 2;
 	return batch;
 }
 
 /* ---- canonical distances ---- */
 
-/* Stable, by id: which rows want one sample then stand together. */
+/* Sorts by sample, stably: the rows that want one sample then stand together. */
 static void sort_wanted(struct kith_wanted *want, uint32_t count, struct kith_wanted *spare)
 {
 	uint32_t most = 0;
@@ -145,76 +146,94 @@ static void sort_wanted(struct kith_wanted *want, uint32_t count, struct kith_wa
 	}
 }
 
-static void *row_of(const kith_rows *rows, const void *base, uint64_t i)
+static uint64_t bytes_of(const kith_refiner *f)
 {
-	return (char *)base + i * rows->d * rows->cell;
+	return f->vectors->d * f->vectors->value_size;
 }
 
-/* Rows in memory: row by row, as they are wanted. */
-static void measure_in_memory(kith_refiner *f, const uint32_t *self, uint32_t count)
+/* Puts the distances of the pairs want[from..to-1] in their places. */
+static void measure_pairs(kith_refiner *f, const void *const *x, int one, const void *const *y, uint32_t from,
+			  uint32_t to)
 {
-	const void *x, *y[KITH_SIDE];
-	double dist[KITH_SIDE];
-	for (uint32_t from = 0, to; from < count; from = to) {
-		for (to = from; to < count && to < from + KITH_SIDE && f->want[to].row == f->want[from].row; to++)
-			y[to - from] = row_of(f->rows, f->rows->all, f->want[to].id);
-		x = row_of(f->rows, f->rows->all, self[f->want[from].row]);
-		kith_canonical(f->rows, &x, 1, y, to - from, dist);
-		for (uint32_t i = from; i < to; i++)
-			f->dist[f->want[i].at] = dist[i - from];
+	double dist[KITH_CANONICAL_PAIRS];
+	kith_canonical_distances(f->vectors, x, one, y, to - from, dist);
+	for (uint32_t i = from; i < to; i++)
+		f->dist[f->want[i].at] = dist[i - from];
+}
+
+/* Samples in memory: row by row, as they are wanted. */
+static void measure_in_memory(kith_refiner *f, const uint32_t *self)
+{
+	const char *all = f->vectors->all;
+	const void *x, *y[KITH_CANONICAL_PAIRS];
+	for (uint32_t from = 0, to; from < f->wanted; from = to) {
+		uint32_t row = f->want[from].row, end = from + KITH_CANONICAL_PAIRS;
+		for (to = from; to < f->wanted && to < end && f->want[to].row == row; to++)
+			y[to - from] = all + f->want[to].id * bytes_of(f);
+		x = all + self[row] * bytes_of(f);
+		measure_pairs(f, &x, 1, y, from, to);
 	}
 }
 
-/* The first `count` of want[], grouped by row; row b of the batch is sample self[b]. From the file, sample by sample:
- * near rows want the same ones, which then are read once. */
-static int measure(kith_refiner *f, const uint32_t *self, uint32_t rows, uint32_t count, kith_err *err)
+/* From the file, sample by sample: near rows want the same ones, which then are read once. */
+static int measure_from_file(kith_refiner *f, const uint32_t *self, uint32_t rows, kith_err *err)
 {
-	const void *x[KITH_SIDE], *y[KITH_SIDE];
-	double dist[KITH_SIDE];
-	int rc = 0;
-	if (f->rows->all) {
-		measure_in_memory(f, self, count);
-		return 0;
-	}
-	for (uint32_t b = 0; !rc && b < rows; b++)
-		rc = kith_rows_read_cells(f->rows, self[b], 1, row_of(f->rows, f->x, b), f->raw, err);
-	if (rc)
-		return rc;
-	sort_wanted(f->want, count, f->want + (size_t)f->batch * f->capacity);
+	const void *x[KITH_CANONICAL_PAIRS], *y[KITH_CANONICAL_PAIRS];
 	uint32_t slot = 0; /* of f->y, in turn: where the sample read last is */
-	for (uint32_t from = 0, to; from < count; from = to) {
-		for (to = from; to < count && to < from + KITH_SIDE; to++) {
+	int rc = 0;
+	for (uint32_t b = 0; !rc && b < rows; b++)
+		rc = kith_vectors_read_values(f->vectors, self[b], 1, f->x + b * bytes_of(f), f->raw, err);
+	if (!rc)
+		sort_wanted(f->want, f->wanted, f->want + (size_t)f->batch * f->capacity);
+	for (uint32_t from = 0, to; !rc && from < f->wanted; from = to) {
+		for (to = from; to < f->wanted && to < from + KITH_CANONICAL_PAIRS; to++) {
 			const struct kith_wanted *want = &f->want[to];
 			if (to == 0 || want->id != want[-1].id) {
-				slot = (slot + 1) % (KITH_SIDE + 1);
-				rc = kith_rows_read_cells(f->rows, want->id, 1, row_of(f->rows, f->y, slot), f->raw,
-							  err);
+				slot = (slot + 1) % (KITH_CANONICAL_PAIRS + 1);
+				rc = kith_vectors_read_values(f->vectors, want->id, 1, f->y + slot * bytes_of(f),
+							      f->raw, err);
 				if (rc)
 					return rc;
 			}
-			x[to - from] = row_of(f->rows, f->x, want->row);
-			y[to - from] = row_of(f->rows, f->y, slot);
+			x[to - from] = f->x + want->row * bytes_of(f);
+			y[to - from] = f->y + slot * bytes_of(f);
 		}
-		kith_canonical(f->rows, x, 0, y, to - from, dist);
-		for (uint32_t i = from; i < to; i++)
-			f->dist[f->want[i].at] = dist[i - from];
+		measure_pairs(f, x, 0, y, from, to);
 	}
+	return rc;
+}
+
+/* Computes the distances in want[], which is grouped by row; row b of the batch is sample self[b]. */
+static int measure(kith_refiner *f, const uint32_t *self, uint32_t rows, kith_err *err)
+{
+	if (!f->vectors->all)
+		return measure_from_file(f, self, rows, err);
+	measure_in_memory(f, self);
 	return 0;
 }
 
-/* Asks for the distances of row b of the batch, panel row r, that are UNKNOWN; returns the new number wanted. */
-static uint32_t want_unknown(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b, uint32_t wanted)
+/* Row b of the batch needs the distance of its candidate e. */
+static inline void need(kith_refiner *f, uint32_t b, uint32_t e)
 {
-	const uint32_t *id = c->id + (size_t)r * c->stride;
-	for (uint32_t x = f->first[b]; x < f->first[b + 1]; x++)
-		if (f->dist[x] == UNKNOWN)
-			f->want[wanted++] = (struct kith_wanted){id[f->open[x]], b, x};
-	return wanted;
+	f->dist[f->first[b + 1]] = UNKNOWN;
+	f->open[f->first[b + 1]++] = e;
 }
 
-/* Fills in those of row b's distances, panel row r, that are known from before: a table by id, half empty, is made for
- * the row. */
-static void recall(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
+static void need_all(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
+{
+	f->first[b + 1] = f->first[b];
+	for (uint32_t e = 0; e < c->count[r]; e++)
+		need(f, b, e);
+}
+
+static inline uint32_t slot_of(uint32_t id, uint32_t mask)
+{
+	return id * 2654435769u >> 7 & mask; /* Knuth's multiplicative hash */
+}
+
+/* Fills in those of the distances that row b of the batch, panel row r, needs and that are known from before. A table
+ * by id, half empty, is made for the row. */
+static void use_known(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
 {
 	const uint32_t *known = c->known_id + (size_t)r * c->room_known, *id = c->id + (size_t)r * c->stride;
 	const double *dist = c->known_dist + (size_t)r * c->room_known;
@@ -225,13 +244,13 @@ static void recall(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32
 		mask = 2 * mask + 1;
 	memset(f->table, 0xff, (mask + 1ull) * sizeof *f->table);
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t at = known[i] * 2654435769u >> 7 & mask;
+		uint32_t at = slot_of(known[i], mask);
 		while (f->table[at] != UINT32_MAX)
 			at = (at + 1) & mask;
 		f->table[at] = i;
 	}
 	for (uint32_t x = f->first[b]; x < f->first[b + 1]; x++) {
-		uint32_t mine = id[f->open[x]], at = mine * 2654435769u >> 7 & mask;
+		uint32_t mine = id[f->open[x]], at = slot_of(mine, mask);
 		while (f->table[at] != UINT32_MAX && known[f->table[at]] != mine)
 			at = (at + 1) & mask;
 		if (f->table[at] != UINT32_MAX)
@@ -239,25 +258,18 @@ static void recall(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32
 	}
 }
 
-/* Row b of the batch, panel row r, wants the distance of candidate e. */
-static inline void want(kith_refiner *f, uint32_t b, uint32_t e)
+/* Asks for the distances that row b of the batch, panel row r, needs and nobody knows. */
+static void want_unknown(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
 {
-	f->dist[f->first[b + 1]] = UNKNOWN;
-	f->open[f->first[b + 1]++] = e;
+	const uint32_t *id = c->id + (size_t)r * c->stride;
+	use_known(f, c, r, b);
+	for (uint32_t x = f->first[b]; x < f->first[b + 1]; x++)
+		if (f->dist[x] == UNKNOWN)
+			f->want[f->wanted++] = (struct kith_wanted){id[f->open[x]], b, x};
 }
 
-/* All of row r's distances, in row b of the batch. */
-static uint32_t want_all(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b, uint32_t wanted)
-{
-	f->first[b + 1] = f->first[b];
-	for (uint32_t e = 0; e < c->count[r]; e++)
-		want(f, b, e);
-	recall(f, c, r, b);
-	return want_unknown(f, c, r, b, wanted);
-}
-
-/* Row r's candidates whose distance was wanted, in row b of the batch; returns how many. */
-static uint32_t rank(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
+/* The candidates of row b of the batch, panel row r, whose distances it needed; returns how many. */
+static uint32_t list_measured(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
 {
 	uint32_t count = f->first[b + 1] - f->first[b], from = f->first[b];
 	const uint32_t *id = c->id + (size_t)r * c->stride;
@@ -268,47 +280,67 @@ static uint32_t rank(kith_refiner *f, const kith_candidates *c, uint32_t r, uint
 
 int kith_refine_settle(kith_refiner *f, kith_candidates *c, uint32_t r, kith_err *err)
 {
-	f->first[0] = 0;
-	int rc = measure(f, c->self + r, 1, want_all(f, c, r, 0, 0), err);
+	f->first[0] = f->wanted = 0;
+	need_all(f, c, r, 0);
+	want_unknown(f, c, r, 0);
+	int rc = measure(f, c->self + r, 1, err);
 	if (rc)
 		return rc;
-	rank(f, c, r, 0);
+	list_measured(f, c, r, 0);
 	for (uint32_t e = 0; e < c->count[r]; e++)
 		if (!(f->ranked[e].dist >= 0))
-			return kith_fail(err, KITH_EIO, "%s: changed while it was read", f->rows->path);
-	kith_candidates_settle(c, r, f->screen, f->ranked);
+			return kith_fail(err, KITH_EIO, "%s: changed while it was read", f->vectors->path);
+	kith_candidates_settle(c, r, f->scaling, f->ranked);
 	return 0;
+}
+
+/* Panel row r keeps what was measured of it as known, and its bound. */
+static void keep_measured(kith_refiner *f, kith_candidates *c, uint32_t r, uint32_t measured)
+{
+	uint32_t *id = c->known_id + (size_t)r * c->room_known;
+	double *dist = c->known_dist + (size_t)r * c->room_known;
+	kith_rank(f->ranked, measured);
+	float bound = measured < c->k ? INFINITY : kith_scaling_bound(f->scaling, f->ranked[c->k - 1].dist);
+	if (bound < c->bound[r])
+		c->bound[r] = bound;
+	c->count[r] = 0;
+	c->known[r] = measured < c->room_known ? measured : c->room_known;
+	for (uint32_t i = 0; i < c->known[r]; i++) {
+		id[i] = f->ranked[i].id;
+		dist[i] = f->ranked[i].dist;
+	}
 }
 
 int kith_refine_bounds(kith_refiner *f, kith_candidates *c, uint32_t first, uint32_t count, kith_err *err)
 {
-	int rc = 0;
-	for (uint32_t at = 0, rows; !rc && at < count; at += rows) {
-		uint32_t wanted = 0, from = first + at;
-		rows = count - at < f->batch ? count - at : f->batch;
-		f->first[0] = 0;
-		for (uint32_t b = 0; b < rows; b++)
-			wanted = want_all(f, c, from + b, b, wanted);
-		rc = measure(f, c->self + from, rows, wanted, err);
-		for (uint32_t b = 0; !rc && b < rows; b++) {
-			uint32_t r = from + b, measured = rank(f, c, r, b);
-			kith_rank(f->ranked, measured);
-			float bound =
-				measured < c->k ? INFINITY : kith_screen_bound(f->screen, f->ranked[c->k - 1].dist);
-			if (bound < c->bound[r])
-				c->bound[r] = bound;
-			c->count[r] = 0;
-			c->known[r] = measured < c->room_known ? measured : c->room_known;
-			for (uint32_t i = 0; i < c->known[r]; i++) {
-				c->known_id[(size_t)r * c->room_known + i] = f->ranked[i].id;
-				c->known_dist[(size_t)r * c->room_known + i] = f->ranked[i].dist;
-			}
-		}
+	f->first[0] = f->wanted = 0;
+	for (uint32_t b = 0; b < count; b++) {
+		need_all(f, c, first + b, b);
+		want_unknown(f, c, first + b, b);
 	}
+	int rc = measure(f, c->self + first, count, err);
+	for (uint32_t b = 0; !rc && b < count; b++)
+		keep_measured(f, c, first + b, list_measured(f, c, first + b, b));
 	return rc;
 }
 
 /* ---- rows ---- */
+
+/* The tiers that a candidate may be in, in a byte. */
+static inline uint8_t tiers_of(uint32_t lowest, uint32_t highest)
+{
+	return (uint8_t)(lowest | highest << 4);
+}
+
+static inline uint32_t lowest_tier(uint8_t tiers)
+{
+	return tiers & 15;
+}
+
+static inline uint32_t highest_tier(uint8_t tiers)
+{
+	return tiers >> 4;
+}
 
 /* Boundary of the m nearest of those whose bounds are low[] and upper[]: what is provably inside (upper < *inside) and
  * provably outside (low > *outside), the m-th smallest of either. m <= count. */
@@ -331,21 +363,21 @@ static void boundary(kith_refiner *f, const float *low, const float *upper, uint
 	*outside = kith_kth_smallest(values, between, m - below);
 }
 
-/* Narrows the tier of every candidate of row r, and asks for the distances of those whose tier stays open. From the
- * last tier inwards, what is provably outside one is not looked at again: low[x] and upper[x] are of candidate at[x].
- */
-static void mark(kith_refiner *f, kith_candidates *c, uint32_t r, uint32_t b)
+/* Narrows the tiers of every candidate of row r, and needs the distances of those that more than one is left of. From
+ * the last tier inwards, what is provably outside one is not looked at again: low[x] and upper[x] are of candidate
+ * at[x]. */
+static void narrow_tiers(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
 {
 	const kith_graph_info *info = f->info;
 	uint32_t count = c->count[r], left = count, *at = f->ids;
 	const float *bound = c->low + (size_t)r * c->stride;
 	float inside = 0, outside = 0, near = -INFINITY, *low = f->values + f->capacity, *upper = low + f->capacity;
-	uint8_t *tier = f->tier + f->start[b];
+	uint8_t *tiers = f->tiers + f->start[b];
 
 	f->start[b + 1] = f->start[b] + count;
 	memcpy(low, bound, count * sizeof *low);
 	kith_candidates_upper(c, r, upper);
-	memset(tier, (int)(OUT | OUT << 4), count);
+	memset(tiers, tiers_of(OUT, OUT), count);
 	for (uint32_t e = 0; e < count; e++)
 		at[e] = e;
 	for (uint32_t t = info->tiers; t-- > 0;) {
@@ -353,8 +385,7 @@ static void mark(kith_refiner *f, kith_candidates *c, uint32_t r, uint32_t b)
 		boundary(f, low, upper, left, info->ladder[t], &inside, &outside);
 		for (uint32_t x = 0; x < left; x++) {
 			uint32_t e = at[x], here = low[x] <= outside, sure = upper[x] < inside;
-			uint32_t least = here ? t : tier[e] & 15, most = sure ? t : tier[e] >> 4;
-			tier[e] = (uint8_t)(least | most << 4);
+			tiers[e] = tiers_of(here ? t : lowest_tier(tiers[e]), sure ? t : highest_tier(tiers[e]));
 			low[kept] = low[x];
 			upper[kept] = upper[x];
 			at[kept] = e;
@@ -368,50 +399,56 @@ static void mark(kith_refiner *f, kith_candidates *c, uint32_t r, uint32_t b)
 	}
 	f->first[b + 1] = f->first[b];
 	for (uint32_t e = 0; e < count; e++)
-		if ((tier[e] & 15) != tier[e] >> 4 || bound[e] <= near)
-			want(f, b, e);
+		if (lowest_tier(tiers[e]) != highest_tier(tiers[e]) || bound[e] <= near)
+			need(f, b, e);
 }
 
-/* All distances wanted are there: the row, tier by tier, and its near list. Returns 0, or -1 if the bounds contradicted
- * the distances. */
-static int finish(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b, kith_results *out)
+/* Places the candidates that may be in several tiers, which ranked[] has nearest first, each into the first that has
+ * room for it. Returns 0, or -1 if a tier is not full then. */
+static int place_open(const kith_refiner *f, uint8_t *tiers, uint32_t candidates, uint32_t ranked)
 {
 	const kith_graph_info *info = f->info;
-	const uint32_t *id = c->id + (size_t)r * c->stride;
-	kith_row row = kith_results_row(out, c->self[r]);
-	uint8_t *tier = f->tier + f->start[b];
-	uint32_t known = rank(f, c, r, b), put[KITH_MAX_TIERS], end[KITH_MAX_TIERS], *ids = f->ids;
 	int64_t open[KITH_MAX_TIERS]; /* places among the ladder[t] nearest that certain candidates leave */
-
-	if (known < info->near)
-		return -1;
-	kith_rank(f->ranked, known);
-	for (uint32_t t = 0; t < info->tiers; t++) {
+	for (uint32_t t = 0; t < info->tiers; t++)
 		open[t] = info->ladder[t];
-		put[t] = t ? info->ladder[t - 1] : 0;
-		end[t] = info->ladder[t];
-	}
-	for (uint32_t e = 0; e < c->count[r]; e++)
-		for (uint32_t t = tier[e] >> 4; t < info->tiers; t++)
+	for (uint32_t e = 0; e < candidates; e++)
+		for (uint32_t t = highest_tier(tiers[e]); t < info->tiers; t++)
 			open[t]--;
-	/* the uncertain, nearest first, each into the first tier that has a place for it */
-	for (uint32_t i = 0; i < known; i++) {
-		uint8_t *mine = &tier[f->ranked[i].at];
-		uint32_t t = *mine & 15, most = *mine >> 4;
-		while (t < most && t < info->tiers && open[t] <= 0)
+	for (uint32_t i = 0; i < ranked; i++) {
+		uint8_t *mine = &tiers[f->ranked[i].at];
+		uint32_t t = lowest_tier(*mine), highest = highest_tier(*mine);
+		while (t < highest && t < info->tiers && open[t] <= 0)
 			t++;
-		*mine = (uint8_t)((*mine & 0xf0) | (t < info->tiers ? t : OUT));
-		for (; t < most && t < info->tiers; t++)
+		*mine = tiers_of(t < info->tiers ? t : OUT, highest);
+		for (; t < highest && t < info->tiers; t++)
 			open[t]--;
 	}
 	for (uint32_t t = 0; t < info->tiers; t++)
 		if (open[t] != 0)
 			return -1;
+	return 0;
+}
+
+/* All distances are there that row b of the batch, panel row r, needed: the row, tier by tier, and its near list.
+ * Returns 0, or -1 if the bounds contradicted the distances. */
+static int finish(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b, kith_results *out)
+{
+	const kith_graph_info *info = f->info;
+	const uint32_t *id = c->id + (size_t)r * c->stride;
+	kith_row row = kith_results_row(out, c->self[r]);
+	uint8_t *tiers = f->tiers + f->start[b];
+	uint32_t known = list_measured(f, c, r, b), put[KITH_MAX_TIERS], *ids = f->ids;
+
+	kith_rank(f->ranked, known);
+	if (known < info->near || place_open(f, tiers, c->count[r], known))
+		return -1;
+	for (uint32_t t = 0; t < info->tiers; t++)
+		put[t] = t ? info->ladder[t - 1] : 0;
 	for (uint32_t e = 0; e < c->count[r]; e++) {
-		uint32_t t = tier[e] & 15;
+		uint32_t t = lowest_tier(tiers[e]);
 		if (t >= info->tiers)
 			continue;
-		if (put[t] == end[t])
+		if (put[t] == info->ladder[t])
 			return -1;
 		ids[put[t]++] = id[e];
 	}
@@ -419,32 +456,28 @@ static int finish(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_
 		row.near_ids[i] = f->ranked[i].id;
 		row.near_dist2[i] = f->ranked[i].dist;
 	}
-	memcpy(row.ids, ids, out->k * sizeof *ids); /* perhaps over the candidates */
+	memcpy(row.ids, ids, out->k * sizeof *ids); /* last, as the row may lie where the candidates do */
 	return 0;
 }
 
-int kith_refine_rows(kith_refiner *f, kith_candidates *c, uint32_t first, uint32_t count, kith_results *results,
+static int broken(const kith_refiner *f, kith_err *err)
+{
+	return kith_fail(err, KITH_EBUG, "%s: a bound was broken: please report this", f->vectors->path);
+}
+
+int kith_refine_rows(kith_refiner *f, const kith_candidates *c, uint32_t first, uint32_t count, kith_results *results,
 		     kith_err *err)
 {
-	for (uint32_t at = 0, rows; at < count; at += rows) {
-		uint32_t wanted = 0, from = first + at;
-		rows = count - at < f->batch ? count - at : f->batch;
-		f->start[0] = f->first[0] = 0;
-		for (uint32_t b = 0; b < rows; b++) {
-			if (c->count[from + b] < c->k)
-				return kith_fail(err, KITH_EBUG, "%s: a bound was broken: please report this",
-						 f->rows->path);
-			mark(f, c, from + b, b);
-			recall(f, c, from + b, b);
-			wanted = want_unknown(f, c, from + b, b, wanted);
-		}
-		int rc = measure(f, c->self + from, rows, wanted, err);
-		for (uint32_t b = 0; !rc && b < rows; b++)
-			if (finish(f, c, from + b, b, results))
-				rc = kith_fail(err, KITH_EBUG, "%s: a bound was broken: please report this",
-					       f->rows->path);
-		if (rc)
-			return rc;
+	f->start[0] = f->first[0] = f->wanted = 0;
+	for (uint32_t b = 0; b < count; b++) {
+		if (c->count[first + b] < c->k)
+			return broken(f, err);
+		narrow_tiers(f, c, first + b, b);
+		want_unknown(f, c, first + b, b);
 	}
-	return 0;
+	int rc = measure(f, c->self + first, count, err);
+	for (uint32_t b = 0; !rc && b < count; b++)
+		if (finish(f, c, first + b, b, results))
+			rc = broken(f, err);
+	return rc;
 }

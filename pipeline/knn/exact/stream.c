@@ -9,17 +9,17 @@
 #include "matrix.h"
 #include "tile_kernels.h"
 
-#define MAX_TILE  1024u /* columns multiplied in one go: their products with SUB_ROWS rows fit the L2 cache */
-#define SUB_ROWS  256u
+#define MAX_TILE  1024u /* columns multiplied in one go: their products with MAX_ROWS rows fit the L2 cache */
+#define MAX_ROWS  256u  /* of a panel that a thread takes at a time */
 #define MAX_PANEL 8192u /* beyond this, reading the columns less often gains nothing */
-#define CHUNK     256u  /* columns screened before the bound is looked at again */
+#define CHUNK     256u  /* columns compared before the bound is looked at again */
 
 struct worker {
-	float *products; /* sub x tile */
-	double *z;       /* one row on its way to floats */
-	void *cells;
-	uint8_t *raw;
 	kith_refiner refiner;
+	float *products; /* rows x tile */
+	double *z;       /* one sample on its way to floats */
+	char *values;
+	uint8_t *raw;
 	void *memory; /* holds all of these */
 	kith_err err;
 	int rc;
@@ -27,15 +27,16 @@ struct worker {
 
 struct stream {
 	const kith_stream *in;
-	const kith_rows *rows;
+	const kith_vectors *vectors;
 	uint64_t n, d;
-	uint32_t panel, tile, sub;
+	uint32_t panel, tile;
+	uint32_t rows; /* of the panel that a thread takes at a time */
 	kith_candidates candidates;
-	struct worker *workers;
 	uint32_t *self;      /* panel: its samples */
 	float *panel_floats; /* panel x d */
 	float *tile_floats;  /* tile x d */
-	void *memory;        /* holds all of these and the workers */
+	struct worker *workers;
+	void *memory; /* holds all of these */
 };
 
 static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
@@ -43,69 +44,72 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 	return value < least ? least : value > most ? most : value;
 }
 
-/* Lists a thread's buffers, for `sub` rows of a panel at a time. */
-static void init_worker(struct worker *w, const kith_plan *plan, const kith_rows *rows, uint64_t sub,
-			kith_workspace *space)
+static uint32_t rows_at_a_time(const kith_plan *plan)
 {
-	kith_refiner_init(&w->refiner, rows, 0, plan->capacity, plan->batch, space);
-	KITH_BUFFER(space, w->products, sub * plan->tile);
-	KITH_BUFFER(space, w->z, rows->d);
-	KITH_BUFFER(space, w->cells, rows->d * rows->cell);
-	KITH_BUFFER(space, w->raw, rows->row_bytes);
+	uint64_t threads = (uint64_t)plan->threads;
+	return (uint32_t)clamp((plan->panel + threads - 1) / threads, 1, MAX_ROWS);
 }
 
-static uint64_t worker_bytes(const kith_plan *plan, const kith_rows *rows, uint64_t sub)
+static void init_worker(struct worker *w, const kith_plan *plan, const kith_vectors *vectors, uint64_t rows,
+			kith_workspace *space)
+{
+	kith_refiner_init(&w->refiner, vectors, 0, plan->capacity, plan->batch, space);
+	KITH_BUFFER(space, w->products, rows * plan->tile);
+	KITH_BUFFER(space, w->z, vectors->d);
+	KITH_BUFFER(space, w->values, vectors->d * vectors->value_size);
+	KITH_BUFFER(space, w->raw, vectors->row_bytes);
+}
+
+static uint64_t workers_bytes(const kith_plan *plan, const kith_vectors *vectors, uint64_t rows)
 {
 	struct worker worker;
 	kith_workspace w = {0};
-	init_worker(&worker, plan, rows, sub, &w);
-	return kith_workspace_bytes(&w);
+	init_worker(&worker, plan, vectors, rows, &w);
+	return (uint64_t)plan->threads * kith_workspace_bytes(&w);
 }
 
-uint64_t kith_stream_sizes(kith_plan *plan, const kith_rows *rows, uint32_t k, int threads, uint64_t memory,
-			   uint32_t panel, uint32_t tile)
+uint64_t kith_stream_sizes(kith_plan *plan, const kith_vectors *vectors, uint32_t k, uint64_t memory, uint32_t panel,
+			   uint32_t tile)
 {
-	uint64_t n = rows->n, row = rows->d * sizeof(float), most, all;
+	uint64_t n = vectors->n, d = vectors->d, share = memory / 8, row, held, all, most, panels;
 	plan->capacity = (uint32_t)clamp(k + clamp(k / 2, 256, UINT32_MAX), 1, n - 1);
-	row += kith_candidates_row_bytes(plan->capacity, 0, 0) + 4;
-	plan->tile = (uint32_t)(tile ? clamp(tile, 1, n) : clamp(memory / 8 / (rows->d * 4), 1, clamp(n, 1, MAX_TILE)));
+	plan->tile = (uint32_t)(tile ? clamp(tile, 1, n) : clamp(share / (d * 4), 1, clamp(n, 1, MAX_TILE)));
 	/* a thread finishes as many rows together as an eighth of the memory has room for */
-	plan->batch = kith_refiner_batch(rows, 0, plan->capacity, CHUNK, memory / 8 / (uint64_t)threads);
-	uint64_t held = n * 8 + rows->d * 8 + plan->tile * rows->d * 4;
-	all = held + (uint64_t)threads * worker_bytes(plan, rows, 1) + row;
+	plan->batch = kith_refiner_batch(vectors, 0, plan->capacity, CHUNK, share / (uint64_t)plan->threads);
+	row = d * sizeof(float) + kith_candidates_row_bytes(plan->capacity, 0, 0) + 4;
+	held = n * 8 + d * 8 + plan->tile * d * 4;
+	all = held + workers_bytes(plan, vectors, 1) + row;
 	most = memory > all ? (memory - all) / (row + plan->tile * sizeof(float)) : 1;
 	plan->panel = (uint32_t)(panel ? clamp(panel, 1, n) : clamp(most, 1, clamp(n, 1, MAX_PANEL)));
 	/* even panels: the last is not a sliver that reads everything once more for nothing */
-	uint64_t panels = (n + plan->panel - 1) / plan->panel;
+	panels = (n + plan->panel - 1) / plan->panel;
 	plan->panel = (uint32_t)((n + panels - 1) / panels);
-	uint64_t sub = clamp(((uint64_t)plan->panel + (uint64_t)threads - 1) / (uint64_t)threads, 1, SUB_ROWS);
-	return held + (uint64_t)threads * worker_bytes(plan, rows, sub) + plan->panel * row;
+	return held + workers_bytes(plan, vectors, rows_at_a_time(plan)) + plan->panel * row;
 }
 
 static int init(struct stream *s, kith_err *err)
 {
 	const kith_stream *in = s->in;
 	const kith_plan *plan = in->plan;
-	uint64_t threads = (uint64_t)in->plan->threads;
-	s->rows = in->screen->rows;
-	s->n = s->rows->n;
-	s->d = s->rows->d;
+	kith_workspace shared = {0};
+	s->vectors = in->scaling->vectors;
+	s->n = s->vectors->n;
+	s->d = s->vectors->d;
 	s->panel = plan->panel;
 	s->tile = plan->tile;
-	s->sub = (uint32_t)clamp((s->panel + threads - 1) / threads, 1, SUB_ROWS);
-	kith_workspace shared = {0};
-	kith_candidates_init(&s->candidates, in->level, kith_info_k(in->info), s->panel, plan->capacity, 0, 0, &shared,
+	s->rows = rows_at_a_time(plan);
+	kith_candidates_init(&s->candidates, in->bounds, kith_info_k(in->info), s->panel, plan->capacity, 0, 0, &shared,
 			     &shared);
 	KITH_BUFFER(&shared, s->self, s->panel);
 	KITH_BUFFER(&shared, s->panel_floats, s->panel * s->d);
 	KITH_BUFFER(&shared, s->tile_floats, s->tile * s->d);
-	KITH_BUFFER_ZERO(&shared, s->workers, threads);
+	KITH_BUFFER_ZERO(&shared, s->workers, (uint64_t)plan->threads);
 	int rc = kith_workspace_alloc(&shared, &s->memory, "a panel of rows", err);
-	for (uint64_t t = 0; !rc && t < threads; t++) {
+	for (int t = 0; !rc && t < plan->threads; t++) {
 		struct worker *w = &s->workers[t];
 		kith_workspace space = {0};
-		init_worker(w, plan, s->rows, s->sub, &space);
-		w->refiner.screen = in->screen;
+		init_worker(w, plan, s->vectors, s->rows, &space);
+		w->refiner.scaling = in->scaling;
 		w->refiner.info = in->info;
 		rc = kith_workspace_alloc(&space, &w->memory, "a thread's work space", err);
 	}
@@ -119,7 +123,7 @@ static void release(struct stream *s)
 	free(s->memory);
 }
 
-static struct worker *me(struct stream *s)
+static struct worker *this_worker(struct stream *s)
 {
 	return &s->workers[omp_get_thread_num()];
 }
@@ -132,18 +136,18 @@ static int gather_errors(struct stream *s, kith_err *err)
 	return 0;
 }
 
-/* Rows first..first+count-1 as floats. */
+/* Samples first..first+count-1 as floats. */
 static int load(struct stream *s, uint64_t first, uint64_t count, float *out, kith_err *err)
 {
 #pragma omp parallel for num_threads(s->in->plan->threads) schedule(dynamic, 16)
 	for (uint64_t r = 0; r < count; r++) {
-		struct worker *w = me(s);
+		struct worker *w = this_worker(s);
 		double norm;
 		float lo, width;
-		if (w->rc || (w->rc = kith_rows_read_cells(s->rows, first + r, 1, w->cells, w->raw, &w->err)))
+		if (w->rc || (w->rc = kith_vectors_read_values(s->vectors, first + r, 1, w->values, w->raw, &w->err)))
 			continue;
-		int outside = kith_screen_centre(s->in->screen, w->cells, w->z, &norm);
-		kith_screen_floats(s->in->screen, w->z, outside, out + r * s->d, &lo, &width);
+		int outside = kith_scaling_centre(s->in->scaling, w->values, w->z, &norm);
+		kith_scaling_floats(s->in->scaling, w->z, outside, out + r * s->d, &lo, &width);
 	}
 	return gather_errors(s, err);
 }
@@ -151,7 +155,7 @@ static int load(struct stream *s, uint64_t first, uint64_t count, float *out, ki
 /* Offers sample `id` to panel row r, settling the row first if it must. */
 static int take(struct stream *s, struct worker *w, uint32_t r, uint32_t id, float t)
 {
-	if (id == s->self[r] || kith_left_out(s->in->duplicates, id))
+	if (id == s->self[r] || kith_is_left_out(s->in->duplicates, id))
 		return 0;
 	while (!w->rc && kith_candidates_take(&s->candidates, r, id, t, w->refiner.values))
 		w->rc = kith_refine_settle(&w->refiner, &s->candidates, r, &w->err);
@@ -159,9 +163,9 @@ static int take(struct stream *s, struct worker *w, uint32_t r, uint32_t id, flo
 }
 
 /* Row r against columns of which the products g are known. */
-static int screen_row(struct stream *s, struct worker *w, uint32_t r, uint64_t first, uint32_t columns, const float *g)
+static int compare_row(struct stream *s, struct worker *w, uint32_t r, uint64_t first, uint32_t columns, const float *g)
 {
-	const float *lo = s->in->level->lo;
+	const float *lo = s->in->bounds->lo;
 	float own = lo[s->self[r]];
 	uint32_t hits[CHUNK];
 	for (uint32_t at = 0; at < columns; at += CHUNK) {
@@ -177,17 +181,17 @@ static int screen_row(struct stream *s, struct worker *w, uint32_t r, uint64_t f
 	return 0;
 }
 
-/* Panel rows row..row+count-1 against the tile's columns first..: products, then the screen. */
-static void screen_block(struct stream *s, struct worker *w, uint32_t row, uint32_t count, uint64_t first,
-			 uint32_t columns)
+/* Panel rows row..row+count-1 against the tile's columns first..: products, then bounds. */
+static void compare_block(struct stream *s, struct worker *w, uint32_t row, uint32_t count, uint64_t first,
+			  uint32_t columns)
 {
 	kith_multiply_floats(count, columns, s->d, s->panel_floats + row * s->d, s->tile_floats, w->products);
 	for (uint32_t r = 0; r < count; r++)
-		if (screen_row(s, w, row + r, first, columns, w->products + (size_t)r * columns))
+		if (compare_row(s, w, row + r, first, columns, w->products + (size_t)r * columns))
 			return;
 }
 
-static int screen_panel(struct stream *s, uint64_t node, uint32_t panel, kith_err *err)
+static int compare_panel(struct stream *s, uint64_t node, uint32_t panel, kith_err *err)
 {
 	for (uint64_t first = 0; first < s->n; first += s->tile) {
 		uint32_t columns = (uint32_t)clamp(s->n - first, 1, s->tile);
@@ -195,12 +199,13 @@ static int screen_panel(struct stream *s, uint64_t node, uint32_t panel, kith_er
 					    err);
 		if (rc || (rc = load(s, first, columns, s->tile_floats, err)))
 			return rc;
-		kith_activations_will_read(s->rows->input, first + columns, clamp(s->n - first - columns, 0, s->tile));
+		kith_activations_will_read(s->vectors->input, first + columns,
+					   clamp(s->n - first - columns, 0, s->tile));
 #pragma omp parallel for num_threads(s->in->plan->threads) schedule(dynamic, 1)
-		for (uint32_t row = 0; row < panel; row += s->sub) {
-			struct worker *w = me(s);
+		for (uint32_t row = 0; row < panel; row += s->rows) {
+			struct worker *w = this_worker(s);
 			if (!w->rc)
-				screen_block(s, w, row, panel - row < s->sub ? panel - row : s->sub, first, columns);
+				compare_block(s, w, row, panel - row < s->rows ? panel - row : s->rows, first, columns);
 		}
 		if ((rc = gather_errors(s, err)))
 			return rc;
@@ -217,11 +222,11 @@ int kith_stream_run(const kith_stream *in, kith_results *results, kith_err *err)
 		for (uint32_t r = 0; r < panel; r++)
 			s.self[r] = (uint32_t)(node + r);
 		kith_candidates_reset(&s.candidates, s.self, panel);
-		if ((rc = load(&s, node, panel, s.panel_floats, err)) || (rc = screen_panel(&s, node, panel, err)))
+		if ((rc = load(&s, node, panel, s.panel_floats, err)) || (rc = compare_panel(&s, node, panel, err)))
 			break;
 #pragma omp parallel for num_threads(in->plan->threads) schedule(dynamic, 1)
 		for (uint32_t r = 0; r < panel; r += batch) {
-			struct worker *w = me(&s);
+			struct worker *w = this_worker(&s);
 			if (!w->rc)
 				w->rc = kith_refine_rows(&w->refiner, &s.candidates, r,
 							 panel - r < batch ? panel - r : batch, results, &w->err);

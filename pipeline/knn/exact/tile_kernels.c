@@ -1,16 +1,13 @@
 /* tile_kernels.c - see tile_kernels.h. The bounds of float_bounds.h and quantised.h hold for any order of summation and
- * for fused multiply-add alike, so this file alone is compiled with contraction on, for several kinds of processor. */
+ * for fused multiply-add alike, so these kernels alone are compiled with contraction on. */
 #include "tile_kernels.h"
 
 #include <string.h>
 
 #include "cpu.h"
 
-#define TILE_ARGUMENTS const kith_side *a, const kith_side *b, uint32_t width, float *t, uint16_t *hits
-
-/* For any processor. The products of the first and of the second values of pairs are summed apart, so that all lanes do
- * the same. */
-static int tile_any(TILE_ARGUMENTS)
+/* The products of the first and of the second values of pairs are summed apart, so that all lanes do the same. */
+static int tile_portable(const kith_tile_side *a, const kith_tile_side *b, uint32_t width, float *t, uint16_t *hits)
 {
 	uint32_t any = 0;
 	for (int i = 0; i < 16; i++) {
@@ -37,92 +34,18 @@ static int tile_any(TILE_ARGUMENTS)
 	return any != 0;
 }
 
-#if defined(__x86_64__) && !defined(KITH_NO_CLONES)
-
-#include <immintrin.h>
-
-/* Sixteen rows at a time: a register each. */
-__attribute__((target("avx512f,avx512vnni"))) static int tile_512(TILE_ARGUMENTS)
+kith_tile_kernel kith_tile_kernel_best(void)
 {
-	__m512 low = _mm512_load_ps(b->lo), bound = _mm512_load_ps(b->bound), scale = _mm512_load_ps(b->scale);
-	__m512i sum[16];
-	const int32_t *x = (const int32_t *)(const void *)a->q;
-	uint32_t any = 0;
-	for (int i = 0; i < 16; i++)
-		sum[i] = _mm512_setzero_si512();
-	for (uint32_t v = 0; v < width / 2; v++) {
-		__m512i y = _mm512_load_si512(b->q + 32 * v);
-		for (int i = 0; i < 16; i++)
-			sum[i] = _mm512_dpwssd_epi32(sum[i], _mm512_set1_epi32(x[16 * v + (uint32_t)i]), y);
-	}
-	for (int i = 0; i < 16; i++) {
-		__m512 factor = _mm512_mul_ps(_mm512_set1_ps(2 * a->scale[i]), scale);
-		__m512 here = _mm512_fnmadd_ps(factor, _mm512_cvtepi32_ps(sum[i]),
-					       _mm512_add_ps(low, _mm512_set1_ps(a->lo[i])));
-		_mm512_store_ps(t + 16 * i, here);
-		hits[i] = _mm512_cmp_ps_mask(here, _mm512_max_ps(bound, _mm512_set1_ps(a->bound[i])), _CMP_LE_OQ);
-		any |= hits[i];
-	}
-	return any != 0;
-}
-
-/* Four rows at a time: two registers each. */
-__attribute__((target("avx2,fma"))) static int tile_256(TILE_ARGUMENTS)
-{
-	const int32_t *all = (const int32_t *)(const void *)a->q;
-	uint32_t any = 0;
-	for (int i = 0; i < 16; i += 4) {
-		__m256i sum[8];
-		for (int r = 0; r < 8; r++)
-			sum[r] = _mm256_setzero_si256();
-		for (uint32_t v = 0; v < width / 2; v++) {
-			const __m256i *columns = (const __m256i *)(const void *)(b->q + 32 * v);
-			__m256i y = _mm256_load_si256(columns), z = _mm256_load_si256(columns + 1);
-			for (int r = 0; r < 4; r++) {
-				__m256i x = _mm256_set1_epi32(all[16 * v + (uint32_t)(i + r)]);
-				sum[2 * r] = _mm256_add_epi32(sum[2 * r], _mm256_madd_epi16(x, y));
-				sum[2 * r + 1] = _mm256_add_epi32(sum[2 * r + 1], _mm256_madd_epi16(x, z));
-			}
-		}
-		for (int r = 0; r < 8; r++) {
-			int row = i + r / 2, from = r % 2 * 8;
-			__m256 factor =
-				_mm256_mul_ps(_mm256_set1_ps(2 * a->scale[row]), _mm256_load_ps(b->scale + from));
-			__m256 low = _mm256_add_ps(_mm256_load_ps(b->lo + from), _mm256_set1_ps(a->lo[row]));
-			__m256 here = _mm256_fnmadd_ps(factor, _mm256_cvtepi32_ps(sum[r]), low);
-			__m256 bound = _mm256_max_ps(_mm256_load_ps(b->bound + from), _mm256_set1_ps(a->bound[row]));
-			uint32_t bits = (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(here, bound, _CMP_LE_OQ));
-			_mm256_store_ps(t + 16 * row + from, here);
-			hits[row] = (uint16_t)(from ? hits[row] | bits << 8 : bits);
-			any |= bits;
-		}
-	}
-	return any != 0;
-}
-
-int kith_tile(TILE_ARGUMENTS)
-{
-	static int have; /* every thread finds the same: a race is harmless */
-	int level = __atomic_load_n(&have, __ATOMIC_RELAXED);
-	if (!level) {
-		int limit = kith_cpu_limit() < 0 ? KITH_CPU_AVX512 : kith_cpu_limit();
-		int wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni");
-		level = wide && limit == KITH_CPU_AVX512 ? 3 : kith_cpu() >= KITH_CPU_AVX2 ? 2 : 1;
-		__atomic_store_n(&have, level, __ATOMIC_RELAXED);
-	}
-	return level == 3   ? tile_512(a, b, width, t, hits)
-	       : level == 2 ? tile_256(a, b, width, t, hits)
-			    : tile_any(a, b, width, t, hits);
-}
-
-#else
-
-int kith_tile(TILE_ARGUMENTS)
-{
-	return tile_any(a, b, width, t, hits);
-}
-
+#if defined(__x86_64__)
+	int limit = kith_cpu_limit(); /* the widest kernel needs less than KITH_AVX512 names */
+	if ((limit < 0 || limit == KITH_CPU_AVX512) && __builtin_cpu_supports("avx512f") &&
+	    __builtin_cpu_supports("avx512vnni"))
+		return kith_tile_avx512;
+	if (kith_cpu() >= KITH_CPU_AVX2)
+		return kith_tile_avx2;
 #endif
+	return tile_portable;
+}
 
 /* Most groups of 16 have no hit. */
 KITH_CLONES static uint32_t row_hits(const float *g, float lo, const float *lo_b, uint32_t count, float bound,
@@ -165,8 +88,8 @@ KITH_CLONES static void gaps(const float *least_a, const float *most_a, const fl
 	memcpy(gap, sum, sizeof sum);
 }
 
-void kith_gaps(const float *least_a, const float *most_a, const float *least_b, const float *most_b, uint32_t dims,
-	       float *gap)
+void kith_box_gaps(const float *least_a, const float *most_a, const float *least_b, const float *most_b, uint32_t dims,
+		   float *gap)
 {
 	gaps(least_a, most_a, least_b, most_b, dims, gap);
 }
@@ -182,7 +105,7 @@ KITH_CLONES static void spread(const float *points, uint64_t n, uint32_t dims, u
 	}
 }
 
-void kith_spread(const float *points, uint64_t n, uint32_t dims, uint64_t own, float *out)
+void kith_distances_from(const float *points, uint64_t n, uint32_t dims, uint64_t own, float *out)
 {
 	spread(points, n, dims, own, out);
 }
@@ -204,7 +127,7 @@ KITH_CLONES static void dot_4(const float *x, const float *const *y, uint32_t wi
 	out[3] = s3;
 }
 
-void kith_dots(const float *x, const float *const *y, uint32_t count, uint32_t width, float *out)
+void kith_dot_products(const float *x, const float *const *y, uint32_t count, uint32_t width, float *out)
 {
 	uint32_t i = 0;
 	for (; i + 4 <= count; i += 4)
