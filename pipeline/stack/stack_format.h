@@ -6,6 +6,4 @@
 #define STACK_VERSION     1
 #define STACK_GRAPH_KINDS 2
 
-static const char *const stack_graph_names[STACK_GRAPH_KINDS] = {"union", "mutual"}; /* by kith_graph_kind */
-
 #endif

@@ -223,7 +223,7 @@ static int get_graph(const place *at, const json_t *object, kith_graph_kind *out
 {
 	const char *text = json_string_value(json_object_get(object, "graph"));
 	for (int g = 0; text && g < STACK_GRAPH_KINDS; g++)
-		if (!strcmp(text, stack_graph_names[g])) {
+		if (!strcmp(text, kith_graph_kind_name((kith_graph_kind)g))) {
 			*out = (kith_graph_kind)g;
 			return 0;
 		}
