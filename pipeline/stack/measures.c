@@ -48,8 +48,7 @@ int kith_measure_is_matrix(const kith_measure *m)
 	return m->shape >= KITH_SQUARE;
 }
 
-/* Rows and columns of a measure's values. */
-static void find_size(const kith_measure *m, size_t layers, size_t gaps, size_t *rows, size_t *columns)
+void kith_measure_size(const kith_measure *m, size_t layers, size_t gaps, size_t *rows, size_t *columns)
 {
 	*rows = kith_measure_is_matrix(m) ? layers : 1;
 	*columns = m->shape == KITH_SCALAR  ? 1
@@ -72,39 +71,38 @@ static void set_pointer(void *object, size_t offset, void *p)
 	memcpy((char *)object + offset, &p, sizeof p);
 }
 
+void kith_measure_set(const kith_measure *m, void *object, int errors, void *values)
+{
+	set_pointer(object, errors ? m->errors : m->values, values);
+}
+
 int kith_measures_alloc(kith_source source, void *object, size_t layers, size_t gaps, kith_err *err)
 {
 	_Static_assert(sizeof(double) == sizeof(uint64_t), "counts and ratios take the same");
 	for (const kith_measure *m = kith_measures; m->name; m++) {
-		size_t offsets[] = {m->values, m->errors}, rows, columns;
+		size_t rows, columns;
 		if (m->source != source || m->shape == KITH_SCALAR)
 			continue;
-		find_size(m, layers, gaps, &rows, &columns);
-		for (int i = 0; i < (m->errors ? 2 : 1); i++) {
-			void *p = kith_alloc_zero(rows * columns, sizeof(double));
-			set_pointer(object, offsets[i], p);
-			if (!p)
+		kith_measure_size(m, layers, gaps, &rows, &columns);
+		for (int errors = 0; errors <= (m->errors != 0); errors++) {
+			void *values = kith_alloc_zero(rows * columns, sizeof(double));
+			if (!values)
 				return kith_fail_nomem(err, m->name, 1ull * rows * columns * sizeof(double));
+			kith_measure_set(m, object, errors, values);
 		}
 	}
 	return 0;
 }
 
-void kith_measure_drop(const kith_measure *m, void *object)
-{
-	free(get_pointer(object, m->values));
-	set_pointer(object, m->values, NULL);
-	if (m->errors) {
-		free(get_pointer(object, m->errors));
-		set_pointer(object, m->errors, NULL);
-	}
-}
-
 void kith_measures_free(kith_source source, void *object)
 {
-	for (const kith_measure *m = kith_measures; m->name; m++)
-		if (m->source == source && m->shape != KITH_SCALAR)
-			kith_measure_drop(m, object);
+	for (const kith_measure *m = kith_measures; m->name; m++) {
+		if (m->source != source || m->shape == KITH_SCALAR)
+			continue;
+		free(get_pointer(object, m->values));
+		if (m->errors)
+			free(get_pointer(object, m->errors));
+	}
 }
 
 int kith_measure_get(const kith_measure *m, const kith_entry *e, kith_values *out)
@@ -116,7 +114,7 @@ int kith_measure_get(const kith_measure *m, const kith_entry *e, kith_values *ou
 	if (!object)
 		return 0;
 	values = m->shape == KITH_SCALAR ? (void *)(object + m->values) : get_pointer(object, m->values);
-	find_size(m, e->layers, e->dynamics ? e->dynamics->gaps : 0, &v.rows, &v.columns);
+	kith_measure_size(m, e->layers, e->dynamics ? e->dynamics->gaps : 0, &v.rows, &v.columns);
 	if (!values || (m->shape == KITH_GAPS && !v.columns))
 		return 0;
 	if (m->kind == KITH_COUNT) {

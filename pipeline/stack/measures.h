@@ -58,6 +58,9 @@ extern const kith_measure kith_measures[];
 /* Is it a matrix, rather than a list or a number? */
 int kith_measure_is_matrix(const kith_measure *measure);
 
+/* The rows and columns of its values: 1 x 1 of a number, 1 row of a list. */
+void kith_measure_size(const kith_measure *measure, size_t layers, size_t gaps, size_t *rows, size_t *columns);
+
 /* ---- what they are computed from ----------------------------------------------------------------------------- */
 
 /* What chance gives at one k. */
@@ -96,7 +99,7 @@ typedef struct kith_values {
 /* The values of a measure; they belong to the entry. Returns 0 if the entry does not have it. */
 int kith_measure_get(const kith_measure *measure, const kith_entry *entry, kith_values *out);
 
-/* Releases what the measure points to in `object`, a struct of its source: it is then not there. */
-void kith_measure_drop(const kith_measure *measure, void *object);
+/* Gives `values`, or else errors, of the right size to the measure's pointer in `object`, a struct of its source. */
+void kith_measure_set(const kith_measure *measure, void *object, int errors, void *values);
 
 #endif

@@ -5,21 +5,11 @@
 
 #include "alloc.h"
 #include "measures.h"
+#include "stack_format.h"
 
-static int make_values(kith_stack *s, kith_err *err)
-{
-	int rc = 0;
-	for (size_t i = 0; i < s->nnts_count && !rc; i++)
-		rc = kith_measures_alloc(KITH_FROM_NNTS, &s->nnts[i], s->layer_count, 0, err);
-	for (size_t i = 0; i < s->nntp_count && !rc; i++)
-		rc = kith_measures_alloc(KITH_FROM_NNTP, &s->nntp[i], s->layer_count, 0, err);
-	return rc;
-}
-
-int kith_stack_new(kith_stack **out, uint64_t n, size_t layers, size_t nnts, size_t nntp, kith_err *err)
+int stack_new_empty(kith_stack **out, uint64_t n, size_t layers, size_t nnts, size_t nntp, kith_err *err)
 {
 	kith_stack *s = NULL;
-	int rc;
 	if (layers < 1 || layers > KITH_MAX_LAYERS)
 		return kith_fail(err, KITH_EUSAGE, "%zu layers: a stack has 1 to %u", layers, KITH_MAX_LAYERS);
 	s = kith_alloc_zero(1, sizeof *s);
@@ -30,15 +20,24 @@ int kith_stack_new(kith_stack **out, uint64_t n, size_t layers, size_t nnts, siz
 	s->nnts = kith_alloc_zero(nnts, sizeof *s->nnts);
 	s->nntp = kith_alloc_zero(nntp, sizeof *s->nntp);
 	if (!s->layers || !s->nnts || !s->nntp) {
-		rc = kith_fail_nomem(err, "a stack", layers * sizeof *s->layers);
-		goto done;
+		kith_stack_free(s); /* whose counts are still 0 */
+		return kith_fail_nomem(err, "a stack", layers * sizeof *s->layers);
 	}
-	/* only now: kith_stack_free walks as many as there are */
 	s->layer_count = layers;
 	s->nnts_count = nnts;
 	s->nntp_count = nntp;
-	rc = make_values(s, err);
-done:
+	*out = s;
+	return 0;
+}
+
+int kith_stack_new(kith_stack **out, uint64_t n, size_t layers, size_t nnts, size_t nntp, kith_err *err)
+{
+	kith_stack *s = NULL;
+	int rc = stack_new_empty(&s, n, layers, nnts, nntp, err);
+	for (size_t i = 0; i < nnts && !rc; i++)
+		rc = kith_measures_alloc(KITH_FROM_NNTS, &s->nnts[i], layers, 0, err);
+	for (size_t i = 0; i < nntp && !rc; i++)
+		rc = kith_measures_alloc(KITH_FROM_NNTP, &s->nntp[i], layers, 0, err);
 	if (rc)
 		kith_stack_free(s);
 	else
