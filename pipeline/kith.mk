@@ -17,8 +17,7 @@
 #   ENGINE       exact or faiss:FACTORY                                                  (exact)
 #   GRAPH        which pairs count: union, mutual or both                                (union)
 #   ALPHA        largest alpha for NNTP, or all                                          (0)
-#   PAIRS        yes: keep every pair through all layers, too, for kith-pairs, and to
-#                merge again without reading layers that have not changed              (no)
+#   PAIRS        yes: keep every pair through all layers, too, for kith-pairs          (no)
 #   MEM          memory limit of each program: 512M, 4G, ...                             (the programs' default)
 #   THREADS      threads of each program                                                 (the machine's cores)
 #   KITH_BIN     the folder that holds the programs                                      (searched on PATH)
@@ -28,7 +27,7 @@
 #   $(OUT)/NAME.nng     the neighbour graph of one layer
 #   $(OUT)/stack.json   NNTS and NNTP
 #   $(OUT)/pairs.kpr    with PAIRS = yes: every pair through all layers, made in the same run (with PAIRS = no one of an
-#                       earlier run stays as it is)
+#                       earlier run stays as it is); needs GNU make 4.3
 #   $(OUT)/report.html  the report, and with it $(OUT)/report.tex, $(OUT)/report-csv/ and $(OUT)/report-svg/
 #   kith                all of these
 #   kith-clean          removes them, and nothing else
@@ -37,10 +36,6 @@
 # ENGINE, ACTIVATIONS; stack.json with any graph and with GRAPH, ALPHA, and which layers there are in which order.
 # PAIRS, MEM, THREADS and KITH_BIN change no result, so they remake nothing. Several settings side by side each want an OUT of
 # their own: make OUT=kith-cosine METRIC=cosine.
-#
-# With PAIRS = yes the merge reads, of the layers that the last $(OUT)/pairs.kpr holds (known by their activations, K and
-# METRIC, in whatever order), only what is there: one layer made anew, added or removed costs a fraction of merging all.
-# Results are the same. It needs GNU make 4.3.
 #
 # With -j, layers run side by side and each takes MEM and THREADS: on 8 cores and 32 GB, make -j2 THREADS=4 MEM=12G.
 #
@@ -103,16 +98,12 @@ kith: $(KITH_GRAPHS) $(KITH_STACK) $(KITH_STORE) $(KITH_REPORT)
 $(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%.npy $(KITH_KNN_STAMP) | $(KITH_OUT)/.
 	$(call KITH_PROGRAM,knn) -k $(KITH_K) --metric $(KITH_METRIC) --engine '$(KITH_ENGINE)' $(KITH_LIMITS)-o $@ $<
 
-# kith-merge itself finds out what of the last pairs.kpr is of use, and reads all layers where nothing is.
-KITH_FROM = $(if $(KITH_STORE),--from $(KITH_STORE) --pairs $(KITH_STORE) )# a space after it
-
 define KITH_MERGE
-$(call KITH_PROGRAM,merge) --alpha $(KITH_ALPHA) --graph $(KITH_GRAPH) $(KITH_LIMITS)$(KITH_FROM)-o $(KITH_STACK) \
+$(call KITH_PROGRAM,merge) --alpha $(KITH_ALPHA) --graph $(KITH_GRAPH) $(KITH_LIMITS)$(KITH_STORE:%=--pairs % )-o $(KITH_STACK) \
 	$(foreach KITH_NAME,$(KITH_LAYERS),$(KITH_NAME)=$(KITH_OUT)/$(KITH_NAME).nng)
 endef
 
-# Where a run fails or is interrupted, make would delete the store although the program has left it as it was, and the
-# next merge would have to read everything.
+# Where a run fails or is interrupted, make would delete the store although the program has left it as it was.
 ifeq ($(KITH_PAIRS),yes)
 .PRECIOUS: $(KITH_STORE)
 $(KITH_STACK) $(KITH_STORE) &: $(KITH_GRAPHS) $(KITH_MERGE_STAMP) | $(KITH_OUT)/.

@@ -23,7 +23,6 @@ struct kith_container {
 	kith_container_kind kind;
 	kith_atomic_file *part; /* NULL when reading, and once sealed */
 	MDB_env *env;
-	int shared; /* another's env */
 	MDB_dbi dbi;
 	MDB_txn *reading, *writing;
 	size_t written; /* bytes put in the open write transaction */
@@ -328,24 +327,6 @@ int kith_container_open(kith_container **out, const char *path, kith_container_k
 	return 0;
 }
 
-int kith_container_open_again(kith_container **out, const kith_container *of, kith_err *err)
-{
-	kith_container *c = new_container(of->path, of->kind);
-	if (!c)
-		return kith_fail_nomem(err, "a file", sizeof *c);
-	c->env = of->env;
-	c->dbi = of->dbi;
-	c->shared = 1;
-	int code = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &c->reading);
-	if (code) {
-		int rc = lmdb_fail(c, code, "cannot read", err);
-		kith_container_close(c);
-		return rc;
-	}
-	*out = c;
-	return 0;
-}
-
 int kith_container_get(kith_container *c, uint32_t table, uint32_t block, const void **bytes, size_t *size,
 		       kith_err *err)
 {
@@ -380,7 +361,7 @@ void kith_container_close(kith_container *c)
 	if (c->writing)
 		mdb_txn_abort(c->writing);
 	stop_reading(c);
-	if (c->env && !c->shared)
+	if (c->env)
 		mdb_env_close(c->env);
 	kith_atomic_file_abort(c->part);
 	free(c->path);

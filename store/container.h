@@ -30,10 +30,6 @@ int kith_container_seal(kith_container *c, kith_err *err);
 /* Opens a sealed file for reading. Any number of processes may. */
 int kith_container_open(kith_container **out, const char *path, kith_container_kind kind, kith_err *err);
 
-/* Another reader of a container that is open for reading: one thread each. It shares the file's map with `of`, and has
- * to be closed first. */
-int kith_container_open_again(kith_container **out, const kith_container *of, kith_err *err);
-
 /* Finds a value: *bytes points into the file's map, until the next put or close. A missing key is KITH_ECORRUPT. Works
  * while writing, too. */
 int kith_container_get(kith_container *c, uint32_t table, uint32_t block, const void **bytes, size_t *size,

@@ -374,31 +374,6 @@ int kith_reverse_decode(kith_block_scratch *s, const kith_graph_info *info, uint
 	return kith_view_end(&view, err);
 }
 
-/* ---- pairs ---- */
-
-int kith_pairs_reserve(kith_pairs *p, size_t nodes, size_t items, kith_err *err)
-{
-	int rc;
-	void *offset = p->offset, *id = p->id, *tier = p->tier;
-	rc = kith_scratch(&offset, &p->offset_capacity, nodes + 1, sizeof *p->offset, err);
-	if (!rc)
-		rc = kith_scratch(&id, &p->id_capacity, items, sizeof *p->id, err);
-	if (!rc)
-		rc = kith_scratch(&tier, &p->tier_capacity, items, sizeof *p->tier, err);
-	p->offset = offset;
-	p->id = id;
-	p->tier = tier;
-	return rc;
-}
-
-void kith_pairs_free(kith_pairs *p)
-{
-	free(p->offset);
-	free(p->id);
-	free(p->tier);
-	memset(p, 0, sizeof *p);
-}
-
 /* ---- the meta record ---- */
 
 /* Numbers first, then the strings in their fixed widths, each zero-terminated and zero-filled. */

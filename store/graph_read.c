@@ -17,7 +17,7 @@ static kith_graph *new_graph(const char *path)
 		return NULL;
 	}
 	if (g)
-		g->rows_block = g->near_block = g->pairs_block = NONE;
+		g->rows_block = g->near_block = NONE;
 	return g;
 }
 
@@ -45,39 +45,13 @@ done:
 	return rc;
 }
 
-int kith_graph_open_again(kith_graph **out, const kith_graph *of, kith_err *err)
-{
-	kith_err why = {0};
-	int rc;
-	kith_graph *g = new_graph(of->path);
-	if (!g)
-		return kith_fail_nomem(err, "a graph", sizeof *g);
-	g->info = of->info;
-	g->reverse_total = of->reverse_total;
-	if ((rc = kith_container_open_again(&g->container, of->container, err)))
-		goto done;
-	if ((rc = kith_block_scratch_init(&g->scratch, &why)))
-		kith_fail(err, rc, "%s: %s", g->path, why.msg);
-done:
-	if (rc)
-		kith_graph_close(g);
-	else
-		*out = g;
-	return rc;
-}
-
 void kith_graph_close(kith_graph *g)
 {
 	if (!g)
 		return;
 	kith_container_close(g->container);
 	kith_block_scratch_free(&g->scratch);
-	kith_pairs_free(&g->pairs);
 	kith_sets_free(&g->set);
-	for (uint32_t t = 0; t < KITH_MAX_TIERS; t++) {
-		kith_sets_free(&g->row_sets[t]);
-		kith_sets_free(&g->reverse[t]);
-	}
 	free(g->rows);
 	free(g->slots);
 	free(g->dist2);

@@ -12,13 +12,11 @@ struct kith_graph {
 	uint64_t reverse_total;
 	kith_block_scratch scratch;
 	/* the last block of each kind that was read in part */
-	uint64_t rows_block, near_block, pairs_block;
+	uint64_t rows_block, near_block;
 	uint32_t rows_tiers, *rows, *slots;
 	size_t rows_capacity;
 	double *dist2;
-	kith_pairs pairs;
-	kith_sets set;                                               /* a block on its way into a larger window */
-	kith_sets row_sets[KITH_MAX_TIERS], reverse[KITH_MAX_TIERS]; /* on their way to pairs */
+	kith_sets set; /* a block on its way into a larger window */
 };
 
 /* Each decodes one whole block, uncached. */

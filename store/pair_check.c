@@ -73,19 +73,6 @@ static int check_edges(const struct checking *c, kith_err *err)
 	return 0;
 }
 
-static int check_extras(struct checking *c, kith_err *err)
-{
-	int rc = 0;
-	for (uint32_t e = 0; !rc && e < c->info->extras; e++) {
-		void *bytes;
-		uint64_t size;
-		const char *name = kith_pair_store_extra(c->store, e, &size);
-		if (!(rc = kith_pair_store_get_extra(c->store, name, &bytes, &size, err)))
-			free(bytes);
-	}
-	return rc;
-}
-
 int kith_pair_store_check(kith_pair_store *store, const kith_progress *progress, kith_err *err)
 {
 	struct checking c = {
@@ -105,8 +92,6 @@ int kith_pair_store_check(kith_pair_store *store, const kith_progress *progress,
 	}
 	if (!rc)
 		rc = check_edges(&c, err);
-	if (!rc)
-		rc = check_extras(&c, err);
 	free(c.edges);
 	free(c.seen);
 	kith_pair_planes_free(&c.block);

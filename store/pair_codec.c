@@ -8,8 +8,7 @@
 #include "kith/limits.h"
 #include "pair_planes.h"
 
-#define MAX_TEXT_BYTES  (64u << 20) /* all strings of the meta record: 16 KiB a layer where there are 4096 */
-#define MAX_EXTRA_BYTES ((uint64_t)1 << 44)
+#define MAX_TEXT_BYTES (64u << 20) /* all strings of the meta record: 16 KiB a layer where there are 4096 */
 
 /* ---- blocks ---- */
 
@@ -140,8 +139,8 @@ static int decode_layer(decoding *d, uint32_t v, uint32_t *next, kith_pair_plane
 	return v + 1 == d->info->layer_count ? kith_view_end(&d->view, err) : 0;
 }
 
-int kith_pair_planes_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
-			    size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *out, kith_err *err)
+int kith_pair_block_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
+			   size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *out, kith_err *err)
 {
 	decoding d;
 	int rc = open_block(&d, s, info, block, bytes, size, err);
@@ -153,61 +152,9 @@ int kith_pair_planes_decode(kith_block_scratch *s, const kith_pair_info *info, u
 	return rc;
 }
 
-static int reserve(kith_pair_block *b, uint32_t count, uint32_t layers, kith_err *err)
-{
-	void *i = b->i, *j = b->j, *tier = b->tier;
-	int rc = kith_scratch(&i, &b->pair_capacity, count, sizeof *b->i, err);
-	if (!rc)
-		rc = kith_scratch(&j, &b->j_capacity, count, sizeof *b->j, err);
-	if (!rc)
-		rc = kith_scratch(&tier, &b->tier_capacity, (size_t)count * layers, 1, err);
-	b->i = i;
-	b->j = j;
-	b->tier = tier;
-	b->count = count;
-	b->layers = layers;
-	return rc;
-}
-
-int kith_pair_block_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
-			   size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *layer,
-			   kith_pair_block *out, kith_err *err)
-{
-	decoding d;
-	int rc = open_block(&d, s, info, block, bytes, size, err);
-	if (rc || (rc = reserve(out, d.count, layers, err)) || (rc = decode_ids(&d, out->i, out->j, err)) ||
-	    (rc = kith_planes_reserve_bits(layer, d.count, layers ? 1 : 0, info->levels, err)))
-		return rc;
-	for (uint32_t w = 0, next = 0; !rc && w < layers; w++)
-		if (!(rc = decode_layer(&d, wanted ? wanted[w] : w, &next, layer, 0, err)))
-			kith_planes_to_tiers(layer, 0, out->tier + (size_t)w * out->count);
-	return rc;
-}
-
-/* ---- extras ---- */
-
-int kith_pair_extra_encode(kith_block_scratch *s, uint32_t chunk, const void *bytes, size_t size, kith_err *err)
-{
-	int rc = kith_value_start(&s->value, KITH_TABLE_EXTRAS, chunk, 0, size, err);
-	if (rc || (rc = kith_value_stream(s->encoder, &s->value, bytes, size, err)))
-		return rc;
-	kith_value_seal(&s->value);
-	return 0;
-}
-
-int kith_pair_extra_decode(kith_block_scratch *s, uint32_t chunk, const void *bytes, size_t size, void *out,
-			   size_t out_size, kith_err *err)
-{
-	kith_view view;
-	int rc = kith_view_open(&view, bytes, size, KITH_TABLE_EXTRAS, chunk, err);
-	if (rc || (rc = kith_view_stream(s->decoder, &view, out, out_size, err)))
-		return rc;
-	return kith_view_end(&view, err);
-}
-
 /* ---- the meta record ---- */
 
-/* The first stream; the others are numbers by layer, by extra, and the strings. */
+/* The first stream; then come numbers by layer, the strings, and, from older writers, the list of extras. */
 struct head {
 	char magic[8];
 	uint32_t version, levels, layers, block_pairs, extras, zero;
@@ -219,7 +166,6 @@ struct head {
 #define HEAD_VERSION 2
 
 _Static_assert(sizeof(struct head) == 120 + 1024 + 32, "FORMAT.md promises no padding");
-_Static_assert(sizeof(kith_pair_extra) == KITH_PAIR_EXTRA_NAME + 16, "kith_pair_meta_encode knows it");
 
 int kith_pair_info_check(const kith_pair_info *info, kith_err *err)
 {
@@ -254,9 +200,8 @@ static int allocate(kith_pair_meta *m, uint32_t layers, uint64_t text_bytes, kit
 	m->dim = kith_alloc(layers, sizeof *m->dim);
 	m->recall = kith_alloc(layers, sizeof *m->recall);
 	m->text = kith_alloc(text_bytes, 1);
-	m->extras = kith_alloc_zero(KITH_MAX_PAIR_EXTRAS, sizeof *m->extras);
 	m->text_bytes = text_bytes;
-	return m->dim && m->recall && m->text && m->extras ? 0 : kith_fail_nomem(err, "the layers' names", text_bytes);
+	return m->dim && m->recall && m->text ? 0 : kith_fail_nomem(err, "the layers' names", text_bytes);
 }
 
 int kith_pair_meta_init(kith_pair_meta *m, const kith_pair_info *info, kith_err *err)
@@ -274,7 +219,7 @@ int kith_pair_meta_init(kith_pair_meta *m, const kith_pair_info *info, kith_err 
 		return rc;
 	m->info = *info;
 	m->info.layers = NULL;
-	m->info.pairs = m->info.extras = 0;
+	m->info.pairs = 0;
 	char *at = m->text;
 	for (uint32_t v = 0; v < info->layer_count; v++) {
 		m->dim[v] = info->layers[v].dim;
@@ -293,7 +238,6 @@ void kith_pair_meta_free(kith_pair_meta *m)
 	free(m->dim);
 	free(m->recall);
 	free(m->text);
-	free(m->extras);
 	memset(m, 0, sizeof *m);
 }
 
@@ -311,7 +255,6 @@ int kith_pair_meta_encode(kith_block_scratch *s, const kith_pair_meta *m, kith_e
 			 .levels = info->levels,
 			 .layers = info->layer_count,
 			 .block_pairs = info->block_pairs,
-			 .extras = info->extras,
 			 .n = info->n,
 			 .pairs = info->pairs,
 			 .text_bytes = m->text_bytes};
@@ -324,7 +267,7 @@ int kith_pair_meta_encode(kith_block_scratch *s, const kith_pair_meta *m, kith_e
 	    (rc = kith_value_stream(s->encoder, &s->value, m->dim, layers * sizeof *m->dim, err)) ||
 	    (rc = kith_value_stream(s->encoder, &s->value, m->recall, layers * sizeof *m->recall, err)) ||
 	    (rc = kith_value_stream(s->encoder, &s->value, m->text, m->text_bytes, err)) ||
-	    (rc = kith_value_stream(s->encoder, &s->value, m->extras, info->extras * sizeof *m->extras, err)))
+	    (rc = kith_value_stream(s->encoder, &s->value, &h, 0, err)))
 		return rc;
 	kith_value_seal(&s->value);
 	return 0;
@@ -349,14 +292,12 @@ static int take_head(const struct head *h, kith_pair_info *info, kith_err *err)
 	info->layer_count = h->layers;
 	info->levels = h->levels;
 	info->block_pairs = h->block_pairs;
-	info->extras = h->extras;
 	memcpy(info->k, h->k, sizeof h->k);
 	memcpy(info->command, h->command, sizeof h->command - 1);
 	memcpy(info->version, h->kith, sizeof h->kith - 1);
 	if (kith_pair_info_check(info, &why))
 		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense: %s", why.msg);
-	if (h->extras > KITH_MAX_PAIR_EXTRAS || h->text_bytes > MAX_TEXT_BYTES ||
-	    kith_pair_info_blocks(info) > UINT32_MAX)
+	if (h->text_bytes > MAX_TEXT_BYTES || kith_pair_info_blocks(info) > UINT32_MAX)
 		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense");
 	return 0;
 }
@@ -383,19 +324,6 @@ static int take_layers(kith_pair_meta *m, kith_err *err)
 	return at == end ? 0 : kith_fail(err, KITH_ECORRUPT, "its meta record has names of no layer");
 }
 
-static int check_extras(const kith_pair_meta *m, kith_err *err)
-{
-	uint64_t chunk = 0;
-	for (uint32_t e = 0; e < m->info.extras; e++) {
-		const kith_pair_extra *x = &m->extras[e];
-		if (x->chunk != chunk || x->size > MAX_EXTRA_BYTES || !x->name[0] ||
-		    !memchr(x->name, 0, sizeof x->name))
-			return kith_fail(err, KITH_ECORRUPT, "its list of extra records makes no sense");
-		chunk += kith_extra_chunks(x->size);
-	}
-	return 0;
-}
-
 int kith_pair_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith_pair_meta *m, kith_err *err)
 {
 	struct head h;
@@ -406,8 +334,7 @@ int kith_pair_meta_decode(kith_block_scratch *s, const void *bytes, size_t size,
 	    (rc = kith_view_stream(s->decoder, &view, m->dim, h.layers * sizeof *m->dim, err)) ||
 	    (rc = kith_view_stream(s->decoder, &view, m->recall, h.layers * sizeof *m->recall, err)) ||
 	    (rc = kith_view_stream(s->decoder, &view, m->text, h.text_bytes, err)) ||
-	    (rc = kith_view_stream(s->decoder, &view, m->extras, h.extras * sizeof *m->extras, err)) ||
-	    (rc = kith_view_end(&view, err)) || (rc = take_layers(m, err)))
+	    (rc = kith_view_skip(&view, 1, err)) || (rc = kith_view_end(&view, err)))
 		return rc;
-	return check_extras(m, err);
+	return take_layers(m, err);
 }

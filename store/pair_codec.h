@@ -1,4 +1,4 @@
-/* pair_codec.h - what a pair store holds (blocks of pairs, extras, the meta record), to and from stored values.
+/* pair_codec.h - what a pair store holds (blocks of pairs, the meta record), to and from stored values.
  * FORMAT.md, section 5. Inside the store only. */
 #ifndef KITH_PAIR_CODEC_H
 #define KITH_PAIR_CODEC_H
@@ -8,17 +8,9 @@
 
 #define KITH_PAIR_BLOCK_BYTES     (8u << 20)  /* a block's ids and bits, where the store chooses its pairs */
 #define KITH_MAX_PAIR_BLOCK_BYTES (64u << 20) /* at most */
-#define KITH_EXTRA_CHUNK          (16u << 20) /* bytes of an extra in one value */
 
 /* Strings of a layer in the meta record: name, metric, engine, digest, input, command. */
 #define KITH_LAYER_TEXTS 6
-
-typedef struct kith_pair_extra {
-	char name[KITH_PAIR_EXTRA_NAME];
-	uint64_t size;
-	uint32_t chunk; /* block number of its first value */
-	uint32_t zero;
-} kith_pair_extra;
 
 /* The meta record in memory. `text` holds the layers' strings back to back, zero-terminated; when read, those of
  * info.layers point into it. Zero it; release with kith_pair_meta_free. */
@@ -28,7 +20,6 @@ typedef struct kith_pair_meta {
 	double *recall; /* layer_count */
 	char *text;
 	uint64_t text_bytes;
-	kith_pair_extra *extras; /* info.extras of them, room for KITH_MAX_PAIR_EXTRAS */
 } kith_pair_meta;
 
 /* Copies what a creator says of the file; the layers' pointer is not kept. */
@@ -37,7 +28,6 @@ void kith_pair_meta_free(kith_pair_meta *meta);
 
 /* Each encodes into s->value, sealed. */
 int kith_pair_meta_encode(kith_block_scratch *s, const kith_pair_meta *meta, kith_err *err);
-int kith_pair_extra_encode(kith_block_scratch *s, uint32_t chunk, const void *bytes, size_t size, kith_err *err);
 
 /* A block's first `count` pairs, sound and in order, in all layers. */
 int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, uint32_t count,
@@ -46,13 +36,8 @@ int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, ui
 /* Each decodes a stored value. Messages lack the file's name. The meta record is checked number by number; a block
  * whose bytes are read has ids below n, pairs ascending and at most one level per pair, layer and direction. */
 int kith_pair_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith_pair_meta *meta, kith_err *err);
-int kith_pair_extra_decode(kith_block_scratch *s, uint32_t chunk, const void *bytes, size_t size, void *out,
-			   size_t out_size, kith_err *err);
 int kith_pair_block_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
-			   size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *layer,
-			   kith_pair_block *out, kith_err *err); /* `layer` is scratch */
-int kith_pair_planes_decode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, const void *bytes,
-			    size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *out, kith_err *err);
+			   size_t size, uint32_t layers, const uint32_t *wanted, kith_pair_planes *out, kith_err *err);
 
 /* What a pair takes in a block, in quarters of a byte: its ids, and two bits for each layer and level. */
 static inline uint64_t kith_pair_quarters(uint32_t layers, uint32_t levels)
@@ -62,11 +47,5 @@ static inline uint64_t kith_pair_quarters(uint32_t layers, uint32_t levels)
 
 /* Is every number of `info` in range? Returns 0, or the reason as a status with `err` filled, without a file's name. */
 int kith_pair_info_check(const kith_pair_info *info, kith_err *err);
-
-/* Values that an extra takes. */
-static inline uint64_t kith_extra_chunks(uint64_t size)
-{
-	return (size + KITH_EXTRA_CHUNK - 1) / KITH_EXTRA_CHUNK;
-}
 
 #endif

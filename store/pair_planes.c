@@ -7,28 +7,23 @@
 #include "alloc.h"
 #include "cpu.h"
 
-int kith_planes_reserve_bits(kith_pair_planes *b, uint32_t count, uint32_t layers, uint32_t levels, kith_err *err)
+int kith_planes_reserve(kith_pair_planes *b, uint32_t count, uint32_t layers, uint32_t levels, kith_err *err)
 {
-	void *bits = b->bits;
+	void *i = b->i, *j = b->j, *bits = b->bits;
 	size_t stride = kith_plane_words(count);
-	int rc = kith_scratch(&bits, &b->bits_capacity, 2 * stride * levels * layers, sizeof *b->bits, err);
+	int rc = kith_scratch(&i, &b->pair_capacity, count, sizeof *b->i, err);
+	if (!rc)
+		rc = kith_scratch(&j, &b->j_capacity, count, sizeof *b->j, err);
+	if (!rc)
+		rc = kith_scratch(&bits, &b->bits_capacity, 2 * stride * levels * layers, sizeof *b->bits, err);
+	b->i = i;
+	b->j = j;
 	b->bits = bits;
 	b->count = count;
 	b->layers = layers;
 	b->levels = levels;
 	b->stride = stride;
 	return rc;
-}
-
-int kith_planes_reserve(kith_pair_planes *b, uint32_t count, uint32_t layers, uint32_t levels, kith_err *err)
-{
-	void *i = b->i, *j = b->j;
-	int rc = kith_scratch(&i, &b->pair_capacity, count, sizeof *b->i, err);
-	if (!rc)
-		rc = kith_scratch(&j, &b->j_capacity, count, sizeof *b->j, err);
-	b->i = i;
-	b->j = j;
-	return rc ? rc : kith_planes_reserve_bits(b, count, layers, levels, err);
 }
 
 void kith_pair_planes_free(kith_pair_planes *b)
@@ -91,51 +86,6 @@ void kith_planes_to_bitmaps(const kith_pair_planes *b, uint32_t w, uint32_t coun
 			const uint8_t *below = (const uint8_t *)kith_pair_plane(b, w, q - 1, direction);
 			for (size_t x = 0; x < bytes; x++)
 				bitmaps[x] &= (uint8_t)~below[x];
-		}
-}
-
-/* Up to 64 tiers, to be the bits from `at` on of word x of every plane. */
-static unsigned word_from_tiers(kith_pair_planes *b, uint32_t w, size_t x, uint32_t at, uint32_t count,
-				const uint8_t *tier)
-{
-	uint64_t has[2][16] = {{0}}; /* by level; 15 is where there is none */
-	unsigned levels = 0;         /* that are met, a bit each */
-	for (uint32_t p = 0; p < count; p++) {
-		has[0][tier[p] & 15] |= 1ull << (at + p);
-		has[1][tier[p] >> 4] |= 1ull << (at + p);
-		levels |= 1u << (tier[p] & 15) | 1u << (tier[p] >> 4);
-	}
-	for (uint32_t direction = 0; direction < 2; direction++) {
-		uint64_t upto = 0;
-		for (uint32_t q = 0; q < b->levels; q++) {
-			upto |= has[direction][q];
-			kith_pair_plane(b, w, q, direction)[x] |= upto;
-		}
-	}
-	return levels;
-}
-
-int kith_planes_from_tiers(kith_pair_planes *b, uint32_t w, uint32_t at, uint32_t count, const uint8_t *tier)
-{
-	unsigned levels = 0, known = ((1u << b->levels) - 1) | 1u << KITH_TIER_ABSENT;
-	for (uint32_t p = 0, take; p < count; p += take, at += take) {
-		take = 64 - at % 64 < count - p ? 64 - at % 64 : count - p;
-		levels |= word_from_tiers(b, w, at / 64, at % 64, take, tier + p);
-	}
-	return levels & ~known ? -1 : 0;
-}
-
-void kith_planes_to_tiers(const kith_pair_planes *b, uint32_t w, uint8_t *tier)
-{
-	memset(tier, KITH_PAIR_ABSENT, b->count);
-	for (uint32_t direction = 0; direction < 2; direction++)
-		for (uint32_t q = 0; q < b->levels; q++) {
-			const uint64_t *plane = kith_pair_plane(b, w, q, direction),
-				       *below = q ? kith_pair_plane(b, w, q - 1, direction) : NULL;
-			uint8_t flip = (uint8_t)((KITH_TIER_ABSENT ^ q) << 4 * direction);
-			for (size_t x = 0; x < b->stride; x++)
-				for (uint64_t left = plane[x] & ~(below ? below[x] : 0); left; left &= left - 1)
-					tier[64 * x + (unsigned)__builtin_ctzll(left)] ^= flip;
 		}
 }
 

@@ -1,5 +1,5 @@
 /* pair_planes.h - levels of a block of pairs as sets of bits (kith_pair_planes, kith/pairs.h), to and from the bitmaps
- * that are stored and the tier bytes that some callers want. Inside the store only. */
+ * that are stored. Inside the store only. */
 #ifndef KITH_PAIR_PLANES_H
 #define KITH_PAIR_PLANES_H
 
@@ -17,20 +17,14 @@ static inline size_t kith_layer_bitmap_bytes(uint32_t levels, size_t count)
 	return 2 * (size_t)levels * ((count + 7) / 8);
 }
 
-/* Makes room for `count` pairs in `layers` layers, or only for their bits, and sets count, layers, levels and stride.
- * What was there is lost. */
+/* Makes room for `count` pairs in `layers` layers, and sets count, layers, levels and stride. What was there is lost.
+ */
 int kith_planes_reserve(kith_pair_planes *planes, uint32_t count, uint32_t layers, uint32_t levels, kith_err *err);
-int kith_planes_reserve_bits(kith_pair_planes *planes, uint32_t count, uint32_t layers, uint32_t levels, kith_err *err);
 
 /* Layer w from its stored bitmaps. Returns 0, or -1 where a pair has two levels in one direction or a spare bit is set.
  */
 int kith_planes_from_bitmaps(kith_pair_planes *planes, uint32_t w, const uint8_t *bitmaps);
 void kith_planes_to_bitmaps(const kith_pair_planes *planes, uint32_t w, uint32_t count, uint8_t *bitmaps);
-
-/* Layer w from or to the tier bytes of pairs at..at+count-1. From: these pairs have no bits yet; returns 0, or -1 for a
- * byte that is no tier. */
-int kith_planes_from_tiers(kith_pair_planes *planes, uint32_t w, uint32_t at, uint32_t count, const uint8_t *tier);
-void kith_planes_to_tiers(const kith_pair_planes *planes, uint32_t w, uint8_t *tier);
 
 /* Adds bits from..from+count-1 of one set to another, from its bit `to_at` on. */
 void kith_bits_copy(uint64_t *to, size_t to_at, const uint64_t *from, size_t from_at, size_t count);

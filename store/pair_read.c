@@ -10,7 +10,6 @@ struct kith_pair_store {
 	char *path;
 	kith_container *container;
 	kith_block_scratch scratch;
-	kith_pair_planes layer;  /* one, on its way to tiers */
 	kith_pair_planes sought; /* kith_pair_store_find's */
 };
 
@@ -47,7 +46,6 @@ void kith_pair_store_close(kith_pair_store *s)
 	kith_container_close(s->container);
 	kith_block_scratch_free(&s->scratch);
 	kith_pair_meta_free(&s->meta);
-	kith_pair_planes_free(&s->layer);
 	kith_pair_planes_free(&s->sought);
 	free(s->path);
 	free(s);
@@ -61,14 +59,6 @@ const kith_pair_info *kith_pair_store_get_info(const kith_pair_store *s)
 const char *kith_pair_store_path(const kith_pair_store *s)
 {
 	return s->path;
-}
-
-void kith_pair_block_free(kith_pair_block *block)
-{
-	free(block->i);
-	free(block->j);
-	free(block->tier);
-	memset(block, 0, sizeof *block);
 }
 
 /* The value of a block that there is, for layers that there are. */
@@ -88,19 +78,6 @@ static int find_block(kith_pair_store *s, uint64_t block, uint32_t *layers, cons
 	return kith_container_get(s->container, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, bytes, size, err);
 }
 
-int kith_pair_store_read(kith_pair_store *s, uint64_t block, uint32_t layers, const uint32_t *wanted,
-			 kith_pair_block *out, kith_err *err)
-{
-	const void *bytes;
-	size_t size;
-	kith_err why = {0};
-	int rc = find_block(s, block, &layers, wanted, &bytes, &size, err);
-	if (!rc && (rc = kith_pair_block_decode(&s->scratch, &s->meta.info, block, bytes, size, layers, wanted,
-						&s->layer, out, &why)))
-		kith_fail(err, rc, "%s: %s", s->path, why.msg);
-	return rc;
-}
-
 int kith_pair_store_read_planes(kith_pair_store *s, uint64_t block, uint32_t layers, const uint32_t *wanted,
 				kith_pair_planes *out, kith_err *err)
 {
@@ -109,7 +86,7 @@ int kith_pair_store_read_planes(kith_pair_store *s, uint64_t block, uint32_t lay
 	kith_err why = {0};
 	int rc = find_block(s, block, &layers, wanted, &bytes, &size, err);
 	if (!rc &&
-	    (rc = kith_pair_planes_decode(&s->scratch, &s->meta.info, block, bytes, size, layers, wanted, out, &why)))
+	    (rc = kith_pair_block_decode(&s->scratch, &s->meta.info, block, bytes, size, layers, wanted, out, &why)))
 		kith_fail(err, rc, "%s: %s", s->path, why.msg);
 	return rc;
 }
@@ -129,47 +106,5 @@ int kith_pair_store_find(kith_pair_store *s, uint64_t node, uint64_t *block, kit
 			high = middle;
 	}
 	*block = low;
-	return 0;
-}
-
-const char *kith_pair_store_extra(const kith_pair_store *s, uint32_t e, uint64_t *size)
-{
-	*size = s->meta.extras[e].size;
-	return s->meta.extras[e].name;
-}
-
-static int read_extra(kith_pair_store *s, const kith_pair_extra *x, uint8_t *out, kith_err *err)
-{
-	kith_err why = {0};
-	for (uint64_t at = 0, chunk = x->chunk; at < x->size; chunk++) {
-		size_t take = x->size - at < KITH_EXTRA_CHUNK ? x->size - at : KITH_EXTRA_CHUNK, size;
-		const void *bytes;
-		int rc = kith_container_get(s->container, KITH_TABLE_EXTRAS, (uint32_t)chunk, &bytes, &size, err);
-		if (rc)
-			return rc;
-		if ((rc = kith_pair_extra_decode(&s->scratch, (uint32_t)chunk, bytes, size, out + at, take, &why)))
-			return kith_fail(err, rc, "%s: extra %s: %s", s->path, x->name, why.msg);
-		at += take;
-	}
-	return 0;
-}
-
-int kith_pair_store_get_extra(kith_pair_store *s, const char *name, void **bytes, uint64_t *size, kith_err *err)
-{
-	const kith_pair_extra *x = s->meta.extras, *end = x + s->meta.info.extras;
-	uint8_t *got;
-	int rc;
-	while (x < end && strcmp(x->name, name))
-		x++;
-	if (x == end)
-		return kith_fail(err, KITH_EUSAGE, "%s: has no extra record %s", s->path, name);
-	if (!(got = kith_alloc(x->size, 1)))
-		return kith_fail_nomem(err, "an extra record", x->size);
-	if ((rc = read_extra(s, x, got, err))) {
-		free(got);
-		return rc;
-	}
-	*bytes = got;
-	*size = x->size;
 	return 0;
 }

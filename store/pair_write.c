@@ -29,7 +29,6 @@ struct kith_pair_writer {
 	uint64_t written;        /* blocks */
 	uint64_t *seen;          /* of a batch: the pairs that are in some layer */
 	uint64_t next_i, next_j; /* the least pair that may follow */
-	uint64_t chunks;         /* values of extras so far */
 };
 
 /* Of many layers less than the default, and then whole words of bits. */
@@ -193,29 +192,8 @@ static int check_pairs(kith_pair_writer *w, const filling *f, uint32_t count, ki
 	return rc;
 }
 
-/* Pairs as a caller has them: with either bits or tiers. */
-typedef struct batch {
-	const uint32_t *i, *j;
-	const uint64_t *bits;
-	const uint8_t *tier;
-	size_t stride;
-} batch;
-
-/* `count` pairs of the batch, from `from` on, into a block that has room for them. */
-static int take_pairs(const batch *in, uint64_t from, uint32_t count, filling *f)
-{
-	kith_pair_planes *b = &f->planes;
-	int rc = 0;
-	memcpy(b->i + f->count, in->i + from, count * sizeof *b->i);
-	memcpy(b->j + f->count, in->j + from, count * sizeof *b->j);
-	for (size_t plane = 0; in->bits && plane < 2 * (size_t)b->levels * b->layers; plane++)
-		kith_bits_copy(b->bits + plane * b->stride, f->count, in->bits + plane * in->stride, from, count);
-	for (uint32_t v = 0; in->tier && v < b->layers; v++)
-		rc |= kith_planes_from_tiers(b, v, f->count, count, in->tier + v * in->stride + from);
-	return rc;
-}
-
-static int append(kith_pair_writer *w, uint64_t count, const batch *in, kith_err *err)
+int kith_pair_writer_append_planes(kith_pair_writer *w, uint64_t count, const uint32_t *i, const uint32_t *j,
+				   const uint64_t *bits, size_t stride, kith_err *err)
 {
 	kith_pair_info *info = &w->meta.info;
 	filling *f;
@@ -225,9 +203,11 @@ static int append(kith_pair_writer *w, uint64_t count, const batch *in, kith_err
 			return rc;
 		uint32_t room = info->block_pairs - f->count,
 			 take = count - from < room ? (uint32_t)(count - from) : room;
-		if (take_pairs(in, from, take, f))
-			return kith_fail(err, KITH_EBUG, "%s: a pair has a level that is none of the %u", w->path,
-					 info->levels);
+		kith_pair_planes *b = &f->planes;
+		memcpy(b->i + f->count, i + from, take * sizeof *i);
+		memcpy(b->j + f->count, j + from, take * sizeof *j);
+		for (size_t plane = 0; plane < 2 * (size_t)b->levels * b->layers; plane++)
+			kith_bits_copy(b->bits + plane * b->stride, f->count, bits + plane * stride, from, take);
 		if ((rc = check_pairs(w, f, take, err)))
 			return rc;
 		f->count += take;
@@ -237,48 +217,6 @@ static int append(kith_pair_writer *w, uint64_t count, const batch *in, kith_err
 		if (w->full == w->threads && (rc = flush(w, w->full, err)))
 			return rc;
 	}
-	return 0;
-}
-
-int kith_pair_writer_append(kith_pair_writer *w, uint64_t count, const uint32_t *i, const uint32_t *j,
-			    const uint8_t *tier, size_t stride, kith_err *err)
-{
-	return append(w, count, &(batch){.i = i, .j = j, .tier = tier, .stride = stride}, err);
-}
-
-int kith_pair_writer_append_planes(kith_pair_writer *w, uint64_t count, const uint32_t *i, const uint32_t *j,
-				   const uint64_t *bits, size_t stride, kith_err *err)
-{
-	return append(w, count, &(batch){.i = i, .j = j, .bits = bits, .stride = stride}, err);
-}
-
-int kith_pair_writer_put_extra(kith_pair_writer *w, const char *name, const void *bytes, uint64_t size, kith_err *err)
-{
-	kith_pair_info *info = &w->meta.info;
-	kith_block_scratch *scratch = &w->blocks[0].scratch; /* encoding leaves nothing there */
-	const uint8_t *at = bytes;
-	int rc;
-	for (uint32_t e = 0; e < info->extras; e++)
-		if (!strcmp(w->meta.extras[e].name, name))
-			return kith_fail(err, KITH_EBUG, "%s: extra %s is there already", w->path, name);
-	if (!*name || strlen(name) >= KITH_PAIR_EXTRA_NAME || info->extras == KITH_MAX_PAIR_EXTRAS)
-		return kith_fail(err, KITH_EBUG, "%s: extra '%s': no name, too long a name, or one extra too many",
-				 w->path, name);
-	kith_pair_extra *x = &w->meta.extras[info->extras];
-	strcpy(x->name, name);
-	x->size = size;
-	x->chunk = (uint32_t)w->chunks;
-	for (uint64_t left = size; left;) {
-		size_t take = left < KITH_EXTRA_CHUNK ? left : KITH_EXTRA_CHUNK;
-		uint32_t chunk = (uint32_t)w->chunks++;
-		if ((rc = kith_pair_extra_encode(scratch, chunk, at, take, err)) ||
-		    (rc = kith_container_put(w->container, KITH_TABLE_EXTRAS, chunk, scratch->value.bytes,
-					     scratch->value.size, err)))
-			return rc;
-		at += take;
-		left -= take;
-	}
-	info->extras++;
 	return 0;
 }
 

@@ -1,4 +1,4 @@
-/* bench_knn.c - one run of one engine over one layer, and what bench/knn/run.sh needs around it.
+/* bench_knn.c - one run of one engine over one layer, and what bench/knn/bench.py needs around it.
  *
  *   bench_knn kith  K THREADS MEMORY FILE.npy
  *       seconds, peak resident MiB (MEMORY in bytes; 0: kith-knn's default)

@@ -1,4 +1,4 @@
-/* bench_merge.c - what bench/merge/run.sh measures kith-merge with.
+/* bench_merge.c - what bench/merge/bench.py measures kith-merge with.
  *
  *   bench_merge run COMMAND...
  *       seconds and peak resident MiB of a program, from fork to exit; its exit code is ours. Graph files are mapped
@@ -7,8 +7,11 @@
  *       seconds, peak resident MiB, bytes of the records read, bytes decoded
  *   bench_merge bits GRAPH
  *       bits per directed edge: in all but near lists; of these the rows and the reverse lists; then near lists; and
- * the least that n random sets of k take, log2 C(n-1, k) / k bench_merge shape GRAPH n, ladder bench_merge rows GRAPH
- * OUT.npy the rows as an n x k array of i4, ids ascending (graphs of one k)
+ *       the least that n random sets of k take, log2 C(n-1, k) / k
+ *   bench_merge shape GRAPH
+ *       n, ladder
+ *   bench_merge rows GRAPH OUT.npy
+ *       the rows as an n x k array of i4, ids ascending (graphs of one k)
  *
  * decode is the least that any merge through kith/graph.h must do: it opens the graphs and reads of every layer the
  * rows and the reverse lists, as kith-merge does, over windows of the largest block's nodes, layers in parallel, and

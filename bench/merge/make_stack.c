@@ -2,9 +2,6 @@
  *
  *   make_stack N K LAYERS SEED FOLDER
  *       FOLDER/000.nng, FOLDER/001.nng, ...: the same every time
- *   make_stack N K LAYERS SEED FOLDER LAYER OTHER
- *       instead of all these FOLDER/LAYER.OTHER.nng alone (LAYER in three digits): what the layer would be if from the
- *       one before it samples had moved by the seed OTHER, as when a layer is recorded anew
  *
  * How it is made. Sample i has a place x_i on a circle, drawn uniformly, and a weight w_i, log-normal, that it keeps.
  * Its neighbours are the k samples j of least |x_i - x_j| w_j among the 4k samples beside it on the circle. From layer
@@ -22,8 +19,7 @@
  *   - A sample's neighbours are each other's in every layer, but their indices have nothing to do with it: a row's ids
  *     are scattered over all n, as samples in random order are.
  *
- * There are no activations. A graph's digest is made of what it was made from, and it says that it is exact: then
- * kith-merge --from knows it again, as it does graphs of kith-knn.
+ * There are no activations: a graph's digest is that of n, k, the seed and the layer.
  *
  * Distances are the true |x_i - x_j| w_j, squared. One layer is in memory at a time, at 20 bytes per sample, 36 while
  * it is sorted, and what the writer takes. */
@@ -34,6 +30,7 @@
 
 #include "alloc.h"
 #include "kith/graph.h"
+#include "machine.h"
 #include "rng.h"
 
 #define SPREAD 0.8 /* standard deviation of log w */
@@ -141,7 +138,7 @@ static int write_layer(const circle *c, const char *path, uint64_t digest, kith_
 	double *dist2 = kith_alloc((size_t)BATCH * c->k, sizeof *dist2);
 	double *near_dist2 = kith_alloc((size_t)BATCH * info.near, sizeof *near_dist2);
 	int rc = ids && near_ids && dist2 && near_dist2 ? 0 : kith_fail_nomem(err, "rows", BATCH * c->k * 24ull);
-	if (rc || (rc = kith_graph_create(&writer, path, &info, 1ull << 30, err)) ||
+	if (rc || (rc = kith_graph_create(&writer, path, &info, 1ull << 30, kith_machine_cores(), err)) ||
 	    (rc = write_rows(c, writer, info.near, ids, dist2, near_ids, near_dist2, err)))
 		goto done;
 	rc = kith_graph_finish(writer, &(kith_progress){0}, err);
@@ -155,10 +152,7 @@ done:
 	return rc;
 }
 
-#define NONE UINT32_MAX
-
-static int make_stack(circle *c, uint32_t layers, uint64_t seed, const char *folder, uint32_t alone, uint64_t other,
-		      kith_err *err)
+static int make_stack(circle *c, uint32_t layers, uint64_t seed, const char *folder, kith_err *err)
 {
 	char path[4096];
 	rng r = {seed};
@@ -175,20 +169,12 @@ static int make_stack(circle *c, uint32_t layers, uint64_t seed, const char *fol
 		c->places[i].id = i;
 	}
 	for (uint32_t v = 0; v < layers; v++) {
-		if (v == alone)
-			r.state = other;
 		if (v)
 			move(c, kinds[(v - 1) % count].step * gap, kinds[(v - 1) % count].anywhere, &r);
 		sort(c);
-		if (alone != NONE && v != alone)
-			continue;
-		if (v == alone)
-			snprintf(path, sizeof path, "%s/%03u.%llu.nng", folder, v, (unsigned long long)other);
-		else
-			snprintf(path, sizeof path, "%s/%03u.nng", folder, v);
-		uint64_t digest = digest_of((uint64_t[]){c->n, c->k, seed, v, alone, other}, 6);
-		int rc = write_layer(c, path, digest, err);
-		if (rc || v == alone)
+		snprintf(path, sizeof path, "%s/%03u.nng", folder, v);
+		int rc = write_layer(c, path, digest_of((uint64_t[]){c->n, c->k, seed, v}, 4), err);
+		if (rc)
 			return rc;
 	}
 	return 0;
@@ -197,8 +183,8 @@ static int make_stack(circle *c, uint32_t layers, uint64_t seed, const char *fol
 int main(int argc, char **argv)
 {
 	kith_err err;
-	if (argc != 6 && argc != 8) {
-		fprintf(stderr, "usage: make_stack N K LAYERS SEED FOLDER [LAYER OTHER]\n");
+	if (argc != 6) {
+		fprintf(stderr, "usage: make_stack N K LAYERS SEED FOLDER\n");
 		return 2;
 	}
 	unsigned long n = strtoul(argv[1], NULL, 10), k = strtoul(argv[2], NULL, 10),
@@ -207,14 +193,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "make_stack: N is above 4 K, K at least 1, LAYERS 1 to 1000\n");
 		return 2;
 	}
-	uint32_t alone = argc == 8 ? (uint32_t)strtoul(argv[6], NULL, 10) : NONE;
-	if (argc == 8 && (alone < 1 || alone >= layers)) {
-		fprintf(stderr, "make_stack: LAYER is 1 to LAYERS - 1\n");
-		return 2;
-	}
 	circle c = {.n = (uint32_t)n, .k = (uint32_t)k};
-	int rc = make_stack(&c, (uint32_t)layers, strtoull(argv[4], NULL, 10), argv[5], alone,
-			    argc == 8 ? strtoull(argv[7], NULL, 10) : 0, &err);
+	int rc = make_stack(&c, (uint32_t)layers, strtoull(argv[4], NULL, 10), argv[5], &err);
 	if (rc)
 		fprintf(stderr, "make_stack: %s\n", err.msg);
 	free(c.places);

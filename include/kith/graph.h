@@ -9,9 +9,7 @@
  *   row      the k[tiers-1] neighbours of one node, tier by tier, ascending ids within a tier: tier t of a row
  *            stands at [k[t-1], k[t]) (k[-1] = 0)
  *   near     the `near` nearest neighbours in rank order (by distance, then id), with their squared distances
- *   reverse  list of i: all j > i with j -> i, ascending; tier by tier, like a row
- *   pairs    of i: all j > i with i -> j or j -> i, ascending, each with both tiers: what i's row has above i, and its
- *            reverse list */
+ *   reverse  list of i: all j > i with j -> i, ascending; tier by tier, like a row */
 #ifndef KITH_GRAPH_H
 #define KITH_GRAPH_H
 
@@ -24,8 +22,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
-#define KITH_TIER_ABSENT  15u
 #define KITH_NEAR_DEFAULT 32u /* distances kept per node unless k is smaller */
 
 /* Which edges make a pair of samples one of neighbours: one in either direction (the paper's e_ij), or both. */
@@ -64,13 +62,17 @@ static inline uint32_t kith_info_k(const kith_graph_info *info)
 
 typedef struct kith_graph_writer kith_graph_writer;
 
-/* Starts `path` as kith_atomic_file_open does (atomic_file.h): as `path`.part, which a second writer is refused. All
- * strings and numbers of `info` are copied; `version` is filled in by the store. `memory` bounds, in bytes, what the
- * writer allocates (it works with as little as a few MiB plus 12 bytes per node, only slower), with one exception: the
- * reverse lists of one block of nodes are in memory together, and where nearly all edges lead to a few nodes, that is
- * nearly all edges. */
+/* Starts writing `path`.part, which becomes `path` at the end. It is locked meanwhile: a second writer is refused
+ * (KITH_EIO). If `path` is a symbolic link, what it points at is written. KITH_EUSAGE if something that is not a plain
+ * file stands at either name.
+ *
+ * All strings and numbers of `info` are copied; `version` is filled in by the store. `memory` bounds, in bytes, what
+ * the writer allocates (it works with as little as a few MiB plus 12 bytes per node, only slower), with one exception:
+ * the reverse lists of one block of nodes are in memory together, and where nearly all edges lead to a few nodes, that
+ * is nearly all edges. At most `threads` OpenMP threads (1 or more; more than 64 count as 64) work in append and
+ * finish; where block_nodes is 0, it depends on them and on `memory`, as nothing else in the file does. */
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
-		      kith_err *err);
+		      int threads, kith_err *err);
 
 /* Appends `count` rows, continuing where the last call ended. With K = ladder[tiers-1]:
  *   ids[count][K]           each row's neighbours: tier t at [k[t-1], k[t]), in any order within a tier. The rows are
@@ -78,8 +80,7 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
  *   near_ids[count][near]   the nearest `near` ids in rank order; each is in the row
  *   near_dist2[count][near] their squared distances, ascending
  * A row that breaks its contract (an id out of range, own, or twice within a tier; distances that do not ascend) is
- * KITH_EBUG. Uses OpenMP threads.
- */
+ * KITH_EBUG. */
 int kith_graph_append(kith_graph_writer *writer, uint64_t count, uint32_t *ids, const uint32_t *near_ids,
 		      const double *near_dist2, kith_err *err);
 
@@ -101,10 +102,6 @@ typedef struct kith_graph kith_graph;
  * grown, index pages or meta record damaged (KITH_ECORRUPT). Values are verified as they are read. */
 int kith_graph_open(kith_graph **out, const char *path, kith_err *err);
 void kith_graph_close(kith_graph *graph); /* NULL is fine */
-
-/* Another reader of an open graph, for another thread. The two share the file's map: no more memory is taken for it,
- * and this one has to be closed before `of`. KITH_ENOMEM or KITH_EIO. */
-int kith_graph_open_again(kith_graph **out, const kith_graph *of, kith_err *err);
 
 const kith_graph_info *kith_graph_get_info(const kith_graph *graph); /* lives as long as the graph */
 const char *kith_graph_path(const kith_graph *graph);
@@ -167,29 +164,13 @@ uint64_t kith_graph_row_sets_bytes(const kith_graph *graph, uint64_t count, uint
 int kith_graph_reverse_bytes(kith_graph *graph, uint64_t first, uint64_t count, uint32_t tiers, uint64_t *out,
 			     kith_err *err);
 
-/* Pairs of nodes first..first+count-1: those of node first+r are [offset[r], offset[r+1]). `id[p]` is the pair's larger
- * node; `tier[p]` holds the tier of smaller -> larger in its low 4 bits and of larger -> smaller in its high 4 bits,
- * KITH_TIER_ABSENT where there is no such edge (never both). Memory belongs to the kith_pairs and grows as needed:
- * start from a zeroed struct, release with kith_pairs_free. */
-typedef struct kith_pairs {
-	uint64_t *offset;
-	uint32_t *id;
-	uint8_t *tier;
-	size_t offset_capacity, id_capacity, tier_capacity;
-} kith_pairs;
-
-int kith_graph_read_pairs(kith_graph *graph, uint64_t first, uint64_t count, kith_pairs *out, kith_err *err);
-void kith_pairs_free(kith_pairs *pairs);
-
-/* No fewer pairs than nodes first..first+count-1 have, without decoding them: edges of their rows and reverse lists
- * (rounded out to whole blocks). */
-int kith_graph_count_pairs(kith_graph *graph, uint64_t first, uint64_t count, uint64_t *out, kith_err *err);
-
 /* Reads everything and checks every rule of the format and of the definitions: checksums, each row k distinct ids none
  * its own, near lists ascending and inside their tiers, the reverse lists exactly the rows' edges to smaller nodes.
- * `memory` bounds the work space. Returns 0 or KITH_ECORRUPT with the first thing found wrong. */
-int kith_graph_check(kith_graph *graph, uint64_t memory, const kith_progress *progress, kith_err *err);
+ * `memory` bounds the work space; at most `threads` OpenMP threads are used. Returns 0 or KITH_ECORRUPT with the first
+ * thing found wrong. */
+int kith_graph_check(kith_graph *graph, uint64_t memory, int threads, const kith_progress *progress, kith_err *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -10,6 +10,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef enum kith_metric { KITH_L2, KITH_COSINE } kith_metric;
 
@@ -76,6 +77,7 @@ int kith_knn_build(const char *input, const char *output, const kith_knn_options
  * but for what only reading everything shows. */
 int kith_knn_foresee(const char *input, const kith_knn_options *options, kith_knn_estimate *out, kith_err *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

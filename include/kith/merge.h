@@ -12,14 +12,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define KITH_ALPHA_ALL UINT32_MAX
-
-/* Which way a merge with `from` went. */
-typedef struct kith_merge_origin {
-	uint32_t kept;   /* layers that were taken from it */
-	const char *why; /* where none were: why, in words that stay ("it holds none of these layers"); else NULL */
-} kith_merge_origin;
 
 typedef struct kith_merge_options {
 	uint32_t k_count;            /* 0: every k that all layers share */
@@ -29,16 +24,9 @@ typedef struct kith_merge_options {
 	uint64_t memory;             /* bytes; holds the window, and the accumulators, of every thread */
 	int threads;                 /* >= 1 */
 	uint32_t slots;              /* ids looked at together; 0: as many as pay (no result depends on it) */
-	int by_hash;                 /* for tests: as where n is large (no result depends on it) */
-	uint32_t apart;              /* up to windows of so many samples, threads have some of their own; 0: as many as
-					pay (no result depends on it) */
 	const char *pairs;           /* the pair store to write as well (kith/pairs.h); NULL: none */
 	uint32_t block_pairs;        /* of that store, for tests; 0: as the store chooses */
 	const char *command;         /* recorded in it; NULL: "" */
-	const char *from;            /* a pair store whose layers need not be read again; NULL: none */
-	uint32_t fresh;              /* layers that are read beside `from` rather than to merge from scratch; 0: as many
-					as pay (no result depends on it) */
-	kith_merge_origin *origin;   /* filled in if there is `from`; NULL: nobody wants to know */
 	kith_progress progress;
 } kith_merge_options;
 
@@ -50,16 +38,11 @@ void kith_merge_defaults(kith_merge_options *options);
  * file). The result satisfies kith_stack_check, and the stores agreed with their own promises all the way (each row k
  * distinct neighbours, rows and reverse lists n k edges): if not, KITH_ECORRUPT or KITH_EBUG and no result. The result
  * does not depend on memory or threads. With options->pairs, every pair's presence goes to that file in the same walk;
- * it is there, whole, if and only if 0 is returned.
- *
- * With options->from, a pair store that an earlier merge has written, of any layers: the rows and pairs of those layers
- * that it holds (exact ones are known by their activations' digest, their metric and k) come from there, and only the
- * others' are read. Stack and pair store are the same as without it, but for the command that the pair store records.
- * Where it is of no use, of an older version, or not there at all, all layers are read; damaged, it is KITH_ECORRUPT.
- * `pairs` may be the same file. */
+ * it is there, whole, if and only if 0 is returned. */
 int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *options,
 	       kith_stack **out, kith_err *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

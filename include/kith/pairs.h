@@ -5,8 +5,6 @@
  *
  *   pair    two samples i < j that are linked, in either direction, in at least one layer at the largest k
  *   level   of i -> j in a layer: the smallest q such that j is among the k[q] nearest of i there
- *   tier    byte of a pair and layer: the level of i -> j in its low 4 bits, of j -> i in its high 4 bits,
- *           KITH_TIER_ABSENT where there is no such edge; KITH_PAIR_ABSENT where there is neither
  *
  * so that at k[q] the pair is present in the union graph if either level is at most q, in the mutual one if both are,
  * and the directed rows can be had back as well.
@@ -28,10 +26,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
-#define KITH_PAIR_ABSENT        0xffu
-#define KITH_MAX_PAIR_EXTRAS    256u /* extra records in a file */
-#define KITH_PAIR_EXTRA_NAME    64u  /* bytes of an extra's name, with its final zero */
 #define KITH_MAX_PAIR_BLOCK     (1u << 20)
 #define KITH_PAIR_BLOCK_DEFAULT 65536u
 
@@ -44,7 +40,6 @@ typedef struct kith_pair_info {
 	uint32_t block_pairs;       /* pairs per block, 1..KITH_MAX_PAIR_BLOCK, the last has what is left; when
 				       creating, 0 lets the store choose: KITH_PAIR_BLOCK_DEFAULT, or less where the
 				       layers are so many that a block's sets of bits would take more than 8 MiB */
-	uint32_t extras;            /* extra records; the writer counts them */
 	kith_layer *layers;         /* layer_count of them, in causal order; NULL strings count as "" */
 	char command[1024];         /* the command line that made it, for people */
 	char version[32];           /* the version of kith that wrote it */
@@ -52,15 +47,15 @@ typedef struct kith_pair_info {
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
-/* A writer holds one block for each thread that encodes, what it encodes these to, and pages to be written; once an
- * extra is put, 40 MiB more. It is used by one thread at a time. */
+/* A writer holds one block for each thread that encodes, what it encodes these to, and pages to be written. It is
+ * used by one thread at a time. */
 typedef struct kith_pair_writer kith_pair_writer;
 
-/* Starts `path` as kith_atomic_file_open does (atomic_file.h): as `path`.part, which a second writer is refused.
- * Everything in `info` is copied; pairs, extras and version are filled in by the store. */
+/* Starts writing `path`.part, which becomes `path` at the end, as kith_graph_create does (kith/graph.h). Everything in
+ * `info` is copied; pairs and version are filled in by the store. */
 int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, kith_err *err);
 
-/* Bytes that a writer of such a file takes at most, but for extras. */
+/* Bytes that a writer of such a file takes at most. */
 uint64_t kith_pair_writer_bytes(const kith_pair_info *info, uint32_t threads);
 
 /* Lets it encode so many blocks at once, each in a thread of its own; to begin with it is one. To be called before the
@@ -68,20 +63,11 @@ uint64_t kith_pair_writer_bytes(const kith_pair_info *info, uint32_t threads);
 void kith_pair_writer_set_threads(kith_pair_writer *writer, uint32_t threads);
 
 /* Appends `count` pairs i[p] < j[p], in ascending order of (i, j) and after all that came before, in batches of any
- * size. The tier of pair p in layer v is tier[v * stride + p]; stride >= count. What breaks the contract (order, an id
- * out of range, a level that is none, a pair absent everywhere) is KITH_EBUG; then the writer can only be aborted. */
-int kith_pair_writer_append(kith_pair_writer *writer, uint64_t count, const uint32_t *i, const uint32_t *j,
-			    const uint8_t *tier, size_t stride, kith_err *err);
-
-/* The same from sets of bits: bit p of planes laid out as in kith_pair_planes (cumulative in q), for `count` pairs.
- * Bits from `count` on are not looked at. A level that lacks a pair of the level below is KITH_EBUG as well. */
+ * size: bit p of planes laid out as in kith_pair_planes (cumulative in q), each of `stride` words. Bits from `count` on
+ * are not looked at. What breaks the contract (order, an id out of range, a pair absent everywhere, or absent at a
+ * level but not at the one below) is KITH_EBUG; then the writer can only be aborted. */
 int kith_pair_writer_append_planes(kith_pair_writer *writer, uint64_t count, const uint32_t *i, const uint32_t *j,
 				   const uint64_t *bits, size_t stride, kith_err *err);
-
-/* Stores bytes under a name of their own, at any time before finish, for whoever wants to keep something beside the
- * pairs; the store knows nothing of what they mean. KITH_EBUG if the name is empty, too long or there already. */
-int kith_pair_writer_put_extra(kith_pair_writer *writer, const char *name, const void *bytes, uint64_t size,
-			       kith_err *err);
 
 /* Seals the file, syncs it and renames it to its name: from then on it exists, whole. Releases the writer, on failure
  * too (then nothing is left behind). */
@@ -93,7 +79,7 @@ void kith_pair_writer_abort(kith_pair_writer *writer);
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
 /* One kith_pair_store is used by one thread at a time; open the file as often as there are readers. Besides the block
- * that the caller holds, it keeps some 20 bytes for each pair of a block, and the bits of one layer. */
+ * that the caller holds, it keeps some 20 bytes for each pair of a block, and the stored bits of one layer. */
 typedef struct kith_pair_store kith_pair_store;
 
 /* Opens a finished file. The checks are against accidents, not malice: do not open files made to deceive. Refuses with
@@ -111,23 +97,7 @@ static inline uint64_t kith_pair_info_blocks(const kith_pair_info *info)
 	return info->pairs / info->block_pairs + (info->pairs % info->block_pairs != 0);
 }
 
-/* A decoded block, a byte per pair and layer. Memory belongs to it and grows as needed: start from a zeroed struct,
- * release with kith_pair_block_free. */
-typedef struct kith_pair_block {
-	uint32_t count, layers; /* pairs; layers decoded */
-	uint32_t *i, *j;        /* count each, ascending (i, j), i < j < n */
-	uint8_t *tier;          /* tier[w * count + p]: pair p in the w-th layer asked for */
-	size_t pair_capacity, j_capacity, tier_capacity;
-} kith_pair_block;
-
-/* Decodes block `block` (of kith_pair_info_blocks), in `layers` layers, ascending and distinct; a `wanted` of NULL
- * means all of them, 0 layers means the pairs alone. Pair p of the block is pair block * block_pairs + p of the file.
- */
-int kith_pair_store_read(kith_pair_store *store, uint64_t block, uint32_t layers, const uint32_t *wanted,
-			 kith_pair_block *out, kith_err *err);
-void kith_pair_block_free(kith_pair_block *block);
-
-/* A decoded block as sets of bits, for whoever counts rather than looks at single pairs. Plane (w, q, direction) is at
+/* A decoded block as sets of bits. Plane (w, q, direction) is at
  * bits + ((direction * levels + q) * layers + w) * stride: its bit p (bit p % 64 of word p / 64) says whether pair p
  * has level q or less in the w-th layer asked for, from i to j (direction 0) or from j to i (1). Bits from `count` on
  * are 0. stride is a multiple of 8 words, and bits is aligned to 64 bytes. Memory belongs to it and grows as needed:
@@ -135,7 +105,7 @@ void kith_pair_block_free(kith_pair_block *block);
 typedef struct kith_pair_planes {
 	uint32_t count, layers, levels;
 	size_t stride;   /* words */
-	uint32_t *i, *j; /* as in kith_pair_block */
+	uint32_t *i, *j; /* count each, ascending (i, j), i < j < n */
 	uint64_t *bits;
 	size_t pair_capacity, j_capacity, bits_capacity;
 } kith_pair_planes;
@@ -150,7 +120,9 @@ static inline uint64_t *kith_pair_plane(const kith_pair_planes *planes, uint32_t
 void kith_pair_planes_join(const kith_pair_planes *planes, uint32_t w, uint32_t q, int mutual, size_t from,
 			   size_t words, uint64_t *out);
 
-/* As kith_pair_store_read, which takes longer. */
+/* Decodes block `block` (of kith_pair_info_blocks), in `layers` layers, ascending and distinct; a `wanted` of NULL
+ * means all of them, 0 layers means the pairs alone. Pair p of the block is pair block * block_pairs + p of the file.
+ */
 int kith_pair_store_read_planes(kith_pair_store *store, uint64_t block, uint32_t layers, const uint32_t *wanted,
 				kith_pair_planes *out, kith_err *err);
 void kith_pair_planes_free(kith_pair_planes *planes);
@@ -159,17 +131,12 @@ void kith_pair_planes_free(kith_pair_planes *planes);
  * can. Reads about log2(blocks) blocks. */
 int kith_pair_store_find(kith_pair_store *store, uint64_t node, uint64_t *block, kith_err *err);
 
-/* The e-th extra's name, and its size; e < info->extras. */
-const char *kith_pair_store_extra(const kith_pair_store *store, uint32_t e, uint64_t *size);
-
-/* The bytes put under `name`; the caller frees them with free(). KITH_EUSAGE if there are none. */
-int kith_pair_store_get_extra(kith_pair_store *store, const char *name, void **bytes, uint64_t *size, kith_err *err);
-
 /* Reads everything and checks every rule of the format and of the definitions: checksums, pairs ascending through the
  * whole file, each present in some layer, and in each layer at each k exactly n k directed edges. Takes a block and
  * 8 bytes per layer and k. Returns 0 or KITH_ECORRUPT with the first thing found wrong. */
 int kith_pair_store_check(kith_pair_store *store, const kith_progress *progress, kith_err *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

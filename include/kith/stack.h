@@ -15,6 +15,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* NNTS(a,b;k) = (1/n) sum_i |K_i^a n K_i^b| / |K_i^a u K_i^b| (paper, eq. 1 and 2), over directed sets; and beside it
  * the neighbourhood overlap (1/n) sum_i |K_i^a n K_i^b| / k of the literature (Doimo et al. 2020; DADApy's
@@ -84,6 +85,7 @@ int kith_stack_verify(const char *path, kith_err *err);
  * all (a,b), and those that begin or end at a layer, never grow with alpha. KITH_EBUG with the first one broken. */
 int kith_stack_check(const kith_stack *stack, kith_err *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -7,6 +7,7 @@
 #include "kith/graph.h"
 #include "kith/pairs.h"
 #include "kith/stack.h"
+#include "machine.h"
 #include "npy.h"
 
 #define MEMORY (256u << 20)
@@ -38,7 +39,7 @@ static int check_graph(const char *path, const kith_progress *progress, kith_err
 	int rc = kith_graph_open(&graph, path, err);
 	if (rc)
 		return rc;
-	rc = kith_graph_check(graph, MEMORY, progress, err);
+	rc = kith_graph_check(graph, MEMORY, kith_machine_cores(), progress, err);
 	kith_graph_close(graph);
 	return rc;
 }

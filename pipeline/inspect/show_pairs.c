@@ -18,11 +18,6 @@ static void header_tsv(const kith_pair_store *store, FILE *out)
 		fprintf(out, "# %u\t%s\t%llu\t%s\t%s\t%s\t%s\n", v, l->name, (unsigned long long)l->dim, l->metric,
 			l->engine, kith_double_text(l->recall, recall), l->digest);
 	}
-	for (uint32_t e = 0; e < info->extras; e++) {
-		uint64_t size;
-		const char *name = kith_pair_store_extra(store, e, &size);
-		fprintf(out, "# extra\t%s\t%llu bytes\n", name, (unsigned long long)size);
-	}
 	fputs("# i\tj", out);
 	for (uint32_t v = 0; v < info->layer_count; v++)
 		fprintf(out, "\t%s", info->layers[v].name);
@@ -50,50 +45,52 @@ static void header_json(const kith_pair_store *store, FILE *out)
 		kith_put_json(out, l->digest);
 		fputc('}', out);
 	}
-	fputs("],\n \"extras\": [", out);
-	for (uint32_t e = 0; e < info->extras; e++) {
-		uint64_t size;
-		fputs(e ? ", {\"name\": " : "{\"name\": ", out);
-		kith_put_json(out, kith_pair_store_extra(store, e, &size));
-		fprintf(out, ", \"bytes\": %llu}", (unsigned long long)size);
-	}
-	fputs("],\n \"rows\": [", out);
+	fputs("],\n \"extras\": [],\n \"rows\": [", out); /* of what older kiths wrote beside the pairs */
+}
+
+/* The level of the p-th pair's edge in a layer, in one direction; `levels` if there is none. */
+static uint32_t level_of(const kith_pair_planes *b, uint32_t v, uint32_t direction, uint32_t p)
+{
+	uint32_t q = 0;
+	while (q < b->levels && !(kith_pair_plane(b, v, q, direction)[p / 64] >> p % 64 & 1))
+		q++;
+	return q;
 }
 
 /* The k at which an edge appears, or `none`. */
 static void put_k(const kith_pair_info *info, uint32_t level, const char *none, FILE *out)
 {
-	if (level == KITH_TIER_ABSENT)
+	if (level == info->levels)
 		fputs(none, out);
 	else
 		fprintf(out, "%u", info->k[level]);
 }
 
 /* In each layer the k at which i -> j appears and that at which j -> i does, as in 15/100; - where there is none. */
-static void row_tsv(const kith_pair_info *info, const kith_pair_block *b, uint32_t p, FILE *out)
+static void row_tsv(const kith_pair_info *info, const kith_pair_planes *b, uint32_t p, FILE *out)
 {
 	fprintf(out, "%u\t%u", b->i[p], b->j[p]);
 	for (uint32_t v = 0; v < b->layers; v++) {
-		uint8_t tier = b->tier[(size_t)v * b->count + p];
+		uint32_t to = level_of(b, v, 0, p), from = level_of(b, v, 1, p);
 		fputc('\t', out);
-		put_k(info, tier & 15, "-", out);
-		if (tier == KITH_PAIR_ABSENT)
+		put_k(info, to, "-", out);
+		if (to == b->levels && from == b->levels)
 			continue;
 		fputc('/', out);
-		put_k(info, tier >> 4, "-", out);
+		put_k(info, from, "-", out);
 	}
 	fputc('\n', out);
 }
 
-static void row_json(const kith_pair_info *info, const kith_pair_block *b, uint32_t p, int first, FILE *out)
+static void row_json(const kith_pair_info *info, const kith_pair_planes *b, uint32_t p, int first, FILE *out)
 {
 	fprintf(out, "%s\n  {\"i\": %u, \"j\": %u, \"to\": [", first ? "" : ",", b->i[p], b->j[p]);
-	for (int shift = 0; shift < 8; shift += 4) {
+	for (uint32_t direction = 0; direction < 2; direction++) {
 		for (uint32_t v = 0; v < b->layers; v++) {
 			fputs(v ? ", " : "", out);
-			put_k(info, b->tier[(size_t)v * b->count + p] >> shift & 15, "null", out);
+			put_k(info, level_of(b, v, direction, p), "null", out);
 		}
-		fputs(shift ? "]}" : "], \"from\": [", out);
+		fputs(direction ? "]}" : "], \"from\": [", out);
 	}
 }
 
@@ -101,12 +98,12 @@ static void row_json(const kith_pair_info *info, const kith_pair_block *b, uint3
 static int put_rows(kith_pair_store *store, const kith_show_options *o, uint64_t last, FILE *out, kith_err *err)
 {
 	const kith_pair_info *info = kith_pair_store_get_info(store);
-	kith_pair_block block = {0};
+	kith_pair_planes block = {0};
 	uint64_t b = 0, blocks = kith_pair_info_blocks(info), shown = 0;
 	int rc = kith_pair_store_find(store, o->first, &b, err);
 	for (int more = 1; !rc && more && b < blocks; b++) {
 		if ((rc = kith_progress_tick(&o->progress, "blocks", b, blocks, err)) ||
-		    (rc = kith_pair_store_read(store, b, 0, NULL, &block, err)))
+		    (rc = kith_pair_store_read_planes(store, b, 0, NULL, &block, err)))
 			break;
 		for (uint32_t p = 0; p < block.count && more; p++) {
 			more = block.i[p] < last;
@@ -118,7 +115,7 @@ static int put_rows(kith_pair_store *store, const kith_show_options *o, uint64_t
 				row_tsv(info, &block, p, out);
 		}
 	}
-	kith_pair_block_free(&block);
+	kith_pair_planes_free(&block);
 	return rc;
 }
 

@@ -134,7 +134,7 @@ int kith_knn_build(const char *input, const char *output, const kith_knn_options
 	    (rc = kith_rows_init(&rows, npy, o->metric, scan_memory(o), &o->progress, err)))
 		goto done;
 	fill_info(&info, &rows, o);
-	if ((rc = kith_graph_create(&writer, output, &info, o->memory, err)) ||
+	if ((rc = kith_graph_create(&writer, output, &info, o->memory, o->threads, err)) ||
 	    (rc = kith_exact_run(&rows, &info, o, output, writer, &done, err)))
 		goto done;
 	done.n = rows.n;

@@ -5,17 +5,12 @@
 #include <string.h>
 
 #include "cpu.h"
-#include "kith/stack.h"
 #include "transpose.h"
 
 /* Words of all layers' rows that are counted together: a dozen layers' fit the first cache. */
 #define TOGETHER 256u
 /* Words of columns whose chains are counted together: what has been counted is loaded and stored once for all. */
 #define CHAINED 4
-/* Beyond so many, layers' masks of slots tell sooner what they share than sets do: a merge of 512 takes 0.7 of the
- * time. */
-#define MANY_LAYERS 256u
-
 static uint32_t ones(uint64_t x)
 {
 	return (uint32_t)__builtin_popcountll(x);
@@ -74,90 +69,6 @@ KITH_AVX512 static void overlaps_columns_512(const uint64_t *x, uint32_t words, 
 		else
 			overlaps_some(x, words, step, a, from, 1, shared);
 		shared += left;
-	}
-}
-
-/* Adds the masks of two slots to numbers of 64 layers each, bit by bit: plane p of them has the bits 2^p. */
-KITH_AVX512 static inline __attribute__((always_inline)) void add_masks(__m512i *plane, int planes, __m512i x,
-									__m512i y)
-{
-	__m512i carry = _mm512_ternarylogic_epi64(plane[0], x, y, 0xe8); /* two of three */
-	plane[0] = _mm512_ternarylogic_epi64(plane[0], x, y, 0x96);      /* one or three */
-	for (int p = 1; p < planes; p++) {
-		__m512i next = _mm512_and_si512(plane[p], carry);
-		plane[p] = _mm512_xor_si512(plane[p], carry);
-		carry = next;
-	}
-}
-
-/* The numbers of 64 layers. */
-KITH_AVX512 static inline __attribute__((always_inline)) __m512i spread_planes(uint64_t word[8][8], int planes,
-									       uint32_t w)
-{
-	__m512i sum = _mm512_setzero_si512();
-	for (int p = 0; p < planes; p++)
-		sum = _mm512_or_si512(sum, _mm512_maskz_set1_epi8(word[p][w], (char)(1 << p)));
-	return sum;
-}
-
-/* What one layer, whose `count` slots these are, shares with each of up to 512 layers, from the masks' words on. */
-KITH_AVX512 static inline __attribute__((always_inline)) void add_slots(const uint16_t *slot, uint32_t count,
-									const uint64_t *masks, uint32_t mask_words,
-									uint32_t words, int planes, uint8_t *numbers)
-{
-	__m512i plane[8], none = _mm512_setzero_si512();
-	uint64_t word[8][8];
-	for (int p = 0; p < planes; p++)
-		plane[p] = none;
-	for (uint32_t s = 0; s < count; s += 2)
-		add_masks(plane, planes, load_some(masks + (size_t)slot[s] * mask_words, words),
-			  s + 1 < count ? load_some(masks + (size_t)slot[s + 1] * mask_words, words) : none);
-	for (int p = 0; p < planes; p++)
-		_mm512_storeu_si512((void *)word[p], plane[p]);
-	for (uint32_t w = 0; w < words; w++)
-		_mm512_storeu_si512((void *)(numbers + 64 * w), spread_planes(word, planes, w));
-}
-
-/* The slots of one layer, at most `most`; returns how many. Where they are few in any word, no branch depends on how
- * many they are, which cannot be foreseen. 32 are written beyond them. */
-KITH_AVX512 static uint32_t list_layer(const uint64_t *x, uint32_t words, size_t step, uint32_t most, uint16_t *slot)
-{
-	const __m512i all =
-		_mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42,
-				41, 40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20,
-				19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-	uint32_t count = 0;
-	for (uint32_t w = 0; w < words; w++, x += step)
-		if (most < 32) {
-			__m256i some = _mm512_castsi512_si256(_mm512_maskz_compress_epi8(*x, all));
-			__m512i wide = _mm512_add_epi16(_mm512_cvtepu8_epi16(some), _mm512_set1_epi16((short)(64 * w)));
-			_mm512_storeu_si512((void *)(slot + count), wide);
-			count += ones(*x);
-		} else
-			for (uint64_t rest = *x; rest; rest &= rest - 1)
-				slot[count++] = (uint16_t)(64 * w + (uint32_t)__builtin_ctzll(rest));
-	return count;
-}
-
-KITH_AVX512 static void overlaps_masks_512(const uint64_t *x, uint32_t words, size_t step, uint32_t layers,
-					   const uint64_t *masks, uint32_t most, uint16_t *shared)
-{
-	uint32_t mask_words = (layers + 63) / 64;
-	uint16_t slot[KITH_BITS_MOST_MASKS + 32];
-	uint8_t numbers[KITH_MAX_LAYERS];
-	for (uint32_t a = 0; a + 1 < layers; a++) {
-		uint32_t count = list_layer(x + a, words, step, most, slot);
-		for (uint32_t w = (a + 1) / 64, here; w < mask_words; w += here) {
-			here = mask_words - w < 8 ? mask_words - w : 8;
-			if (most < 16)
-				add_slots(slot, count, masks + w, mask_words, here, 4, numbers + 64 * w);
-			else if (most < 32)
-				add_slots(slot, count, masks + w, mask_words, here, 5, numbers + 64 * w);
-			else
-				add_slots(slot, count, masks + w, mask_words, here, 8, numbers + 64 * w);
-		}
-		for (uint32_t b = a + 1; b < layers; b++)
-			*shared++ = numbers[b];
 	}
 }
 
@@ -414,17 +325,16 @@ KITH_AVX512 static void histograms_512(const uint8_t *numbers, size_t stride, ui
 
 #else
 
-#define transpose_512(...)                                              ((void)0)
-#define slots_of_words_512(...)                                         0
-#define list_slots_512(...)                                             0
-#define histograms_512(numbers, stride, samples, bins, histogram)       ((void)(bins))
-#define overlaps_columns_512(...)                                       ((void)0)
-#define overlaps_masks_512(x, words, step, layers, masks, most, shared) ((void)(masks), (void)(most))
-#define shared_512(...)                                                 0
-#define overlaps_rows_512(...)                                          ((void)0)
-#define count_columns_512(...)                                          ((void)0)
-#define chains_columns_512(...)                                         ((void)0)
-#define narrow_512(...)                                                 0
+#define transpose_512(...)                                        ((void)0)
+#define slots_of_words_512(...)                                   0
+#define list_slots_512(...)                                       0
+#define histograms_512(numbers, stride, samples, bins, histogram) ((void)(bins))
+#define overlaps_columns_512(...)                                 ((void)0)
+#define shared_512(...)                                           0
+#define overlaps_rows_512(...)                                    ((void)0)
+#define count_columns_512(...)                                    ((void)0)
+#define chains_columns_512(...)                                   ((void)0)
+#define narrow_512(...)                                           0
 
 #endif
 
@@ -446,22 +356,6 @@ void kith_bits_overlaps_columns(const uint64_t *x, uint32_t words, size_t step, 
 {
 	if ((kith_cpu() == KITH_CPU_AVX512))
 		overlaps_columns_512(x, words, step, layers, shared);
-	else
-		overlaps_columns_any(x, words, step, layers, shared);
-}
-
-/* A step for each slot of a layer and 512 others, in place of one for each word of slots and eight others; but there
- * are more masks to be read. */
-int kith_bits_masks_pay(uint32_t layers, uint32_t most)
-{
-	return (kith_cpu() == KITH_CPU_AVX512) && layers > MANY_LAYERS && most <= KITH_BITS_MOST_MASKS;
-}
-
-void kith_bits_overlaps_masks(const uint64_t *x, uint32_t words, size_t step, uint32_t layers, const uint64_t *masks,
-			      uint32_t most, uint16_t *shared)
-{
-	if ((kith_cpu() == KITH_CPU_AVX512))
-		overlaps_masks_512(x, words, step, layers, masks, most, shared);
 	else
 		overlaps_columns_any(x, words, step, layers, shared);
 }

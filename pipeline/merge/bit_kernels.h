@@ -20,14 +20,6 @@
 void kith_bits_overlaps_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t layers, uint16_t *shared);
 void kith_bits_overlaps_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint32_t *common);
 
-/* As kith_bits_overlaps_columns, of sets of at most `most` slots each, most <= KITH_BITS_MOST_MASKS, where the slots'
- * masks over layers are at hand as well: bit v % 64 of masks[slot * mask_words + v / 64] says whether layer v has the
- * slot; mask_words = (layers + 63) / 64, layers <= KITH_MAX_LAYERS. kith_bits_masks_pay: is it the faster way? */
-#define KITH_BITS_MOST_MASKS 255u
-int kith_bits_masks_pay(uint32_t layers, uint32_t most);
-void kith_bits_overlaps_masks(const uint64_t *x, uint32_t words, size_t step, uint32_t layers, const uint64_t *masks,
-			      uint32_t most, uint16_t *shared);
-
 /* count[v] += how many slots layer v has; in columns, for all lanes. */
 void kith_bits_count_columns(const uint64_t *x, uint32_t words, size_t step, uint32_t lanes, uint64_t *count);
 void kith_bits_count_rows(const uint64_t *x, uint32_t words, size_t stride, uint32_t layers, uint64_t *count);

@@ -145,7 +145,7 @@ static void count_rows(kith_tally *t, uint32_t level, const struct range *range)
 		make_pairs(t, range, g);
 		kith_bits_count_rows(pairs, (uint32_t)words, stride, p->layers, t->counts);
 		kith_tally_add_counts(t, t->pairs[g] + (size_t)level * p->layers);
-		kith_tally_runs(t, g, level, pairs, (uint32_t)words, stride);
+		kith_runs_rows(t, g, level, pairs, (uint32_t)words, stride);
 	}
 }
 

@@ -65,6 +65,9 @@ void kith_runs_free(kith_runs *runs);
 void kith_runs_add(kith_runs *into, const kith_runs *from, const kith_tally_plan *plan);
 void kith_runs_finish(kith_tally *tally);
 
+/* Counts the runs of pairs of one graph and level, from sets in rows (bit_kernels.h). */
+void kith_runs_rows(kith_tally *tally, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t stride);
+
 /* Runs at alpha 0 of few layers are counted layer by layer, from sets in columns (bit_kernels.h). */
 int kith_runs_by_layers(const kith_tally_plan *plan);
 void kith_runs_columns(kith_tally *tally, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t step);

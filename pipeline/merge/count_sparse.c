@@ -1,8 +1,7 @@
 /* count_sparse.c - counts samples whose ids are few. Each id that is met, in several layers or in several rows and
- * reverse lists of one, gets a mask over the layers that have it. Where that mask is, a table of all ids says; where
- * that would not fit a cache, a hash table. Masks of rows, turned into columns, are what NNTS is counted from, sample
- * by sample. Masks of pairs need not know their sample: they wait in a pool until there are enough to be counted
- * together. */
+ * reverse lists of one, gets a mask over the layers that have it, which is found by hash. Masks of rows, turned into
+ * columns, are what NNTS is counted from, sample by sample. Masks of pairs need not know their sample: they wait in a
+ * pool until there are enough to be counted together. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +20,6 @@
 #define WAITING    16u          /* samples whose numbers are looked through at once, */
 #define NUMBERS    (1u << 20)   /* or fewer, so that they take no more than so many bytes */
 #define LEAST_MASK 32u          /* up to so many layers, rows and reverse lists share the words of a mask */
-#define MOST_NODES (1u << 18)   /* of a table of all ids: two bytes each, half of what a second cache has today */
 
 /* ---- sizes ---- */
 
@@ -76,21 +74,9 @@ static uint32_t table_bits(uint64_t ids)
 	return bits;
 }
 
-/* Is there a table of all ids? */
-static int has_places(const kith_tally_plan *p)
-{
-	return p->hashed && !p->by_hash && p->n <= MOST_NODES;
-}
-
 static size_t column_words(const kith_tally_plan *p)
 {
 	return (p->hashed / 64 + 1) * 64ull * row_words(p) + KITH_BITS_SPARE;
-}
-
-/* Of masks of rows in one piece each, if some level's numbers are counted from them. */
-static size_t pieces_size(const kith_tally_plan *p)
-{
-	return kith_bits_masks_pay(p->layers, p->k[0]) ? row_words(p) * met_stride(p) : 0;
 }
 
 /* Stretches, and one behind the last. */
@@ -144,11 +130,11 @@ uint64_t kith_few_most(const kith_tally_plan *p)
 
 uint64_t kith_few_bytes(const kith_tally_plan *p)
 {
-	uint64_t words = pieces_size(p) + (all_words(p) + row_words(p)) * met_stride(p) + column_words(p) +
+	uint64_t words = (all_words(p) + row_words(p)) * met_stride(p) + column_words(p) +
 			 p->levels * all_words(p) * pool_stride(p) + TURNED * 64 * (all_words(p) + row_words(p));
 	return words * 8 + kith_few_room(p) * 5 + met_stride(p) * 18 + stretches(p) * sizeof(kith_few_stretch) +
-	       (has_places(p) ? 2 * p->n : 4ull << table_bits(p->hashed)) +
-	       2 * (kith_tally_layer_pairs(p) + KITH_BITS_SPARE) + young_start(p, p->levels) + numbers_size(p);
+	       (4ull << table_bits(p->hashed)) + 2 * (kith_tally_layer_pairs(p) + KITH_BITS_SPARE) +
+	       young_start(p, p->levels) + numbers_size(p);
 }
 
 int kith_few_init(kith_few *f, const kith_tally_plan *p)
@@ -157,18 +143,12 @@ int kith_few_init(kith_few *f, const kith_tally_plan *p)
 	missing |= !(f->id = kith_alloc(kith_few_room(p), sizeof *f->id));
 	missing |= !(f->bit = kith_alloc(kith_few_room(p), sizeof *f->bit));
 	missing |= !(f->stretch = kith_alloc(stretches(p), sizeof *f->stretch));
-	if (has_places(p)) {
-		missing |= !(f->place = kith_alloc_zero(p->n, sizeof *f->place));
-		missing |= !(f->met = kith_alloc_zero(met_stride(p), sizeof *f->met));
-	} else {
-		missing |= !(f->hash = kith_alloc(met_stride(p), sizeof *f->hash));
-		missing |= !(f->table = kith_alloc(1ull << table_bits(p->hashed), sizeof *f->table));
-		missing |= !(f->again = kith_alloc_zero(1ull << table_bits(p->hashed), sizeof *f->again));
-		missing |= !(f->used = kith_alloc(met_stride(p), sizeof *f->used));
-	}
+	missing |= !(f->hash = kith_alloc(met_stride(p), sizeof *f->hash));
+	missing |= !(f->table = kith_alloc(1ull << table_bits(p->hashed), sizeof *f->table));
+	missing |= !(f->again = kith_alloc_zero(1ull << table_bits(p->hashed), sizeof *f->again));
+	missing |= !(f->used = kith_alloc(met_stride(p), sizeof *f->used));
 	missing |= !(f->mask = kith_alloc_zero(all_words(p) * met_stride(p), sizeof *f->mask));
 	missing |= !(f->slots = kith_alloc(row_words(p) * met_stride(p), sizeof *f->slots));
-	missing |= !(f->pieces = kith_alloc(pieces_size(p), sizeof *f->pieces));
 	missing |= !(f->columns = kith_alloc_zero(column_words(p), sizeof *f->columns));
 	missing |= !(f->shared = kith_alloc(kith_tally_layer_pairs(p) + KITH_BITS_SPARE, sizeof *f->shared));
 	missing |= !(f->lists = kith_alloc(2 * met_stride(p), sizeof *f->lists));
@@ -185,15 +165,12 @@ void kith_few_free(kith_few *f)
 	free(f->id);
 	free(f->bit);
 	free(f->stretch);
-	free(f->place);
-	free(f->met);
 	free(f->hash);
 	free(f->table);
 	free(f->again);
 	free(f->used);
 	free(f->mask);
 	free(f->slots);
-	free(f->pieces);
 	free(f->columns);
 	free(f->shared);
 	free(f->lists);
@@ -265,24 +242,6 @@ void kith_few_take(kith_tally *t, const kith_tally_source *sources, size_t count
 	memcpy(f->stretch[f->stretches].from, f->end[levels - 1], sizeof f->end[0]);
 }
 
-/* Adds the bits of ids from..to-1 to their masks, `met` of which have one; returns how many then have. This and its
- * like stand apart from their callers, in which their loops would run out of registers. */
-static __attribute__((noinline)) size_t add_by_place(kith_few *f, const uint32_t *id, const uint8_t *bit,
-						     uint64_t *mask, uint32_t from, uint32_t to, size_t met)
-{
-	uint16_t *place = f->place;
-	uint32_t *list = f->met;
-	for (uint32_t e = from; e < to; e++) { /* no branch: whether an id is new cannot be foreseen */
-		size_t i = id[e], at = place[i], is_new = at == 0;
-		list[met + 1] = (uint32_t)i;
-		met += is_new;
-		at |= met & -is_new;
-		place[i] = (uint16_t)at;
-		mask[at] |= 1ull << bit[e];
-	}
-	return met;
-}
-
 /* The place of the e-th id's mask, of those whose place in the table another has: where it was looked for first. */
 static uint32_t find_again(kith_few *f, const uint32_t *id, uint32_t e, uint32_t bits)
 {
@@ -297,9 +256,9 @@ static uint32_t find_again(kith_few *f, const uint32_t *id, uint32_t e, uint32_t
 }
 
 /* Adds the bits of ids from..to-1 to their masks. Nearly all have the place in the table where they were met first, and
- * no branch depends on which that is. */
-static __attribute__((noinline)) void add_by_hash(kith_few *f, const uint32_t *id, const uint8_t *bit, uint64_t *mask,
-						  uint32_t from, uint32_t to, uint32_t hash_bits)
+ * no branch depends on which that is. Kept out of its caller, in which its loop would run out of registers. */
+static __attribute__((noinline)) void add_bits(kith_few *f, const uint32_t *id, const uint8_t *bit, uint64_t *mask,
+					       uint32_t from, uint32_t to, uint32_t hash_bits)
 {
 	const uint16_t *table = f->table, *hash = f->hash;
 	for (uint32_t e = from; e < to;) {
@@ -457,17 +416,6 @@ static int layer_of_own(const kith_bits_met *met, uint32_t node)
 	return -1;
 }
 
-/* Neighbours that layers share, where these are many: from the masks of rows, each in one piece. */
-static void overlaps_by_masks(kith_few *f, const kith_tally_plan *p, uint32_t level, uint32_t count, uint32_t squares)
-{
-	uint32_t words = row_words(p);
-	size_t stride = met_stride(p);
-	for (uint32_t s = 0; s < count; s++)
-		for (uint32_t w = 0; w < words; w++)
-			f->pieces[(size_t)s * words + w] = f->slots[w * stride + s];
-	kith_bits_overlaps_masks(f->columns, squares, 64ull * words, p->layers, f->pieces, p->k[level], f->shared);
-}
-
 /* One level, from the masks of the first `count` ids met. Returns as kith_few_node does. */
 static int count_level(kith_tally *t, uint64_t node, uint32_t level, const uint32_t *id, uint32_t count)
 {
@@ -497,10 +445,7 @@ static int count_level(kith_tally *t, uint64_t node, uint32_t level, const uint3
 	memset(t->counts, 0, lanes * sizeof *t->counts);
 	if (bad >= 0)
 		return bad;
-	if (kith_bits_masks_pay(p->layers, p->k[level]))
-		overlaps_by_masks(f, p, level, found[0], squares);
-	else
-		kith_bits_overlaps_columns(f->columns, squares, step, p->layers, f->shared);
+	kith_bits_overlaps_columns(f->columns, squares, step, p->layers, f->shared);
 	count_shared(f, p, level);
 
 	f->pooled[level] += found[1];
@@ -509,30 +454,7 @@ static int count_level(kith_tally *t, uint64_t node, uint32_t level, const uint3
 	return -1;
 }
 
-/* The levels of the x-th sample, where ids have places, from 1 on: the first mask stays empty. */
-static int node_by_place(kith_tally *t, uint64_t node, uint32_t x, uint32_t levels)
-{
-	const kith_tally_plan *p = t->plan;
-	kith_few *f = &t->few;
-	const uint32_t *id = f->id + f->start[x];
-	size_t met = 0;
-	uint32_t s = 0;
-	int bad = -1;
-	for (uint32_t q = 0; bad < 0 && q < levels; q++) {
-		for (; s < f->stretches && f->stretch[s].level == q; s++)
-			met = add_by_place(f, id, f->bit + f->start[x], f->mask + f->stretch[s].word * met_stride(p),
-					   f->stretch[s].from[x], f->stretch[s + 1].from[x], met);
-		bad = count_level(t, node, q, f->met, (uint32_t)met + 1);
-	}
-	for (size_t e = 1; e <= met; e++)
-		f->place[f->met[e]] = 0;
-	for (uint32_t w = 0; w < all_words(p); w++)
-		memset(f->mask + w * met_stride(p), 0, (met + 1) * sizeof *f->mask);
-	return bad;
-}
-
-/* The same by hash: masks are as many as ids, most of them empty. */
-static int node_by_hash(kith_tally *t, uint64_t node, uint32_t x, uint32_t levels)
+int kith_few_node(kith_tally *t, uint64_t node, uint32_t x, uint32_t levels)
 {
 	const kith_tally_plan *p = t->plan;
 	kith_few *f = &t->few;
@@ -547,19 +469,13 @@ static int node_by_hash(kith_tally *t, uint64_t node, uint32_t x, uint32_t level
 		memset(f->mask + w * met_stride(p), 0, met * sizeof *f->mask);
 	for (uint32_t q = 0; bad < 0 && q < levels; q++) {
 		for (; s < f->stretches && f->stretch[s].level == q; s++)
-			add_by_hash(f, id, f->bit + f->start[x], f->mask + f->stretch[s].word * met_stride(p),
-				    f->stretch[s].from[x], f->stretch[s + 1].from[x], bits);
+			add_bits(f, id, f->bit + f->start[x], f->mask + f->stretch[s].word * met_stride(p),
+				 f->stretch[s].from[x], f->stretch[s + 1].from[x], bits);
 		bad = count_level(t, node, q, id, f->end[q][x]);
 	}
 	while (f->used_count)
 		f->again[f->used[--f->used_count]] = 0;
-	return bad;
-}
-
-int kith_few_node(kith_tally *t, uint64_t node, uint32_t x, uint32_t levels)
-{
-	int bad = t->few.place ? node_by_place(t, node, x, levels) : node_by_hash(t, node, x, levels);
-	if (++t->few.young_samples == UINT8_MAX)
+	if (++f->young_samples == UINT8_MAX)
 		grow_up(t);
 	return bad;
 }

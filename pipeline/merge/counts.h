@@ -3,8 +3,8 @@
  *
  * Counting is done on sets of bits (bit_kernels.h). The ids that one sample meets, in whatever layer, get a slot each,
  * and every layer has the bits of the slots it has: |K_i^a n K_i^b| is the number of bits of two layers together, and
- * the runs of many pairs are found at once. Few ids get their slots from a table (count_sparse.c); where they are many,
- * or come as bits already, ids are their own slots, a range of them at a time (count_dense.c). */
+ * the runs of many pairs are found at once. Few ids get their slots by hash (count_sparse.c); where they are many, or
+ * come as bits already, ids are their own slots, a range of them at a time (count_dense.c). */
 #ifndef KITH_TALLY_H
 #define KITH_TALLY_H
 
@@ -24,7 +24,6 @@ typedef struct kith_tally_plan {
 	int counts[2];   /* KITH_UNION, KITH_MUTUAL: is it asked for? */
 	uint32_t slots;  /* a multiple of 64 */
 	uint32_t hashed; /* up to so many ids of a sample, with repetitions, are few */
-	int by_hash;     /* find these by hash even where n is small; for tests */
 	/* histograms of |K_i^a n K_i^b|: level q's are at start[q] + pair * (k[q] + 1), pair counting a < b row by row
 	 */
 	uint64_t start[KITH_MAX_TIERS + 1];
@@ -34,13 +33,6 @@ typedef struct kith_tally_plan {
 static inline uint64_t kith_tally_pair_count(uint64_t layers)
 {
 	return layers * (layers - 1) / 2;
-}
-
-/* Which of all pairs of layers a and b are, as they are counted there; a != b, in either order. */
-static inline uint64_t kith_tally_pair_of(uint64_t layers, uint64_t a, uint64_t b)
-{
-	uint64_t first = a < b ? a : b, second = a < b ? b : a;
-	return first * (2 * layers - first - 1) / 2 + (second - first - 1);
 }
 
 /* Ids that enter a sample's row, or its reverse list, in one layer at one level: ascending, or as bits. */
@@ -99,17 +91,15 @@ typedef struct kith_few {
 	kith_few_stretch *stretch;
 	uint32_t stretches;
 	/* of the one at hand: */
-	uint16_t *place;        /* of all n: where its mask is, or 0. NULL: found by hash */
-	uint32_t *met;          /* the ids whose masks these are, from 1 on */
 	uint16_t *hash, *table; /* of each id; where an id of that hash is met first */
 	uint16_t *again;        /* 1 + the same for ids that came to the place of another: a second table, empty between
 				   samples */
 	uint32_t *used, used_count; /* its places in use */
 	uint64_t *mask;             /* over layers, in rows and in reverse lists, of each id, at one of the places
 				       of the first level that has it */
-	uint64_t *slots, *pieces, *columns; /* masks of rows side by side, one after the other, and turned */
-	uint32_t *lists;                    /* scratch of bit_kernels.h */
-	uint16_t *shared;                   /* neighbours that two layers share, at one level */
+	uint64_t *slots, *columns;  /* masks of rows side by side, and turned */
+	uint32_t *lists;            /* scratch of bit_kernels.h */
+	uint16_t *shared;           /* neighbours that two layers share, at one level */
 	/* of some that have been counted: */
 	uint8_t *numbers;                 /* per level: neighbours shared, sample by sample, where k is small, */
 	uint32_t waiting[KITH_MAX_TIERS]; /* of so many samples */
@@ -154,10 +144,6 @@ void kith_tally_free(kith_tally *tally);
  * row, that of *bad, or -1 if there is none; then nothing that was counted means anything. */
 int kith_tally_nodes(kith_tally *tally, const kith_tally_source *sources, size_t count, uint64_t first, uint64_t nodes,
 		     uint64_t *bad);
-
-/* Pairs whose sets others have made: of one graph and level, in rows (bit_kernels.h). Counts their runs, not the pairs.
- */
-void kith_tally_runs(kith_tally *tally, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t stride);
 
 /* After the last sample, before the counts are looked at or added. */
 void kith_tally_finish(kith_tally *tally);

@@ -1,6 +1,5 @@
 /* merge.c - see kith/merge.h. One walk over windows of nodes: each window's rows and reverse lists are decoded for
- * every layer (layers in parallel), then its samples are tallied (samples in parallel). No layer is ever held whole.
- * Where windows are small, each thread walks over windows of its own instead, so that none waits for another. */
+ * every layer (layers in parallel), then its samples are tallied (samples in parallel). No layer is ever held whole. */
 #include "kith/merge.h"
 
 #include <omp.h>
@@ -15,13 +14,11 @@
 #include "pair_builder.h"
 #include "text.h"
 #include "to_stack.h"
-#include "update.h"
 
 #define MAX_THREADS 256
 #define NO_LEVEL    255u
-#define TOGETHER    64   /* samples that a thread takes at once */
-#define OPENED      16   /* files that a thread opens between two looks at the progress */
-#define APART       256u /* nodes of a window: up to here threads have windows of their own */
+#define TOGETHER    64 /* samples that a thread takes at once */
+#define OPENED      16 /* files that a thread opens between two looks at the progress */
 
 struct merge {
 	const kith_merge_options *options;
@@ -30,9 +27,8 @@ struct merge {
 	kith_window_layer *layers; /* tiers: as far as the k asked for reach */
 	size_t tiers;              /* of all layers together */
 	kith_tally_plan plan;
-	kith_tally *tallies;  /* one per thread */
-	kith_window *windows; /* one, */
-	int apart;            /* or one per thread */
+	kith_tally *tallies; /* one per thread */
+	kith_window window;
 	kith_pair_rows pairs; /* to the pair store, if there is to be one */
 	kith_pair_info pair_info;
 	uint64_t nodes; /* of a window */
@@ -201,48 +197,29 @@ static int fit_memory(struct merge *m, kith_err *err)
 {
 	const kith_merge_options *o = m->options;
 	kith_tally_plan *p = &m->plan;
-	uint64_t extra = o->pairs ? kith_update_put_bytes(p) : 0,
-		 window = kith_window_bytes(m->layers, m->count, m->nodes);
+	uint64_t window = kith_window_bytes(m->layers, m->count, m->nodes);
 	for (size_t v = 0; v < m->count; v++)
 		m->tiers += m->layers[v].tiers;
-	p->by_hash = o->by_hash;
 	kith_tally_choose_slots(p, (uint64_t)p->layers * p->k[p->levels - 1] * 3 / 2, o->slots);
 	/* fewer threads rather than no result; with one it must fit */
-	while (m->threads > 1 && window + extra + thread_bytes(m) > o->memory)
+	while (m->threads > 1 && window + thread_bytes(m) > o->memory)
 		m->threads--;
-	if (window + extra + thread_bytes(m) > o->memory)
+	if (window + thread_bytes(m) > o->memory)
 		return kith_fail(err, KITH_EUSAGE, "-m is too small: n=%llu, %u layers and k=%u need %llu bytes",
 				 (unsigned long long)p->n, p->layers, p->k[p->levels - 1],
-				 (unsigned long long)(window + extra + thread_bytes(m)));
+				 (unsigned long long)(window + thread_bytes(m)));
 	return 0;
-}
-
-/* Threads with windows of their own do not wait for each other: where a window is small, waiting is some 6 % of the
- * time. Pairs are written window by window. What cannot be read here, the walk will meet in its place, and tell. */
-static void choose_apart(struct merge *m)
-{
-	const kith_merge_options *o = m->options;
-	uint64_t most = 0;
-	if (m->threads < 2 || o->pairs || m->plan.n < 2 * m->threads * m->nodes ||
-	    m->nodes > (o->apart ? o->apart : APART))
-		return;
-	if (!kith_window_most(m->layers, m->count, m->nodes, &most, NULL))
-		m->apart = m->threads * most + thread_bytes(m) <= o->memory;
 }
 
 static int prepare(struct merge *m, kith_err *err)
 {
 	int rc = 0;
-	choose_apart(m);
 	m->tallies = kith_alloc_zero(m->threads, sizeof *m->tallies);
-	m->windows = kith_alloc_zero(m->threads, sizeof *m->windows);
-	if (!m->tallies || !m->windows)
+	if (!m->tallies)
 		return kith_fail_nomem(err, "the counts", m->threads * sizeof *m->tallies);
 	for (uint32_t t = 0; !rc && t < m->threads; t++)
 		rc = kith_tally_init(&m->tallies[t], &m->plan, err);
-	for (uint32_t t = 0; !rc && t < (m->apart ? m->threads : 1); t++)
-		rc = kith_window_init(&m->windows[t], m->layers, m->count, m->plan.levels, t > 0, err);
-	return rc;
+	return rc ? rc : kith_window_init(&m->window, m->layers, m->count, m->plan.levels, err);
 }
 
 /* ---- the walk ---- */
@@ -253,10 +230,11 @@ struct bad {
 	int layer;
 };
 
-static void count_nodes(struct merge *m, const kith_window *w, uint64_t first, uint64_t count, struct bad *bad)
+static void count_nodes(struct merge *m, uint64_t first, uint64_t count, struct bad *bad)
 {
 	uint64_t node = 0;
-	int layer = kith_tally_nodes(&m->tallies[omp_get_thread_num()], w->sources, w->tiers, first, count, &node);
+	int layer = kith_tally_nodes(&m->tallies[omp_get_thread_num()], m->window.sources, m->window.tiers, first,
+				     count, &node);
 	if (layer >= 0)
 #pragma omp critical(kith_merge_bad)
 		if (node < bad->node)
@@ -275,22 +253,17 @@ static size_t pair_sets(const void *context, uint64_t node, kith_tally_set *sets
 {
 	const struct merge *m = context;
 	for (size_t i = 0; i < 2 * m->tiers; i++)
-		sets[i] = kith_tally_set_at(&m->windows->sources[i], node);
+		sets[i] = kith_tally_set_at(&m->window.sources[i], node);
 	return m->tiers;
 }
 
-static uint64_t nodes_from(const struct merge *m, uint64_t first)
+static int walk(struct merge *m, kith_err *err)
 {
-	return m->nodes < m->plan.n - first ? m->nodes : m->plan.n - first;
-}
-
-static int walk_together(struct merge *m, kith_err *err)
-{
-	kith_window *w = m->windows;
+	kith_window *w = &m->window;
 	uint64_t memory = m->options->memory, taken = thread_bytes(m), room = memory - taken;
 	for (uint64_t first = 0; first < m->plan.n; first += m->nodes) {
-		uint64_t count = nodes_from(m, first), share = count / (16 * m->threads) + 1;
-		uint64_t together = share < TOGETHER ? share : TOGETHER;
+		uint64_t count = m->nodes < m->plan.n - first ? m->nodes : m->plan.n - first;
+		uint64_t share = count / (16 * m->threads) + 1, together = share < TOGETHER ? share : TOGETHER;
 		struct bad bad = {.node = UINT64_MAX};
 		int rc = kith_progress_tick(&m->options->progress, "merging", first, m->plan.n, err);
 		if (rc || (rc = kith_window_check(w, first, count, room, memory, err)) ||
@@ -298,50 +271,13 @@ static int walk_together(struct merge *m, kith_err *err)
 			return rc;
 #pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
 		for (uint64_t r = 0; r < count; r += together)
-			count_nodes(m, w, first + r, count - r < together ? count - r : together, &bad);
+			count_nodes(m, first + r, count - r < together ? count - r : together, &bad);
 		if (bad.node != UINT64_MAX)
 			return report_bad(m, &bad, err);
 		if (m->options->pairs && (rc = kith_pair_rows_add(&m->pairs, first, count, pair_sets, m, err)))
 			return rc;
 	}
 	return 0;
-}
-
-/* Windows are begun in order, so that of all before the first one that fails none is left out: what is told does not
- * depend on the threads. */
-static int walk_apart(struct merge *m, kith_err *err)
-{
-	uint64_t failed = UINT64_MAX, done = 0; /* begun, to be exact */
-	int rc = 0;
-#pragma omp parallel for num_threads(m->threads) schedule(monotonic : dynamic, 1)
-	for (uint64_t first = 0; first < m->plan.n; first += m->nodes) {
-		int thread = omp_get_thread_num(), status = 0;
-		uint64_t count = nodes_from(m, first), stop;
-		kith_err why;
-#pragma omp atomic read
-		stop = failed;
-		if (first > stop)
-			continue;
-#pragma omp critical(kith_merge_tick)
-		{
-			status = kith_progress_tick(&m->options->progress, "merging", done, m->plan.n, &why);
-			done += count;
-		}
-		if (!status && !(status = kith_window_read(&m->windows[thread], first, count, 1, &why))) {
-			struct bad bad = {.node = UINT64_MAX};
-			count_nodes(m, &m->windows[thread], first, count, &bad);
-			if (bad.node != UINT64_MAX)
-				status = report_bad(m, &bad, &why);
-		}
-		if (status)
-#pragma omp critical(kith_merge_failed)
-			if (first < failed) {
-#pragma omp atomic write
-				failed = first;
-				rc = kith_fail(err, (kith_status)status, "%s", why.msg);
-			}
-	}
-	return rc;
 }
 
 /* ---- the result ---- */
@@ -385,13 +321,7 @@ static int result(struct merge *m, kith_stack *stack, kith_err *err)
 	return kith_stack_check(stack, err);
 }
 
-static int finish_pairs(struct merge *m, kith_err *err)
-{
-	int rc = kith_update_put_overlap(m->pairs.writer, &m->plan, m->tallies[0].overlap, err);
-	return rc ? rc : kith_pair_rows_finish(&m->pairs, err);
-}
-
-static int merge_from_scratch(struct merge *m, kith_stack *stack, kith_err *err)
+static int merge_layers(struct merge *m, kith_stack *stack, kith_err *err)
 {
 	const char *pairs = m->options->pairs;
 	int rc;
@@ -400,31 +330,9 @@ static int merge_from_scratch(struct merge *m, kith_stack *stack, kith_err *err)
 	if (pairs &&
 	    (rc = kith_pair_rows_init(&m->pairs, pairs, &m->pair_info, m->threads, m->tiers, m->options->slots, err)))
 		return rc;
-	if ((rc = m->apart ? walk_apart(m, err) : walk_together(m, err)) || (rc = result(m, stack, err)))
+	if ((rc = walk(m, err)) || (rc = result(m, stack, err)))
 		return rc;
-	return pairs ? finish_pairs(m, err) : 0;
-}
-
-/* From options->from, if that will do: then *done. */
-static int merge_from_pairs(struct merge *m, kith_stack *stack, int *done, kith_err *err)
-{
-	kith_merge_origin origin;
-	kith_update update = {.options = m->options,
-			      .threads = m->threads,
-			      .plan = &m->plan,
-			      .pairs = m->options->pairs ? &m->pair_info : NULL};
-	kith_update_layer *layers = kith_alloc(m->count, sizeof *layers);
-	if (!layers)
-		return kith_fail_nomem(err, "the layers", m->count * sizeof *layers);
-	for (size_t v = 0; v < m->count; v++)
-		layers[v] = (kith_update_layer){m->layers[v].graph, m->layers[v].level};
-	update.layers = layers;
-	int rc = kith_update_merge(&update, stack, &origin, err);
-	free(layers);
-	if (!rc && m->options->origin)
-		*m->options->origin = origin;
-	*done = !rc && origin.kept;
-	return rc;
+	return pairs ? kith_pair_rows_finish(&m->pairs, err) : 0;
 }
 
 int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *o,
@@ -432,7 +340,7 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 {
 	struct merge m = {.options = o, .count = layers};
 	kith_stack *stack = NULL;
-	int rc, done = 0;
+	int rc;
 
 	if (layers < 1 || layers > KITH_MAX_LAYERS)
 		return kith_fail(err, KITH_EUSAGE, "%zu layers: a stack has 1 to %u", layers, KITH_MAX_LAYERS);
@@ -446,8 +354,7 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 	    (rc = kith_result_new(&stack, &m.plan, err)) || (rc = fill_layers(&m, names, stack, err)))
 		goto done;
 	m.pair_info.layers = stack->layers;
-	if ((o->from && (rc = merge_from_pairs(&m, stack, &done, err))) ||
-	    (!done && (rc = merge_from_scratch(&m, stack, err))))
+	if ((rc = merge_layers(&m, stack, err)))
 		goto done;
 	*out = stack;
 	stack = NULL;
@@ -457,9 +364,7 @@ done:
 	for (uint32_t t = 0; m.tallies && t < m.threads; t++)
 		kith_tally_free(&m.tallies[t]);
 	free(m.tallies);
-	for (uint32_t t = 0; m.windows && t < m.threads; t++)
-		kith_window_free(&m.windows[t], m.threads);
-	free(m.windows);
+	kith_window_free(&m.window, m.threads);
 #pragma omp parallel for num_threads(m.threads) schedule(dynamic, 1)
 	for (size_t v = 0; v < layers; v++) /* to unmap a file takes its time */
 		kith_graph_close(m.layers[v].graph);

@@ -10,7 +10,7 @@
 #include "kith/merge.h"
 #include "text.h"
 
-enum { OPT_ALPHA = 256, OPT_GRAPH, OPT_PAIRS, OPT_FROM };
+enum { OPT_ALPHA = 256, OPT_GRAPH, OPT_PAIRS };
 
 struct arguments {
 	kith_merge_options merge;
@@ -27,9 +27,6 @@ static const struct argp_option options[] = {
 	{"graph", OPT_GRAPH, "union|mutual|both", 0,
 	 "A pair is present if either, or if both, are neighbours of the other", 1},
 	{"pairs", OPT_PAIRS, "PAIRS.kpr", 0, "Also write every pair's presence in every layer, for kith-pairs", 1},
-	{"from", OPT_FROM, "PREVIOUS.kpr", 0,
-	 "Pairs that an earlier run has written: only layers that are not there are read; may be the file of --pairs",
-	 1},
 	{NULL, 'o', "STACK.json", 0, "The result to write (required)", 1},
 	{NULL, 'm', "MEM", 0, "Memory to work in, such as 512M or 4G", 2},
 	{NULL, 't', "THREADS", 0, "Threads", 2},
@@ -101,9 +98,6 @@ static int take(void *context, int key, char *arg, kith_err *err)
 	case OPT_PAIRS:
 		a->merge.pairs = arg;
 		return 0;
-	case OPT_FROM:
-		a->merge.from = arg;
-		return 0;
 	case 'm':
 		return kith_cli_bytes(arg, &a->merge.memory, err);
 	case 't':
@@ -128,8 +122,6 @@ static int take(void *context, int key, char *arg, kith_err *err)
 				return KITH_EUSAGE;
 		if (a->merge.pairs && kith_cli_two_outputs("--pairs", a->merge.pairs, a->output, err))
 			return KITH_EUSAGE;
-		if (a->merge.from && kith_cli_distinct("-o", a->output, a->merge.from, err))
-			return KITH_EUSAGE;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -146,27 +138,14 @@ static int check_output(const char *path, kith_err *err)
 	return rc;
 }
 
-/* ", 23 of 24 layers from pairs.kpr", or why none are. */
-static const char *from_text(const struct arguments *a, const kith_merge_origin *origin, char *out, size_t size)
-{
-	if (!a->merge.from)
-		return "";
-	if (origin->kept)
-		snprintf(out, size, ", %u of %zu layers from %s", origin->kept, a->count, a->merge.from);
-	else
-		snprintf(out, size, ", from scratch (%s: %s)", a->merge.from, origin->why);
-	return out;
-}
-
 int main(int argc, char **argv)
 {
 	kith_cli cli = {.name = "kith-merge"};
 	struct arguments a = {0};
 	kith_stack *stack = NULL;
 	kith_err err;
-	char about[768], ladder[256], command[1024], from[1024];
+	char about[768], ladder[256], command[1024];
 	uint32_t k[KITH_MAX_TIERS];
-	kith_merge_origin origin = {0};
 	int code = 0;
 
 	kith_cli_start(&cli, argv);
@@ -183,7 +162,6 @@ int main(int argc, char **argv)
 	a.merge.progress = kith_cli_progress(&cli);
 	kith_cli_command(argc, argv, command, sizeof command);
 	a.merge.command = command;
-	a.merge.origin = &origin;
 	if (check_output(a.output, &err) ||
 	    kith_merge(a.count, a.paths, (const char *const *)a.names, &a.merge, &stack, &err) ||
 	    kith_stack_write(stack, a.output, &err)) {
@@ -191,11 +169,10 @@ int main(int argc, char **argv)
 	} else {
 		for (size_t q = 0; q < stack->nnts_count; q++)
 			k[q] = stack->nnts[q].k;
-		kith_cli_report(&cli, "%zu layers -> %s%s%s: n=%llu k=%s%s", a.count, a.output,
+		kith_cli_report(&cli, "%zu layers -> %s%s%s: n=%llu k=%s", a.count, a.output,
 				a.merge.pairs ? " and " : "", a.merge.pairs ? a.merge.pairs : "",
 				(unsigned long long)stack->n,
-				kith_ladder_text(k, (uint32_t)stack->nnts_count, ladder, sizeof ladder),
-				from_text(&a, &origin, from, sizeof from));
+				kith_ladder_text(k, (uint32_t)stack->nnts_count, ladder, sizeof ladder));
 	}
 	kith_stack_free(stack);
 	for (size_t v = 0; v < a.count; v++)

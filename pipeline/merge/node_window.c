@@ -6,8 +6,6 @@
 #include "alloc.h"
 
 struct kith_window_sets {
-	kith_graph *graph;
-	int own; /* opened here */
 	kith_sets rows[KITH_MAX_TIERS], reverse[KITH_MAX_TIERS];
 	kith_err err;
 	int rc;
@@ -20,15 +18,6 @@ uint64_t kith_window_bytes(const kith_window_layer *layer, size_t layers, uint64
 		bytes += kith_graph_reader_bytes(layer[v].graph) +
 			 2 * kith_graph_row_sets_bytes(layer[v].graph, nodes, layer[v].tiers);
 	return bytes;
-}
-
-static int open_again(kith_window *w, kith_err *err)
-{
-	int rc = 0;
-	for (size_t v = 0; !rc && v < w->layers; v++)
-		if (!(rc = kith_graph_open_again(&w->sets[v].graph, w->layer[v].graph, err)))
-			w->sets[v].own = 1;
-	return rc;
 }
 
 static void list_sources(kith_window *w, uint32_t levels)
@@ -44,8 +33,7 @@ static void list_sources(kith_window *w, uint32_t levels)
 				}
 }
 
-int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t layers, uint32_t levels, int again,
-		     kith_err *err)
+int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t layers, uint32_t levels, kith_err *err)
 {
 	*w = (kith_window){.layers = layers, .layer = layer};
 	for (size_t v = 0; v < layers; v++)
@@ -56,9 +44,7 @@ int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t laye
 		return kith_fail_nomem(err, "sets of neighbours",
 				       layers * sizeof *w->sets + 2 * w->tiers * sizeof *w->sources);
 	list_sources(w, levels);
-	for (size_t v = 0; v < layers; v++)
-		w->sets[v].graph = layer[v].graph;
-	return again ? open_again(w, err) : 0;
+	return 0;
 }
 
 void kith_window_free(kith_window *w, uint32_t threads)
@@ -66,8 +52,6 @@ void kith_window_free(kith_window *w, uint32_t threads)
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
 	for (size_t v = 0; v < w->layers; v++) { /* to give back memory takes its time */
 		struct kith_window_sets *s = w->sets ? &w->sets[v] : NULL;
-		if (s && s->own)
-			kith_graph_close(s->graph);
 		for (uint32_t t = 0; s && t < KITH_MAX_TIERS; t++) {
 			kith_sets_free(&s->rows[t]);
 			kith_sets_free(&s->reverse[t]);
@@ -93,7 +77,7 @@ int kith_window_check(kith_window *w, uint64_t first, uint64_t count, uint64_t r
 	uint64_t needed = 0;
 	int rc = 0;
 	for (size_t v = 0; !rc && v < w->layers; v++)
-		rc = add_bytes(w->sets[v].graph, w->layer[v].tiers, first, count, &needed, err);
+		rc = add_bytes(w->layer[v].graph, w->layer[v].tiers, first, count, &needed, err);
 	if (!rc && needed > room)
 		rc = kith_fail(err, KITH_EUSAGE, "-m is too small: the edges of samples %llu:%llu need %llu bytes",
 			       (unsigned long long)first, (unsigned long long)(first + count),
@@ -101,32 +85,15 @@ int kith_window_check(kith_window *w, uint64_t first, uint64_t count, uint64_t r
 	return rc;
 }
 
-int kith_window_most(const kith_window_layer *layer, size_t layers, uint64_t nodes, uint64_t *most, kith_err *err)
-{
-	uint64_t n = kith_graph_get_info(layer->graph)->n, total = 0;
-	for (size_t v = 0; v < layers; v++) {
-		uint64_t largest = 0;
-		for (uint64_t first = 0; first < n; first += nodes) {
-			uint64_t count = nodes < n - first ? nodes : n - first, bytes = 0;
-			int rc = add_bytes(layer[v].graph, layer[v].tiers, first, count, &bytes, err);
-			if (rc)
-				return rc;
-			largest = bytes > largest ? bytes : largest;
-		}
-		total += kith_graph_reader_bytes(layer[v].graph) + largest;
-	}
-	*most = total;
-	return 0;
-}
-
 int kith_window_read(kith_window *w, uint64_t first, uint64_t count, uint32_t threads, kith_err *err)
 {
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
 	for (size_t v = 0; v < w->layers; v++) {
 		struct kith_window_sets *s = &w->sets[v];
+		kith_graph *graph = w->layer[v].graph;
 		uint32_t tiers = w->layer[v].tiers;
-		if (!(s->rc = kith_graph_read_row_sets(s->graph, first, count, tiers, s->rows, &s->err)))
-			s->rc = kith_graph_read_reverse(s->graph, first, count, tiers, s->reverse, &s->err);
+		if (!(s->rc = kith_graph_read_row_sets(graph, first, count, tiers, s->rows, &s->err)))
+			s->rc = kith_graph_read_reverse(graph, first, count, tiers, s->reverse, &s->err);
 	}
 	for (size_t v = 0; v < w->layers; v++)
 		if (w->sets[v].rc)

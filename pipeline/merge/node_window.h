@@ -6,7 +6,7 @@
 
 #include "counts.h"
 
-/* Which part of a layer's graph is read. One window reads it through this graph; others open it again. */
+/* Which part of a layer's graph is read. */
 typedef struct kith_window_layer {
 	kith_graph *graph;
 	uint32_t tiers;    /* from the first on */
@@ -27,22 +27,15 @@ typedef struct kith_window {
  * (kith_window_check looks again). */
 uint64_t kith_window_bytes(const kith_window_layer *layer, size_t layers, uint64_t nodes);
 
-/* `layer` stays the caller's, and where it is; `levels` is more than any level. With `again` the window has
- * readers of its own, which are closed when it is freed: before the layers' graphs. KITH_ENOMEM or KITH_EIO; free it
+/* `layer` and its graphs stay the caller's, and where they are; `levels` is more than any level. KITH_ENOMEM; free it
  * then, too. */
-int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t layers, uint32_t levels, int again,
-		     kith_err *err);
+int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t layers, uint32_t levels, kith_err *err);
 void kith_window_free(kith_window *w, uint32_t threads); /* one that is all zeros is fine */
 
 /* A window's reverse lists hold the edges from all later nodes: where nearly all edges lead to a few nodes (identical
  * rows), they can be many times what its rows suggest. Better to say so than to be killed for it: KITH_EUSAGE if nodes
  * first..first+count-1 take more than `room` bytes, which is what is left of `memory`. */
 int kith_window_check(kith_window *w, uint64_t first, uint64_t count, uint64_t room, uint64_t memory, kith_err *err);
-
-/* The bytes that a window comes to take that goes over all windows of `nodes` nodes, its readers' included: of each
- * layer the largest, since what has been decoded makes room for what follows, but is not given back. Nothing is
- * decoded, nor verified; fails as kith_graph_reverse_bytes does. */
-int kith_window_most(const kith_window_layer *layer, size_t layers, uint64_t nodes, uint64_t *most, kith_err *err);
 
 /* Decodes these nodes, which begin and end where blocks of all layers do, `threads` layers at a time: the sources are
  * theirs. Of several layers that cannot be read, the first is told of, as kith_graph_read_row_sets does. */

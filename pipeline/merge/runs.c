@@ -217,7 +217,7 @@ static void runs_by_masks(kith_tally *t, int graph, uint32_t level, const uint64
 	}
 }
 
-void kith_tally_runs(kith_tally *t, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t stride)
+void kith_runs_rows(kith_tally *t, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t stride)
 {
 	const kith_tally_plan *p = t->plan;
 	if (kith_runs_by_layers(p))

@@ -14,20 +14,18 @@ static void read_all(kith_pair_store *store)
 	const kith_pair_info *info = kith_pair_store_get_info(store);
 	uint64_t blocks = kith_pair_info_blocks(info), found;
 	const uint32_t last = info->layer_count - 1;
-	kith_pair_block block = {0};
 	kith_pair_planes planes = {0};
 	kith_err err = {0};
 	for (uint64_t b = 0; b < blocks && b < 1000; b++) {
-		if (!kith_pair_store_read(store, b, 1, &last, &block, &err))
-			for (uint32_t p = 0; p < block.count; p++)
-				if (block.i[p] >= block.j[p] || block.j[p] >= info->n)
+		if (!kith_pair_store_read_planes(store, b, 1, &last, &planes, &err))
+			for (uint32_t p = 0; p < planes.count; p++)
+				if (planes.i[p] >= planes.j[p] || planes.j[p] >= info->n)
 					abort();
 		if (!kith_pair_store_read_planes(store, b, 0, NULL, &planes, &err))
 			for (size_t p = planes.count; p < 64 * planes.stride; p++)
 				if (planes.bits[p / 64] >> p % 64 & 1)
 					abort();
 	}
-	kith_pair_block_free(&block);
 	kith_pair_planes_free(&planes);
 	kith_pair_store_find(store, info->n / 2, &found, &err);
 }

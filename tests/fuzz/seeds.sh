@@ -16,5 +16,8 @@ for n in 3 40 300; do
 	"$tools/mknpy" -n $n -d 4 "$out/layer.npy"
 	"$bin/kith-knn" -q -k 2 -o "$out/graph/$n.nng" "$out/layer.npy"
 	"$bin/kith-knn" -q -k 1,$((n - 1)) -o "$out/graph/$n.dense.nng" "$out/layer.npy"
-	"$tools/mkpairs" -b 100 -x "$out/pairs/$n.kpr" "$out/graph/$n.nng" "$out/graph/$n.dense.nng"
+	"$tools/mknpy" -n $n -d 4 -s 1 "$out/layer.npy"
+	"$bin/kith-knn" -q -k 2 -o "$out/graph/$n.other.nng" "$out/layer.npy"
+	"$tools/mkpairs" -b 100 "$out/pairs/$n.kpr" "$out/graph/$n.nng" "$out/graph/$n.other.nng"
 done
+gunzip -c "$(dirname "$0")/../data/extras.kpr.gz" >"$out/pairs/extras.kpr"

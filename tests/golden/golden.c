@@ -199,25 +199,24 @@ static void test_neighbours(void **state)
 	expect_near(2, 5, 4, copies, copies_dist2); /* here ranks 2 and 3 ascend by id as well */
 }
 
-static void test_pairs(void **state)
+static void test_reverse_lists(void **state)
 {
-	/* Layer 1; tier of smaller -> larger in the low half, larger -> smaller in the high half:
-	 * 01: 0, 0   02: 1, 2   03: 2, 2   04: 2, 2   12: 1, 0   13: 2, 2   14: 2, 2   23: 1, 0   24: 2, 1   34: 1, 0
-	 */
-	static const uint64_t offsets[] = {0, 4, 7, 9, 10, 10};
-	static const uint32_t ids[] = {1, 2, 3, 4, 2, 3, 4, 3, 4, 4};
-	static const uint8_t tiers[] = {0x00, 0x21, 0x22, 0x22, 0x01, 0x22, 0x22, 0x01, 0x12, 0x01};
+	/* Layer 1, by tier: which larger samples have 0, 1, 2, 3, 4 as a neighbour. Tier 0: 1 -> 0, 2 -> 1, 3 -> 2, 4
+	 * -> 3; tier 1: 4 -> 2; tier 2: 2 -> 0, 3 -> 0, 4 -> 0, 3 -> 1, 4 -> 1. Each holds a fifth of all samples:
+	 * bits. */
+	static const uint64_t lists[3][5] = {{0x02, 0x04, 0x08, 0x10, 0}, {0, 0, 0x10, 0, 0}, {0x1c, 0x18, 0, 0, 0}};
+	kith_sets sets[3] = {0};
 	kith_graph *graph;
-	kith_pairs pairs = {0};
 	kith_err err = {0};
 	(void)state;
 	build_first_stack();
-	if (kith_graph_open(&graph, paths[1], &err) || kith_graph_read_pairs(graph, 0, 5, &pairs, &err))
+	if (kith_graph_open(&graph, paths[1], &err) || kith_graph_read_reverse(graph, 0, 5, 3, sets, &err))
 		fail_msg("%s", err.msg);
-	assert_memory_equal(pairs.offset, offsets, sizeof offsets);
-	assert_memory_equal(pairs.id, ids, sizeof ids);
-	assert_memory_equal(pairs.tier, tiers, sizeof tiers);
-	kith_pairs_free(&pairs);
+	for (int tier = 0; tier < 3; tier++) {
+		assert_true(sets[tier].dense && sets[tier].stride == 1 && sets[tier].base == 0);
+		assert_memory_equal(sets[tier].bits, lists[tier], sizeof lists[tier]);
+		kith_sets_free(&sets[tier]);
+	}
 	kith_graph_close(graph);
 }
 
@@ -410,7 +409,7 @@ static void test_difference_that_vanishes_when_squared(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_neighbours),  cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_neighbours),  cmocka_unit_test(test_reverse_lists),
 		cmocka_unit_test(test_nnts),        cmocka_unit_test(test_overlap_and_chance),
 		cmocka_unit_test(test_nntp),        cmocka_unit_test(test_dynamics),
 		cmocka_unit_test(test_cosine),      cmocka_unit_test(test_all_alike),

@@ -9,8 +9,12 @@
 #include <stdint.h>
 
 #include "kith/graph.h"
+#include "kith/pairs.h"
 #include "kith/stack.h"
 #include "rng.h"
+
+#define SLOW_TIER_ABSENT 15u   /* no edge */
+#define SLOW_PAIR_ABSENT 0xffu /* none in either direction */
 
 /* ---- k nearest neighbours ------------------------------------------------------------------------------------- */
 
@@ -58,8 +62,9 @@ void slow_dynamics_free(slow_dynamics *d);
 
 /* ---- pairs through the layers --------------------------------------------------------------------------------- */
 
-/* Every pair i < j linked in some layer at the largest of the k, in order: its tier byte (kith/pairs.h) in layer v is
- * tier[p * layers + v]. */
+/* Every pair i < j linked in some layer at the largest of the k, in order. Its tier byte in layer v, tier[p * layers +
+ * v], has the level of i -> j in its low 4 bits and that of j -> i in its high 4 bits; SLOW_TIER_ABSENT where there is
+ * no such edge, SLOW_PAIR_ABSENT where there is neither. */
 typedef struct slow_pairs {
 	size_t count, layers;
 	uint32_t *i, *j;
@@ -69,6 +74,15 @@ typedef struct slow_pairs {
 slow_pairs slow_pairs_of(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, const uint32_t *k,
 			 uint32_t levels);
 void slow_pairs_free(slow_pairs *pairs);
+
+/* Appends pairs from..from+count-1 to a pair store that has these levels. With an rng, planes are some words longer
+ * than they have to be, and what is beyond the last pair is random. Returns what kith_pair_writer_append_planes
+ * returns. */
+int slow_pairs_append(kith_pair_writer *writer, const slow_pairs *pairs, uint32_t levels, size_t from, size_t count,
+		      rng *r, kith_err *err);
+
+/* The tier byte of a block's pair p in the w-th layer that was decoded. */
+uint8_t slow_pair_tier(const kith_pair_planes *block, uint32_t w, uint32_t p);
 
 /* Fills present[layers] with a pair's presence at level `level` in `graph`, from its tier bytes. */
 void slow_presence(const uint8_t *tier, size_t layers, uint32_t level, kith_graph_kind graph, unsigned char *present);
@@ -83,12 +97,12 @@ void slow_components(size_t n, size_t pairs, const uint32_t *i, const uint32_t *
 /* ---- graphs on disk ------------------------------------------------------------------------------------------- */
 
 /* Writes the graph of a rank table through kith_graph_create, _append and _finish, in pieces of random sizes, each
- * tier shuffled. dist2 is [n][width] as ranks is; NULL: every neighbour's is its rank. Returns 0 or the status with
- * `err` filled. */
+ * tier shuffled, by a random number of threads. dist2 is [n][width] as ranks is; NULL: every neighbour's is its rank.
+ * Returns 0 or the status with `err` filled. */
 int slow_graph_write(const char *path, const kith_graph_info *info, size_t width, const uint32_t *ranks,
 		     const double *dist2, uint64_t memory, rng *r, kith_err *err);
 
-/* Reads the graph at `path` in windows of random sizes and compares header, rows, near lists, reverse lists and pairs,
+/* Reads the graph at `path` in windows of random sizes and compares header, rows, near lists and reverse lists,
  * every number, with the rank table and the n, d, ladder, near and metric in `want`; runs kith_graph_check too. Returns
  * 0, or 1 with one line in `why`. */
 int slow_graph_differs(const char *path, const kith_graph_info *want, size_t width, const uint32_t *ranks,

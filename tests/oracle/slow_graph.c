@@ -47,7 +47,7 @@ static uint32_t tier_of_rank(const kith_graph_info *info, uint32_t rank)
 	for (uint32_t t = 0; t < info->tiers; t++)
 		if (rank < info->ladder[t])
 			return t;
-	return KITH_TIER_ABSENT;
+	return SLOW_TIER_ABSENT;
 }
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */
@@ -81,7 +81,7 @@ int slow_graph_write(const char *path, const kith_graph_info *info, size_t width
 		     const double *dist2, uint64_t memory, rng *r, kith_err *err)
 {
 	kith_graph_writer *writer = NULL;
-	int status = kith_graph_create(&writer, path, info, memory, err);
+	int status = kith_graph_create(&writer, path, info, memory, (int)rng_between(r, 1, 4), err);
 	if (status)
 		return status;
 	for (uint64_t first = 0, count; first < info->n; first += count) {
@@ -105,7 +105,7 @@ typedef struct reading {
 	size_t width;
 	const uint32_t *ranks;
 	const double *dist2;
-	unsigned char *tier; /* [n][n]: tier of the edge i -> j, or KITH_TIER_ABSENT */
+	unsigned char *tier; /* [n][n]: tier of the edge i -> j, or SLOW_TIER_ABSENT */
 	char *why;
 	size_t size;
 } reading;
@@ -185,43 +185,6 @@ static int near_differs(reading *t, uint64_t first, uint64_t count)
 	return differs;
 }
 
-static int pairs_of_node_differ(reading *t, uint64_t i, const kith_pairs *pairs, uint64_t at, uint64_t end)
-{
-	uint64_t n = t->want->n;
-	for (uint64_t j = i + 1; j < n; j++) {
-		unsigned to = t->tier[i * n + j], from = t->tier[j * n + i];
-		if (to == KITH_TIER_ABSENT && from == KITH_TIER_ABSENT)
-			continue;
-		if (at == end)
-			return DIFFERS(t, "pair {%llu, %llu} is missing", (unsigned long long)i, (unsigned long long)j);
-		if (pairs->id[at] != j || pairs->tier[at] != (to | from << 4))
-			return DIFFERS(t, "pair {%llu, %u} with tiers 0x%02x, should be {%llu, %llu} with 0x%02x",
-				       (unsigned long long)i, pairs->id[at], pairs->tier[at], (unsigned long long)i,
-				       (unsigned long long)j, to | from << 4);
-		at++;
-	}
-	if (at != end)
-		return DIFFERS(t, "pair {%llu, %u} should not be", (unsigned long long)i, pairs->id[at]);
-	return 0;
-}
-
-static int pairs_differ(reading *t, uint64_t first, uint64_t count, kith_pairs *pairs)
-{
-	uint64_t counted = 0;
-	kith_err err = {0};
-	if (kith_graph_read_pairs(t->graph, first, count, pairs, &err))
-		return DIFFERS(t, "read_pairs: %s", err.msg);
-	for (uint64_t i = 0; i < count; i++)
-		if (pairs_of_node_differ(t, first + i, pairs, pairs->offset[i], pairs->offset[i + 1]))
-			return 1;
-	if (kith_graph_count_pairs(t->graph, first, count, &counted, &err))
-		return DIFFERS(t, "count_pairs: %s", err.msg);
-	if (counted < pairs->offset[count] - pairs->offset[0])
-		return DIFFERS(t, "count_pairs says %llu, there are %llu", (unsigned long long)counted,
-			       (unsigned long long)(pairs->offset[count] - pairs->offset[0]));
-	return 0;
-}
-
 /* Is j in node i's set? */
 static int set_has(const kith_sets *s, uint64_t i, uint64_t j)
 {
@@ -292,7 +255,6 @@ static int sets_differ(reading *t, uint64_t first, uint64_t count)
 static int contents_differ(reading *t, rng *r)
 {
 	uint64_t n = t->want->n, block = kith_graph_get_info(t->graph)->block_nodes;
-	kith_pairs pairs = {0};
 	int differs = 0;
 	for (uint64_t first = 0, count; first < n && !differs; first += count) {
 		uint32_t tiers = (uint32_t)rng_between(r, 1, t->want->tiers);
@@ -302,13 +264,10 @@ static int contents_differ(reading *t, rng *r)
 		if (rng_chance(r, 20) && block <= n - first)
 			count = block;
 		differs = rows_differ(t, first, count, tiers) || rows_differ(t, first, count, t->want->tiers) ||
-			  near_differs(t, first, count) || pairs_differ(t, first, count, &pairs) ||
-			  sets_differ(t, first, count);
+			  near_differs(t, first, count) || sets_differ(t, first, count);
 	}
 	if (!differs) /* all at once, and a step back */
-		differs =
-			rows_differ(t, 0, n, t->want->tiers) || near_differs(t, 0, n) || pairs_differ(t, 0, n, &pairs);
-	kith_pairs_free(&pairs);
+		differs = rows_differ(t, 0, n, t->want->tiers) || near_differs(t, 0, n) || sets_differ(t, 0, n);
 	return differs;
 }
 
@@ -323,12 +282,12 @@ int slow_graph_differs(const char *path, const kith_graph_info *want, size_t wid
 		return 1;
 	}
 	t.tier = must_alloc(want->n * want->n, 1);
-	memset(t.tier, KITH_TIER_ABSENT, want->n * want->n);
+	memset(t.tier, SLOW_TIER_ABSENT, want->n * want->n);
 	for (uint64_t i = 0; i < want->n; i++)
 		for (uint32_t s = 0; s < want->ladder[want->tiers - 1]; s++)
 			t.tier[i * want->n + ranks[i * width + s]] = (unsigned char)tier_of_rank(want, s);
 	differs = info_differs(&t) || contents_differ(&t, r);
-	if (!differs && kith_graph_check(t.graph, (uint64_t)16 << 20, NULL, &err))
+	if (!differs && kith_graph_check(t.graph, (uint64_t)16 << 20, (int)rng_between(r, 1, 4), NULL, &err))
 		differs = DIFFERS(&t, "kith_graph_check: %s", err.msg);
 	kith_graph_close(t.graph);
 	free(t.tier);

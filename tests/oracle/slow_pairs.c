@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kith/pairs.h"
 #include "sandbox.h"
 #include "slow.h"
 
@@ -14,7 +13,7 @@ static unsigned level_of(const uint32_t *row, const uint32_t *k, uint32_t levels
 	while (rank < k[levels - 1] && row[rank] != j)
 		rank++;
 	if (rank == k[levels - 1])
-		return KITH_TIER_ABSENT;
+		return SLOW_TIER_ABSENT;
 	while (rank >= k[q])
 		q++;
 	return q;
@@ -34,7 +33,7 @@ slow_pairs slow_pairs_of(const uint32_t *const *ranks, size_t layers, size_t n, 
 				unsigned to = level_of(ranks[v] + i * width, k, levels, j),
 					 from = level_of(ranks[v] + j * width, k, levels, i);
 				tier[v] = (uint8_t)(to | from << 4);
-				linked |= to != KITH_TIER_ABSENT || from != KITH_TIER_ABSENT;
+				linked |= to != SLOW_TIER_ABSENT || from != SLOW_TIER_ABSENT;
 			}
 			s.i[s.count] = (uint32_t)i;
 			s.j[s.count] = (uint32_t)j;
@@ -48,6 +47,38 @@ void slow_pairs_free(slow_pairs *s)
 	free(s->i);
 	free(s->j);
 	free(s->tier);
+}
+
+int slow_pairs_append(kith_pair_writer *writer, const slow_pairs *pairs, uint32_t levels, size_t from, size_t count,
+		      rng *r, kith_err *err)
+{
+	size_t stride = (count + 63) / 64 + (r ? rng_below(r, 4) : 0), planes = 2 * levels * pairs->layers;
+	uint64_t *bits = must_alloc(planes * stride, sizeof *bits), *plane = bits;
+	for (size_t x = 0; r && x < planes * stride; x++)
+		bits[x] = rng_next(r);
+	for (unsigned direction = 0; direction < 2; direction++)
+		for (uint32_t q = 0; q < levels; q++)
+			for (size_t v = 0; v < pairs->layers; v++, plane += stride)
+				for (size_t p = 0; p < count; p++) {
+					uint8_t tier = pairs->tier[(from + p) * pairs->layers + v];
+					uint64_t has = (tier >> 4 * direction & 15u) <= q;
+					plane[p / 64] = (plane[p / 64] & ~(1ull << p % 64)) | has << p % 64;
+				}
+	int status = kith_pair_writer_append_planes(writer, count, pairs->i + from, pairs->j + from, bits, stride, err);
+	free(bits);
+	return status;
+}
+
+uint8_t slow_pair_tier(const kith_pair_planes *block, uint32_t w, uint32_t p)
+{
+	uint32_t level[2];
+	for (uint32_t direction = 0; direction < 2; direction++) {
+		uint32_t q = 0;
+		while (q < block->levels && !(kith_pair_plane(block, w, q, direction)[p / 64] >> p % 64 & 1))
+			q++;
+		level[direction] = q < block->levels ? q : SLOW_TIER_ABSENT;
+	}
+	return (uint8_t)(level[0] | level[1] << 4);
 }
 
 void slow_presence(const uint8_t *tier, size_t layers, uint32_t level, kith_graph_kind graph, unsigned char *present)

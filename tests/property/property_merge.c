@@ -281,8 +281,6 @@ static void draw_options(const stack *s, kith_merge_options *options, rng *r)
 	options->threads = (int)rng_between(r, 1, 2);
 	if (rng_chance(r, 50)) /* samples in parts, with and without a table */
 		options->slots = 64 * (uint32_t)rng_between(r, 1, 3);
-	options->by_hash = rng_chance(r, 50);
-	options->apart = rng_chance(r, 50); /* 1: threads share all windows but those of one sample */
 }
 
 /* The pair store that was written in the same walk, against the definition. */
@@ -290,7 +288,7 @@ static int pairs_differ(const char *path, const stack *s, const kith_stack *got,
 {
 	uint32_t k[KITH_MAX_TIERS], levels = (uint32_t)got->nnts_count;
 	kith_pair_store *store = NULL;
-	kith_pair_block block = {0};
+	kith_pair_planes block = {0};
 	kith_err err = {0};
 	size_t at = 0, differs = 0;
 	for (uint32_t q = 0; q < levels; q++)
@@ -299,19 +297,19 @@ static int pairs_differ(const char *path, const stack *s, const kith_stack *got,
 	if (kith_pair_store_open(&store, path, &err) || kith_pair_store_check(store, NULL, &err))
 		differs = snprintf(why, size, "pair store: %.900s", err.msg) > 0;
 	for (uint64_t b = 0; !differs && b < kith_pair_info_blocks(kith_pair_store_get_info(store)); b++) {
-		if (kith_pair_store_read(store, b, (uint32_t)s->layers, NULL, &block, &err))
+		if (kith_pair_store_read_planes(store, b, (uint32_t)s->layers, NULL, &block, &err))
 			differs = snprintf(why, size, "pair store: %.900s", err.msg) > 0;
 		for (uint32_t p = 0; !differs && p < block.count; p++, at++) {
 			differs = at >= want.count || block.i[p] != want.i[at] || block.j[p] != want.j[at];
 			for (size_t v = 0; !differs && v < s->layers; v++)
-				differs = block.tier[v * block.count + p] != want.tier[at * s->layers + v];
+				differs = slow_pair_tier(&block, (uint32_t)v, p) != want.tier[at * s->layers + v];
 			if (differs)
 				snprintf(why, size, "pair store: pair %zu, %u-%u", at, block.i[p], block.j[p]);
 		}
 	}
 	if (!differs && at != want.count)
 		differs = snprintf(why, size, "pair store: %zu pairs instead of %zu", at, want.count) > 0;
-	kith_pair_block_free(&block);
+	kith_pair_planes_free(&block);
 	kith_pair_store_close(store);
 	slow_pairs_free(&want);
 	return differs != 0;
@@ -329,7 +327,6 @@ static int bytes_differ(const char *path, const stack *s, const char *const *pat
 	others.pairs = sandbox_path(other, "other.kpr");
 	others.threads = (int)rng_between(r, 1, 3);
 	others.slots = 64 * (uint32_t)rng_below(r, 3);
-	others.by_hash = !options->by_hash;
 	others.memory = (uint64_t)512 << 20;
 	remove(other);
 	if (kith_merge(s->layers, paths, names, &others, &got, &err))

@@ -12,7 +12,6 @@
 #include "slow.h"
 
 #define MOST_LAYERS 130
-#define EXTRAS      3
 
 static const char *const asks[] = {
 	[KITH_ASK_ALL] = "all",   [KITH_ASK_PERSIST] = "persist", [KITH_ASK_RUN] = "run", [KITH_ASK_BORN] = "born",
@@ -25,10 +24,6 @@ typedef struct stack {
 	char name[MOST_LAYERS][32];
 	kith_pair_info info;
 	slow_pairs pairs;
-	uint8_t *extra[EXTRAS];
-	uint64_t extra_size[EXTRAS];
-	uint32_t extras;
-	int no_level; /* a pair has a level that sets of bits cannot say */
 } stack;
 
 static void draw_row(uint32_t *out, size_t width, size_t n, size_t i, int hubs, rng *r)
@@ -103,86 +98,27 @@ static void draw_stack(stack *s, rng *r)
 	s->info.layers = s->layer;
 	s->pairs =
 		slow_pairs_of((const uint32_t *const *)s->ranks, s->layers, s->n, s->width, s->info.k, s->info.levels);
-	s->extras = (uint32_t)rng_below(r, EXTRAS + 1);
-	for (uint32_t e = 0; e < s->extras; e++) {
-		s->extra_size[e] = rng_chance(r, 20) ? 0 : rng_below(r, 5000);
-		s->extra[e] = must_alloc(s->extra_size[e], 1);
-		for (uint64_t b = 0; b < s->extra_size[e]; b++)
-			s->extra[e][b] = (uint8_t)rng_next(r);
-	}
 }
 
 static void free_stack(stack *s)
 {
 	for (size_t v = 0; v < s->layers; v++)
 		free(s->ranks[v]);
-	for (uint32_t e = 0; e < s->extras; e++)
-		free(s->extra[e]);
 	slow_pairs_free(&s->pairs);
 	free(s);
 }
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */
 
-static int append_tiers(kith_pair_writer *writer, const slow_pairs *pairs, size_t from, size_t count, rng *r,
-			kith_err *err)
-{
-	size_t stride = count + rng_below(r, 4);
-	uint8_t *tier = must_alloc(pairs->layers * stride, 1);
-	int status;
-	for (size_t v = 0; v < pairs->layers; v++)
-		for (size_t p = 0; p < count; p++)
-			tier[v * stride + p] = pairs->tier[(from + p) * pairs->layers + v];
-	status = kith_pair_writer_append(writer, count, pairs->i + from, pairs->j + from, tier, stride, err);
-	free(tier);
-	return status;
-}
-
-/* The level of the p-th pair in a layer, by direction; KITH_TIER_ABSENT if there is none. */
+/* The level of the p-th pair in a layer, by direction; SLOW_TIER_ABSENT if there is none. */
 static unsigned level_of(const slow_pairs *pairs, size_t p, size_t v, unsigned direction)
 {
 	return pairs->tier[p * pairs->layers + v] >> 4 * direction & 15;
 }
 
-/* What is beyond the last pair is random. */
-static int append_planes(kith_pair_writer *writer, const stack *s, size_t from, size_t count, rng *r, kith_err *err)
-{
-	const slow_pairs *pairs = &s->pairs;
-	size_t stride = (count + 63) / 64 + rng_below(r, 4), planes = 2 * s->info.levels * s->layers;
-	uint64_t *bits = must_alloc(planes * stride, sizeof *bits), *plane = bits;
-	for (size_t x = 0; x < planes * stride; x++)
-		bits[x] = rng_next(r);
-	for (unsigned direction = 0; direction < 2; direction++)
-		for (uint32_t q = 0; q < s->info.levels; q++)
-			for (size_t v = 0; v < s->layers; v++, plane += stride)
-				for (size_t p = 0; p < count; p++)
-					if ((plane[p / 64] >> p % 64 & 1) !=
-					    (level_of(pairs, from + p, v, direction) <= q))
-						plane[p / 64] ^= 1ull << p % 64;
-	int status = kith_pair_writer_append_planes(writer, count, pairs->i + from, pairs->j + from, bits, stride, err);
-	free(bits);
-	return status;
-}
-
-/* Pairs from..from+count-1 in one call. */
-static int append_some(kith_pair_writer *writer, const stack *s, size_t from, size_t count, rng *r, kith_err *err)
-{
-	if (!s->no_level && rng_chance(r, 50))
-		return append_planes(writer, s, from, count, r, err);
-	return append_tiers(writer, &s->pairs, from, count, r, err);
-}
-
-static int put_extra(kith_pair_writer *writer, const stack *s, uint32_t e, kith_err *err)
-{
-	char name[32];
-	snprintf(name, sizeof name, "extra %u", e);
-	return kith_pair_writer_put_extra(writer, name, s->extra[e], s->extra_size[e], err);
-}
-
 static int write_store(const char *path, const stack *s, rng *r, kith_err *err)
 {
 	kith_pair_writer *writer = NULL;
-	uint32_t extras = 0;
 	int status = kith_pair_writer_create(&writer, path, &s->info, err);
 	if (status)
 		return status;
@@ -192,24 +128,20 @@ static int write_store(const char *path, const stack *s, rng *r, kith_err *err)
 		count = rng_below(r, s->pairs.count - from + 1);
 		if (rng_chance(r, 60) && count > 9)
 			count = rng_below(r, 9);
-		status = append_some(writer, s, from, count, r, err);
-		if (!status && extras < s->extras && rng_chance(r, 10))
-			status = put_extra(writer, s, extras++, err);
+		status = slow_pairs_append(writer, &s->pairs, s->info.levels, from, count, r, err);
 	}
-	while (!status && extras < s->extras)
-		status = put_extra(writer, s, extras++, err);
 	if (!status)
 		return kith_pair_writer_finish(writer, err);
 	kith_pair_writer_abort(writer);
 	return status;
 }
 
-/* Breaks a pair in one of the ways that kith_pair_writer_append promises to notice. */
+/* Breaks a pair in one of the ways that kith_pair_writer_append_planes promises to notice. */
 static void break_pair(stack *s, rng *r)
 {
 	slow_pairs *t = &s->pairs;
 	size_t p = rng_below(r, t->count);
-	switch (rng_below(r, 5)) {
+	switch (rng_below(r, 4)) {
 	case 0:
 		t->j[p] = (uint32_t)s->n;
 		break;
@@ -217,15 +149,9 @@ static void break_pair(stack *s, rng *r)
 		t->j[p] = t->i[p];
 		break;
 	case 2:
-		memset(t->tier + p * s->layers, KITH_PAIR_ABSENT, s->layers);
+		memset(t->tier + p * s->layers, SLOW_PAIR_ABSENT, s->layers);
 		break;
-	case 3: /* 15 levels leave no number for an impossible one */
-		if (s->info.levels < KITH_MAX_TIERS) {
-			t->tier[p * s->layers + rng_below(r, s->layers)] = (uint8_t)(s->info.levels | 0xf0);
-			s->no_level = 1;
-			break;
-		} /* fall through */
-	default:  /* twice, or later than the next */
+	default: /* twice, or later than the next */
 		if (p + 1 < t->count) {
 			t->i[p] = t->i[p + 1];
 			t->j[p] = t->j[p + 1];
@@ -256,8 +182,8 @@ static int info_differs(const kith_pair_store *store, const stack *s, char *why,
 	const kith_pair_info *got = kith_pair_store_get_info(store);
 	if (got->n != s->n || got->layer_count != s->layers || got->pairs != s->pairs.count ||
 	    got->levels != s->info.levels || memcmp(got->k, s->info.k, s->info.levels * sizeof *got->k) ||
-	    (s->info.block_pairs && got->block_pairs != s->info.block_pairs) || got->extras != s->extras ||
-	    strcmp(got->command, s->info.command) || strcmp(got->version, KITH_VERSION))
+	    (s->info.block_pairs && got->block_pairs != s->info.block_pairs) || strcmp(got->command, s->info.command) ||
+	    strcmp(got->version, KITH_VERSION))
 		return differ(why, size, "info");
 	for (size_t v = 0; v < s->layers; v++) {
 		const kith_layer *a = &got->layers[v], *b = &s->layer[v];
@@ -299,7 +225,6 @@ static int planes_differ(const kith_pair_planes *b, const stack *s, size_t p, ui
 static int pairs_differ(kith_pair_store *store, const stack *s, rng *r, char *why, size_t size)
 {
 	const kith_pair_info *info = kith_pair_store_get_info(store);
-	kith_pair_block block = {0};
 	kith_pair_planes planes = {0};
 	char what[256];
 	kith_err err;
@@ -312,27 +237,14 @@ static int pairs_differ(kith_pair_store *store, const stack *s, rng *r, char *wh
 			if (rng_chance(r, share))
 				wanted[layers++] = v;
 		int all = layers == s->layers && rng_chance(r, 50);
-		if (kith_pair_store_read(store, b, layers, all ? NULL : wanted, &block, &err))
+		if (kith_pair_store_read_planes(store, b, layers, all ? NULL : wanted, &planes, &err))
 			differs = differ(why, size, "block %llu: %s", (unsigned long long)b, err.msg);
-		else if (block.layers != layers || p + block.count > s->pairs.count)
-			differs = differ(why, size, "block %llu: %u layers, %u pairs", (unsigned long long)b,
-					 block.layers, block.count);
-		else if (kith_pair_store_read_planes(store, b, layers, all ? NULL : wanted, &planes, &err))
-			differs = differ(why, size, "planes of block %llu: %s", (unsigned long long)b, err.msg);
 		else if (planes_differ(&planes, s, p, layers, wanted, what, sizeof what))
-			differs = differ(why, size, "planes of block %llu: %s", (unsigned long long)b, what);
-		for (uint32_t x = 0; !differs && x < block.count; x++, p++) {
-			differs = block.i[x] != s->pairs.i[p] || block.j[x] != s->pairs.j[p];
-			for (uint32_t w = 0; !differs && w < layers; w++)
-				differs = block.tier[(size_t)w * block.count + x] !=
-					  s->pairs.tier[p * s->layers + wanted[w]];
-			if (differs)
-				differ(why, size, "pair %llu, {%u, %u}", (unsigned long long)p, block.i[x], block.j[x]);
-		}
+			differs = differ(why, size, "block %llu: %s", (unsigned long long)b, what);
+		p += planes.count;
 	}
 	if (!differs && p != s->pairs.count)
 		differs = differ(why, size, "%llu pairs, not %zu", (unsigned long long)p, s->pairs.count);
-	kith_pair_block_free(&block);
 	kith_pair_planes_free(&planes);
 	return differs;
 }
@@ -351,23 +263,6 @@ static int find_differs(kith_pair_store *store, const stack *s, rng *r, char *wh
 	return got == want ? 0
 			   : differ(why, size, "pairs of %llu are in block %llu, not %llu", (unsigned long long)node,
 				    (unsigned long long)want, (unsigned long long)got);
-}
-
-static int extras_differ(kith_pair_store *store, const stack *s, char *why, size_t size)
-{
-	kith_err err;
-	for (uint32_t e = 0; e < s->extras; e++) {
-		uint64_t said, got = 0;
-		void *bytes = NULL;
-		const char *name = kith_pair_store_extra(store, e, &said);
-		if (kith_pair_store_get_extra(store, name, &bytes, &got, &err))
-			return differ(why, size, "extra %u: %s", e, err.msg);
-		int differs = got != said || got != s->extra_size[e] || memcmp(bytes, s->extra[e], got);
-		free(bytes);
-		if (differs)
-			return differ(why, size, "extra %u", e);
-	}
-	return 0;
 }
 
 /* ---- questions ------------------------------------------------------------------------------------------------ */
@@ -535,8 +430,7 @@ static int store_differs(const char *path, const stack *s, int lacks, rng *r, ch
 		differs = differ(why, size, "check: status %d, %s", status, err.msg);
 	else
 		differs = info_differs(store, s, why, size) || pairs_differ(store, s, r, why, size) ||
-			  find_differs(store, s, r, why, size) || extras_differ(store, s, why, size) ||
-			  (!lacks && questions_differ(store, s, r, why, size));
+			  find_differs(store, s, r, why, size) || (!lacks && questions_differ(store, s, r, why, size));
 	kith_pair_store_close(store);
 	return differs;
 }

@@ -113,55 +113,6 @@ static void test_overlaps_and_counts(void **state)
 	}
 }
 
-/* Of every bit, 2^times - 1 of 2^times go. */
-static void thin(sets *s, rng *r, int times)
-{
-	for (uint32_t w = 0; w < s->words; w++)
-		for (uint32_t v = 0; v < s->layers; v++) {
-			uint64_t left = ~0ull;
-			for (int t = 0; t < times; t++)
-				left &= rng_next(r);
-			s->columns[w * s->step + v] &= left;
-			s->rows[v * s->stride + w] &= left;
-		}
-}
-
-/* Of any number of layers, though it pays for many; any slots, as long as no layer has too many. */
-static void test_overlaps_of_masks(void **state)
-{
-	rng r = {18};
-	int tried[3] = {0};
-	(void)state;
-	for (int round = 0; round < ROUNDS; round++) {
-		sets s = draw_sets(&r, round % 20 ? MANY : 1100);
-		thin(&s, &r, 3 * (round % 3));
-		uint32_t mask_words = (s.layers + 63) / 64, most = 0, pair = 0;
-		uint64_t *masks = must_alloc(64 * (size_t)s.words * mask_words + 1, 8);
-		uint16_t *got = must_alloc(s.layers * (size_t)s.layers / 2 + KITH_BITS_SPARE, sizeof *got);
-		for (uint32_t v = 0; v < s.layers; v++) {
-			uint32_t has = 0;
-			for (uint32_t slot = 0; slot < 64 * s.words; slot++)
-				if (s.rows[v * s.stride + slot / 64] >> slot % 64 & 1) {
-					masks[(size_t)slot * mask_words + v / 64] |= 1ull << v % 64;
-					has++;
-				}
-			most = has > most ? has : most;
-		}
-		if (most <= KITH_BITS_MOST_MASKS) {
-			kith_bits_overlaps_masks(s.columns, s.words, s.step, s.layers, masks, most, got);
-			for (uint32_t a = 0; a < s.layers; a++)
-				for (uint32_t b = a + 1; b < s.layers; b++, pair++)
-					assert_int_equal(got[pair], slow_count(&s, a, a, b));
-			tried[most < 16 ? 0 : most < 32 ? 1 : 2]++;
-		}
-		free(masks);
-		free(got);
-		free_sets(&s);
-	}
-	for (int kind = 0; kind < 3; kind++) /* layers of few slots and of many */
-		assert_true(tried[kind] > 10);
-}
-
 static void test_chains(void **state)
 {
 	rng r = {12};
@@ -312,7 +263,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_overlaps_and_counts),
-		cmocka_unit_test(test_overlaps_of_masks),
 		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_transpose),
 		cmocka_unit_test(test_hash),

@@ -13,6 +13,7 @@
 #include "pair_builder.h"
 #include "rng.h"
 #include "sandbox.h"
+#include "slow.h"
 
 #define N       8500000u /* more than twice the ids that are marked at a time */
 #define LAYERS  3
@@ -55,7 +56,7 @@ static int is_partner(uint32_t sample, uint64_t id, rng *r)
 /* Ids below the sample are in its sets, too, and count for nothing. */
 static void draw_layer(rows *s, uint32_t sample, uint32_t layer, rng *r)
 {
-	static const unsigned levels[] = {0, 1, KITH_TIER_ABSENT};
+	static const unsigned levels[] = {0, 1, SLOW_TIER_ABSENT};
 	uint8_t *tier = s->tier + (size_t)sample * N * LAYERS + layer;
 	uint32_t *id[2 * LEVELS];
 	size_t count[2 * LEVELS] = {0};
@@ -66,9 +67,9 @@ static void draw_layer(rows *s, uint32_t sample, uint32_t layer, rng *r)
 		if (j == FIRST + sample || (!below && (j < FIRST + sample || !is_partner(sample, j, r))))
 			continue;
 		unsigned to = levels[rng_below(r, 3)], from = levels[rng_below(r, 3)];
-		if (to != KITH_TIER_ABSENT)
+		if (to != SLOW_TIER_ABSENT)
 			id[to][count[to]++] = j;
-		if (from != KITH_TIER_ABSENT)
+		if (from != SLOW_TIER_ABSENT)
 			id[LEVELS + from][count[LEVELS + from]++] = j;
 		if (!below)
 			tier[(size_t)j * LAYERS] = (uint8_t)(to | from << 4);
@@ -95,7 +96,7 @@ static void draw_rows(rows *s)
 {
 	rng r = {1};
 	s->tier = must_alloc((size_t)SAMPLES * N, LAYERS);
-	memset(s->tier, KITH_PAIR_ABSENT, (size_t)SAMPLES * N * LAYERS);
+	memset(s->tier, SLOW_PAIR_ABSENT, (size_t)SAMPLES * N * LAYERS);
 	for (uint32_t sample = 0; sample < SAMPLES; sample++) {
 		for (uint32_t v = 0; v < LAYERS; v++)
 			draw_layer(s, sample, v, &r);
@@ -139,7 +140,7 @@ static void write_rows(const char *path, const rows *s, uint32_t threads, uint32
 static void assert_pairs(const char *path, const rows *s)
 {
 	kith_pair_store *store = NULL;
-	kith_pair_block block = {0};
+	kith_pair_planes block = {0};
 	uint64_t at = 0, blocks;
 	uint32_t p = 0;
 	kith_err err;
@@ -149,23 +150,23 @@ static void assert_pairs(const char *path, const rows *s)
 	for (uint32_t sample = 0; sample < SAMPLES; sample++) {
 		for (uint32_t j = 0; j < N; j++) {
 			const uint8_t *want = s->tier + ((size_t)sample * N + j) * LAYERS;
-			if ((want[0] & want[1] & want[2]) == KITH_PAIR_ABSENT)
+			if ((want[0] & want[1] & want[2]) == SLOW_PAIR_ABSENT)
 				continue;
 			if (p == block.count) {
-				assert_int_equal(kith_pair_store_read(store, at++, 0, NULL, &block, &err), 0);
+				assert_int_equal(kith_pair_store_read_planes(store, at++, 0, NULL, &block, &err), 0);
 				p = 0;
 			}
 			assert_int_equal(block.i[p], FIRST + sample);
 			assert_int_equal(block.j[p], j);
 			for (uint32_t v = 0; v < LAYERS; v++)
-				assert_int_equal(block.tier[(size_t)v * block.count + p], want[v]);
+				assert_int_equal(slow_pair_tier(&block, v, p), want[v]);
 			p++;
 		}
 	}
 	assert_int_equal(p, block.count);
 	assert_int_equal(at, blocks);
 	assert_true(blocks > 4);
-	kith_pair_block_free(&block);
+	kith_pair_planes_free(&block);
 	kith_pair_store_close(store);
 }
 

@@ -1,5 +1,5 @@
-/* test_pairs.c - a pair store of five pairs in every form it is written in, what is refused, an extra larger than one
- * stored value, and files whose checksums are right but whose contents are not. */
+/* test_pairs.c - a pair store of five pairs in every form it is written in, what is refused, and files whose checksums
+ * are right but whose contents are not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,15 +17,17 @@
 #include "rng.h"
 #include "sandbox.h"
 #include "show.h"
+#include "slow.h"
 
 #define LAYERS 3
 #define PAIRS  5
 
 /* n = 4, k = 1, 2, layers "a:b", "1" and "<c>". In each layer rows are 0: 1 2, 1: 0 2, 2: 3 0, 3: 2 1, but in the
  * middle one 1: 2 0. */
-static const uint32_t is[PAIRS] = {0, 0, 1, 1, 2}, js[PAIRS] = {1, 2, 2, 3, 3};
-static const uint8_t tiers[LAYERS][PAIRS] = {
-	{0x00, 0x11, 0xf1, 0x1f, 0x00}, {0x10, 0x11, 0xf0, 0x1f, 0x00}, {0x00, 0x11, 0xf1, 0x1f, 0x00}};
+static uint32_t is[PAIRS] = {0, 0, 1, 1, 2}, js[PAIRS] = {1, 2, 2, 3, 3};
+static uint8_t tiers[PAIRS][LAYERS] = {
+	{0x00, 0x10, 0x00}, {0x11, 0x11, 0x11}, {0xf1, 0xf0, 0xf1}, {0x1f, 0x1f, 0x1f}, {0x00, 0x00, 0x00}};
+static const slow_pairs five = {PAIRS, LAYERS, is, js, tiers[0]};
 static char path[SANDBOX_PATH];
 
 static kith_pair_info info_of_five(void)
@@ -47,8 +49,7 @@ static kith_pair_store *store_of_five(void)
 	kith_err err;
 	sandbox_path(path, "five.kpr");
 	if (kith_pair_writer_create(&writer, path, &info, &err) ||
-	    kith_pair_writer_append(writer, PAIRS, is, js, tiers[0], PAIRS, &err) ||
-	    kith_pair_writer_put_extra(writer, "note", "abc", 3, &err) || kith_pair_writer_finish(writer, &err) ||
+	    slow_pairs_append(writer, &five, 2, 0, PAIRS, NULL, &err) || kith_pair_writer_finish(writer, &err) ||
 	    kith_pair_store_open(&store, path, &err))
 		fail_msg("%s", err.msg);
 	return store;
@@ -75,7 +76,7 @@ static void test_show(void **state)
 		     "# kith pairs\n# n\t4\n# k\t1,2\n# pairs\t5\n# layers\t3\n"
 		     "# layer\tname\td\tmetric\tengine\trecall\tdigest\n"
 		     "# 0\ta:b\t7\tl2\texact\t1\txxh3:1\n# 1\t1\t7\tl2\texact\t1\txxh3:1\n"
-		     "# 2\t<c>\t7\tl2\texact\t1\txxh3:1\n# extra\tnote\t3 bytes\n# i\tj\ta:b\t1\t<c>\n"
+		     "# 2\t<c>\t7\tl2\texact\t1\txxh3:1\n# i\tj\ta:b\t1\t<c>\n"
 		     "0\t1\t1/1\t1/2\t1/1\n0\t2\t2/2\t2/2\t2/2\n1\t2\t2/-\t1/-\t2/-\n1\t3\t-/2\t-/2\t-/2\n"
 		     "2\t3\t1/1\t1/1\t1/1\n");
 	assert_shown(
@@ -87,7 +88,7 @@ static void test_show(void **state)
 		"\"digest\": \"xxh3:1\"},\n"
 		"  {\"name\": \"<c>\", \"dim\": 7, \"metric\": \"l2\", \"engine\": \"exact\", \"recall\": 1, "
 		"\"digest\": \"xxh3:1\"}],\n"
-		" \"extras\": [{\"name\": \"note\", \"bytes\": 3}],\n \"rows\": [\n"
+		" \"extras\": [],\n \"rows\": [\n"
 		"  {\"i\": 1, \"j\": 2, \"to\": [2, 1, 2], \"from\": [null, null, null]},\n"
 		"  {\"i\": 1, \"j\": 3, \"to\": [null, null, null], \"from\": [2, 2, 2]}\n ]}\n");
 }
@@ -200,22 +201,16 @@ static void test_refusals(void **state)
 	kith_pair_info info = info_of_five();
 	kith_pair_store *store = store_of_five();
 	kith_pair_writer *writer = NULL;
-	kith_pair_block block = {0};
 	kith_pair_planes planes = {0};
 	kith_graph *graph = NULL;
-	char other[SANDBOX_PATH], long_name[KITH_PAIR_EXTRA_NAME + 1];
-	void *bytes;
-	uint64_t size;
+	char other[SANDBOX_PATH];
 	kith_err err;
 	(void)state;
 	assert_int_equal(kith_graph_open(&graph, path, &err), KITH_EUSAGE);
 	assert_non_null(strstr(err.msg, "is a pair store"));
-	assert_int_equal(kith_pair_store_read(store, 3, 0, NULL, &block, &err), KITH_EUSAGE);
-	assert_int_equal(kith_pair_store_read(store, 0, 2, order, &block, &err), KITH_EUSAGE);
-	assert_int_equal(kith_pair_store_read(store, 0, 1, beyond, &block, &err), KITH_EUSAGE);
+	assert_int_equal(kith_pair_store_read_planes(store, 0, 2, order, &planes, &err), KITH_EUSAGE);
 	assert_int_equal(kith_pair_store_read_planes(store, 3, 0, NULL, &planes, &err), KITH_EUSAGE);
 	assert_int_equal(kith_pair_store_read_planes(store, 0, 1, beyond, &planes, &err), KITH_EUSAGE);
-	assert_int_equal(kith_pair_store_get_extra(store, "nothing", &bytes, &size, &err), KITH_EUSAGE);
 	kith_pair_store_close(store);
 
 	sandbox_path(other, "other.kpr");
@@ -228,12 +223,6 @@ static void test_refusals(void **state)
 	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), KITH_EUSAGE);
 	info.block_pairs = 0;
 	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), 0);
-	memset(long_name, 'x', sizeof long_name - 1);
-	long_name[sizeof long_name - 1] = 0;
-	assert_int_equal(kith_pair_writer_put_extra(writer, long_name, "", 0, &err), KITH_EBUG);
-	assert_int_equal(kith_pair_writer_put_extra(writer, "", "", 0, &err), KITH_EBUG);
-	assert_int_equal(kith_pair_writer_put_extra(writer, long_name + 1, "", 0, &err), 0);
-	assert_int_equal(kith_pair_writer_put_extra(writer, long_name + 1, "", 0, &err), KITH_EBUG);
 	kith_pair_writer_abort(writer);
 	assert_null(fopen(other, "r"));
 }
@@ -265,39 +254,6 @@ static void test_bits(void **state)
 	assert_int_equal(append_bits(1, 0), KITH_EBUG); /* a neighbour at k = 1 is one at k = 2 */
 }
 
-/* Two whole values of 16 MiB and some bytes of a third, between two small ones. */
-static void test_large_extra(void **state)
-{
-	const size_t size = (32u << 20) + 5;
-	kith_pair_info info = info_of_five();
-	kith_pair_writer *writer = NULL;
-	kith_pair_store *store = NULL;
-	unsigned char *bytes = must_alloc(size, 1);
-	void *got;
-	uint64_t got_size;
-	kith_err err;
-	(void)state;
-	for (size_t b = 0; b < size; b++)
-		bytes[b] = (unsigned char)(b >> 10 ^ b);
-	sandbox_path(path, "large.kpr");
-	if (kith_pair_writer_create(&writer, path, &info, &err) ||
-	    kith_pair_writer_put_extra(writer, "before", "x", 1, &err) ||
-	    kith_pair_writer_put_extra(writer, "large", bytes, size, &err) ||
-	    kith_pair_writer_put_extra(writer, "after", "yz", 2, &err) || kith_pair_writer_finish(writer, &err) ||
-	    kith_pair_store_open(&store, path, &err))
-		fail_msg("%s", err.msg);
-	assert_int_equal(kith_pair_store_get_extra(store, "large", &got, &got_size, &err), 0);
-	assert_int_equal(got_size, size);
-	assert_int_equal(memcmp(got, bytes, size), 0);
-	free(got);
-	assert_int_equal(kith_pair_store_get_extra(store, "after", &got, &got_size, &err), 0);
-	assert_int_equal(got_size, 2);
-	assert_memory_equal(got, "yz", 2);
-	free(got);
-	free(bytes);
-	kith_pair_store_close(store);
-}
-
 /* ---- forged files --------------------------------------------------------------------------------------------- */
 
 /* Two blocks of one sample each, in so many layers of random levels that every layer's stream is stored as it is, and
@@ -317,7 +273,8 @@ static void write_forgeable(void)
 			       .block_pairs = FORGED_PAIRS,
 			       .layers = layers};
 	uint32_t i[2 * FORGED_PAIRS], j[2 * FORGED_PAIRS];
-	static uint8_t tier[FORGED_LAYERS][2 * FORGED_PAIRS];
+	static uint8_t tier[2 * FORGED_PAIRS][FORGED_LAYERS];
+	const slow_pairs pairs = {2 * FORGED_PAIRS, FORGED_LAYERS, i, j, tier[0]};
 	kith_pair_writer *writer = NULL;
 	rng r = {1};
 	kith_err err;
@@ -325,11 +282,11 @@ static void write_forgeable(void)
 		i[p] = p < FORGED_PAIRS ? 10 : 20;
 		j[p] = i[p] + 1 + p % FORGED_PAIRS;
 		for (int v = 0; v < FORGED_LAYERS; v++)
-			tier[v][p] = (uint8_t)(rng_below(&r, 2) | rng_below(&r, 2) << 4);
+			tier[p][v] = (uint8_t)(rng_below(&r, 2) | rng_below(&r, 2) << 4);
 	}
 	sandbox_path(path, "forged.kpr");
 	if (kith_pair_writer_create(&writer, path, &info, &err) ||
-	    kith_pair_writer_append(writer, 2 * FORGED_PAIRS, i, j, tier[0], 2 * FORGED_PAIRS, &err) ||
+	    slow_pairs_append(writer, &pairs, 2, 0, 2 * FORGED_PAIRS, NULL, &err) ||
 	    kith_pair_writer_finish(writer, &err))
 		fail_msg("%s", err.msg);
 }
@@ -479,9 +436,9 @@ static void test_forged(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_show),        cmocka_unit_test(test_check),
-					   cmocka_unit_test(test_answers),     cmocka_unit_test(test_ranges),
-					   cmocka_unit_test(test_refusals),    cmocka_unit_test(test_bits),
-					   cmocka_unit_test(test_large_extra), cmocka_unit_test(test_forged)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_show),     cmocka_unit_test(test_check),
+					   cmocka_unit_test(test_answers),  cmocka_unit_test(test_ranges),
+					   cmocka_unit_test(test_refusals), cmocka_unit_test(test_bits),
+					   cmocka_unit_test(test_forged)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,150 @@
+"""Every claim about kith-knn's speed and memory, measured, with the bar it is held against.
+
+    python3 bench/knn/bench.py [OPTION]... WORK...
+
+  all       the works below, in this order
+  k15       FAISS' IndexFlatL2 against kith: LeNet-5's twelve layers, k=15; each one's ratio, and the total's
+  k100      the same at k=100, the total
+  k6000     the layers I, P1, M3 and O at k=6000
+  gauss     isotropic Gaussian, d=784, k=15: no direction of greater variance that would rule pairs out
+  memory    C0 with -m at 1/8 of the file: time against half of the machine's memory, and inside a memory cgroup of that
+            size and 32 MiB (needs root), the file in the page cache of others, then read from disk
+  threads   one thread against two: I and C1, k=15
+  growth    time at a quarter, half and all of the rows, I and Gaussian, k=15: the exponent
+  sklearn   scikit-learn's brute NearestNeighbors (python3-sklearn) against kith: I, k=15
+  check     on request only: how far kith's neighbour sets at k=15 equal FAISS' own, computed in floats
+  summary   on request only: the table from what the results have
+
+Every engine starts from an array in the page cache and ends with the neighbour lists; kith's time includes reading, the
+graph's file and its fsync, the others' none of that. The waiting policy of OpenMP is passive for all, and kith and FAISS
+are linked to one OpenBLAS. Needs libfaiss-dev and g++."""
+import functools
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from common import (BUILD, CORES, LENET, PYTHON, Bench, Claim, Program, Skip, alone, attempt, confined, exponent, output,
+                    read_into_page_cache, slowdown, speedup, total, versus)
+
+BENCH_KNN = BUILD / "bench/bench_knn"
+SKLEARN = Path(__file__).with_name("rival_sklearn.py")
+HALF = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+class Layer:
+    """A layer's activations, or its first rows; "gauss" is made here. For graphs to k."""
+
+    def __init__(self, name, k, rows=None):
+        self.name, self.k, self.rows = name, k, rows
+
+    def columns(self, bench):
+        self.path = bench.gauss if self.name == "gauss" else bench.activation_file(self.name)
+        n, d, self.bytes = self.shape()
+        if self.rows and self.rows != n:
+            whole, self.path = self.path, bench.scratch / ("rows.%d.npy" % self.rows)
+            output(BENCH_KNN, "cut", self.rows, whole, self.path)
+            n, d, self.bytes = self.shape()
+        blas, faiss_version = output(BENCH_KNN, "versions").split(",")
+        data = "-" if self.name == "gauss" else bench.data
+        return {"blas": blas, "faiss": faiss_version, "data": data, "n": n, "d": d, "k": self.k}
+
+    def shape(self):
+        return map(int, output(BENCH_KNN, "shape", self.path).split())
+
+    def prepare(self, _):
+        read_into_page_cache(self.path)
+
+
+def kith(label="kith", threads=None, memory=lambda layer: 0):
+    """memory(layer) in bytes; 0: kith-knn's default."""
+    def program(bench, layer):
+        return Program(label, [BENCH_KNN, "kith", layer.k, threads or bench.threads, memory(layer), layer.path])
+    return program
+
+
+def faiss(bench, layer):
+    return Program("FAISS", [BENCH_KNN, "faiss", layer.k, bench.threads, 0, layer.path])
+
+
+def sklearn(bench, layer):
+    label = "scikit-learn " + attempt(PYTHON, SKLEARN, "version")
+    return Program(label, [PYTHON, SKLEARN, layer.k, bench.threads, layer.path])
+
+
+def one_thread(bench, layer):
+    if CORES < 2:
+        raise Skip("needs two cores")
+    return kith("kith on 1 thread", threads=1)(bench, layer)
+
+
+def eighth(layer):
+    return layer.bytes // 8
+
+
+def eighth_and_program(layer):
+    return eighth(layer) + (32 << 20)
+
+
+def check(bench, inputs):
+    rows, ids = output(BENCH_KNN, "check", inputs[0].k, bench.threads, 0, inputs[0].path).split()
+    print("%s: rows with FAISS' neighbour set: %s %%, neighbours in common: %s %%" % (inputs[0].name, rows, ids), flush=True)
+    return []
+
+
+class Knn(Bench):
+    NAME = "knn"
+    TARGETS = ["bench_knn"]
+    COLUMNS = "date,commit,machine,threads,blas,faiss,data,runs,work,case,n,d,k,kith_s,kith_mib,against,against_s,figure,bar"
+    ON_REQUEST = ["check"]
+    TABLE = "work<7 case<14 n>6 k>5 kith_s>8 kith_mib>6 against<18 against_s>9 figure>10 bar>10 verdict<11 commit<"
+
+    def claims(self):
+        full = self.rows or 60000
+        four = ["I", "P1", "M3", "O"]
+        two = kith(threads=2)
+        limited, unlimited = kith(memory=eighth), kith(f"-m {HALF >> 20}M", memory=lambda layer: HALF)
+
+        def layer(name, k=15):
+            return [Layer(name, k, self.rows)]
+
+        def growing(name):
+            return [Layer(name, 15, rows) for rows in (full // 4, full // 2, full)]
+
+        return [  # work, case, input, what is measured, bar
+            *[Claim("k15", name, layer(name), versus(kith(), faiss, speedup), ">= 8") for name in LENET],
+            Claim("k15", "total of 12", None, total, ">= 20"),
+            *[Claim("k100", name, layer(name, 100), versus(kith(), faiss, speedup)) for name in LENET],
+            Claim("k100", "total of 12", None, total, ">= 10"),
+            *[Claim("k6000", name, layer(name, full // 10), versus(kith(), faiss, speedup), ">= 4") for name in four],
+            Claim("gauss", "gauss", layer("gauss"), versus(kith(), faiss, speedup), ">= 1.6"),
+            Claim("memory", "C0", layer("C0"), versus(limited, unlimited, slowdown), "<= 1.5"),
+            Claim("memory", "C0 cgroup", layer("C0"), confined(limited, eighth_and_program), "not killed"),
+            Claim("memory", "C0 cgroup disk", layer("C0"), confined(limited, eighth_and_program, cold=True), "not killed"),
+            Claim("threads", "I", layer("I"), versus(two, one_thread, speedup), ">= 1.8"),
+            Claim("threads", "C1", layer("C1"), versus(two, one_thread, speedup), ">= 1.8"),
+            Claim("growth", "I", growing("I"), alone(kith())),
+            Claim("growth", "gauss", growing("gauss"), alone(kith())),
+            Claim("growth", "I exponent", None, exponent("I", "n", 3), "<= 2.0"),
+            Claim("growth", "gauss exponent", None, exponent("gauss", "n", 3), "<= 2.0"),
+            Claim("sklearn", "I", layer("I"), versus(kith(), sklearn, speedup)),
+            *[Claim("check", name, layer(name), check) for name in LENET],
+        ]
+
+    @functools.cached_property
+    def gauss(self):
+        path = self.scratch / "gauss.npy"
+        output(BENCH_KNN, "gauss", self.rows or 60000, 784, path)
+        return path
+
+    def about(self, line):
+        return f"""\
+# kith-knn, measured
+
+{self.machine}, threads: {self.threads} ({line["blas"]}, FAISS {line["faiss"]}, {line["date"]}). Made by bench/knn/bench.py.
+Seconds are medians; a figure is the median ratio of times, the other engine by kith
+(memory: limited by unlimited); MiB is the peak resident size."""
+
+
+if __name__ == "__main__":
+    Knn(__doc__).main()
