@@ -4,13 +4,6 @@
 
 #include "cli.h"
 #include "filetype.h"
-#include "kith/graph.h"
-#include "kith/pairs.h"
-#include "kith/stack.h"
-#include "machine.h"
-#include "npy.h"
-
-#define MEMORY (256u << 20)
 
 struct arguments {
 	char **paths;
@@ -33,50 +26,11 @@ static int take(void *context, int key, char *arg, kith_err *err)
 	}
 }
 
-static int check_graph(const char *path, const kith_progress *progress, kith_err *err)
-{
-	kith_graph *graph;
-	int rc = kith_graph_open(&graph, path, err);
-	if (rc)
-		return rc;
-	rc = kith_graph_check(graph, MEMORY, kith_machine_cores(), progress, err);
-	kith_graph_close(graph);
-	return rc;
-}
-
-static int check_pairs(const char *path, const kith_progress *progress, kith_err *err)
-{
-	kith_pair_store *store;
-	int rc = kith_pair_store_open(&store, path, err);
-	if (rc)
-		return rc;
-	rc = kith_pair_store_check(store, progress, err);
-	kith_pair_store_close(store);
-	return rc;
-}
-
-static int check_npy(const char *path, const kith_progress *progress, kith_err *err)
-{
-	kith_npy *npy;
-	kith_npy_scan scan;
-	int rc = kith_npy_open(&npy, path, err);
-	if (rc)
-		return rc;
-	rc = kith_npy_scan_all(npy, 32u << 20, progress, &scan, NULL, err);
-	kith_npy_close(npy);
-	return rc;
-}
-
 static int check(const char *path, const kith_progress *progress, kith_err *err)
 {
-	kith_filetype type;
+	const kith_filetype *type;
 	int rc = kith_filetype_of(path, &type, err);
-	if (rc)
-		return rc;
-	return type == KITH_FILE_GRAPH   ? check_graph(path, progress, err)
-	       : type == KITH_FILE_PAIRS ? check_pairs(path, progress, err)
-	       : type == KITH_FILE_STACK ? kith_stack_verify(path, err)
-					 : check_npy(path, progress, err);
+	return rc ? rc : type->check(path, progress, err);
 }
 
 int main(int argc, char **argv)

@@ -1,13 +1,10 @@
-/* show_pairs.c - pair stores as text; see show.h. */
-#include <string.h>
-
+/* show_pairs.c - a pair store as text. */
 #include "kith/pairs.h"
-#include "show.h"
+#include "show_files.h"
 #include "text.h"
 
-static void header_tsv(const kith_pair_store *store, FILE *out)
+static void put_header(const kith_pair_info *info, FILE *out)
 {
-	const kith_pair_info *info = kith_pair_store_get_info(store);
 	char ladder[256], recall[KITH_DOUBLE_TEXT];
 	fprintf(out, "# kith pairs\n# n\t%llu\n# k\t%s\n# pairs\t%llu\n# layers\t%u\n", (unsigned long long)info->n,
 		kith_ladder_text(info->k, info->levels, ladder, sizeof ladder), (unsigned long long)info->pairs,
@@ -24,28 +21,38 @@ static void header_tsv(const kith_pair_store *store, FILE *out)
 	fputc('\n', out);
 }
 
-static void header_json(const kith_pair_store *store, FILE *out)
+static void begin_json(const kith_pair_info *info, kith_json *j)
 {
-	const kith_pair_info *info = kith_pair_store_get_info(store);
-	char ladder[256], recall[KITH_DOUBLE_TEXT];
-	fprintf(out,
-		"{\"format\": \"kith-pairs\", \"version\": 1, \"n\": %llu, \"k\": [%s], \"pairs\": %llu,\n"
-		" \"layers\": [",
-		(unsigned long long)info->n, kith_ladder_text(info->k, info->levels, ladder, sizeof ladder),
-		(unsigned long long)info->pairs);
+	kith_json_begin(j, '{');
+	kith_json_put_string(j, "format", "kith-pairs");
+	kith_json_put_count(j, "version", 1);
+	kith_json_put_count(j, "n", info->n);
+	kith_json_key(j, "k");
+	kith_show_ladder(j, info->k, info->levels);
+	kith_json_put_count(j, "pairs", info->pairs);
+	kith_json_gap(j, "\n ");
+	kith_json_key(j, "layers");
+	kith_json_begin(j, '[');
 	for (uint32_t v = 0; v < info->layer_count; v++) {
 		const kith_layer *l = &info->layers[v];
-		fputs(v ? ",\n  {\"name\": " : "\n  {\"name\": ", out);
-		kith_put_json(out, l->name);
-		fprintf(out, ", \"dim\": %llu, \"metric\": ", (unsigned long long)l->dim);
-		kith_put_json(out, l->metric);
-		fputs(", \"engine\": ", out);
-		kith_put_json(out, l->engine);
-		fprintf(out, ", \"recall\": %s, \"digest\": ", kith_double_text(l->recall, recall));
-		kith_put_json(out, l->digest);
-		fputc('}', out);
+		kith_json_gap(j, "\n  ");
+		kith_json_begin(j, '{');
+		kith_json_put_string(j, "name", l->name);
+		kith_json_put_count(j, "dim", l->dim);
+		kith_json_put_string(j, "metric", l->metric);
+		kith_json_put_string(j, "engine", l->engine);
+		kith_json_put_number(j, "recall", l->recall);
+		kith_json_put_string(j, "digest", l->digest);
+		kith_json_end(j);
 	}
-	fputs("],\n \"extras\": [],\n \"rows\": [", out); /* of what older kiths wrote beside the pairs */
+	kith_json_end(j);
+	kith_json_gap(j, "\n ");
+	kith_json_key(j, "extras"); /* what older kiths wrote beside the pairs */
+	kith_json_begin(j, '[');
+	kith_json_end(j);
+	kith_json_gap(j, "\n ");
+	kith_json_key(j, "rows");
+	kith_json_begin(j, '[');
 }
 
 /* The level of the p-th pair's edge in a layer, in one direction; `levels` if there is none. */
@@ -57,49 +64,58 @@ static uint32_t level_of(const kith_pair_planes *b, uint32_t v, uint32_t directi
 	return q;
 }
 
-/* The k at which an edge appears, or `none`. */
-static void put_k(const kith_pair_info *info, uint32_t level, const char *none, FILE *out)
+/* The k at which an edge appears. */
+static void put_k(const kith_pair_info *info, uint32_t level, FILE *out)
 {
 	if (level == info->levels)
-		fputs(none, out);
+		fputc('-', out);
 	else
 		fprintf(out, "%u", info->k[level]);
 }
 
 /* In each layer the k at which i -> j appears and that at which j -> i does, as in 15/100; - where there is none. */
-static void row_tsv(const kith_pair_info *info, const kith_pair_planes *b, uint32_t p, FILE *out)
+static void put_row(const kith_pair_info *info, const kith_pair_planes *b, uint32_t p, FILE *out)
 {
 	fprintf(out, "%u\t%u", b->i[p], b->j[p]);
 	for (uint32_t v = 0; v < b->layers; v++) {
 		uint32_t to = level_of(b, v, 0, p), from = level_of(b, v, 1, p);
 		fputc('\t', out);
-		put_k(info, to, "-", out);
+		put_k(info, to, out);
 		if (to == b->levels && from == b->levels)
 			continue;
 		fputc('/', out);
-		put_k(info, from, "-", out);
+		put_k(info, from, out);
 	}
 	fputc('\n', out);
 }
 
-static void row_json(const kith_pair_info *info, const kith_pair_planes *b, uint32_t p, int first, FILE *out)
+static void put_row_json(const kith_pair_info *info, const kith_pair_planes *b, uint32_t p, kith_json *j)
 {
-	fprintf(out, "%s\n  {\"i\": %u, \"j\": %u, \"to\": [", first ? "" : ",", b->i[p], b->j[p]);
+	kith_json_gap(j, "\n  ");
+	kith_json_begin(j, '{');
+	kith_json_put_count(j, "i", b->i[p]);
+	kith_json_put_count(j, "j", b->j[p]);
 	for (uint32_t direction = 0; direction < 2; direction++) {
+		kith_json_key(j, direction ? "from" : "to");
+		kith_json_begin(j, '[');
 		for (uint32_t v = 0; v < b->layers; v++) {
-			fputs(v ? ", " : "", out);
-			put_k(info, level_of(b, v, direction, p), "null", out);
+			uint32_t level = level_of(b, v, direction, p);
+			if (level == info->levels)
+				kith_json_null(j);
+			else
+				kith_json_count(j, info->k[level]);
 		}
-		fputs(direction ? "]}" : "], \"from\": [", out);
+		kith_json_end(j);
 	}
+	kith_json_end(j);
 }
 
 /* Pairs belong to their smaller sample. */
-static int put_rows(kith_pair_store *store, const kith_show_options *o, uint64_t last, FILE *out, kith_err *err)
+static int put_rows(kith_pair_store *store, const kith_show_options *o, uint64_t last, kith_json *json, kith_err *err)
 {
 	const kith_pair_info *info = kith_pair_store_get_info(store);
 	kith_pair_planes block = {0};
-	uint64_t b = 0, blocks = kith_pair_info_blocks(info), shown = 0;
+	uint64_t b = 0, blocks = kith_pair_info_blocks(info);
 	int rc = kith_pair_store_find(store, o->first, &b, err);
 	for (int more = 1; !rc && more && b < blocks; b++) {
 		if ((rc = kith_progress_tick(&o->progress, "blocks", b, blocks, err)) ||
@@ -110,9 +126,9 @@ static int put_rows(kith_pair_store *store, const kith_show_options *o, uint64_t
 			if (!more || block.i[p] < o->first)
 				continue;
 			if (o->json)
-				row_json(info, &block, p, !shown++, out);
+				put_row_json(info, &block, p, json);
 			else
-				row_tsv(info, &block, p, out);
+				put_row(info, &block, p, json->out);
 		}
 	}
 	kith_pair_planes_free(&block);
@@ -122,19 +138,21 @@ static int put_rows(kith_pair_store *store, const kith_show_options *o, uint64_t
 int kith_show_pairs(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
 {
 	kith_pair_store *store = NULL;
+	kith_json json = {.out = out};
+	uint64_t last;
 	int rc = kith_pair_store_open(&store, path, err);
 	if (rc)
 		return rc;
-	uint64_t n = kith_pair_store_get_info(store)->n, last = o->last == UINT64_MAX ? n : o->last;
-	if ((rc = kith_show_nodes_check(path, o, last, n, err)))
+	const kith_pair_info *info = kith_pair_store_get_info(store);
+	if ((rc = kith_show_last(path, o, info->n, &last, err)))
 		goto done;
 	if (o->json)
-		header_json(store, out);
+		begin_json(info, &json);
 	else
-		header_tsv(store, out);
-	rc = put_rows(store, o, last, out, err);
+		put_header(info, out);
+	rc = put_rows(store, o, last, &json, err);
 	if (!rc && o->json)
-		fputs("\n ]}\n", out);
+		kith_show_end_json(&json);
 done:
 	kith_pair_store_close(store);
 	return rc;

@@ -1,0 +1,69 @@
+/* show_activations.c - activations as text. */
+#include <stdlib.h>
+
+#include "alloc.h"
+#include "npy.h"
+#include "show_files.h"
+#include "text.h"
+
+static void put_row(const double *row, uint64_t d, FILE *out)
+{
+	char number[KITH_DOUBLE_TEXT];
+	for (uint64_t t = 0; t < d; t++)
+		fprintf(out, t ? "\t%s" : "%s", kith_double_text(row[t], number));
+	putc('\n', out);
+}
+
+static void put_row_json(const double *row, uint64_t d, kith_json *j)
+{
+	kith_json_gap(j, "\n ");
+	kith_json_begin(j, '[');
+	for (uint64_t t = 0; t < d; t++)
+		kith_json_number(j, row[t]);
+	kith_json_end(j);
+}
+
+int kith_show_activations(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
+{
+	kith_npy *npy = NULL;
+	double *row = NULL;
+	kith_json json = {.out = out};
+	uint64_t last;
+	int rc = kith_npy_open(&npy, path, err);
+	if (rc)
+		return rc;
+	uint64_t n = kith_npy_n(npy), d = kith_npy_d(npy);
+	const char *dtype = kith_dtype_name(kith_npy_dtype(npy));
+	if ((rc = kith_show_last(path, o, n, &last, err)))
+		goto done;
+	if (!(row = kith_alloc(d, sizeof *row))) {
+		rc = kith_fail_nomem(err, "a row", d * sizeof *row);
+		goto done;
+	}
+	if (o->json) {
+		kith_json_begin(&json, '{');
+		kith_json_put_count(&json, "n", n);
+		kith_json_put_count(&json, "d", d);
+		kith_json_put_string(&json, "dtype", dtype);
+		kith_json_key(&json, "rows");
+		kith_json_begin(&json, '[');
+	} else {
+		fprintf(out, "# activations\n# n\t%llu\n# d\t%llu\n# dtype\t%s\n", (unsigned long long)n,
+			(unsigned long long)d, dtype);
+	}
+	for (uint64_t i = o->first; i < last; i++) {
+		if ((rc = kith_progress_tick(&o->progress, "rows", i - o->first, last - o->first, err)) ||
+		    (rc = kith_npy_read(npy, i, 1, row, NULL, err)))
+			goto done;
+		if (o->json)
+			put_row_json(row, d, &json);
+		else
+			put_row(row, d, out);
+	}
+	if (o->json)
+		kith_show_end_json(&json);
+done:
+	free(row);
+	kith_npy_close(npy);
+	return rc;
+}
