@@ -39,9 +39,7 @@ static void put_value(const kith_stack *s, const kith_entry *e, const kith_measu
 /* Do the values of two measures stand side by side, layer by layer? Those of one struct do, if they are alike. */
 static int is_beside(const kith_measure *a, const kith_measure *b)
 {
-	int lists = a->shape != KITH_SCALAR && b->shape != KITH_SCALAR && !kith_measure_is_matrix(a) &&
-		    !kith_measure_is_matrix(b);
-	return a->source == b->source && (a->shape == b->shape || lists);
+	return a->source == b->source && (a->shape == b->shape || (kith_measure_is_list(a) && kith_measure_is_list(b)));
 }
 
 /* What does not depend on alpha is shown once. */

@@ -44,11 +44,11 @@ static int lay_out(layout *l, kith_canvas *canvas, kith_err *err)
 {
 	const kith_chart *chart = l->chart;
 	double ticks = 0, keys = kith_canvas_text_width(canvas, FONT, 0, chart->legend_title) - SWATCH - 4;
-	int status;
+	int rc;
 	l->plot.spacing = fmin(MOST_APART, WIDTH / (double)(chart->layers - 1));
 	l->plot.height = HEIGHT;
-	if ((status = kith_axis_make(&l->axis, canvas, chart->labels, chart->layers, l->plot.spacing, err)))
-		return status;
+	if ((rc = kith_axis_make(&l->axis, canvas, chart->labels, chart->layers, l->plot.spacing, err)))
+		return rc;
 	for (size_t i = 0; i < chart->tick_count; i++)
 		ticks = fmax(ticks, kith_canvas_text_width(canvas, FONT, 0, chart->ticks[i].text));
 	for (size_t i = 0; i < chart->key_count; i++) {
@@ -101,16 +101,16 @@ int kith_chart_render(const kith_chart *chart, FILE *out, kith_image image, cons
 {
 	layout l = {.chart = chart};
 	kith_canvas *canvas = NULL;
-	int status = kith_canvas_new(&canvas, err);
-	if (status)
-		return status;
-	status = lay_out(&l, canvas, err);
-	if (!status)
-		status = kith_canvas_render(out, image, name, chart->alternative, ceil(l.width), ceil(l.height),
-					    draw_chart, &l, err);
+	int rc = kith_canvas_new(&canvas, err);
+	if (rc)
+		return rc;
+	rc = lay_out(&l, canvas, err);
+	if (!rc)
+		rc = kith_canvas_render(out, image, name, chart->alternative, ceil(l.width), ceil(l.height), draw_chart,
+					&l, err);
 	for (size_t i = 0; i < chart->key_count; i++)
 		free(l.keys[i]);
 	kith_axis_free(&l.axis);
 	kith_canvas_free(canvas);
-	return status;
+	return rc;
 }

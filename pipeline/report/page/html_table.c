@@ -55,25 +55,49 @@ void kith_html_open_cell(FILE *out, double shade)
 		fprintf(out, "<td%s style=\"--s:%.2f\">", shade > WHITE_FROM ? " class=\"w\"" : "", shade);
 }
 
-void kith_html_ratios(const kith_report_data *d, const char *caption, const double *m, double expected, int triangular,
+void kith_html_ratio(FILE *out, double ratio)
+{
+	if (isnan(ratio)) {
+		fputs("<td></td>", out);
+		return;
+	}
+	kith_html_open_cell(out, ratio);
+	fprintf(out, "%.3f</td>", ratio);
+}
+
+void kith_html_value(const kith_report_data *d, const kith_column *c, size_t layer, FILE *out)
+{
+	if (!kith_column_shows(c, layer)) {
+		fputs("<td></td>", out);
+	} else if (c->values.counts) {
+		fputs("<td>", out);
+		kith_html_count(out, c->values.counts[layer], kith_unit_of(d, c->measure));
+		fputs("</td>", out);
+	} else {
+		kith_html_ratio(out, c->values.ratios[layer]);
+	}
+}
+
+void kith_html_ratios(const kith_report_data *d, const char *caption, const kith_measure *m, const kith_values *v,
 		      FILE *out)
 {
-	size_t L = d->stack->layer_count;
 	fprintf(out, "<div class=\"scroll\" tabindex=\"0\">\n<table class=\"%s\"><caption>%s</caption>\n",
 		kith_html_matrix_class(d), caption);
 	kith_html_matrix_head(d, out);
-	for (size_t a = 0; a < L; a++) {
+	for (size_t a = 0; a < v->rows; a++) {
 		kith_html_open_row(d, out, a);
-		for (size_t b = 0; b < L; b++) {
-			double x = kith_nnts_corrected(m[a * L + b], expected);
-			if (isnan(x) || (triangular && b < a)) {
-				fputs("<td></td>", out);
-				continue;
-			}
-			kith_html_open_cell(out, x);
-			fprintf(out, "%.3f</td>", x);
-		}
+		for (size_t b = 0; b < v->columns; b++)
+			kith_html_ratio(out, m->shape == KITH_TRIANGLE && b < a ? NAN : v->ratios[a * v->columns + b]);
 		fputs("</tr>\n", out);
 	}
 	fputs("</tbody></table></div>\n", out);
+}
+
+int kith_html_figure(const kith_report_data *d, kith_figure *draw, const void *of, const char *stem, FILE *out,
+		     kith_err *err)
+{
+	fputs("<figure>\n<div class=\"card\" tabindex=\"0\">", out);
+	int rc = draw(d, of, out, KITH_SVG_INLINE, stem, err);
+	fputs("</div>\n<figcaption>", out);
+	return rc;
 }
