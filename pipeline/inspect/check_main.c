@@ -55,19 +55,6 @@ static int check_pairs(const char *path, const kith_progress *progress, kith_err
 	return rc;
 }
 
-static int check_stack(const char *path, kith_err *err)
-{
-	kith_stack *stack;
-	kith_err why;
-	int rc = kith_stack_read(&stack, path, err);
-	if (rc)
-		return rc;
-	if (kith_stack_check(stack, &why))
-		rc = kith_fail(err, KITH_ECORRUPT, "%s: %s", path, why.msg);
-	kith_stack_free(stack);
-	return rc;
-}
-
 static int check_npy(const char *path, const kith_progress *progress, kith_err *err)
 {
 	kith_activations *a;
@@ -88,7 +75,7 @@ static int check(const char *path, const kith_progress *progress, kith_err *err)
 		return rc;
 	return type == KITH_FILE_GRAPH   ? check_graph(path, progress, err)
 	       : type == KITH_FILE_PAIRS ? check_pairs(path, progress, err)
-	       : type == KITH_FILE_STACK ? check_stack(path, err)
+	       : type == KITH_FILE_STACK ? kith_stack_verify(path, err)
 					 : check_npy(path, progress, err);
 }
 

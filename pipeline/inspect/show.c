@@ -319,12 +319,14 @@ int kith_show(const char *path, const kith_show_options *o, FILE *out, kith_err 
 		rc = kith_show_pairs(path, o, out, err);
 		break;
 	case KITH_FILE_STACK:
+		if (o->json) { /* it is JSON already */
+			if (!(rc = kith_stack_verify(path, err)))
+				rc = copy_file(path, out, err);
+			break;
+		}
 		if ((rc = kith_stack_read(&stack, path, err)))
-			return rc;
-		if (o->json) /* it is JSON already, and now known to be sound */
-			rc = copy_file(path, out, err);
-		else
-			rc = stack_tsv(stack, out, err);
+			break;
+		rc = stack_tsv(stack, out, err);
 		kith_stack_free(stack);
 		break;
 	case KITH_FILE_NPY:
