@@ -185,7 +185,7 @@ static int plan(struct merge *m, kith_err *err)
 	for (size_t v = 0; v < m->count; v++)
 		plan_layer(&m->layers[v], p);
 	m->pair_info = (kith_pair_info){
-		.n = p->n, .layer_count = p->layers, .levels = p->levels, .block_pairs = o->block_pairs};
+		.n = p->n, .layer_count = p->layers, .tiers = p->levels, .block_pairs = o->block_pairs};
 	memcpy(m->pair_info.k, p->k, sizeof p->k);
 	if (o->command)
 		snprintf(m->pair_info.command, sizeof m->pair_info.command, "%s", o->command);

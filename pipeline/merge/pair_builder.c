@@ -38,7 +38,7 @@ typedef struct kith_pair_share {
 
 static uint64_t bytes_of_pair(const kith_pair_info *info)
 {
-	return info->layer_count * (uint64_t)info->levels / 4 + 2 * sizeof(uint32_t);
+	return info->layer_count * (uint64_t)info->tiers / 4 + 2 * sizeof(uint32_t);
 }
 
 static uint32_t room_for(const kith_pair_info *info)
@@ -63,8 +63,8 @@ uint64_t kith_pair_rows_bytes(const kith_pair_info *info, uint32_t threads, size
 
 static int init_share(share *s, const kith_pair_info *info, size_t most_sets, uint32_t room, kith_err *err)
 {
-	size_t span = span_of(info->n), planes = 2 * (size_t)info->levels * info->layer_count;
-	*s = (share){.layers = info->layer_count, .levels = info->levels, .room = room, .stride = room / 64};
+	size_t span = span_of(info->n), planes = 2 * (size_t)info->tiers * info->layer_count;
+	*s = (share){.layers = info->layer_count, .levels = info->tiers, .room = room, .stride = room / 64};
 	s->i = kith_alloc(room, sizeof *s->i);
 	s->j = kith_alloc(room, sizeof *s->j);
 	s->bits = kith_alloc_zero(planes * s->stride, sizeof *s->bits);
