@@ -28,7 +28,7 @@
 
 /* By sample: the sets of its rows, then of its reverse lists. */
 typedef struct rows {
-	kith_tally_set set[SAMPLES][2 * SETS];
+	kith_count_set set[SAMPLES][2 * SETS];
 	uint8_t *tiers; /* samples x n x layers: what is to be found */
 } rows;
 
@@ -56,7 +56,7 @@ static int is_partner(uint32_t sample, uint64_t id, rng *r)
 /* Ids below the sample are in its sets, too, and count for nothing. */
 static void draw_layer(rows *s, uint32_t sample, uint32_t layer, rng *r)
 {
-	static const unsigned levels[] = {0, 1, SLOW_TIER_ABSENT};
+	static const unsigned tiers[] = {0, 1, SLOW_TIER_ABSENT};
 	uint8_t *tier = s->tiers + (size_t)sample * N * LAYERS + layer;
 	uint32_t *id[2 * LEVELS];
 	size_t count[2 * LEVELS] = {0};
@@ -66,7 +66,7 @@ static void draw_layer(rows *s, uint32_t sample, uint32_t layer, rng *r)
 		int below = j < FIRST + sample && j % 7 == 0;
 		if (j == FIRST + sample || (!below && (j < FIRST + sample || !is_partner(sample, j, r))))
 			continue;
-		unsigned to = levels[rng_below(r, 3)], from = levels[rng_below(r, 3)];
+		unsigned to = tiers[rng_below(r, 3)], from = tiers[rng_below(r, 3)];
 		if (to != SLOW_TIER_ABSENT)
 			id[to][count[to]++] = j;
 		if (from != SLOW_TIER_ABSENT)
@@ -77,19 +77,19 @@ static void draw_layer(rows *s, uint32_t sample, uint32_t layer, rng *r)
 	for (uint32_t x = 0; x < 2 * LEVELS; x++) {
 		assert_true(count[x] <= 3 * SOME);
 		s->set[sample][x / LEVELS * SETS + layer * LEVELS + x % LEVELS] =
-			(kith_tally_set){.id = id[x], .count = count[x], .layer = layer, .level = x % LEVELS};
+			(kith_count_set){.id = id[x], .count = count[x], .layer = layer, .tier = x % LEVELS};
 	}
 }
 
 /* As bits; what is below the words that are there is in no set. */
-static void make_dense(kith_tally_set *set)
+static void make_dense(kith_count_set *set)
 {
 	size_t base = set->count ? set->id[0] / 64 : 0;
 	uint64_t *bits = must_alloc(WORDS - base, sizeof *bits);
 	for (size_t x = 0; x < set->count; x++)
 		bits[set->id[x] / 64 - base] |= 1ull << set->id[x] % 64;
 	free((void *)(uintptr_t)set->id);
-	*set = (kith_tally_set){.bits = bits, .base = base, .layer = set->layer, .level = set->level};
+	*set = (kith_count_set){.bits = bits, .base = base, .layer = set->layer, .tier = set->tier};
 }
 
 static void draw_rows(rows *s)
@@ -116,7 +116,7 @@ static void free_rows(rows *s)
 	free(s);
 }
 
-static size_t sets_of(const void *context, uint64_t node, kith_tally_set *sets)
+static size_t sets_of(const void *context, uint64_t node, kith_count_set *sets)
 {
 	const rows *s = context;
 	memcpy(sets, s->set[node - FIRST], sizeof s->set[0]);
