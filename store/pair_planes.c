@@ -7,7 +7,7 @@
 #include "alloc.h"
 #include "cpu.h"
 
-int kith_planes_reserve(kith_pair_planes *b, uint32_t count, uint32_t layers, uint32_t levels, kith_err *err)
+int kith_planes_reserve(kith_pair_planes *b, uint32_t count, uint32_t layers, uint32_t tiers, kith_err *err)
 {
 	void *i = b->i, *j = b->j, *bits = b->bits;
 	size_t stride = kith_plane_words(count);
@@ -15,13 +15,13 @@ int kith_planes_reserve(kith_pair_planes *b, uint32_t count, uint32_t layers, ui
 	if (!rc)
 		rc = kith_scratch(&j, &b->j_capacity, count, sizeof *b->j, err);
 	if (!rc)
-		rc = kith_scratch(&bits, &b->bits_capacity, 2 * stride * levels * layers, sizeof *b->bits, err);
+		rc = kith_scratch(&bits, &b->bits_capacity, 2 * stride * tiers * layers, sizeof *b->bits, err);
 	b->i = i;
 	b->j = j;
 	b->bits = bits;
 	b->count = count;
 	b->layers = layers;
-	b->levels = levels;
+	b->tiers = tiers;
 	b->stride = stride;
 	return rc;
 }
@@ -47,13 +47,13 @@ void kith_pair_planes_join(const kith_pair_planes *b, uint32_t w, uint32_t q, in
 	join_planes(out, kith_pair_plane(b, w, q, 0) + from, kith_pair_plane(b, w, q, 1) + from, words, mutual);
 }
 
-/* Adds to a level's set that of the level below; what both had is returned. */
-KITH_CLONES static uint64_t accumulate(uint64_t *level, const uint64_t *below, size_t words)
+/* Adds to a tier's set that of the tier below; what both had is returned. */
+KITH_CLONES static uint64_t accumulate(uint64_t *tier, const uint64_t *below, size_t words)
 {
 	uint64_t both = 0;
 	for (size_t x = 0; x < words; x++) {
-		both |= level[x] & below[x];
-		level[x] |= below[x];
+		both |= tier[x] & below[x];
+		tier[x] |= below[x];
 	}
 	return both;
 }
@@ -64,7 +64,7 @@ int kith_planes_from_bitmaps(kith_pair_planes *b, uint32_t w, const uint8_t *bit
 	uint8_t spare = b->count % 8 ? (uint8_t)(0xff << b->count % 8) : 0;
 	uint64_t wrong = 0;
 	for (uint32_t direction = 0; direction < 2; direction++)
-		for (uint32_t q = 0; q < b->levels; q++, bitmaps += bytes) {
+		for (uint32_t q = 0; q < b->tiers; q++, bitmaps += bytes) {
 			uint64_t *plane = kith_pair_plane(b, w, q, direction);
 			wrong |= bitmaps[bytes - 1] & spare;
 			memcpy(plane, bitmaps, bytes);
@@ -79,7 +79,7 @@ void kith_planes_to_bitmaps(const kith_pair_planes *b, uint32_t w, uint32_t coun
 {
 	size_t bytes = (count + 7) / 8;
 	for (uint32_t direction = 0; direction < 2; direction++)
-		for (uint32_t q = 0; q < b->levels; q++, bitmaps += bytes) {
+		for (uint32_t q = 0; q < b->tiers; q++, bitmaps += bytes) {
 			memcpy(bitmaps, kith_pair_plane(b, w, q, direction), bytes);
 			if (!q)
 				continue;

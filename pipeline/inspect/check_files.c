@@ -1,11 +1,11 @@
 /* check_files.c - see check_files.h */
 #include "check_files.h"
 
+#include "activations.h"
 #include "kith/graph.h"
 #include "kith/pairs.h"
 #include "kith/stack.h"
 #include "machine.h"
-#include "npy.h"
 
 #define GRAPH_MEMORY (256u << 20)
 #define SCAN_MEMORY  (32u << 20)
@@ -40,12 +40,12 @@ int kith_check_stack(const char *path, const kith_progress *progress, kith_err *
 
 int kith_check_activations(const char *path, const kith_progress *progress, kith_err *err)
 {
-	kith_npy *npy;
-	kith_npy_scan scan;
-	int rc = kith_npy_open(&npy, path, err);
+	kith_activations *a;
+	kith_scan scan;
+	int rc = kith_activations_open(&a, path, err);
 	if (rc)
 		return rc;
-	rc = kith_npy_scan_all(npy, SCAN_MEMORY, progress, &scan, NULL, err);
-	kith_npy_close(npy);
+	rc = kith_activations_scan(a, SCAN_MEMORY, kith_machine_cores(), progress, &scan, NULL, err);
+	kith_activations_close(a);
 	return rc;
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "activations.h"
 #include "check_files.h"
 
 #define TAIL 4096 /* bytes */
@@ -20,8 +21,7 @@ static int is_pairs(const char *path, const kith_file_ends *ends)
 
 static int is_activations(const char *path, const kith_file_ends *ends)
 {
-	(void)path;
-	return ends->head_size >= 6 && !memcmp(ends->head, "\x93NUMPY", 6);
+	return kith_activations_recognise(path, ends->head, ends->head_size) != NULL;
 }
 
 static int is_stack(const char *path, const kith_file_ends *ends)

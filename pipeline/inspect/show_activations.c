@@ -1,8 +1,8 @@
 /* show_activations.c - activations as text. */
 #include <stdlib.h>
 
+#include "activations.h"
 #include "alloc.h"
-#include "npy.h"
 #include "show_files.h"
 #include "text.h"
 
@@ -25,15 +25,16 @@ static void put_row_json(const double *row, uint64_t d, kith_json *j)
 
 int kith_show_activations(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
 {
-	kith_npy *npy = NULL;
+	kith_activations *a = NULL;
 	double *row = NULL;
 	kith_json json = {.out = out};
 	uint64_t last;
-	int rc = kith_npy_open(&npy, path, err);
+	int rc = kith_activations_open(&a, path, err);
 	if (rc)
 		return rc;
-	uint64_t n = kith_npy_n(npy), d = kith_npy_d(npy);
-	const char *dtype = kith_dtype_name(kith_npy_dtype(npy));
+	const kith_activations_info *info = kith_activations_get_info(a);
+	const char *dtype = kith_dtype_name(info->dtype);
+	uint64_t n = info->n, d = info->d;
 	if ((rc = kith_show_last(path, o, n, &last, err)))
 		goto done;
 	if (!(row = kith_alloc(d, sizeof *row))) {
@@ -53,7 +54,7 @@ int kith_show_activations(const char *path, const kith_show_options *o, FILE *ou
 	}
 	for (uint64_t i = o->first; i < last; i++) {
 		if ((rc = kith_progress_tick(&o->progress, "rows", i - o->first, last - o->first, err)) ||
-		    (rc = kith_npy_read(npy, i, 1, row, NULL, err)))
+		    (rc = kith_activations_read(a, i, 1, row, NULL, err)))
 			goto done;
 		if (o->json)
 			put_row_json(row, d, &json);
@@ -64,6 +65,6 @@ int kith_show_activations(const char *path, const kith_show_options *o, FILE *ou
 		kith_show_end_json(&json);
 done:
 	free(row);
-	kith_npy_close(npy);
+	kith_activations_close(a);
 	return rc;
 }

@@ -7,7 +7,7 @@ static void put_header(const kith_pair_info *info, FILE *out)
 {
 	char ladder[256], recall[KITH_DOUBLE_TEXT];
 	fprintf(out, "# kith pairs\n# n\t%llu\n# k\t%s\n# pairs\t%llu\n# layers\t%u\n", (unsigned long long)info->n,
-		kith_ladder_text(info->k, info->levels, ladder, sizeof ladder), (unsigned long long)info->pairs,
+		kith_ladder_text(info->k, info->tiers, ladder, sizeof ladder), (unsigned long long)info->pairs,
 		info->layer_count);
 	fputs("# layer\tname\td\tmetric\tengine\trecall\tdigest\n", out);
 	for (uint32_t v = 0; v < info->layer_count; v++) {
@@ -28,7 +28,7 @@ static void begin_json(const kith_pair_info *info, kith_json *j)
 	kith_json_put_count(j, "version", 1);
 	kith_json_put_count(j, "n", info->n);
 	kith_json_key(j, "k");
-	kith_show_ladder(j, info->k, info->levels);
+	kith_show_ladder(j, info->k, info->tiers);
 	kith_json_put_count(j, "pairs", info->pairs);
 	kith_json_gap(j, "\n ");
 	kith_json_key(j, "layers");
@@ -55,22 +55,22 @@ static void begin_json(const kith_pair_info *info, kith_json *j)
 	kith_json_begin(j, '[');
 }
 
-/* The level of the p-th pair's edge in a layer, in one direction; `levels` if there is none. */
-static uint32_t level_of(const kith_pair_planes *b, uint32_t v, uint32_t direction, uint32_t p)
+/* The tier of the p-th pair's edge in a layer, in one direction; `tiers` if there is none. */
+static uint32_t tier_of(const kith_pair_planes *b, uint32_t v, uint32_t direction, uint32_t p)
 {
 	uint32_t q = 0;
-	while (q < b->levels && !(kith_pair_plane(b, v, q, direction)[p / 64] >> p % 64 & 1))
+	while (q < b->tiers && !(kith_pair_plane(b, v, q, direction)[p / 64] >> p % 64 & 1))
 		q++;
 	return q;
 }
 
 /* The k at which an edge appears. */
-static void put_k(const kith_pair_info *info, uint32_t level, FILE *out)
+static void put_k(const kith_pair_info *info, uint32_t tier, FILE *out)
 {
-	if (level == info->levels)
+	if (tier == info->tiers)
 		fputc('-', out);
 	else
-		fprintf(out, "%u", info->k[level]);
+		fprintf(out, "%u", info->k[tier]);
 }
 
 /* In each layer the k at which i -> j appears and that at which j -> i does, as in 15/100; - where there is none. */
@@ -78,10 +78,10 @@ static void put_row(const kith_pair_info *info, const kith_pair_planes *b, uint3
 {
 	fprintf(out, "%u\t%u", b->i[p], b->j[p]);
 	for (uint32_t v = 0; v < b->layers; v++) {
-		uint32_t to = level_of(b, v, 0, p), from = level_of(b, v, 1, p);
+		uint32_t to = tier_of(b, v, 0, p), from = tier_of(b, v, 1, p);
 		fputc('\t', out);
 		put_k(info, to, out);
-		if (to == b->levels && from == b->levels)
+		if (to == b->tiers && from == b->tiers)
 			continue;
 		fputc('/', out);
 		put_k(info, from, out);
@@ -99,11 +99,11 @@ static void put_row_json(const kith_pair_info *info, const kith_pair_planes *b, 
 		kith_json_key(j, direction ? "from" : "to");
 		kith_json_begin(j, '[');
 		for (uint32_t v = 0; v < b->layers; v++) {
-			uint32_t level = level_of(b, v, direction, p);
-			if (level == info->levels)
+			uint32_t tier = tier_of(b, v, direction, p);
+			if (tier == info->tiers)
 				kith_json_null(j);
 			else
-				kith_json_count(j, info->k[level]);
+				kith_json_count(j, info->k[tier]);
 		}
 		kith_json_end(j);
 	}
