@@ -7,40 +7,35 @@
 #include "outfile.h"
 #include "pair_output.h"
 
-enum {
-	OPT_GRAPH = 256,
-	OPT_COUNT,
-	OPT_FORMAT,
-	OPT_COMPONENTS,
-	OPT_ASK /* and a kith_pair_ask */
+enum { OPT_GRAPH = 256, OPT_COUNT, OPT_FORMAT, OPT_QUESTION /* and the index of a question */ };
+
+typedef struct question {
+	const char *option, *layers; /* "A", "A:B", or NULL: it names none */
+	kith_pair_ask ask;
+	int components; /* what is written in the end */
+	const char *help;
+} question;
+
+static const question questions[] = {
+	{"all", NULL, KITH_ASK_ALL, 0, "Pairs present in some layer"},
+	{"persist", "A:B", KITH_ASK_PERSIST, 0, "Pairs present in every layer from A to B"},
+	{"run", "A:B", KITH_ASK_RUN, 0,
+	 "Pairs present in every layer from A to B, absent just before A and just after B: what NNTP counts"},
+	{"born", "A", KITH_ASK_BORN, 0, "Pairs present in A, not in the layer before"},
+	{"dies", "A", KITH_ASK_DIES, 0, "Pairs present in A, not in the layer after"},
+	{"returns", NULL, KITH_ASK_RETURNS, 0, "Pairs present, then absent, then present again"},
+	{"gap", "A:B", KITH_ASK_GAP, 0, "Pairs present in A and in B, and in no layer between"},
+	{"components", "A:B", KITH_ASK_PERSIST, 1,
+	 "Persistent clusters: the components of the pairs present in every layer from A to B. The same as --persist "
+	 "A:B --format components"},
 };
 
-struct arguments {
-	kith_pair_query query;
-	kith_pair_format format;
-	uint32_t k; /* 0: the smallest */
-	int asked, format_given, wants_count, wants_components;
-	const char *option, *layers; /* the question as it was given: "--persist", "C1:P1" */
-	const char *output, *path;
-};
+#define QUESTIONS (sizeof questions / sizeof *questions)
 
-static const struct argp_option options[] = {
+static const struct argp_option other_options[] = {
 	{NULL, 'k', "K", 0, "Neighbours that count; default: the smallest k in the file", 1},
 	{"graph", OPT_GRAPH, "union|mutual", 0, "A pair is present if either, or if both, are neighbours of the other",
 	 1},
-	{"all", OPT_ASK + KITH_ASK_ALL, NULL, 0, "Pairs present in some layer", 2},
-	{"persist", OPT_ASK + KITH_ASK_PERSIST, "A:B", 0, "Pairs present in every layer from A to B", 2},
-	{"run", OPT_ASK + KITH_ASK_RUN, "A:B", 0,
-	 "Pairs present in every layer from A to B, absent just before A and just after B: what NNTP counts", 2},
-	{"born", OPT_ASK + KITH_ASK_BORN, "A", 0, "Pairs present in A, not in the layer before", 2},
-	{"dies", OPT_ASK + KITH_ASK_DIES, "A", 0, "Pairs present in A, not in the layer after", 2},
-	{"returns", OPT_ASK + KITH_ASK_RETURNS, NULL, 0, "Pairs present, then absent, then present again", 2},
-	{"gap", OPT_ASK + KITH_ASK_GAP, "A:B", 0, "Pairs present in A and in B, and in no layer between", 2},
-	{"components", OPT_COMPONENTS, "A:B", 0,
-	 "Persistent clusters: the components of the pairs present in every layer from A to B. The same as --persist "
-	 "A:B "
-	 "--format components",
-	 2},
 	{"count", OPT_COUNT, NULL, 0, "Print only how many pairs, or components, there are", 3},
 	{"format", OPT_FORMAT, "tsv|npy|graphml|components", 0,
 	 "How to write pairs; components: in their place, every sample with the connected component that they put it "
@@ -49,6 +44,32 @@ static const struct argp_option options[] = {
 	{NULL, 'o', "OUT", 0, "The file to write; default: standard output", 3},
 	{0},
 };
+
+struct arguments {
+	kith_pair_query query;
+	kith_pair_format format;
+	uint32_t k; /* 0: the smallest */
+	int format_given, wants_count, wants_components;
+	const question *question;
+	const char *layers; /* as they were given: "C1:P1" */
+	const char *output, *path;
+};
+
+/* "--all, --persist A:B, ...", with what they take or without; `or` stands before the last. */
+static const char *question_list(int with_layers, const char * or, char *out, size_t size)
+{
+	size_t used = 0;
+	for (size_t i = 0; i < QUESTIONS; i++) {
+		const question *q = &questions[i];
+		used += (size_t)snprintf(out + used, size - used, "%s--%s%s%s",
+					 !i                  ? ""
+					 : i + 1 < QUESTIONS ? ", "
+							     : or
+					 , q->option, with_layers && q->layers ? " " : "",
+					 with_layers && q->layers ? q->layers : "");
+	}
+	return out;
+}
 
 static int take_format(struct arguments *a, const char *arg, kith_err *err)
 {
@@ -65,29 +86,27 @@ static int take_format(struct arguments *a, const char *arg, kith_err *err)
 	return kith_fail(err, KITH_EUSAGE, "--format %s: not a format: tsv, npy, graphml or components", arg);
 }
 
-static int take_question(struct arguments *a, kith_pair_ask ask, const char *layers, kith_err *err)
+static int take_question(struct arguments *a, const question *q, const char *layers, kith_err *err)
 {
-	if (a->asked)
-		return kith_fail(err, KITH_EUSAGE,
-				 "more than one question: ask one of --all, --persist, --run, "
-				 "--born, --dies, --returns, --gap, --components");
-	a->asked = 1;
-	a->query.ask = ask;
+	char list[256];
+	if (a->question)
+		return kith_fail(err, KITH_EUSAGE, "more than one question: ask one of %s",
+				 question_list(0, ", ", list, sizeof list));
+	a->question = q;
+	a->query.ask = q->ask;
 	a->layers = layers;
-	for (const struct argp_option *o = options; o->name || o->key; o++)
-		if (o->key == (int)(OPT_ASK + ask))
-			a->option = o->name;
+	a->wants_components |= q->components;
 	return 0;
 }
 
 static int check(struct arguments *a, kith_err *err)
 {
+	char list[256];
 	if (!a->path)
 		return kith_fail(err, KITH_EUSAGE, "no file given: kith-pairs --persist A:B FILE.kpr");
-	if (!a->asked)
-		return kith_fail(err, KITH_EUSAGE,
-				 "no question given: --all, --persist A:B, --run A:B, --born A, "
-				 "--dies A, --returns, --gap A:B or --components A:B");
+	if (!a->question)
+		return kith_fail(err, KITH_EUSAGE, "no question given: %s",
+				 question_list(1, " or ", list, sizeof list));
 	if (a->format_given && (a->wants_count || a->wants_components))
 		return kith_fail(err, KITH_EUSAGE, "--format is for pairs: leave it out with --%s",
 				 a->wants_count ? "count" : "components");
@@ -104,8 +123,8 @@ static int take(void *context, int key, char *arg, kith_err *err)
 {
 	struct arguments *a = context;
 	uint64_t number;
-	if (key >= OPT_ASK && key <= (int)(OPT_ASK + KITH_ASK_GAP))
-		return take_question(a, (kith_pair_ask)(key - OPT_ASK), arg, err);
+	if (key >= OPT_QUESTION && key < OPT_QUESTION + (int)QUESTIONS)
+		return take_question(a, &questions[key - OPT_QUESTION], arg, err);
 	switch (key) {
 	case 'k':
 		if (kith_cli_count("-k", arg, 1, UINT32_MAX, &number, err))
@@ -119,12 +138,6 @@ static int take(void *context, int key, char *arg, kith_err *err)
 		return 0;
 	case OPT_COUNT:
 		a->wants_count = 1;
-		return 0;
-	case OPT_COMPONENTS:
-		if (take_question(a, KITH_ASK_PERSIST, arg, err))
-			return KITH_EUSAGE;
-		a->option = "components";
-		a->wants_components = 1;
 		return 0;
 	case OPT_FORMAT:
 		return take_format(a, arg, err);
@@ -153,10 +166,10 @@ static int resolve(struct arguments *a, const kith_pair_store *store, kith_err *
 		return rc;
 	if (!a->layers)
 		return 0;
-	snprintf(option, sizeof option, "--%s", a->option);
+	snprintf(option, sizeof option, "--%s", a->question->option);
 	if ((rc = kith_pair_find_range(store, option, a->layers, &q->first, &q->last, err)))
 		return rc;
-	if ((q->ask == KITH_ASK_BORN || q->ask == KITH_ASK_DIES) && q->first != q->last)
+	if (!strchr(a->question->layers, ':') && q->first != q->last)
 		return kith_fail(err, KITH_EUSAGE, "%s %s: one layer, not a range", option, a->layers);
 	if (q->ask == KITH_ASK_GAP && q->last < q->first + 2)
 		return kith_fail(err, KITH_EUSAGE, "%s %s: there is no layer between", option, a->layers);
@@ -172,7 +185,7 @@ static int run(struct arguments *a, uint64_t *count, char *question, size_t size
 		goto done;
 	if (a->output && (rc = kith_outfile_open(&file, a->output, err)))
 		goto done;
-	snprintf(question, size, "%s%s%s", a->option, a->layers ? " " : "", a->layers ? a->layers : "");
+	snprintf(question, size, "%s%s%s", a->question->option, a->layers ? " " : "", a->layers ? a->layers : "");
 	kith_pair_output output = {a->format, file ? kith_outfile_stream(file) : stdout,
 				   a->output ? a->output : "standard output", question};
 	if ((rc = kith_pair_answer(store, &a->query, &output, count, err)))
@@ -192,11 +205,16 @@ int main(int argc, char **argv)
 		"Defaults: the smallest k, --graph union --format tsv.\n\n"
 		"Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.";
 	kith_cli cli = {.name = "kith-pairs"};
+	struct argp_option options[QUESTIONS + sizeof other_options / sizeof *other_options];
 	struct arguments a = {.format = KITH_PAIRS_TSV};
 	char question[256];
 	uint64_t count = 0;
 	kith_err err;
 
+	for (size_t i = 0; i < QUESTIONS; i++)
+		options[i] = (struct argp_option){
+			questions[i].option, OPT_QUESTION + (int)i, questions[i].layers, 0, questions[i].help, 2};
+	memcpy(options + QUESTIONS, other_options, sizeof other_options);
 	kith_cli_start(&cli, argv);
 	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE.kpr", about, take, &a}, argc, argv);
 	if (!a.output) /* a bar would run through the text on a terminal */
