@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "cli.h"
-#include "filetype.h"
+#include "inspect.h"
 
 struct arguments {
 	char **paths;
@@ -26,13 +26,6 @@ static int take(void *context, int key, char *arg, kith_err *err)
 	}
 }
 
-static int check(const char *path, const kith_progress *progress, kith_err *err)
-{
-	const kith_filetype *type;
-	int rc = kith_filetype_of(path, &type, err);
-	return rc ? rc : type->check(path, progress, err);
-}
-
 int main(int argc, char **argv)
 {
 	static const char about[] =
@@ -53,7 +46,7 @@ int main(int argc, char **argv)
 	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE ...", about, take, &a}, argc, argv);
 	kith_progress progress = kith_cli_progress(&cli);
 	for (int i = 0; i < a.count; i++) {
-		int code = check(a.paths[i], &progress, &err) ? kith_cli_fail(&cli, &err) : 0;
+		int code = kith_check(a.paths[i], &progress, &err) ? kith_cli_fail(&cli, &err) : 0;
 		kith_cli_clear(&cli);
 		if (!code && !cli.quiet)
 			fprintf(stderr, "kith-check: %s: sound\n", a.paths[i]);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli.h"
-#include "show.h"
+#include "inspect.h"
 
 enum { OPT_NODES = 256, OPT_FORMAT };
 

@@ -178,8 +178,7 @@ static int put_stack(FILE *out, const kith_stack *s, kith_err *err)
 	kith_json_put_count(&j, "n", s->n);
 	for (size_t l = 0; l < sizeof lists / sizeof *lists && !rc; l++) {
 		kith_json_gap(&j, "\n  ");
-		kith_json_key(&j, lists[l].key);
-		kith_json_begin(&j, '[');
+		kith_json_open(&j, lists[l].key, '[');
 		for (size_t i = 0; i < lists[l].count && !rc; i++)
 			rc = lists[l].put(&j, s, i, err);
 		kith_json_gap(&j, "\n  ");

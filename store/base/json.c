@@ -79,6 +79,12 @@ void kith_json_null(kith_json *j)
 	fputs("null", j->out);
 }
 
+void kith_json_open(kith_json *j, const char *name, char bracket)
+{
+	kith_json_key(j, name);
+	kith_json_begin(j, bracket);
+}
+
 void kith_json_put_string(kith_json *j, const char *name, const char *text)
 {
 	kith_json_key(j, name);

@@ -18,8 +18,6 @@
 #define BAR_WIDTH  10.0
 #define GAP        KITH_AXIS_GAP
 
-static const kith_colour ink = KITH_INK, line = KITH_LINE;
-
 typedef struct layout {
 	const kith_heatmap *map;
 	kith_axis axis;
@@ -184,7 +182,7 @@ static int draw_raster(kith_canvas *c, const layout *l, size_t panel, double x, 
 static void draw_labels(kith_canvas *c, const layout *l, double x, double y)
 {
 	for (size_t v = 0; v < l->map->layers; v += l->axis.step)
-		kith_canvas_text(c, x - GAP, y + ((double)v + 0.5) * l->cell, l->axis.font, 0, KITH_END, 0, ink,
+		kith_canvas_text(c, x - GAP, y + ((double)v + 0.5) * l->cell, l->axis.font, 0, KITH_END, 0, kith_ink,
 				 l->axis.labels[v]);
 	kith_axis_draw(c, &l->axis, x + l->cell / 2, y, 1);
 }
@@ -203,22 +201,22 @@ static int draw_panel(kith_canvas *c, const layout *l, size_t panel, double x, d
 	int rc = 0;
 	map->title(map->data, panel, title, sizeof title);
 	kith_canvas_text(c, centred(c, mx + l->side / 2, x, TITLE_FONT, 1, title), y + TITLE_FONT / 2, TITLE_FONT, 1,
-			 KITH_MIDDLE, 0, ink, title);
+			 KITH_MIDDLE, 0, kith_ink, title);
 	if (map->column_title)
 		kith_canvas_text(c, centred(c, mx + l->side / 2, mx, AXIS_FONT, 0, map->column_title),
-				 y + 2 * TITLE_FONT + AXIS_FONT / 2, AXIS_FONT, 0, KITH_MIDDLE, 0, ink,
+				 y + 2 * TITLE_FONT + AXIS_FONT / 2, AXIS_FONT, 0, KITH_MIDDLE, 0, kith_ink,
 				 map->column_title);
 	if (map->row_title) {
 		double length = kith_canvas_text_width(c, AXIS_FONT, 0, map->row_title);
 		kith_canvas_text(c, x + AXIS_FONT / 2, my + fmax(l->side, length) / 2, AXIS_FONT, 0, KITH_MIDDLE, 1,
-				 ink, map->row_title);
+				 kith_ink, map->row_title);
 	}
 	draw_labels(c, l, mx, my);
 	if (l->with_text)
 		draw_cells(c, l, panel, mx, my);
 	else
 		rc = draw_raster(c, l, panel, mx, my, err);
-	kith_canvas_frame(c, mx, my, l->side, l->side, 0.5, line);
+	kith_canvas_frame(c, mx, my, l->side, l->side, 0.5, kith_line);
 	return rc;
 }
 
@@ -227,14 +225,15 @@ static void draw_bar(kith_canvas *c, const layout *l)
 	const kith_heatmap *map = l->map;
 	double x = l->bar_x, y = l->bar_y;
 	kith_canvas_ramp(c, x, y, BAR_WIDTH, l->bar_height, KITH_SCALE_STOPS, map->scale);
-	kith_canvas_frame(c, x, y, BAR_WIDTH, l->bar_height, 0.5, line);
+	kith_canvas_frame(c, x, y, BAR_WIDTH, l->bar_height, 0.5, kith_line);
 	for (size_t i = 0; i < map->tick_count; i++) {
 		double ty = y + (1 - map->ticks[i].at) * l->bar_height;
-		kith_canvas_box(c, x + BAR_WIDTH, ty - 0.25, 3, 0.5, line);
-		kith_canvas_text(c, x + BAR_WIDTH + 3 + 2, ty, TICK_FONT, 0, KITH_START, 0, ink, map->ticks[i].text);
+		kith_canvas_box(c, x + BAR_WIDTH, ty - 0.25, 3, 0.5, kith_line);
+		kith_canvas_text(c, x + BAR_WIDTH + 3 + 2, ty, TICK_FONT, 0, KITH_START, 0, kith_ink,
+				 map->ticks[i].text);
 	}
 	kith_canvas_text(c, x + BAR_WIDTH + 3 + GAP + l->tick_width + TICK_FONT, y + l->bar_height / 2, TICK_FONT, 0,
-			 KITH_MIDDLE, 1, ink, map->bar_title);
+			 KITH_MIDDLE, 1, kith_ink, map->bar_title);
 }
 
 static int draw_figure(kith_canvas *c, const void *what, kith_err *err)

@@ -1,8 +1,9 @@
-/* show_stack.c - a stack as text: a row for each number, as R and pandas like it, or the file itself, which is JSON. */
+/* inspect_stack.c - a stack as text: a row for each number, as R and pandas like it, or the file itself, which is JSON.
+ */
 #include <inttypes.h>
 
+#include "filetype.h"
 #include "measures.h"
-#include "show_files.h"
 #include "text.h"
 
 /* The layers that value i is about. Returns 0 if there are none: below the diagonal, or beyond the last layer. */
@@ -116,7 +117,7 @@ static int copy_file(const char *path, FILE *out, kith_err *err)
 	return 0;
 }
 
-int kith_show_stack(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
+static int show(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
 {
 	int rc;
 	if (!o->json)
@@ -124,3 +125,17 @@ int kith_show_stack(const char *path, const kith_show_options *o, FILE *out, kit
 	rc = kith_stack_verify(path, err);
 	return rc ? rc : copy_file(path, out, err);
 }
+
+static int check(const char *path, const kith_progress *progress, kith_err *err)
+{
+	(void)progress;
+	return kith_stack_verify(path, err);
+}
+
+static int recognise(const char *path, const kith_file_ends *ends)
+{
+	(void)path;
+	return ends->head[strspn((const char *)ends->head, " \t\r\n")] == '{';
+}
+
+const kith_filetype kith_stack_file = {recognise, show, check};

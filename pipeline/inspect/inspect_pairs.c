@@ -1,6 +1,6 @@
-/* show_pairs.c - a pair store as text. */
+/* inspect_pairs.c - a pair store as text, and checked. */
+#include "filetype.h"
 #include "kith/pairs.h"
-#include "show_files.h"
 #include "text.h"
 
 static void put_header(const kith_pair_info *info, FILE *out)
@@ -27,12 +27,10 @@ static void begin_json(const kith_pair_info *info, kith_json *j)
 	kith_json_put_string(j, "format", "kith-pairs");
 	kith_json_put_count(j, "version", 1);
 	kith_json_put_count(j, "n", info->n);
-	kith_json_key(j, "k");
 	kith_show_ladder(j, info->k, info->tiers);
 	kith_json_put_count(j, "pairs", info->pairs);
 	kith_json_gap(j, "\n ");
-	kith_json_key(j, "layers");
-	kith_json_begin(j, '[');
+	kith_json_open(j, "layers", '[');
 	for (uint32_t v = 0; v < info->layer_count; v++) {
 		const kith_layer *l = &info->layers[v];
 		kith_json_gap(j, "\n  ");
@@ -51,8 +49,7 @@ static void begin_json(const kith_pair_info *info, kith_json *j)
 	kith_json_begin(j, '[');
 	kith_json_end(j);
 	kith_json_gap(j, "\n ");
-	kith_json_key(j, "rows");
-	kith_json_begin(j, '[');
+	kith_json_open(j, "rows", '[');
 }
 
 /* The tier of the p-th pair's edge in a layer, in one direction; `tiers` if there is none. */
@@ -96,8 +93,7 @@ static void put_row_json(const kith_pair_info *info, const kith_pair_planes *b, 
 	kith_json_put_count(j, "i", b->i[p]);
 	kith_json_put_count(j, "j", b->j[p]);
 	for (uint32_t direction = 0; direction < 2; direction++) {
-		kith_json_key(j, direction ? "from" : "to");
-		kith_json_begin(j, '[');
+		kith_json_open(j, direction ? "from" : "to", '[');
 		for (uint32_t v = 0; v < b->layers; v++) {
 			uint32_t tier = tier_of(b, v, direction, p);
 			if (tier == info->tiers)
@@ -135,7 +131,7 @@ static int put_rows(kith_pair_store *store, const kith_show_options *o, uint64_t
 	return rc;
 }
 
-int kith_show_pairs(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
+static int show(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
 {
 	kith_pair_store *store = NULL;
 	kith_json json = {.out = out};
@@ -157,3 +153,22 @@ done:
 	kith_pair_store_close(store);
 	return rc;
 }
+
+static int check(const char *path, const kith_progress *progress, kith_err *err)
+{
+	kith_pair_store *store;
+	int rc = kith_pair_store_open(&store, path, err);
+	if (rc)
+		return rc;
+	rc = kith_pair_store_check(store, progress, err);
+	kith_pair_store_close(store);
+	return rc;
+}
+
+static int recognise(const char *path, const kith_file_ends *ends)
+{
+	(void)path;
+	return kith_is_lmdb(ends) && ends->has_tail && !memcmp(ends->tail, "KITHPAIR", sizeof ends->tail);
+}
+
+const kith_filetype kith_pairs_file = {recognise, show, check};

@@ -1,8 +1,9 @@
-/* show_graph.c - a graph as text. */
+/* inspect_graph.c - a graph as text, and checked. */
 #include <stdlib.h>
 
+#include "filetype.h"
 #include "kith/graph.h"
-#include "show_files.h"
+#include "machine.h"
 #include "text.h"
 #include "workspace.h"
 
@@ -29,7 +30,6 @@ static void begin_json(const kith_graph_info *i, kith_json *j)
 	kith_json_put_count(j, "version", 1);
 	kith_json_put_count(j, "n", i->n);
 	kith_json_put_count(j, "d", i->d);
-	kith_json_key(j, "k");
 	kith_show_ladder(j, i->ladder, i->tiers);
 	kith_json_gap(j, "\n ");
 	kith_json_put_string(j, "metric", i->metric);
@@ -37,8 +37,7 @@ static void begin_json(const kith_graph_info *i, kith_json *j)
 	kith_json_put_number(j, "recall", i->recall);
 	kith_json_put_string(j, "digest", i->digest);
 	kith_json_gap(j, "\n ");
-	kith_json_key(j, "nodes");
-	kith_json_begin(j, '[');
+	kith_json_open(j, "nodes", '[');
 }
 
 /* One row: the near list in rank order, then the rest as stored. k is the smallest ladder k that includes the
@@ -72,8 +71,7 @@ static void put_row_json(const kith_graph_info *i, uint64_t node, const uint32_t
 	kith_json_gap(j, "\n  ");
 	kith_json_begin(j, '{');
 	kith_json_put_count(j, "node", node);
-	kith_json_key(j, "tiers");
-	kith_json_begin(j, '[');
+	kith_json_open(j, "tiers", '[');
 	for (uint32_t t = 0, p = 0; t < i->tiers; t++) {
 		kith_json_begin(j, '[');
 		for (; p < i->ladder[t]; p++)
@@ -81,8 +79,7 @@ static void put_row_json(const kith_graph_info *i, uint64_t node, const uint32_t
 		kith_json_end(j);
 	}
 	kith_json_end(j);
-	kith_json_key(j, "near");
-	kith_json_begin(j, '[');
+	kith_json_open(j, "near", '[');
 	for (uint32_t r = 0; r < i->near; r++) {
 		kith_json_begin(j, '[');
 		kith_json_count(j, near_ids[r]);
@@ -112,7 +109,7 @@ static int show_window(kith_graph *g, uint64_t first, uint64_t count, const stru
 	return 0;
 }
 
-int kith_show_graph(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
+static int show(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
 {
 	kith_graph *g = NULL;
 	struct window w;
@@ -150,3 +147,23 @@ done:
 	kith_graph_close(g);
 	return rc;
 }
+
+static int check(const char *path, const kith_progress *progress, kith_err *err)
+{
+	kith_graph *graph;
+	int rc = kith_graph_open(&graph, path, err);
+	if (rc)
+		return rc;
+	rc = kith_graph_check(graph, 256u << 20, kith_machine_cores(), progress, err);
+	kith_graph_close(graph);
+	return rc;
+}
+
+/* One that was cut off counts as a graph: whoever opens it will say that it is truncated. */
+static int recognise(const char *path, const kith_file_ends *ends)
+{
+	(void)path;
+	return kith_is_lmdb(ends);
+}
+
+const kith_filetype kith_graph_file = {recognise, show, check};

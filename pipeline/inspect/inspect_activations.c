@@ -1,9 +1,10 @@
-/* show_activations.c - activations as text. */
+/* inspect_activations.c - activations as text, and checked. */
 #include <stdlib.h>
 
 #include "activations.h"
 #include "alloc.h"
-#include "show_files.h"
+#include "filetype.h"
+#include "machine.h"
 #include "text.h"
 
 static void put_row(const double *row, uint64_t d, FILE *out)
@@ -23,7 +24,7 @@ static void put_row_json(const double *row, uint64_t d, kith_json *j)
 	kith_json_end(j);
 }
 
-int kith_show_activations(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
+static int show(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
 {
 	kith_activations *a = NULL;
 	double *row = NULL;
@@ -46,8 +47,7 @@ int kith_show_activations(const char *path, const kith_show_options *o, FILE *ou
 		kith_json_put_count(&json, "n", n);
 		kith_json_put_count(&json, "d", d);
 		kith_json_put_string(&json, "dtype", dtype);
-		kith_json_key(&json, "rows");
-		kith_json_begin(&json, '[');
+		kith_json_open(&json, "rows", '[');
 	} else {
 		fprintf(out, "# activations\n# n\t%llu\n# d\t%llu\n# dtype\t%s\n", (unsigned long long)n,
 			(unsigned long long)d, dtype);
@@ -68,3 +68,22 @@ done:
 	kith_activations_close(a);
 	return rc;
 }
+
+static int check(const char *path, const kith_progress *progress, kith_err *err)
+{
+	kith_activations *a;
+	kith_scan scan;
+	int rc = kith_activations_open(&a, path, err);
+	if (rc)
+		return rc;
+	rc = kith_activations_scan(a, 32u << 20, kith_machine_cores(), progress, &scan, NULL, err);
+	kith_activations_close(a);
+	return rc;
+}
+
+static int recognise(const char *path, const kith_file_ends *ends)
+{
+	return kith_activations_recognise(path, ends->head, ends->head_size) != NULL;
+}
+
+const kith_filetype kith_activations_file = {recognise, show, check};
