@@ -9,6 +9,7 @@
 #include "alloc.h"
 #include "outfile.h"
 #include "report_parts.h"
+#include "text.h"
 
 #define THOUSANDS_FROM 10000 /* below this, counts are printed in full */
 
@@ -26,6 +27,33 @@ static char *make_label(const kith_layer *layer)
 			*o++ = *s;
 	strcpy(o, layer->recall < 1 ? KITH_APPROX_MARK : "");
 	return label;
+}
+
+static char *make_html(const char *text)
+{
+	char *html = NULL;
+	size_t size;
+	FILE *out = open_memstream(&html, &size);
+	if (!out)
+		return NULL;
+	kith_put_html(out, text);
+	return fclose(out) ? (free(html), NULL) : html;
+}
+
+static int make_labels(kith_report_data *data, kith_err *err)
+{
+	const kith_stack *s = data->stack;
+	data->labels = kith_alloc_zero(s->layer_count, sizeof *data->labels);
+	data->html = kith_alloc_zero(s->layer_count, sizeof *data->html);
+	for (size_t v = 0; data->labels && data->html && v < s->layer_count; v++) {
+		data->approximate |= s->layers[v].recall < 1;
+		data->labels[v] = make_label(&s->layers[v]);
+		data->html[v] = data->labels[v] ? make_html(data->labels[v]) : NULL;
+		if (!data->html[v])
+			return kith_fail_nomem(err, "layer names", strlen(s->layers[v].name));
+	}
+	return data->labels && data->html ? 0
+					  : kith_fail_nomem(err, "layer names", s->layer_count * sizeof *data->labels);
 }
 
 /* Every k, then every k and graph; a single layer has no dynamics. */
@@ -61,15 +89,7 @@ static int make_entries(kith_report_data *data, kith_err *err)
 int kith_report_data_make(kith_report_data *out, const kith_stack *stack, kith_err *err)
 {
 	kith_report_data data = {.stack = stack, .unit = 1};
-	int rc = 0;
-	data.labels = kith_alloc_zero(stack->layer_count, sizeof *data.labels);
-	for (size_t v = 0; data.labels && v < stack->layer_count && !rc; v++) {
-		data.labels[v] = make_label(&stack->layers[v]);
-		data.approximate |= stack->layers[v].recall < 1;
-		rc = data.labels[v] ? 0 : KITH_ENOMEM;
-	}
-	if (!data.labels || rc)
-		rc = kith_fail_nomem(err, "layer names", stack->layer_count * sizeof *data.labels);
+	int rc = make_labels(&data, err);
 	if (!rc)
 		rc = make_entries(&data, err);
 	for (size_t i = 0; i < stack->nntp_count; i++)
@@ -84,9 +104,12 @@ int kith_report_data_make(kith_report_data *out, const kith_stack *stack, kith_e
 
 void kith_report_data_free(kith_report_data *data)
 {
-	for (size_t v = 0; data->labels && v < data->stack->layer_count; v++)
+	for (size_t v = 0; data->labels && data->html && v < data->stack->layer_count; v++) {
 		free(data->labels[v]);
+		free(data->html[v]);
+	}
 	free(data->labels);
+	free(data->html);
 	for (size_t i = 0; data->chances && i < data->stack->nnts_count; i++)
 		kith_chance_free(&data->chances[i]);
 	free(data->chances);

@@ -14,7 +14,7 @@
  * approximate; `unit` is 1000 as in the paper's Table 1, or 1 for data so small that thousands would say nothing. */
 typedef struct kith_report_data {
 	const kith_stack *stack;
-	char **labels;
+	char **labels, **html; /* as text, and in HTML */
 	uint64_t unit;
 	int approximate;      /* some layer's recall is below 1 */
 	kith_chance *chances; /* for each k */

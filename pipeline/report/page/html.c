@@ -41,15 +41,10 @@ static void put_nnts_finding(const kith_report_data *d, FILE *out)
 	}
 	if (STEP(most) == STEP(least))
 		return;
-	fprintf(out, " From one layer to the next, neighbourhoods change least from <b>");
-	kith_put_html(out, d->labels[most]);
-	fputs("</b> to <b>", out);
-	kith_put_html(out, d->labels[most + 1]);
-	fprintf(out, "</b> (NNTS %.2f at k&nbsp;=&nbsp;%" PRIu32 ") and most from <b>", STEP(most), t->k);
-	kith_put_html(out, d->labels[least]);
-	fputs("</b> to <b>", out);
-	kith_put_html(out, d->labels[least + 1]);
-	fprintf(out, "</b> (%.2f).", STEP(least));
+	fprintf(out,
+		" From one layer to the next, neighbourhoods change least from <b>%s</b> to <b>%s</b> (NNTS %.2f at "
+		"k&nbsp;=&nbsp;%" PRIu32 ") and most from <b>%s</b> to <b>%s</b> (%.2f).",
+		d->html[most], d->html[most + 1], STEP(most), t->k, d->html[least], d->html[least + 1], STEP(least));
 #undef STEP
 }
 
@@ -59,12 +54,8 @@ static void put_summary(const kith_report_data *d, FILE *out)
 	char n[32];
 	kith_grouped(s->n, n, sizeof n);
 	fprintf(out, "<p><b>%s samples, %zu layer%s", n, s->layer_count, plural(s->layer_count));
-	if (s->layer_count > 1) {
-		fputs(" from ", out);
-		kith_put_html(out, d->labels[0]);
-		fputs(" to ", out);
-		kith_put_html(out, d->labels[s->layer_count - 1]);
-	}
+	if (s->layer_count > 1)
+		fprintf(out, " from %s to %s", d->html[0], d->html[s->layer_count - 1]);
 	fputs(".</b> In every layer each sample was joined with its ", out);
 	put_k_list(out, s);
 	fputs(" nearest neighbours; this page shows which of them stay neighbours, layer by layer.", out);
@@ -99,30 +90,22 @@ static void put_nntp_reading(const kith_report_data *d, const kith_nntp *p, FILE
 {
 	size_t L = d->stack->layer_count;
 	const char *unit = d->unit == 1000 ? " thousand" : "";
-	fputs("A pair of samples is present in a layer if ", out);
-	fputs(p->graph == KITH_UNION ? "either is" : "each is", out);
+	char first[KITH_HTML_COUNT], gone[KITH_HTML_COUNT], last[KITH_HTML_COUNT];
 	fprintf(out,
-		" among the other&#8217;s %" PRIu32 " nearest. Each cell counts the runs that begin in the row&#8217;s "
-		"layer and end in the column&#8217;s",
-		p->k);
+		"A pair of samples is present in a layer if %s is among the other&#8217;s %" PRIu32 " nearest. Each "
+		"cell counts the runs that begin in the row&#8217;s layer and end in the column&#8217;s",
+		p->graph == KITH_UNION ? "either" : "each", p->k);
 	if (p->alpha)
 		fprintf(out, ", gaps of up to %" PRIu32 " layer%s allowed", p->alpha, plural(p->alpha));
 	fputs(d->unit == 1000 ? ", in thousands, to three significant digits" : "", out);
 	fputs("; shading follows the square root of the count.", out);
 	if (L < 2)
 		return;
-	fputs(" Of the ", out);
-	kith_html_count(out, p->pairs[0], d->unit);
-	fprintf(out, "%s pairs present in ", unit);
-	kith_put_html(out, d->labels[0]);
-	fputs(", ", out);
-	kith_html_count(out, p->count[0], d->unit);
-	fprintf(out, "%s are gone in the next layer%s, and ", unit,
-		p->alpha ? " and do not return within such a gap" : "");
-	kith_html_count(out, p->count[L - 1], d->unit);
-	fprintf(out, "%s last%s to ", unit, p->alpha ? ", with such gaps," : "");
-	kith_put_html(out, d->labels[L - 1]);
-	fputs(".", out);
+	fprintf(out, " Of the %s%s pairs present in %s, %s%s are gone in the next layer%s, and %s%s last%s to %s.",
+		kith_html_count(p->pairs[0], d->unit, first), unit, d->html[0],
+		kith_html_count(p->count[0], d->unit, gone), unit,
+		p->alpha ? " and do not return within such a gap" : "", kith_html_count(p->count[L - 1], d->unit, last),
+		unit, p->alpha ? ", with such gaps," : "", d->html[L - 1]);
 }
 
 static void put_nntp_title(const kith_nntp *p, FILE *out)
@@ -135,7 +118,7 @@ static void put_nntp_table(const kith_report_data *d, const kith_nntp *p, FILE *
 	size_t L = d->stack->layer_count, count;
 	uint64_t most = kith_nntp_largest(p, L);
 	kith_column columns[KITH_MAX_COLUMNS];
-	char stem[96];
+	char stem[96], text[KITH_HTML_COUNT];
 	kith_nntp_stem(p, stem, sizeof stem);
 	fprintf(out, "<p class=\"soft\" id=\"%s-reading\">", stem);
 	put_nntp_reading(d, p, out);
@@ -149,13 +132,13 @@ static void put_nntp_table(const kith_report_data *d, const kith_nntp *p, FILE *
 	for (size_t a = 0; a < L; a++) {
 		kith_html_open_row(d, out, a);
 		for (size_t b = 0; b < L; b++) {
+			uint64_t runs = p->count[a * L + b];
 			if (b < a) {
 				fputs("<td></td>", out);
 				continue;
 			}
-			kith_html_open_cell(out, kith_count_shade(p->count[a * L + b], most));
-			kith_html_count(out, p->count[a * L + b], d->unit);
-			fputs("</td>", out);
+			kith_html_open_cell(out, kith_count_shade(runs, most));
+			fprintf(out, "%s</td>", kith_html_count(runs, d->unit, text));
 		}
 		fputs("</tr>\n", out);
 	}
@@ -277,10 +260,8 @@ static void put_provenance_row(const kith_report_data *d, size_t v, FILE *out)
 	const kith_layer *layer = &d->stack->layers[v];
 	char dim[32];
 	kith_grouped(layer->dim, dim, sizeof dim);
-	fprintf(out, "<tr%s><td>%zu</td><th scope=\"row\" class=\"left\">",
-		layer->recall < 1 ? " class=\"approx\"" : "", v);
-	kith_put_html(out, d->labels[v]);
-	fprintf(out, "</th><td>%s</td>", dim);
+	fprintf(out, "<tr%s><td>%zu</td><th scope=\"row\" class=\"left\">%s</th><td>%s</td>",
+		layer->recall < 1 ? " class=\"approx\"" : "", v, d->html[v], dim);
 	put_text_cell(out, layer->metric, 0);
 	put_text_cell(out, layer->engine, 0);
 	if (layer->recall < 1)

@@ -5,20 +5,12 @@
 #include "html_dynamics.h"
 #include "html_table.h"
 #include "page_text.h"
-#include "text.h"
 
 #define OPEN_GRAPHS 4 /* so many graphs' dynamics stand open, the first of each k; the others fold away */
 
 static void put_title(const kith_dynamics *d, FILE *out)
 {
 	fprintf(out, "k = %" PRIu32 ", %s graph", d->runs->k, kith_graph_kind_name(d->runs->graph));
-}
-
-static void put_name(const kith_report_data *d, size_t v, FILE *out)
-{
-	fputs("<b>", out);
-	kith_put_html(out, d->labels[v]);
-	fputs("</b>", out);
 }
 
 /* ---- what the numbers say ------------------------------------------------------------------------------------ */
@@ -32,10 +24,8 @@ static void put_removal_finding(const kith_report_data *data, const kith_dynamic
 	}
 	if (most == least)
 		return;
-	put_name(data, most, out);
-	fprintf(out, " changes least who is whose neighbour (removal score %.2f), ", d->removal[most]);
-	put_name(data, least, out);
-	fprintf(out, " most (%.2f). ", d->removal[least]);
+	fprintf(out, "<b>%s</b> changes least who is whose neighbour (removal score %.2f), <b>%s</b> most (%.2f). ",
+		data->html[most], d->removal[most], data->html[least], d->removal[least]);
 }
 
 /* The greatest share of births that end at one later layer; the last is left out, where what never dies ends. */
@@ -47,11 +37,10 @@ static void put_share_finding(const kith_report_data *data, const kith_dynamics 
 			at = d->share[a * L + b] > (at ? d->share[at] : 0) ? a * L + b : at;
 	if (!at)
 		return;
-	fputs("Of the pairs born in ", out);
-	put_name(data, at / L, out);
-	fprintf(out, ", %.0f&nbsp;%% die exactly at ", 100 * d->share[at]);
-	put_name(data, at % L, out);
-	fputs(", the greatest such share, apart from pairs that are gone at once or last to the end.", out);
+	fprintf(out,
+		"Of the pairs born in <b>%s</b>, %.0f&nbsp;%% die exactly at <b>%s</b>, the greatest such share, apart "
+		"from pairs that are gone at once or last to the end.",
+		data->html[at / L], 100 * d->share[at], data->html[at % L]);
 }
 
 /* ---- tables -------------------------------------------------------------------------------------------------- */

@@ -10,8 +10,10 @@
 
 #define KITH_TABLE_LAYERS 64 /* beyond this many layers a table is no longer read: a figure stands in for it */
 
-/* As kith_count_text. */
-void kith_html_count(FILE *out, uint64_t count, uint64_t unit);
+#define KITH_HTML_COUNT 40 /* room for any count */
+
+/* As kith_count_text, in HTML. Returns `out`. */
+const char *kith_html_count(uint64_t count, uint64_t unit, char out[KITH_HTML_COUNT]);
 
 /* The parts of a table with the layers' names along its left side: class, head of layers, a row's head. */
 const char *kith_html_matrix_class(const kith_report_data *d);
