@@ -40,7 +40,7 @@ static uint32_t count_nodes(const uint32_t *i, uint32_t count, uint32_t *node, u
 int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, uint32_t count,
 			   const kith_pair_planes *planes, kith_err *err)
 {
-	size_t bitmap_bytes = kith_layer_bitmap_bytes(info->levels, count);
+	size_t bitmap_bytes = kith_layer_bitmap_bytes(info->tiers, count);
 	const uint32_t *i = planes->i, *j = planes->j;
 	uint32_t *node, *pairs, nodes;
 	int rc = two_lists(s, count, &node, &pairs, err);
@@ -129,7 +129,7 @@ static int decode_ids(decoding *d, uint32_t *i, uint32_t *j, kith_err *err)
 static int decode_layer(decoding *d, uint32_t v, uint32_t *next, kith_pair_planes *planes, uint32_t w, kith_err *err)
 {
 	kith_block_scratch *s = d->scratch;
-	size_t bytes = kith_layer_bitmap_bytes(d->info->levels, d->count);
+	size_t bytes = kith_layer_bitmap_bytes(d->info->tiers, d->count);
 	int rc = kith_view_skip(&d->view, (int)(v - *next), err);
 	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, (bytes + 7) / 8, err)) ||
 	    (rc = kith_view_stream(s->decoder, &d->view, s->bits, bytes, err)))
@@ -146,7 +146,7 @@ int kith_pair_block_decode(kith_block_scratch *s, const kith_pair_info *info, ui
 {
 	decoding d;
 	int rc = open_block(&d, s, info, block, bytes, size, err);
-	if (rc || (rc = kith_planes_reserve(out, d.count, layers, info->levels, err)) ||
+	if (rc || (rc = kith_planes_reserve(out, d.count, layers, info->tiers, err)) ||
 	    (rc = decode_ids(&d, out->i, out->j, err)))
 		return rc;
 	for (uint32_t w = 0, next = 0; !rc && w < layers; w++)
@@ -159,7 +159,7 @@ int kith_pair_block_decode(kith_block_scratch *s, const kith_pair_info *info, ui
 /* The first stream; then come numbers by layer, the strings, and, from older writers, the list of extras. */
 struct head {
 	char magic[8];
-	uint32_t version, levels, layers, block_pairs, extras, zero;
+	uint32_t version, tiers, layers, block_pairs, extras, zero;
 	uint64_t n, pairs, text_bytes;
 	uint32_t k[KITH_MAX_TIERS], zero2;
 	char command[1024], kith[32];
@@ -177,15 +177,15 @@ int kith_pair_info_check(const kith_pair_info *info, kith_err *err)
 	if (info->layer_count < 1 || info->layer_count > KITH_MAX_LAYERS)
 		return kith_fail(err, KITH_EUSAGE, "%u layers: a pair store has 1 to %u", info->layer_count,
 				 KITH_MAX_LAYERS);
-	if (info->levels < 1 || info->levels > KITH_MAX_TIERS)
-		return kith_fail(err, KITH_EUSAGE, "%u values of k: a pair store has 1 to %d", info->levels,
+	if (info->tiers < 1 || info->tiers > KITH_MAX_TIERS)
+		return kith_fail(err, KITH_EUSAGE, "%u values of k: a pair store has 1 to %d", info->tiers,
 				 KITH_MAX_TIERS);
-	for (uint32_t q = 0; q < info->levels; q++)
+	for (uint32_t q = 0; q < info->tiers; q++)
 		if (info->k[q] <= (q ? info->k[q - 1] : 0) || info->k[q] >= info->n)
 			return kith_fail(err, KITH_EUSAGE, "k=%u: k must ascend from 1 to at most n-1 = %llu",
 					 info->k[q], (unsigned long long)info->n - 1);
 	if (info->block_pairs < 1 || info->block_pairs > KITH_MAX_PAIR_BLOCK ||
-	    info->block_pairs * kith_pair_quarters(info->layer_count, info->levels) > 4ull * KITH_MAX_PAIR_BLOCK_BYTES)
+	    info->block_pairs * kith_pair_quarters(info->layer_count, info->tiers) > 4ull * KITH_MAX_PAIR_BLOCK_BYTES)
 		return kith_fail(err, KITH_EUSAGE, "blocks of %u pairs: too large, or 0", info->block_pairs);
 	return 0;
 }
@@ -246,7 +246,7 @@ int kith_pair_meta_encode(kith_block_scratch *s, const kith_pair_meta *m, kith_e
 	const kith_pair_info *info = &m->info;
 	struct head h = {.magic = HEAD_MAGIC,
 			 .version = HEAD_VERSION,
-			 .levels = info->levels,
+			 .tiers = info->tiers,
 			 .layers = info->layer_count,
 			 .block_pairs = info->block_pairs,
 			 .n = info->n,
@@ -254,7 +254,7 @@ int kith_pair_meta_encode(kith_block_scratch *s, const kith_pair_meta *m, kith_e
 			 .text_bytes = m->text_bytes};
 	size_t layers = info->layer_count;
 	int rc = kith_value_start(&s->value, KITH_TABLE_META, 0, 0, 1, err);
-	memcpy(h.k, info->k, info->levels * sizeof *h.k);
+	memcpy(h.k, info->k, info->tiers * sizeof *h.k);
 	kith_copy_text(h.command, sizeof h.command, info->command);
 	kith_copy_text(h.kith, sizeof h.kith, KITH_VERSION);
 	if (rc || (rc = kith_value_stream(s->encoder, &s->value, &h, sizeof h, err)) ||
@@ -278,7 +278,7 @@ static int take_head(const struct head *h, kith_pair_info *info, kith_err *err)
 		.n = h->n,
 		.pairs = h->pairs,
 		.layer_count = h->layers,
-		.levels = h->levels,
+		.tiers = h->tiers,
 		.block_pairs = h->block_pairs,
 	};
 	memcpy(info->k, h->k, sizeof h->k);

@@ -7,16 +7,16 @@
 #include "cpu.h"
 #include "workspace.h"
 
-int kith_planes_reserve(kith_pair_planes *b, uint32_t count, uint32_t layers, uint32_t levels, kith_err *err)
+int kith_planes_reserve(kith_pair_planes *b, uint32_t count, uint32_t layers, uint32_t tiers, kith_err *err)
 {
 	kith_workspace w = {0};
 	b->count = count;
 	b->layers = layers;
-	b->levels = levels;
+	b->tiers = tiers;
 	b->stride = kith_plane_words(count);
 	KITH_BUFFER(&w, b->i, count);
 	KITH_BUFFER(&w, b->j, count);
-	KITH_BUFFER(&w, b->bits, 2 * b->stride * levels * layers);
+	KITH_BUFFER(&w, b->bits, 2 * b->stride * tiers * layers);
 	return kith_workspace_place(&w, &b->memory, &b->capacity, "a block of pairs", err);
 }
 
@@ -39,13 +39,13 @@ void kith_pair_planes_join(const kith_pair_planes *b, uint32_t w, uint32_t q, in
 	join_planes(out, kith_pair_plane(b, w, q, 0) + from, kith_pair_plane(b, w, q, 1) + from, words, mutual);
 }
 
-/* Adds to a level's set that of the level below; what both had is returned. */
-KITH_CLONES static uint64_t accumulate(uint64_t *level, const uint64_t *below, size_t words)
+/* Adds to a tier's set that of the tier below; what both had is returned. */
+KITH_CLONES static uint64_t accumulate(uint64_t *tier, const uint64_t *below, size_t words)
 {
 	uint64_t both = 0;
 	for (size_t x = 0; x < words; x++) {
-		both |= level[x] & below[x];
-		level[x] |= below[x];
+		both |= tier[x] & below[x];
+		tier[x] |= below[x];
 	}
 	return both;
 }
@@ -56,7 +56,7 @@ int kith_planes_from_bitmaps(kith_pair_planes *b, uint32_t w, const uint8_t *bit
 	uint8_t spare = b->count % 8 ? (uint8_t)(0xff << b->count % 8) : 0;
 	uint64_t wrong = 0;
 	for (uint32_t direction = 0; direction < 2; direction++)
-		for (uint32_t q = 0; q < b->levels; q++, bitmaps += bytes) {
+		for (uint32_t q = 0; q < b->tiers; q++, bitmaps += bytes) {
 			uint64_t *plane = kith_pair_plane(b, w, q, direction);
 			wrong |= bitmaps[bytes - 1] & spare;
 			memcpy(plane, bitmaps, bytes);
@@ -71,7 +71,7 @@ void kith_planes_to_bitmaps(const kith_pair_planes *b, uint32_t w, uint32_t coun
 {
 	size_t bytes = (count + 7) / 8;
 	for (uint32_t direction = 0; direction < 2; direction++)
-		for (uint32_t q = 0; q < b->levels; q++, bitmaps += bytes) {
+		for (uint32_t q = 0; q < b->tiers; q++, bitmaps += bytes) {
 			memcpy(bitmaps, kith_pair_plane(b, w, q, direction), bytes);
 			if (!q)
 				continue;

@@ -1,4 +1,4 @@
-/* pair_planes.h - levels of a block of pairs as sets of bits (kith_pair_planes, kith/pairs.h), to and from the bitmaps
+/* pair_planes.h - tiers of a block of pairs as sets of bits (kith_pair_planes, kith/pairs.h), to and from the bitmaps
  * that are stored. Inside the store only. */
 #ifndef KITH_PAIR_PLANES_H
 #define KITH_PAIR_PLANES_H
@@ -12,16 +12,16 @@ static inline size_t kith_plane_words(size_t count)
 }
 
 /* Bytes of the bitmaps of one layer, as they are stored. */
-static inline size_t kith_layer_bitmap_bytes(uint32_t levels, size_t count)
+static inline size_t kith_layer_bitmap_bytes(uint32_t tiers, size_t count)
 {
-	return 2 * (size_t)levels * ((count + 7) / 8);
+	return 2 * (size_t)tiers * ((count + 7) / 8);
 }
 
-/* Makes room for `count` pairs in `layers` layers, and sets count, layers, levels and stride. What was there is lost.
+/* Makes room for `count` pairs in `layers` layers, and sets count, layers, tiers and stride. What was there is lost.
  */
-int kith_planes_reserve(kith_pair_planes *planes, uint32_t count, uint32_t layers, uint32_t levels, kith_err *err);
+int kith_planes_reserve(kith_pair_planes *planes, uint32_t count, uint32_t layers, uint32_t tiers, kith_err *err);
 
-/* Layer w from its stored bitmaps. Returns 0, or -1 where a pair has two levels in one direction or a spare bit is set.
+/* Layer w from its stored bitmaps. Returns 0, or -1 where a pair has two tiers in one direction or a spare bit is set.
  */
 int kith_planes_from_bitmaps(kith_pair_planes *planes, uint32_t w, const uint8_t *bitmaps);
 void kith_planes_to_bitmaps(const kith_pair_planes *planes, uint32_t w, uint32_t count, uint8_t *bitmaps);

@@ -31,22 +31,22 @@ struct kith_pair_writer {
 };
 
 /* Of many layers less than the default, and then whole words of bits. */
-static uint32_t choose_block_pairs(uint32_t layers, uint32_t levels)
+static uint32_t choose_block_pairs(uint32_t layers, uint32_t tiers)
 {
-	uint64_t most = 4ull * KITH_PAIR_BLOCK_BYTES / kith_pair_quarters(layers, levels) / 512 * 512;
+	uint64_t most = 4ull * KITH_PAIR_BLOCK_BYTES / kith_pair_quarters(layers, tiers) / 512 * 512;
 	return most < KITH_PAIR_BLOCK_DEFAULT ? (uint32_t)most : KITH_PAIR_BLOCK_DEFAULT;
 }
 
 uint64_t kith_pair_writer_bytes(const kith_pair_info *info, uint32_t threads)
 {
-	uint64_t pairs = info->block_pairs ? info->block_pairs : choose_block_pairs(info->layer_count, info->levels);
-	uint64_t block = pairs * kith_pair_quarters(info->layer_count, info->levels) / 4,
-		 padding = 128ull * info->layer_count * info->levels; /* sets of bits are whole cache lines */
+	uint64_t pairs = info->block_pairs ? info->block_pairs : choose_block_pairs(info->layer_count, info->tiers);
+	uint64_t block = pairs * kith_pair_quarters(info->layer_count, info->tiers) / 4,
+		 padding = 128ull * info->layer_count * info->tiers; /* sets of bits are whole cache lines */
 	threads = threads < KITH_STORE_THREADS ? threads : KITH_STORE_THREADS;
 	/* the block; its value, which grows by half and is then there twice; ids as gaps and one byte plane of them;
 	 * the bitmaps of a layer; zstd's own */
 	return PAGES_BYTES + pairs / 8 +
-	       threads * (block + padding + block * 5 / 2 + pairs * 9 + pairs * info->levels / 4 + ZSTD_BYTES);
+	       threads * (block + padding + block * 5 / 2 + pairs * 9 + pairs * info->tiers / 4 + ZSTD_BYTES);
 }
 
 void kith_pair_writer_set_threads(kith_pair_writer *w, uint32_t threads)
@@ -57,7 +57,7 @@ void kith_pair_writer_set_threads(kith_pair_writer *w, uint32_t threads)
 
 static size_t bits_bytes(const kith_pair_planes *b)
 {
-	return 2 * b->stride * b->levels * b->layers * sizeof *b->bits;
+	return 2 * b->stride * b->tiers * b->layers * sizeof *b->bits;
 }
 
 /* The block that the next pair goes to. Few pairs never need more than one. */
@@ -69,7 +69,7 @@ static int get_block(kith_pair_writer *w, filling **out, kith_err *err)
 	*out = f;
 	if (f->planes.bits)
 		return 0;
-	if ((rc = kith_planes_reserve(&f->planes, info->block_pairs, info->layer_count, info->levels, err)))
+	if ((rc = kith_planes_reserve(&f->planes, info->block_pairs, info->layer_count, info->tiers, err)))
 		return rc;
 	memset(f->planes.bits, 0, bits_bytes(&f->planes));
 	return f->scratch.encoder ? 0 : kith_block_scratch_init(&f->scratch, err);
@@ -79,8 +79,8 @@ int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith
 {
 	kith_pair_info wanted = *info;
 	int rc;
-	if (!wanted.block_pairs && info->layer_count <= KITH_MAX_LAYERS && info->levels <= KITH_MAX_TIERS)
-		wanted.block_pairs = choose_block_pairs(info->layer_count, info->levels);
+	if (!wanted.block_pairs && info->layer_count <= KITH_MAX_LAYERS && info->tiers <= KITH_MAX_TIERS)
+		wanted.block_pairs = choose_block_pairs(info->layer_count, info->tiers);
 	if ((rc = kith_fail_in(err, kith_pair_info_check(&wanted, err), path)))
 		return rc;
 	kith_pair_writer *w = kith_alloc_zero(1, sizeof *w);
@@ -157,7 +157,7 @@ static int check_bits(kith_pair_writer *w, const filling *f, uint32_t count, kit
 	for (uint32_t direction = 0; direction < 2; direction++)
 		for (uint32_t v = 0; v < b->layers; v++) {
 			const uint64_t *plane = kith_pair_plane(b, v, 0, direction);
-			for (uint32_t q = 1; q < b->levels; q++) {
+			for (uint32_t q = 1; q < b->tiers; q++) {
 				const uint64_t *below = plane;
 				plane = kith_pair_plane(b, v, q, direction);
 				for (size_t x = first; x < end; x++)
@@ -204,7 +204,7 @@ int kith_pair_writer_append_planes(kith_pair_writer *w, uint64_t count, const ui
 		kith_pair_planes *b = &f->planes;
 		memcpy(b->i + f->count, i + from, take * sizeof *i);
 		memcpy(b->j + f->count, j + from, take * sizeof *j);
-		for (size_t plane = 0; plane < 2 * (size_t)b->levels * b->layers; plane++)
+		for (size_t plane = 0; plane < 2 * (size_t)b->tiers * b->layers; plane++)
 			kith_bits_copy(b->bits + plane * b->stride, f->count, bits + plane * stride, from, take);
 		if ((rc = check_pairs(w, f, take, err)))
 			return rc;

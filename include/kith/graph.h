@@ -29,6 +29,11 @@ extern "C" {
 /* Which edges make a pair of samples one of neighbours: one in either direction (the paper's e_ij), or both. */
 typedef enum kith_graph_kind { KITH_UNION, KITH_MUTUAL } kith_graph_kind;
 
+static inline const char *kith_graph_kind_name(kith_graph_kind graph)
+{
+	return graph == KITH_UNION ? "union" : "mutual";
+}
+
 typedef struct kith_graph_info {
 	uint64_t n;                      /* nodes */
 	uint64_t d;                      /* activations per node */

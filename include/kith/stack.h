@@ -70,9 +70,14 @@ void kith_stack_free(kith_stack *stack); /* NULL is fine */
 int kith_stack_write(const kith_stack *stack, const char *path, kith_err *err);
 
 /* Reads stack.json, tolerating members it does not know. KITH_EUSAGE if it is not a kith stack of a version it can
- * read, KITH_ECORRUPT if it is one but its parts do not fit together: what follows from other numbers ("expected",
- * "corrected", "dynamics") has to agree where it is there; older files lack it. `*out` belongs to the caller. */
+ * read, KITH_ECORRUPT if it is one but a shape or a number cannot be right, or an identity (kith_stack_check) is
+ * broken. What follows from other numbers ("expected", "corrected", "dynamics") is not read: whoever wants it computes
+ * it. `*out` belongs to the caller. */
 int kith_stack_read(kith_stack **out, const char *path, kith_err *err);
+
+/* Reads stack.json in the same way, and checks that what follows from other numbers agrees, too, where it is there;
+ * older files lack it. KITH_ECORRUPT with the first number that does not. */
+int kith_stack_verify(const char *path, kith_err *err);
 
 /* Checks the identities every result satisfies: NNTS and overlap in [0,1], symmetric, diagonal 1, and
  * overlap >= NNTS >= overlap / (2 - overlap) (of each sample, equal to the latter, which is convex); NNTP upper

@@ -10,7 +10,7 @@ static void header_tsv(const kith_pair_store *store, FILE *out)
 	const kith_pair_info *info = kith_pair_store_get_info(store);
 	char ladder[256], recall[KITH_DOUBLE_TEXT];
 	fprintf(out, "# kith pairs\n# n\t%llu\n# k\t%s\n# pairs\t%llu\n# layers\t%u\n", (unsigned long long)info->n,
-		kith_ladder_text(info->k, info->levels, ladder, sizeof ladder), (unsigned long long)info->pairs,
+		kith_ladder_text(info->k, info->tiers, ladder, sizeof ladder), (unsigned long long)info->pairs,
 		info->layer_count);
 	fputs("# layer\tname\td\tmetric\tengine\trecall\tdigest\n", out);
 	for (uint32_t v = 0; v < info->layer_count; v++) {
@@ -31,7 +31,7 @@ static void header_json(const kith_pair_store *store, FILE *out)
 	fprintf(out,
 		"{\"format\": \"kith-pairs\", \"version\": 1, \"n\": %llu, \"k\": [%s], \"pairs\": %llu,\n"
 		" \"layers\": [",
-		(unsigned long long)info->n, kith_ladder_text(info->k, info->levels, ladder, sizeof ladder),
+		(unsigned long long)info->n, kith_ladder_text(info->k, info->tiers, ladder, sizeof ladder),
 		(unsigned long long)info->pairs);
 	for (uint32_t v = 0; v < info->layer_count; v++) {
 		const kith_layer *l = &info->layers[v];
@@ -48,22 +48,22 @@ static void header_json(const kith_pair_store *store, FILE *out)
 	fputs("],\n \"extras\": [],\n \"rows\": [", out); /* of what older kiths wrote beside the pairs */
 }
 
-/* The level of the p-th pair's edge in a layer, in one direction; `levels` if there is none. */
-static uint32_t level_of(const kith_pair_planes *b, uint32_t v, uint32_t direction, uint32_t p)
+/* The tier of the p-th pair's edge in a layer, in one direction; `tiers` if there is none. */
+static uint32_t tier_of(const kith_pair_planes *b, uint32_t v, uint32_t direction, uint32_t p)
 {
 	uint32_t q = 0;
-	while (q < b->levels && !(kith_pair_plane(b, v, q, direction)[p / 64] >> p % 64 & 1))
+	while (q < b->tiers && !(kith_pair_plane(b, v, q, direction)[p / 64] >> p % 64 & 1))
 		q++;
 	return q;
 }
 
 /* The k at which an edge appears, or `none`. */
-static void put_k(const kith_pair_info *info, uint32_t level, const char *none, FILE *out)
+static void put_k(const kith_pair_info *info, uint32_t tier, const char *none, FILE *out)
 {
-	if (level == info->levels)
+	if (tier == info->tiers)
 		fputs(none, out);
 	else
-		fprintf(out, "%u", info->k[level]);
+		fprintf(out, "%u", info->k[tier]);
 }
 
 /* In each layer the k at which i -> j appears and that at which j -> i does, as in 15/100; - where there is none. */
@@ -71,10 +71,10 @@ static void row_tsv(const kith_pair_info *info, const kith_pair_planes *b, uint3
 {
 	fprintf(out, "%u\t%u", b->i[p], b->j[p]);
 	for (uint32_t v = 0; v < b->layers; v++) {
-		uint32_t to = level_of(b, v, 0, p), from = level_of(b, v, 1, p);
+		uint32_t to = tier_of(b, v, 0, p), from = tier_of(b, v, 1, p);
 		fputc('\t', out);
 		put_k(info, to, "-", out);
-		if (to == b->levels && from == b->levels)
+		if (to == b->tiers && from == b->tiers)
 			continue;
 		fputc('/', out);
 		put_k(info, from, "-", out);
@@ -88,7 +88,7 @@ static void row_json(const kith_pair_info *info, const kith_pair_planes *b, uint
 	for (uint32_t direction = 0; direction < 2; direction++) {
 		for (uint32_t v = 0; v < b->layers; v++) {
 			fputs(v ? ", " : "", out);
-			put_k(info, level_of(b, v, direction, p), "null", out);
+			put_k(info, tier_of(b, v, direction, p), "null", out);
 		}
 		fputs(direction ? "]}" : "], \"from\": [", out);
 	}

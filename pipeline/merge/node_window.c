@@ -20,30 +20,31 @@ uint64_t kith_window_bytes(const kith_window_layer *layer, size_t layers, uint64
 	return bytes;
 }
 
-static void list_sources(kith_window *w, uint32_t levels)
+static void list_sources(kith_window *w, uint32_t tiers)
 {
 	size_t count = 0;
-	for (uint32_t q = 0; q < levels; q++)
+	for (uint32_t q = 0; q < tiers; q++)
 		for (uint32_t v = 0; v < w->layers; v++)
-			for (uint32_t tier = 0; tier < w->layer[v].tiers; tier++)
-				if (w->layer[v].level[tier] == q) {
+			for (uint32_t graph_tier = 0; graph_tier < w->layer[v].tiers; graph_tier++)
+				if (w->layer[v].tier_of[graph_tier] == q) {
 					struct kith_window_sets *s = &w->sets[v];
-					w->sources[count] = (kith_tally_source){&s->rows[tier], v, q};
-					w->sources[w->tiers + count++] = (kith_tally_source){&s->reverse[tier], v, q};
+					w->sources[count] = (kith_count_source){&s->rows[graph_tier], v, q};
+					w->sources[w->source_count + count++] =
+						(kith_count_source){&s->reverse[graph_tier], v, q};
 				}
 }
 
-int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t layers, uint32_t levels, kith_err *err)
+int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t layers, uint32_t tiers, kith_err *err)
 {
 	*w = (kith_window){.layers = layers, .layer = layer};
 	for (size_t v = 0; v < layers; v++)
-		w->tiers += layer[v].tiers;
+		w->source_count += layer[v].tiers;
 	w->sets = kith_alloc_zero(layers, sizeof *w->sets);
-	w->sources = kith_alloc(2 * w->tiers, sizeof *w->sources);
+	w->sources = kith_alloc(2 * w->source_count, sizeof *w->sources);
 	if (!w->sets || !w->sources)
 		return kith_fail_nomem(err, "sets of neighbours",
-				       layers * sizeof *w->sets + 2 * w->tiers * sizeof *w->sources);
-	list_sources(w, levels);
+				       layers * sizeof *w->sets + 2 * w->source_count * sizeof *w->sources);
+	list_sources(w, tiers);
 	return 0;
 }
 

@@ -4,13 +4,13 @@
 #ifndef KITH_WINDOW_H
 #define KITH_WINDOW_H
 
-#include "counts.h"
+#include "count_plan.h"
 
 /* Which part of a layer's graph is read. */
 typedef struct kith_window_layer {
 	kith_graph *graph;
-	uint32_t tiers;    /* from the first on */
-	uint8_t level[16]; /* of a tier */
+	uint32_t tiers;                  /* graph tiers, from the first on */
+	uint8_t tier_of[KITH_MAX_TIERS]; /* the tier that a graph tier belongs to */
 } kith_window_layer;
 
 struct kith_window_sets;
@@ -19,17 +19,17 @@ typedef struct kith_window {
 	size_t layers;
 	const kith_window_layer *layer;
 	struct kith_window_sets *sets; /* of each layer */
-	kith_tally_source *sources; /* rows of each tier of each layer, then reverse lists; both by ascending level */
-	size_t tiers;               /* of all layers together */
+	kith_count_source *sources; /* rows of each graph tier of each layer, by ascending tier, then reverse lists */
+	size_t source_count;        /* of each: the graph tiers of all layers together */
 } kith_window;
 
 /* Bytes that a window of `nodes` nodes takes, its readers' included, if its reverse lists are about as long as its rows
  * (kith_window_check looks again). */
 uint64_t kith_window_bytes(const kith_window_layer *layer, size_t layers, uint64_t nodes);
 
-/* `layer` and its graphs stay the caller's, and where they are; `levels` is more than any level. KITH_ENOMEM; free it
+/* `layer` and its graphs stay the caller's, and where they are; `tiers` is more than any tier. KITH_ENOMEM; free it
  * then, too. */
-int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t layers, uint32_t levels, kith_err *err);
+int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t layers, uint32_t tiers, kith_err *err);
 void kith_window_free(kith_window *w, uint32_t threads); /* one that is all zeros is fine */
 
 /* A window's reverse lists hold the edges from all later nodes: where nearly all edges lead to a few nodes (identical

@@ -22,13 +22,13 @@ typedef struct part {
 } part;
 
 typedef struct kith_pair_share {
-	uint32_t layers, levels, room;
+	uint32_t layers, tiers, room;
 	part part;
 	uint32_t count; /* pairs made */
 	uint32_t *i, *j;
 	size_t stride;
 	uint64_t *bits;       /* as in kith_pair_planes */
-	kith_tally_set *sets; /* of the sample at hand: `rows` of its rows, as many of its reverse lists */
+	kith_count_set *sets; /* of the sample at hand: `rows` of its rows, as many of its reverse lists */
 	size_t rows;
 	size_t *next, *stop; /* by set of ids: those in the span at hand */
 	uint64_t *marked;    /* ids of the span at hand */
@@ -38,7 +38,7 @@ typedef struct kith_pair_share {
 
 static uint64_t bytes_of_pair(const kith_pair_info *info)
 {
-	return info->layer_count * (uint64_t)info->levels / 4 + 2 * sizeof(uint32_t);
+	return info->layer_count * (uint64_t)info->tiers / 4 + 2 * sizeof(uint32_t);
 }
 
 static uint32_t room_for(const kith_pair_info *info)
@@ -56,15 +56,15 @@ static size_t span_of(uint64_t n)
 uint64_t kith_pair_rows_bytes(const kith_pair_info *info, uint32_t threads, size_t most_sets)
 {
 	uint64_t marks = span_of(info->n) / 64 * (sizeof(uint64_t) + sizeof(uint32_t)) + span_of(info->n) / 512;
-	uint64_t by_set = sizeof(kith_tally_set) + 2 * sizeof(size_t);
+	uint64_t by_set = sizeof(kith_count_set) + 2 * sizeof(size_t);
 	return kith_pair_writer_bytes(info, threads) +
 	       threads * (room_for(info) * bytes_of_pair(info) + marks + 2 * most_sets * by_set);
 }
 
 static int init_share(share *s, const kith_pair_info *info, size_t most_sets, uint32_t room, kith_err *err)
 {
-	size_t span = span_of(info->n), planes = 2 * (size_t)info->levels * info->layer_count;
-	*s = (share){.layers = info->layer_count, .levels = info->levels, .room = room, .stride = room / 64};
+	size_t span = span_of(info->n), planes = 2 * (size_t)info->tiers * info->layer_count;
+	*s = (share){.layers = info->layer_count, .tiers = info->tiers, .room = room, .stride = room / 64};
 	s->i = kith_alloc(room, sizeof *s->i);
 	s->j = kith_alloc(room, sizeof *s->j);
 	s->bits = kith_alloc_zero(planes * s->stride, sizeof *s->bits);
@@ -109,7 +109,7 @@ int kith_pair_rows_init(kith_pair_rows *p, const char *path, const kith_pair_inf
 /* ---- a part --------------------------------------------------------------------------------------------------- */
 
 /* The first id that is `least` or more. */
-static size_t first_from(const kith_tally_set *set, size_t at, uint64_t least)
+static size_t first_from(const kith_count_set *set, size_t at, uint64_t least)
 {
 	size_t end = set->count;
 	if (at == end || set->id[end - 1] < least)
@@ -125,7 +125,7 @@ static size_t first_from(const kith_tally_set *set, size_t at, uint64_t least)
 }
 
 /* Of a set that comes as bits, those of ids 64 word..64 word + 63 that are in low..high-1. */
-static uint64_t word_of(const kith_tally_set *set, uint64_t word, uint64_t low, uint64_t high)
+static uint64_t word_of(const kith_count_set *set, uint64_t word, uint64_t low, uint64_t high)
 {
 	uint64_t bits = word < set->base ? 0 : set->bits[word - set->base];
 	if (low > 64 * word)
@@ -141,7 +141,7 @@ static void mark(share *s, uint64_t base, uint64_t low, uint64_t high)
 {
 	uint64_t *marked = s->marked, *words = s->words;
 	for (size_t at = 0; at < 2 * s->rows; at++) {
-		const kith_tally_set set = s->sets[at];
+		const kith_count_set set = s->sets[at];
 		if (set.bits) {
 			for (uint64_t word = base / 64, x = 0; 64 * word < high; word++, x++) {
 				uint64_t bits = word_of(&set, word, low, high);
@@ -187,9 +187,9 @@ KITH_CLONES static void set_bits(share *s, uint64_t base, uint64_t low, uint64_t
 	const uint64_t *marked = s->marked;
 	const uint32_t *before = s->before;
 	for (size_t at = 0; at < 2 * s->rows; at++) {
-		const kith_tally_set set = s->sets[at];
+		const kith_count_set set = s->sets[at];
 		size_t direction = at >= s->rows;
-		uint64_t *plane = s->bits + ((direction * s->levels + set.level) * s->layers + set.layer) * s->stride;
+		uint64_t *plane = s->bits + ((direction * s->tiers + set.tier) * s->layers + set.layer) * s->stride;
 		if (set.bits) {
 			for (uint64_t word = base / 64; 64 * word < high; word++)
 				for (uint64_t left = word_of(&set, word, low, high); left; left &= left - 1) {
@@ -235,7 +235,7 @@ static void take_sample(share *s, uint64_t node)
 
 static void take_part(share *s, kith_pair_sets_of *sets_of, const void *context)
 {
-	size_t used = (s->count + 63) / 64, level = s->layers * s->stride, side = s->levels * level;
+	size_t used = (s->count + 63) / 64, tier = s->layers * s->stride, side = s->tiers * tier;
 	for (size_t at = 0; at < 2 * side; at += s->stride) /* what the last part left */
 		memset(s->bits + at, 0, used * sizeof *s->bits);
 	s->count = 0;
@@ -245,9 +245,9 @@ static void take_part(share *s, kith_pair_sets_of *sets_of, const void *context)
 	}
 	used = (s->count + 63) / 64;
 	for (size_t direction = 0; direction < 2; direction++)
-		for (size_t at = direction * side + level; at < (direction + 1) * side; at += s->stride)
+		for (size_t at = direction * side + tier; at < (direction + 1) * side; at += s->stride)
 			for (size_t x = at; x < at + used; x++)
-				s->bits[x] |= s->bits[x - level];
+				s->bits[x] |= s->bits[x - tier];
 }
 
 /* ---- parts in order ------------------------------------------------------------------------------------------- */

@@ -2,12 +2,12 @@
 #ifndef KITH_PAIR_ROWS_H
 #define KITH_PAIR_ROWS_H
 
-#include "counts.h"
+#include "count_plan.h"
 #include "kith/pairs.h"
 
 /* Writes down the sets of sample `node` in all layers, up to the largest k: those of its rows, then as many of its
  * reverse lists; returns how many of each, `most_sets` at most. Called by several threads at once. */
-typedef size_t kith_pair_sets_of(const void *context, uint64_t node, kith_tally_set *sets);
+typedef size_t kith_pair_sets_of(const void *context, uint64_t node, kith_count_set *sets);
 
 struct kith_pair_share;
 
@@ -18,7 +18,7 @@ typedef struct kith_pair_rows {
 	struct kith_pair_share *shares; /* one per thread */
 } kith_pair_rows;
 
-/* Bytes that it takes, its writer's included, at most. Of `info`, n, layer_count, levels and k count. */
+/* Bytes that it takes, its writer's included, at most. Of `info`, n, layer_count, tiers and k count. */
 uint64_t kith_pair_rows_bytes(const kith_pair_info *info, uint32_t threads, size_t most_sets);
 /* Starts the file; info->block_pairs is chosen by the store. The file does not depend on the threads, nor on `room`,
  * the pairs that a thread takes at once, a multiple of 64; 0: as many as pay. Release with kith_pair_rows_finish or, at

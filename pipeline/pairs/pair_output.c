@@ -26,7 +26,7 @@ static int check_out(const answer *a, kith_err *err)
 static void put_header(const answer *a, const char *what)
 {
 	fprintf(a->out, "# kith %s\n# n\t%llu\n# k\t%u\n# graph\t%s\n# pairs\t%s\n", what,
-		(unsigned long long)a->info->n, a->info->k[a->query->level],
+		(unsigned long long)a->info->n, a->info->k[a->query->tier],
 		a->query->graph == KITH_UNION ? "union" : "mutual", a->output->question);
 }
 

@@ -149,7 +149,7 @@ static int resolve(struct arguments *a, const kith_pair_store *store, kith_err *
 	kith_pair_query *q = &a->query;
 	char option[32];
 	int rc;
-	if (a->k && (rc = kith_pair_find_level(store, a->k, &q->level, err)))
+	if (a->k && (rc = kith_pair_find_tier(store, a->k, &q->tier, err)))
 		return rc;
 	if (!a->layers)
 		return 0;

@@ -83,7 +83,7 @@ static int is_present(const walk *w, uint32_t at, uint32_t p)
 
 static int find_present(walk *w, kith_err *err)
 {
-	uint32_t level = w->query->level;
+	uint32_t tier = w->query->tier;
 	w->words = (w->block.count + 63) / 64;
 	void *room = w->present;
 	int rc = kith_scratch(&room, &w->capacity, (w->count + 1ull) * w->words, sizeof *w->present, err);
@@ -92,7 +92,7 @@ static int find_present(walk *w, kith_err *err)
 		return rc;
 	w->match = w->present + w->count * w->words;
 	for (uint32_t at = 0; at < w->count; at++)
-		kith_pair_planes_join(&w->block, at, level, w->query->graph == KITH_MUTUAL, 0, w->words,
+		kith_pair_planes_join(&w->block, at, tier, w->query->graph == KITH_MUTUAL, 0, w->words,
 				      w->present + at * w->words);
 	return 0;
 }
@@ -254,15 +254,15 @@ int kith_pair_find_range(const kith_pair_store *store, const char *option, const
 	return 0;
 }
 
-int kith_pair_find_level(const kith_pair_store *store, uint32_t k, uint32_t *level, kith_err *err)
+int kith_pair_find_tier(const kith_pair_store *store, uint32_t k, uint32_t *tier, kith_err *err)
 {
 	const kith_pair_info *info = kith_pair_store_get_info(store);
 	char ladder[256];
-	for (uint32_t q = 0; q < info->levels; q++)
+	for (uint32_t q = 0; q < info->tiers; q++)
 		if (info->k[q] == k) {
-			*level = q;
+			*tier = q;
 			return 0;
 		}
 	return kith_fail(err, KITH_EUSAGE, "-k %u: %s has k=%s", k, kith_pair_store_path(store),
-			 kith_ladder_text(info->k, info->levels, ladder, sizeof ladder));
+			 kith_ladder_text(info->k, info->tiers, ladder, sizeof ladder));
 }

@@ -23,7 +23,7 @@ typedef enum kith_pair_ask {
 typedef struct kith_pair_query {
 	kith_pair_ask ask;
 	uint32_t first, last;
-	uint32_t level; /* index of k */
+	uint32_t tier; /* index of k */
 	kith_graph_kind graph;
 	kith_progress progress;
 } kith_pair_query;
@@ -51,6 +51,6 @@ int kith_pair_query_run(kith_pair_store *store, const kith_pair_query *query, co
  * or, where no layer has that name, its number from 0; a range is A:B, A (A:A), A: (to the last) or :B. */
 int kith_pair_find_range(const kith_pair_store *store, const char *option, const char *text, uint32_t *first,
 			 uint32_t *last, kith_err *err);
-int kith_pair_find_level(const kith_pair_store *store, uint32_t k, uint32_t *level, kith_err *err);
+int kith_pair_find_tier(const kith_pair_store *store, uint32_t k, uint32_t *tier, kith_err *err);
 
 #endif

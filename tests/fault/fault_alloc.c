@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "alloc.h"
-#include "kith/knn.h"
+#include "engine.h"
+#include "exact.h"
 #include "kith/merge.h"
 #include "kith/pairs.h"
 #include "npy_write.h"
@@ -43,8 +44,7 @@ static int build(const char *input, const char *path, kith_metric metric, kith_e
 	options.metric = metric;
 	options.memory = (uint64_t)32 << 20;
 	options.threads = 1; /* the countdown is not thread safe */
-	options.block_nodes = 16;
-	return kith_knn_build(input, path, &options, &summary, err);
+	return kith_knn_build_with(input, path, &options, &(kith_exact_options){.block_nodes = 16}, &summary, err);
 }
 
 static int try_knn(kith_err *err)
@@ -110,7 +110,7 @@ static int write_pairs(kith_err *err)
 {
 	static char name[] = "a";
 	kith_layer layers[2] = {{.name = name, .recall = 1}, {.name = name, .recall = 1}};
-	kith_pair_info info = {.n = 2, .layer_count = 2, .levels = 1, .k = {1}, .block_pairs = 4, .layers = layers};
+	kith_pair_info info = {.n = 2, .layer_count = 2, .tiers = 1, .k = {1}, .block_pairs = 4, .layers = layers};
 	const uint32_t i = 0, j = 1;
 	const uint64_t bits[] = {1, 1, 1, 1};
 	kith_pair_writer *writer = NULL;

@@ -286,14 +286,14 @@ static void draw_options(const stack *s, kith_merge_options *options, rng *r)
 /* The pair store that was written in the same walk, against the definition. */
 static int pairs_differ(const char *path, const stack *s, const kith_stack *got, char *why, size_t size)
 {
-	uint32_t k[KITH_MAX_TIERS], levels = (uint32_t)got->nnts_count;
+	uint32_t k[KITH_MAX_TIERS], tiers = (uint32_t)got->nnts_count;
 	kith_pair_store *store = NULL;
 	kith_pair_planes block = {0};
 	kith_err err = {0};
 	size_t at = 0, differs = 0;
-	for (uint32_t q = 0; q < levels; q++)
+	for (uint32_t q = 0; q < tiers; q++)
 		k[q] = got->nnts[q].k;
-	slow_pairs want = slow_pairs_of((const uint32_t *const *)s->ranks, s->layers, s->n, s->width, k, levels);
+	slow_pairs want = slow_pairs_of((const uint32_t *const *)s->ranks, s->layers, s->n, s->width, k, tiers);
 	if (kith_pair_store_open(&store, path, &err) || kith_pair_store_check(store, NULL, &err))
 		differs = snprintf(why, size, "pair store: %.900s", err.msg) > 0;
 	for (uint64_t b = 0; !differs && b < kith_pair_info_blocks(kith_pair_store_get_info(store)); b++) {
@@ -302,7 +302,7 @@ static int pairs_differ(const char *path, const stack *s, const kith_stack *got,
 		for (uint32_t p = 0; !differs && p < block.count; p++, at++) {
 			differs = at >= want.count || block.i[p] != want.i[at] || block.j[p] != want.j[at];
 			for (size_t v = 0; !differs && v < s->layers; v++)
-				differs = slow_pair_tier(&block, (uint32_t)v, p) != want.tier[at * s->layers + v];
+				differs = slow_pair_tiers(&block, (uint32_t)v, p) != want.tiers[at * s->layers + v];
 			if (differs)
 				snprintf(why, size, "pair store: pair %zu, %u-%u", at, block.i[p], block.j[p]);
 		}

@@ -28,8 +28,8 @@
 
 /* By sample: the sets of its rows, then of its reverse lists. */
 typedef struct rows {
-	kith_tally_set set[SAMPLES][2 * SETS];
-	uint8_t *tier; /* samples x n x layers: what is to be found */
+	kith_count_set set[SAMPLES][2 * SETS];
+	uint8_t *tiers; /* samples x n x layers: what is to be found */
 } rows;
 
 /* Of the samples the first has partners everywhere, the second near the ends of spans, the third a lot of them in one
@@ -56,8 +56,8 @@ static int is_partner(uint32_t sample, uint64_t id, rng *r)
 /* Ids below the sample are in its sets, too, and count for nothing. */
 static void draw_layer(rows *s, uint32_t sample, uint32_t layer, rng *r)
 {
-	static const unsigned levels[] = {0, 1, SLOW_TIER_ABSENT};
-	uint8_t *tier = s->tier + (size_t)sample * N * LAYERS + layer;
+	static const unsigned tiers[] = {0, 1, SLOW_TIER_ABSENT};
+	uint8_t *tier = s->tiers + (size_t)sample * N * LAYERS + layer;
 	uint32_t *id[2 * LEVELS];
 	size_t count[2 * LEVELS] = {0};
 	for (size_t x = 0; x < 2 * LEVELS; x++)
@@ -66,7 +66,7 @@ static void draw_layer(rows *s, uint32_t sample, uint32_t layer, rng *r)
 		int below = j < FIRST + sample && j % 7 == 0;
 		if (j == FIRST + sample || (!below && (j < FIRST + sample || !is_partner(sample, j, r))))
 			continue;
-		unsigned to = levels[rng_below(r, 3)], from = levels[rng_below(r, 3)];
+		unsigned to = tiers[rng_below(r, 3)], from = tiers[rng_below(r, 3)];
 		if (to != SLOW_TIER_ABSENT)
 			id[to][count[to]++] = j;
 		if (from != SLOW_TIER_ABSENT)
@@ -77,26 +77,26 @@ static void draw_layer(rows *s, uint32_t sample, uint32_t layer, rng *r)
 	for (uint32_t x = 0; x < 2 * LEVELS; x++) {
 		assert_true(count[x] <= 3 * SOME);
 		s->set[sample][x / LEVELS * SETS + layer * LEVELS + x % LEVELS] =
-			(kith_tally_set){.id = id[x], .count = count[x], .layer = layer, .level = x % LEVELS};
+			(kith_count_set){.id = id[x], .count = count[x], .layer = layer, .tier = x % LEVELS};
 	}
 }
 
 /* As bits; what is below the words that are there is in no set. */
-static void make_dense(kith_tally_set *set)
+static void make_dense(kith_count_set *set)
 {
 	size_t base = set->count ? set->id[0] / 64 : 0;
 	uint64_t *bits = must_alloc(WORDS - base, sizeof *bits);
 	for (size_t x = 0; x < set->count; x++)
 		bits[set->id[x] / 64 - base] |= 1ull << set->id[x] % 64;
 	free((void *)(uintptr_t)set->id);
-	*set = (kith_tally_set){.bits = bits, .base = base, .layer = set->layer, .level = set->level};
+	*set = (kith_count_set){.bits = bits, .base = base, .layer = set->layer, .tier = set->tier};
 }
 
 static void draw_rows(rows *s)
 {
 	rng r = {1};
-	s->tier = must_alloc((size_t)SAMPLES * N, LAYERS);
-	memset(s->tier, SLOW_PAIR_ABSENT, (size_t)SAMPLES * N * LAYERS);
+	s->tiers = must_alloc((size_t)SAMPLES * N, LAYERS);
+	memset(s->tiers, SLOW_PAIR_ABSENT, (size_t)SAMPLES * N * LAYERS);
 	for (uint32_t sample = 0; sample < SAMPLES; sample++) {
 		for (uint32_t v = 0; v < LAYERS; v++)
 			draw_layer(s, sample, v, &r);
@@ -112,11 +112,11 @@ static void free_rows(rows *s)
 			free((void *)(uintptr_t)s->set[sample][x].id);
 			free((void *)(uintptr_t)s->set[sample][x].bits);
 		}
-	free(s->tier);
+	free(s->tiers);
 	free(s);
 }
 
-static size_t sets_of(const void *context, uint64_t node, kith_tally_set *sets)
+static size_t sets_of(const void *context, uint64_t node, kith_count_set *sets)
 {
 	const rows *s = context;
 	memcpy(sets, s->set[node - FIRST], sizeof s->set[0]);
@@ -127,7 +127,7 @@ static void write_rows(const char *path, const rows *s, uint32_t threads, uint32
 {
 	static char name[] = "a";
 	kith_layer layers[LAYERS] = {{.name = name}, {.name = name}, {.name = name}};
-	kith_pair_info info = {.n = N, .layer_count = LAYERS, .levels = LEVELS, .k = {3, 5}, .layers = layers};
+	kith_pair_info info = {.n = N, .layer_count = LAYERS, .tiers = LEVELS, .k = {3, 5}, .layers = layers};
 	kith_pair_rows pairs = {0};
 	kith_err err;
 	if (kith_pair_rows_init(&pairs, path, &info, threads, SETS, room, &err) ||
@@ -149,7 +149,7 @@ static void assert_pairs(const char *path, const rows *s)
 	blocks = kith_pair_info_blocks(kith_pair_store_get_info(store));
 	for (uint32_t sample = 0; sample < SAMPLES; sample++) {
 		for (uint32_t j = 0; j < N; j++) {
-			const uint8_t *want = s->tier + ((size_t)sample * N + j) * LAYERS;
+			const uint8_t *want = s->tiers + ((size_t)sample * N + j) * LAYERS;
 			if ((want[0] & want[1] & want[2]) == SLOW_PAIR_ABSENT)
 				continue;
 			if (p == block.count) {
@@ -159,7 +159,7 @@ static void assert_pairs(const char *path, const rows *s)
 			assert_int_equal(block.i[p], FIRST + sample);
 			assert_int_equal(block.j[p], j);
 			for (uint32_t v = 0; v < LAYERS; v++)
-				assert_int_equal(slow_pair_tier(&block, v, p), want[v]);
+				assert_int_equal(slow_pair_tiers(&block, v, p), want[v]);
 			p++;
 		}
 	}
