@@ -14,7 +14,7 @@
 #   ACTIVATIONS  the folder that holds a .npy file for each layer                        (activations)
 #   OUT          the folder for everything made here                                     (kith)
 #   METRIC       l2 or cosine                                                            (l2)
-#   ENGINE       exact or faiss:FACTORY                                                  (exact)
+#   ENGINE       exact                                                                   (exact)
 #   GRAPH        which pairs count: union, mutual or both                                (union)
 #   ALPHA        largest alpha for NNTP, or all                                          (0)
 #   PAIRS        yes: keep every pair through all layers, too, for kith-pairs          (no)

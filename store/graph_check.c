@@ -112,13 +112,14 @@ static int compare_reverse(void *context, uint32_t tier, uint64_t first, uint32_
 	return 0;
 }
 
-int kith_graph_check(kith_graph *g, uint64_t memory, const kith_progress *progress, kith_err *err)
+int kith_graph_check(kith_graph *g, uint64_t memory, int threads, const kith_progress *progress, kith_err *err)
 {
 	struct compare c = {.graph = g};
 	kith_reverse_sink sink = {compare_reverse, &c};
 	int rc = check_rows(g, progress, err);
 	/* ids ascend within tiers (decoding makes it so) and are distinct (just checked): the derivation is safe */
-	if (rc || (rc = kith_reverse_derive(g->container, &g->info, memory, progress, &sink, err)))
+	if (rc || (rc = kith_reverse_derive(g->container, &g->info, memory, kith_store_threads(threads), progress,
+					    &sink, err)))
 		return rc;
 	if (c.total != g->reverse_total)
 		return kith_fail(err, KITH_ECORRUPT, "%s: its reverse lists hold %llu edges, its meta record says %llu",

@@ -11,8 +11,14 @@
 
 #define KITH_MAX_BLOCK_NODES (1u << 24)
 
-/* At most so many threads work in the store: the writer takes what as many deliver at once. */
+/* At most this many threads work in the store. */
 #define KITH_STORE_THREADS 64
+
+/* How many threads to use of those that a caller offers. */
+static inline uint32_t kith_store_threads(int threads)
+{
+	return threads < 1 ? 1 : threads < KITH_STORE_THREADS ? (uint32_t)threads : KITH_STORE_THREADS;
+}
 
 /* Scratch of one thread. Zero it; release with kith_block_scratch_free. */
 typedef struct kith_block_scratch {

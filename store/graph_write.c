@@ -1,5 +1,4 @@
 /* graph_write.c - the writing half of kith/graph.h: rows in, blocks out, then the reverse lists, then the seal. */
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,9 +58,9 @@ static int check_info(const kith_graph_info *info, const char *path, kith_err *e
 }
 
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
-		      kith_err *err)
+		      int threads, kith_err *err)
 {
-	int threads = omp_get_max_threads(), rc = check_info(info, path, err);
+	int rc = check_info(info, path, err);
 	if (rc)
 		return rc;
 	kith_graph_writer *w = kith_alloc_zero(1, sizeof *w);
@@ -71,7 +70,7 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
 	}
 	w->info = *info;
 	w->memory = memory;
-	w->threads = threads < KITH_STORE_THREADS ? (uint32_t)threads : KITH_STORE_THREADS;
+	w->threads = kith_store_threads(threads);
 	if (!w->info.block_nodes)
 		w->info.block_nodes = choose_block_nodes(info, memory, w->threads);
 	w->info.block_nodes = kith_block_nodes_fit(w->info.block_nodes, info->n);
@@ -296,7 +295,7 @@ int kith_graph_finish(kith_graph_writer *w, const kith_progress *progress, kith_
 	w->ids = w->slots = NULL;
 	w->dist2 = NULL;
 	if (!rc)
-		rc = kith_reverse_derive(w->container, &w->info, w->memory, progress, &sink, err);
+		rc = kith_reverse_derive(w->container, &w->info, w->memory, w->threads, progress, &sink, err);
 	if (!rc)
 		rc = kith_meta_encode(&w->scratch[0], &w->info, p.total, err);
 	if (!rc)

@@ -9,7 +9,6 @@
  */
 #include "reverse.h"
 
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -203,15 +202,14 @@ static int derive_tier(struct derive *d, const kith_reverse_sink *sink, kith_err
 	return rc;
 }
 
-int kith_reverse_derive(kith_container *container, const kith_graph_info *info, uint64_t memory,
+int kith_reverse_derive(kith_container *container, const kith_graph_info *info, uint64_t memory, uint32_t threads,
 			const kith_progress *progress, const kith_reverse_sink *sink, kith_err *err)
 {
-	struct derive d = {.container = container, .info = info, .progress = progress};
+	struct derive d = {.container = container, .info = info, .progress = progress, .threads = threads};
 	uint64_t block_bytes = 0;
-	int rc = 0, threads = omp_get_max_threads();
+	int rc = 0;
 
 	d.blocks = kith_info_blocks(info);
-	d.threads = threads < KITH_STORE_THREADS ? (uint32_t)threads : KITH_STORE_THREADS;
 	d.at_once = d.threads * info->block_nodes >= 64 ? d.threads : 64 / info->block_nodes;
 	if (info->block_nodes < 64 && d.at_once % (64 / info->block_nodes)) /* whole strips of 64 rows */
 		d.at_once += 64 / info->block_nodes - d.at_once % (64 / info->block_nodes);

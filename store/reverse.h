@@ -13,9 +13,10 @@ typedef struct kith_reverse_sink {
 	void *context;
 } kith_reverse_sink;
 
-/* Reads the rows of `info`'s graph from `container` and hands every reverse list to `sink`. Work space: `memory` bytes,
- * but at least 12 bytes per node and, per thread, a block's rows and reverse lists. */
-int kith_reverse_derive(kith_container *container, const kith_graph_info *info, uint64_t memory,
+/* Reads the rows of `info`'s graph from `container` and hands every reverse list to `sink`, with 1 to
+ * KITH_STORE_THREADS threads. Work space: `memory` bytes, but at least 12 bytes per node and, per thread, a block's
+ * rows and reverse lists. */
+int kith_reverse_derive(kith_container *container, const kith_graph_info *info, uint64_t memory, uint32_t threads,
 			const kith_progress *progress, const kith_reverse_sink *sink, kith_err *err);
 
 #endif

@@ -28,14 +28,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "activations.h"
 #include "alloc.h"
 #include "bench_faiss.h"
 #include "kith/graph.h"
 #include "kith/knn.h"
-#include "npy.h"
 #include "npy_write.h"
 #include "rng.h"
 
@@ -95,13 +96,13 @@ static int run_kith(const job *j, kith_err *err)
 
 static int read_floats(const char *path, uint64_t *n, uint64_t *d, float **out, kith_err *err)
 {
-	kith_npy *npy = NULL;
+	kith_activations *npy = NULL;
 	double *row = NULL;
 	float *x = NULL;
-	int rc = kith_npy_open(&npy, path, err);
+	int rc = kith_activations_open(&npy, path, err);
 	if (rc)
 		return rc;
-	*n = kith_npy_n(npy), *d = kith_npy_d(npy);
+	*n = kith_activations_get_info(npy)->n, *d = kith_activations_get_info(npy)->d;
 	row = kith_alloc(*d, sizeof *row);
 	x = kith_alloc(*n * *d, sizeof *x);
 	if (!row || !x) {
@@ -109,7 +110,7 @@ static int read_floats(const char *path, uint64_t *n, uint64_t *d, float **out, 
 		goto done;
 	}
 	for (uint64_t i = 0; i < *n; i++) {
-		if ((rc = kith_npy_read(npy, i, 1, row, NULL, err)))
+		if ((rc = kith_activations_read(npy, i, 1, row, NULL, err)))
 			goto done;
 		for (uint64_t t = 0; t < *d; t++)
 			x[i * *d + t] = (float)row[t];
@@ -119,7 +120,7 @@ static int read_floats(const char *path, uint64_t *n, uint64_t *d, float **out, 
 done:
 	free(row);
 	free(x);
-	kith_npy_close(npy);
+	kith_activations_close(npy);
 	return rc;
 }
 
@@ -244,43 +245,50 @@ static int run_check(const job *j, kith_err *err)
 
 static int print_shape(char **argv, kith_err *err)
 {
-	kith_npy *npy = NULL;
-	int rc = kith_npy_open(&npy, argv[0], err);
-	if (!rc)
-		printf("%llu %llu %llu\n", (unsigned long long)kith_npy_n(npy), (unsigned long long)kith_npy_d(npy),
-		       (unsigned long long)kith_npy_bytes(npy));
-	kith_npy_close(npy);
+	kith_activations *npy = NULL;
+	struct stat file;
+	int rc = kith_activations_open(&npy, argv[0], err);
+	if (rc)
+		return rc;
+	const kith_activations_info *info = kith_activations_get_info(npy);
+	if (stat(argv[0], &file))
+		rc = kith_fail_errno(err, "%s: cannot open", argv[0]);
+	else
+		printf("%llu %llu %llu\n", (unsigned long long)info->n, (unsigned long long)info->d,
+		       (unsigned long long)file.st_size);
+	kith_activations_close(npy);
 	return rc;
 }
 
 static int cut(char **argv, kith_err *err)
 {
 	uint64_t rows = strtoull(argv[0], NULL, 10), d;
-	kith_npy *npy = NULL;
+	kith_activations *npy = NULL;
 	double *values = NULL;
 	void *raw = NULL;
-	int rc = kith_npy_open(&npy, argv[1], err);
+	int rc = kith_activations_open(&npy, argv[1], err);
 	if (rc)
 		return rc;
-	if (rows < 1 || rows > kith_npy_n(npy)) {
+	if (rows < 1 || rows > kith_activations_get_info(npy)->n) {
 		rc = kith_fail(err, KITH_EUSAGE, "%s has no %s rows", argv[1], argv[0]);
 		goto done;
 	}
-	d = kith_npy_d(npy);
+	d = kith_activations_get_info(npy)->d;
 	values = kith_alloc(rows * d, sizeof *values);
-	raw = kith_alloc(rows * d, kith_dtype_size(kith_npy_dtype(npy)));
+	raw = kith_alloc(rows * d, kith_dtype_size(kith_activations_get_info(npy)->dtype));
 	if (!values || !raw) {
 		rc = kith_fail_nomem(err, "the rows", rows * d * sizeof *values);
 		goto done;
 	}
-	if ((rc = kith_npy_read(npy, 0, rows, values, NULL, err)))
+	if ((rc = kith_activations_read(npy, 0, rows, values, NULL, err)))
 		goto done;
-	npy_encode(kith_npy_dtype(npy), values, rows * d, raw); /* exact: every value came from this type */
-	npy_write(argv[2], kith_npy_dtype(npy), rows, d, raw);
+	npy_encode(kith_activations_get_info(npy)->dtype, values, rows * d,
+		   raw); /* exact: every value came from this type */
+	npy_write(argv[2], kith_activations_get_info(npy)->dtype, rows, d, raw);
 done:
 	free(values);
 	free(raw);
-	kith_npy_close(npy);
+	kith_activations_close(npy);
 	return rc;
 }
 

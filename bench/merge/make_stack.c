@@ -30,6 +30,7 @@
 
 #include "alloc.h"
 #include "kith/graph.h"
+#include "machine.h"
 #include "rng.h"
 
 #define SPREAD 0.8 /* standard deviation of log w */
@@ -137,7 +138,7 @@ static int write_layer(const circle *c, const char *path, uint64_t digest, kith_
 	double *dist2 = kith_alloc((size_t)BATCH * c->k, sizeof *dist2);
 	double *near_dist2 = kith_alloc((size_t)BATCH * info.near, sizeof *near_dist2);
 	int rc = ids && near_ids && dist2 && near_dist2 ? 0 : kith_fail_nomem(err, "rows", BATCH * c->k * 24ull);
-	if (rc || (rc = kith_graph_create(&writer, path, &info, 1ull << 30, err)) ||
+	if (rc || (rc = kith_graph_create(&writer, path, &info, 1ull << 30, kith_machine_cores(), err)) ||
 	    (rc = write_rows(c, writer, info.near, ids, dist2, near_ids, near_dist2, err)))
 		goto done;
 	rc = kith_graph_finish(writer, &(kith_progress){0}, err);

@@ -17,6 +17,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct kith_dynamics {
 	/* The table of alpha = 0, the stack's: k, graph, runs by first and last layer, pairs present. */
@@ -58,6 +59,7 @@ typedef struct kith_dynamics {
 int kith_dynamics_make(kith_dynamics *out, const kith_stack *stack, size_t table, kith_err *err);
 void kith_dynamics_free(kith_dynamics *dynamics); /* all zeros is fine */
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -8,11 +8,12 @@
 #ifndef KITH_ERR_H
 #define KITH_ERR_H
 
+#include "kith/version.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define KITH_VERSION "0.1.0"
+#pragma GCC visibility push(default)
 
 typedef enum kith_status {
 	KITH_OK = 0,
@@ -51,6 +52,7 @@ typedef struct kith_progress {
 int kith_progress_tick(const kith_progress *p, const char *what, unsigned long long done, unsigned long long total,
 		       kith_err *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

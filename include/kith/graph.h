@@ -22,11 +22,17 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define KITH_NEAR_DEFAULT 32u /* distances kept per node unless k is smaller */
 
 /* Which edges make a pair of samples one of neighbours: one in either direction (the paper's e_ij), or both. */
 typedef enum kith_graph_kind { KITH_UNION, KITH_MUTUAL } kith_graph_kind;
+
+static inline const char *kith_graph_kind_name(kith_graph_kind graph)
+{
+	return graph == KITH_UNION ? "union" : "mutual";
+}
 
 typedef struct kith_graph_info {
 	uint64_t n;                      /* nodes */
@@ -56,13 +62,17 @@ static inline uint32_t kith_info_k(const kith_graph_info *info)
 
 typedef struct kith_graph_writer kith_graph_writer;
 
-/* Starts `path` as kith_atomic_file_open does (atomic_file.h): as `path`.part, which a second writer is refused. All
- * strings and numbers of `info` are copied; `version` is filled in by the store. `memory` bounds, in bytes, what the
- * writer allocates (it works with as little as a few MiB plus 12 bytes per node, only slower), with one exception: the
- * reverse lists of one block of nodes are in memory together, and where nearly all edges lead to a few nodes, that is
- * nearly all edges. */
+/* Starts writing `path`.part, which becomes `path` at the end. It is locked meanwhile: a second writer is refused
+ * (KITH_EIO). If `path` is a symbolic link, what it points at is written. KITH_EUSAGE if something that is not a plain
+ * file stands at either name.
+ *
+ * All strings and numbers of `info` are copied; `version` is filled in by the store. `memory` bounds, in bytes, what
+ * the writer allocates (it works with as little as a few MiB plus 12 bytes per node, only slower), with one exception:
+ * the reverse lists of one block of nodes are in memory together, and where nearly all edges lead to a few nodes, that
+ * is nearly all edges. At most `threads` OpenMP threads (1 or more; more than 64 count as 64) work in append and
+ * finish; where block_nodes is 0, it depends on them and on `memory`, as nothing else in the file does. */
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
-		      kith_err *err);
+		      int threads, kith_err *err);
 
 /* Appends `count` rows, continuing where the last call ended. With K = ladder[tiers-1]:
  *   ids[count][K]           each row's neighbours: tier t at [k[t-1], k[t]), in any order within a tier. The rows are
@@ -70,8 +80,7 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
  *   near_ids[count][near]   the nearest `near` ids in rank order; each is in the row
  *   near_dist2[count][near] their squared distances, ascending
  * A row that breaks its contract (an id out of range, own, or twice within a tier; distances that do not ascend) is
- * KITH_EBUG. Uses OpenMP threads.
- */
+ * KITH_EBUG. */
 int kith_graph_append(kith_graph_writer *writer, uint64_t count, uint32_t *ids, const uint32_t *near_ids,
 		      const double *near_dist2, kith_err *err);
 
@@ -157,9 +166,11 @@ int kith_graph_reverse_bytes(kith_graph *graph, uint64_t first, uint64_t count, 
 
 /* Reads everything and checks every rule of the format and of the definitions: checksums, each row k distinct ids none
  * its own, near lists ascending and inside their tiers, the reverse lists exactly the rows' edges to smaller nodes.
- * `memory` bounds the work space. Returns 0 or KITH_ECORRUPT with the first thing found wrong. */
-int kith_graph_check(kith_graph *graph, uint64_t memory, const kith_progress *progress, kith_err *err);
+ * `memory` bounds the work space; at most `threads` OpenMP threads are used. Returns 0 or KITH_ECORRUPT with the first
+ * thing found wrong. */
+int kith_graph_check(kith_graph *graph, uint64_t memory, int threads, const kith_progress *progress, kith_err *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -10,36 +10,17 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef enum kith_metric { KITH_L2, KITH_COSINE } kith_metric;
-
-/* How the exact engine goes about its work; no result depends on it.
- *   sketch   bounds in few dimensions rule out nearly all pairs, and the rest is measured
- *   screen   the same, but float products of all d columns stand between: where k is large
- *   full     every pair is multiplied in all d columns: where nothing can be ruled out in fewer
- *   stream   the same, a panel of rows at a time against columns from the file: where memory is short
- *   auto     whichever is fastest by what a sample of the rows says, and fits */
-typedef enum kith_plan_kind {
-	KITH_PLAN_AUTO,
-	KITH_PLAN_SKETCH,
-	KITH_PLAN_SCREEN,
-	KITH_PLAN_FULL,
-	KITH_PLAN_STREAM
-} kith_plan_kind;
 
 typedef struct kith_knn_options {
 	uint32_t tiers;                  /* 1..KITH_MAX_TIERS */
 	uint32_t ladder[KITH_MAX_TIERS]; /* ascending, distinct */
 	kith_metric metric;
-	const char *engine; /* "exact", or "faiss:FACTORY" where this build has FAISS */
-	uint64_t memory;    /* bytes */
-	int threads;        /* >= 1 */
-	kith_plan_kind plan;
-	/* What the exact engine chooses by itself when 0, and no result depends on.
-	 * sketch_dims, coarse_dims: directions of the sketch, and how many of them every pair is tried in;
-	 * probe_blocks: blocks of 16 samples that first bounds come from; panel_rows: rows in work at once; tile_rows:
-	 * columns read at once by the stream plan; block_nodes: see kith/graph.h. */
-	uint32_t sketch_dims, coarse_dims, probe_blocks, panel_rows, tile_rows, block_nodes;
+	const char *engine;  /* "exact" */
+	uint64_t memory;     /* bytes */
+	int threads;         /* >= 1 */
 	const char *command; /* recorded in the graph; "" if none */
 	kith_progress progress;
 } kith_knn_options;
@@ -62,7 +43,7 @@ typedef struct kith_knn_estimate {
 /* The defaults: k = 15, l2, exact, 4 GiB or half of the machine's memory, every core. */
 void kith_knn_defaults(kith_knn_options *options);
 
-/* Reads `input` (.npy) and writes the graph `output`.
+/* Reads the activations `input` and writes the graph `output`.
  *
  * The canonical squared distance of samples x and y is sum_t (x_t - y_t)^2, each operation in double precision, summed
  * in index order t = 0..d-1 without fused multiply-add; ties break by sample index. With KITH_COSINE, x and y are the
@@ -76,6 +57,7 @@ int kith_knn_build(const char *input, const char *output, const kith_knn_options
  * but for what only reading everything shows. */
 int kith_knn_foresee(const char *input, const kith_knn_options *options, kith_knn_estimate *out, kith_err *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

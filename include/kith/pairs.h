@@ -26,6 +26,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define KITH_MAX_PAIR_BLOCK     (1u << 20)
 #define KITH_PAIR_BLOCK_DEFAULT 65536u
@@ -50,8 +51,8 @@ typedef struct kith_pair_info {
  * used by one thread at a time. */
 typedef struct kith_pair_writer kith_pair_writer;
 
-/* Starts `path` as kith_atomic_file_open does (atomic_file.h): as `path`.part, which a second writer is refused.
- * Everything in `info` is copied; pairs and version are filled in by the store. */
+/* Starts writing `path`.part, which becomes `path` at the end, as kith_graph_create does (kith/graph.h). Everything in
+ * `info` is copied; pairs and version are filled in by the store. */
 int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, kith_err *err);
 
 /* Bytes that a writer of such a file takes at most. */
@@ -135,6 +136,7 @@ int kith_pair_store_find(kith_pair_store *store, uint64_t node, uint64_t *block,
  * 8 bytes per layer and k. Returns 0 or KITH_ECORRUPT with the first thing found wrong. */
 int kith_pair_store_check(kith_pair_store *store, const kith_progress *progress, kith_err *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* NNTS(a,b;k) = (1/n) sum_i |K_i^a n K_i^b| / |K_i^a u K_i^b| (paper, eq. 1 and 2), over directed sets; and beside it
  * the neighbourhood overlap (1/n) sum_i |K_i^a n K_i^b| / k of the literature (Doimo et al. 2020; DADApy's
@@ -69,9 +70,14 @@ void kith_stack_free(kith_stack *stack); /* NULL is fine */
 int kith_stack_write(const kith_stack *stack, const char *path, kith_err *err);
 
 /* Reads stack.json, tolerating members it does not know. KITH_EUSAGE if it is not a kith stack of a version it can
- * read, KITH_ECORRUPT if it is one but its parts do not fit together: what follows from other numbers ("expected",
- * "corrected", "dynamics") has to agree where it is there; older files lack it. `*out` belongs to the caller. */
+ * read, KITH_ECORRUPT if it is one but a shape or a number cannot be right, or an identity (kith_stack_check) is
+ * broken. What follows from other numbers ("expected", "corrected", "dynamics") is not read: whoever wants it computes
+ * it. `*out` belongs to the caller. */
 int kith_stack_read(kith_stack **out, const char *path, kith_err *err);
+
+/* Reads stack.json in the same way, and checks that what follows from other numbers agrees, too, where it is there;
+ * older files lack it. KITH_ECORRUPT with the first number that does not. */
+int kith_stack_verify(const char *path, kith_err *err);
 
 /* Checks the identities every result satisfies: NNTS and overlap in [0,1], symmetric, diagonal 1, and
  * overlap >= NNTS >= overlap / (2 - overlap) (of each sample, equal to the latter, which is convex); NNTP upper
@@ -79,6 +85,7 @@ int kith_stack_read(kith_stack **out, const char *path, kith_err *err);
  * all (a,b), and those that begin or end at a layer, never grow with alpha. KITH_EBUG with the first one broken. */
 int kith_stack_check(const kith_stack *stack, kith_err *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

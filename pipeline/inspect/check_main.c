@@ -2,12 +2,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "activations.h"
 #include "cli.h"
 #include "filetype.h"
 #include "kith/graph.h"
 #include "kith/pairs.h"
 #include "kith/stack.h"
-#include "npy.h"
+#include "machine.h"
 
 #define MEMORY (256u << 20)
 
@@ -38,7 +39,7 @@ static int check_graph(const char *path, const kith_progress *progress, kith_err
 	int rc = kith_graph_open(&graph, path, err);
 	if (rc)
 		return rc;
-	rc = kith_graph_check(graph, MEMORY, progress, err);
+	rc = kith_graph_check(graph, MEMORY, kith_machine_cores(), progress, err);
 	kith_graph_close(graph);
 	return rc;
 }
@@ -54,28 +55,15 @@ static int check_pairs(const char *path, const kith_progress *progress, kith_err
 	return rc;
 }
 
-static int check_stack(const char *path, kith_err *err)
-{
-	kith_stack *stack;
-	kith_err why;
-	int rc = kith_stack_read(&stack, path, err);
-	if (rc)
-		return rc;
-	if (kith_stack_check(stack, &why))
-		rc = kith_fail(err, KITH_ECORRUPT, "%s: %s", path, why.msg);
-	kith_stack_free(stack);
-	return rc;
-}
-
 static int check_npy(const char *path, const kith_progress *progress, kith_err *err)
 {
-	kith_npy *npy;
-	kith_npy_scan scan;
-	int rc = kith_npy_open(&npy, path, err);
+	kith_activations *a;
+	kith_scan scan;
+	int rc = kith_activations_open(&a, path, err);
 	if (rc)
 		return rc;
-	rc = kith_npy_scan_all(npy, 32u << 20, progress, &scan, NULL, err);
-	kith_npy_close(npy);
+	rc = kith_activations_scan(a, 32u << 20, kith_machine_cores(), progress, &scan, NULL, err);
+	kith_activations_close(a);
 	return rc;
 }
 
@@ -87,7 +75,7 @@ static int check(const char *path, const kith_progress *progress, kith_err *err)
 		return rc;
 	return type == KITH_FILE_GRAPH   ? check_graph(path, progress, err)
 	       : type == KITH_FILE_PAIRS ? check_pairs(path, progress, err)
-	       : type == KITH_FILE_STACK ? check_stack(path, err)
+	       : type == KITH_FILE_STACK ? kith_stack_verify(path, err)
 					 : check_npy(path, progress, err);
 }
 

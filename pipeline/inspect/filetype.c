@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "activations.h"
+
 /* A graph or a pair store, by the magic number of the tail (store/FORMAT.md, section 2). One that was cut off counts as
  * a graph: whoever opens it will say that it is truncated. */
 static kith_filetype lmdb_type(FILE *file)
@@ -32,7 +34,7 @@ int kith_filetype_of(const char *path, kith_filetype *out, kith_err *err)
 		return KITH_EIO;
 	if (is_lmdb)
 		return 0;
-	if (got >= 6 && !memcmp(head, "\x93NUMPY", 6))
+	if (kith_activations_recognise(path, head, got))
 		*out = KITH_FILE_NPY;
 	else if (head[strspn((char *)head, " \t\r\n")] == '{')
 		*out = KITH_FILE_STACK;

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "activations.h"
 #include "alloc.h"
 #include "filetype.h"
 #include "kith/dynamics.h"
 #include "kith/graph.h"
 #include "kith/stack.h"
-#include "npy.h"
 #include "text.h"
 
 int kith_show_nodes_check(const char *path, const kith_show_options *o, uint64_t last, uint64_t n, kith_err *err)
@@ -256,13 +256,14 @@ static int stack_tsv(const kith_stack *s, FILE *out, kith_err *err)
 
 static int show_npy(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
 {
-	kith_npy *npy = NULL;
+	kith_activations *a = NULL;
 	double *row = NULL;
 	char number[KITH_DOUBLE_TEXT];
-	int rc = kith_npy_open(&npy, path, err);
+	int rc = kith_activations_open(&a, path, err);
 	if (rc)
 		return rc;
-	uint64_t n = kith_npy_n(npy), d = kith_npy_d(npy), last = o->last == UINT64_MAX ? n : o->last;
+	const kith_activations_info *i = kith_activations_get_info(a);
+	uint64_t n = i->n, d = i->d, last = o->last == UINT64_MAX ? n : o->last;
 	if ((rc = kith_show_nodes_check(path, o, last, n, err)))
 		goto done;
 	if (!(row = kith_alloc(d, sizeof *row))) {
@@ -272,21 +273,21 @@ static int show_npy(const char *path, const kith_show_options *o, FILE *out, kit
 	fprintf(out,
 		o->json ? "{\"n\": %llu, \"d\": %llu, \"dtype\": \"%s\", \"rows\": [\n"
 			: "# activations\n# n\t%llu\n# d\t%llu\n# dtype\t%s\n",
-		(unsigned long long)n, (unsigned long long)d, kith_dtype_name(kith_npy_dtype(npy)));
-	for (uint64_t i = o->first; i < last; i++) {
-		if ((rc = kith_progress_tick(&o->progress, "rows", i - o->first, last - o->first, err)) ||
-		    (rc = kith_npy_read(npy, i, 1, row, NULL, err)))
+		(unsigned long long)n, (unsigned long long)d, kith_dtype_name(i->dtype));
+	for (uint64_t r = o->first; r < last; r++) {
+		if ((rc = kith_progress_tick(&o->progress, "rows", r - o->first, last - o->first, err)) ||
+		    (rc = kith_activations_read(a, r, 1, row, NULL, err)))
 			goto done;
 		for (uint64_t t = 0; t < d; t++)
 			fprintf(out, "%s%s", t ? (o->json ? ", " : "\t") : (o->json ? " [" : ""),
 				o->json && !isfinite(row[t]) ? "null" : kith_double_text(row[t], number));
-		fputs(!o->json ? "\n" : i + 1 < last ? "],\n" : "]\n", out);
+		fputs(!o->json ? "\n" : r + 1 < last ? "],\n" : "]\n", out);
 	}
 	if (o->json)
 		fputs(" ]}\n", out);
 done:
 	free(row);
-	kith_npy_close(npy);
+	kith_activations_close(a);
 	return rc;
 }
 
@@ -318,12 +319,14 @@ int kith_show(const char *path, const kith_show_options *o, FILE *out, kith_err 
 		rc = kith_show_pairs(path, o, out, err);
 		break;
 	case KITH_FILE_STACK:
+		if (o->json) { /* it is JSON already */
+			if (!(rc = kith_stack_verify(path, err)))
+				rc = copy_file(path, out, err);
+			break;
+		}
 		if ((rc = kith_stack_read(&stack, path, err)))
-			return rc;
-		if (o->json) /* it is JSON already, and now known to be sound */
-			rc = copy_file(path, out, err);
-		else
-			rc = stack_tsv(stack, out, err);
+			break;
+		rc = stack_tsv(stack, out, err);
 		kith_stack_free(stack);
 		break;
 	case KITH_FILE_NPY:

@@ -4,12 +4,35 @@
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "exact.h"
+#include "alloc.h"
+#include "engine.h"
 #include "machine.h"
-#include "vectors.h"
+
+static const kith_engine *const engines[] = {&kith_engine_exact};
+#define ENGINES (sizeof engines / sizeof *engines)
+
+const kith_engine *kith_engine_at(size_t i)
+{
+	return i < ENGINES ? engines[i] : NULL;
+}
+
+int kith_engine_find(const kith_engine **out, const char *name, kith_err *err)
+{
+	char names[256] = "";
+	for (size_t e = 0; e < ENGINES; e++) {
+		size_t length = strlen(names);
+		if (!strcmp(name, engines[e]->name)) {
+			*out = engines[e];
+			return 0;
+		}
+		snprintf(names + length, sizeof names - length, "%s%s", e ? ", " : "", engines[e]->name);
+	}
+	return kith_fail(err, KITH_EUSAGE, "engine %s: this build has only the engine%s %s", name,
+			 ENGINES > 1 ? "s" : "", names);
+}
 
 void kith_knn_defaults(kith_knn_options *o)
 {
@@ -17,22 +40,23 @@ void kith_knn_defaults(kith_knn_options *o)
 	memset(o, 0, sizeof *o);
 	o->tiers = 1;
 	o->ladder[0] = 15;
-	o->engine = "exact";
+	o->engine = engines[0]->name;
 	o->memory = half < 4ull << 30 ? half : 4ull << 30;
 	o->threads = kith_machine_cores();
 	o->command = "";
 }
 
-static int check_ladder(const kith_npy *npy, const kith_knn_options *o, kith_err *err)
+static int check_ladder(const kith_activations *activations, const kith_knn_options *o, kith_err *err)
 {
-	unsigned long long n = kith_npy_n(npy);
+	const kith_activations_info *input = kith_activations_get_info(activations);
+	unsigned long long n = input->n;
 	if (n < 2)
-		return kith_fail(err, KITH_EUSAGE, "%s: holds 1 sample, which has no neighbours", kith_npy_path(npy));
+		return kith_fail(err, KITH_EUSAGE, "%s: holds 1 sample, which has no neighbours", input->path);
 	for (uint32_t t = 0; t < o->tiers; t++)
 		if (o->ladder[t] >= n)
 			return kith_fail(err, KITH_EUSAGE,
 					 "%s: k=%u, but each of its %llu samples has only %llu others: use a smaller k",
-					 kith_npy_path(npy), o->ladder[t], n, n - 1);
+					 input->path, o->ladder[t], n, n - 1);
 	return 0;
 }
 
@@ -48,34 +72,66 @@ static void copy_text(char *field, size_t size, const char *text)
 	field[length] = 0;
 }
 
-static void fill_info(kith_graph_info *info, const kith_rows *rows, const kith_knn_options *o)
+/* One run of the stage. */
+struct run {
+	const kith_knn_options *options;
+	const kith_engine *engine;
+	void *defaults; /* the engine's own options, if the caller gives none */
+	kith_activations *activations;
+	kith_rows rows;
+	kith_graph_info info;
+	kith_engine_job job;
+};
+
+static void fill_info(struct run *r)
 {
-	const char *path = kith_npy_path(rows->npy), *slash = strrchr(path, '/');
-	memset(info, 0, sizeof *info);
-	info->n = rows->n;
-	info->d = rows->d;
+	const kith_knn_options *o = r->options;
+	kith_graph_info *info = &r->info;
+	const char *slash = strrchr(r->rows.path, '/');
+	info->n = r->rows.n;
+	info->d = r->rows.d;
 	info->tiers = o->tiers;
 	memcpy(info->ladder, o->ladder, o->tiers * sizeof *o->ladder);
 	info->near = kith_info_k(info) < KITH_NEAR_DEFAULT ? kith_info_k(info) : KITH_NEAR_DEFAULT;
-	info->block_nodes = o->block_nodes;
-	info->recall = 1;
 	copy_text(info->metric, sizeof info->metric, o->metric == KITH_COSINE ? "cosine" : "l2");
-	copy_text(info->engine, sizeof info->engine, o->engine);
-	copy_text(info->input, sizeof info->input, slash ? slash + 1 : path);
+	copy_text(info->input, sizeof info->input, slash ? slash + 1 : r->rows.path);
 	copy_text(info->command, sizeof info->command, o->command);
-	snprintf(info->digest, sizeof info->digest, "xxh3:%016llx", (unsigned long long)rows->digest);
+	snprintf(info->digest, sizeof info->digest, "xxh3:%016llx", (unsigned long long)r->rows.digest);
+	r->engine->promise(r->job.options, info);
 }
 
-static int check_engine(const kith_knn_options *o, kith_err *err)
+/* Opens the input and looks at its rows: at all of them or, without `output`, at a sample. */
+static int start(struct run *r, const char *input, const char *output, const void *own, kith_err *err)
 {
-	if (strcmp(o->engine, "exact"))
-		return kith_fail(err, KITH_EUSAGE, "engine %s: this build has only the engine exact", o->engine);
-	return 0;
+	const kith_knn_options *o = r->options;
+	uint64_t memory = o->memory / 4 < 32u << 20 ? o->memory / 4 : 32u << 20;
+	int rc = kith_engine_find(&r->engine, o->engine, err);
+	if (rc)
+		return rc;
+	if (!own && !(own = r->defaults = kith_alloc_zero(1, r->engine->options_size)))
+		return kith_fail_nomem(err, "options", r->engine->options_size);
+	r->job = (kith_engine_job){.rows = &r->rows,
+				   .info = &r->info,
+				   .options = own,
+				   .memory = o->memory,
+				   .threads = o->threads,
+				   .output = output,
+				   .progress = &o->progress};
+	omp_set_num_threads(o->threads);
+	if ((rc = kith_activations_open(&r->activations, input, err)) || (rc = check_ladder(r->activations, o, err)))
+		return rc;
+	rc = output ? kith_rows_init(&r->rows, r->activations, o->metric, memory, o->threads, &o->progress, err)
+		    : kith_rows_glance(&r->rows, r->activations, o->metric, memory, o->threads, err);
+	if (!rc)
+		fill_info(r);
+	return rc;
 }
 
-static uint64_t scan_memory(const kith_knn_options *o)
+static void finish(struct run *r)
 {
-	return o->memory / 4 < 32u << 20 ? o->memory / 4 : 32u << 20;
+	kith_rows_free(&r->rows);
+	kith_activations_close(r->activations);
+	free(r->defaults);
 }
 
 /* The stored distances, and ids at about the entropy of a random set, one and a half times: in the rows, and half of
@@ -86,68 +142,53 @@ static uint64_t graph_bytes(const kith_graph_info *info)
 	return (uint64_t)(n * (6.7 * info->near + 0.205 * k * (log2(n / k) + 1.44))) + 16384;
 }
 
-int kith_knn_foresee(const char *input, const kith_knn_options *o, kith_knn_estimate *out, kith_err *err)
+int kith_knn_foresee_with(const char *input, const kith_knn_options *o, const void *own, kith_knn_estimate *out,
+			  kith_err *err)
 {
-	kith_npy *npy = NULL;
-	kith_rows rows = {0};
-	kith_graph_info info;
-	kith_plan plan;
-	int rc;
+	struct run r = {.options = o};
 	kith_knn_estimate found = {0};
-
-	if ((rc = check_engine(o, err)))
-		return rc;
-	omp_set_num_threads(o->threads);
-	if ((rc = kith_npy_open(&npy, input, err)) || (rc = check_ladder(npy, o, err)) ||
-	    (rc = kith_rows_glance(&rows, npy, o->metric, scan_memory(o), err)))
-		goto done;
-	fill_info(&info, &rows, o);
-	if ((rc = kith_exact_plan(&rows, &info, o, &plan, found.plan, sizeof found.plan, err)))
-		goto done;
-	found.n = rows.n;
-	found.d = rows.d;
-	found.seconds = plan.seconds;
-	found.memory = plan.memory;
-	found.temporary = plan.disk;
-	found.graph = graph_bytes(&info);
-	*out = found;
-done:
-	kith_rows_free(&rows);
-	kith_npy_close(npy);
+	int rc = start(&r, input, NULL, own, err);
+	if (!rc && !(rc = r.engine->foresee(&r.job, &found, err))) {
+		found.n = r.info.n;
+		found.d = r.info.d;
+		found.graph = graph_bytes(&r.info);
+		*out = found;
+	}
+	finish(&r);
 	return rc;
 }
 
-int kith_knn_build(const char *input, const char *output, const kith_knn_options *o, kith_knn_summary *summary,
-		   kith_err *err)
+int kith_knn_build_with(const char *input, const char *output, const kith_knn_options *o, const void *own,
+			kith_knn_summary *summary, kith_err *err)
 {
-	kith_npy *npy = NULL;
-	kith_rows rows = {0};
-	kith_graph_info info;
+	struct run r = {.options = o};
 	kith_graph_writer *writer = NULL;
 	kith_knn_summary done = {0};
-	int rc;
-
-	if ((rc = check_engine(o, err)))
-		return rc;
-	omp_set_num_threads(o->threads);
-	if ((rc = kith_npy_open(&npy, input, err)) || (rc = check_ladder(npy, o, err)) ||
-	    (rc = kith_rows_init(&rows, npy, o->metric, scan_memory(o), &o->progress, err)))
+	int rc = start(&r, input, output, own, err);
+	if (rc || (rc = kith_graph_create(&writer, output, &r.info, o->memory, o->threads, err)) ||
+	    (rc = r.engine->build(&r.job, writer, &done, err)))
 		goto done;
-	fill_info(&info, &rows, o);
-	if ((rc = kith_graph_create(&writer, output, &info, o->memory, err)) ||
-	    (rc = kith_exact_run(&rows, &info, o, output, writer, &done, err)))
-		goto done;
-	done.n = rows.n;
-	done.d = rows.d;
-	done.recall = info.recall;
-	kith_rows_free(&rows); /* the reverse lists get all the memory */
+	done.n = r.info.n;
+	done.d = r.info.d;
+	done.recall = r.info.recall;
+	kith_rows_free(&r.rows); /* the reverse lists get all the memory */
 	rc = kith_graph_finish(writer, &o->progress, err);
 	writer = NULL;
 	if (!rc)
 		*summary = done;
 done:
 	kith_graph_abort(writer);
-	kith_rows_free(&rows);
-	kith_npy_close(npy);
+	finish(&r);
 	return rc;
+}
+
+int kith_knn_foresee(const char *input, const kith_knn_options *options, kith_knn_estimate *out, kith_err *err)
+{
+	return kith_knn_foresee_with(input, options, NULL, out, err);
+}
+
+int kith_knn_build(const char *input, const char *output, const kith_knn_options *options, kith_knn_summary *summary,
+		   kith_err *err)
+{
+	return kith_knn_build_with(input, output, options, NULL, summary, err);
 }

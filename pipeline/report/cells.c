@@ -63,11 +63,6 @@ uint64_t kith_nntp_largest(const kith_nntp *p, size_t layers)
 	return most;
 }
 
-const char *kith_graph_kind_name(kith_graph_kind graph)
-{
-	return graph == KITH_UNION ? "union" : "mutual";
-}
-
 void kith_nnts_stem(const kith_nnts *t, char *out, size_t size)
 {
 	snprintf(out, size, "nnts_k%" PRIu32, t->k);

@@ -40,7 +40,6 @@ void kith_grouped(uint64_t x, char *out, size_t size);
 double kith_count_shade(uint64_t count, uint64_t most);
 
 uint64_t kith_nntp_largest(const kith_nntp *p, size_t layers);
-const char *kith_graph_kind_name(kith_graph_kind graph); /* "union", "mutual" */
 
 /* The file name of a result without its extension: "nnts_k15", "nntp_k15_union_alpha0". */
 void kith_nnts_stem(const kith_nnts *t, char *out, size_t size);

@@ -76,7 +76,7 @@ pipeline() {
 @test "every option of --help is in the man page" {
 	local program page option
 	for program in $programs; do
-		page=$(ls "$BATS_TEST_DIRNAME"/../../pipeline/*/$program.1)
+		page=$(ls "$BATS_TEST_DIRNAME"/../../pipeline/*/$program.1.in)
 		for option in $($program --help | grep -oE -- '(^|[ ,])--?[A-Za-z][a-z-]*' | tr -d ' ,' | sort -u); do
 			echo "$program $option"
 			sed 's/\\-/-/g; s/\\f[BIRP]//g' "$page" | grep -qE -- "(^|[^a-zA-Z-])$option([^a-zA-Z-]|\$)"

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "alloc.h"
-#include "kith/knn.h"
+#include "engine.h"
+#include "exact.h"
 #include "kith/merge.h"
 #include "kith/pairs.h"
 #include "npy_write.h"
@@ -43,8 +44,7 @@ static int build(const char *input, const char *path, kith_metric metric, kith_e
 	options.metric = metric;
 	options.memory = (uint64_t)32 << 20;
 	options.threads = 1; /* the countdown is not thread safe */
-	options.block_nodes = 16;
-	return kith_knn_build(input, path, &options, &summary, err);
+	return kith_knn_build_with(input, path, &options, &(kith_exact_options){.block_nodes = 16}, &summary, err);
 }
 
 static int try_knn(kith_err *err)
@@ -86,7 +86,7 @@ static int try_check(kith_err *err)
 	kith_graph *graph = NULL;
 	int status = kith_graph_open(&graph, nng[0], err);
 	if (!status)
-		status = kith_graph_check(graph, (uint64_t)16 << 20, NULL, err);
+		status = kith_graph_check(graph, (uint64_t)16 << 20, 2, NULL, err);
 	kith_graph_close(graph);
 	return status;
 }

@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 	} else {
 		read_all(graph);
-		kith_graph_check(graph, (uint64_t)16 << 20, NULL, &err);
+		kith_graph_check(graph, (uint64_t)16 << 20, 2, NULL, &err);
 		kith_graph_close(graph);
 	}
 	close(fd);

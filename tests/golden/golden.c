@@ -55,14 +55,15 @@
 
 #include <cmocka.h>
 
+#include "engine.h"
+#include "exact.h"
 #include "kith/dynamics.h"
-#include "kith/knn.h"
 #include "kith/merge.h"
 #include "npy_write.h"
 #include "sandbox.h"
 
 static char paths[4][SANDBOX_PATH];
-static kith_plan_kind plan = KITH_PLAN_AUTO;
+static kith_exact_options own;
 
 static void build(int layer, kith_dtype dtype, size_t n, size_t d, const double *values, kith_metric metric,
 		  uint32_t tiers, const uint32_t *ladder)
@@ -79,10 +80,9 @@ static void build(int layer, kith_dtype dtype, size_t n, size_t d, const double 
 	options.tiers = tiers;
 	memcpy(options.ladder, ladder, tiers * sizeof *ladder);
 	options.metric = metric;
-	options.plan = plan;
 	options.memory = (uint64_t)64 << 20;
 	options.threads = 2;
-	if (kith_knn_build(npy, sandbox_path(paths[layer], "layer%d.nng", layer), &options, &summary, &err))
+	if (kith_knn_build_with(npy, sandbox_path(paths[layer], "layer%d.nng", layer), &options, &own, &summary, &err))
 		fail_msg("%s", err.msg);
 	assert_int_equal(summary.n, n);
 	assert_int_equal(summary.d, d);
@@ -399,11 +399,11 @@ static void test_difference_that_vanishes_when_squared(void **state)
 	static const double x[] = {1e-200, 0, 0, 0, 0, 5};
 	static const uint32_t k = 1, nearest[] = {1, 0, 0, 0, 0, 0};
 	(void)state;
-	for (plan = KITH_PLAN_AUTO; plan <= KITH_PLAN_STREAM; plan++) {
+	for (own.plan = KITH_PLAN_AUTO; own.plan <= KITH_PLAN_STREAM; own.plan++) {
 		build(0, KITH_F8, 6, 1, x, KITH_L2, 1, &k);
 		expect_rows(0, 6, 1, 1, nearest);
 	}
-	plan = KITH_PLAN_AUTO;
+	own.plan = KITH_PLAN_AUTO;
 }
 
 int main(void)

@@ -97,8 +97,8 @@ void slow_components(size_t n, size_t pairs, const uint32_t *i, const uint32_t *
 /* ---- graphs on disk ------------------------------------------------------------------------------------------- */
 
 /* Writes the graph of a rank table through kith_graph_create, _append and _finish, in pieces of random sizes, each
- * tier shuffled. dist2 is [n][width] as ranks is; NULL: every neighbour's is its rank. Returns 0 or the status with
- * `err` filled. */
+ * tier shuffled, by a random number of threads. dist2 is [n][width] as ranks is; NULL: every neighbour's is its rank.
+ * Returns 0 or the status with `err` filled. */
 int slow_graph_write(const char *path, const kith_graph_info *info, size_t width, const uint32_t *ranks,
 		     const double *dist2, uint64_t memory, rng *r, kith_err *err);
 

@@ -81,7 +81,7 @@ int slow_graph_write(const char *path, const kith_graph_info *info, size_t width
 		     const double *dist2, uint64_t memory, rng *r, kith_err *err)
 {
 	kith_graph_writer *writer = NULL;
-	int status = kith_graph_create(&writer, path, info, memory, err);
+	int status = kith_graph_create(&writer, path, info, memory, (int)rng_between(r, 1, 4), err);
 	if (status)
 		return status;
 	for (uint64_t first = 0, count; first < info->n; first += count) {
@@ -287,7 +287,7 @@ int slow_graph_differs(const char *path, const kith_graph_info *want, size_t wid
 		for (uint32_t s = 0; s < want->ladder[want->tiers - 1]; s++)
 			t.tier[i * want->n + ranks[i * width + s]] = (unsigned char)tier_of_rank(want, s);
 	differs = info_differs(&t) || contents_differ(&t, r);
-	if (!differs && kith_graph_check(t.graph, (uint64_t)16 << 20, NULL, &err))
+	if (!differs && kith_graph_check(t.graph, (uint64_t)16 << 20, (int)rng_between(r, 1, 4), NULL, &err))
 		differs = DIFFERS(&t, "kith_graph_check: %s", err.msg);
 	kith_graph_close(t.graph);
 	free(t.tier);

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine.h"
+#include "exact.h"
 #include "hash.h"
-#include "kith/knn.h"
 #include "npy_write.h"
 #include "sandbox.h"
 #include "slow.h"
@@ -153,37 +154,41 @@ static void draw_input(input *in, rng *r)
 	fill(in, r);
 }
 
+static void draw_own(kith_exact_options *own, size_t n, rng *r)
+{
+	static const uint32_t rows[] = {0, 0, 1, 2, 3, 7, 16, 61, 256};
+	static const uint32_t blocks[] = {0, 0, 1, 2, 4, 16, 64, 1024};
+	own->panel_rows = rows[rng_below(r, 9)];
+	own->tile_rows = rows[rng_below(r, 9)];
+	/* Enough tiles to cross every kind of boundary, not so many that nothing but boundaries is tried. */
+	while (own->panel_rows && own->tile_rows && (n / own->panel_rows + 1) * (n / own->tile_rows + 1) > 1000) {
+		own->panel_rows *= 2;
+		own->tile_rows += 1;
+	}
+	own->block_nodes = blocks[rng_below(r, 8)];
+	/* Every plan, with and without its numbers forced. */
+	own->plan = (kith_plan_kind)rng_below(r, 5);
+	if (rng_chance(r, 60)) {
+		own->sketch_dims = (uint32_t)rng_between(r, 1, 12);
+		own->coarse_dims = (uint32_t)rng_between(r, 1, 12);
+	}
+	if (rng_chance(r, 50))
+		own->probe_blocks = (uint32_t)rng_between(r, 1, 20);
+}
+
 static void draw_options(kith_knn_options *options, size_t n, rng *r)
 {
 	static const uint64_t memory[] = {8, 16, 64, 1024};
-	static const uint32_t rows[] = {0, 0, 1, 2, 3, 7, 16, 61, 256};
-	static const uint32_t blocks[] = {0, 0, 1, 2, 4, 16, 64, 1024};
 	kith_knn_defaults(options);
 	options->tiers = slow_random_ladder(r, (uint32_t)n - 1, 4, options->ladder);
 	options->metric = rng_chance(r, 35) ? KITH_COSINE : KITH_L2;
 	options->memory = memory[rng_below(r, 4)] << 20;
 	options->threads = (int)rng_between(r, 1, 2);
-	options->panel_rows = rows[rng_below(r, 9)];
-	options->tile_rows = rows[rng_below(r, 9)];
-	/* Enough tiles to cross every kind of boundary, not so many that nothing but boundaries is tried. */
-	while (options->panel_rows && options->tile_rows &&
-	       (n / options->panel_rows + 1) * (n / options->tile_rows + 1) > 1000) {
-		options->panel_rows *= 2;
-		options->tile_rows += 1;
-	}
-	options->block_nodes = blocks[rng_below(r, 8)];
-	/* Every plan, with and without its numbers forced. */
-	options->plan = (kith_plan_kind)rng_below(r, 5);
-	if (rng_chance(r, 60)) {
-		options->sketch_dims = (uint32_t)rng_between(r, 1, 12);
-		options->coarse_dims = (uint32_t)rng_between(r, 1, 12);
-	}
-	if (rng_chance(r, 50))
-		options->probe_blocks = (uint32_t)rng_between(r, 1, 20);
 	options->command = "property_knn";
 }
 
-static void want_info(kith_graph_info *want, const input *in, const kith_knn_options *options, const char *path)
+static void want_info(kith_graph_info *want, const input *in, const kith_knn_options *options,
+		      const kith_exact_options *own, const char *path)
 {
 	size_t size;
 	unsigned char *file = sandbox_read(path, &size);
@@ -194,7 +199,7 @@ static void want_info(kith_graph_info *want, const input *in, const kith_knn_opt
 	memcpy(want->ladder, options->ladder, sizeof want->ladder);
 	want->near =
 		want->ladder[want->tiers - 1] < KITH_NEAR_DEFAULT ? want->ladder[want->tiers - 1] : KITH_NEAR_DEFAULT;
-	want->block_nodes = options->block_nodes;
+	want->block_nodes = own->block_nodes;
 	want->recall = 1;
 	strcpy(want->metric, options->metric == KITH_COSINE ? "cosine" : "l2");
 	strcpy(want->engine, "exact");
@@ -230,6 +235,7 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 	rng r = {seed};
 	input in;
 	kith_knn_options options;
+	kith_exact_options own = {0};
 	kith_knn_summary summary = {0};
 	kith_graph_info want;
 	kith_err err = {0};
@@ -238,14 +244,15 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 	int status, differs;
 	draw_input(&in, &r);
 	draw_options(&options, in.n, &r);
+	draw_own(&own, in.n, &r);
 	sandbox_path(npy, "layer.npy");
 	sandbox_path(nng, "layer.nng");
 	npy_write(npy, in.dtype, in.n, in.d, in.raw);
 	remove(nng);
-	want_info(&want, &in, &options, npy);
+	want_info(&want, &in, &options, &own, npy);
 	zero_row = options.metric == KITH_COSINE ? slow_normalise(in.x, in.n, in.d) : in.n;
 	entries = sandbox_entries();
-	status = kith_knn_build(npy, nng, &options, &summary, &err);
+	status = kith_knn_build_with(npy, nng, &options, &own, &summary, &err);
 	if (zero_row < in.n)
 		differs = refused_zero_row(status, &err, zero_row, what, sizeof what);
 	else if (status)
@@ -262,8 +269,8 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 			 "%u, plan %d, sketch %u of %u, probes %u: %s",
 			 family_names[in.kind], want.metric, in.n, in.d, npy_descr(in.dtype), options.tiers,
 			 options.ladder[options.tiers - 1], options.threads, (unsigned long long)options.memory >> 20,
-			 options.panel_rows, options.tile_rows, options.block_nodes, (int)options.plan,
-			 options.coarse_dims, options.sketch_dims, options.probe_blocks, what);
+			 own.panel_rows, own.tile_rows, own.block_nodes, (int)own.plan, own.coarse_dims,
+			 own.sketch_dims, own.probe_blocks, what);
 	free(in.x);
 	free(in.raw);
 	return differs;

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "npy.h"
+#include "activations.h"
 
 /* Writes magic, version (1, 2 or 3; others are written as asked, laid out like 2), the header text padded with spaces
  * to a multiple of 64 bytes and ended with a newline, then `bytes` bytes of data. */

@@ -58,7 +58,7 @@ static void damage(const char *name, size_t share)
 		kith_graph *graph = NULL;
 		kith_err err;
 		if (!kith_graph_open(&graph, name, &err)) {
-			int rc = kith_graph_check(graph, 64 << 20, NULL, &err);
+			int rc = kith_graph_check(graph, 64 << 20, 2, NULL, &err);
 			kith_graph_close(graph);
 			if (rc) {
 				free(bytes);

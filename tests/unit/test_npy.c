@@ -9,18 +9,18 @@
 
 #include <cmocka.h>
 
+#include "activations.h"
 #include "hash.h"
-#include "npy.h"
 #include "npy_write.h"
 #include "sandbox.h"
 
 static char path[SANDBOX_PATH];
 
-static kith_npy *opened(void)
+static kith_activations *opened(void)
 {
-	kith_npy *npy = NULL;
+	kith_activations *npy = NULL;
 	kith_err err = {0};
-	if (kith_npy_open(&npy, path, &err))
+	if (kith_activations_open(&npy, path, &err))
 		fail_msg("%s", err.msg);
 	return npy;
 }
@@ -28,9 +28,9 @@ static kith_npy *opened(void)
 /* The file is refused with `status`; the message names it and holds `text`. */
 static void expect_refusal(int status, const char *text)
 {
-	kith_npy *npy = (kith_npy *)path;
+	kith_activations *npy = (kith_activations *)path;
 	kith_err err = {0};
-	int got = kith_npy_open(&npy, path, &err);
+	int got = kith_activations_open(&npy, path, &err);
 	if (got != status || err.code != (kith_status)status || !strstr(err.msg, path) || !strstr(err.msg, text))
 		fail_msg("status %d, \"%s\"; should be %d and hold \"%s\"", got, err.msg, status, text);
 	assert_ptr_equal(npy, path); /* outputs are set only on success */
@@ -40,14 +40,14 @@ static void expect_refusal(int status, const char *text)
 static void expect_shape(const char *header, int version, size_t bytes, uint64_t n, uint64_t d)
 {
 	void *data = must_alloc(bytes, 1);
-	kith_npy *npy;
+	kith_activations *npy;
 	npy_write_raw(path, version, header, data, bytes);
 	free(data);
 	npy = opened();
-	assert_int_equal(kith_npy_n(npy), n);
-	assert_int_equal(kith_npy_d(npy), d);
-	assert_string_equal(kith_npy_path(npy), path);
-	kith_npy_close(npy);
+	assert_int_equal(kith_activations_get_info(npy)->n, n);
+	assert_int_equal(kith_activations_get_info(npy)->d, d);
+	assert_string_equal(kith_activations_get_info(npy)->path, path);
+	kith_activations_close(npy);
 }
 
 static void test_accepted(void **state)
@@ -185,17 +185,26 @@ static void test_magic_and_version(void **state)
 	free(whole);
 }
 
+static void test_recognised(void **state)
+{
+	(void)state;
+	assert_string_equal(kith_activations_recognise("x", "\x93NUMPY\1\0", 8), "npy");
+	assert_null(kith_activations_recognise("x.npy", "\x93NUMP", 5));
+	assert_null(kith_activations_recognise("x.npy", "{\"format\": \"kith-stack\"", 23));
+	assert_null(kith_activations_recognise("x.npy", "", 0));
+}
+
 static void test_not_a_file(void **state)
 {
 	char missing[SANDBOX_PATH];
-	kith_npy *npy = NULL;
+	kith_activations *npy = NULL;
 	kith_err err = {0};
 	(void)state;
-	assert_int_equal(kith_npy_open(&npy, sandbox_path(missing, "missing.npy"), &err), KITH_EIO);
+	assert_int_equal(kith_activations_open(&npy, sandbox_path(missing, "missing.npy"), &err), KITH_EIO);
 	assert_non_null(strstr(err.msg, "missing.npy"));
 	assert_non_null(strstr(err.msg, strerror(2)));
-	assert_int_not_equal(kith_npy_open(&npy, "/", &err), 0);
-	assert_int_not_equal(kith_npy_open(&npy, "/dev/null", &err), 0);
+	assert_int_not_equal(kith_activations_open(&npy, "/", &err), 0);
+	assert_int_not_equal(kith_activations_open(&npy, "/dev/null", &err), 0);
 }
 
 /* Writes every finite 16-bit pattern: normal, denormal, both zeros. */
@@ -204,23 +213,37 @@ static void test_halves(void **state)
 	enum { COUNT = 2 * 0x7c00 };
 	uint16_t bits[COUNT];
 	static double want[COUNT], got[COUNT];
-	kith_npy *npy;
+	kith_activations *npy;
 	kith_err err = {0};
-	kith_npy_scan scan;
+	kith_scan scan;
 	(void)state;
 	for (int i = 0; i < COUNT; i++)
 		bits[i] = (uint16_t)(i < 0x7c00 ? i : 0x8000 + i - 0x7c00);
 	npy_write(path, KITH_F2, COUNT / 4, 4, bits);
 	npy_decode(KITH_F2, bits, COUNT, want);
 	npy = opened();
-	assert_int_equal(kith_npy_read(npy, 0, COUNT / 4, got, NULL, &err), 0);
+	assert_int_equal(kith_activations_read(npy, 0, COUNT / 4, got, NULL, &err), 0);
 	assert_memory_equal(got, want, sizeof got);
-	assert_int_equal(kith_npy_scan_all(npy, 1 << 20, NULL, &scan, NULL, &err), 0);
+	assert_int_equal(kith_activations_scan(npy, 1 << 20, 2, NULL, &scan, NULL, &err), 0);
 	assert_true(scan.max_abs == 65504);
-	kith_npy_close(npy);
+	kith_activations_close(npy);
 	/* Spot values that are not npy_decode's word alone. */
 	assert_true(want[1] == 0x1p-24 && want[0x3ff] == 0x3ffp-24 && want[0x400] == 0x1p-14);
 	assert_true(want[0x3c00] == 1 && want[0x7bff] == 65504 && want[0x7c00 + 0x3c01] == -1.0009765625);
+}
+
+/* As floats, and as they are stored: the same 24 values, and the same bytes. */
+static void expect_floats(kith_activations *npy, const double *want, const unsigned char *raw)
+{
+	const kith_activations_info *info = kith_activations_get_info(npy);
+	float got[24];
+	unsigned char scratch[24 * 8];
+	kith_err err = {0};
+	int rc = kith_activations_read_floats(npy, 0, 4, got, scratch, &err);
+	assert_int_equal(rc, info->dtype == KITH_F8 ? KITH_EBUG : 0);
+	for (size_t i = 0; i < 24 && !rc; i++)
+		assert_true(got[i] == (float)want[i] && got[i] == want[i]);
+	assert_memory_equal(kith_activations_map(npy), raw, 24 * npy_size(info->dtype));
 }
 
 static void test_values(void **state)
@@ -232,29 +255,32 @@ static void test_values(void **state)
 					200, 0.1,  0x1p-1, 12.375, -77.75, 6e4,    0x1p-24, 99};
 	double want[24], got[24], mean[6], far = 0;
 	unsigned char raw[24 * 8], scratch[24 * 8];
-	kith_npy *npy;
+	kith_activations *npy;
 	kith_err err = {0};
 	(void)state;
 	for (size_t t = 0; t < 5; t++) {
-		kith_npy_scan scan;
+		kith_scan scan;
 		size_t size;
 		unsigned char *file;
 		npy_encode(types[t], values, 24, raw);
 		npy_decode(types[t], raw, 24, want);
 		npy_write(path, types[t], 4, 6, raw);
 		npy = opened();
-		assert_int_equal(kith_npy_dtype(npy), types[t]);
+		assert_int_equal(kith_activations_get_info(npy)->dtype, types[t]);
+		assert_int_equal(kith_activations_get_info(npy)->row_bytes, 6 * npy_size(types[t]));
+		assert_string_equal(kith_activations_get_info(npy)->format, "npy");
 		assert_string_equal(kith_dtype_name(types[t]), names[t]);
 		assert_int_equal(kith_dtype_size(types[t]), npy_size(types[t]));
-		assert_int_equal(kith_npy_read(npy, 0, 4, got, NULL, &err), 0);
+		assert_int_equal(kith_activations_read(npy, 0, 4, got, NULL, &err), 0);
 		assert_memory_equal(got, want, sizeof got);
-		kith_npy_will_read(npy, 1, 2);
-		assert_int_equal(kith_npy_read(npy, 1, 2, got, scratch, &err), 0);
+		kith_activations_will_read(npy, 1, 2);
+		assert_int_equal(kith_activations_read(npy, 1, 2, got, scratch, &err), 0);
 		assert_memory_equal(got, want + 6, 12 * sizeof *got);
-		assert_int_equal(kith_npy_read(npy, 3, 1, got, scratch, &err), 0);
+		assert_int_equal(kith_activations_read(npy, 3, 1, got, scratch, &err), 0);
 		assert_memory_equal(got, want + 18, 6 * sizeof *got);
-		for (uint64_t memory = 1; memory <= 1 << 20; memory *= 8) {
-			assert_int_equal(kith_npy_scan_all(npy, memory, NULL, &scan, mean, &err), 0);
+		expect_floats(npy, want, raw);
+		for (uint64_t memory = 1, threads = 1; memory <= 1 << 20; memory *= 8, threads = threads % 3 + 1) {
+			assert_int_equal(kith_activations_scan(npy, memory, (int)threads, NULL, &scan, mean, &err), 0);
 			far = 0;
 			for (size_t i = 0; i < 24; i++)
 				far = fabs(want[i]) > far ? fabs(want[i]) : far;
@@ -262,11 +288,10 @@ static void test_values(void **state)
 			for (size_t c = 0; c < 6; c++)
 				assert_true(isfinite(mean[c]) && fabs(mean[c]) <= far);
 			file = sandbox_read(path, &size);
-			assert_int_equal(kith_npy_bytes(npy), size);
 			assert_true(scan.digest == kith_hash(file, size));
 			free(file);
 		}
-		kith_npy_close(npy);
+		kith_activations_close(npy);
 	}
 }
 
@@ -277,29 +302,29 @@ static void test_literal_bytes(void **state)
 	static const unsigned char f8[] = {0, 0, 0, 0, 0, 0, 0xf8, 0x3f, 1, 0, 0, 0, 0, 0, 0, 0x80}; /* 1.5, -2^-1074 */
 	static const unsigned char i1[] = {0x80, 0x7f, 0xff}, u1[] = {0x80, 0x7f, 0xff};
 	double got[3];
-	kith_npy *npy;
+	kith_activations *npy;
 	kith_err err = {0};
 	(void)state;
 	npy_write(path, KITH_F4, 3, 1, f4);
 	npy = opened();
-	assert_int_equal(kith_npy_read(npy, 0, 3, got, NULL, &err), 0);
+	assert_int_equal(kith_activations_read(npy, 0, 3, got, NULL, &err), 0);
 	assert_true(got[0] == 1 && got[1] == -10 && got[2] == 0x1p-149);
-	kith_npy_close(npy);
+	kith_activations_close(npy);
 	npy_write(path, KITH_F8, 2, 1, f8);
 	npy = opened();
-	assert_int_equal(kith_npy_read(npy, 0, 2, got, NULL, &err), 0);
+	assert_int_equal(kith_activations_read(npy, 0, 2, got, NULL, &err), 0);
 	assert_true(got[0] == 1.5 && got[1] == -0x1p-1074);
-	kith_npy_close(npy);
+	kith_activations_close(npy);
 	npy_write(path, KITH_I1, 3, 1, i1);
 	npy = opened();
-	assert_int_equal(kith_npy_read(npy, 0, 3, got, NULL, &err), 0);
+	assert_int_equal(kith_activations_read(npy, 0, 3, got, NULL, &err), 0);
 	assert_true(got[0] == -128 && got[1] == 127 && got[2] == -1);
-	kith_npy_close(npy);
+	kith_activations_close(npy);
 	npy_write(path, KITH_U1, 3, 1, u1);
 	npy = opened();
-	assert_int_equal(kith_npy_read(npy, 0, 3, got, NULL, &err), 0);
+	assert_int_equal(kith_activations_read(npy, 0, 3, got, NULL, &err), 0);
 	assert_true(got[0] == 128 && got[1] == 127 && got[2] == 255);
-	kith_npy_close(npy);
+	kith_activations_close(npy);
 }
 
 static void expect_bad_value(kith_dtype dtype, size_t row, size_t column, double bad, uint64_t memory, const char *what)
@@ -308,8 +333,8 @@ static void expect_bad_value(kith_dtype dtype, size_t row, size_t column, double
 	double values[N * D];
 	unsigned char raw[N * D * 8];
 	char where[64];
-	kith_npy *npy;
-	kith_npy_scan scan;
+	kith_activations *npy;
+	kith_scan scan;
 	kith_err err = {0};
 	for (size_t i = 0; i < N * D; i++)
 		values[i] = (double)i;
@@ -319,11 +344,11 @@ static void expect_bad_value(kith_dtype dtype, size_t row, size_t column, double
 	npy_encode(dtype, values, N * D, raw);
 	npy_write(path, dtype, N, D, raw);
 	npy = opened();
-	assert_int_equal(kith_npy_scan_all(npy, memory, NULL, &scan, NULL, &err), KITH_EUSAGE);
+	assert_int_equal(kith_activations_scan(npy, memory, 2, NULL, &scan, NULL, &err), KITH_EUSAGE);
 	snprintf(where, sizeof where, "row %zu, column %zu", row, column);
 	if (!strstr(err.msg, where) || !strstr(err.msg, path) || !strstr(err.msg, what))
 		fail_msg("\"%s\" should name the file, %s, and say %s", err.msg, where, what);
-	kith_npy_close(npy);
+	kith_activations_close(npy);
 }
 
 static void test_nan_and_infinity(void **state)
@@ -353,15 +378,15 @@ static void test_scan_stops(void **state)
 	static const float values[4096];
 	int calls = 0;
 	kith_progress progress = {stop, &calls};
-	kith_npy *npy;
-	kith_npy_scan scan;
+	kith_activations *npy;
+	kith_scan scan;
 	kith_err err = {0};
 	(void)state;
 	npy_write(path, KITH_F4, 1024, 4, values);
 	npy = opened();
-	assert_int_equal(kith_npy_scan_all(npy, 64, &progress, &scan, NULL, &err), KITH_ECANCELED);
+	assert_int_equal(kith_activations_scan(npy, 64, 2, &progress, &scan, NULL, &err), KITH_ECANCELED);
 	assert_int_equal(calls, 1);
-	kith_npy_close(npy);
+	kith_activations_close(npy);
 }
 
 int main(void)
@@ -374,6 +399,7 @@ int main(void)
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_magic_and_version),
+		cmocka_unit_test(test_recognised),
 		cmocka_unit_test(test_not_a_file),
 		cmocka_unit_test(test_halves),
 		cmocka_unit_test(test_values),

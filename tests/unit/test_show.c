@@ -64,7 +64,7 @@ static void test_graph(void **state)
 	kith_err err;
 	(void)state;
 	sandbox_path(path, "odd.nng");
-	if (kith_graph_create(&writer, path, &info, 16 << 20, &err) ||
+	if (kith_graph_create(&writer, path, &info, 16 << 20, 2, &err) ||
 	    kith_graph_append(writer, 2, ids, near_ids, dist2, &err) || kith_graph_finish(writer, NULL, &err))
 		fail_msg("%s", err.msg);
 	FILE *out = open_memstream(&text, &size);

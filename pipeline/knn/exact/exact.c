@@ -9,6 +9,7 @@
 #include "alloc.h"
 #include "block_join.h"
 #include "duplicates.h"
+#include "engine.h"
 #include "kd_order.h"
 #include "stream.h"
 
@@ -16,8 +17,7 @@
 
 struct exact {
 	kith_rows *rows;
-	const kith_graph_info *info;
-	const kith_knn_options *options;
+	const kith_engine_job *job;
 	uint32_t k;
 	kith_screen screen;
 	kith_basis basis;
@@ -44,15 +44,15 @@ static int find_duplicates(struct exact *e, kith_err *err)
 static int stream(struct exact *e, kith_err *err)
 {
 	kith_projection to = {.full = &e->full, .hash = e->hash};
-	int rc = kith_project(&to, &e->screen, e->options->memory / 8, e->plan.threads, &e->options->progress, err);
+	int rc = kith_project(&to, &e->screen, e->job->memory / 8, e->plan.threads, e->job->progress, err);
 	if (rc || (rc = find_duplicates(e, err)))
 		return rc;
 	kith_stream in = {.plan = &e->plan,
 			  .screen = &e->screen,
-			  .info = e->info,
+			  .info = e->job->info,
 			  .level = &e->full,
 			  .duplicates = &e->duplicates,
-			  .progress = &e->options->progress};
+			  .progress = e->job->progress};
 	return kith_stream_run(&in, &e->results, err);
 }
 
@@ -84,7 +84,7 @@ static int make_full_level(struct exact *e, kith_err *err)
 		.full = &e->full, .vectors = !full, .blocks = full ? &e->blocks : NULL, .place = e->place, .m = e->m};
 	if (e->plan.kind == KITH_PLAN_SKETCH)
 		return 0;
-	return kith_project(&to, &e->screen, e->options->memory / 16, e->plan.threads, &e->options->progress, err);
+	return kith_project(&to, &e->screen, e->job->memory / 16, e->plan.threads, e->job->progress, err);
 }
 
 /* What the tiles work with, where that is not all columns: the coarse sketch. */
@@ -123,8 +123,8 @@ static int make_blocks(struct exact *e, kith_err *err)
 static int keep_rows(struct exact *e, kith_err *err)
 {
 	kith_rows *rows = e->rows;
-	if (rows->metric == KITH_L2 && kith_dtype_size(kith_npy_dtype(rows->npy)) == rows->cell)
-		rows->all = kith_npy_map(rows->npy);
+	if (rows->metric == KITH_L2 && rows->row_bytes == rows->d * rows->cell)
+		rows->all = kith_activations_map(rows->input);
 	if (!rows->all && !(rows->own = kith_alloc(rows->n * rows->d, rows->cell)))
 		return kith_fail_nomem(err, "the rows", rows->n * rows->d * rows->cell);
 	return 0;
@@ -139,7 +139,7 @@ static int join(struct exact *e, kith_err *err)
 	if (e->plan.resident && (rc = keep_rows(e, err)))
 		return rc;
 	to.all = e->rows->own;
-	rc = kith_project(&to, &e->screen, e->options->memory / 16, e->plan.threads, &e->options->progress, err);
+	rc = kith_project(&to, &e->screen, e->job->memory / 16, e->plan.threads, e->job->progress, err);
 	if (e->rows->own)
 		e->rows->all = e->rows->own;
 	if (rc || (rc = find_duplicates(e, err)) || (rc = arrange(e, err)) || (rc = make_full_level(e, err)) ||
@@ -147,14 +147,14 @@ static int join(struct exact *e, kith_err *err)
 		return rc;
 	kith_join in = {.plan = &e->plan,
 			.screen = &e->screen,
-			.info = e->info,
+			.info = e->job->info,
 			.sketch = &e->sketch,
 			.full = e->full.lo ? &e->full : NULL,
 			.blocks = &e->blocks,
 			.id = e->order,
 			.place = e->place,
 			.m = e->m,
-			.progress = &e->options->progress};
+			.progress = e->job->progress};
 	return kith_join_run(&in, &e->results, err);
 }
 
@@ -167,13 +167,13 @@ struct outgoing {
 
 static void collect(const struct exact *e, const struct outgoing *out, uint64_t first, uint64_t count)
 {
-	uint64_t k = e->k, near = e->info->near;
+	uint64_t k = e->k, near = e->job->info->near;
 	for (uint64_t r = 0; r < count; r++) {
 		kith_row to = {out->ids + r * k, out->near_ids + r * near, out->near_dist2 + r * near};
 		uint64_t i = first + r;
 		if (e->plan.kind != KITH_PLAN_STREAM && kith_left_out(&e->duplicates, i)) {
 			kith_row twin = kith_results_row(&e->results, e->duplicates.twin[i]);
-			kith_duplicates_row(&e->duplicates, (uint32_t)i, twin, e->k, e->info->near, to);
+			kith_duplicates_row(&e->duplicates, (uint32_t)i, twin, e->k, e->job->info->near, to);
 			continue;
 		}
 		kith_row from = kith_results_row(&e->results, i);
@@ -185,8 +185,8 @@ static void collect(const struct exact *e, const struct outgoing *out, uint64_t 
 
 static int write_rows(struct exact *e, kith_graph_writer *writer, kith_err *err)
 {
-	uint64_t n = e->rows->n, k = e->k, near = e->info->near;
-	uint64_t most = e->options->memory / 16 < OUT_BYTES ? e->options->memory / 16 : OUT_BYTES;
+	uint64_t n = e->rows->n, k = e->k, near = e->job->info->near;
+	uint64_t most = e->job->memory / 16 < OUT_BYTES ? e->job->memory / 16 : OUT_BYTES;
 	struct outgoing out = {.rows = most / (4 * k + 12 * near)};
 	out.rows = out.rows < 1 ? 1 : out.rows < n ? out.rows : n;
 	out.ids = kith_alloc(out.rows * k, sizeof *out.ids);
@@ -195,7 +195,7 @@ static int write_rows(struct exact *e, kith_graph_writer *writer, kith_err *err)
 	int rc = out.ids && out.near_ids && out.near_dist2 ? 0 : kith_fail_nomem(err, "finished rows", most);
 	for (uint64_t first = 0; !rc && first < n; first += out.rows) {
 		uint64_t count = n - first < out.rows ? n - first : out.rows;
-		if ((rc = kith_progress_tick(&e->options->progress, "writing", first, n, err)))
+		if ((rc = kith_progress_tick(e->job->progress, "writing", first, n, err)))
 			break;
 		collect(e, &out, first, count);
 		rc = kith_graph_append(writer, count, out.ids, out.near_ids, out.near_dist2, err);
@@ -220,33 +220,34 @@ static void describe(const kith_plan *p, char *out, size_t size)
 		snprintf(out, size, "exact (sketch r=%u)", p->dims);
 }
 
-int kith_exact_plan(const kith_rows *rows, const kith_graph_info *info, const kith_knn_options *options,
-		    kith_plan *plan, char *name, size_t size, kith_err *err)
+static int foresee(const kith_engine_job *job, kith_knn_estimate *out, kith_err *err)
 {
 	kith_screen screen;
 	kith_basis basis = {0};
-	int rc = kith_screen_init(&screen, rows, err);
-	if (!rc)
-		rc = kith_plan_choose(plan, &basis, &screen, info, options, err);
-	if (!rc)
-		describe(plan, name, size);
+	kith_plan plan;
+	int rc = kith_screen_init(&screen, job->rows, err);
+	if (!rc && !(rc = kith_plan_choose(&plan, &basis, &screen, job, err))) {
+		describe(&plan, out->plan, sizeof out->plan);
+		out->seconds = plan.seconds;
+		out->memory = plan.memory;
+		out->temporary = plan.disk;
+	}
 	kith_basis_free(&basis);
 	return rc;
 }
 
-int kith_exact_run(kith_rows *rows, const kith_graph_info *info, const kith_knn_options *options, const char *output,
-		   kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
+static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
 {
-	struct exact e = {.rows = rows, .info = info, .options = options, .k = kith_info_k(info)};
+	struct exact e = {.rows = job->rows, .job = job, .k = kith_info_k(job->info)};
 	int rc;
-	if ((rc = kith_screen_init(&e.screen, rows, err)) ||
-	    (rc = kith_plan_choose(&e.plan, &e.basis, &e.screen, info, options, err)))
+	if ((rc = kith_screen_init(&e.screen, e.rows, err)) ||
+	    (rc = kith_plan_choose(&e.plan, &e.basis, &e.screen, job, err)))
 		goto done;
-	if (!e.plan.in_place &&
-	    (rc = kith_results_init(&e.results, rows->n, e.k, info->near, e.plan.spill ? output : NULL, err)))
+	if (!e.plan.in_place && (rc = kith_results_init(&e.results, e.rows->n, e.k, job->info->near,
+							e.plan.spill ? job->output : NULL, err)))
 		goto done;
-	if (!(e.hash = kith_alloc(rows->n, sizeof *e.hash))) {
-		rc = kith_fail_nomem(err, "hashes of rows", rows->n * sizeof *e.hash);
+	if (!(e.hash = kith_alloc(e.rows->n, sizeof *e.hash))) {
+		rc = kith_fail_nomem(err, "hashes of rows", e.rows->n * sizeof *e.hash);
 		goto done;
 	}
 	rc = e.plan.kind == KITH_PLAN_STREAM ? stream(&e, err) : join(&e, err);
@@ -265,3 +266,57 @@ done:
 	free(e.place);
 	return rc;
 }
+
+/* ---- the door ---- */
+
+enum { PLAN, DIMS, COARSE, PROBES };
+
+static const kith_engine_option options[] = {
+	[PLAN] = {"plan", "PLAN", "How to go about it: auto, sketch, screen, full or stream", 0},
+	[DIMS] = {"dims", "R", "Directions of the sketch", 1u << 20},
+	[COARSE] = {"coarse", "R", "Directions of it that every pair is tried in", 1u << 20},
+	[PROBES] = {"probes", "BLOCKS", "Blocks of 16 samples that first bounds come from", 1u << 20},
+	{0},
+};
+
+static int take_plan(kith_exact_options *o, const char *text, kith_err *err)
+{
+	static const char *const names[] = {[KITH_PLAN_AUTO] = "auto",
+					    [KITH_PLAN_SKETCH] = "sketch",
+					    [KITH_PLAN_SCREEN] = "screen",
+					    [KITH_PLAN_FULL] = "full",
+					    [KITH_PLAN_STREAM] = "stream"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!strcmp(text, names[i])) {
+			o->plan = (kith_plan_kind)i;
+			return 0;
+		}
+	return kith_fail(err, KITH_EUSAGE, "--plan %s: not a plan: auto, sketch, screen, full or stream", text);
+}
+
+static int take(void *own, size_t which, const char *text, uint32_t number, kith_err *err)
+{
+	kith_exact_options *o = own;
+	if (which == PLAN)
+		return take_plan(o, text, err);
+	*(which == DIMS ? &o->sketch_dims : which == COARSE ? &o->coarse_dims : &o->probe_blocks) = number;
+	return 0;
+}
+
+static void promise(const void *own, kith_graph_info *info)
+{
+	const kith_exact_options *o = own;
+	strcpy(info->engine, "exact");
+	info->recall = 1;
+	info->block_nodes = o->block_nodes;
+}
+
+const kith_engine kith_engine_exact = {
+	.name = "exact",
+	.options_size = sizeof(kith_exact_options),
+	.options = options,
+	.take = take,
+	.promise = promise,
+	.foresee = foresee,
+	.build = build,
+};

@@ -62,7 +62,7 @@ static uint64_t at_most(uint64_t a, uint64_t b)
 static int read_sample(const kith_screen *screen, double *sample, uint64_t m, uint64_t leading, kith_err *err)
 {
 	const kith_rows *rows = screen->rows;
-	void *cells = kith_alloc(rows->d, rows->cell), *raw = kith_alloc(1, kith_npy_row_bytes(rows->npy));
+	void *cells = kith_alloc(rows->d, rows->cell), *raw = kith_alloc(1, rows->row_bytes);
 	int rc = cells && raw ? 0 : kith_fail_nomem(err, "a sample of rows", rows->d * 16);
 	for (uint64_t i = 0; !rc && i < m; i++) {
 		uint64_t others = m - leading, n = rows->n;
@@ -141,7 +141,8 @@ done:
 struct question {
 	const kith_screen *screen;
 	const kith_graph_info *info;
-	const kith_knn_options *options;
+	const kith_exact_options *options;
+	uint64_t memory;
 	uint32_t k;
 	uint64_t n, d;
 	uint32_t rank; /* directions that hold all of the data; more than there are if that is not known */
@@ -153,7 +154,7 @@ struct question {
 static int size_join(kith_plan *p, const struct question *q, int panels)
 {
 	const kith_rows *rows = q->screen->rows;
-	uint64_t memory = q->options->memory, n = q->n, threads = (uint64_t)p->threads;
+	uint64_t memory = q->memory, n = q->n, threads = (uint64_t)p->threads;
 	uint64_t results = panels ? kith_results_bytes(n, q->k, q->info->near) : 0;
 	uint64_t row = kith_candidates_row_bytes(p->capacity, q->info->near, p->known),
 		 all_rows = n * q->d * rows->cell;
@@ -267,7 +268,7 @@ static void choose_probes(kith_plan *p, const struct question *q)
 
 static void consider_joins(kith_plan *best, const struct question *q, uint32_t dims)
 {
-	const kith_knn_options *o = q->options;
+	const kith_exact_options *o = q->options;
 	kith_plan p = *best;
 	p.dims = dims;
 	p.tight = dims == q->rank;
@@ -290,12 +291,12 @@ static void consider_joins(kith_plan *best, const struct question *q, uint32_t d
 
 static void consider_stream(kith_plan *best, const struct question *q)
 {
-	const kith_knn_options *o = q->options;
+	const kith_exact_options *o = q->options;
 	double n = (double)q->n, d = (double)q->d;
 	kith_plan p = {.kind = KITH_PLAN_STREAM, .threads = best->threads, .share = 1};
 	uint64_t results = kith_results_bytes(q->n, q->k, q->info->near);
-	p.spill = results > o->memory / 4;
-	p.memory = kith_stream_sizes(&p, q->screen->rows, q->k, p.threads, o->memory - (p.spill ? 0 : results),
+	p.spill = results > q->memory / 4;
+	p.memory = kith_stream_sizes(&p, q->screen->rows, q->k, p.threads, q->memory - (p.spill ? 0 : results),
 				     o->panel_rows, o->tile_rows);
 	p.memory += p.spill ? 0 : results;
 	p.disk = p.spill ? results : 0;
@@ -308,12 +309,20 @@ static void consider_stream(kith_plan *best, const struct question *q)
 		*best = p;
 }
 
-int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *screen, const kith_graph_info *info,
-		     const kith_knn_options *o, kith_err *err)
+int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *screen, const kith_engine_job *job,
+		     kith_err *err)
 {
-	struct question q = {screen, info, o, kith_info_k(info), info->n, info->d, UINT32_MAX, {{0}}};
-	kith_plan best = {.seconds = -1, .threads = o->threads};
-	uint64_t m = at_most(at_most(q.n, SAMPLE_ROWS), o->memory / 3 / (q.d * sizeof(double)));
+	const kith_exact_options *o = job->options;
+	struct question q = {.screen = screen,
+			     .info = job->info,
+			     .options = o,
+			     .memory = job->memory,
+			     .k = kith_info_k(job->info),
+			     .n = job->info->n,
+			     .d = job->info->d,
+			     .rank = UINT32_MAX};
+	kith_plan best = {.seconds = -1, .threads = job->threads};
+	uint64_t m = at_most(at_most(q.n, SAMPLE_ROWS), q.memory / 3 / (q.d * sizeof(double)));
 	/* more directions take long to find where d is large, and pay off where k is */
 	uint32_t dims = (uint32_t)at_most(q.d, q.d > 2048 && q.k < 64 ? MAX_DIMS / 2 : MAX_DIMS);
 	int rc = 0;
@@ -321,7 +330,7 @@ int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *scre
 
 	if (o->sketch_dims)
 		dims = (uint32_t)at_most(o->sketch_dims, q.d);
-	while (dims > MIN_DIMS && !o->sketch_dims && kith_sketch_bytes(q.n, dims) > o->memory / 4)
+	while (dims > MIN_DIMS && !o->sketch_dims && kith_sketch_bytes(q.n, dims) > q.memory / 4)
 		dims = (dims + 1) / 2 - 1;
 	if (o->plan != KITH_PLAN_STREAM && !screen->off && m >= 2) {
 		if (!(sample = kith_alloc(m * q.d, sizeof *sample))) {
@@ -344,11 +353,11 @@ int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *scre
 	}
 	if (!rc && (o->plan == KITH_PLAN_AUTO || o->plan == KITH_PLAN_STREAM || best.seconds < 0))
 		consider_stream(&best, &q);
-	if (!rc && best.memory > o->memory && best.kind == KITH_PLAN_STREAM && best.panel == 1)
+	if (!rc && best.memory > q.memory && best.kind == KITH_PLAN_STREAM && best.panel == 1)
 		rc = kith_fail(err, KITH_EUSAGE,
 			       "%s: -m is too small: n=%llu d=%llu k=%u with %d threads needs at least %llu bytes",
-			       kith_npy_path(screen->rows->npy), (unsigned long long)q.n, (unsigned long long)q.d, q.k,
-			       best.threads, (unsigned long long)best.memory);
+			       screen->rows->path, (unsigned long long)q.n, (unsigned long long)q.d, q.k, best.threads,
+			       (unsigned long long)best.memory);
 	*plan = best;
 done:
 	free(sample);

@@ -2,7 +2,8 @@
 #ifndef KITH_PLAN_H
 #define KITH_PLAN_H
 
-#include "kith/graph.h"
+#include "engine.h"
+#include "exact.h"
 #include "projection.h"
 
 typedef struct kith_plan {
@@ -36,8 +37,9 @@ static inline int kith_plan_two_level(const kith_plan *p)
 }
 
 /* Chooses the plan. `basis` receives the sketch's directions unless the plan is to stream; release it with
- * kith_basis_free, also after a failure. KITH_EUSAGE if options->memory is too small for any. */
-int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *screen, const kith_graph_info *info,
-		     const kith_knn_options *options, kith_err *err);
+ * kith_basis_free, also after a failure. KITH_EUSAGE if job->memory is too small for any. job->options are a
+ * kith_exact_options. */
+int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *screen, const kith_engine_job *job,
+		     kith_err *err);
 
 #endif

@@ -232,7 +232,7 @@ struct worker {
 
 static uint64_t worker_bytes(const kith_projection *to, const kith_screen *s, uint64_t chunk)
 {
-	uint64_t value = sizeof(double) + (to->all ? 0 : s->rows->cell), raw = kith_npy_row_bytes(s->rows->npy);
+	uint64_t value = sizeof(double) + (to->all ? 0 : s->rows->cell), raw = s->rows->row_bytes;
 	return chunk * (s->rows->d * value + raw + (to->sketch ? to->sketch->dims : 1) * sizeof(double)) +
 	       s->rows->d * sizeof(float);
 }
@@ -244,7 +244,7 @@ static int init_worker(struct worker *w, const kith_projection *to, const kith_s
 	w->p = kith_alloc(chunk * (to->sketch ? to->sketch->dims : 1), sizeof *w->p);
 	w->cells = kith_alloc(to->all ? 0 : chunk * d, s->rows->cell);
 	w->v = kith_alloc(d, sizeof *w->v);
-	w->raw = kith_alloc(chunk, kith_npy_row_bytes(s->rows->npy));
+	w->raw = kith_alloc(chunk, s->rows->row_bytes);
 	return w->z && w->p && w->cells && w->v && w->raw
 		       ? 0
 		       : kith_fail_nomem(err, "a thread's block of rows", worker_bytes(to, s, chunk));

@@ -93,7 +93,7 @@ void kith_results_free(kith_results *r)
 uint64_t kith_refiner_bytes(const kith_rows *rows, uint32_t capacity, uint32_t batch)
 {
 	uint64_t pool = (uint64_t)batch * capacity;
-	uint64_t x = rows->all ? 0 : (batch + KITH_SIDE + 1ull) * rows->d * rows->cell + kith_npy_row_bytes(rows->npy);
+	uint64_t x = rows->all ? 0 : (batch + KITH_SIDE + 1ull) * rows->d * rows->cell + rows->row_bytes;
 	return capacity * 48ull + batch * 8ull + pool * (5 + sizeof(double) + 2 * sizeof(struct kith_wanted)) + x;
 }
 
@@ -122,7 +122,7 @@ int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_gra
 	f->want = kith_alloc(2 * pool, sizeof *f->want);
 	f->x = kith_alloc(rows->all ? 0 : batch * rows->d, rows->cell);
 	f->y = kith_alloc(rows->all ? 0 : (KITH_SIDE + 1) * rows->d, rows->cell);
-	f->raw = kith_alloc(rows->all ? 0 : kith_npy_row_bytes(rows->npy), 1);
+	f->raw = kith_alloc(rows->all ? 0 : rows->row_bytes, 1);
 	f->ids = kith_alloc(capacity, sizeof *f->ids);
 	f->table =
 		kith_alloc(4 * (size_t)capacity + 2, sizeof *f->table); /* no more are known than there is room for */
@@ -303,7 +303,7 @@ int kith_refine_settle(kith_refiner *f, kith_candidates *c, uint32_t r, kith_err
 	rank(f, c, r, 0);
 	for (uint32_t e = 0; e < c->count[r]; e++)
 		if (!(f->ranked[e].dist >= 0))
-			return kith_fail(err, KITH_EIO, "%s: changed while it was read", kith_npy_path(f->rows->npy));
+			return kith_fail(err, KITH_EIO, "%s: changed while it was read", f->rows->path);
 	kith_candidates_settle(c, r, f->screen, f->ranked);
 	return 0;
 }
@@ -461,7 +461,7 @@ int kith_refine_rows(kith_refiner *f, kith_candidates *c, uint32_t first, uint32
 		for (uint32_t b = 0; b < rows; b++) {
 			if (c->count[from + b] < c->k)
 				return kith_fail(err, KITH_EBUG, "%s: a bound was broken: please report this",
-						 kith_npy_path(f->rows->npy));
+						 f->rows->path);
 			mark(f, c, from + b, b);
 			recall(f, c, from + b, b);
 			wanted = want_unknown(f, c, from + b, b, wanted);
@@ -470,7 +470,7 @@ int kith_refine_rows(kith_refiner *f, kith_candidates *c, uint32_t first, uint32
 		for (uint32_t b = 0; !rc && b < rows; b++)
 			if (finish(f, c, from + b, b, results))
 				rc = kith_fail(err, KITH_EBUG, "%s: a bound was broken: please report this",
-					       kith_npy_path(f->rows->npy));
+					       f->rows->path);
 		if (rc)
 			return rc;
 	}

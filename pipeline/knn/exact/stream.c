@@ -44,8 +44,8 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 
 static uint64_t worker_bytes(const kith_plan *plan, const kith_rows *rows, uint64_t sub)
 {
-	return sub * plan->tile * sizeof(float) + rows->d * (sizeof(double) + rows->cell) +
-	       kith_npy_row_bytes(rows->npy) + kith_refiner_bytes(rows, plan->capacity, plan->batch);
+	return sub * plan->tile * sizeof(float) + rows->d * (sizeof(double) + rows->cell) + rows->row_bytes +
+	       kith_refiner_bytes(rows, plan->capacity, plan->batch);
 }
 
 uint64_t kith_stream_sizes(kith_plan *plan, const kith_rows *rows, uint32_t k, int threads, uint64_t memory,
@@ -94,7 +94,7 @@ static int init(struct stream *s, kith_err *err)
 		w->products = kith_alloc((size_t)s->sub * s->tile, sizeof *w->products);
 		w->z = kith_alloc(s->d, sizeof *w->z);
 		w->cells = kith_alloc(s->d, s->rows->cell);
-		w->raw = kith_alloc(kith_npy_row_bytes(s->rows->npy), 1);
+		w->raw = kith_alloc(s->rows->row_bytes, 1);
 		if (!w->products || !w->z || !w->cells || !w->raw)
 			return kith_fail_nomem(err, "a thread's work space", worker_bytes(plan, s->rows, s->sub));
 		if ((rc = kith_refiner_init(&w->refiner, in->screen, in->info, plan->capacity, plan->batch, err)))
@@ -197,7 +197,7 @@ static int screen_panel(struct stream *s, uint64_t node, uint32_t panel, kith_er
 					    err);
 		if (rc || (rc = load(s, first, columns, s->tile_floats, err)))
 			return rc;
-		kith_npy_will_read(s->rows->npy, first + columns, clamp(s->n - first - columns, 0, s->tile));
+		kith_activations_will_read(s->rows->input, first + columns, clamp(s->n - first - columns, 0, s->tile));
 #pragma omp parallel for num_threads(s->in->plan->threads) schedule(dynamic, 1)
 		for (uint32_t row = 0; row < panel; row += s->sub) {
 			struct worker *w = me(s);

@@ -56,7 +56,7 @@ static int find_norms(kith_rows *rows, uint64_t first, uint64_t count, const dou
 				err, KITH_EUSAGE,
 				"%s: row %llu is zero and has no direction: cosine cannot place it; drop it or "
 				"use --metric l2",
-				kith_npy_path(rows->npy), (unsigned long long)(first + r));
+				rows->path, (unsigned long long)(first + r));
 	}
 	return 0;
 }
@@ -76,7 +76,7 @@ static int scan_cosine(kith_rows *rows, uint64_t memory, const kith_progress *pr
 	for (uint64_t first = 0; !rc && first < rows->n; first += step) {
 		uint64_t count = step < rows->n - first ? step : rows->n - first;
 		if ((rc = kith_progress_tick(progress, "norms", first, rows->n, err)) ||
-		    (rc = kith_npy_read(rows->npy, first, count, block, NULL, err)) ||
+		    (rc = kith_activations_read(rows->input, first, count, block, NULL, err)) ||
 		    (rc = find_norms(rows, first, count, block, err)))
 			break;
 		for (uint64_t r = 0; r < count; r++) {
@@ -90,29 +90,33 @@ static int scan_cosine(kith_rows *rows, uint64_t memory, const kith_progress *pr
 	return rc;
 }
 
-static int set_up(kith_rows *rows, kith_npy *npy, kith_metric metric, kith_err *err)
+static int set_up(kith_rows *rows, kith_activations *input, kith_metric metric, kith_err *err)
 {
+	const kith_activations_info *file = kith_activations_get_info(input);
 	memset(rows, 0, sizeof *rows);
-	rows->npy = npy;
-	rows->n = kith_npy_n(npy);
-	rows->d = kith_npy_d(npy);
+	rows->input = input;
+	rows->path = file->path;
+	rows->row_bytes = file->row_bytes;
+	rows->n = file->n;
+	rows->d = file->d;
 	rows->metric = metric;
-	rows->cell = metric == KITH_L2 && kith_npy_dtype(npy) != KITH_F8 ? sizeof(float) : sizeof(double);
+	rows->cell = metric == KITH_L2 && file->dtype != KITH_F8 ? sizeof(float) : sizeof(double);
 	rows->mean = kith_alloc_zero(rows->d, sizeof *rows->mean);
 	return rows->mean ? 0 : kith_fail_nomem(err, "column means", rows->d * 8);
 }
 
-int kith_rows_glance(kith_rows *rows, kith_npy *npy, kith_metric metric, uint64_t memory, kith_err *err)
+int kith_rows_glance(kith_rows *rows, kith_activations *input, kith_metric metric, uint64_t memory, int threads,
+		     kith_err *err)
 {
 	if (metric == KITH_COSINE)
-		return kith_rows_init(rows, npy, metric, memory, NULL, err);
-	int rc = set_up(rows, npy, metric, err);
+		return kith_rows_init(rows, input, metric, memory, threads, NULL, err);
+	int rc = set_up(rows, input, metric, err);
 	uint64_t m = rows->n < GLANCE_ROWS ? rows->n : GLANCE_ROWS;
 	double *row = rc ? NULL : kith_alloc(rows->d, sizeof *row);
 	if (!rc && !row)
 		rc = kith_fail_nomem(err, "a row", rows->d * 8);
 	for (uint64_t i = 0; !rc && i < m; i++) {
-		rc = kith_npy_read(npy, i * rows->n / m, 1, row, NULL, err);
+		rc = kith_activations_read(input, i * rows->n / m, 1, row, NULL, err);
 		for (uint64_t t = 0; !rc && t < rows->d; t++) {
 			rows->mean[t] += row[t] / (double)m;
 			rows->max_abs = fabs(row[t]) > rows->max_abs ? fabs(row[t]) : rows->max_abs;
@@ -122,15 +126,15 @@ int kith_rows_glance(kith_rows *rows, kith_npy *npy, kith_metric metric, uint64_
 	return rc;
 }
 
-int kith_rows_init(kith_rows *rows, kith_npy *npy, kith_metric metric, uint64_t memory, const kith_progress *progress,
-		   kith_err *err)
+int kith_rows_init(kith_rows *rows, kith_activations *input, kith_metric metric, uint64_t memory, int threads,
+		   const kith_progress *progress, kith_err *err)
 {
-	kith_npy_scan scan;
+	kith_scan scan;
 	int rc;
 
-	if ((rc = set_up(rows, npy, metric, err)))
+	if ((rc = set_up(rows, input, metric, err)))
 		return rc;
-	if ((rc = kith_npy_scan_all(npy, memory, progress, &scan, rows->mean, err)))
+	if ((rc = kith_activations_scan(input, memory, threads, progress, &scan, rows->mean, err)))
 		return rc;
 	rows->digest = scan.digest;
 	rows->max_abs = scan.max_abs;
@@ -148,7 +152,7 @@ void kith_rows_free(kith_rows *rows)
 
 int kith_rows_read(const kith_rows *rows, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
 {
-	int rc = kith_npy_read(rows->npy, first, count, out, raw, err);
+	int rc = kith_activations_read(rows->input, first, count, out, raw, err);
 	if (!rc && rows->metric == KITH_COSINE)
 		for (uint64_t r = 0; r < count; r++)
 			normalise(out + r * rows->d, rows->d, rows->exponent[first + r], rows->norm[first + r]);
@@ -157,7 +161,7 @@ int kith_rows_read(const kith_rows *rows, uint64_t first, uint64_t count, double
 
 int kith_rows_read_cells(const kith_rows *rows, uint64_t first, uint64_t count, void *out, void *raw, kith_err *err)
 {
-	return rows->cell == sizeof(float) ? kith_npy_read_floats(rows->npy, first, count, out, raw, err)
+	return rows->cell == sizeof(float) ? kith_activations_read_floats(rows->input, first, count, out, raw, err)
 					   : kith_rows_read(rows, first, count, out, raw, err);
 }
 

@@ -4,11 +4,13 @@
 
 #include <stdint.h>
 
+#include "activations.h"
 #include "kith/knn.h"
-#include "npy.h"
 
 typedef struct kith_rows {
-	kith_npy *npy;
+	kith_activations *input;
+	const char *path;   /* of its file */
+	uint64_t row_bytes; /* of a sample as it is stored there */
 	uint64_t n, d;
 	kith_metric metric;
 	double max_abs;  /* no |value| is larger */
@@ -22,15 +24,16 @@ typedef struct kith_rows {
 	void *own;       /* what of that is to be freed */
 } kith_rows;
 
-/* Reads the file through: checks that every value is finite (and, for cosine, that no row is zero), finds what the
- * struct holds. `rows` borrows `npy`. Release with kith_rows_free, also after a failure. */
-int kith_rows_init(kith_rows *rows, kith_npy *npy, kith_metric metric, uint64_t memory, const kith_progress *progress,
-		   kith_err *err);
+/* Reads the file through, with `threads` threads: checks that every value is finite (and, for cosine, that no row is
+ * zero), finds what the struct holds. `rows` borrows `input`. Release with kith_rows_free, also after a failure. */
+int kith_rows_init(kith_rows *rows, kith_activations *input, kith_metric metric, uint64_t memory, int threads,
+		   const kith_progress *progress, kith_err *err);
 /* The same from a sample of the rows, where the metric is l2: for planning only. */
-int kith_rows_glance(kith_rows *rows, kith_npy *npy, kith_metric metric, uint64_t memory, kith_err *err);
+int kith_rows_glance(kith_rows *rows, kith_activations *input, kith_metric metric, uint64_t memory, int threads,
+		     kith_err *err);
 void kith_rows_free(kith_rows *rows);
 
-/* Rows first..first+count-1 into out[count][d]. `raw` as for kith_npy_read. Thread safe. */
+/* Rows first..first+count-1 into out[count][d]. `raw` as for kith_activations_read. Thread safe. */
 int kith_rows_read(const kith_rows *rows, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err);
 
 /* The same as cells; `raw` must be there. */

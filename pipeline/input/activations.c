@@ -1,0 +1,418 @@
+/* activations.c - see activations.h */
+#include "activations.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "cpu.h"
+#include "hash.h"
+#include "reader.h"
+#include "workspace.h"
+
+#define HEAD_BYTES 64u   /* that a format is recognised by */
+#define MEAN_ROWS  8192u /* rows that the column means come from, about */
+
+/* The first is also for files that none recognises: it says what it wants. */
+static const kith_reader *const readers[] = {&kith_reader_npy};
+#define READERS (sizeof readers / sizeof *readers)
+
+static const struct {
+	const char *name;
+	uint64_t size;
+} dtypes[] = {[KITH_F2] = {"f2", 2},
+	      [KITH_F4] = {"f4", 4},
+	      [KITH_F8] = {"f8", 8},
+	      [KITH_U1] = {"u1", 1},
+	      [KITH_I1] = {"i1", 1}};
+
+const char *kith_dtype_name(kith_dtype dtype)
+{
+	return dtypes[dtype].name;
+}
+
+uint64_t kith_dtype_size(kith_dtype dtype)
+{
+	return dtypes[dtype].size;
+}
+
+/* ---- opening ---- */
+
+int kith_reader_read(const kith_activations *a, void *out, size_t size, uint64_t at)
+{
+	char *to = out;
+	while (size) {
+		ssize_t got = pread(a->fd, to, size, (off_t)at);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0) {
+			if (!got)
+				errno = ENODATA;
+			return -1;
+		}
+		to += got;
+		at += (uint64_t)got;
+		size -= (size_t)got;
+	}
+	return 0;
+}
+
+int kith_reader_set_shape(kith_activations *a, const uint64_t *shape, int dims, kith_err *err)
+{
+	kith_activations_info *i = &a->info;
+	if (dims < 1)
+		return kith_fail(err, KITH_EUSAGE, "%s: a single number, not an array of samples", i->path);
+	i->n = shape[0];
+	i->d = 1;
+	for (int t = 1; t < dims; t++)
+		if (__builtin_mul_overflow(i->d, shape[t], &i->d) || i->d > KITH_MAX_DIM)
+			return kith_fail(err, KITH_EUSAGE, "%s: more than %u values per sample", i->path, KITH_MAX_DIM);
+	if (!i->n || !i->d)
+		return kith_fail(err, KITH_EUSAGE, "%s: holds no values (shape starts %llu, %llu values per sample)",
+				 i->path, (unsigned long long)i->n, (unsigned long long)i->d);
+	if (i->n > KITH_MAX_NODES)
+		return kith_fail(err, KITH_EUSAGE, "%s: %llu samples, more than the %u that kith can number", i->path,
+				 (unsigned long long)i->n, KITH_MAX_NODES);
+	return 0;
+}
+
+static const kith_reader *reader_of(const char *path, const uint8_t *head, size_t size)
+{
+	for (size_t r = 0; r < READERS; r++)
+		if (readers[r]->recognise(path, head, size))
+			return readers[r];
+	return NULL;
+}
+
+const char *kith_activations_recognise(const char *path, const void *head, size_t size)
+{
+	const kith_reader *reader = reader_of(path, head, size);
+	return reader ? reader->name : NULL;
+}
+
+/* n < 2^31, d < 2^27 and 8 bytes: no overflow. */
+static int check_size(const kith_activations *a, kith_err *err)
+{
+	const kith_activations_info *i = &a->info;
+	uint64_t want = a->data_at + i->n * i->row_bytes;
+	if (a->bytes < want)
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: truncated: %llu x %llu values of %s need %llu bytes, but it has %llu", i->path,
+				 (unsigned long long)i->n, (unsigned long long)i->d, kith_dtype_name(i->dtype),
+				 (unsigned long long)want, (unsigned long long)a->bytes);
+	return 0;
+}
+
+static int open_file(kith_activations *a, kith_err *err)
+{
+	struct stat st;
+	uint8_t head[HEAD_BYTES];
+	a->fd = open(a->info.path, O_RDONLY | O_CLOEXEC);
+	if (a->fd < 0 || fstat(a->fd, &st))
+		return kith_fail_errno(err, "%s: cannot open", a->info.path);
+	if (!S_ISREG(st.st_mode))
+		return kith_fail(err, KITH_EUSAGE, "%s: not a regular file (it is read more than once)", a->info.path);
+	a->bytes = (uint64_t)st.st_size;
+	size_t known = a->bytes < HEAD_BYTES ? a->bytes : HEAD_BYTES;
+	const kith_reader *reader = kith_reader_read(a, head, known, 0) ? NULL : reader_of(a->info.path, head, known);
+	reader = reader ? reader : readers[0];
+	int rc = reader->open(a, err);
+	a->info.format = reader->name;
+	a->info.row_bytes = a->info.d * kith_dtype_size(a->info.dtype);
+	return rc ? rc : check_size(a, err);
+}
+
+int kith_activations_open(kith_activations **out, const char *path, kith_err *err)
+{
+	kith_activations *a = kith_alloc_zero(1, sizeof *a);
+	if (!a || !(a->info.path = strdup(path))) {
+		free(a);
+		return kith_fail_nomem(err, "an input file", sizeof *a);
+	}
+	int rc = open_file(a, err);
+	if (rc)
+		kith_activations_close(a);
+	else
+		*out = a;
+	return rc;
+}
+
+void kith_activations_close(kith_activations *a)
+{
+	if (!a)
+		return;
+	if (a->map)
+		munmap(a->map, a->bytes);
+	if (a->fd >= 0)
+		close(a->fd);
+	free((char *)(uintptr_t)a->info.path);
+	free(a);
+}
+
+const kith_activations_info *kith_activations_get_info(const kith_activations *a)
+{
+	return &a->info;
+}
+
+/* ---- rows ---- */
+
+/* IEEE binary16 by hand: shift its fields into a double's and rescale, which also normalises denormals exactly;
+ * exponent 31 is infinity or NaN. */
+static inline double half_to_double(uint16_t half)
+{
+	uint64_t magnitude = (uint64_t)(half & 0x7fff) << 42, sign = (uint64_t)(half >> 15) << 63;
+	double x;
+	if ((half & 0x7c00) == 0x7c00)
+		magnitude |= 0x7ff0000000000000ull;
+	memcpy(&x, &magnitude, 8);
+	if ((half & 0x7c00) != 0x7c00)
+		x *= 0x1p1008; /* 2^(1023 - 15) */
+	uint64_t bits;
+	memcpy(&bits, &x, 8);
+	bits |= sign;
+	memcpy(&x, &bits, 8);
+	return x;
+}
+
+/* Stored values, which may lie at any address. */
+typedef uint16_t stored_f2 __attribute__((may_alias, aligned(1)));
+typedef float stored_f4 __attribute__((may_alias, aligned(1)));
+typedef double stored_f8 __attribute__((may_alias, aligned(1)));
+
+KITH_CLONES static void to_doubles(kith_dtype dtype, const void *restrict raw, uint64_t count, double *restrict out)
+{
+	const stored_f2 *f2 = raw;
+	const stored_f4 *f4 = raw;
+	const uint8_t *u1 = raw;
+	const int8_t *i1 = raw;
+	switch (dtype) {
+	case KITH_F2:
+		for (uint64_t i = 0; i < count; i++)
+			out[i] = half_to_double(f2[i]);
+		break;
+	case KITH_F4:
+		for (uint64_t i = 0; i < count; i++)
+			out[i] = f4[i];
+		break;
+	case KITH_F8:
+		memcpy(out, raw, count * sizeof *out);
+		break;
+	case KITH_U1:
+		for (uint64_t i = 0; i < count; i++)
+			out[i] = u1[i];
+		break;
+	case KITH_I1:
+		for (uint64_t i = 0; i < count; i++)
+			out[i] = i1[i];
+		break;
+	}
+}
+
+/* Of the types that floats hold and are not. */
+KITH_CLONES static void to_floats(kith_dtype dtype, const void *restrict raw, uint64_t count, float *restrict out)
+{
+	const stored_f2 *f2 = raw;
+	const uint8_t *u1 = raw;
+	const int8_t *i1 = raw;
+	if (dtype == KITH_F2)
+		for (uint64_t i = 0; i < count; i++)
+			out[i] = (float)half_to_double(f2[i]);
+	else if (dtype == KITH_U1)
+		for (uint64_t i = 0; i < count; i++)
+			out[i] = u1[i];
+	else
+		for (uint64_t i = 0; i < count; i++)
+			out[i] = i1[i];
+}
+
+static int read_stored(const kith_activations *a, uint64_t first, uint64_t count, void *raw, kith_err *err)
+{
+	const kith_activations_info *i = &a->info;
+	if (first > i->n || count > i->n - first)
+		return kith_fail(err, KITH_EBUG, "%s: rows %llu:%llu of %llu", i->path, (unsigned long long)first,
+				 (unsigned long long)(first + count), (unsigned long long)i->n);
+	if (!kith_reader_read(a, raw, count * i->row_bytes, a->data_at + first * i->row_bytes))
+		return 0;
+	if (errno == ENODATA)
+		return kith_fail(err, KITH_EIO, "%s: became shorter while it was read", i->path);
+	return kith_fail_errno(err, "%s: cannot read rows %llu:%llu", i->path, (unsigned long long)first,
+			       (unsigned long long)(first + count));
+}
+
+int kith_activations_read(const kith_activations *a, uint64_t first, uint64_t count, double *out, void *raw,
+			  kith_err *err)
+{
+	const kith_activations_info *i = &a->info;
+	void *own = NULL;
+	if (!raw && !(raw = own = kith_alloc(count, i->row_bytes)))
+		return kith_fail_nomem(err, "rows", count * i->row_bytes);
+	int rc = read_stored(a, first, count, raw, err);
+	if (!rc)
+		to_doubles(i->dtype, raw, count * i->d, out);
+	free(own);
+	return rc;
+}
+
+int kith_activations_read_floats(const kith_activations *a, uint64_t first, uint64_t count, float *out, void *raw,
+				 kith_err *err)
+{
+	const kith_activations_info *i = &a->info;
+	if (i->dtype == KITH_F8)
+		return kith_fail(err, KITH_EBUG, "%s: f8 read as floats", i->path);
+	int rc = read_stored(a, first, count, i->dtype == KITH_F4 ? (void *)out : raw, err);
+	if (!rc && i->dtype != KITH_F4)
+		to_floats(i->dtype, raw, count * i->d, out);
+	return rc;
+}
+
+const void *kith_activations_map(kith_activations *a)
+{
+	if (!a->map && a->data_at % kith_dtype_size(a->info.dtype) == 0) {
+		void *map = mmap(NULL, a->bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, a->fd, 0);
+		a->map = map == MAP_FAILED ? NULL : map;
+	}
+	return a->map ? (const char *)a->map + a->data_at : NULL;
+}
+
+void kith_activations_will_read(const kith_activations *a, uint64_t first, uint64_t count)
+{
+	(void)posix_fadvise(a->fd, (off_t)(a->data_at + first * a->info.row_bytes), (off_t)(count * a->info.row_bytes),
+			    POSIX_FADV_WILLNEED);
+}
+
+/* ---- the pass over all rows ---- */
+
+/* Largest |x|; anything that is not finite makes it infinite or NaN, which is looked into afterwards. */
+KITH_CLONES static double largest(const double *x, uint64_t count)
+{
+	uint64_t most = 0; /* |x| as bits: ordered like the numbers, and NaN is above infinity */
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t bits;
+		memcpy(&bits, &x[i], 8);
+		bits &= 0x7fffffffffffffffull;
+		most = bits > most ? bits : most;
+	}
+	double result;
+	memcpy(&result, &most, 8);
+	return result;
+}
+
+KITH_CLONES static void add_row(double *sum, const double *row, uint64_t d, double weight)
+{
+	for (uint64_t t = 0; t < d; t++)
+		sum[t] += row[t] * weight;
+}
+
+static int report_not_finite(const kith_activations_info *a, uint64_t first, const double *rows, uint64_t count,
+			     kith_err *err)
+{
+	for (uint64_t i = 0; i < count * a->d; i++)
+		if (!isfinite(rows[i]))
+			return kith_fail(err, KITH_EUSAGE, "%s: row %llu, column %llu is %s", a->path,
+					 (unsigned long long)(first + i / a->d), (unsigned long long)(i % a->d),
+					 isnan(rows[i]) ? "NaN" : "infinite");
+	return 0;
+}
+
+/* What the threads of a pass share; only the one whose block is next in the file touches it. */
+struct scan {
+	const kith_activations *a;
+	kith_scan found;
+	kith_hash_state *hash;
+	double *mean; /* NULL: not wanted */
+	uint64_t stride;
+	double weight;
+	const kith_progress *progress;
+	int rc;
+	kith_err err;
+};
+
+/* The block in its turn: hashed, checked, some of its rows added to the mean. */
+static void take_block(struct scan *s, uint64_t first, uint64_t count, const uint8_t *raw, const double *rows,
+		       double most)
+{
+	const kith_activations_info *i = &s->a->info;
+	if (s->rc || (s->rc = kith_progress_tick(s->progress, "reading", first, i->n, &s->err)))
+		return;
+	if (!isfinite(most)) {
+		s->rc = report_not_finite(i, first, rows, count, &s->err);
+		return;
+	}
+	kith_hash_update(s->hash, raw, count * i->row_bytes);
+	s->found.max_abs = most > s->found.max_abs ? most : s->found.max_abs;
+	for (uint64_t r = (s->stride - first % s->stride) % s->stride; s->mean && r < count; r += s->stride)
+		add_row(s->mean, rows + r * i->d, i->d, s->weight);
+}
+
+static void scan_rows(struct scan *s, uint64_t step, int threads)
+{
+	const kith_activations_info *i = &s->a->info;
+#pragma omp parallel num_threads(threads)
+	{
+		void *memory;
+		uint8_t *raw = NULL;
+		double *rows = NULL;
+		kith_workspace w = {0};
+		kith_err err = {0};
+		KITH_BUFFER(&w, raw, step * i->row_bytes);
+		KITH_BUFFER(&w, rows, step * i->d);
+		int rc = kith_workspace_alloc(&w, &memory, "a block of rows", &err);
+#pragma omp for ordered schedule(static, 1)
+		for (uint64_t first = 0; first < i->n; first += step) {
+			uint64_t count = step < i->n - first ? step : i->n - first;
+			double most = 0;
+			if (!rc && !(rc = read_stored(s->a, first, count, raw, &err))) {
+				to_doubles(i->dtype, raw, count * i->d, rows);
+				most = largest(rows, count * i->d);
+			}
+#pragma omp ordered
+			{
+				if (rc && !s->rc) {
+					s->rc = rc;
+					s->err = err;
+				}
+				take_block(s, first, count, raw, rows, most);
+			}
+		}
+		free(memory);
+	}
+}
+
+int kith_activations_scan(const kith_activations *a, uint64_t memory, int threads, const kith_progress *progress,
+			  kith_scan *out, double *mean, kith_err *err)
+{
+	const kith_activations_info *i = &a->info;
+	uint64_t step = memory / ((i->row_bytes + i->d * sizeof(double)) * (uint64_t)threads);
+	struct scan s = {
+		.a = a, .mean = mean, .stride = i->n / MEAN_ROWS + 1, .hash = kith_hash_new(), .progress = progress};
+	uint8_t *head = kith_alloc(a->data_at, 1);
+
+	step = step < 1 ? 1 : step > i->n ? i->n : step;
+	/* each term is divided before it is added, so that the sum of huge numbers stays finite */
+	s.weight = 1.0 / (double)((i->n + s.stride - 1) / s.stride);
+	if (!head || !s.hash)
+		s.rc = kith_fail_nomem(&s.err, "a header", a->data_at);
+	else if (kith_reader_read(a, head, a->data_at, 0))
+		s.rc = kith_fail_errno(&s.err, "%s: cannot read", i->path);
+	if (mean)
+		memset(mean, 0, i->d * sizeof *mean);
+	if (!s.rc) {
+		kith_hash_update(s.hash, head, a->data_at);
+		scan_rows(&s, step, threads);
+	}
+	if (s.rc)
+		*err = s.err;
+	else {
+		s.found.digest = kith_hash_value(s.hash);
+		*out = s.found;
+	}
+	free(head);
+	kith_hash_free(s.hash);
+	return s.rc;
+}

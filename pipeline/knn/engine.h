@@ -1,0 +1,66 @@
+/* engine.h - the door to the ways of finding neighbours. An engine is one kith_engine in a folder of its own and a row
+ * of the table in knn.c; the stage (knn.c, knn_main.c) knows none by name. */
+#ifndef KITH_ENGINE_H
+#define KITH_ENGINE_H
+
+#include <stddef.h>
+
+#include "kith/graph.h"
+#include "kith/knn.h"
+#include "vectors.h"
+
+/* One graph to build. */
+typedef struct kith_engine_job {
+	kith_rows *rows;             /* the samples; the engine may have all of them kept in memory */
+	const kith_graph_info *info; /* of the graph: n, d, ladder, near */
+	const void *options;         /* the engine's own struct */
+	uint64_t memory;             /* bytes */
+	int threads;
+	const char *output; /* temporary files stand beside it; NULL: only to foresee */
+	const kith_progress *progress;
+} kith_engine_job;
+
+/* A command-line option that only one engine has. */
+typedef struct kith_engine_option {
+	const char *name, *argument, *help; /* --name=ARGUMENT */
+	uint32_t most;                      /* the argument is a number from 1 to this; 0: it is a text */
+} kith_engine_option;
+
+typedef struct kith_engine {
+	const char *name; /* --engine NAME */
+
+	/* Its own options: a struct of options_size bytes, all zeros being the defaults, a table that ends with an
+	 * option without a name, and what puts the argument of options[which] into the struct, as a text and as a
+	 * number. */
+	size_t options_size;
+	const kith_engine_option *options;
+	int (*take)(void *own, size_t which, const char *text, uint32_t number, kith_err *err);
+
+	/* What it promises: fills in engine, parameters, recall (1: exact) and, if it has a wish, block_nodes of the
+	 * graph's header. */
+	void (*promise)(const void *own, kith_graph_info *info);
+
+	/* What build would do and take: plan, seconds, memory and temporary of the estimate. Looks at a sample of the
+	 * rows. */
+	int (*foresee)(const kith_engine_job *job, kith_knn_estimate *out, kith_err *err);
+
+	/* Appends the rows of all n samples to `writer`; fills in the summary's plan, which is for people. */
+	int (*build)(const kith_engine_job *job, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err);
+} kith_engine;
+
+extern const kith_engine kith_engine_exact;
+
+/* The engines of this build, for `i` from 0 until it returns NULL; the first is the default. */
+const kith_engine *kith_engine_at(size_t i);
+
+/* The engine that kith_knn_options.engine names, into *out. KITH_EUSAGE if this build has none of that name. */
+int kith_engine_find(const kith_engine **out, const char *name, kith_err *err);
+
+/* kith_knn_build and kith_knn_foresee (kith/knn.h) with the engine's own options; NULL: its defaults. For kith-knn's
+ * command line and for tests. */
+int kith_knn_build_with(const char *input, const char *output, const kith_knn_options *options, const void *own,
+			kith_knn_summary *summary, kith_err *err);
+int kith_knn_foresee_with(const char *input, const kith_knn_options *options, const void *own, kith_knn_estimate *out,
+			  kith_err *err);
+
+#endif

@@ -1,0 +1,52 @@
+/* json.h - JSON as it is written, item by item: commas, colons and escapes are seen to, and white space is the
+ * caller's, so that files can have a matrix row or a layer to a line and keep their bytes.
+ *
+ *     kith_json j = {.out = out};
+ *     kith_json_begin(&j, '{');
+ *     kith_json_key(&j, "k");
+ *     kith_json_count(&j, 15);
+ *     kith_json_gap(&j, "\n  ");
+ *     kith_json_key(&j, "mean");
+ *     kith_json_number(&j, 0.5);
+ *     kith_json_end(&j);              {"k": 15,
+ *                                       "mean": 0.5}
+ *
+ * Write errors stay with the stream. One thread at a time. */
+#ifndef KITH_JSON_H
+#define KITH_JSON_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#define KITH_JSON_DEPTH 16 /* lists and objects inside one another, at most */
+
+/* Zero all but `out`. */
+typedef struct kith_json {
+	FILE *out;
+	const char *gap;
+	unsigned depth;
+	int after_key;
+	struct {
+		char bracket; /* that closes it */
+		char filled;  /* holds an item */
+	} level[KITH_JSON_DEPTH + 1];
+} kith_json;
+
+/* A list ('[') or an object ('{') begins; the innermost one ends. */
+void kith_json_begin(kith_json *j, char bracket);
+void kith_json_end(kith_json *j);
+
+/* White space that stands before the next item, or before the end, in place of what stands there otherwise: a blank
+ * after a comma, nothing after a bracket. The string has to live until then. */
+void kith_json_gap(kith_json *j, const char *gap);
+
+/* In an object: the name of the value that follows. */
+void kith_json_key(kith_json *j, const char *name);
+
+/* Values. Strings as kith_put_json writes them; of doubles the fewest digits that read back the same, and null where
+ * they are not finite. */
+void kith_json_string(kith_json *j, const char *text);
+void kith_json_count(kith_json *j, uint64_t count);
+void kith_json_number(kith_json *j, double x);
+
+#endif
