@@ -55,18 +55,15 @@ struct arguments {
 	const char *output, *path;
 };
 
-/* "--all, --persist A:B, ...", with what they take or without; `or` stands before the last. */
-static const char *question_list(int with_layers, const char * or, char *out, size_t size)
+/* "--all, --persist A:B, ...": with what they take, or without. */
+static const char *list_questions(int with_layers, char *out, size_t size)
 {
 	size_t used = 0;
-	for (size_t i = 0; i < QUESTIONS; i++) {
-		const question *q = &questions[i];
-		used += (size_t)snprintf(out + used, size - used, "%s--%s%s%s",
-					 !i                  ? ""
-					 : i + 1 < QUESTIONS ? ", "
-							     : or
-					 , q->option, with_layers && q->layers ? " " : "",
-					 with_layers && q->layers ? q->layers : "");
+	for (const question *q = questions; q < questions + QUESTIONS; q++) {
+		const char *layers = with_layers && q->layers ? q->layers : "";
+		const char *between = q + 1 < questions + QUESTIONS || !with_layers ? ", " : " or ";
+		used += (size_t)snprintf(out + used, size - used, "%s--%s%s%s", q == questions ? "" : between,
+					 q->option, *layers ? " " : "", layers);
 	}
 	return out;
 }
@@ -91,7 +88,7 @@ static int take_question(struct arguments *a, const question *q, const char *lay
 	char list[256];
 	if (a->question)
 		return kith_fail(err, KITH_EUSAGE, "more than one question: ask one of %s",
-				 question_list(0, ", ", list, sizeof list));
+				 list_questions(0, list, sizeof list));
 	a->question = q;
 	a->query.ask = q->ask;
 	a->layers = layers;
@@ -105,8 +102,7 @@ static int check(struct arguments *a, kith_err *err)
 	if (!a->path)
 		return kith_fail(err, KITH_EUSAGE, "no file given: kith-pairs --persist A:B FILE.kpr");
 	if (!a->question)
-		return kith_fail(err, KITH_EUSAGE, "no question given: %s",
-				 question_list(1, " or ", list, sizeof list));
+		return kith_fail(err, KITH_EUSAGE, "no question given: %s", list_questions(1, list, sizeof list));
 	if (a->format_given && (a->wants_count || a->wants_components))
 		return kith_fail(err, KITH_EUSAGE, "--format is for pairs: leave it out with --%s",
 				 a->wants_count ? "count" : "components");
