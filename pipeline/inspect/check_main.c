@@ -1,4 +1,4 @@
-/* check_main.c - kith-check: is each file what it should be, all the way down? */
+/* check_main.c - kith-check: validates files, and says what is wrong with them. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,7 +17,7 @@ static int take(void *context, int key, char *arg, kith_err *err)
 	struct arguments *a = context;
 	switch (key) {
 	case ARGP_KEY_ARG:
-		a->paths[a->count++] = arg; /* argv's size is enough room */
+		a->paths[a->count++] = arg; /* there are at most argc */
 		return 0;
 	case ARGP_KEY_END:
 		return a->count ? 0 : kith_fail(err, KITH_EUSAGE, "no file given");
