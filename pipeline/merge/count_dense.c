@@ -98,7 +98,7 @@ static int add_sets(const kith_count_plan *p, kith_count_dense *d, const range *
 }
 
 /* The pairs of one graph in the range: what rows, above the sample, and reverse lists have in either, or in both. */
-KITH_CLONES static void join_sides(const kith_count_plan *p, kith_count_dense *d, const range *r, int graph)
+KITH_CLONES static void join_dense_sides(const kith_count_plan *p, kith_count_dense *d, const range *r, int graph)
 {
 	uint64_t layers = p->layers, stride = set_stride(p);
 	uint32_t words = r->words - r->above;
@@ -143,7 +143,7 @@ static void count_pairs(kith_counts *c, kith_count_dense *d, uint32_t tier, cons
 	for (int g = 0; g < 2; g++) {
 		if (!p->graphs[g])
 			continue;
-		join_sides(p, d, r, g);
+		join_dense_sides(p, d, r, g);
 		kith_bits_count_layer_major(c->kernels, pairs, words, stride, p->layers, c->lane);
 		kith_counts_take_lanes(c, c->pairs[g] + to);
 		kith_runs_count_layer_major(&c->runs, g, tier, pairs, words, stride);
