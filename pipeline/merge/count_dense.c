@@ -18,6 +18,8 @@ void kith_count_dense_list(kith_workspace *w, kith_count_dense *d, const kith_co
 	KITH_BUFFER_ZERO(w, d->common, p->tiers * kith_layer_pairs(p->layers));
 	KITH_BUFFER(w, d->sets, most_sets);
 	KITH_BUFFER(w, d->cursor, most_sets);
+	KITH_BUFFER(w, d->ids, p->pair_room ? set_stride(p) : 0);
+	KITH_BUFFER_ZERO(w, d->square, p->pair_room ? 64ull * kith_mask_words(p) : 0);
 	KITH_BUFFER(w, d->filled, 2ull * p->layers);
 }
 
@@ -150,10 +152,65 @@ static void count_pairs(kith_counts *c, kith_count_dense *d, uint32_t tier, cons
 	}
 }
 
-static int count_range(kith_counts *c, kith_count_dense *d, uint64_t node, uint32_t from, size_t count, const range *r)
+/* ---- pairs for a pair store ---- */
+
+/* Appends the pairs of the range, as ids that any layer has at any tier; their masks are still undefined. Returns how
+ * many there are. */
+static uint32_t append_ids(kith_count_dense *d, kith_pair_batch *pairs, uint64_t node, size_t count, const range *r)
+{
+	uint32_t found = 0;
+	memset(d->ids, 0, r->words * sizeof *d->ids);
+	for (size_t i = 0; i < 2 * count; i++) {
+		size_t at = d->cursor[i];
+		add_set(&d->sets[i], r, d->ids, &at);
+	}
+	memset(d->ids, 0, r->above * sizeof *d->ids);
+	if (r->above < r->words)
+		d->ids[r->above] &= r->above_bits;
+	for (uint32_t w = r->above; w < r->words; w++)
+		found += (uint32_t)__builtin_popcountll(d->ids[w]);
+	kith_pair_batch_reserve(pairs, found);
+	uint32_t *i = pairs->i + pairs->count, *j = pairs->j + pairs->count;
+	for (uint32_t w = r->above; w < r->words; w++)
+		for (uint64_t left = d->ids[w]; left; left &= left - 1) {
+			*i++ = (uint32_t)node;
+			*j++ = (uint32_t)(r->lo + 64ull * w + (unsigned)__builtin_ctzll(left));
+		}
+	return found;
+}
+
+/* The masks of these pairs at a tier whose sets have been added: 64 ids at a time are transposed. */
+static void append_masks(const kith_counts *c, kith_count_dense *d, kith_pair_batch *pairs, uint32_t tier,
+			 const range *r)
 {
 	const kith_count_plan *p = c->plan;
-	uint64_t stride = set_stride(p), own = node - r->lo, pairs = kith_layer_pairs(p->layers);
+	uint32_t at = pairs->count, reverse = kith_mask_to_reverse(p);
+	uint64_t stride = set_stride(p), mask[64];
+	for (uint32_t word = r->above; word < r->words; word++) {
+		uint32_t here = 0;
+		for (uint32_t v = 0; d->ids[word] && v < p->layers; v++) {
+			d->square[v] = d->bits[v * stride + word];
+			d->square[reverse + v] = d->bits[(p->layers + v) * stride + word];
+		}
+		for (uint32_t w = 0; d->ids[word] && w < kith_mask_words(p); w++) {
+			uint64_t *to = kith_pair_batch_masks(pairs, tier, w) + at;
+			here = 0;
+			c->kernels->transpose(mask, d->square + 64 * w);
+			for (uint64_t left = d->ids[word]; left; left &= left - 1)
+				to[here++] = mask[__builtin_ctzll(left)];
+		}
+		at += here;
+	}
+}
+
+/* ---- samples ---- */
+
+static int count_range(kith_counts *c, kith_count_dense *d, kith_pair_batch *pairs, uint64_t node, uint32_t from,
+		       size_t count, const range *r)
+{
+	const kith_count_plan *p = c->plan;
+	uint64_t stride = set_stride(p), own = node - r->lo, layer_pairs = kith_layer_pairs(p->layers);
+	uint32_t found = p->pair_room ? append_ids(d, pairs, node, count, r) : 0;
 	for (int q = (int)from, after = -1; q < (int)p->tiers; after = q++) {
 		int bad = add_sets(p, d, r, count, after, q);
 		for (uint32_t v = 0; bad < 0 && node >= r->lo && node < r->hi && v < p->layers; v++)
@@ -162,10 +219,13 @@ static int count_range(kith_counts *c, kith_count_dense *d, uint64_t node, uint3
 		if (bad >= 0)
 			return bad;
 		kith_bits_overlaps_layer_major(c->kernels, d->bits, r->words, stride, p->layers,
-					       d->common + (uint32_t)q * pairs);
+					       d->common + (uint32_t)q * layer_pairs);
 		if (r->above < r->words)
 			count_pairs(c, d, (uint32_t)q, r);
+		if (found)
+			append_masks(c, d, pairs, (uint32_t)q, r);
 	}
+	pairs->count += found;
 	return -1;
 }
 
@@ -180,7 +240,7 @@ static range range_at(const kith_count_plan *p, uint64_t node, uint64_t lo)
 	return r;
 }
 
-int kith_count_dense_node(kith_counts *c, kith_count_dense *d, uint64_t node, uint32_t from,
+int kith_count_dense_node(kith_counts *c, kith_count_dense *d, kith_pair_batch *pairs, uint64_t node, uint32_t from,
 			  const kith_count_source *sources, size_t count)
 {
 	const kith_count_plan *p = c->plan;
@@ -191,7 +251,7 @@ int kith_count_dense_node(kith_counts *c, kith_count_dense *d, uint64_t node, ui
 	}
 	for (uint64_t lo = 0; lo < p->n; lo = r.hi) {
 		r = range_at(p, node, lo);
-		int bad = count_range(c, d, node, from, count, &r);
+		int bad = count_range(c, d, pairs, node, from, count, &r);
 		if (bad >= 0) { /* the thread may count other samples before anyone looks */
 			memset(d->common, 0, p->tiers * kith_layer_pairs(p->layers) * sizeof *d->common);
 			return bad;

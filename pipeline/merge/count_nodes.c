@@ -11,7 +11,7 @@
 #define MAX_BITS    (64u << 20) /* of all sets of the dense accumulator together */
 #define ID_BITS     2560u       /* the bits of two layers that can be compared while one id is hashed */
 
-void kith_counter_choose_sizes(kith_count_plan *p, uint64_t usual, uint32_t forced)
+void kith_counter_choose_sizes(kith_count_plan *p, uint64_t usual, int with_pairs, uint32_t forced)
 {
 	uint64_t most = MAX_BITS / (3ull * kith_plan_lanes(p)), room = SPARE * usual, slots, ids;
 	slots = room < p->n ? room : p->n;
@@ -24,6 +24,10 @@ void kith_counter_choose_sizes(kith_count_plan *p, uint64_t usual, uint32_t forc
 	ids = ids < room ? ids : room;
 	ids = forced ? p->dense_slots : ids;
 	p->sparse_ids = (uint32_t)(ids < most ? ids : most);
+
+	p->pair_room = !with_pairs ? 0 : forced ? p->dense_slots : kith_pair_batch_room(p);
+	if (with_pairs && p->dense_slots > p->pair_room)
+		p->dense_slots = p->pair_room;
 }
 
 static void list_buffers(kith_workspace *w, kith_counter *c, const kith_count_plan *p)
@@ -31,6 +35,7 @@ static void list_buffers(kith_workspace *w, kith_counter *c, const kith_count_pl
 	kith_counts_list(w, &c->counts, p);
 	kith_count_sparse_list(w, &c->sparse, p);
 	kith_count_dense_list(w, &c->dense, p);
+	kith_pair_batch_list(w, &c->pairs, p);
 }
 
 uint64_t kith_counter_bytes(const kith_count_plan *p)
@@ -71,7 +76,8 @@ KITH_CLONES static void add_ids(const kith_count_source *sources, size_t count, 
 	}
 }
 
-/* How many tiers of each sample are sparse, and the ids in these. */
+/* How many tiers of each sample are sparse, and the ids in these. Where pairs are collected, which takes all tiers of a
+ * sample, all are sparse or none. */
 static void choose_tiers(const kith_count_plan *p, const kith_count_source *sources, size_t count, uint64_t first,
 			 uint32_t nodes, uint32_t *tiers, uint32_t *sparse_ids)
 {
@@ -88,6 +94,9 @@ static void choose_tiers(const kith_count_plan *p, const kith_count_source *sour
 				sparse_ids[x] = (uint32_t)ids[x];
 			}
 	}
+	for (uint32_t x = 0; p->pair_room && x < nodes; x++)
+		if (tiers[x] < p->tiers)
+			tiers[x] = sparse_ids[x] = 0;
 }
 
 /* The samples, from the first on, that are sparse in as many tiers as the first and whose ids can be collected
@@ -116,9 +125,10 @@ int kith_counter_run(kith_counter *c, const kith_count_source *sources, size_t c
 		for (uint32_t x = 0; x < here; x++, node++) {
 			int layer = -1;
 			if (tiers[0])
-				layer = kith_count_sparse_node(&c->counts, &c->sparse, node, x, tiers[0]);
+				layer = kith_count_sparse_node(&c->counts, &c->sparse, &c->pairs, node, x, tiers[0]);
 			if (layer < 0 && tiers[0] < p->tiers)
-				layer = kith_count_dense_node(&c->counts, &c->dense, node, tiers[0], sources, count);
+				layer = kith_count_dense_node(&c->counts, &c->dense, &c->pairs, node, tiers[0], sources,
+							      count);
 			if (layer >= 0) {
 				*bad = node;
 				return layer;

@@ -12,12 +12,14 @@ typedef struct kith_counter {
 	kith_counts counts;
 	kith_count_sparse sparse;
 	kith_count_dense dense;
-	void *memory; /* holds all buffers */
+	kith_pair_batch pairs; /* with plan->pair_room: of the samples counted since the last write */
+	void *memory;          /* holds all buffers */
 } kith_counter;
 
-/* Chooses plan->sparse_ids and dense_slots for samples whose rows and reverse lists have about `usual` ids together, or
- * takes `forced` for both unless it is 0. The rest of the plan has to be filled in. No result depends on them. */
-void kith_counter_choose_sizes(kith_count_plan *plan, uint64_t usual, uint32_t forced);
+/* Chooses plan->sparse_ids and dense_slots for samples whose rows and reverse lists have about `usual` ids together
+ * and, where a pair store is to be written, pair_room; or takes `forced` for all unless it is 0. The rest of the plan
+ * has to be filled in. No result depends on them. */
+void kith_counter_choose_sizes(kith_count_plan *plan, uint64_t usual, int with_pairs, uint32_t forced);
 
 /* The bytes that a counter takes. */
 uint64_t kith_counter_bytes(const kith_count_plan *plan);

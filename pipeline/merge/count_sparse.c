@@ -7,10 +7,11 @@
 
 #define MOST_IDS        (UINT16_MAX - 1u) /* positions are stored in 16 bits */
 #define MOST_BYTES      (128u << 20)      /* of the buffers that grow with the ids of a sample */
-#define ROOMY_BITS      12u               /* hashes of up to this many bits have eight slots for each id: few collide */
-#define PAIRS           512u              /* pairs that are counted together */
-#define SQUARES         8u                /* squares of 64 pairs that are transposed together */
-#define ROOM            16384u            /* ids that are collected at once */
+#define POSITION_BITS   16u
+#define ROOMY_BITS      12u        /* hashes of up to this many bits have eight slots for each id: few collide */
+#define PAIRS           512u       /* pairs that are counted together */
+#define SQUARES         8u         /* squares of 64 pairs that are transposed together */
+#define ROOM            16384u     /* ids that are collected at once */
 #define SMALL_K         31u        /* up to this k, histograms are made value by value over all pairs of layers */
 #define PENDING_SAMPLES 16u        /* samples whose overlaps are pending, */
 #define PENDING_BYTES   (1u << 20) /* or fewer, so that they take at most this many bytes */
@@ -103,6 +104,8 @@ void kith_count_sparse_list(kith_workspace *w, kith_count_sparse *s, const kith_
 	KITH_BUFFER(w, s->row_masks, row_words * mask_stride(p));
 	KITH_BUFFER_ZERO(w, s->slot_major, slot_major_words(p));
 	KITH_BUFFER(w, s->lists, 2 * mask_stride(p));
+	for (int o = 0; o < 2; o++)
+		KITH_BUFFER(w, s->order[o], p->pair_room ? mask_stride(p) : 0);
 	KITH_BUFFER(w, s->shared, kith_layer_pairs(p->layers) + KITH_BITS_SPARE);
 	KITH_BUFFER_ZERO(w, s->pending, p->tiers * most_pending(p) * overlap_stride(p));
 	KITH_BUFFER_ZERO(w, s->batch, batch_start(p, p->tiers));
@@ -355,6 +358,71 @@ static void flush_pairs(kith_counts *c, kith_count_sparse *s, uint32_t tier)
 	s->pair_count[tier] = 0;
 }
 
+/* ---- pairs for a pair store ---- */
+
+/* Lists the ids above the sample among the first `count` occurrences in s->order[0], ids << POSITION_BITS | the
+ * position of their masks, as kith_bits_select has left them. Returns how many there are. */
+static uint32_t list_above(kith_count_sparse *s, const kith_count_plan *p, uint64_t node, const uint32_t *id,
+			   uint32_t count)
+{
+	uint64_t *order = s->order[0];
+	uint32_t found = 0;
+	for (uint32_t e = 0; e < count; e++) {
+		uint64_t any = 0;
+		for (uint32_t w = 0; w < kith_mask_words(p); w++)
+			any |= s->mask[w * mask_stride(p) + e];
+		order[found] = (uint64_t)id[e] << POSITION_BITS | found;
+		found += (any != 0) & (id[e] > node);
+	}
+	return found;
+}
+
+/* Sorts s->order[0] by ids below n: a radix sort by bytes. Returns where the sorted items are. */
+static const uint64_t *sort_order(kith_count_sparse *s, uint32_t count, uint64_t n)
+{
+	uint64_t *from = s->order[0], *to = s->order[1];
+	for (uint32_t shift = POSITION_BITS; (n - 1) << POSITION_BITS >> shift; shift += 8) {
+		uint32_t start[257] = {0};
+		for (uint32_t e = 0; e < count; e++)
+			start[(from[e] >> shift & 255) + 1]++;
+		for (uint32_t byte = 0; byte < 255; byte++)
+			start[byte + 1] += start[byte];
+		for (uint32_t e = 0; e < count; e++)
+			to[start[from[e] >> shift & 255]++] = from[e];
+		uint64_t *sorted = to;
+		to = from;
+		from = sorted;
+	}
+	return from;
+}
+
+/* Appends the pairs of the sample just counted, ascending, with the masks that its tiers added. Positions are the same
+ * in all tiers: each adds ids after those of the tiers before. */
+static void append_pairs(kith_count_sparse *s, kith_pair_batch *pairs, uint64_t node, const uint32_t *id,
+			 uint32_t count)
+{
+	const kith_count_plan *p = pairs->plan;
+	uint32_t words = kith_mask_words(p), above = list_above(s, p, node, id, count);
+	const uint64_t *order = sort_order(s, above, p->n);
+	kith_pair_batch_reserve(pairs, above);
+	for (uint32_t e = 0; e < above; e++) {
+		pairs->i[pairs->count + e] = (uint32_t)node;
+		pairs->j[pairs->count + e] = (uint32_t)(order[e] >> POSITION_BITS);
+	}
+	for (uint32_t q = 0; q < p->tiers; q++)
+		for (uint32_t w = 0; w < words; w++) {
+			uint32_t found = s->found[q];
+			const uint64_t *from =
+				s->pair_masks + (q * words + w) * pair_stride(p) + s->pair_count[q] - found;
+			uint64_t *to = kith_pair_batch_masks(pairs, q, w) + pairs->count;
+			for (uint32_t e = 0; e < above; e++) {
+				uint32_t at = order[e] & ((1u << POSITION_BITS) - 1);
+				to[e] = at < found ? from[at] : 0;
+			}
+		}
+	pairs->count += above;
+}
+
 /* ---- samples ---- */
 
 /* The first layer whose row has the sample itself, which some row has. */
@@ -405,11 +473,12 @@ static int count_tier(kith_counts *c, kith_count_sparse *s, uint64_t node, uint3
 		return bad;
 	c->kernels->overlaps_slot_major(s->slot_major, squares, step, p->layers, s->shared);
 	add_overlaps(c, s, tier);
-	s->pair_count[tier] += found[1];
+	s->pair_count[tier] += s->found[tier] = found[1];
 	return -1;
 }
 
-int kith_count_sparse_node(kith_counts *c, kith_count_sparse *s, uint64_t node, uint32_t x, uint32_t tiers)
+int kith_count_sparse_node(kith_counts *c, kith_count_sparse *s, kith_pair_batch *pairs, uint64_t node, uint32_t x,
+			   uint32_t tiers)
 {
 	const kith_count_plan *p = c->plan;
 	const uint32_t *id = s->id + s->start[x];
@@ -428,6 +497,8 @@ int kith_count_sparse_node(kith_counts *c, kith_count_sparse *s, uint64_t node, 
 				 s->segment[i + 1].from[x], bits);
 		bad = count_tier(c, s, node, q, id, s->end[q][x]);
 	}
+	if (p->pair_room && bad < 0)
+		append_pairs(s, pairs, node, id, count);
 	while (s->overflow_count)
 		s->overflow[s->overflow_used[--s->overflow_count]] = 0;
 	for (uint32_t q = 0; q < tiers; q++)

@@ -15,10 +15,9 @@
 #include "text.h"
 #include "to_stack.h"
 
-#define MAX_THREADS 256
-#define NO_TIER     255u
-#define TOGETHER    64 /* samples that a thread takes at once */
-#define OPENED      16 /* files that a thread opens between two looks at the progress */
+#define NO_TIER  255u
+#define TOGETHER 64 /* samples that a thread takes at once */
+#define OPENED   16 /* files that a thread opens between two looks at the progress */
 
 struct merge {
 	const kith_merge_options *options;
@@ -29,7 +28,7 @@ struct merge {
 	kith_count_plan plan;
 	kith_counter *counters; /* one per thread */
 	kith_window window;
-	kith_pair_rows pairs; /* to the pair store, if there is to be one */
+	kith_pair_writer *pairs; /* NULL: no pair store is asked for */
 	kith_pair_info pair_info;
 	uint64_t nodes; /* of a window */
 };
@@ -162,7 +161,7 @@ static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
 static uint64_t thread_bytes(const struct merge *m)
 {
 	return m->threads * kith_counter_bytes(&m->plan) +
-	       (m->options->pairs ? kith_pair_rows_bytes(&m->pair_info, m->threads, m->sources) : 0);
+	       (m->options->pairs ? kith_pair_writer_bytes(&m->pair_info, m->threads) : 0);
 }
 
 /* What is to be counted, and what the pair store says of itself but for its layers. */
@@ -200,7 +199,7 @@ static int fit_memory(struct merge *m, kith_err *err)
 	uint64_t window = kith_window_bytes(m->layers, m->count, m->nodes);
 	for (size_t v = 0; v < m->count; v++)
 		m->sources += m->layers[v].tiers;
-	kith_counter_choose_sizes(p, (uint64_t)p->layers * p->k[p->tiers - 1] * 3 / 2, o->slots);
+	kith_counter_choose_sizes(p, (uint64_t)p->layers * p->k[p->tiers - 1] * 3 / 2, o->pairs != NULL, o->slots);
 	/* fewer threads rather than no result; with one it must fit */
 	while (m->threads > 1 && window + thread_bytes(m) > o->memory)
 		m->threads--;
@@ -248,13 +247,17 @@ static int report_bad(const struct merge *m, const struct bad *bad, kith_err *er
 			 m->plan.k[m->plan.tiers - 1]);
 }
 
-/* For the pair store. */
-static size_t pair_sets(const void *context, uint64_t node, kith_count_set *sets)
+/* Counts the samples of a window by all threads: a few at a time or, for a pair store, in order. */
+static int count_window(struct merge *m, uint64_t first, uint64_t count, struct bad *bad, kith_err *err)
 {
-	const struct merge *m = context;
-	for (size_t i = 0; i < 2 * m->sources; i++)
-		sets[i] = kith_count_set_at(&m->window.sources[i], node);
-	return m->sources;
+	uint64_t share = count / (16 * m->threads) + 1, together = share < TOGETHER ? share : TOGETHER;
+	if (m->pairs)
+		return kith_pair_builder_run(m->pairs, m->counters, m->threads, m->window.sources,
+					     m->window.source_count, first, count, &bad->node, &bad->layer, err);
+#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
+	for (uint64_t r = 0; r < count; r += together)
+		count_nodes(m, first + r, count - r < together ? count - r : together, bad);
+	return 0;
 }
 
 static int walk(struct merge *m, kith_err *err)
@@ -263,19 +266,14 @@ static int walk(struct merge *m, kith_err *err)
 	uint64_t memory = m->options->memory, taken = thread_bytes(m), room = memory - taken;
 	for (uint64_t first = 0; first < m->plan.n; first += m->nodes) {
 		uint64_t count = m->nodes < m->plan.n - first ? m->nodes : m->plan.n - first;
-		uint64_t share = count / (16 * m->threads) + 1, together = share < TOGETHER ? share : TOGETHER;
-		struct bad bad = {.node = UINT64_MAX};
+		struct bad bad = {.node = UINT64_MAX, .layer = -1};
 		int rc = kith_progress_tick(&m->options->progress, "merging", first, m->plan.n, err);
 		if (rc || (rc = kith_window_check(w, first, count, room, memory, err)) ||
-		    (rc = kith_window_read(w, first, count, m->threads, err)))
+		    (rc = kith_window_read(w, first, count, m->threads, err)) ||
+		    (rc = count_window(m, first, count, &bad, err)))
 			return rc;
-#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
-		for (uint64_t r = 0; r < count; r += together)
-			count_nodes(m, first + r, count - r < together ? count - r : together, &bad);
-		if (bad.node != UINT64_MAX)
+		if (bad.layer >= 0)
 			return report_bad(m, &bad, err);
-		if (m->options->pairs && (rc = kith_pair_rows_add(&m->pairs, first, count, pair_sets, m, err)))
-			return rc;
 	}
 	return 0;
 }
@@ -327,12 +325,15 @@ static int merge_layers(struct merge *m, kith_stack *stack, kith_err *err)
 	int rc;
 	if ((rc = fit_memory(m, err)) || (rc = prepare(m, err)))
 		return rc;
-	if (pairs &&
-	    (rc = kith_pair_rows_init(&m->pairs, pairs, &m->pair_info, m->threads, m->sources, m->options->slots, err)))
+	if (pairs && (rc = kith_pair_writer_create(&m->pairs, pairs, &m->pair_info, err)))
 		return rc;
-	if ((rc = walk(m, err)) || (rc = result(m, stack, err)))
+	if (pairs)
+		kith_pair_writer_set_threads(m->pairs, m->threads);
+	if ((rc = walk(m, err)) || (rc = result(m, stack, err)) || !pairs)
 		return rc;
-	return pairs ? kith_pair_rows_finish(&m->pairs, err) : 0;
+	rc = kith_pair_writer_finish(m->pairs, err);
+	m->pairs = NULL;
+	return rc;
 }
 
 int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *o,
@@ -346,7 +347,7 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 		return kith_fail(err, KITH_EUSAGE, "%zu layers: a stack has 1 to %u", layers, KITH_MAX_LAYERS);
 	if (!o->with_union && !o->with_mutual)
 		return kith_fail(err, KITH_EUSAGE, "neither union nor mutual pairs asked for");
-	m.threads = o->threads < 1 ? 1 : o->threads > MAX_THREADS ? MAX_THREADS : (uint32_t)o->threads;
+	m.threads = o->threads < 1 ? 1 : o->threads > (int)KITH_MAX_COUNTERS ? KITH_MAX_COUNTERS : (uint32_t)o->threads;
 	omp_set_num_threads((int)m.threads); /* for what is written, too */
 	if (!(m.layers = kith_alloc_zero(layers, sizeof *m.layers)))
 		return kith_fail_nomem(err, "the layers", layers * sizeof *m.layers);
@@ -360,7 +361,7 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 	stack = NULL;
 done:
 	kith_stack_free(stack);
-	kith_pair_rows_abort(&m.pairs);
+	kith_pair_writer_abort(m.pairs);
 	for (uint32_t t = 0; m.counters && t < m.threads; t++)
 		kith_counter_free(&m.counters[t]);
 	free(m.counters);

@@ -50,7 +50,7 @@ static void count(uint32_t slots, int twice)
 	uint64_t bad = 0;
 
 	plan.start[1] = K + 1;
-	kith_counter_choose_sizes(&plan, 3ull * LAYERS * K, slots);
+	kith_counter_choose_sizes(&plan, 3ull * LAYERS * K, 0, slots);
 	assert_int_equal(kith_counter_init(&counter, &plan, &err), 0);
 	for (uint32_t s = 0; s < 2 * LAYERS; s++) {
 		sets[s] = make_rows(s < LAYERS);
@@ -135,7 +135,7 @@ static void count_all(kith_counter *counter, kith_count_plan *plan, const kith_c
 {
 	kith_err err;
 	uint64_t bad;
-	kith_counter_choose_sizes(plan, 0, SOME);
+	kith_counter_choose_sizes(plan, 0, 0, SOME);
 	plan->sparse_ids = sparse ? (uint32_t)(2 * plan->layers * SOME) : 0;
 	assert_int_equal(kith_counter_init(counter, plan, &err), 0);
 	assert_int_equal(kith_counter_run(counter, sources, plan->layers, 0, SOME, &bad), -1);
