@@ -43,6 +43,11 @@ const kith_measure kith_measures[] = {
 };
 /* clang-format on */
 
+int kith_measure_is_list(const kith_measure *m)
+{
+	return m->shape == KITH_LAYERS || m->shape == KITH_STEPS;
+}
+
 int kith_measure_is_matrix(const kith_measure *m)
 {
 	return m->shape >= KITH_SQUARE;

@@ -55,7 +55,8 @@ typedef struct kith_measure {
 /* In the order of kith-show and of each entry of stack.json; ends with a row without a name. */
 extern const kith_measure kith_measures[];
 
-/* Is it a matrix, rather than a list or a number? */
+/* A number is neither. */
+int kith_measure_is_list(const kith_measure *measure);
 int kith_measure_is_matrix(const kith_measure *measure);
 
 /* The rows and columns of its values: 1 x 1 of a number, 1 row of a list. */
