@@ -15,7 +15,6 @@ typedef struct kith_count_dense {
 	size_t *cursor;       /* of each that comes as ids: how many lie before the range */
 	uint64_t *ids;        /* for a pair store: the ids of a range in any layer, */
 	uint64_t *square;     /* and words of all sets, by bit of the masks */
-	uint8_t *filled;      /* of each set of rows and reverse lists in `bits`: is it defined yet? */
 } kith_count_dense;
 
 /* Lists the buffers, and sets what is not a buffer. */

@@ -50,9 +50,7 @@ typedef struct kith_count_sparse {
 	uint16_t *shared;               /* overlap of each pair of layers, at one tier */
 
 	/* of samples counted since the last flush: */
-	uint8_t *pending; /* per tier of small k: their overlaps, sample by sample */
-	uint32_t pending_samples[KITH_MAX_TIERS];
-	uint8_t *batch; /* histograms */
+	uint8_t *batch; /* histograms, as plan->start */
 	uint32_t batch_samples;
 	uint64_t *pair_masks; /* per tier: the masks of pairs not counted yet */
 	uint32_t pair_count[KITH_MAX_TIERS];
