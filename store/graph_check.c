@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
 #include "graph_reader.h"
 #include "reverse.h"
+#include "workspace.h"
 
 /* Row i: k distinct ids, none its own. `seen[j] == i + 1` marks j as met in row i (rows are visited once each). */
 static int check_row(const kith_graph *g, uint64_t i, const uint32_t *row, uint32_t *seen, kith_err *err)
@@ -45,14 +45,16 @@ static int check_rows(kith_graph *g, const kith_progress *progress, kith_err *er
 {
 	const kith_graph_info *info = &g->info;
 	size_t k = kith_info_k(info), near = info->near;
-	uint32_t *rows = kith_alloc(info->block_nodes * k, sizeof *rows),
-		 *seen = kith_alloc_zero(info->n, sizeof *seen);
-	uint32_t *slots = kith_alloc(info->block_nodes * near, sizeof *slots);
-	double *dist2 = kith_alloc(info->block_nodes * near, sizeof *dist2);
-	int rc = 0;
+	uint32_t *rows, *seen, *slots;
+	double *dist2;
+	void *memory;
+	kith_workspace w = {0};
 
-	if (!rows || !seen || !slots || !dist2)
-		rc = kith_fail_nomem(err, "a block of rows", info->block_nodes * k * 4 + info->n * 4);
+	KITH_BUFFER(&w, rows, info->block_nodes * k);
+	KITH_BUFFER_ZERO(&w, seen, info->n);
+	KITH_BUFFER(&w, slots, info->block_nodes * near);
+	KITH_BUFFER(&w, dist2, info->block_nodes * near);
+	int rc = kith_workspace_alloc(&w, &memory, "a block of rows", err);
 	for (uint64_t b = 0; !rc && b < kith_info_blocks(info); b++) {
 		uint64_t first = b * info->block_nodes;
 		if ((rc = kith_progress_tick(progress, "rows", b, kith_info_blocks(info), err)) ||
@@ -65,10 +67,7 @@ static int check_rows(kith_graph *g, const kith_progress *progress, kith_err *er
 				rc = check_near(g, first + r, rows + r * k, slots + r * near, dist2 + r * near, err);
 		}
 	}
-	free(rows);
-	free(seen);
-	free(slots);
-	free(dist2);
+	free(memory);
 	return rc;
 }
 
@@ -99,7 +98,7 @@ static int compare_reverse(void *context, uint32_t tier, uint64_t first, uint32_
 	(void)scratch;
 	for (uint32_t b = 0; b < count; b++) {
 		uint64_t node = (first + b) * g->info.block_nodes, nodes = kith_info_block_size(&g->info, first + b);
-		int rc = kith_graph_decode_reverse(g, tier, first + b, &g->set, err);
+		int rc = kith_graph_decode_sets(g, KITH_TABLE_REVERSE, tier, first + b, &g->set, err);
 		if (rc)
 			return rc;
 		for (uint64_t i = node; i < node + nodes; i++)

@@ -25,8 +25,10 @@ typedef struct kith_block_scratch {
 	kith_encoder *encoder;
 	kith_decoder *decoder;
 	kith_value value;
-	void *numbers, *bits;
+	uint32_t *numbers;
+	uint64_t *bits;
 	size_t numbers_capacity, bits_capacity;
+	kith_sets sets; /* a tier of rows on its way to rows of ids */
 } kith_block_scratch;
 int kith_block_scratch_init(kith_block_scratch *s, kith_err *err);
 void kith_block_scratch_free(kith_block_scratch *s);
@@ -86,19 +88,25 @@ static inline uint32_t kith_info_tier_size(const kith_graph_info *info, uint32_t
 {
 	return info->ladder[t] - kith_info_tier_start(info, t);
 }
-/* The number under which a tier's reverse lists of a block are stored. */
-static inline uint32_t kith_reverse_number(const kith_graph_info *info, uint32_t tier, uint64_t block)
+/* The number under which a block is stored in its table: reverse lists have a value for each tier. */
+static inline uint32_t kith_block_number(const kith_graph_info *info, uint32_t table, uint32_t tier, uint64_t block)
 {
-	return (uint32_t)(tier * kith_info_blocks(info) + block);
+	return (uint32_t)(table == KITH_TABLE_REVERSE ? tier * kith_info_blocks(info) + block : block);
 }
 
 /* The meta record; `reverse` is how many edges the reverse lists of the whole graph hold. Decoding checks every number
  * in it. */
 int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t reverse, kith_err *err);
-int kith_meta_decode(const void *bytes, size_t size, kith_graph_info *info, uint64_t *reverse, kith_err *err);
+int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith_graph_info *info, uint64_t *reverse,
+		     kith_err *err);
 
-/* Makes room, for sets of `nodes` nodes: `items` ids, or `words` words a node. What was there is lost. */
-int kith_sets_reserve_ids(kith_sets *sets, size_t nodes, size_t items, kith_err *err);
-int kith_sets_reserve_bits(kith_sets *sets, size_t nodes, size_t words, kith_err *err);
+/* KITH_EUSAGE for a newer version of a format than is known, KITH_EVERSION for an older one, which `maker` has to build
+ * again. */
+int kith_version_check(uint32_t version, uint32_t known, const char *maker, kith_err *err);
+
+/* Makes room for the sets of nodes first..first+count-1, as `items` ids or as bits of n ids from word `base` on, and
+ * says so in `sets`, but for the items. What was there is lost. */
+int kith_sets_start_ids(kith_sets *sets, uint64_t first, uint64_t count, uint64_t items, kith_err *err);
+int kith_sets_start_bits(kith_sets *sets, uint64_t first, uint64_t count, size_t base, uint64_t n, kith_err *err);
 
 #endif

@@ -16,13 +16,15 @@ struct kith_graph {
 	uint32_t rows_tiers, *rows, *slots;
 	size_t rows_capacity;
 	double *dist2;
-	kith_sets set; /* a block on its way into a larger window */
+	void *near_memory; /* of slots and dist2 */
+	kith_sets set;     /* a block on its way into a larger window */
 };
 
 /* Each decodes one whole block, uncached. */
 int kith_graph_decode_rows(kith_graph *g, uint64_t block, uint32_t tiers, uint32_t *ids, kith_err *err);
 int kith_graph_decode_near(kith_graph *g, uint64_t block, uint32_t *slots, double *dist2, kith_err *err);
-int kith_graph_decode_reverse(kith_graph *g, uint32_t tier, uint64_t block, kith_sets *out, kith_err *err);
+/* Of KITH_TABLE_ROWS or KITH_TABLE_REVERSE. */
+int kith_graph_decode_sets(kith_graph *g, uint32_t table, uint32_t tier, uint64_t block, kith_sets *out, kith_err *err);
 
 /* The part of a range that lies in one block: nodes from..from+count-1 of it. */
 typedef struct kith_graph_part {

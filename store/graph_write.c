@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "first_error.h"
 #include "graph_codec.h"
 #include "kith/limits.h"
 #include "reverse.h"
+#include "workspace.h"
 
 #define BLOCK_BYTES     (512u << 10) /* raw: compresses well, and still leaves many blocks */
 #define SMALL_BYTES     (128u << 10) /* the same, of many nodes: a merge has a block of each layer at hand */
@@ -18,10 +20,11 @@ struct kith_graph_writer {
 	char *path;
 	uint64_t memory, appended; /* rows so far, pending ones included */
 	uint32_t threads;
-	/* rows of up to `threads` blocks, waiting to be encoded together */
+	/* rows of up to `threads` blocks, to be encoded together */
 	uint64_t pending, pending_most;
 	uint32_t *ids, *slots;
 	double *dist2;
+	void *pending_memory; /* of these three */
 	kith_block_scratch scratch[KITH_STORE_THREADS];
 };
 
@@ -57,6 +60,15 @@ static int check_info(const kith_graph_info *info, const char *path, kith_err *e
 	return 0;
 }
 
+static int alloc_pending(kith_graph_writer *w, kith_err *err)
+{
+	kith_workspace space = {0};
+	KITH_BUFFER(&space, w->ids, w->pending_most * kith_info_k(&w->info));
+	KITH_BUFFER(&space, w->slots, w->pending_most * w->info.near);
+	KITH_BUFFER(&space, w->dist2, w->pending_most * w->info.near);
+	return kith_workspace_alloc(&space, &w->pending_memory, "rows of a graph", err);
+}
+
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
 		      int threads, kith_err *err)
 {
@@ -83,11 +95,7 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
 	w->pending_most = (uint64_t)w->info.block_nodes * w->threads;
 	if (w->pending_most > info->n)
 		w->pending_most = info->n;
-	w->ids = kith_alloc(w->pending_most * kith_info_k(info), sizeof *w->ids);
-	w->slots = kith_alloc(w->pending_most * info->near, sizeof *w->slots);
-	w->dist2 = kith_alloc(w->pending_most * info->near, sizeof *w->dist2);
-	if (!w->ids || !w->slots || !w->dist2)
-		rc = kith_fail_nomem(err, "rows of a graph", w->pending_most * kith_info_k(info) * 4);
+	rc = alloc_pending(w, err);
 	for (uint32_t g = 0; !rc && g < w->threads; g++)
 		rc = kith_block_scratch_init(&w->scratch[g], err);
 	if (!rc)
@@ -106,41 +114,52 @@ void kith_graph_abort(kith_graph_writer *w)
 	for (uint32_t g = 0; g < w->threads; g++)
 		kith_block_scratch_free(&w->scratch[g]);
 	kith_container_close(w->container);
-	free(w->ids);
-	free(w->slots);
-	free(w->dist2);
+	free(w->pending_memory);
 	free(w->path);
 	free(w);
 }
 
-/* Puts the pending rows, whole blocks but perhaps the last of the graph, into the container. */
+/* Puts the values of `count` blocks into the container, in order. */
+static int put_blocks(kith_graph_writer *w, uint32_t table, uint32_t tier, uint64_t first, uint32_t count,
+		      const kith_block_scratch *scratch, kith_err *err)
+{
+	int rc = 0;
+	for (uint32_t g = 0; !rc && g < count; g++) {
+		const kith_value *v = &scratch[g].value;
+		rc = kith_container_put(w->container, table, kith_block_number(&w->info, table, tier, first + g),
+					v->bytes, v->size, err);
+	}
+	return rc;
+}
+
+/* Encodes the pending rows, whole blocks but perhaps the last of the graph, or their near lists. */
+static int encode_pending(kith_graph_writer *w, uint32_t table, uint64_t first, uint32_t count, kith_err *err)
+{
+	kith_first_error failed = {0};
+#pragma omp parallel for num_threads(w->threads) schedule(static, 1)
+	for (uint32_t g = 0; g < count; g++) {
+		size_t row = (size_t)g * w->info.block_nodes, near = row * w->info.near;
+		kith_err why;
+		int rc = table == KITH_TABLE_ROWS ? kith_rows_encode(&w->scratch[g], &w->info, first + g,
+								     w->ids + row * kith_info_k(&w->info), &why)
+						  : kith_near_encode(&w->scratch[g], &w->info, first + g,
+								     w->slots + near, w->dist2 + near, &why);
+		kith_first_error_note(&failed, g, rc, &why);
+	}
+	return kith_fail_in(err, kith_first_error_get(&failed, err), w->path);
+}
+
 static int flush(kith_graph_writer *w, kith_err *err)
 {
-	const kith_graph_info *info = &w->info;
-	uint64_t first = (w->appended - w->pending) / info->block_nodes;
-	uint32_t count = (uint32_t)((w->pending + info->block_nodes - 1) / info->block_nodes);
-	kith_err errs[KITH_STORE_THREADS];
-	int rc[KITH_STORE_THREADS], put;
-
-	for (int table = KITH_TABLE_ROWS; table <= (info->near ? KITH_TABLE_NEAR : KITH_TABLE_ROWS); table++) {
-#pragma omp parallel for num_threads(w->threads) schedule(static, 1)
-		for (uint32_t g = 0; g < count; g++) {
-			size_t at = (size_t)g * info->block_nodes;
-			rc[g] = table == KITH_TABLE_ROWS
-					? kith_rows_encode(&w->scratch[g], info, first + g,
-							   w->ids + at * kith_info_k(info), &errs[g])
-					: kith_near_encode(&w->scratch[g], info, first + g, w->slots + at * info->near,
-							   w->dist2 + at * info->near, &errs[g]);
-		}
-		for (uint32_t g = 0; g < count; g++) {
-			const kith_value *v = &w->scratch[g].value;
-			if (rc[g])
-				return kith_fail(err, rc[g], "%s: %s", w->path, errs[g].msg);
-			if ((put = kith_container_put(w->container, (uint32_t)table, (uint32_t)(first + g), v->bytes,
-						      v->size, err)))
-				return put;
-		}
-	}
+	uint64_t first = (w->appended - w->pending) / w->info.block_nodes;
+	uint32_t count = (uint32_t)((w->pending + w->info.block_nodes - 1) / w->info.block_nodes);
+	int rc;
+	if ((rc = encode_pending(w, KITH_TABLE_ROWS, first, count, err)) ||
+	    (rc = put_blocks(w, KITH_TABLE_ROWS, 0, first, count, w->scratch, err)))
+		return rc;
+	if (w->info.near && ((rc = encode_pending(w, KITH_TABLE_NEAR, first, count, err)) ||
+			     (rc = put_blocks(w, KITH_TABLE_NEAR, 0, first, count, w->scratch, err))))
+		return rc;
 	w->pending = 0;
 	return 0;
 }
@@ -253,7 +272,7 @@ int kith_graph_append(kith_graph_writer *w, uint64_t count, uint32_t *ids, const
 
 struct put_reverse {
 	kith_graph_writer *writer;
-	uint64_t total;
+	uint64_t total; /* ids in the lists so far */
 };
 
 static int put_reverse(void *context, uint32_t tier, uint64_t first, uint32_t count, const kith_sets *sets,
@@ -261,21 +280,17 @@ static int put_reverse(void *context, uint32_t tier, uint64_t first, uint32_t co
 {
 	struct put_reverse *p = context;
 	kith_graph_writer *w = p->writer;
-	kith_err errs[KITH_STORE_THREADS];
-	int rc[KITH_STORE_THREADS], put;
+	kith_first_error failed = {0};
 #pragma omp parallel for num_threads(w->threads) schedule(static, 1)
-	for (uint32_t g = 0; g < count; g++)
-		rc[g] = kith_reverse_encode(&scratch[g], &w->info, tier, first + g, sets, &errs[g]);
 	for (uint32_t g = 0; g < count; g++) {
-		const kith_value *v = &scratch[g].value;
-		if (rc[g])
-			return kith_fail(err, rc[g], "%s: %s", w->path, errs[g].msg);
-		if ((put = kith_container_put(w->container, KITH_TABLE_REVERSE,
-					      kith_reverse_number(&w->info, tier, first + g), v->bytes, v->size, err)))
-			return put;
-		p->total += kith_view_items(v->bytes, v->size);
+		kith_err why;
+		int rc = kith_reverse_encode(&scratch[g], &w->info, tier, first + g, sets, &why);
+		kith_first_error_note(&failed, g, rc, &why);
 	}
-	return 0;
+	for (uint32_t g = 0; g < count; g++)
+		p->total += kith_view_items(scratch[g].value.bytes, scratch[g].value.size);
+	int rc = kith_fail_in(err, kith_first_error_get(&failed, err), w->path);
+	return rc ? rc : put_blocks(w, KITH_TABLE_REVERSE, tier, first, count, scratch, err);
 }
 
 int kith_graph_finish(kith_graph_writer *w, const kith_progress *progress, kith_err *err)
@@ -289,11 +304,8 @@ int kith_graph_finish(kith_graph_writer *w, const kith_progress *progress, kith_
 		rc = kith_fail(err, KITH_EBUG, "%s: %llu of %llu rows", w->path, (unsigned long long)w->appended,
 			       (unsigned long long)w->info.n);
 	/* the rows' buffers are done with: the reverse lists get their memory */
-	free(w->ids);
-	free(w->slots);
-	free(w->dist2);
-	w->ids = w->slots = NULL;
-	w->dist2 = NULL;
+	free(w->pending_memory);
+	w->pending_memory = NULL;
 	if (!rc)
 		rc = kith_reverse_derive(w->container, &w->info, w->memory, w->threads, progress, &sink, err);
 	if (!rc)

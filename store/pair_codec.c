@@ -7,6 +7,8 @@
 #include "alloc.h"
 #include "kith/limits.h"
 #include "pair_planes.h"
+#include "text.h"
+#include "workspace.h"
 
 #define MAX_TEXT_BYTES (64u << 20) /* all strings of the meta record: 16 KiB a layer where there are 4096 */
 
@@ -15,7 +17,7 @@
 /* Room for `count` numbers, twice. */
 static int two_lists(kith_block_scratch *s, size_t count, uint32_t **a, uint32_t **b, kith_err *err)
 {
-	int rc = kith_scratch(&s->numbers, &s->numbers_capacity, 2 * count, sizeof(uint32_t), err);
+	int rc = KITH_SCRATCH(s->numbers, s->numbers_capacity, 2 * count, err);
 	*a = s->numbers;
 	*b = rc ? NULL : *a + count;
 	return rc;
@@ -42,7 +44,7 @@ int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, ui
 	const uint32_t *i = planes->i, *j = planes->j;
 	uint32_t *node, *pairs, nodes;
 	int rc = two_lists(s, count, &node, &pairs, err);
-	if (rc || (rc = kith_scratch(&s->bits, &s->bits_capacity, bitmap_bytes, 1, err)))
+	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, (bitmap_bytes + 7) / 8, err)))
 		return rc;
 	nodes = count_nodes(i, count, node, pairs);
 	/* gaps from the last to the first, so that each still finds its predecessor */
@@ -61,7 +63,7 @@ int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, ui
 	}
 	rc = kith_value_u32s(s->encoder, &s->value, gaps, count, kith_width(info->n), err);
 	for (uint32_t v = 0; !rc && v < info->layer_count; v++) {
-		kith_planes_to_bitmaps(planes, v, count, s->bits);
+		kith_planes_to_bitmaps(planes, v, count, (uint8_t *)s->bits);
 		rc = kith_value_noise(s->encoder, &s->value, s->bits, bitmap_bytes, err);
 	}
 	if (!rc)
@@ -129,11 +131,11 @@ static int decode_layer(decoding *d, uint32_t v, uint32_t *next, kith_pair_plane
 	kith_block_scratch *s = d->scratch;
 	size_t bytes = kith_layer_bitmap_bytes(d->info->tiers, d->count);
 	int rc = kith_view_skip(&d->view, (int)(v - *next), err);
-	if (rc || (rc = kith_scratch(&s->bits, &s->bits_capacity, bytes, 1, err)) ||
+	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, (bytes + 7) / 8, err)) ||
 	    (rc = kith_view_stream(s->decoder, &d->view, s->bits, bytes, err)))
 		return rc;
 	*next = v + 1;
-	if (kith_planes_from_bitmaps(planes, w, s->bits))
+	if (kith_planes_from_bitmaps(planes, w, (const uint8_t *)s->bits))
 		return kith_fail(err, KITH_ECORRUPT, "block %llu has two levels for a pair, or a level for none",
 				 d->block);
 	return v + 1 == d->info->layer_count ? kith_view_end(&d->view, err) : 0;
@@ -197,11 +199,13 @@ static char **layer_text(kith_layer *layer, int which)
 
 static int allocate(kith_pair_meta *m, uint32_t layers, uint64_t text_bytes, kith_err *err)
 {
-	m->dim = kith_alloc(layers, sizeof *m->dim);
-	m->recall = kith_alloc(layers, sizeof *m->recall);
-	m->text = kith_alloc(text_bytes, 1);
+	kith_workspace w = {0};
+	KITH_BUFFER(&w, m->dim, layers);
+	KITH_BUFFER(&w, m->recall, layers);
+	KITH_BUFFER(&w, m->text, text_bytes);
+	KITH_BUFFER_ZERO(&w, m->info.layers, layers);
 	m->text_bytes = text_bytes;
-	return m->dim && m->recall && m->text ? 0 : kith_fail_nomem(err, "the layers' names", text_bytes);
+	return kith_workspace_alloc(&w, &m->memory, "the layers' names", err);
 }
 
 int kith_pair_meta_init(kith_pair_meta *m, const kith_pair_info *info, kith_err *err)
@@ -215,11 +219,10 @@ int kith_pair_meta_init(kith_pair_meta *m, const kith_pair_info *info, kith_err 
 	if (bytes > MAX_TEXT_BYTES)
 		return kith_fail(err, KITH_EUSAGE, "names and commands of the layers come to %llu bytes, too many",
 				 (unsigned long long)bytes);
+	m->info = *info;
+	m->info.pairs = 0;
 	if ((rc = allocate(m, info->layer_count, bytes, err)))
 		return rc;
-	m->info = *info;
-	m->info.layers = NULL;
-	m->info.pairs = 0;
 	char *at = m->text;
 	for (uint32_t v = 0; v < info->layer_count; v++) {
 		m->dim[v] = info->layers[v].dim;
@@ -234,17 +237,8 @@ int kith_pair_meta_init(kith_pair_meta *m, const kith_pair_info *info, kith_err 
 
 void kith_pair_meta_free(kith_pair_meta *m)
 {
-	free(m->info.layers);
-	free(m->dim);
-	free(m->recall);
-	free(m->text);
+	free(m->memory);
 	memset(m, 0, sizeof *m);
-}
-
-/* What a text does not fill stays zero, so that equal stores give equal bytes. */
-static void copy_text(char *field, size_t size, const char *text)
-{
-	memcpy(field, text, strnlen(text, size - 1));
 }
 
 int kith_pair_meta_encode(kith_block_scratch *s, const kith_pair_meta *m, kith_err *err)
@@ -261,8 +255,8 @@ int kith_pair_meta_encode(kith_block_scratch *s, const kith_pair_meta *m, kith_e
 	size_t layers = info->layer_count;
 	int rc = kith_value_start(&s->value, KITH_TABLE_META, 0, 0, 1, err);
 	memcpy(h.k, info->k, info->tiers * sizeof *h.k);
-	copy_text(h.command, sizeof h.command, info->command);
-	copy_text(h.kith, sizeof h.kith, KITH_VERSION);
+	kith_copy_text(h.command, sizeof h.command, info->command);
+	kith_copy_text(h.kith, sizeof h.kith, KITH_VERSION);
 	if (rc || (rc = kith_value_stream(s->encoder, &s->value, &h, sizeof h, err)) ||
 	    (rc = kith_value_stream(s->encoder, &s->value, m->dim, layers * sizeof *m->dim, err)) ||
 	    (rc = kith_value_stream(s->encoder, &s->value, m->recall, layers * sizeof *m->recall, err)) ||
@@ -275,28 +269,23 @@ int kith_pair_meta_encode(kith_block_scratch *s, const kith_pair_meta *m, kith_e
 
 static int take_head(const struct head *h, kith_pair_info *info, kith_err *err)
 {
-	kith_err why;
+	int rc;
 	if (memcmp(h->magic, HEAD_MAGIC, sizeof h->magic))
 		return kith_fail(err, KITH_EUSAGE, "not a pair store");
-	if (h->version > HEAD_VERSION)
-		return kith_fail(err, KITH_EUSAGE, "format version %u: this kith reads version %d: use a newer one",
-				 h->version, HEAD_VERSION);
-	if (h->version != HEAD_VERSION)
-		return kith_fail(err, KITH_EVERSION,
-				 "format version %u, but this program reads version %d: build it again with kith-merge "
-				 "--pairs",
-				 h->version, HEAD_VERSION);
-	memset(info, 0, sizeof *info);
-	info->n = h->n;
-	info->pairs = h->pairs;
-	info->layer_count = h->layers;
-	info->tiers = h->tiers;
-	info->block_pairs = h->block_pairs;
+	if ((rc = kith_version_check(h->version, HEAD_VERSION, "kith-merge --pairs", err)))
+		return rc;
+	*info = (kith_pair_info){
+		.n = h->n,
+		.pairs = h->pairs,
+		.layer_count = h->layers,
+		.tiers = h->tiers,
+		.block_pairs = h->block_pairs,
+	};
 	memcpy(info->k, h->k, sizeof h->k);
-	memcpy(info->command, h->command, sizeof h->command - 1);
-	memcpy(info->version, h->kith, sizeof h->kith - 1);
-	if (kith_pair_info_check(info, &why))
-		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense: %s", why.msg);
+	kith_copy_text(info->command, sizeof info->command, h->command);
+	kith_copy_text(info->version, sizeof info->version, h->kith);
+	if (kith_pair_info_check(info, err))
+		return kith_fail_in(err, KITH_ECORRUPT, "its meta record makes no sense");
 	if (h->text_bytes > MAX_TEXT_BYTES || kith_pair_info_blocks(info) > UINT32_MAX)
 		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense");
 	return 0;
@@ -307,9 +296,7 @@ static int take_layers(kith_pair_meta *m, kith_err *err)
 {
 	const char *end = m->text + m->text_bytes;
 	char *at = m->text;
-	kith_layer *layers = kith_alloc_zero(m->info.layer_count, sizeof *layers);
-	if (!(m->info.layers = layers))
-		return kith_fail_nomem(err, "the layers", m->info.layer_count * sizeof *layers);
+	kith_layer *layers = m->info.layers;
 	for (uint32_t v = 0; v < m->info.layer_count; v++) {
 		layers[v].dim = m->dim[v];
 		layers[v].recall = m->recall[v];

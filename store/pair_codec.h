@@ -20,9 +20,10 @@ typedef struct kith_pair_meta {
 	double *recall; /* layer_count */
 	char *text;
 	uint64_t text_bytes;
+	void *memory; /* holds these and, when read, info.layers */
 } kith_pair_meta;
 
-/* Copies what a creator says of the file; the layers' pointer is not kept. */
+/* Copies what a creator says of the file, but for the layers' numbers and strings, which are where they are stored. */
 int kith_pair_meta_init(kith_pair_meta *meta, const kith_pair_info *info, kith_err *err);
 void kith_pair_meta_free(kith_pair_meta *meta);
 

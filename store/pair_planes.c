@@ -4,33 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
 #include "cpu.h"
+#include "workspace.h"
 
 int kith_planes_reserve(kith_pair_planes *b, uint32_t count, uint32_t layers, uint32_t tiers, kith_err *err)
 {
-	void *i = b->i, *j = b->j, *bits = b->bits;
-	size_t stride = kith_plane_words(count);
-	int rc = kith_scratch(&i, &b->pair_capacity, count, sizeof *b->i, err);
-	if (!rc)
-		rc = kith_scratch(&j, &b->j_capacity, count, sizeof *b->j, err);
-	if (!rc)
-		rc = kith_scratch(&bits, &b->bits_capacity, 2 * stride * tiers * layers, sizeof *b->bits, err);
-	b->i = i;
-	b->j = j;
-	b->bits = bits;
+	kith_workspace w = {0};
 	b->count = count;
 	b->layers = layers;
 	b->tiers = tiers;
-	b->stride = stride;
-	return rc;
+	b->stride = kith_plane_words(count);
+	KITH_BUFFER(&w, b->i, count);
+	KITH_BUFFER(&w, b->j, count);
+	KITH_BUFFER(&w, b->bits, 2 * b->stride * tiers * layers);
+	return kith_workspace_place(&w, &b->memory, &b->capacity, "a block of pairs", err);
 }
 
 void kith_pair_planes_free(kith_pair_planes *b)
 {
-	free(b->i);
-	free(b->j);
-	free(b->bits);
+	free(b->memory);
 	memset(b, 0, sizeof *b);
 }
 

@@ -17,7 +17,6 @@ int kith_pair_store_open(kith_pair_store **out, const char *path, kith_err *err)
 {
 	const void *bytes;
 	size_t size;
-	kith_err why = {0};
 	int rc;
 	kith_pair_store *s = kith_alloc_zero(1, sizeof *s);
 
@@ -25,13 +24,10 @@ int kith_pair_store_open(kith_pair_store **out, const char *path, kith_err *err)
 		free(s);
 		return kith_fail_nomem(err, "a pair store", sizeof *s);
 	}
-	if ((rc = kith_container_open(&s->container, path, KITH_CONTAINER_PAIRS, err)) ||
-	    (rc = kith_container_get(s->container, KITH_TABLE_META, 0, &bytes, &size, err)))
-		goto done;
-	if ((rc = kith_block_scratch_init(&s->scratch, &why)) ||
-	    (rc = kith_pair_meta_decode(&s->scratch, bytes, size, &s->meta, &why)))
-		kith_fail(err, rc, "%s: %s", path, why.msg);
-done:
+	if (!(rc = kith_container_open(&s->container, path, KITH_CONTAINER_PAIRS, err)) &&
+	    !(rc = kith_container_get(s->container, KITH_TABLE_META, 0, &bytes, &size, err)) &&
+	    !(rc = kith_block_scratch_init(&s->scratch, err)))
+		rc = kith_fail_in(err, kith_pair_meta_decode(&s->scratch, bytes, size, &s->meta, err), path);
 	if (rc)
 		kith_pair_store_close(s);
 	else
@@ -83,12 +79,11 @@ int kith_pair_store_read_planes(kith_pair_store *s, uint64_t block, uint32_t lay
 {
 	const void *bytes;
 	size_t size;
-	kith_err why = {0};
 	int rc = find_block(s, block, &layers, wanted, &bytes, &size, err);
-	if (!rc &&
-	    (rc = kith_pair_block_decode(&s->scratch, &s->meta.info, block, bytes, size, layers, wanted, out, &why)))
-		kith_fail(err, rc, "%s: %s", s->path, why.msg);
-	return rc;
+	if (rc)
+		return rc;
+	rc = kith_pair_block_decode(&s->scratch, &s->meta.info, block, bytes, size, layers, wanted, out, err);
+	return kith_fail_in(err, rc, s->path);
 }
 
 int kith_pair_store_find(kith_pair_store *s, uint64_t node, uint64_t *block, kith_err *err)

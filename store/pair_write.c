@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "first_error.h"
 #include "pair_codec.h"
 #include "pair_planes.h"
 
@@ -15,8 +16,6 @@ typedef struct filling {
 	uint32_t count;          /* pairs so far */
 	kith_pair_planes planes; /* with room for a whole block; bits from `count` on are 0 */
 	kith_block_scratch scratch;
-	kith_err err;
-	int rc;
 } filling;
 
 struct kith_pair_writer {
@@ -24,7 +23,7 @@ struct kith_pair_writer {
 	kith_container *container;
 	char *path;
 	uint32_t threads;
-	filling blocks[KITH_STORE_THREADS]; /* `threads` of them, of which `full` wait to be encoded together */
+	filling blocks[KITH_STORE_THREADS]; /* `threads` of them, to be encoded together once they are all full */
 	uint32_t full;
 	uint64_t written;        /* blocks */
 	uint64_t *seen;          /* of a batch: the pairs that are in some layer */
@@ -79,12 +78,11 @@ static int get_block(kith_pair_writer *w, filling **out, kith_err *err)
 int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, kith_err *err)
 {
 	kith_pair_info wanted = *info;
-	kith_err why;
 	int rc;
 	if (!wanted.block_pairs && info->layer_count <= KITH_MAX_LAYERS && info->tiers <= KITH_MAX_TIERS)
 		wanted.block_pairs = choose_block_pairs(info->layer_count, info->tiers);
-	if ((rc = kith_pair_info_check(&wanted, &why)))
-		return kith_fail(err, rc, "%s: %s", path, why.msg);
+	if ((rc = kith_fail_in(err, kith_pair_info_check(&wanted, err), path)))
+		return rc;
 	kith_pair_writer *w = kith_alloc_zero(1, sizeof *w);
 	if (!w || !(w->path = strdup(path))) {
 		free(w);
@@ -134,17 +132,17 @@ static int put_block(kith_pair_writer *w, filling *f, kith_err *err)
 /* Encodes the first `count` blocks, each in a thread of its own, and puts them in order. */
 static int flush(kith_pair_writer *w, uint32_t count, kith_err *err)
 {
-	int rc = 0;
+	kith_first_error failed = {0};
 #pragma omp parallel for num_threads(count) schedule(static, 1) if (count > 1)
 	for (uint32_t b = 0; b < count; b++) {
 		filling *f = &w->blocks[b];
-		f->rc = kith_pair_block_encode(&f->scratch, &w->meta.info, w->written + b, f->count, &f->planes,
-					       &f->err);
+		kith_err why;
+		int rc = kith_pair_block_encode(&f->scratch, &w->meta.info, w->written + b, f->count, &f->planes, &why);
+		kith_first_error_note(&failed, b, rc, &why);
 	}
-	for (uint32_t b = 0; !rc && b < count; b++) {
-		filling *f = &w->blocks[b];
-		rc = f->rc ? kith_fail(err, f->rc, "%s", f->err.msg) : put_block(w, f, err);
-	}
+	int rc = kith_fail_in(err, kith_first_error_get(&failed, err), w->path);
+	for (uint32_t b = 0; !rc && b < count; b++)
+		rc = put_block(w, &w->blocks[b], err);
 	w->full = 0;
 	return rc;
 }

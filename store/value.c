@@ -9,6 +9,7 @@
 #include "alloc.h"
 #include "cpu.h"
 #include "hash.h"
+#include "set_kernels.h"
 
 /* Header: hash u64 (of all that follows it), table u32, block u32, nodes u32, zero u32, items u64. */
 #define HEADER_BYTES 32
@@ -288,90 +289,25 @@ int kith_view_u32s(kith_decoder *d, kith_view *view, uint32_t *numbers, size_t c
 	return rc;
 }
 
-#ifdef KITH_AVX512
-
-#include <immintrin.h>
-
-/* Sixteen gaps, or the first `count`, from up to three planes of `stride` bytes: what each adds to the id before the
- * first, which is the sum of all up to it. */
-KITH_AVX512 static inline __attribute__((always_inline)) __m512i sum_gaps(const uint8_t *plane, size_t stride,
-									  int width, __mmask16 here)
-{
-	const __m512i zero = _mm512_setzero_si512();
-	__m512i x = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)plane));
-	if (width > 1)
-		x = _mm512_or_si512(
-			x, _mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(plane + stride))), 8));
-	if (width > 2)
-		x = _mm512_or_si512(
-			x, _mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(plane + 2 * stride))),
-					     16));
-	x = _mm512_maskz_add_epi32(here, x, _mm512_set1_epi32(1));
-	x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 15));
-	x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 14));
-	x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 12));
-	return _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 8));
-}
-
-/* A set's ids. Sums of sixteen gaps do not wrap; `next` does not either, so only the last id, the largest, needs a
- * check. */
-KITH_AVX512 static inline __attribute__((always_inline)) int
-unpack_set(const uint8_t *plane, size_t stride, int width, size_t count, uint64_t next, uint64_t n, uint32_t *ids)
-{
-	for (size_t i = 0; i < count; i += 16) {
-		__mmask16 here = count - i < 16 ? (__mmask16)((1u << (count - i)) - 1) : 0xffff;
-		__m512i x = sum_gaps(plane + i, stride, width, here);
-		_mm512_storeu_si512((void *)(ids + i), _mm512_add_epi32(x, _mm512_set1_epi32((int)(next - 1))));
-		next += (uint32_t)_mm512_cvtsi512_si32(_mm512_alignr_epi32(x, x, 15));
-	}
-	return next > n;
-}
-
-KITH_AVX512 static inline __attribute__((always_inline)) int unpack_all(const uint8_t *plane, size_t stride, int width,
-									const uint64_t *offset, size_t sets,
-									uint64_t base, uint64_t step, uint64_t n,
-									uint32_t *ids)
-{
-	int bad = 0;
-	for (size_t r = 0; r < sets; r++, base += step) {
-		size_t count = offset[r + 1] - offset[r];
-		bad |= count && unpack_set(plane + offset[r], stride, width, count, base, n, ids + offset[r]);
-	}
-	return bad;
-}
-
-KITH_AVX512 static int unpack_sets(const uint8_t *plane, size_t stride, int width, const uint64_t *offset, size_t sets,
-				   uint64_t base, uint64_t step, uint64_t n, uint32_t *ids)
-{
-	return width == 1   ? unpack_all(plane, stride, 1, offset, sets, base, step, n, ids)
-	       : width == 2 ? unpack_all(plane, stride, 2, offset, sets, base, step, n, ids)
-			    : unpack_all(plane, stride, 3, offset, sets, base, step, n, ids);
-}
-
-#else
-#define unpack_sets(...) 0
-#endif
-
 int kith_view_sets(kith_decoder *d, kith_view *view, const uint64_t *offset, size_t sets, uint64_t base, uint64_t step,
 		   uint64_t n, uint32_t *ids, int *bad, kith_err *err)
 {
+	const kith_set_kernels *kernels = kith_set_kernels_get();
 	int width = kith_width(n), rc;
 	size_t count = offset[sets], stride = count + KITH_SPARE;
 	*bad = 0;
-	if (width > 3 || !(kith_cpu() == KITH_CPU_AVX512)) {
-		if ((rc = kith_view_u32s(d, view, ids, count, width, err)))
-			return rc;
-		for (size_t r = 0; r < sets; r++, base += step)
+	if (width > 3 || !kernels->unpack) {
+		rc = kith_view_u32s(d, view, ids, count, width, err);
+		for (size_t r = 0; !rc && r < sets; r++, base += step)
 			*bad |= kith_gaps_decode(ids + offset[r], offset[r + 1] - offset[r], base, n);
-	} else {
-		if ((rc = kith_scratch(&d->plane, &d->plane_capacity, (size_t)width * stride, 1, err)))
-			return rc;
-		for (int p = 0; p < width; p++)
-			if ((rc = kith_view_stream(d, view, (uint8_t *)d->plane + (size_t)p * stride, count, err)))
-				return rc;
-		*bad = unpack_sets(d->plane, stride, width, offset, sets, base, step, n, ids);
+		return rc;
 	}
-	return 0;
+	rc = kith_scratch(&d->plane, &d->plane_capacity, (size_t)width * stride, 1, err);
+	for (int p = 0; !rc && p < width; p++)
+		rc = kith_view_stream(d, view, (uint8_t *)d->plane + (size_t)p * stride, count, err);
+	if (!rc)
+		*bad = kernels->unpack(d->plane, stride, width, offset, sets, base, step, n, ids);
+	return rc;
 }
 
 int kith_view_f64s(kith_decoder *d, kith_view *view, double *numbers, size_t count, kith_err *err)
@@ -438,15 +374,9 @@ void kith_bits_encode(const uint32_t *ids, size_t count, uint64_t n, uint64_t *w
 		words[ids[i] / 64] |= 1ull << (ids[i] % 64);
 }
 
-int kith_bits_decode(const uint64_t *words, uint64_t n, uint32_t *ids, size_t count)
+void kith_bits_decode(const uint64_t *words, size_t count, uint32_t *ids)
 {
-	size_t found = 0;
-	for (size_t w = 0; w < kith_words(n); w++)
-		for (uint64_t rest = words[w]; rest; rest &= rest - 1) {
-			uint64_t id = 64 * w + (unsigned)__builtin_ctzll(rest);
-			if (found == count || id >= n)
-				return -1;
-			ids[found++] = (uint32_t)id;
-		}
-	return found == count ? 0 : -1;
+	for (size_t w = 0; w < count; w++)
+		for (uint64_t rest = words[w]; rest; rest &= rest - 1)
+			*ids++ = (uint32_t)(64 * w + (unsigned)__builtin_ctzll(rest));
 }

@@ -15,7 +15,7 @@ enum {
 	KITH_TABLE_NEAR = 2,
 	KITH_TABLE_REVERSE = 3,
 	KITH_TABLE_PAIR_BLOCKS = 4, /* of pair stores */
-				    /* 5: what older writers kept beside the pairs (FORMAT.md) */
+	/* 5: what older writers kept beside the pairs (FORMAT.md) */
 };
 
 /* ---- encoding: start, any number of streams, seal ------------------------------------------------------------ */
@@ -102,8 +102,8 @@ static inline size_t kith_words(uint64_t n)
 	return (size_t)((n + 63) / 64);
 }
 
-/* `count` ids out of n as bits. Decoding returns 0, or -1 unless exactly `count` bits, all below n, are set. */
+/* `count` ids out of n as bits, and ids as they come from `count` words of bits. */
 void kith_bits_encode(const uint32_t *ids, size_t count, uint64_t n, uint64_t *words);
-int kith_bits_decode(const uint64_t *words, uint64_t n, uint32_t *ids, size_t count);
+void kith_bits_decode(const uint64_t *words, size_t count, uint32_t *ids);
 
 #endif

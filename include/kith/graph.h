@@ -106,15 +106,6 @@ void kith_graph_close(kith_graph *graph); /* NULL is fine */
 const kith_graph_info *kith_graph_get_info(const kith_graph *graph); /* lives as long as the graph */
 const char *kith_graph_path(const kith_graph *graph);
 
-/* What a graph takes on disk, in bytes: the records of its rows, near lists and reverse lists, and the whole file,
- * which holds besides them an index, the slack of pages and the seal. Looks at every record's size, not at its
- * contents. */
-typedef struct kith_graph_size {
-	uint64_t rows, near, reverse, file;
-} kith_graph_size;
-
-int kith_graph_get_size(kith_graph *graph, kith_graph_size *out, kith_err *err);
-
 /* The bytes of scratch that the reader itself keeps for decoding (at most), so that callers can budget. */
 uint64_t kith_graph_reader_bytes(const kith_graph *graph);
 
@@ -144,7 +135,8 @@ typedef struct kith_sets {
 	 * `base` is in none. stride + base = (n + 63) / 64, and the bits from n on are 0. */
 	uint64_t *bits;
 	size_t stride, base;
-	size_t offset_capacity, id_capacity, bits_capacity;
+	void *memory; /* holds all of these */
+	uint64_t capacity;
 } kith_sets;
 
 /* Decodes tiers 0..tiers-1 of the rows, or of the reverse lists, of nodes first..first+count-1 into sets[0..tiers-1].

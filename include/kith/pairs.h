@@ -107,7 +107,8 @@ typedef struct kith_pair_planes {
 	size_t stride;   /* words */
 	uint32_t *i, *j; /* count each, ascending (i, j), i < j < n */
 	uint64_t *bits;
-	size_t pair_capacity, j_capacity, bits_capacity;
+	void *memory; /* holds i, j and bits */
+	uint64_t capacity;
 } kith_pair_planes;
 
 static inline uint64_t *kith_pair_plane(const kith_pair_planes *planes, uint32_t w, uint32_t q, uint32_t direction)

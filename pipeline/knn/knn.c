@@ -2,7 +2,6 @@
 #include "kith/knn.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,7 +116,6 @@ static int start(struct run *r, const char *input, const char *output, const voi
 				   .threads = o->threads,
 				   .output = output,
 				   .progress = &o->progress};
-	omp_set_num_threads(o->threads);
 	if ((rc = kith_activations_open(&r->activations, input, err)) || (rc = check_ladder(r->activations, o, err)))
 		return rc;
 	rc = output ? kith_rows_init(&r->rows, r->activations, o->metric, memory, o->threads, &o->progress, err)

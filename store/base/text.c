@@ -20,6 +20,17 @@ const char *kith_double_text(double x, char out[KITH_DOUBLE_TEXT])
 	return out;
 }
 
+void kith_copy_text(char *field, size_t size, const char *text)
+{
+	size_t length = strnlen(text, size);
+	if (length == size)
+		length--;
+	while (length && text[length] && ((unsigned char)text[length] & 0xc0) == 0x80)
+		length--;
+	memcpy(field, text, length);
+	memset(field + length, 0, size - length);
+}
+
 const char *kith_ladder_text(const uint32_t *ladder, uint32_t count, char *out, size_t size)
 {
 	size_t used = 0;

@@ -13,6 +13,10 @@
  * `out`. */
 const char *kith_double_text(double x, char out[KITH_DOUBLE_TEXT]);
 
+/* Copies text into a field of `size` bytes, cut between two characters if it is too long, and fills the field with
+ * zeros. `text` ends with a zero or has `size` bytes at least. */
+void kith_copy_text(char *field, size_t size, const char *text);
+
 /* "15,100" for the ladder of these `count` values, cut at `size`. Returns `out`. */
 const char *kith_ladder_text(const uint32_t *ladder, uint32_t count, char *out, size_t size);
 

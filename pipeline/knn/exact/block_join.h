@@ -8,7 +8,8 @@
 #ifndef KITH_JOIN_H
 #define KITH_JOIN_H
 
-#include "planner.h"
+#include "engine_plan.h"
+#include "projection.h"
 #include "refine.h"
 
 typedef struct kith_join {

@@ -11,6 +11,7 @@
 #include "duplicates.h"
 #include "engine.h"
 #include "kd_order.h"
+#include "planner.h"
 #include "stream.h"
 
 #define OUT_BYTES (4u << 20) /* of finished rows handed to the writer at once */

@@ -1,13 +1,13 @@
 /* planner.c - see planner.h */
 #include "planner.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "alloc.h"
 #include "block_join.h"
+#include "matrix.h"
 #include "select.h"
 #include "stream.h"
 
@@ -99,10 +99,18 @@ static void survey_query(struct survey *s, const double *p, const double *norm, 
 	}
 }
 
+static double square_norm(const double *x, uint64_t d)
+{
+	double sum = 0;
+	for (uint64_t t = 0; t < d; t++)
+		sum += x[t] * x[t];
+	return sum;
+}
+
 /* How much each number of directions would let pass. A row's k-th distance among n is about its (k m/n)-th among the m
  * sampled. */
 static int survey(struct survey *s, const kith_basis *basis, const double *sample, uint64_t m, uint64_t n, uint64_t d,
-		  uint32_t k, kith_err *err)
+		  uint32_t k, int threads, kith_err *err)
 {
 	uint64_t queries = at_most(m, QUERY_ROWS), rank = (uint64_t)((double)k * (double)m / (double)n + 0.5);
 	double *p = kith_alloc(m * basis->dims, sizeof *p), *norm = kith_alloc(m, sizeof *norm);
@@ -114,12 +122,10 @@ static int survey(struct survey *s, const kith_basis *basis, const double *sampl
 		rc = kith_fail_nomem(err, "a sample of rows", m * (basis->dims + queries + 2) * 8);
 		goto done;
 	}
-	cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)basis->dims, (blasint)d, 1, sample,
-		    (blasint)d, basis->rows, (blasint)d, 0, p, (blasint)basis->dims);
-	cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)queries, (blasint)m, (blasint)d, 1, sample,
-		    (blasint)(d * (m / queries)), sample, (blasint)d, 0, near, (blasint)m);
+	kith_multiply(threads, 0, 1, m, basis->dims, d, sample, d, basis->rows, p);
+	kith_multiply(threads, 0, 1, queries, m, d, sample, d * (m / queries), sample, near);
 	for (uint64_t i = 0; i < m; i++)
-		norm[i] = cblas_ddot((blasint)d, sample + i * d, 1, sample + i * d, 1);
+		norm[i] = square_norm(sample + i * d, d);
 	for (uint64_t q = 0; q < queries; q++) {
 		uint64_t own = q * (m / queries);
 		for (uint64_t i = 0; i < m; i++)
@@ -175,11 +181,9 @@ static int size_join(kith_plan *p, const struct question *q, int panels)
 		return 0;
 	p->resident = all_rows <= (memory - fixed) / 2;
 	fixed += p->resident ? all_rows : 0;
-	kith_rows probe = *rows;
-	probe.all = p->resident ? &probe : NULL; /* whether, not where */
-	p->batch = kith_refiner_batch(&probe, p->capacity, p->resident ? KITH_LANES : MAX_BATCH,
+	p->batch = kith_refiner_batch(rows, p->resident, p->capacity, p->resident ? KITH_LANES : MAX_BATCH,
 				      (memory - fixed) / (panels ? 4 : 1) / threads);
-	fixed += threads * kith_refiner_bytes(&probe, p->capacity, p->batch);
+	fixed += threads * kith_refiner_bytes(rows, p->resident, p->capacity, p->batch);
 	if (fixed > memory)
 		return 0;
 	if (panels) {
@@ -340,11 +344,11 @@ int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_screen *scre
 		/* some of the sample make the basis: the others can say what it is worth */
 		uint64_t leading = m < q.n ? at_least(m / 2, 1) : m;
 		if ((rc = read_sample(screen, sample, m, leading, err)) ||
-		    (rc = kith_basis_find(basis, sample, leading, q.d, dims, err)))
+		    (rc = kith_basis_find(basis, sample, leading, q.d, dims, job->threads, err)))
 			goto done;
 		if (basis->dims == q.d || basis->dims < dims)
 			q.rank = basis->dims;
-		if (basis->dims && !(rc = survey(&q.survey, basis, sample, m, q.n, q.d, q.k, err)))
+		if (basis->dims && !(rc = survey(&q.survey, basis, sample, m, q.n, q.d, q.k, job->threads, err)))
 			for (dims = basis->dims;; dims = (dims + 1) / 2 - 1) { /* the leading directions are a basis */
 				consider_joins(&best, &q, dims);
 				if (o->sketch_dims || dims < 2 * MIN_DIMS + 1)

@@ -20,7 +20,6 @@
  * - lo. */
 #include "projection.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
@@ -28,14 +27,12 @@
 
 #include "alloc.h"
 #include "hash.h"
+#include "matrix.h"
+#include "workspace.h"
 
 #define ROUNDS   2 /* of the power iteration: enough to turn the leading directions in */
 #define CHUNK    256u
 #define MAX_LOST 1e-6
-
-/* Of LAPACK, which is part of OpenBLAS: the eigenvectors of a symmetric matrix, eigenvalues ascending. */
-extern void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work,
-		   const int *lwork, int *info);
 
 /* splitmix64: a fixed sequence, so that runs are alike (no result depends on it, only speed). */
 static uint64_t next_random(uint64_t *state)
@@ -48,48 +45,11 @@ static uint64_t next_random(uint64_t *state)
 
 /* ---- the basis ---- */
 
-static void multiply(int transpose_a, int transpose_b, uint64_t m, uint64_t n, uint64_t k, const double *a,
-		     const double *b, double *c)
-{
-	cblas_dgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
-		    (blasint)m, (blasint)n, (blasint)k, 1, a, (blasint)(transpose_a ? m : k), b,
-		    (blasint)(transpose_b ? k : n), 0, c, (blasint)n);
-}
-
-/* Makes the rows of `basis` (r x d) orthonormal by Gram-Schmidt and drops those that have no direction of their own
- * left. Once is enough between rounds, twice makes them orthonormal to the last bits. Returns how many stay. `work`
- * holds r values. */
-static uint32_t orthonormalise(double *basis, uint32_t r, uint64_t d, int times, double *work)
-{
-	uint32_t kept = 0;
-	int threads = omp_get_max_threads();
-	omp_set_num_threads(1); /* products as small as these are done before a thread has woken up */
-	for (uint32_t a = 0; a < r; a++) {
-		double *row = basis + kept * d, before;
-		if (kept < a)
-			memcpy(row, basis + a * d, d * sizeof *row);
-		before = cblas_dnrm2((blasint)d, row, 1);
-		for (int time = 0; time < times && kept; time++) {
-			cblas_dgemv(CblasRowMajor, CblasNoTrans, (blasint)kept, (blasint)d, 1, basis, (blasint)d, row,
-				    1, 0, work, 1);
-			cblas_dgemv(CblasRowMajor, CblasTrans, (blasint)kept, (blasint)d, -1, basis, (blasint)d, work,
-				    1, 1, row, 1);
-		}
-		double after = cblas_dnrm2((blasint)d, row, 1);
-		if (!(after > 1e-8 * before) || !isfinite(1 / after))
-			continue;
-		cblas_dscal((blasint)d, 1 / after, row, 1);
-		kept++;
-	}
-	omp_set_num_threads(threads);
-	return kept;
-}
-
 /* The greatest row sum of |BB' - I|, which bounds its norm, and what rounding may have hidden from it. */
-static double orthonormality(const double *basis, uint32_t r, uint64_t d, double *gram)
+static double orthonormality(const double *basis, uint32_t r, uint64_t d, double *gram, int threads)
 {
 	double worst = 0;
-	multiply(0, 1, r, r, d, basis, basis, gram);
+	kith_multiply(threads, 0, 1, r, r, d, basis, d, basis, gram);
 	for (uint32_t a = 0; a < r; a++) {
 		double sum = 0;
 		for (uint32_t b = 0; b < r; b++)
@@ -99,62 +59,67 @@ static double orthonormality(const double *basis, uint32_t r, uint64_t d, double
 	return worst + (double)r * (double)d * 0x1p-52;
 }
 
+/* What a basis is made with. */
+struct finder {
+	const double *sample; /* m x d */
+	uint64_t m, d;
+	double *product; /* m x dims */
+	double *gram;    /* dims x dims */
+	double *turned;  /* dims x d */
+	double *work;    /* KITH_EIGEN_WORK(dims) */
+	int threads;
+};
+
 /* Turns the basis to the sample's principal axes within it, greatest variance first. */
-static int principal_axes(kith_basis *basis, const double *sample, uint64_t m, uint64_t d, double *product,
-			  double *gram, kith_err *err)
+static void turn_to_axes(kith_basis *basis, const struct finder *f)
 {
-	int r = (int)basis->dims, lwork = 34 * r + 1, info = 1;
-	double *value = kith_alloc((size_t)(r + lwork), sizeof *value);
-	double *turned = kith_alloc(basis->dims * d, sizeof *turned);
-	if (!value || !turned) {
-		free(value);
-		free(turned);
-		return kith_fail_nomem(err, "a basis", basis->dims * d * 8);
-	}
-	multiply(0, 1, m, basis->dims, d, sample, basis->rows, product);
-	multiply(1, 0, basis->dims, basis->dims, m, product, product, gram);
-	dsyev_("V", "U", &r, gram, &r, value, value + r, &lwork, &info);
-	if (!info) { /* row b of gram (LAPACK's columns) is the eigenvector of the b-th smallest eigenvalue */
-		for (int b = 0; b < r / 2; b++)
-			for (int t = 0; t < r; t++) {
-				double swap = gram[b * r + t];
-				gram[b * r + t] = gram[(r - 1 - b) * r + t];
-				gram[(r - 1 - b) * r + t] = swap;
-			}
-		multiply(0, 0, basis->dims, d, basis->dims, gram, basis->rows, turned);
-		memcpy(basis->rows, turned, basis->dims * d * sizeof *turned);
-	}
-	free(value);
-	free(turned);
-	return 0;
+	uint32_t r = basis->dims;
+	kith_multiply(f->threads, 0, 1, f->m, r, f->d, f->sample, f->d, basis->rows, f->product);
+	kith_multiply(f->threads, 1, 0, r, r, f->m, f->product, r, f->product, f->gram);
+	if (kith_eigenvectors(f->threads, f->gram, r, f->work))
+		return;
+	for (uint32_t b = 0; b < r / 2; b++)
+		for (uint32_t t = 0; t < r; t++) {
+			double swap = f->gram[b * r + t];
+			f->gram[b * r + t] = f->gram[(r - 1 - b) * r + t];
+			f->gram[(r - 1 - b) * r + t] = swap;
+		}
+	kith_multiply(f->threads, 0, 0, r, f->d, r, f->gram, r, basis->rows, f->turned);
+	memcpy(basis->rows, f->turned, r * f->d * sizeof *f->turned);
 }
 
-int kith_basis_find(kith_basis *basis, const double *sample, uint64_t m, uint64_t d, uint32_t dims, kith_err *err)
+int kith_basis_find(kith_basis *basis, const double *sample, uint64_t m, uint64_t d, uint32_t dims, int threads,
+		    kith_err *err)
 {
+	struct finder f = {.sample = sample, .m = m, .d = d, .threads = threads};
 	uint64_t state = 1;
-	int rc = 0;
-	double *product = kith_alloc(m * dims, sizeof *product),
-	       *gram = kith_alloc((uint64_t)dims * dims, sizeof *gram);
+	void *memory = NULL;
+	kith_workspace w = {0};
+	KITH_BUFFER(&w, f.product, m * dims);
+	KITH_BUFFER(&w, f.gram, (uint64_t)dims * dims);
+	KITH_BUFFER(&w, f.turned, dims * d);
+	KITH_BUFFER(&w, f.work, KITH_EIGEN_WORK(dims));
 	*basis = (kith_basis){.dims = dims, .rows = kith_alloc(dims * d, sizeof *basis->rows)};
-	if (!product || !gram || !basis->rows) {
-		rc = kith_fail_nomem(err, "a basis", (m + d + dims) * dims * 8);
-		goto done;
-	}
+	if (!basis->rows)
+		return kith_fail_nomem(err, "a basis", dims * d * sizeof *basis->rows);
+	int rc = kith_workspace_alloc(&w, &memory, "a basis", err);
+	if (rc)
+		return rc;
 	for (uint64_t i = 0; i < dims * d; i++)
 		basis->rows[i] = (double)(int64_t)next_random(&state) * 0x1p-63;
 	for (int round = 0; round <= ROUNDS && basis->dims; round++) {
-		multiply(0, 1, m, basis->dims, d, sample, basis->rows, product);
-		multiply(1, 0, basis->dims, d, m, product, sample, basis->rows);
-		basis->dims = orthonormalise(basis->rows, basis->dims, d, round < ROUNDS ? 1 : 2, gram);
+		kith_multiply(threads, 0, 1, m, basis->dims, d, sample, d, basis->rows, f.product);
+		kith_multiply(threads, 1, 0, basis->dims, d, m, f.product, basis->dims, sample, basis->rows);
+		basis->dims = kith_orthonormalise(basis->rows, basis->dims, d, round < ROUNDS ? 1 : 2, f.work);
 	}
-	if (basis->dims && !(rc = principal_axes(basis, sample, m, d, product, gram, err)))
-		basis->delta = orthonormality(basis->rows, basis->dims, d, gram);
+	if (basis->dims) {
+		turn_to_axes(basis, &f);
+		basis->delta = orthonormality(basis->rows, basis->dims, d, f.gram, threads);
+	}
 	if (!(basis->delta < MAX_LOST)) /* nothing to speak of: do without */
 		basis->dims = 0;
-done:
-	free(product);
-	free(gram);
-	return rc;
+	free(memory);
+	return 0;
 }
 
 void kith_basis_free(kith_basis *basis)
@@ -279,7 +244,7 @@ static int project_rows(const kith_projection *to, const kith_screen *s, struct 
 	}
 	if (rc || !to->sketch)
 		return rc;
-	multiply(0, 1, count, to->sketch->dims, d, w->z, to->basis->rows, w->p);
+	kith_multiply(1, 0, 1, count, to->sketch->dims, d, w->z, d, to->basis->rows, w->p);
 	struct errors fine = errors_of(to->sketch->dims, d, to->basis->delta);
 	struct errors coarse = errors_of(to->sketch->coarse, d, to->basis->delta);
 	for (uint64_t r = 0; r < count; r++)

@@ -18,7 +18,8 @@ typedef struct kith_basis {
 /* The directions of greatest variance of the sample's rows (m x d, centred; a randomised range finder, then
  * Rayleigh-Ritz). dims <= d. If no orthonormal basis is found (the data has fewer directions), dims is what there is,
  * perhaps 0. */
-int kith_basis_find(kith_basis *basis, const double *sample, uint64_t m, uint64_t d, uint32_t dims, kith_err *err);
+int kith_basis_find(kith_basis *basis, const double *sample, uint64_t m, uint64_t d, uint32_t dims, int threads,
+		    kith_err *err);
 void kith_basis_free(kith_basis *basis);
 
 typedef struct kith_sketch {

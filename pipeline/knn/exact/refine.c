@@ -90,18 +90,18 @@ void kith_results_free(kith_results *r)
 
 /* ---- work space ---- */
 
-uint64_t kith_refiner_bytes(const kith_rows *rows, uint32_t capacity, uint32_t batch)
+uint64_t kith_refiner_bytes(const kith_rows *rows, int resident, uint32_t capacity, uint32_t batch)
 {
 	uint64_t pool = (uint64_t)batch * capacity;
-	uint64_t x = rows->all ? 0 : (batch + KITH_SIDE + 1ull) * rows->d * rows->cell + rows->row_bytes;
+	uint64_t x = resident ? 0 : (batch + KITH_SIDE + 1ull) * rows->d * rows->cell + rows->row_bytes;
 	return capacity * 48ull + batch * 8ull + pool * (5 + sizeof(double) + 2 * sizeof(struct kith_wanted)) + x;
 }
 
-uint32_t kith_refiner_batch(const kith_rows *rows, uint32_t capacity, uint32_t most, uint64_t memory)
+uint32_t kith_refiner_batch(const kith_rows *rows, int resident, uint32_t capacity, uint32_t most, uint64_t memory)
 {
 	uint32_t batch = most;
 	while (batch > 1 &&
-	       (kith_refiner_bytes(rows, capacity, batch) > memory || (uint64_t)batch * capacity >= MAX_POOL))
+	       (kith_refiner_bytes(rows, resident, capacity, batch) > memory || (uint64_t)batch * capacity >= MAX_POOL))
 		batch /= 2;
 	return batch;
 }
@@ -128,7 +128,8 @@ int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_gra
 		kith_alloc(4 * (size_t)capacity + 2, sizeof *f->table); /* no more are known than there is room for */
 	if (!f->values || !f->ranked || !f->start || !f->first || !f->open || !f->tier || !f->dist || !f->want ||
 	    !f->x || !f->y || !f->raw || !f->ids || !f->table)
-		return kith_fail_nomem(err, "a thread's work space", kith_refiner_bytes(rows, capacity, batch));
+		return kith_fail_nomem(err, "a thread's work space",
+				       kith_refiner_bytes(rows, rows->all != NULL, capacity, batch));
 	return 0;
 }
 

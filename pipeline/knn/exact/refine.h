@@ -59,10 +59,11 @@ typedef struct kith_refiner {
 	uint32_t *ids;            /* capacity: places of candidates, or a row in the making */
 } kith_refiner;
 
-/* Bytes of a refiner for rows of up to `capacity` candidates, `batch` at a time. */
-uint64_t kith_refiner_bytes(const kith_rows *rows, uint32_t capacity, uint32_t batch);
+/* Bytes of a refiner for rows of up to `capacity` candidates, `batch` at a time; `resident`: the samples are in memory.
+ */
+uint64_t kith_refiner_bytes(const kith_rows *rows, int resident, uint32_t capacity, uint32_t batch);
 /* As many rows at a time, a power of two times less than `most`, as fit into `memory`; at least one. */
-uint32_t kith_refiner_batch(const kith_rows *rows, uint32_t capacity, uint32_t most, uint64_t memory);
+uint32_t kith_refiner_batch(const kith_rows *rows, int resident, uint32_t capacity, uint32_t most, uint64_t memory);
 int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_graph_info *info, uint32_t capacity,
 		      uint32_t batch, kith_err *err);
 void kith_refiner_free(kith_refiner *f);

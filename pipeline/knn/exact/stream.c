@@ -2,12 +2,12 @@
  * more, reading and converting a tile costs a few percent of multiplying it. */
 #include "stream.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 
 #include "alloc.h"
+#include "matrix.h"
 #include "tile_kernels.h"
 
 #define MAX_TILE  1024u /* columns multiplied in one go: their products with SUB_ROWS rows fit the L2 cache */
@@ -45,7 +45,7 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 static uint64_t worker_bytes(const kith_plan *plan, const kith_rows *rows, uint64_t sub)
 {
 	return sub * plan->tile * sizeof(float) + rows->d * (sizeof(double) + rows->cell) + rows->row_bytes +
-	       kith_refiner_bytes(rows, plan->capacity, plan->batch);
+	       kith_refiner_bytes(rows, 0, plan->capacity, plan->batch);
 }
 
 uint64_t kith_stream_sizes(kith_plan *plan, const kith_rows *rows, uint32_t k, int threads, uint64_t memory,
@@ -56,7 +56,7 @@ uint64_t kith_stream_sizes(kith_plan *plan, const kith_rows *rows, uint32_t k, i
 	row += kith_candidates_row_bytes(plan->capacity, 0, 0) + 4;
 	plan->tile = (uint32_t)(tile ? clamp(tile, 1, n) : clamp(memory / 8 / (rows->d * 4), 1, clamp(n, 1, MAX_TILE)));
 	/* a thread finishes as many rows together as an eighth of the memory has room for */
-	plan->batch = kith_refiner_batch(rows, plan->capacity, CHUNK, memory / 8 / (uint64_t)threads);
+	plan->batch = kith_refiner_batch(rows, 0, plan->capacity, CHUNK, memory / 8 / (uint64_t)threads);
 	uint64_t held = n * 8 + rows->d * 8 + plan->tile * rows->d * 4;
 	all = held + (uint64_t)threads * worker_bytes(plan, rows, 1) + row;
 	most = memory > all ? (memory - all) / (row + plan->tile * sizeof(float)) : 1;
@@ -181,9 +181,7 @@ static int screen_row(struct stream *s, struct worker *w, uint32_t r, uint64_t f
 static void screen_block(struct stream *s, struct worker *w, uint32_t row, uint32_t count, uint64_t first,
 			 uint32_t columns)
 {
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)count, (blasint)columns, (blasint)s->d, 1,
-		    s->panel_floats + row * s->d, (blasint)s->d, s->tile_floats, (blasint)s->d, 0, w->products,
-		    (blasint)columns);
+	kith_multiply_floats(count, columns, s->d, s->panel_floats + row * s->d, s->tile_floats, w->products);
 	for (uint32_t r = 0; r < count; r++)
 		if (screen_row(s, w, row + r, first, columns, w->products + (size_t)r * columns))
 			return;

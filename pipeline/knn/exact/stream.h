@@ -4,7 +4,7 @@
 #define KITH_STREAM_H
 
 #include "duplicates.h"
-#include "planner.h"
+#include "engine_plan.h"
 
 typedef struct kith_stream {
 	const kith_plan *plan;

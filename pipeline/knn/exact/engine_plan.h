@@ -1,0 +1,39 @@
+/* engine_plan.h - how the exact engine goes about one input; planner.h chooses it. */
+#ifndef KITH_ENGINE_PLAN_H
+#define KITH_ENGINE_PLAN_H
+
+#include <stdint.h>
+
+#include "exact.h"
+
+typedef struct kith_plan {
+	kith_plan_kind kind; /* never KITH_PLAN_AUTO */
+	int threads;
+	uint32_t dims;     /* directions of the sketch */
+	uint32_t coarse;   /* of them, in the tiles that every pair goes through */
+	int resident;      /* the rows stay in memory, as cells (vectors.h) */
+	int in_place;      /* the finished rows take the place of candidates, which are there for all rows together */
+	int spill;         /* the finished rows go to a temporary file */
+	int tight;         /* the sketch's directions seem to hold all of the data: its upper bounds are close */
+	uint32_t probes;   /* blocks that a block's first bounds come from: the nearest, or */
+	int guess;         /* where k is a large part of n, a sample of all, which but suggests them */
+	uint32_t capacity; /* candidates of a row */
+	uint32_t known;    /* distances of a row that its first bound is made from, and that are kept */
+	uint32_t panel;    /* rows whose candidates are in memory together */
+	uint32_t tile;     /* columns that the stream plan reads together */
+	uint32_t batch;    /* rows that a thread finishes together */
+	/* what it will take, about */
+	double share;   /* of all pairs, those that pass the tiles */
+	double refined; /* canonical distances for each row */
+	double seconds;
+	uint64_t memory, disk; /* bytes */
+} kith_plan;
+
+/* Whether pairs that pass the tiles are looked at once more before they are candidates; else the tiles' bounds are the
+ * candidates'. */
+static inline int kith_plan_two_level(const kith_plan *p)
+{
+	return p->kind == KITH_PLAN_SCREEN || (p->kind == KITH_PLAN_SKETCH && p->coarse < p->dims);
+}
+
+#endif
