@@ -112,7 +112,7 @@ static uint32_t choose_samples(const kith_count_plan *p, const uint32_t *tiers, 
 }
 
 int kith_counter_run(kith_counter *c, const kith_count_source *sources, size_t count, uint64_t first, uint64_t nodes,
-		     uint64_t *bad)
+		     kith_err *err)
 {
 	const kith_count_plan *p = c->counts.plan;
 	uint32_t tiers[KITH_SPARSE_SAMPLES], ids[KITH_SPARSE_SAMPLES];
@@ -129,13 +129,13 @@ int kith_counter_run(kith_counter *c, const kith_count_source *sources, size_t c
 			if (layer < 0 && tiers[0] < p->tiers)
 				layer = kith_count_dense_node(&c->counts, &c->dense, &c->pairs, node, tiers[0], sources,
 							      count);
-			if (layer >= 0) {
-				*bad = node;
-				return layer;
-			}
+			if (layer >= 0)
+				return kith_fail(err, KITH_ECORRUPT,
+						 "%s: row %llu is not %u distinct neighbours: build it again",
+						 p->paths[layer], (unsigned long long)node, p->k[p->tiers - 1]);
 		}
 	}
-	return -1;
+	return 0;
 }
 
 void kith_counter_finish(kith_counter *c)

@@ -14,6 +14,7 @@
 typedef struct kith_count_plan {
 	uint64_t n;
 	uint32_t layers;
+	const char *const *paths;          /* of the layers' graphs, for messages */
 	uint32_t tiers, k[KITH_MAX_TIERS]; /* the values of k asked for, ascending */
 	uint32_t alpha;                    /* the greatest */
 	int graphs[2];                     /* KITH_UNION, KITH_MUTUAL: is it asked for? */

@@ -42,12 +42,12 @@ static kith_sets make_rows(int with_ids)
 
 static void count(uint32_t slots, int twice)
 {
-	kith_count_plan plan = {.n = N, .layers = LAYERS, .tiers = 1, .k = {K}, .graphs = {1, 1}};
+	static const char *const paths[] = {"a", "b"};
+	kith_count_plan plan = {.n = N, .layers = LAYERS, .paths = paths, .tiers = 1, .k = {K}, .graphs = {1, 1}};
 	kith_sets sets[2 * LAYERS];
 	kith_count_source sources[2 * LAYERS];
 	kith_counter counter;
 	kith_err err;
-	uint64_t bad = 0;
 
 	plan.start[1] = K + 1;
 	kith_counter_choose_sizes(&plan, 3ull * LAYERS * K, 0, slots);
@@ -61,10 +61,10 @@ static void count(uint32_t slots, int twice)
 		row[30] = row[29];
 	else
 		row[21] = BAD;
-	assert_int_equal(kith_counter_run(&counter, sources, LAYERS, BAD - 20, 40, &bad), 1);
-	assert_int_equal(bad, BAD);
+	assert_int_equal(kith_counter_run(&counter, sources, LAYERS, BAD - 20, 40, &err), KITH_ECORRUPT);
+	assert_string_equal(err.msg, "b: row 150 is not 70 distinct neighbours: build it again");
 	for (uint64_t node = BAD + 1; node < N; node++)
-		assert_int_equal(kith_counter_run(&counter, sources, LAYERS, node, 1, &bad), -1);
+		assert_int_equal(kith_counter_run(&counter, sources, LAYERS, node, 1, &err), 0);
 	kith_counter_finish(&counter);
 	kith_counter_free(&counter);
 	for (uint32_t s = 0; s < 2 * LAYERS; s++)
@@ -134,11 +134,10 @@ static void draw_layer(rng *r, uint32_t k, const kith_sets *before, kith_sets *r
 static void count_all(kith_counter *counter, kith_count_plan *plan, const kith_count_source *sources, int sparse)
 {
 	kith_err err;
-	uint64_t bad;
 	kith_counter_choose_sizes(plan, 0, 0, SOME);
 	plan->sparse_ids = sparse ? (uint32_t)(2 * plan->layers * SOME) : 0;
 	assert_int_equal(kith_counter_init(counter, plan, &err), 0);
-	assert_int_equal(kith_counter_run(counter, sources, plan->layers, 0, SOME, &bad), -1);
+	assert_int_equal(kith_counter_run(counter, sources, plan->layers, 0, SOME, &err), 0);
 	kith_counter_finish(counter);
 }
 
