@@ -50,16 +50,16 @@ static uint64_t add_set(const kith_count_set *set, const range *r, uint64_t *to,
 	return seen;
 }
 
-/* Adds the sets of tiers after..tier, `count` of each side; with after < 0 they are the first. Returns the layer that
+/* Adds the sets of tiers after..tier; with after < 0 they are the first. Returns the layer that
  * has an id twice, or -1. */
-static int add_sets(const kith_count_plan *p, kith_count_dense *d, const range *r, size_t count, int after, int tier)
+static int add_sets(const kith_count_plan *p, kith_count_dense *d, const range *r, int after, int tier)
 {
 	uint64_t stride = set_stride(p);
 	for (size_t at = 0; after < 0 && at < 2ull * p->layers; at++)
 		memset(d->bits + at * stride, 0, r->words * sizeof *d->bits);
-	for (size_t i = 0; i < 2 * count; i++) {
+	for (size_t i = 0; i < 2 * d->set_count; i++) {
 		const kith_count_set *set = &d->sets[i];
-		size_t side = i >= count;
+		size_t side = i >= d->set_count;
 		if ((int)set->tier > after && (int)set->tier <= tier &&
 		    add_set(set, r, d->bits + (side * p->layers + set->layer) * stride, &d->cursor[i]))
 			return (int)set->layer;
@@ -118,11 +118,11 @@ static void count_pairs(kith_counts *c, kith_count_dense *d, uint32_t tier, cons
 
 /* Appends the pairs of the range, as ids that any layer has at any tier; their masks are still undefined. Returns how
  * many there are. */
-static uint32_t append_ids(kith_count_dense *d, kith_pair_batch *pairs, uint64_t node, size_t count, const range *r)
+static uint32_t append_ids(kith_count_dense *d, kith_pair_batch *pairs, uint64_t node, const range *r)
 {
 	uint32_t found = 0;
 	memset(d->ids, 0, r->words * sizeof *d->ids);
-	for (size_t i = 0; i < 2 * count; i++) {
+	for (size_t i = 0; i < 2 * d->set_count; i++) {
 		size_t at = d->cursor[i];
 		add_set(&d->sets[i], r, d->ids, &at);
 	}
@@ -168,13 +168,13 @@ static void append_masks(const kith_counts *c, kith_count_dense *d, kith_pair_ba
 /* ---- samples ---- */
 
 static int count_range(kith_counts *c, kith_count_dense *d, kith_pair_batch *pairs, uint64_t node, uint32_t from,
-		       size_t count, const range *r)
+		       const range *r)
 {
 	const kith_count_plan *p = c->plan;
 	uint64_t stride = set_stride(p), own = node - r->lo, layer_pairs = kith_layer_pairs(p->layers);
-	uint32_t found = p->pair_room ? append_ids(d, pairs, node, count, r) : 0;
+	uint32_t found = p->pair_room ? append_ids(d, pairs, node, r) : 0;
 	for (int q = (int)from, after = -1; q < (int)p->tiers; after = q++) {
-		int bad = add_sets(p, d, r, count, after, q);
+		int bad = add_sets(p, d, r, after, q);
 		for (uint32_t v = 0; bad < 0 && node >= r->lo && node < r->hi && v < p->layers; v++)
 			if (d->bits[v * stride + own / 64] >> own % 64 & 1)
 				bad = (int)v;
@@ -203,17 +203,18 @@ static range range_at(const kith_count_plan *p, uint64_t node, uint64_t lo)
 }
 
 int kith_count_dense_node(kith_counts *c, kith_count_dense *d, kith_pair_batch *pairs, uint64_t node, uint32_t from,
-			  const kith_count_source *sources, size_t count)
+			  const kith_count_sources *sources)
 {
 	const kith_count_plan *p = c->plan;
 	range r = {0};
-	for (size_t i = 0; i < 2 * count; i++) {
-		d->sets[i] = kith_count_set_at(&sources[i], node);
+	d->set_count = sources->count;
+	for (size_t i = 0; i < 2 * d->set_count; i++) {
+		d->sets[i] = kith_count_set_at(&sources->source[i], node);
 		d->cursor[i] = 0;
 	}
 	for (uint64_t lo = 0; lo < p->n; lo = r.hi) {
 		r = range_at(p, node, lo);
-		int bad = count_range(c, d, pairs, node, from, count, &r);
+		int bad = count_range(c, d, pairs, node, from, &r);
 		if (bad >= 0) { /* the thread may count other samples before anyone looks */
 			memset(d->common, 0, p->tiers * kith_layer_pairs(p->layers) * sizeof *d->common);
 			return bad;

@@ -42,6 +42,13 @@ typedef struct kith_count_source {
 	uint32_t layer, tier;
 } kith_count_source;
 
+/* Those of all samples of a window: `count` sources of their rows, by ascending tier and by ascending layer within a
+ * tier, then as many of their reverse lists. */
+typedef struct kith_count_sources {
+	kith_count_source *source;
+	size_t count;
+} kith_count_sources;
+
 static inline kith_count_set kith_count_set_at(const kith_count_source *source, uint64_t node)
 {
 	const kith_sets *sets = source->sets;

@@ -89,17 +89,18 @@ void kith_count_sparse_list(kith_workspace *w, kith_count_sparse *s, const kith_
 /* Collects the sources of one side (rows or reverse lists) and tier, from the *at-th on; those of sample x from
  * place[x] on. Copies sixteen ids at a time. All samples' ids of a source are taken together, since they lie together;
  * going sample by sample would read from more streams than processors prefetch. */
-KITH_CLONES static void collect_side(kith_count_sparse *s, const kith_count_plan *p, const kith_count_source *sources,
-				     size_t count, uint32_t side, uint32_t tier, size_t *at, uint64_t first,
-				     uint32_t nodes, uint32_t *place)
+KITH_CLONES static void collect_side(kith_count_sparse *s, const kith_count_plan *p, const kith_count_sources *sources,
+				     uint32_t side, uint32_t tier, size_t *at, uint64_t first, uint32_t nodes,
+				     uint32_t *place)
 {
 	uint32_t word = UINT32_MAX;
 	int halved = kith_mask_is_halved(p);
 	size_t i = *at;
-	for (; i < count && sources[i].tier <= tier; i++) {
-		const kith_sets *sets = sources[i].sets;
+	for (; i < sources->count && sources->source[i].tier <= tier; i++) {
+		const kith_count_source *source = &sources->source[side * sources->count + i];
+		const kith_sets *sets = source->sets;
 		const uint64_t *offset = sets->offset + (first - sets->first);
-		uint32_t layer = sources[i].layer, own = halved ? 0 : side * kith_mask_row_words(p) + layer / 64;
+		uint32_t layer = source->layer, own = halved ? 0 : side * kith_mask_row_words(p) + layer / 64;
 		int bit = (int)(halved ? side * KITH_MASK_HALF + layer : layer % 64);
 		if (own != word) {
 			kith_sparse_segment *segment = &s->segment[s->segments++];
@@ -125,19 +126,19 @@ KITH_CLONES static void collect_side(kith_count_sparse *s, const kith_count_plan
 	*at = i;
 }
 
-void kith_count_sparse_collect(kith_count_sparse *s, const kith_count_plan *p, const kith_count_source *sources,
-			       size_t count, uint64_t first, uint32_t nodes, uint32_t tiers, const uint32_t *ids)
+void kith_count_sparse_collect(kith_count_sparse *s, const kith_count_plan *p, const kith_count_sources *sources,
+			       uint64_t first, uint32_t nodes, uint32_t tiers, const uint32_t *ids)
 {
 	uint32_t place[KITH_SPARSE_SAMPLES], all = 0;
-	size_t row = 0, reverse = count;
+	size_t row = 0, reverse = 0;
 	for (uint32_t x = 0; x < nodes; x++) {
 		s->start[x] = place[x] = all;
 		all += ids[x] + KITH_SETS_SPARE;
 	}
 	s->segments = 0;
 	for (uint32_t q = 0; q < tiers; q++) {
-		collect_side(s, p, sources, count, 0, q, &row, first, nodes, place);
-		collect_side(s, p, sources, 2 * count, 1, q, &reverse, first, nodes, place);
+		collect_side(s, p, sources, 0, q, &row, first, nodes, place);
+		collect_side(s, p, sources, 1, q, &reverse, first, nodes, place);
 		for (uint32_t x = 0; x < nodes; x++)
 			s->end[q][x] = place[x] - s->start[x];
 	}

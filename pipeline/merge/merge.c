@@ -215,16 +215,15 @@ static int prepare(struct merge *m, kith_err *err)
 /* Counts the samples of a window by all threads: a few at a time or, for a pair store, in order. */
 static int count_window(struct merge *m, uint64_t first, uint64_t count, kith_err *err)
 {
-	const kith_window *w = &m->window;
+	const kith_count_sources *sources = &m->window.sources;
 	uint64_t share = count / (16 * m->threads) + 1, together = share < TOGETHER ? share : TOGETHER;
 	kith_first_error failed = {0};
 	if (m->pairs)
-		return kith_pair_builder_run(m->pairs, m->counters, m->threads, w->sources, w->source_count, first,
-					     count, err);
+		return kith_pair_builder_run(m->pairs, m->counters, m->threads, sources, first, count, err);
 #pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
 	for (uint64_t r = 0; r < count; r += together) {
 		kith_err why;
-		int rc = kith_counter_run(&m->counters[omp_get_thread_num()], w->sources, w->source_count, first + r,
+		int rc = kith_counter_run(&m->counters[omp_get_thread_num()], sources, first + r,
 					  count - r < together ? count - r : together, &why);
 		kith_first_error_note(&failed, r, rc, &why);
 	}

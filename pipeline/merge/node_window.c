@@ -27,8 +27,8 @@ static void list_sources(kith_window *w, uint32_t tiers)
 			for (uint32_t graph_tier = 0; graph_tier < w->layer[v].tiers; graph_tier++)
 				if (w->layer[v].tier_of[graph_tier] == q) {
 					struct kith_window_sets *s = &w->sets[v];
-					w->sources[count] = (kith_count_source){&s->rows[graph_tier], v, q};
-					w->sources[w->source_count + count++] =
+					w->sources.source[count] = (kith_count_source){&s->rows[graph_tier], v, q};
+					w->sources.source[w->sources.count + count++] =
 						(kith_count_source){&s->reverse[graph_tier], v, q};
 				}
 }
@@ -37,12 +37,12 @@ int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t laye
 {
 	*w = (kith_window){.layers = layers, .layer = layer};
 	for (size_t v = 0; v < layers; v++)
-		w->source_count += layer[v].tiers;
+		w->sources.count += layer[v].tiers;
 	w->sets = kith_alloc_zero(layers, sizeof *w->sets);
-	w->sources = kith_alloc(2 * w->source_count, sizeof *w->sources);
-	if (!w->sets || !w->sources)
+	w->sources.source = kith_alloc(2 * w->sources.count, sizeof *w->sources.source);
+	if (!w->sets || !w->sources.source)
 		return kith_fail_nomem(err, "sets of neighbours",
-				       layers * sizeof *w->sets + 2 * w->source_count * sizeof *w->sources);
+				       layers * sizeof *w->sets + 2 * w->sources.count * sizeof *w->sources.source);
 	list_sources(w, tiers);
 	return 0;
 }
@@ -58,7 +58,7 @@ void kith_window_free(kith_window *w, uint32_t threads)
 		}
 	}
 	free(w->sets);
-	free(w->sources);
+	free(w->sources.source);
 	*w = (kith_window){0};
 }
 

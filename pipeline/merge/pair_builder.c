@@ -9,16 +9,15 @@ typedef struct build {
 	kith_counter *counters;
 	uint32_t threads;
 	const kith_count_plan *plan;
-	const kith_count_source *sources;
-	size_t count;
+	const kith_count_sources *sources;
 } build;
 
 /* A sample has at most this many pairs. */
 static uint64_t pairs_at_most(const build *b, uint64_t node)
 {
 	uint64_t pairs = 0, larger = b->plan->n - 1 - node;
-	for (size_t i = 0; i < 2 * b->count && pairs < larger; i++) {
-		const kith_count_set set = kith_count_set_at(&b->sources[i], node);
+	for (size_t i = 0; i < 2 * b->sources->count && pairs < larger; i++) {
+		const kith_count_set set = kith_count_set_at(&b->sources->source[i], node);
 		pairs += set.bits ? larger : set.count;
 	}
 	return pairs < larger ? pairs : larger;
@@ -46,7 +45,7 @@ static int run_parts(const build *b, uint64_t *node, uint64_t end, kith_err *err
 #pragma omp parallel for num_threads(b->threads) schedule(static, 1)
 	for (uint32_t t = 0; t < b->threads; t++) {
 		kith_err why;
-		int rc = kith_counter_run(&b->counters[t], b->sources, b->count, from[t], from[t + 1] - from[t], &why);
+		int rc = kith_counter_run(&b->counters[t], b->sources, from[t], from[t + 1] - from[t], &why);
 		kith_first_error_note(&failed, t, rc, &why);
 		kith_pair_batch_transpose(&b->counters[t].pairs);
 	}
@@ -62,16 +61,16 @@ static int run_alone(const build *b, uint64_t node, kith_err *err)
 {
 	kith_pair_batch *pairs = &b->counters[0].pairs;
 	pairs->writer = b->writer;
-	int rc = kith_counter_run(&b->counters[0], b->sources, b->count, node, 1, err);
+	int rc = kith_counter_run(&b->counters[0], b->sources, node, 1, err);
 	pairs->writer = NULL;
 	kith_pair_batch_transpose(pairs);
 	return rc ? rc : kith_pair_batch_write(pairs, b->writer, err);
 }
 
 int kith_pair_builder_run(kith_pair_writer *writer, kith_counter *counters, uint32_t threads,
-			  const kith_count_source *sources, size_t count, uint64_t first, uint64_t nodes, kith_err *err)
+			  const kith_count_sources *sources, uint64_t first, uint64_t nodes, kith_err *err)
 {
-	const build b = {writer, counters, threads, counters[0].counts.plan, sources, count};
+	const build b = {writer, counters, threads, counters[0].counts.plan, sources};
 	uint64_t end = first + nodes;
 	int rc = 0;
 	for (uint64_t node = first; !rc && node < end;)

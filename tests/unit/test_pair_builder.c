@@ -128,6 +128,7 @@ static void write_rows(const char *path, const rows *s, uint32_t threads, uint32
 	kith_layer layers[LAYERS] = {{.name = name}, {.name = name}, {.name = name}};
 	kith_pair_info info = {.n = N, .layer_count = LAYERS, .tiers = TIERS, .layers = layers};
 	kith_count_plan plan = {.n = N, .layers = LAYERS, .tiers = TIERS, .graphs = {1, 1}};
+	const kith_count_sources sources = {(kith_count_source *)(uintptr_t)s->source, SETS};
 	kith_counter counter[5];
 	kith_pair_writer *writer;
 	kith_err err;
@@ -139,8 +140,8 @@ static void write_rows(const char *path, const rows *s, uint32_t threads, uint32
 	for (uint32_t t = 0; t < threads; t++)
 		assert_int_equal(kith_counter_init(&counter[t], &plan, &err), 0);
 	if (kith_pair_writer_create(&writer, path, &info, &err) ||
-	    kith_pair_builder_run(writer, counter, threads, s->source, SETS, FIRST, 2, &err) ||
-	    kith_pair_builder_run(writer, counter, threads, s->source, SETS, FIRST + 2, SAMPLES - 2, &err) ||
+	    kith_pair_builder_run(writer, counter, threads, &sources, FIRST, 2, &err) ||
+	    kith_pair_builder_run(writer, counter, threads, &sources, FIRST + 2, SAMPLES - 2, &err) ||
 	    kith_pair_writer_finish(writer, &err))
 		fail_msg("%s", err.msg);
 	for (uint32_t t = 0; t < threads; t++)
