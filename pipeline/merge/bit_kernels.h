@@ -73,13 +73,8 @@ typedef struct kith_bit_kernels {
 	/* kith_transpose (transpose.h); `to` may be `from`. */
 	void (*transpose)(uint64_t *to, const uint64_t *from);
 
-	/* kith_bits_select, of masks of one word; of several, the positions of what it selects. */
+	/* kith_bits_select, of masks of one word. */
 	int (*select_word)(const kith_bits_masks *m, uint32_t node, uint64_t *rows, uint64_t *above, uint32_t found[2]);
-	int (*select_list)(const kith_bits_masks *m, uint32_t node, uint32_t *rows, uint32_t *above, uint32_t found[2]);
-
-	/* histogram[c * stride + p] += the samples s < samples with numbers[s * stride + p] == c, for all p < stride, a
-	 * multiple of 64, and c < bins, which is more than any number. No sum exceeds 255. */
-	void (*histograms)(const uint8_t *numbers, size_t stride, uint32_t samples, uint32_t bins, uint8_t *histogram);
 } kith_bit_kernels;
 
 #ifdef KITH_AVX512

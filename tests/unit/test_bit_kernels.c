@@ -225,26 +225,6 @@ static void test_select(void **state)
 	}
 }
 
-static void test_histograms(void **state)
-{
-	rng r = {17};
-	const kith_bit_kernels *kernels = kith_bit_kernels_get();
-	static uint8_t numbers[20 * 128], histogram[40 * 128], want[40 * 128];
-	(void)state;
-	for (int round = 0; round < ROUNDS; round++) {
-		uint32_t samples = (uint32_t)rng_below(&r, 20), bins = (uint32_t)rng_between(&r, 1, 40);
-		size_t stride = 64 * (size_t)rng_between(&r, 1, 2);
-		for (size_t i = 0; i < 40 * stride; i++)
-			histogram[i] = want[i] = (uint8_t)rng_below(&r, 200);
-		for (size_t i = 0; i < samples * stride; i++) {
-			numbers[i] = (uint8_t)rng_below(&r, bins);
-			want[numbers[i] * stride + i % stride]++;
-		}
-		kernels->histograms(numbers, stride, samples, bins, histogram);
-		assert_memory_equal(histogram, want, 40 * stride);
-	}
-}
-
 static void test_or(void **state)
 {
 	rng r = {15};
@@ -272,7 +252,6 @@ int main(void)
 		cmocka_unit_test(test_transpose),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_select),
-		cmocka_unit_test(test_histograms),
 		cmocka_unit_test(test_or),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
