@@ -49,6 +49,7 @@ typedef struct kith_measure {
 	const char *title;     /* of a table of the page, or of a column or line of one, in HTML; NULL: in none */
 	const char *sentence;  /* what it says of a layer, where captions are put together; or NULL */
 	int may_lack;          /* older files do not have it */
+	int mutual_only;       /* there is none of the union graph */
 	int open_ended;        /* the last layer's value says nothing, as no layer follows: tables leave it out */
 } kith_measure;
 
@@ -89,6 +90,9 @@ typedef struct kith_entry {
 	const kith_nntp *nntp;
 	const kith_dynamics *dynamics;
 } kith_entry;
+
+/* The table of counts that says the entry's k and graph; NULL of one k. */
+const kith_nntp *kith_entry_table(const kith_entry *entry);
 
 typedef struct kith_values {
 	size_t rows, columns;

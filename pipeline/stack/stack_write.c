@@ -87,7 +87,7 @@ static int put_measure(kith_json *j, const kith_measure *m, const kith_entry *e,
 /* All measures that the entry has; numbers stand on its first line. */
 static int put_entry(kith_json *j, const kith_entry *e, kith_err *err)
 {
-	const kith_nntp *table = e->dynamics ? e->dynamics->runs : e->nntp;
+	const kith_nntp *table = kith_entry_table(e);
 	int rc = 0;
 	kith_json_gap(j, ENTRY_LINE);
 	kith_json_begin(j, '{');
