@@ -149,19 +149,20 @@ static void append_masks(const kith_counts *c, kith_count_dense *d, kith_pair_ba
 	uint32_t at = pairs->count, reverse = kith_mask_to_reverse(p);
 	uint64_t stride = set_stride(p), mask[64];
 	for (uint32_t word = r->above; word < r->words; word++) {
-		uint32_t here = 0;
-		for (uint32_t v = 0; d->ids[word] && v < p->layers; v++) {
+		uint64_t ids = d->ids[word];
+		if (!ids)
+			continue;
+		for (uint32_t v = 0; v < p->layers; v++) {
 			d->square[v] = d->bits[v * stride + word];
 			d->square[reverse + v] = d->bits[(p->layers + v) * stride + word];
 		}
-		for (uint32_t w = 0; d->ids[word] && w < kith_mask_words(p); w++) {
+		for (uint32_t w = 0; w < kith_mask_words(p); w++) {
 			uint64_t *to = kith_pair_batch_masks(pairs, tier, w) + at;
-			here = 0;
 			c->kernels->transpose(mask, d->square + 64 * w);
-			for (uint64_t left = d->ids[word]; left; left &= left - 1)
-				to[here++] = mask[__builtin_ctzll(left)];
+			for (uint64_t left = ids; left; left &= left - 1)
+				*to++ = mask[__builtin_ctzll(left)];
 		}
-		at += here;
+		at += (uint32_t)__builtin_popcountll(ids);
 	}
 }
 

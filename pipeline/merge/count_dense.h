@@ -22,8 +22,8 @@ typedef struct kith_count_dense {
 void kith_count_dense_list(kith_workspace *w, kith_count_dense *d, const kith_count_plan *plan);
 
 /* Counts the tiers from `from` on of sample `node`; with plan->pair_room, and then `from` is 0, its pairs are appended
- * to `pairs`. Returns the layer whose row or reverse list has an id
- * twice, or whose row has the sample itself, or -1 if there is none. */
+ * to `pairs`. Returns the layer whose row or reverse list has an id twice, or whose row has the sample itself, or -1 if
+ * there is none. */
 int kith_count_dense_node(kith_counts *c, kith_count_dense *d, kith_pair_batch *pairs, uint64_t node, uint32_t from,
 			  const kith_count_sources *sources);
 

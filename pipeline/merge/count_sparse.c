@@ -7,11 +7,11 @@
 
 #define MOST_IDS      (UINT16_MAX - 1u) /* positions are stored in 16 bits */
 #define MOST_BYTES    (128u << 20)      /* of the buffers that grow with the ids of a sample */
-#define POSITION_BITS 16u
-#define ROOMY_BITS    12u    /* hashes of up to this many bits have eight slots for each id: few collide */
-#define PAIRS         512u   /* pairs that are counted together */
-#define SQUARES       8u     /* squares of 64 pairs that are transposed together */
-#define ROOM          16384u /* ids that are collected at once */
+#define POSITION_BITS 16u               /* of the position of a mask, below an id */
+#define ROOMY_BITS    12u               /* hashes of up to this many bits have eight slots for each id: few collide */
+#define PAIRS         512u              /* pairs that are counted together */
+#define SQUARES       8u                /* squares of 64 pairs that are transposed together */
+#define ROOM          16384u            /* ids that are collected at once */
 
 /* ---- sizes ---- */
 

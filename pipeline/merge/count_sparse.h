@@ -37,7 +37,7 @@ typedef struct kith_count_sparse {
 	uint32_t segments;
 
 	/* of the sample being counted: */
-	uint16_t *hash, *table;         /* of each occurrence; its owner, if that has the same id */
+	uint16_t *hash, *table;         /* of each occurrence; by hash, the first occurrence that has it */
 	uint16_t *overflow;             /* 1 + the owner of other ids; 0 between samples */
 	uint32_t *overflow_used;        /* the slots that are not 0, */
 	uint32_t overflow_count;        /* and how many */
@@ -77,7 +77,7 @@ void kith_count_sparse_collect(kith_count_sparse *s, const kith_count_plan *plan
 int kith_count_sparse_node(kith_counts *c, kith_count_sparse *s, kith_pair_batch *pairs, uint64_t node, uint32_t x,
 			   uint32_t tiers);
 
-/* Counts what is pending. */
+/* Counts what has been collected since the last flush. */
 void kith_count_sparse_finish(kith_counts *c, kith_count_sparse *s);
 
 #endif
