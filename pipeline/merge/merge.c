@@ -10,6 +10,7 @@
 #include "alloc.h"
 #include "count_nodes.h"
 #include "first_error.h"
+#include "isolated.h"
 #include "machine.h"
 #include "merge_tuning.h"
 #include "node_window.h"
@@ -30,6 +31,7 @@ struct merge {
 	kith_count_plan plan;
 	kith_counter *counters; /* one per thread */
 	kith_window window;
+	kith_isolated isolated;
 	kith_pair_writer *pairs; /* NULL: no pair store is asked for */
 	kith_pair_info pair_info;
 	uint64_t nodes; /* of a window */
@@ -150,10 +152,10 @@ static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
 	return 0;
 }
 
-/* The bytes that grow with the threads. */
-static uint64_t thread_bytes(const struct merge *m)
+/* The bytes that counting takes: nearly all of them grow with the threads. */
+static uint64_t count_bytes(const struct merge *m)
 {
-	return m->threads * kith_counter_bytes(&m->plan) +
+	return m->threads * kith_counter_bytes(&m->plan) + kith_isolated_bytes(&m->plan) +
 	       (m->options->pairs ? kith_pair_writer_bytes(&m->pair_info, m->threads) : 0);
 }
 
@@ -190,12 +192,12 @@ static int fit_memory(struct merge *m, kith_err *err)
 	kith_count_plan *p = &m->plan;
 	uint64_t window = kith_window_bytes(m->layers, m->count, m->nodes);
 	kith_counter_choose_sizes(p, (uint64_t)p->layers * p->k[p->tiers - 1] * 3 / 2, o->pairs != NULL, m->slots);
-	while (m->threads > 1 && window + thread_bytes(m) > o->memory)
+	while (m->threads > 1 && window + count_bytes(m) > o->memory)
 		m->threads--;
-	if (window + thread_bytes(m) > o->memory)
+	if (window + count_bytes(m) > o->memory)
 		return kith_fail(err, KITH_EUSAGE, "-m is too small: n=%llu, %u layers and k=%u need %llu bytes",
 				 (unsigned long long)p->n, p->layers, p->k[p->tiers - 1],
-				 (unsigned long long)(window + thread_bytes(m)));
+				 (unsigned long long)(window + count_bytes(m)));
 	return 0;
 }
 
@@ -207,6 +209,8 @@ static int prepare(struct merge *m, kith_err *err)
 		return kith_fail_nomem(err, "the counts", m->threads * sizeof *m->counters);
 	for (uint32_t t = 0; !rc && t < m->threads; t++)
 		rc = kith_counter_init(&m->counters[t], &m->plan, err);
+	if (!rc)
+		rc = kith_isolated_init(&m->isolated, &m->plan, err);
 	return rc ? rc : kith_window_init(&m->window, m->layers, m->count, m->plan.tiers, err);
 }
 
@@ -232,7 +236,7 @@ static int count_window(struct merge *m, uint64_t first, uint64_t count, kith_er
 
 static int walk(struct merge *m, kith_err *err)
 {
-	uint64_t memory = m->options->memory, room = memory - thread_bytes(m);
+	uint64_t memory = m->options->memory, room = memory - count_bytes(m);
 	int rc = 0;
 	for (uint64_t first = 0; !rc && first < m->plan.n; first += m->nodes) {
 		uint64_t count = m->nodes < m->plan.n - first ? m->nodes : m->plan.n - first;
@@ -240,6 +244,8 @@ static int walk(struct merge *m, kith_err *err)
 		    !(rc = kith_window_check(&m->window, first, count, room, memory, err)) &&
 		    !(rc = kith_window_read(&m->window, first, count, m->threads, err)))
 			rc = count_window(m, first, count, err);
+		if (!rc)
+			kith_isolated_add(&m->isolated, &m->window.sources, first, count, m->threads);
 	}
 	return rc;
 }
@@ -282,6 +288,7 @@ static int result(struct merge *m, kith_stack *stack, kith_err *err)
 	if ((rc = check_edges(m, err)))
 		return rc;
 	kith_to_stack_fill(stack, &m->counters[0].counts, m->threads);
+	kith_isolated_fill(&m->isolated, stack);
 	return kith_stack_check(stack, err);
 }
 
@@ -336,6 +343,7 @@ done:
 	for (uint32_t t = 0; m.counters && t < m.threads; t++)
 		kith_counter_free(&m.counters[t]);
 	free(m.counters);
+	kith_isolated_free(&m.isolated);
 	kith_window_free(&m.window, m.threads);
 #pragma omp parallel for num_threads(m.threads) schedule(dynamic, 1)
 	for (size_t v = 0; v < layers; v++) /* in parallel: unmapping a file takes a while */
