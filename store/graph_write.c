@@ -17,7 +17,7 @@
 struct kith_graph_writer {
 	kith_graph_info info;
 	kith_container *container;
-	char *path;
+	const char *path;          /* the container's */
 	uint64_t memory, appended; /* rows so far, pending ones included */
 	uint32_t threads;
 	/* rows of up to `threads` blocks, to be encoded together */
@@ -76,35 +76,33 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
 	if (rc)
 		return rc;
 	kith_graph_writer *w = kith_alloc_zero(1, sizeof *w);
-	if (!w || !(w->path = strdup(path))) {
-		free(w);
+	if (!w)
 		return kith_fail_nomem(err, "a graph writer", sizeof *w);
-	}
 	w->info = *info;
 	w->memory = memory;
 	w->threads = kith_store_threads(threads);
 	if (!w->info.block_nodes)
 		w->info.block_nodes = choose_block_nodes(info, memory, w->threads);
 	w->info.block_nodes = kith_block_nodes_fit(w->info.block_nodes, info->n);
-	if (info->n / w->info.block_nodes >= UINT32_MAX / info->tiers) { /* as many numbers as there are */
-		rc = kith_fail(err, KITH_EUSAGE, "%s: block_nodes=%u is too few for %llu nodes", path,
-			       w->info.block_nodes, (unsigned long long)info->n);
-		kith_graph_abort(w);
-		return rc;
-	}
 	w->pending_most = (uint64_t)w->info.block_nodes * w->threads;
 	if (w->pending_most > info->n)
 		w->pending_most = info->n;
-	rc = alloc_pending(w, err);
+	if (info->n / w->info.block_nodes >= UINT32_MAX / info->tiers) /* as many numbers as there are */
+		rc = kith_fail(err, KITH_EUSAGE, "%s: block_nodes=%u is too few for %llu nodes", path,
+			       w->info.block_nodes, (unsigned long long)info->n);
+	if (!rc)
+		rc = alloc_pending(w, err);
 	for (uint32_t g = 0; !rc && g < w->threads; g++)
 		rc = kith_block_scratch_init(&w->scratch[g], err);
 	if (!rc)
 		rc = kith_container_create(&w->container, path, KITH_CONTAINER_GRAPH, err);
-	if (rc)
+	if (rc) {
 		kith_graph_abort(w);
-	else
-		*out = w;
-	return rc;
+		return rc;
+	}
+	w->path = kith_container_path(w->container);
+	*out = w;
+	return 0;
 }
 
 void kith_graph_abort(kith_graph_writer *w)
@@ -115,7 +113,6 @@ void kith_graph_abort(kith_graph_writer *w)
 		kith_block_scratch_free(&w->scratch[g]);
 	kith_container_close(w->container);
 	free(w->pending_memory);
-	free(w->path);
 	free(w);
 }
 

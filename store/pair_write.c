@@ -21,7 +21,7 @@ typedef struct filling {
 struct kith_pair_writer {
 	kith_pair_meta meta;
 	kith_container *container;
-	char *path;
+	const char *path; /* the container's */
 	uint32_t threads;
 	filling blocks[KITH_STORE_THREADS]; /* `threads` of them, to be encoded together once they are all full */
 	uint32_t full;
@@ -84,10 +84,8 @@ int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith
 	if ((rc = kith_fail_in(err, kith_pair_info_check(&wanted, err), path)))
 		return rc;
 	kith_pair_writer *w = kith_alloc_zero(1, sizeof *w);
-	if (!w || !(w->path = strdup(path))) {
-		free(w);
+	if (!w)
 		return kith_fail_nomem(err, "a writer of pairs", sizeof *w);
-	}
 	w->threads = 1;
 	if (!(rc = kith_pair_meta_init(&w->meta, &wanted, err)) &&
 	    !(rc = kith_block_scratch_init(&w->blocks[0].scratch, err)) &&
@@ -95,11 +93,13 @@ int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith
 		rc = kith_fail_nomem(err, "a block of pairs", wanted.block_pairs / 8);
 	if (!rc)
 		rc = kith_container_create(&w->container, path, KITH_CONTAINER_PAIRS, err);
-	if (rc)
+	if (rc) {
 		kith_pair_writer_abort(w);
-	else
-		*out = w;
-	return rc;
+		return rc;
+	}
+	w->path = kith_container_path(w->container);
+	*out = w;
+	return 0;
 }
 
 void kith_pair_writer_abort(kith_pair_writer *w)
@@ -113,7 +113,6 @@ void kith_pair_writer_abort(kith_pair_writer *w)
 	}
 	kith_pair_meta_free(&w->meta);
 	free(w->seen);
-	free(w->path);
 	free(w);
 }
 
