@@ -41,25 +41,6 @@ static uint32_t choose_block_nodes(const kith_graph_info *info, uint64_t memory,
 	return (uint32_t)nodes;
 }
 
-static int check_info(const kith_graph_info *info, const char *path, kith_err *err)
-{
-	if (info->n < 2 || info->n > KITH_MAX_NODES || info->d < 1 || info->d > KITH_MAX_DIM)
-		return kith_fail(err, KITH_EUSAGE, "%s: n=%llu d=%llu is outside what a graph can have", path,
-				 (unsigned long long)info->n, (unsigned long long)info->d);
-	if (info->tiers < 1 || info->tiers > KITH_MAX_TIERS)
-		return kith_fail(err, KITH_EUSAGE, "%s: a ladder has 1 to %d values of k", path, KITH_MAX_TIERS);
-	for (uint32_t t = 0; t < info->tiers; t++)
-		if (info->ladder[t] <= (t ? info->ladder[t - 1] : 0) || info->ladder[t] >= info->n)
-			return kith_fail(err, KITH_EUSAGE,
-					 "%s: k=%u: the ladder must ascend from 1 to at most n-1 = %llu", path,
-					 info->ladder[t], (unsigned long long)info->n - 1);
-	if (info->near > kith_info_k(info) || (info->block_nodes & (info->block_nodes - 1)) ||
-	    info->block_nodes > KITH_MAX_BLOCK_NODES || !(info->recall > 0 && info->recall <= 1))
-		return kith_fail(err, KITH_EUSAGE, "%s: near=%u, block_nodes=%u or recall=%g is out of range", path,
-				 info->near, info->block_nodes, info->recall);
-	return 0;
-}
-
 static int alloc_pending(kith_graph_writer *w, kith_err *err)
 {
 	kith_workspace space = {0};
@@ -72,7 +53,7 @@ static int alloc_pending(kith_graph_writer *w, kith_err *err)
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
 		      int threads, kith_err *err)
 {
-	int rc = check_info(info, path, err);
+	int rc = kith_fail_in(err, kith_info_check(info, err), path);
 	if (rc)
 		return rc;
 	kith_graph_writer *w = kith_alloc_zero(1, sizeof *w);
@@ -87,9 +68,7 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
 	w->pending_most = (uint64_t)w->info.block_nodes * w->threads;
 	if (w->pending_most > info->n)
 		w->pending_most = info->n;
-	if (info->n / w->info.block_nodes >= UINT32_MAX / info->tiers) /* as many numbers as there are */
-		rc = kith_fail(err, KITH_EUSAGE, "%s: block_nodes=%u is too few for %llu nodes", path,
-			       w->info.block_nodes, (unsigned long long)info->n);
+	rc = kith_fail_in(err, kith_info_check(&w->info, err), path); /* with the blocks that have been chosen */
 	if (!rc)
 		rc = alloc_pending(w, err);
 	for (uint32_t g = 0; !rc && g < w->threads; g++)
