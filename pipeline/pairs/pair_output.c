@@ -26,8 +26,8 @@ static int check_out(const answer *a, kith_err *err)
 static void put_header(const answer *a, const char *what)
 {
 	fprintf(a->out, "# kith %s\n# n\t%llu\n# k\t%u\n# graph\t%s\n# pairs\t%s\n", what,
-		(unsigned long long)a->info->n, a->info->k[a->query->tier],
-		a->query->graph == KITH_UNION ? "union" : "mutual", a->output->question);
+		(unsigned long long)a->info->n, a->info->k[a->query->tier], kith_graph_kind_name(a->query->graph),
+		a->output->question);
 }
 
 /* ---- text ---- */
