@@ -364,17 +364,26 @@ int kith_version_check(uint32_t version, uint32_t known, const char *maker, kith
 	return 0;
 }
 
-static int meta_is_sound(const struct meta *m)
+int kith_info_check(const kith_graph_info *info, kith_err *err)
 {
-	if (m->n < 2 || m->n > KITH_MAX_NODES || m->d < 1 || m->d > KITH_MAX_DIM || m->tiers < 1 ||
-	    m->tiers > KITH_MAX_TIERS || m->block_nodes < 1 || (m->block_nodes & (m->block_nodes - 1)) ||
-	    m->block_nodes > KITH_MAX_BLOCK_NODES || !(m->recall > 0 && m->recall <= 1))
-		return 0;
-	for (uint32_t t = 0; t < m->tiers; t++)
-		if (m->ladder[t] <= (t ? m->ladder[t - 1] : 0) || m->ladder[t] >= m->n)
-			return 0;
-	/* the reverse lists are numbered with 32 bits */
-	return m->near <= m->ladder[m->tiers - 1] && m->n / m->block_nodes < UINT32_MAX / m->tiers;
+	if (info->n < 2 || info->n > KITH_MAX_NODES || info->d < 1 || info->d > KITH_MAX_DIM)
+		return kith_fail(err, KITH_EUSAGE, "n=%llu d=%llu is outside what a graph can have",
+				 (unsigned long long)info->n, (unsigned long long)info->d);
+	if (info->tiers < 1 || info->tiers > KITH_MAX_TIERS)
+		return kith_fail(err, KITH_EUSAGE, "a ladder has 1 to %d values of k", KITH_MAX_TIERS);
+	for (uint32_t t = 0; t < info->tiers; t++)
+		if (info->ladder[t] <= (t ? info->ladder[t - 1] : 0) || info->ladder[t] >= info->n)
+			return kith_fail(err, KITH_EUSAGE, "k=%u: the ladder must ascend from 1 to at most n-1 = %llu",
+					 info->ladder[t], (unsigned long long)info->n - 1);
+	if (info->near > kith_info_k(info) || (info->block_nodes & (info->block_nodes - 1)) ||
+	    info->block_nodes > KITH_MAX_BLOCK_NODES || !(info->recall > 0 && info->recall <= 1))
+		return kith_fail(err, KITH_EUSAGE, "near=%u, block_nodes=%u or recall=%g is out of range", info->near,
+				 info->block_nodes, info->recall);
+	if (info->block_nodes &&
+	    info->n / info->block_nodes >= UINT32_MAX / info->tiers) /* values have 32-bit numbers */
+		return kith_fail(err, KITH_EUSAGE, "block_nodes=%u is too few for %llu nodes", info->block_nodes,
+				 (unsigned long long)info->n);
+	return 0;
 }
 
 int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith_graph_info *info, uint64_t *reverse,
@@ -390,24 +399,26 @@ int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith
 		return kith_fail(err, KITH_EUSAGE, "not a k-nearest-neighbour graph");
 	if ((rc = kith_version_check(m.version, META_VERSION, "kith-knn", err)))
 		return rc;
-	if (!meta_is_sound(&m))
-		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense");
-	*info = (kith_graph_info){
+	kith_graph_info found = {
 		.n = m.n,
 		.d = m.d,
 		.tiers = m.tiers,
 		.near = m.near,
-		.block_nodes = kith_block_nodes_fit(m.block_nodes, m.n), /* older files have larger ones */
+		.block_nodes = m.block_nodes,
 		.recall = m.recall,
 	};
+	memcpy(found.ladder, m.ladder, sizeof m.ladder);
+	kith_copy_text(found.metric, sizeof found.metric, m.metric);
+	kith_copy_text(found.engine, sizeof found.engine, m.engine);
+	kith_copy_text(found.parameters, sizeof found.parameters, m.parameters);
+	kith_copy_text(found.digest, sizeof found.digest, m.digest);
+	kith_copy_text(found.input, sizeof found.input, m.input);
+	kith_copy_text(found.command, sizeof found.command, m.command);
+	kith_copy_text(found.version, sizeof found.version, m.kith);
+	if (!found.block_nodes || kith_info_check(&found, NULL))
+		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense");
+	found.block_nodes = kith_block_nodes_fit(found.block_nodes, found.n); /* older files have larger ones */
+	*info = found;
 	*reverse = m.reverse;
-	memcpy(info->ladder, m.ladder, m.tiers * sizeof *m.ladder);
-	kith_copy_text(info->metric, sizeof info->metric, m.metric);
-	kith_copy_text(info->engine, sizeof info->engine, m.engine);
-	kith_copy_text(info->parameters, sizeof info->parameters, m.parameters);
-	kith_copy_text(info->digest, sizeof info->digest, m.digest);
-	kith_copy_text(info->input, sizeof info->input, m.input);
-	kith_copy_text(info->command, sizeof info->command, m.command);
-	kith_copy_text(info->version, sizeof info->version, m.kith);
 	return 0;
 }

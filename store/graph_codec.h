@@ -93,6 +93,9 @@ static inline uint32_t kith_block_number(const kith_graph_info *info, uint32_t t
 	return (uint32_t)(table == KITH_TABLE_REVERSE ? tier * kith_info_blocks(info) + block : block);
 }
 
+/* Is every number of `info` in range, block_nodes of 0 included? KITH_EUSAGE, without a file's name, if not. */
+int kith_info_check(const kith_graph_info *info, kith_err *err);
+
 /* The meta record; `reverse` is how many edges the reverse lists of the whole graph hold. Decoding checks every number
  * in it. */
 int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t reverse, kith_err *err);

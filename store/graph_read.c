@@ -16,10 +16,8 @@ int kith_graph_open(kith_graph **out, const char *path, kith_err *err)
 	int rc;
 	kith_graph *g = kith_alloc_zero(1, sizeof *g);
 
-	if (!g || !(g->path = strdup(path))) {
-		free(g);
+	if (!g)
 		return kith_fail_nomem(err, "a graph", sizeof *g);
-	}
 	g->rows_block = g->near_block = NONE;
 	if (!(rc = kith_container_open(&g->container, path, KITH_CONTAINER_GRAPH, err)) &&
 	    !(rc = kith_container_get(g->container, KITH_TABLE_META, 0, &bytes, &size, err)) &&
@@ -27,11 +25,13 @@ int kith_graph_open(kith_graph **out, const char *path, kith_err *err)
 		rc = kith_meta_decode(&g->scratch, bytes, size, &g->info, &g->reverse_total, err);
 		kith_fail_in(err, rc, path);
 	}
-	if (rc)
+	if (rc) {
 		kith_graph_close(g);
-	else
-		*out = g;
-	return rc;
+		return rc;
+	}
+	g->path = kith_container_path(g->container);
+	*out = g;
+	return 0;
 }
 
 void kith_graph_close(kith_graph *g)
@@ -43,7 +43,6 @@ void kith_graph_close(kith_graph *g)
 	kith_sets_free(&g->set);
 	free(g->rows);
 	free(g->near_memory);
-	free(g->path);
 	free(g);
 }
 

@@ -7,7 +7,7 @@
 
 struct kith_graph {
 	kith_graph_info info;
-	char *path;
+	const char *path; /* the container's */
 	kith_container *container;
 	uint64_t reverse_total;
 	kith_block_scratch scratch;

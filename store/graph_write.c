@@ -17,7 +17,7 @@
 struct kith_graph_writer {
 	kith_graph_info info;
 	kith_container *container;
-	char *path;
+	const char *path;          /* the container's */
 	uint64_t memory, appended; /* rows so far, pending ones included */
 	uint32_t threads;
 	/* rows of up to `threads` blocks, to be encoded together */
@@ -41,25 +41,6 @@ static uint32_t choose_block_nodes(const kith_graph_info *info, uint64_t memory,
 	return (uint32_t)nodes;
 }
 
-static int check_info(const kith_graph_info *info, const char *path, kith_err *err)
-{
-	if (info->n < 2 || info->n > KITH_MAX_NODES || info->d < 1 || info->d > KITH_MAX_DIM)
-		return kith_fail(err, KITH_EUSAGE, "%s: n=%llu d=%llu is outside what a graph can have", path,
-				 (unsigned long long)info->n, (unsigned long long)info->d);
-	if (info->tiers < 1 || info->tiers > KITH_MAX_TIERS)
-		return kith_fail(err, KITH_EUSAGE, "%s: a ladder has 1 to %d values of k", path, KITH_MAX_TIERS);
-	for (uint32_t t = 0; t < info->tiers; t++)
-		if (info->ladder[t] <= (t ? info->ladder[t - 1] : 0) || info->ladder[t] >= info->n)
-			return kith_fail(err, KITH_EUSAGE,
-					 "%s: k=%u: the ladder must ascend from 1 to at most n-1 = %llu", path,
-					 info->ladder[t], (unsigned long long)info->n - 1);
-	if (info->near > kith_info_k(info) || (info->block_nodes & (info->block_nodes - 1)) ||
-	    info->block_nodes > KITH_MAX_BLOCK_NODES || !(info->recall > 0 && info->recall <= 1))
-		return kith_fail(err, KITH_EUSAGE, "%s: near=%u, block_nodes=%u or recall=%g is out of range", path,
-				 info->near, info->block_nodes, info->recall);
-	return 0;
-}
-
 static int alloc_pending(kith_graph_writer *w, kith_err *err)
 {
 	kith_workspace space = {0};
@@ -72,39 +53,35 @@ static int alloc_pending(kith_graph_writer *w, kith_err *err)
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
 		      int threads, kith_err *err)
 {
-	int rc = check_info(info, path, err);
+	int rc = kith_fail_in(err, kith_info_check(info, err), path);
 	if (rc)
 		return rc;
 	kith_graph_writer *w = kith_alloc_zero(1, sizeof *w);
-	if (!w || !(w->path = strdup(path))) {
-		free(w);
+	if (!w)
 		return kith_fail_nomem(err, "a graph writer", sizeof *w);
-	}
 	w->info = *info;
 	w->memory = memory;
 	w->threads = kith_store_threads(threads);
 	if (!w->info.block_nodes)
 		w->info.block_nodes = choose_block_nodes(info, memory, w->threads);
 	w->info.block_nodes = kith_block_nodes_fit(w->info.block_nodes, info->n);
-	if (info->n / w->info.block_nodes >= UINT32_MAX / info->tiers) { /* as many numbers as there are */
-		rc = kith_fail(err, KITH_EUSAGE, "%s: block_nodes=%u is too few for %llu nodes", path,
-			       w->info.block_nodes, (unsigned long long)info->n);
-		kith_graph_abort(w);
-		return rc;
-	}
 	w->pending_most = (uint64_t)w->info.block_nodes * w->threads;
 	if (w->pending_most > info->n)
 		w->pending_most = info->n;
-	rc = alloc_pending(w, err);
+	rc = kith_fail_in(err, kith_info_check(&w->info, err), path); /* with the blocks that have been chosen */
+	if (!rc)
+		rc = alloc_pending(w, err);
 	for (uint32_t g = 0; !rc && g < w->threads; g++)
 		rc = kith_block_scratch_init(&w->scratch[g], err);
 	if (!rc)
 		rc = kith_container_create(&w->container, path, KITH_CONTAINER_GRAPH, err);
-	if (rc)
+	if (rc) {
 		kith_graph_abort(w);
-	else
-		*out = w;
-	return rc;
+		return rc;
+	}
+	w->path = kith_container_path(w->container);
+	*out = w;
+	return 0;
 }
 
 void kith_graph_abort(kith_graph_writer *w)
@@ -115,7 +92,6 @@ void kith_graph_abort(kith_graph_writer *w)
 		kith_block_scratch_free(&w->scratch[g]);
 	kith_container_close(w->container);
 	free(w->pending_memory);
-	free(w->path);
 	free(w);
 }
 

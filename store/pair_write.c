@@ -1,5 +1,4 @@
 /* pair_write.c - the writing half of kith/pairs.h: pairs in, blocks out, then the meta record and the seal. */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +20,7 @@ typedef struct filling {
 struct kith_pair_writer {
 	kith_pair_meta meta;
 	kith_container *container;
-	char *path;
+	const char *path; /* the container's */
 	uint32_t threads;
 	filling blocks[KITH_STORE_THREADS]; /* `threads` of them, to be encoded together once they are all full */
 	uint32_t full;
@@ -37,22 +36,16 @@ static uint32_t choose_block_pairs(uint32_t layers, uint32_t tiers)
 	return most < KITH_PAIR_BLOCK_DEFAULT ? (uint32_t)most : KITH_PAIR_BLOCK_DEFAULT;
 }
 
-uint64_t kith_pair_writer_bytes(const kith_pair_info *info, uint32_t threads)
+uint64_t kith_pair_writer_bytes(const kith_pair_info *info, int threads)
 {
 	uint64_t pairs = info->block_pairs ? info->block_pairs : choose_block_pairs(info->layer_count, info->tiers);
 	uint64_t block = pairs * kith_pair_quarters(info->layer_count, info->tiers) / 4,
 		 padding = 128ull * info->layer_count * info->tiers; /* sets of bits are whole cache lines */
-	threads = threads < KITH_STORE_THREADS ? threads : KITH_STORE_THREADS;
 	/* the block; its value, which grows by half and is then there twice; ids as gaps and one byte plane of them;
 	 * the bitmaps of a layer; zstd's own */
 	return PAGES_BYTES + pairs / 8 +
-	       threads * (block + padding + block * 5 / 2 + pairs * 9 + pairs * info->tiers / 4 + ZSTD_BYTES);
-}
-
-void kith_pair_writer_set_threads(kith_pair_writer *w, uint32_t threads)
-{
-	assert(!w->meta.info.pairs);
-	w->threads = threads < 1 ? 1 : threads < KITH_STORE_THREADS ? threads : KITH_STORE_THREADS;
+	       kith_store_threads(threads) *
+		       (block + padding + block * 5 / 2 + pairs * 9 + pairs * info->tiers / 4 + ZSTD_BYTES);
 }
 
 static size_t bits_bytes(const kith_pair_planes *b)
@@ -75,7 +68,8 @@ static int get_block(kith_pair_writer *w, filling **out, kith_err *err)
 	return f->scratch.encoder.plain ? 0 : kith_block_scratch_init(&f->scratch, err);
 }
 
-int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, kith_err *err)
+int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, int threads,
+			    kith_err *err)
 {
 	kith_pair_info wanted = *info;
 	int rc;
@@ -84,22 +78,22 @@ int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith
 	if ((rc = kith_fail_in(err, kith_pair_info_check(&wanted, err), path)))
 		return rc;
 	kith_pair_writer *w = kith_alloc_zero(1, sizeof *w);
-	if (!w || !(w->path = strdup(path))) {
-		free(w);
+	if (!w)
 		return kith_fail_nomem(err, "a writer of pairs", sizeof *w);
-	}
-	w->threads = 1;
+	w->threads = kith_store_threads(threads);
 	if (!(rc = kith_pair_meta_init(&w->meta, &wanted, err)) &&
 	    !(rc = kith_block_scratch_init(&w->blocks[0].scratch, err)) &&
 	    !(w->seen = kith_alloc(kith_plane_words(wanted.block_pairs), sizeof *w->seen)))
 		rc = kith_fail_nomem(err, "a block of pairs", wanted.block_pairs / 8);
 	if (!rc)
 		rc = kith_container_create(&w->container, path, KITH_CONTAINER_PAIRS, err);
-	if (rc)
+	if (rc) {
 		kith_pair_writer_abort(w);
-	else
-		*out = w;
-	return rc;
+		return rc;
+	}
+	w->path = kith_container_path(w->container);
+	*out = w;
+	return 0;
 }
 
 void kith_pair_writer_abort(kith_pair_writer *w)
@@ -113,7 +107,6 @@ void kith_pair_writer_abort(kith_pair_writer *w)
 	}
 	kith_pair_meta_free(&w->meta);
 	free(w->seen);
-	free(w->path);
 	free(w);
 }
 

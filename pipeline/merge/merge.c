@@ -156,7 +156,7 @@ static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
 static uint64_t count_bytes(const struct merge *m)
 {
 	return m->threads * kith_counter_bytes(&m->plan) + kith_isolated_bytes(&m->plan) +
-	       (m->options->pairs ? kith_pair_writer_bytes(&m->pair_info, m->threads) : 0);
+	       (m->options->pairs ? kith_pair_writer_bytes(&m->pair_info, (int)m->threads) : 0);
 }
 
 /* Fills in the plan, but for the sizes of accumulators, and the header of the pair store, but for its layers. */
@@ -298,10 +298,8 @@ static int merge_layers(struct merge *m, kith_stack *stack, kith_err *err)
 	int rc;
 	if ((rc = fit_memory(m, err)) || (rc = prepare(m, err)))
 		return rc;
-	if (pairs && (rc = kith_pair_writer_create(&m->pairs, pairs, &m->pair_info, err)))
+	if (pairs && (rc = kith_pair_writer_create(&m->pairs, pairs, &m->pair_info, (int)m->threads, err)))
 		return rc;
-	if (pairs)
-		kith_pair_writer_set_threads(m->pairs, m->threads);
 	if ((rc = walk(m, err)) || (rc = result(m, stack, err)) || !pairs)
 		return rc;
 	rc = kith_pair_writer_finish(m->pairs, err);

@@ -139,7 +139,7 @@ static void write_rows(const char *path, const rows *s, uint32_t threads, uint32
 	kith_counter_choose_sizes(&plan, LAYERS * ladder[TIERS - 1] * 3 / 2, 1, room);
 	for (uint32_t t = 0; t < threads; t++)
 		assert_int_equal(kith_counter_init(&counter[t], &plan, &err), 0);
-	if (kith_pair_writer_create(&writer, path, &info, &err) ||
+	if (kith_pair_writer_create(&writer, path, &info, 2, &err) ||
 	    kith_pair_builder_run(writer, counter, threads, &sources, FIRST, 2, &err) ||
 	    kith_pair_builder_run(writer, counter, threads, &sources, FIRST + 2, SAMPLES - 2, &err) ||
 	    kith_pair_writer_finish(writer, &err))
