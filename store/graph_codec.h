@@ -22,9 +22,8 @@ static inline uint32_t kith_store_threads(int threads)
 
 /* Scratch of one thread. Zero it; release with kith_block_scratch_free. */
 typedef struct kith_block_scratch {
-	kith_encoder *encoder;
-	kith_decoder *decoder;
-	kith_value value;
+	kith_encoder encoder;
+	kith_decoder decoder;
 	uint32_t *numbers;
 	uint64_t *bits;
 	size_t numbers_capacity, bits_capacity;
@@ -60,7 +59,7 @@ static inline uint32_t kith_info_tier_start(const kith_graph_info *info, uint32_
 	return t ? info->ladder[t - 1] : 0;
 }
 
-/* Each encodes into s->value, sealed. Rows must be sorted within tiers. */
+/* Each makes s->encoder hold the value. Rows must be sorted within tiers. */
 int kith_rows_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *ids,
 		     kith_err *err);
 int kith_near_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *slots,

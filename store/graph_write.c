@@ -125,7 +125,7 @@ static int put_blocks(kith_graph_writer *w, uint32_t table, uint32_t tier, uint6
 {
 	int rc = 0;
 	for (uint32_t g = 0; !rc && g < count; g++) {
-		const kith_value *v = &scratch[g].value;
+		const kith_encoder *v = &scratch[g].encoder;
 		rc = kith_container_put(w->container, table, kith_block_number(&w->info, table, tier, first + g),
 					v->bytes, v->size, err);
 	}
@@ -288,7 +288,7 @@ static int put_reverse(void *context, uint32_t tier, uint64_t first, uint32_t co
 		kith_first_error_note(&failed, g, rc, &why);
 	}
 	for (uint32_t g = 0; g < count; g++)
-		p->total += kith_view_items(scratch[g].value.bytes, scratch[g].value.size);
+		p->total += kith_view_items(scratch[g].encoder.bytes, scratch[g].encoder.size);
 	int rc = kith_fail_in(err, kith_first_error_get(&failed, err), w->path);
 	return rc ? rc : put_blocks(w, KITH_TABLE_REVERSE, tier, first, count, scratch, err);
 }
@@ -297,7 +297,7 @@ int kith_graph_finish(kith_graph_writer *w, const kith_progress *progress, kith_
 {
 	struct put_reverse p = {.writer = w};
 	kith_reverse_sink sink = {put_reverse, &p};
-	kith_value *meta = &w->scratch[0].value;
+	const kith_encoder *meta = &w->scratch[0].encoder;
 	int rc = 0;
 
 	if (w->appended != w->info.n)

@@ -72,7 +72,7 @@ static int get_block(kith_pair_writer *w, filling **out, kith_err *err)
 	if ((rc = kith_planes_reserve(&f->planes, info->block_pairs, info->layer_count, info->tiers, err)))
 		return rc;
 	memset(f->planes.bits, 0, bits_bytes(&f->planes));
-	return f->scratch.encoder ? 0 : kith_block_scratch_init(&f->scratch, err);
+	return f->scratch.encoder.plain ? 0 : kith_block_scratch_init(&f->scratch, err);
 }
 
 int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, kith_err *err)
@@ -119,7 +119,7 @@ void kith_pair_writer_abort(kith_pair_writer *w)
 
 static int put_block(kith_pair_writer *w, filling *f, kith_err *err)
 {
-	const kith_value *value = &f->scratch.value;
+	const kith_encoder *value = &f->scratch.encoder;
 	if (w->written == UINT32_MAX)
 		return kith_fail(err, KITH_EUSAGE, "%s: more pairs than blocks of %u can hold", w->path,
 				 w->meta.info.block_pairs);
@@ -221,7 +221,7 @@ int kith_pair_writer_append_planes(kith_pair_writer *w, uint64_t count, const ui
 int kith_pair_writer_finish(kith_pair_writer *w, kith_err *err)
 {
 	kith_block_scratch *scratch = &w->blocks[0].scratch;
-	const kith_value *value = &scratch->value;
+	const kith_encoder *value = &scratch->encoder;
 	uint32_t left = w->full + (w->blocks[w->full].count != 0);
 	int rc = left ? flush(w, left, err) : 0;
 	if (!rc)

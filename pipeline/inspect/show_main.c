@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli.h"
-#include "show.h"
+#include "inspect.h"
 
 /* "A:B", "A:", ":B" */
 static int take_nodes(const kith_option *option, const char *text, kith_err *err)

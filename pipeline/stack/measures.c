@@ -43,6 +43,11 @@ const kith_measure kith_measures[] = {
 };
 /* clang-format on */
 
+int kith_measure_is_list(const kith_measure *m)
+{
+	return m->shape == KITH_LAYERS || m->shape == KITH_STEPS;
+}
+
 int kith_measure_is_matrix(const kith_measure *m)
 {
 	return m->shape >= KITH_SQUARE;
@@ -105,13 +110,18 @@ void kith_measures_free(kith_source source, void *object)
 	}
 }
 
+const kith_nntp *kith_entry_table(const kith_entry *e)
+{
+	return e->dynamics ? e->dynamics->runs : e->nntp;
+}
+
 int kith_measure_get(const kith_measure *m, const kith_entry *e, kith_values *out)
 {
 	const void *objects[] = {e->nnts, e->chance, e->nntp, e->dynamics}; /* by kith_source */
 	const char *object = objects[m->source];
 	kith_values v = {0};
 	void *values;
-	if (!object)
+	if (!object || (m->mutual_only && kith_entry_table(e)->graph != KITH_MUTUAL))
 		return 0;
 	values = m->shape == KITH_SCALAR ? (void *)(object + m->values) : get_pointer(object, m->values);
 	kith_measure_size(m, e->layers, e->dynamics ? e->dynamics->gaps : 0, &v.rows, &v.columns);

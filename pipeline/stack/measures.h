@@ -49,13 +49,15 @@ typedef struct kith_measure {
 	const char *title;     /* of a table of the page, or of a column or line of one, in HTML; NULL: in none */
 	const char *sentence;  /* what it says of a layer, where captions are put together; or NULL */
 	int may_lack;          /* older files do not have it */
+	int mutual_only;       /* there is none of the union graph */
 	int open_ended;        /* the last layer's value says nothing, as no layer follows: tables leave it out */
 } kith_measure;
 
 /* In the order of kith-show and of each entry of stack.json; ends with a row without a name. */
 extern const kith_measure kith_measures[];
 
-/* Is it a matrix, rather than a list or a number? */
+/* A number is neither. */
+int kith_measure_is_list(const kith_measure *measure);
 int kith_measure_is_matrix(const kith_measure *measure);
 
 /* The rows and columns of its values: 1 x 1 of a number, 1 row of a list. */
@@ -88,6 +90,9 @@ typedef struct kith_entry {
 	const kith_nntp *nntp;
 	const kith_dynamics *dynamics;
 } kith_entry;
+
+/* The table of counts that says the entry's k and graph; NULL of one k. */
+const kith_nntp *kith_entry_table(const kith_entry *entry);
 
 typedef struct kith_values {
 	size_t rows, columns;

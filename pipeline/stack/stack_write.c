@@ -76,7 +76,7 @@ static int put_measure(kith_json *j, const kith_measure *m, const kith_entry *e,
 	if (m->key)
 		kith_json_key(j, m->key);
 	if (v.undefined)
-		kith_json_number(j, NAN);
+		kith_json_null(j);
 	else if (m->kind == KITH_MEAN)
 		put_mean(j, m, &v);
 	else
@@ -87,19 +87,16 @@ static int put_measure(kith_json *j, const kith_measure *m, const kith_entry *e,
 /* All measures that the entry has; numbers stand on its first line. */
 static int put_entry(kith_json *j, const kith_entry *e, kith_err *err)
 {
-	const kith_nntp *table = e->dynamics ? e->dynamics->runs : e->nntp;
+	const kith_nntp *table = kith_entry_table(e);
 	int rc = 0;
 	kith_json_gap(j, ENTRY_LINE);
 	kith_json_begin(j, '{');
-	kith_json_key(j, "k");
-	kith_json_count(j, table ? table->k : e->nnts->k);
+	kith_json_put_count(j, "k", table ? table->k : e->nnts->k);
 	if (table) {
-		kith_json_key(j, "graph");
-		kith_json_string(j, kith_graph_kind_name(table->graph));
+		kith_json_put_string(j, "graph", kith_graph_kind_name(table->graph));
 	}
 	if (e->nntp) {
-		kith_json_key(j, "alpha");
-		kith_json_count(j, e->nntp->alpha);
+		kith_json_put_count(j, "alpha", e->nntp->alpha);
 	}
 	for (int lists = 0; lists < 2; lists++)
 		for (const kith_measure *m = kith_measures; m->name && !rc; m++)
@@ -111,12 +108,6 @@ static int put_entry(kith_json *j, const kith_entry *e, kith_err *err)
 
 /* ---- lists of entries ---------------------------------------------------------------------------------------- */
 
-static void put_text(kith_json *j, const char *key, const char *text)
-{
-	kith_json_key(j, key);
-	kith_json_string(j, text);
-}
-
 static int put_layer(kith_json *j, const kith_stack *s, size_t v, kith_err *err)
 {
 	const kith_layer *layer = &s->layers[v];
@@ -125,16 +116,14 @@ static int put_layer(kith_json *j, const kith_stack *s, size_t v, kith_err *err)
 				 layer->name ? layer->name : "");
 	kith_json_gap(j, ENTRY_LINE);
 	kith_json_begin(j, '{');
-	put_text(j, "name", layer->name);
-	kith_json_key(j, "dim");
-	kith_json_count(j, layer->dim);
-	put_text(j, "metric", layer->metric);
-	put_text(j, "engine", layer->engine);
-	kith_json_key(j, "recall");
-	kith_json_number(j, layer->recall);
-	put_text(j, "digest", layer->digest);
-	put_text(j, "input", layer->input);
-	put_text(j, "command", layer->command);
+	kith_json_put_string(j, "name", layer->name);
+	kith_json_put_count(j, "dim", layer->dim);
+	kith_json_put_string(j, "metric", layer->metric);
+	kith_json_put_string(j, "engine", layer->engine);
+	kith_json_put_number(j, "recall", layer->recall);
+	kith_json_put_string(j, "digest", layer->digest);
+	kith_json_put_string(j, "input", layer->input);
+	kith_json_put_string(j, "command", layer->command);
 	kith_json_end(j);
 	return 0;
 }
@@ -183,16 +172,13 @@ static int put_stack(FILE *out, const kith_stack *s, kith_err *err)
 	int rc = 0;
 	kith_json_begin(&j, '{');
 	kith_json_gap(&j, " ");
-	put_text(&j, "format", STACK_FORMAT);
-	kith_json_key(&j, "version");
-	kith_json_count(&j, STACK_VERSION);
-	put_text(&j, "made_by", "kith-merge " KITH_VERSION);
-	kith_json_key(&j, "n");
-	kith_json_count(&j, s->n);
+	kith_json_put_string(&j, "format", STACK_FORMAT);
+	kith_json_put_count(&j, "version", STACK_VERSION);
+	kith_json_put_string(&j, "made_by", "kith-merge " KITH_VERSION);
+	kith_json_put_count(&j, "n", s->n);
 	for (size_t l = 0; l < sizeof lists / sizeof *lists && !rc; l++) {
 		kith_json_gap(&j, "\n  ");
-		kith_json_key(&j, lists[l].key);
-		kith_json_begin(&j, '[');
+		kith_json_open(&j, lists[l].key, '[');
 		for (size_t i = 0; i < lists[l].count && !rc; i++)
 			rc = lists[l].put(&j, s, i, err);
 		kith_json_gap(&j, "\n  ");

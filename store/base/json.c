@@ -72,3 +72,33 @@ void kith_json_number(kith_json *j, double x)
 	start_item(j);
 	fputs(isfinite(x) ? kith_double_text(x, text) : "null", j->out);
 }
+
+void kith_json_null(kith_json *j)
+{
+	start_item(j);
+	fputs("null", j->out);
+}
+
+void kith_json_open(kith_json *j, const char *name, char bracket)
+{
+	kith_json_key(j, name);
+	kith_json_begin(j, bracket);
+}
+
+void kith_json_put_string(kith_json *j, const char *name, const char *text)
+{
+	kith_json_key(j, name);
+	kith_json_string(j, text);
+}
+
+void kith_json_put_count(kith_json *j, const char *name, uint64_t count)
+{
+	kith_json_key(j, name);
+	kith_json_count(j, count);
+}
+
+void kith_json_put_number(kith_json *j, const char *name, double x)
+{
+	kith_json_key(j, name);
+	kith_json_number(j, x);
+}

@@ -3,13 +3,13 @@
  *
  *     kith_json j = {.out = out};
  *     kith_json_begin(&j, '{');
- *     kith_json_key(&j, "k");
- *     kith_json_count(&j, 15);
+ *     kith_json_put_count(&j, "k", 15);
  *     kith_json_gap(&j, "\n  ");
- *     kith_json_key(&j, "mean");
- *     kith_json_number(&j, 0.5);
+ *     kith_json_open(&j, "births", '[');
+ *     kith_json_count(&j, 3);
+ *     kith_json_count(&j, 1);
  *     kith_json_end(&j);              {"k": 15,
- *                                       "mean": 0.5}
+ *     kith_json_end(&j);                "births": [3, 1]}
  *
  * Write errors stay with the stream. One thread at a time. */
 #ifndef KITH_JSON_H
@@ -48,5 +48,12 @@ void kith_json_key(kith_json *j, const char *name);
 void kith_json_string(kith_json *j, const char *text);
 void kith_json_count(kith_json *j, uint64_t count);
 void kith_json_number(kith_json *j, double x);
+void kith_json_null(kith_json *j);
+
+/* A member: its name and its value, or the beginning of it. */
+void kith_json_open(kith_json *j, const char *name, char bracket);
+void kith_json_put_string(kith_json *j, const char *name, const char *text);
+void kith_json_put_count(kith_json *j, const char *name, uint64_t count);
+void kith_json_put_number(kith_json *j, const char *name, double x);
 
 #endif

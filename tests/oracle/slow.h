@@ -46,19 +46,19 @@ double slow_corrected(double mean, double expected);
 void slow_nntp(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k, kith_graph_kind graph,
 	       uint32_t alpha, uint64_t *count, uint64_t *pairs);
 
-/* kith/dynamics.h by asking every pair. */
-typedef struct slow_dynamics {
-	uint64_t *births, *deaths;  /* layers */
-	uint64_t *survivors;        /* layers; the last is 0 */
-	uint64_t *either;           /* layers: pairs present in v - 1 or v */
-	uint64_t *survival, *lived; /* layers x layers: of those born at a, present from a to b; gone after b */
-	uint64_t *returns;          /* layers x layers: [b][gap], gap >= 1 */
-	double *share, *removal;    /* layers x layers; layers: NaN where 0/0, and for the first layer */
-} slow_dynamics;
+/* A statistic of one k and graph, under the name that kith-show gives it, of the size that kith/stack.h and
+ * kith/dynamics.h say: counts, or else ratios, NaN where 0/0. */
+typedef struct slow_measure {
+	const char *name; /* NULL ends a list of them */
+	uint64_t *counts;
+	double *ratios;
+} slow_measure;
 
-slow_dynamics slow_dynamics_of(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k,
-			       kith_graph_kind graph);
-void slow_dynamics_free(slow_dynamics *d);
+/* Every statistic of one k, graph and alpha, by asking every pair; at alpha 0 those of layer dynamics, too, with
+ * returns for gaps of 1..gaps layers. */
+slow_measure *slow_measures_of(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k,
+			       kith_graph_kind graph, uint32_t alpha, size_t gaps);
+void slow_measures_free(slow_measure *measures);
 
 /* ---- pairs through the layers --------------------------------------------------------------------------------- */
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kith/dynamics.h"
 #include "kith/pairs.h"
+#include "measures.h"
 #include "merge_tuning.h"
 #include "sandbox.h"
 #include "slow.h"
@@ -164,71 +164,66 @@ static int nnts_differs(const stack *s, const kith_nnts *got, uint32_t k, char *
 	return 0;
 }
 
-static int nntp_differs(const stack *s, const kith_nntp *got, uint32_t k, kith_graph_kind graph, uint32_t alpha,
-			char *why, size_t size)
+static int values_differ(const char *name, const kith_values *got, const slow_measure *want, char *why, size_t size)
 {
-	size_t layers = s->layers;
-	uint64_t *count = must_alloc(layers * layers, sizeof *count), *pairs = must_alloc(layers, sizeof *pairs);
-	int differs = 0;
-	if (got->k != k || got->graph != graph || got->alpha != alpha)
-		differs = snprintf(why, size, "NNTP of (k %u, graph %d, alpha %u) where (%u, %d, %u) belongs", got->k,
-				   (int)got->graph, got->alpha, k, (int)graph, alpha) > 0;
-	slow_nntp((const uint32_t *const *)s->ranks, layers, s->n, s->width, k, graph, alpha, count, pairs);
-	for (size_t v = 0; v < layers && !differs; v++)
-		if (got->pairs[v] != pairs[v])
-			differs = snprintf(why, size, "pairs[%zu] at k=%u, graph %d: %llu, should be %llu", v, k,
-					   (int)graph, (unsigned long long)got->pairs[v],
-					   (unsigned long long)pairs[v]) > 0;
-	for (size_t c = 0; c < layers * layers && !differs; c++)
-		if (got->count[c] != count[c])
-			differs =
-				snprintf(why, size, "NNTP[%zu][%zu] at k=%u, graph %d, alpha %u: %llu, should be %llu",
-					 c / layers, c % layers, k, (int)graph, alpha,
-					 (unsigned long long)got->count[c], (unsigned long long)count[c]) > 0;
-	free(count);
-	free(pairs);
-	return differs;
-}
-
-static int counts_differ(const char *what, const uint64_t *got, const uint64_t *want, size_t count, char *why,
-			 size_t size)
-{
-	for (size_t i = 0; i < count; i++)
-		if (got[i] != want[i])
-			return snprintf(why, size, "%s, entry %zu: %llu, should be %llu", what, i,
-					(unsigned long long)got[i], (unsigned long long)want[i]) > 0;
+	for (size_t i = 0; i < got->rows * got->columns; i++) {
+		if (got->counts && got->counts[i] != want->counts[i])
+			return snprintf(why, size, "%s, row %zu, column %zu: %llu, should be %llu", name,
+					i / got->columns, i % got->columns, (unsigned long long)got->counts[i],
+					(unsigned long long)want->counts[i]) > 0;
+		if (got->ratios && got->ratios[i] != want->ratios[i] &&
+		    !(isnan(got->ratios[i]) && isnan(want->ratios[i])))
+			return snprintf(why, size, "%s, row %zu, column %zu: %a, should be %a", name, i / got->columns,
+					i % got->columns, got->ratios[i], want->ratios[i]) > 0;
+	}
 	return 0;
 }
 
-static int ratios_differ(const char *what, const double *got, const double *want, size_t count, char *why, size_t size)
+/* Every measure that there has to be, and no other. */
+static int measures_differ(const kith_entry *e, const slow_measure *want, char *why, size_t size)
 {
-	for (size_t i = 0; i < count; i++)
-		if (got[i] != want[i] && !(isnan(got[i]) && isnan(want[i])))
-			return snprintf(why, size, "%s, entry %zu: %a, should be %a", what, i, got[i], want[i]) > 0;
+	for (const kith_measure *m = kith_measures; m->name; m++) {
+		int there = m->per != KITH_PER_K && (e->dynamics || m->source != KITH_FROM_DYNAMICS) &&
+			    (m->shape != KITH_GAPS || e->dynamics->gaps) &&
+			    (!m->mutual_only || e->nntp->graph == KITH_MUTUAL);
+		const slow_measure *w = want;
+		kith_values got;
+		if (kith_measure_get(m, e, &got) != there)
+			return snprintf(why, size, "%s should%s be there", m->name, there ? "" : " not") > 0;
+		while (there && w->name && strcmp(w->name, m->name))
+			w++;
+		if (there && !w->name)
+			return snprintf(why, size, "%s: no slow checker", m->name) > 0;
+		if (there && values_differ(m->name, &got, w, why, size))
+			return 1;
+	}
 	return 0;
 }
 
-/* `alphas` tables begin at nntp[at]. */
-static int dynamics_differ(const stack *s, const kith_stack *stack, size_t at, uint32_t alphas, char *why, size_t size)
+/* Table `at`, of `alphas` that there are for each k and graph, should be that of these. */
+static int table_differs(const stack *s, const kith_stack *stack, size_t at, uint32_t k, kith_graph_kind graph,
+			 uint32_t alpha, uint32_t alphas, char *why, size_t size)
 {
 	size_t L = s->layers, gaps = alphas < L ? alphas - 1 : L > 2 ? L - 2 : 0;
-	slow_dynamics want = slow_dynamics_of((const uint32_t *const *)s->ranks, L, s->n, s->width, stack->nntp[at].k,
-					      stack->nntp[at].graph);
-	kith_dynamics got = {0};
+	const kith_nntp *p = &stack->nntp[at];
+	kith_entry e = {.layers = L, .nntp = p};
+	kith_dynamics dynamics = {0};
 	kith_err err = {0};
-	int differs = kith_dynamics_make(&got, stack, at, &err) || got.gaps != gaps;
+	char what[512];
+	if (p->k != k || p->graph != graph || p->alpha != alpha)
+		return snprintf(why, size, "NNTP of (k %u, graph %d, alpha %u) where (%u, %d, %u) belongs", p->k,
+				(int)p->graph, p->alpha, k, (int)graph, alpha) > 0;
+	if (!alpha && (kith_dynamics_make(&dynamics, stack, at, &err) || dynamics.gaps != gaps))
+		return snprintf(why, size, "dynamics: %u gaps, should be %zu (%.900s)", dynamics.gaps, gaps, err.msg) >
+		       0;
+	e.dynamics = alpha ? NULL : &dynamics;
+	slow_measure *want =
+		slow_measures_of((const uint32_t *const *)s->ranks, L, s->n, s->width, k, graph, alpha, gaps);
+	int differs = measures_differ(&e, want, what, sizeof what);
 	if (differs)
-		snprintf(why, size, "dynamics: %u gaps, should be %zu (%.900s)", got.gaps, gaps, err.msg);
-	differs = differs || counts_differ("births", got.births, want.births, L, why, size) ||
-		  counts_differ("deaths", got.deaths, want.deaths, L, why, size) ||
-		  counts_differ("survivors", got.survivors, want.survivors, L - 1, why, size) ||
-		  counts_differ("survival", got.survival, want.survival, L * L, why, size) ||
-		  ratios_differ("share", got.share, want.share, L * L, why, size) ||
-		  ratios_differ("removal", got.removal, want.removal, L, why, size);
-	for (size_t b = 0; b < L && !differs; b++)
-		differs = counts_differ("returns", got.returns + b * gaps, want.returns + b * L + 1, gaps, why, size);
-	kith_dynamics_free(&got);
-	slow_dynamics_free(&want);
+		snprintf(why, size, "k=%u, graph %d, alpha %u: %s", k, (int)graph, alpha, what);
+	kith_dynamics_free(&dynamics);
+	slow_measures_free(want);
 	return differs;
 }
 
@@ -248,14 +243,11 @@ static int result_differs(const stack *s, const kith_merge_options *options, con
 	for (uint32_t t = 0; t < ks; t++) {
 		if (nnts_differs(s, &got->nnts[t], ladder[t], why, size))
 			return 1;
-		for (int kind = options->with_union ? 0 : 1; kind <= (options->with_mutual ? 1 : 0); kind++) {
-			if (dynamics_differ(s, got, at, alphas, why, size))
-				return 1;
+		for (int kind = options->with_union ? 0 : 1; kind <= (options->with_mutual ? 1 : 0); kind++)
 			for (uint32_t alpha = 0; alpha < alphas; alpha++)
-				if (nntp_differs(s, &got->nntp[at++], ladder[t], kind ? KITH_MUTUAL : KITH_UNION, alpha,
-						 why, size))
+				if (table_differs(s, got, at++, ladder[t], (kith_graph_kind)kind, alpha, alphas, why,
+						  size))
 					return 1;
-		}
 	}
 	if (kith_stack_check(got, &err))
 		return snprintf(why, size, "kith_stack_check: %.900s", err.msg) > 0;

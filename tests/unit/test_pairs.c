@@ -10,13 +10,13 @@
 #include <cmocka.h>
 
 #include "hash.h"
+#include "inspect.h"
 #include "kith/graph.h"
 #include "kith/pairs.h"
 #include "outfile.h"
 #include "pair_output.h"
 #include "rng.h"
 #include "sandbox.h"
-#include "show.h"
 #include "slow.h"
 
 #define LAYERS 3

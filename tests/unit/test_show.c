@@ -8,10 +8,10 @@
 
 #include <cmocka.h>
 
+#include "inspect.h"
 #include "kith/graph.h"
 #include "kith/stack.h"
 #include "sandbox.h"
-#include "show.h"
 #include "text.h"
 
 static void test_strings(void **state)

@@ -7,16 +7,10 @@
 #include "canvas.h"
 #include "kith/err.h"
 
-#define KITH_INK                                                                                                       \
-	{                                                                                                              \
-		0.1, 0.1, 0.1                                                                                          \
-	}
-#define KITH_LINE                                                                                                      \
-	{                                                                                                              \
-		0.55, 0.55, 0.55                                                                                       \
-	}
 #define KITH_AXIS_GAP  4.0 /* between a label and what it labels */
 #define KITH_TICK_TEXT 16
+
+static const kith_colour kith_ink = {0.1, 0.1, 0.1}, kith_line = {0.55, 0.55, 0.55};
 
 typedef struct kith_tick {
 	double at; /* 0..1 */

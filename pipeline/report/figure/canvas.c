@@ -211,15 +211,15 @@ static int start(kith_canvas *c, cairo_surface_t *surface, kith_err *err)
 int kith_canvas_new(kith_canvas **out, kith_err *err)
 {
 	kith_canvas *c = kith_alloc_zero(1, sizeof *c);
-	int status;
+	int rc;
 	if (!c)
 		return kith_fail_nomem(err, "a drawing", sizeof *c);
-	status = start(c, cairo_image_surface_create(CAIRO_FORMAT_A8, 1, 1), err);
-	if (status)
+	rc = start(c, cairo_image_surface_create(CAIRO_FORMAT_A8, 1, 1), err);
+	if (rc)
 		free(c);
 	else
 		*out = c;
-	return status;
+	return rc;
 }
 
 void kith_canvas_free(kith_canvas *c)
@@ -275,8 +275,8 @@ static const char *announces_id(const char *at)
 static int rename_ids(FILE *out, const char *svg, const char *name)
 {
 	id_list list = {0};
-	int status = 0;
-	while (*svg && !status) {
+	int rc = 0;
+	while (*svg && !rc) {
 		const char *before = announces_id(svg);
 		size_t length, index;
 		if (!before) {
@@ -285,13 +285,13 @@ static int rename_ids(FILE *out, const char *svg, const char *name)
 		}
 		svg += strlen(before);
 		length = strcspn(svg, "\")");
-		status = find_id(&list, svg, length, &index);
-		if (!status)
+		rc = find_id(&list, svg, length, &index);
+		if (!rc)
 			fprintf(out, "%s%s-%zu", before, name, index);
 		svg += length;
 	}
 	free(list.ids);
-	return status;
+	return rc;
 }
 
 static int put_svg(FILE *out, const char *svg, kith_image image, const char *name, const char *title, kith_err *err)
@@ -321,25 +321,25 @@ static int draw_on(cairo_surface_t *surface, double scale, kith_draw *draw, cons
 {
 	kith_canvas c;
 	cairo_status_t state;
-	int status = start(&c, surface, err);
-	if (status)
-		return status;
+	int rc = start(&c, surface, err);
+	if (rc)
+		return rc;
 	surface = cairo_get_target(c.cairo);
 	cairo_scale(c.cairo, scale, scale);
 	cairo_set_source_rgb(c.cairo, 1, 1, 1);
 	cairo_paint(c.cairo);
-	status = draw(&c, what, err);
+	rc = draw(&c, what, err);
 	state = cairo_status(c.cairo);
-	if (state == CAIRO_STATUS_SUCCESS && !status && png)
+	if (state == CAIRO_STATUS_SUCCESS && !rc && png)
 		state = cairo_surface_write_to_png_stream(surface, put_bytes, png);
 	cairo_surface_finish(surface);
 	if (state == CAIRO_STATUS_SUCCESS)
 		state = cairo_surface_status(surface);
 	/* what the stream refused is the stream's to report, with the system's reason */
-	if (!status && state != CAIRO_STATUS_SUCCESS && state != CAIRO_STATUS_WRITE_ERROR)
-		status = failed(state, err);
+	if (!rc && state != CAIRO_STATUS_SUCCESS && state != CAIRO_STATUS_WRITE_ERROR)
+		rc = failed(state, err);
 	cairo_destroy(c.cairo);
-	return status;
+	return rc;
 }
 
 static int render_png(FILE *out, double width, double height, kith_draw *draw, const void *what, kith_err *err)
@@ -355,18 +355,17 @@ int kith_canvas_render(FILE *out, kith_image image, const char *name, const char
 	char *svg = NULL;
 	size_t size = 0;
 	FILE *memory;
-	int status;
+	int rc;
 	if (image == KITH_PNG)
 		return render_png(out, width, height, draw, what, err);
 	memory = open_memstream(&svg, &size);
 	if (!memory)
 		return kith_fail_nomem(err, "a drawing", 0);
-	status = draw_on(cairo_svg_surface_create_for_stream(put_bytes, memory, width, height), 1, draw, what, NULL,
-			 err);
-	if (fclose(memory) && !status)
-		status = kith_fail_nomem(err, "a drawing", size);
-	if (!status)
-		status = put_svg(out, svg, image, name, title, err);
+	rc = draw_on(cairo_svg_surface_create_for_stream(put_bytes, memory, width, height), 1, draw, what, NULL, err);
+	if (fclose(memory) && !rc)
+		rc = kith_fail_nomem(err, "a drawing", size);
+	if (!rc)
+		rc = put_svg(out, svg, image, name, title, err);
 	free(svg);
-	return status;
+	return rc;
 }

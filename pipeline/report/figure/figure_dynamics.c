@@ -74,12 +74,12 @@ static void draw_survival(kith_canvas *c, const kith_plot *plot, const void *dat
 	}
 }
 
-int kith_figure_survival(const kith_report_data *data, const kith_dynamics *d, FILE *out, kith_image image,
-			 const char *name, kith_err *err)
+int kith_figure_survival(const kith_report_data *data, const void *of, FILE *out, kith_image image, const char *name,
+			 kith_err *err)
 {
 	generations g;
 	kith_chart chart;
-	start(data, d, &g, &chart);
+	start(data, of, &g, &chart);
 	for (size_t i = 0; i < g.count; i++)
 		chart.keys[i].last = chart.keys[i].first;
 	chart.scale_title = "share still present";
@@ -211,9 +211,10 @@ static void count_ticks(kith_chart *chart, double most, uint64_t unit)
 	}
 }
 
-int kith_figure_flow(const kith_report_data *data, const kith_dynamics *d, FILE *out, kith_image image,
-		     const char *name, kith_err *err)
+int kith_figure_flow(const kith_report_data *data, const void *of, FILE *out, kith_image image, const char *name,
+		     kith_err *err)
 {
+	const kith_dynamics *d = of;
 	generations g;
 	kith_chart chart;
 	start(data, d, &g, &chart);
