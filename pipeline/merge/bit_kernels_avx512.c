@@ -238,10 +238,12 @@ KITH_AVX512 static void transpose(uint64_t *to, const uint64_t *x)
 		_mm512_storeu_si512((void *)(to + 8 * i), transpose_bytes(r[i]));
 }
 
-/* Masks of one word. */
-KITH_AVX512 static int select_word(const kith_bits_masks *m, uint32_t node, uint64_t *rows, uint64_t *above,
-				   uint32_t found[2])
+/* Of masks of one word, eight at a time. */
+KITH_AVX512 static int select_masks(const kith_bits_masks *m, uint32_t node, uint64_t *rows, uint64_t *above,
+				    size_t stride, uint32_t found[2])
 {
+	if (m->words > 1)
+		return kith_bits_select_any(m, node, rows, above, stride, found);
 	__m512i bits = _mm512_set1_epi64((long long)m->row_bits);
 	__m256i limit = _mm256_set1_epi32((int)node);
 	const uint64_t *mask = m->mask;
@@ -272,7 +274,7 @@ const kith_bit_kernels kith_bit_kernels_avx512 = {
 	.and_count = and_count,
 	.and_into = and_into,
 	.transpose = transpose,
-	.select_word = select_word,
+	.select = select_masks,
 };
 
 #endif

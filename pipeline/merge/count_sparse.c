@@ -74,7 +74,6 @@ void kith_count_sparse_list(kith_workspace *w, kith_count_sparse *s, const kith_
 	KITH_BUFFER_ZERO(w, s->mask, words * mask_stride(p));
 	KITH_BUFFER(w, s->row_masks, row_words * mask_stride(p));
 	KITH_BUFFER_ZERO(w, s->slot_major, slot_major_words(p));
-	KITH_BUFFER(w, s->lists, 2 * mask_stride(p));
 	for (int o = 0; o < 2; o++)
 		KITH_BUFFER(w, s->order[o], p->pair_room ? mask_stride(p) : 0);
 	KITH_BUFFER(w, s->shared, kith_layer_pairs(p->layers) + KITH_BITS_SPARE);
@@ -287,7 +286,7 @@ static void flush_pairs(kith_counts *c, kith_count_sparse *s, uint32_t tier)
 /* ---- pairs for a pair store ---- */
 
 /* Lists the ids above the sample among the first `count` occurrences in s->order[0], ids << POSITION_BITS | the
- * position of their masks, as kith_bits_select has left them. Returns how many there are. */
+ * position of their masks, in the order that select keeps. Returns how many there are. */
 static uint32_t list_above(kith_count_sparse *s, const kith_count_plan *p, uint64_t node, const uint32_t *id,
 			   uint32_t count)
 {
@@ -385,10 +384,9 @@ static int count_tier(kith_counts *c, kith_count_sparse *s, uint64_t node, uint3
 				   .words = kith_mask_words(p),
 				   .row_words = words,
 				   .row_bits = kith_mask_row_bits(p),
-				   .count = count,
-				   .lists = s->lists};
+				   .count = count};
 	uint64_t *pair_masks = s->pair_masks + tier * m.words * pair_stride(p) + s->pair_count[tier];
-	if (kith_bits_select(c->kernels, &m, (uint32_t)node, s->row_masks, pair_masks, pair_stride(p), found))
+	if (c->kernels->select(&m, (uint32_t)node, s->row_masks, pair_masks, pair_stride(p), found))
 		return layer_of_own(&m, (uint32_t)node);
 
 	squares = fill_square(s->row_masks, m.stride, words, found[0]);

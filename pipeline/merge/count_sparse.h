@@ -44,7 +44,6 @@ typedef struct kith_count_sparse {
 	uint64_t *mask;                 /* words of all occurrences, then the next words */
 	uint64_t *row_masks;            /* the masks of ids in rows, compacted, */
 	uint64_t *slot_major;           /* and transposed */
-	uint32_t *lists;                /* scratch of kith_bits_select */
 	uint64_t *order[2];             /* ids of pairs, each with the position of its masks; scratch of sorting */
 	uint32_t found[KITH_MAX_TIERS]; /* masks of pairs that a tier added */
 	uint16_t *shared;               /* overlap of each pair of layers, at one tier */

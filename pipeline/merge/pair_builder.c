@@ -3,7 +3,7 @@
 
 #include "first_error.h"
 
-/* What a call is about. */
+/* The arguments of kith_pair_builder_run. */
 typedef struct build {
 	kith_pair_writer *writer;
 	kith_counter *counters;

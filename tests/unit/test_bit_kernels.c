@@ -185,7 +185,7 @@ static void test_select(void **state)
 	rng r = {16};
 	const kith_bit_kernels *kernels = kith_bit_kernels_get();
 	static uint64_t mask[6 * IDS], rows[6 * IDS], above[6 * (IDS + 3)];
-	uint32_t id[IDS], lists[2 * (IDS + 8)];
+	uint32_t id[IDS];
 	(void)state;
 	for (int round = 0; round < ROUNDS; round++) {
 		uint32_t node = (uint32_t)(round % 3 ? 1u << 31 : rng_next(&r)), found[2], a = 0, b = 0;
@@ -197,14 +197,13 @@ static void test_select(void **state)
 				     .words = round % 4 ? 1 : 2 * half,
 				     .row_words = round % 4 ? 1 : half,
 				     .row_bits = round % 4 ? 0xffffffff : ~0ull,
-				     .count = (uint32_t)rng_below(&r, IDS - 7),
-				     .lists = lists};
+				     .count = (uint32_t)rng_below(&r, IDS - 7)};
 		for (uint32_t e = 0; e < IDS; e++) {
 			id[e] = node + (uint32_t)rng_below(&r, 9) - 4 + !rarely * 5;
 			for (uint32_t w = 0; w < m.words; w++)
 				mask[w * IDS + e] = draw_word(&r) & draw_word(&r);
 		}
-		int got = kith_bits_select(kernels, &m, node, rows, above, IDS + 3, found);
+		int got = kernels->select(&m, node, rows, above, IDS + 3, found);
 		for (uint32_t e = 0; e < m.count; e++) {
 			uint64_t row = 0, any = 0;
 			for (uint32_t w = 0; w < m.words; w++) {

@@ -115,8 +115,11 @@ static void draw_rows(rows *s, int dense)
 
 static void free_rows(rows *s)
 {
-	for (uint32_t x = 0; x < 2 * SETS; x++)
-		kith_sets_free(&s->set[x]);
+	for (uint32_t x = 0; x < 2 * SETS; x++) {
+		free(s->set[x].offset);
+		free(s->set[x].id);
+		free(s->set[x].bits);
+	}
 	free(s->tiers);
 	free(s);
 }
