@@ -33,7 +33,7 @@ static int lmdb_fail(const kith_container *c, int code, const char *what, kith_e
 	if (code == ENOMEM)
 		return kith_fail(err, KITH_ENOMEM, "%s: %s: not enough memory or address space (ulimit -v?)", c->path,
 				 what);
-	/* LMDB calls a short write, which is how a full disk shows, an I/O error */
+	/* LMDB reports a short write, as a full disk causes, as an I/O error */
 	return kith_fail(err, KITH_EIO, "%s: %s: %s%s", c->part ? kith_atomic_file_temporary(c->part) : c->path, what,
 			 mdb_strerror(code), c->part && code == EIO ? " (is the disk full?)" : "");
 }
@@ -71,7 +71,7 @@ struct tail {
 };
 #define TAIL_VERSION 1
 
-/* By kind: the tail's magic, and what people call such a file. */
+/* By kind: the tail's magic, and the name of such a file in messages. */
 static const struct kind {
 	char magic[9];
 	const char *name;
@@ -80,7 +80,7 @@ static const struct kind {
 	[KITH_CONTAINER_PAIRS] = {"KITHPAIR", "a pair store (.kpr)"},
 };
 
-/* The head of a page and, unless it begins an overflow run, as nearly all do, what is in it. */
+/* Reads a page's head and, unless it begins an overflow run (as nearly all pages do), the rest of the page. */
 static int read_page(int fd, uint64_t p, uint8_t *page, int *is_run)
 {
 	off_t at = (off_t)(p * PAGE);
@@ -144,7 +144,7 @@ static int append_tail(kith_atomic_file *part, kith_container_kind kind, kith_er
 	return 0;
 }
 
-/* Is this tail of the right kind? A tail that is none is missing. */
+/* Refuses a tail of another kind; bytes that are no tail mean that the file is not whole. */
 static int check_kind(const struct tail *tail, uint64_t size, kith_container_kind kind, const char *path, kith_err *err)
 {
 	if (!memcmp(tail->magic, kinds[kind].magic, sizeof tail->magic))
@@ -158,7 +158,7 @@ static int check_kind(const struct tail *tail, uint64_t size, kith_container_kin
 			 path, (unsigned long long)size);
 }
 
-/* Is this file whole, and are its pages as they were written? If so, *bytes is its size. */
+/* Checks that the file is whole and its pages are as they were written; *bytes is then its size. */
 static int check_tail(int fd, kith_container_kind kind, const char *path, uint64_t *bytes, kith_err *err)
 {
 	struct stat st;

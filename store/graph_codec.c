@@ -180,30 +180,30 @@ int kith_rows_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 
 /* ---- near lists ---- */
 
-int kith_near_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *slots,
+int kith_near_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *positions,
 		     const double *dist2, kith_err *err)
 {
 	uint32_t nodes = kith_info_block_size(info, block);
 	size_t items = (size_t)nodes * info->near;
 	int rc = kith_value_start(&s->encoder, KITH_TABLE_NEAR, (uint32_t)block, nodes, items, err);
-	if (rc || (rc = kith_value_u32s(&s->encoder, slots, items, kith_width(kith_info_k(info)), err)) ||
+	if (rc || (rc = kith_value_u32s(&s->encoder, positions, items, kith_width(kith_info_k(info)), err)) ||
 	    (rc = kith_value_f64s(&s->encoder, dist2, items, err)))
 		return rc;
 	return kith_value_seal(&s->encoder);
 }
 
 int kith_near_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const void *bytes, size_t size,
-		     uint32_t *slots, double *dist2, kith_err *err)
+		     uint32_t *positions, double *dist2, kith_err *err)
 {
 	kith_view view;
 	uint32_t k = kith_info_k(info);
 	int rc = open_block(s, &view, info, KITH_TABLE_NEAR, 0, block, bytes, size, err);
 	size_t items = rc ? 0 : (size_t)view.nodes * info->near;
-	if (rc || (rc = kith_view_u32s(&view, slots, items, kith_width(k), err)) ||
+	if (rc || (rc = kith_view_u32s(&view, positions, items, kith_width(k), err)) ||
 	    (rc = kith_view_f64s(&view, dist2, items, err)))
 		return rc;
 	for (size_t i = 0; i < items; i++)
-		if (slots[i] >= k || isnan(dist2[i]))
+		if (positions[i] >= k || isnan(dist2[i]))
 			return kith_fail(err, KITH_ECORRUPT, "a near list points outside its row");
 	return kith_view_end(&view, err);
 }

@@ -14,7 +14,7 @@
 
 /* ---- blocks ---- */
 
-/* Room for `count` numbers, twice. */
+/* Two lists of `count` numbers, in the scratch. */
 static int two_lists(kith_block_scratch *s, size_t count, uint32_t **a, uint32_t **b, kith_err *err)
 {
 	int rc = KITH_SCRATCH(s->numbers, s->numbers_capacity, 2 * count, err);
@@ -23,7 +23,7 @@ static int two_lists(kith_block_scratch *s, size_t count, uint32_t **a, uint32_t
 	return rc;
 }
 
-/* The smaller samples, each once, and how many pairs each has here. */
+/* Lists the smaller samples of the pairs, each once, and how many pairs each has. Returns how many samples. */
 static uint32_t count_nodes(const uint32_t *i, uint32_t count, uint32_t *node, uint32_t *pairs)
 {
 	uint32_t nodes = 0;
@@ -54,7 +54,7 @@ int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, ui
 	    (rc = kith_value_u32s(&s->encoder, node, nodes, kith_width(info->n), err)) ||
 	    (rc = kith_value_u32s(&s->encoder, pairs, nodes, kith_width(info->block_pairs + 1ull), err)))
 		return rc;
-	uint32_t *gaps = node; /* done with */
+	uint32_t *gaps = node; /* the nodes are stored: their place is free */
 	for (uint32_t p = 0, next = 0; p < count; p++) {
 		if (!p || i[p] != i[p - 1])
 			next = i[p] + 1;
@@ -69,8 +69,8 @@ int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, ui
 	return rc ? rc : kith_value_seal(&s->encoder);
 }
 
-/* From nodes' gaps and numbers of pairs, and the js' gaps in j, to `count` pairs. Returns 0, or -1 for impossible ones.
- */
+/* Makes `count` pairs of the nodes' gaps and numbers of pairs, and of the gaps in j. Returns 0, or -1 if they make no
+ * such pairs. */
 static int expand(const kith_pair_info *info, uint32_t nodes, uint32_t *node, const uint32_t *pairs, uint32_t count,
 		  uint32_t *i, uint32_t *j)
 {
@@ -86,7 +86,7 @@ static int expand(const kith_pair_info *info, uint32_t nodes, uint32_t *node, co
 	return at == count ? 0 : -1;
 }
 
-/* A block on its way out of its value. */
+/* A block that is being decoded. */
 typedef struct decoding {
 	kith_block_scratch *scratch;
 	const kith_pair_info *info;
@@ -122,7 +122,7 @@ static int decode_ids(decoding *d, uint32_t *i, uint32_t *j, kith_err *err)
 		       : 0;
 }
 
-/* Layer v, as layer w of `planes`; all before *next are passed. */
+/* Decodes layer v as layer w of `planes`. *next is the layer whose stream comes next. */
 static int decode_layer(decoding *d, uint32_t v, uint32_t *next, kith_pair_planes *planes, uint32_t w, kith_err *err)
 {
 	kith_block_scratch *s = d->scratch;

@@ -7,10 +7,10 @@
 #include "pair_codec.h"
 #include "pair_planes.h"
 
-#define PAGES_BYTES (18ull << 20) /* the container's, until they are written */
-#define ZSTD_BYTES  (2ull << 20)  /* of its contexts */
+#define PAGES_BYTES (18ull << 20) /* of the container, until they are written */
+#define ZSTD_BYTES  (2ull << 20)  /* of the contexts of one thread */
 
-/* A block on its way into the file. */
+/* A block that is being filled, or waits to be encoded. */
 typedef struct filling {
 	uint32_t count;          /* pairs so far */
 	kith_pair_planes planes; /* with room for a whole block; bits from `count` on are 0 */
@@ -22,14 +22,14 @@ struct kith_pair_writer {
 	kith_container *container;
 	const char *path; /* the container's */
 	uint32_t threads;
-	filling blocks[KITH_STORE_THREADS]; /* `threads` of them, to be encoded together once they are all full */
-	uint32_t full;
-	uint64_t written;        /* blocks */
-	uint64_t *seen;          /* of a batch: the pairs that are in some layer */
-	uint64_t next_i, next_j; /* the least pair that may follow */
+	filling blocks[KITH_STORE_THREADS]; /* `threads` of them, encoded together when all are full */
+	uint32_t full;                      /* of these */
+	uint64_t written;                   /* blocks, in the file */
+	uint64_t *seen;                     /* a bit for each pair of a block: it is present in some layer */
+	uint64_t next_i, next_j;            /* the least pair that may follow */
 };
 
-/* Of many layers less than the default, and then whole words of bits. */
+/* The default, or with many layers fewer, whole cache lines of bits. */
 static uint32_t choose_block_pairs(uint32_t layers, uint32_t tiers)
 {
 	uint64_t most = 4ull * KITH_PAIR_BLOCK_BYTES / kith_pair_quarters(layers, tiers) / 512 * 512;
@@ -53,7 +53,7 @@ static size_t bits_bytes(const kith_pair_planes *b)
 	return 2 * b->stride * b->tiers * b->layers * sizeof *b->bits;
 }
 
-/* The block that the next pair goes to. Few pairs never need more than one. */
+/* The block that the next pair goes to, allocated when it is first needed: few pairs need only one. */
 static int get_block(kith_pair_writer *w, filling **out, kith_err *err)
 {
 	const kith_pair_info *info = &w->meta.info;
@@ -140,7 +140,8 @@ static int flush(kith_pair_writer *w, uint32_t count, kith_err *err)
 	return rc;
 }
 
-/* Are the bits of the next `count` pairs what bits can be? Marks the pairs that are in some layer. */
+/* Checks that the planes of the next `count` pairs are cumulative, and marks in `seen` the pairs that some layer has.
+ */
 static int check_bits(kith_pair_writer *w, const filling *f, uint32_t count, kith_err *err)
 {
 	const kith_pair_planes *b = &f->planes;
@@ -164,7 +165,8 @@ static int check_bits(kith_pair_writer *w, const filling *f, uint32_t count, kit
 	return 0;
 }
 
-/* Are the next `count` pairs, which are in the block already, in order, present somewhere, and after all before? */
+/* Checks the next `count` pairs, which are in the block already: pairs of two samples, ascending, after all before
+ * them, each present in some layer. */
 static int check_pairs(kith_pair_writer *w, const filling *f, uint32_t count, kith_err *err)
 {
 	int rc = check_bits(w, f, count, err);

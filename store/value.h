@@ -8,7 +8,7 @@
 
 #include "kith/err.h"
 
-/* What a value is; part of its key and of its header, so that a value found under the wrong key is noticed. */
+/* The kind of a value: a part of its key and of its header, so that a value found under the wrong key is noticed. */
 enum {
 	KITH_TABLE_META = 0,
 	KITH_TABLE_ROWS = 1, /* of graphs */
@@ -33,7 +33,7 @@ void kith_encoder_free(kith_encoder *e);
 
 int kith_value_start(kith_encoder *e, uint32_t table, uint32_t block, uint32_t nodes, uint64_t items, kith_err *err);
 int kith_value_stream(kith_encoder *e, const void *raw, size_t size, kith_err *err);
-/* The same, of bytes that do not repeat themselves; less time is spent on finding out. */
+/* The same for bytes in which no repeats are to be expected, which saves the time to look for them. */
 int kith_value_noise(kith_encoder *e, const void *raw, size_t size, kith_err *err);
 /* The low `width` bytes (1..4) of each number, as `width` streams, one per byte plane, lowest first. */
 int kith_value_u32s(kith_encoder *e, const uint32_t *numbers, size_t count, int width, kith_err *err);
@@ -61,7 +61,7 @@ typedef struct kith_view {
 	uint64_t items;
 } kith_view;
 
-/* The items that a value's header states, 0 if it is too short for one. Its checksum is not looked at. */
+/* The number of items in a value's header, 0 if the value is too short for one. The checksum is not verified. */
 uint64_t kith_view_items(const void *bytes, size_t size);
 int kith_view_open(kith_view *view, kith_decoder *decoder, const void *bytes, size_t size, uint32_t table,
 		   uint32_t block, kith_err *err);
@@ -69,7 +69,7 @@ int kith_view_stream(kith_view *view, void *raw, size_t size, kith_err *err);
 int kith_view_u32s(kith_view *view, uint32_t *numbers, size_t count, int width, kith_err *err);
 int kith_view_f64s(kith_view *view, double *numbers, size_t count, kith_err *err);
 int kith_view_skip(kith_view *view, int streams, kith_err *err);
-int kith_view_end(const kith_view *view, kith_err *err); /* nothing may be left */
+int kith_view_end(const kith_view *view, kith_err *err); /* KITH_ECORRUPT unless all streams have been read */
 
 /* ---- sets of ids ----------------------------------------------------------------------------------------------- */
 
@@ -81,10 +81,10 @@ int kith_width(uint64_t limit);
 void kith_gaps_encode(const uint32_t *ids, size_t count, uint32_t base, uint32_t *gaps);
 int kith_gaps_decode(uint32_t *gaps_to_ids, size_t count, uint64_t base, uint64_t n);
 
-/* Sets of ascending ids, the r-th ids[offset[r]..offset[r+1]), from the streams of their gaps (kith_value_u32s, of
- * kith_width(n) bytes), whose bases are base + r * step. Offsets do not descend, and the last one is how many gaps
- * there are, as the caller has seen to. `ids` has room for KITH_SPARE more, which are written to. *bad: some id is not
- * below n. */
+/* Decodes sets of ascending ids, the r-th into ids[offset[r]..offset[r+1]-1], from the streams of their gaps
+ * (kith_value_u32s, of kith_width(n) bytes), whose bases are base + r * step. The caller has checked that offsets do
+ * not descend and that the last one is the number of gaps. `ids` has KITH_SPARE items more, which are overwritten. *bad
+ * says whether some id is not below n. */
 #define KITH_SPARE 16
 int kith_view_sets(kith_view *view, const uint64_t *offset, size_t sets, uint64_t base, uint64_t step, uint64_t n,
 		   uint32_t *ids, int *bad, kith_err *err);
@@ -111,7 +111,7 @@ static inline size_t kith_words(uint64_t n)
 	return (size_t)((n + 63) / 64);
 }
 
-/* `count` ids out of n as bits, and ids as they come from `count` words of bits. */
+/* Ids below n to bits, and all ids in `count` words of bits. */
 void kith_bits_encode(const uint32_t *ids, size_t count, uint64_t n, uint64_t *words);
 void kith_bits_decode(const uint64_t *words, size_t count, uint32_t *ids);
 

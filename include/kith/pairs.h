@@ -95,11 +95,16 @@ static inline uint64_t kith_pair_info_blocks(const kith_pair_info *info)
 	return info->pairs / info->block_pairs + (info->pairs % info->block_pairs != 0);
 }
 
-/* A decoded block as sets of bits. Plane (w, q, direction) is at
+/* A decoded block as planes of bits. Plane (w, q, direction) is at
  * bits + ((direction * tiers + q) * layers + w) * stride: its bit p (bit p % 64 of word p / 64) says whether pair p
- * has tier q or less in the w-th layer asked for, from i to j (direction 0) or from j to i (1). Bits from `count` on
- * are 0. stride is a multiple of 8 words, and bits is aligned to 64 bytes. Memory belongs to it and grows as needed:
- * start from a zeroed struct, release with kith_pair_planes_free. */
+ * has tier q or less in the w-th layer asked for, from i to j (direction 0) or from j to i (1).
+ *
+ *     bits   direction 0   tier 0   layer 0: stride words | layer 1 | ...
+ *                          tier 1   layer 0 | layer 1 | ...
+ *            direction 1   tier 0   ...
+ *
+ * Bits from `count` on are 0. stride is a multiple of 8 words, and bits is aligned to 64 bytes. Its memory grows as
+ * needed: start from a zeroed struct, release with kith_pair_planes_free. */
 typedef struct kith_pair_planes {
 	uint32_t count, layers, tiers;
 	size_t stride;   /* words */

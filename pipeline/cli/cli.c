@@ -47,7 +47,7 @@ static void wait_passively(char **argv)
 	execv(self, argv); /* if it fails, the program runs on as it is */
 }
 
-/* Of a mapped file that was cut short: there is nothing to go on with. */
+/* A mapped file was cut short: what was to be read is gone. */
 static void on_lost_input(int number)
 {
 	static const char text[] = "an input file became shorter while it was read\n";

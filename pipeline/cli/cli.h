@@ -104,7 +104,7 @@ typedef struct kith_cli_arguments {
 	const kith_option *options;
 	const char *usage; /* what follows the options: "ACTIVATIONS.npy" */
 	const char *about; /* what --help says: before '\v' above the options, after it below */
-	/* NULL, or what is to be looked at once all has been taken; returns as kith_option.take does. */
+	/* Looks at all together, once it has been taken; returns what a kith_take does. NULL: nothing to look at. */
 	int (*check)(void *context, kith_err *err);
 	void *context;
 } kith_cli_arguments;
