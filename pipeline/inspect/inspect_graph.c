@@ -159,7 +159,7 @@ static int check(const char *path, const kith_progress *progress, kith_err *err)
 	return rc;
 }
 
-/* One that was cut off counts as a graph: whoever opens it will say that it is truncated. */
+/* A file that was cut off has no tail and counts as a graph, which the store then says is truncated. */
 static int recognise(const char *path, const kith_file_ends *ends)
 {
 	(void)path;

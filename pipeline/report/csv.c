@@ -1,25 +1,10 @@
 /* csv.c - every matrix and list as CSV: layer names in the first row and column, numbers in full. */
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "outfile.h"
 #include "report_parts.h"
 #include "text.h"
-
-int kith_make_directory(const char *path, kith_err *err)
-{
-	struct stat st;
-	if (mkdir(path, 0777) == 0)
-		return 0;
-	if (errno != EEXIST)
-		return kith_fail_errno(err, "%s: cannot create this directory", path);
-	if (stat(path, &st) || !S_ISDIR(st.st_mode))
-		return kith_fail(err, KITH_EUSAGE, "%s: is not a directory", path);
-	return 0;
-}
 
 /* What a file holds. */
 typedef struct content {
@@ -72,11 +57,19 @@ static void put_matrix(FILE *out, const content *c)
 	}
 }
 
+/* The i-th entry's values of what does not depend on alpha: the first table of each graph has them. */
+static int get_once(const content *c, size_t i, kith_values *out)
+{
+	const kith_entry *e = &c->data->entries[i];
+	int again = i && e->nntp && e[-1].nntp && e->nntp->k == e[-1].nntp->k && e->nntp->graph == e[-1].nntp->graph;
+	return !again && kith_measure_get(c->measure, e, out);
+}
+
 static int is_anywhere(const content *c)
 {
 	kith_values v;
 	for (size_t i = 0; i < c->data->entry_count; i++)
-		if (kith_measure_get(c->measure, &c->data->entries[i], &v))
+		if (get_once(c, i, &v))
 			return 1;
 	return 0;
 }
@@ -85,15 +78,12 @@ static int is_anywhere(const content *c)
 static void put_lines(FILE *out, const content *c)
 {
 	kith_values v;
-	if (c->measure->shape == KITH_SCALAR) {
-		fprintf(out, "k,%s\n", c->measure->name);
-	} else {
-		fputs("k,graph", out);
+	fprintf(out, c->measure->shape == KITH_SCALAR ? "k,%s\n" : "k,graph", c->measure->name);
+	if (c->measure->shape != KITH_SCALAR)
 		put_names(out, c->data->stack);
-	}
 	for (size_t i = 0; i < c->data->entry_count; i++) {
 		const kith_entry *e = &c->data->entries[i];
-		if (!kith_measure_get(c->measure, e, &v))
+		if (!get_once(c, i, &v))
 			continue;
 		fprintf(out, "%" PRIu32, e->nnts ? e->nnts->k : e->nntp->k);
 		if (e->nntp)
@@ -129,11 +119,8 @@ static int write_csv(const char *directory, const char *stem, void (*put)(FILE *
 		     const content *c, kith_err *err)
 {
 	kith_outfile *file = NULL;
-	char path[4096];
-	int rc;
-	if (snprintf(path, sizeof path, "%s/%s.csv", directory, stem) >= (int)sizeof path)
-		return kith_fail(err, KITH_EUSAGE, "%s: this path is too long", directory);
-	if ((rc = kith_outfile_open(&file, path, err)))
+	int rc = kith_report_open(&file, directory, stem, "csv", err);
+	if (rc)
 		return rc;
 	put(kith_outfile_stream(file), c);
 	return kith_outfile_commit(file, err);
@@ -158,7 +145,6 @@ static int write_matrices(const kith_report_data *data, const kith_entry *e, con
 
 int kith_report_csv(const kith_report_data *data, const char *directory, kith_err *err)
 {
-	const kith_stack *s = data->stack;
 	char stem[96];
 	int rc = kith_make_directory(directory, err);
 	for (const kith_measure *m = kith_measures; m->name && !rc; m++) {
@@ -175,9 +161,5 @@ int kith_report_csv(const kith_report_data *data, const char *directory, kith_er
 		kith_dynamics_stem("dynamics", e->dynamics, stem, sizeof stem);
 		rc = write_csv(directory, stem, put_layers, &(content){.data = data, .entry = e}, err);
 	}
-	for (size_t i = 0; i < s->nntp_count && !rc; i++)
-		if (s->nntp[i].alpha)
-			rc = write_matrices(data, &(kith_entry){.layers = s->layer_count, .nntp = &s->nntp[i]},
-					    directory, err);
 	return rc;
 }

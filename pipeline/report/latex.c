@@ -25,6 +25,11 @@ static int names_long(const kith_stack *s)
 	return 0;
 }
 
+static void put_number(FILE *out, const char *text)
+{
+	fprintf(out, "%s%s", *text == '<' ? "$<$" : "", *text == '<' ? text + 1 : text);
+}
+
 static void put_cell(FILE *out, uint64_t count, uint64_t most, uint64_t unit)
 {
 	int percent = (int)lround(SHADE_MOST * kith_count_shade(count, most));
@@ -34,8 +39,7 @@ static void put_cell(FILE *out, uint64_t count, uint64_t most, uint64_t unit)
 		fprintf(out, "\\cellcolor{kithshade!%d}", percent);
 	if (percent > WHITE_FROM)
 		fputs("\\color{white}", out);
-	fputs(text[0] == '<' ? "$<$" : "", out);
-	fputs(text[0] == '<' ? text + 1 : text, out);
+	put_number(out, text);
 }
 
 static void put_head(FILE *out, const kith_stack *s)
@@ -102,7 +106,7 @@ static void put_value(const kith_report_data *data, const kith_column *c, size_t
 		kith_count_text(c->values.counts[layer], kith_unit_of(data, c->measure), text, sizeof text);
 	else
 		snprintf(text, sizeof text, "%.3f", c->values.ratios[layer]);
-	fprintf(out, "%s%s", text[0] == '<' ? "$<$" : "", text[0] == '<' ? text + 1 : text);
+	put_number(out, text);
 }
 
 static int is_of_pairs(const kith_column *c)

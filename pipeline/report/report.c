@@ -1,6 +1,7 @@
 /* report.c - see report.h */
 #include "report.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ static char *make_label(const kith_layer *layer)
 	return label;
 }
 
+/* NULL if memory is short. */
 static char *make_html(const char *text)
 {
 	char *html = NULL;
@@ -37,7 +39,8 @@ static char *make_html(const char *text)
 	if (!out)
 		return NULL;
 	kith_put_html(out, text);
-	return fclose(out) ? (free(html), NULL) : html;
+	fclose(out);
+	return html;
 }
 
 static int make_labels(kith_report_data *data, kith_err *err)
@@ -56,7 +59,7 @@ static int make_labels(kith_report_data *data, kith_err *err)
 					  : kith_fail_nomem(err, "layer names", s->layer_count * sizeof *data->labels);
 }
 
-/* Every k, then every k and graph; a single layer has no dynamics. */
+/* A single layer has no dynamics. */
 static int make_entries(kith_report_data *data, kith_err *err)
 {
 	const kith_stack *s = data->stack;
@@ -71,16 +74,11 @@ static int make_entries(kith_report_data *data, kith_err *err)
 		*e++ = (kith_entry){.layers = s->layer_count, .nnts = &s->nnts[i], .chance = &data->chances[i]};
 	}
 	for (size_t i = 0; i < s->nntp_count && !rc; i++) {
-		const kith_nntp *p = &s->nntp[i];
 		kith_dynamics *d = &data->dynamics[data->dynamics_count];
-		if (i && p[-1].k == p->k && p[-1].graph == p->graph)
-			continue;
-		*e = (kith_entry){.layers = s->layer_count, .nntp = p};
-		if (!p->alpha && s->layer_count > 1 && !(rc = kith_dynamics_make(d, s, i, err))) {
-			e->dynamics = d;
+		int has_dynamics = !s->nntp[i].alpha && s->layer_count > 1;
+		if (has_dynamics && !(rc = kith_dynamics_make(d, s, i, err)))
 			data->dynamics_count++;
-		}
-		e++;
+		*e++ = (kith_entry){.layers = s->layer_count, .nntp = &s->nntp[i], .dynamics = has_dynamics ? d : NULL};
 	}
 	data->entry_count = (size_t)(e - data->entries);
 	return rc;
@@ -122,6 +120,26 @@ void kith_report_data_free(kith_report_data *data)
 
 /* ---- figures into files -------------------------------------------------------------------------------------- */
 
+int kith_make_directory(const char *path, kith_err *err)
+{
+	struct stat st;
+	if (mkdir(path, 0777) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return kith_fail_errno(err, "%s: cannot create this directory", path);
+	if (stat(path, &st) || !S_ISDIR(st.st_mode))
+		return kith_fail(err, KITH_EUSAGE, "%s: is not a directory", path);
+	return 0;
+}
+
+int kith_report_open(kith_outfile **out, const char *directory, const char *stem, const char *ending, kith_err *err)
+{
+	char path[4096];
+	if (snprintf(path, sizeof path, "%s/%s.%s", directory, stem, ending) >= (int)sizeof path)
+		return kith_fail(err, KITH_EUSAGE, "%s: this path is too long", directory);
+	return kith_outfile_open(out, path, err);
+}
+
 /* Where figures go, and how many have been written. */
 typedef struct album {
 	const kith_report_data *data;
@@ -134,12 +152,8 @@ static int write_image(const album *a, kith_figure *draw, const void *of, const 
 		       kith_err *err)
 {
 	kith_outfile *file = NULL;
-	char path[4096];
-	int rc;
-	if (snprintf(path, sizeof path, "%s/%s.%s", a->directory, stem, image == KITH_PNG ? "png" : "svg") >=
-	    (int)sizeof path)
-		return kith_fail(err, KITH_EUSAGE, "%s: this path is too long", a->directory);
-	if ((rc = kith_outfile_open(&file, path, err)))
+	int rc = kith_report_open(&file, a->directory, stem, image == KITH_PNG ? "png" : "svg", err);
+	if (rc)
 		return rc;
 	if ((rc = draw(a->data, of, kith_outfile_stream(file), image, stem, err))) {
 		kith_outfile_abort(file);

@@ -9,6 +9,7 @@
 #include "canvas.h"
 #include "kith/err.h"
 #include "measures.h"
+#include "outfile.h"
 
 /* What every part of a report needs. Layers' labels are their names made printable, with a mark if the layer is
  * approximate; `unit` is 1000 as in the paper's Table 1, or 1 for data so small that thousands would say nothing. */
@@ -20,7 +21,7 @@ typedef struct kith_report_data {
 	kith_chance *chances; /* for each k */
 	kith_dynamics *dynamics;
 	size_t dynamics_count; /* one for each k and graph; 0 where there is a single layer, and so nothing to follow */
-	kith_entry *entries;   /* what there is of each k, then of each k and graph: of its tables the first */
+	kith_entry *entries;   /* what there is of each k, then of each k, graph and alpha */
 	size_t entry_count;
 } kith_report_data;
 
@@ -83,7 +84,7 @@ kith_figure kith_figure_nnts, kith_figure_nntp, kith_figure_flow, kith_figure_su
 /* A colour of the scale of NNTS: perceptually uniform, dark at 0, light at 1. */
 kith_colour kith_viridis(double shade);
 
-/* ---- csv.c, latex.c, html.c ---- */
+/* ---- csv.c, latex.c, html.c; and report.c -------------------------------------------------------------------- */
 
 /* Writes every matrix into `directory`, created if missing. */
 int kith_report_csv(const kith_report_data *data, const char *directory, kith_err *err);
@@ -97,5 +98,8 @@ int kith_report_html(const kith_report_data *data, FILE *out, kith_err *err);
 
 /* Creates `path` unless it exists. */
 int kith_make_directory(const char *path, kith_err *err);
+
+/* kith_outfile_open of DIRECTORY/STEM.ENDING. */
+int kith_report_open(kith_outfile **out, const char *directory, const char *stem, const char *ending, kith_err *err);
 
 #endif

@@ -96,7 +96,7 @@ const kith_nntp *kith_entry_table(const kith_entry *entry);
 
 typedef struct kith_values {
 	size_t rows, columns;
-	uint64_t *counts; /* these, or else ratios and perhaps errors */
+	uint64_t *counts; /* counts, or else ratios, and of these the errors if there are any */
 	double *ratios, *errors;
 	int undefined; /* all of it is NaN: there is nothing to correct */
 } kith_values;

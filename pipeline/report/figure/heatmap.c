@@ -23,8 +23,8 @@ typedef struct layout {
 	kith_axis axis;
 	double cell;    /* width of one */
 	int with_text;  /* cells show their values */
-	double left;    /* of the matrix within its panel: the row labels' room */
-	double top;     /* the title's and the column labels' room */
+	double left;    /* of the matrix within its panel: the width of the row labels */
+	double top;     /* the height of the title and the column labels */
 	double side;    /* of the matrix */
 	size_t columns; /* panels in a row */
 	double panel_width, panel_height;
@@ -140,7 +140,7 @@ static void draw_cells(kith_canvas *c, const layout *l, size_t panel, double x, 
 			if (cell.empty)
 				continue;
 			ground = kith_scale_colour(map->scale, cell.shade);
-			/* a hair of white between cells, or antialiasing would draw one of its own */
+			/* a thin white line between cells, or antialiasing would draw one of its own */
 			kith_canvas_box(c, cx + 0.25, cy + 0.25, l->cell - 0.5, l->cell - 0.5, ground);
 			kith_canvas_text(c, cx + l->cell / 2, cy + l->cell / 2, CELL_FONT, 0, KITH_MIDDLE, 0,
 					 kith_colour_on(ground), cell.text);

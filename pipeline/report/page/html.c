@@ -8,7 +8,7 @@
 #include "page_text.h"
 #include "text.h"
 
-#define OPEN_TABLES 4 /* so many NNTP tables stand open, alpha = 0 first; the others fold away */
+#define OPEN_TABLES 4 /* NNTP tables that are shown unfolded, alpha = 0 first */
 
 /* ---- the opening --------------------------------------------------------------------------------------------- */
 
@@ -222,7 +222,7 @@ static int put_nntp(const kith_report_data *d, const kith_nntp *p, FILE *out, ki
 	return 0;
 }
 
-/* alpha = 0 on the first graph of each k, as in the paper, stands open; what else there is folds away. */
+/* Unfolded is alpha = 0 on the first graph of each k, as in the paper; the other tables are folded. */
 static int put_nntp_section(const kith_report_data *d, FILE *out, kith_err *err)
 {
 	const kith_stack *s = d->stack;

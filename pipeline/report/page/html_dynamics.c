@@ -6,7 +6,7 @@
 #include "html_table.h"
 #include "page_text.h"
 
-#define OPEN_GRAPHS 4 /* so many graphs' dynamics stand open, the first of each k; the others fold away */
+#define OPEN_GRAPHS 4 /* graphs whose dynamics are shown unfolded, the first of each k */
 
 static void put_title(const kith_dynamics *d, FILE *out)
 {
@@ -65,7 +65,7 @@ static void put_layers(const kith_report_data *data, const kith_entry *e, FILE *
 	fputs("</tbody></table></div>\n", out);
 }
 
-/* By the length of the gap; the last layers have no room for long ones. */
+/* By the length of the gap; after the last layers there are no long ones. */
 static void put_returns(const kith_report_data *data, const kith_dynamics *d, const char *title, FILE *out)
 {
 	fprintf(out, "<div class=\"scroll\" tabindex=\"0\">\n<table class=\"m\"><caption>%s, ", title);
@@ -149,13 +149,13 @@ int kith_html_dynamics(const kith_report_data *data, FILE *out, kith_err *err)
 		const kith_entry *e = &data->entries[i];
 		if (!e->dynamics)
 			continue;
-		int stands_open = data->dynamics_count <= 2 || (e->nntp->k != k && open++ < OPEN_GRAPHS);
+		int is_open = data->dynamics_count <= 2 || (e->nntp->k != k && open++ < OPEN_GRAPHS);
 		k = e->nntp->k;
-		fputs(stands_open ? "<h3>" : "<details><summary>", out);
+		fputs(is_open ? "<h3>" : "<details><summary>", out);
 		put_title(e->dynamics, out);
-		fputs(stands_open ? "</h3>\n" : "</summary>\n", out);
+		fputs(is_open ? "</h3>\n" : "</summary>\n", out);
 		rc = put_graph(data, e, out, err);
-		fputs(stands_open ? "" : "</details>\n", out);
+		fputs(is_open ? "" : "</details>\n", out);
 	}
 	return rc;
 }

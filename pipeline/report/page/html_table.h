@@ -10,7 +10,7 @@
 
 #define KITH_TABLE_LAYERS 64 /* beyond this many layers a table is no longer read: a figure stands in for it */
 
-#define KITH_HTML_COUNT 40 /* room for any count */
+#define KITH_HTML_COUNT 40 /* bytes that any count takes, with its 0 */
 
 /* As kith_count_text, in HTML. Returns `out`. */
 const char *kith_html_count(uint64_t count, uint64_t unit, char out[KITH_HTML_COUNT]);
