@@ -13,17 +13,15 @@
 
 int kith_block_scratch_init(kith_block_scratch *s, kith_err *err)
 {
-	s->encoder = kith_encoder_new();
-	s->decoder = kith_decoder_new();
-	return s->encoder && s->decoder ? 0 : kith_fail_nomem(err, "zstd's contexts", 1u << 20);
+	int rc = kith_encoder_init(&s->encoder, err);
+	return rc ? rc : kith_decoder_init(&s->decoder, err);
 }
 
 void kith_block_scratch_free(kith_block_scratch *s)
 {
-	kith_encoder_free(s->encoder);
-	kith_decoder_free(s->decoder);
+	kith_encoder_free(&s->encoder);
+	kith_decoder_free(&s->decoder);
 	kith_sets_free(&s->sets);
-	free(s->value.bytes);
 	free(s->numbers);
 	free(s->bits);
 	memset(s, 0, sizeof *s);
@@ -81,19 +79,19 @@ static uint64_t count_bits(const uint64_t *words, uint64_t base, size_t count, u
 }
 
 /* A block's sets from one stream of bits, each from word `base` on. */
-static int decode_bits(kith_block_scratch *s, kith_view *view, uint64_t first, size_t base, uint64_t n, kith_sets *out,
-		       kith_err *err)
+static int decode_bits(kith_view *view, uint64_t first, size_t base, uint64_t n, kith_sets *out, kith_err *err)
 {
 	int rc = kith_sets_start_bits(out, first, view->nodes, base, n, err);
 	size_t bytes = out->count * out->stride * sizeof *out->bits;
-	return rc ? rc : kith_view_stream(s->decoder, view, out->bits, bytes, err);
+	return rc ? rc : kith_view_stream(view, out->bits, bytes, err);
 }
 
 /* Opens a block's value and checks that it has the nodes that it should. */
-static int open_block(kith_view *view, const kith_graph_info *info, uint32_t table, uint32_t tier, uint64_t block,
-		      const void *bytes, size_t size, kith_err *err)
+static int open_block(kith_block_scratch *s, kith_view *view, const kith_graph_info *info, uint32_t table,
+		      uint32_t tier, uint64_t block, const void *bytes, size_t size, kith_err *err)
 {
-	int rc = kith_view_open(view, bytes, size, table, kith_block_number(info, table, tier, block), err);
+	int rc =
+		kith_view_open(view, &s->decoder, bytes, size, table, kith_block_number(info, table, tier, block), err);
 	if (!rc && view->nodes != kith_info_block_size(info, block))
 		rc = kith_fail(err, KITH_ECORRUPT, "block %llu has %u nodes", (unsigned long long)block, view->nodes);
 	return rc;
@@ -114,26 +112,24 @@ static int encode_tier(kith_block_scratch *s, const kith_graph_info *info, uint3
 			return rc;
 		for (size_t r = 0; r < nodes; r++)
 			kith_bits_encode(ids + r * k, members, info->n, s->bits + r * words);
-		return kith_value_stream(s->encoder, &s->value, s->bits, nodes * words * sizeof *s->bits, err);
+		return kith_value_stream(&s->encoder, s->bits, nodes * words * sizeof *s->bits, err);
 	}
 	if ((rc = KITH_SCRATCH(s->numbers, s->numbers_capacity, nodes * members, err)))
 		return rc;
 	for (size_t r = 0; r < nodes; r++)
 		kith_gaps_encode(ids + r * k, members, 0, s->numbers + r * members);
-	return kith_value_u32s(s->encoder, &s->value, s->numbers, nodes * members, kith_width(info->n), err);
+	return kith_value_u32s(&s->encoder, s->numbers, nodes * members, kith_width(info->n), err);
 }
 
 int kith_rows_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *ids,
 		     kith_err *err)
 {
 	uint32_t nodes = kith_info_block_size(info, block);
-	int rc = kith_value_start(&s->value, KITH_TABLE_ROWS, (uint32_t)block, nodes,
+	int rc = kith_value_start(&s->encoder, KITH_TABLE_ROWS, (uint32_t)block, nodes,
 				  (uint64_t)nodes * kith_info_k(info), err);
 	for (uint32_t t = 0; !rc && t < info->tiers; t++)
 		rc = encode_tier(s, info, t, nodes, ids, err);
-	if (!rc)
-		kith_value_seal(&s->value);
-	return rc;
+	return rc ? rc : kith_value_seal(&s->encoder);
 }
 
 int kith_row_sets_decode(kith_block_scratch *s, const kith_graph_info *info, uint32_t t, uint64_t block,
@@ -142,7 +138,7 @@ int kith_row_sets_decode(kith_block_scratch *s, const kith_graph_info *info, uin
 	kith_view view;
 	uint64_t first = block * info->block_nodes;
 	size_t members = kith_info_tier_size(info, t);
-	int bad = 0, rc = open_block(&view, info, KITH_TABLE_ROWS, t, block, bytes, size, err);
+	int bad = 0, rc = open_block(s, &view, info, KITH_TABLE_ROWS, t, block, bytes, size, err);
 
 	for (uint32_t before = 0; !rc && before < t; before++)
 		rc = kith_view_skip(&view, kith_tier_is_dense(info, before) ? 1 : kith_width(info->n), err);
@@ -150,13 +146,13 @@ int kith_row_sets_decode(kith_block_scratch *s, const kith_graph_info *info, uin
 		return rc;
 	out->items = view.nodes * members;
 	if (kith_tier_is_dense(info, t)) {
-		rc = decode_bits(s, &view, first, 0, info->n, out, err);
+		rc = decode_bits(&view, first, 0, info->n, out, err);
 		for (size_t r = 0; !rc && r < out->count; r++)
 			bad |= count_bits(out->bits + r * out->stride, 0, out->stride, 0, info->n) != members;
 	} else if (!(rc = kith_sets_start_ids(out, first, view.nodes, out->items, err))) {
 		for (size_t r = 0; r <= out->count; r++)
 			out->offset[r] = r * members;
-		rc = kith_view_sets(s->decoder, &view, out->offset, out->count, 0, 0, info->n, out->id, &bad, err);
+		rc = kith_view_sets(&view, out->offset, out->count, 0, 0, info->n, out->id, &bad, err);
 	}
 	if (!rc && bad)
 		rc = kith_fail(err, KITH_ECORRUPT, "a row of tier %u holds an impossible id", t);
@@ -184,31 +180,30 @@ int kith_rows_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 
 /* ---- near lists ---- */
 
-int kith_near_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *slots,
+int kith_near_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *positions,
 		     const double *dist2, kith_err *err)
 {
 	uint32_t nodes = kith_info_block_size(info, block);
 	size_t items = (size_t)nodes * info->near;
-	int rc = kith_value_start(&s->value, KITH_TABLE_NEAR, (uint32_t)block, nodes, items, err);
-	if (rc || (rc = kith_value_u32s(s->encoder, &s->value, slots, items, kith_width(kith_info_k(info)), err)) ||
-	    (rc = kith_value_f64s(s->encoder, &s->value, dist2, items, err)))
+	int rc = kith_value_start(&s->encoder, KITH_TABLE_NEAR, (uint32_t)block, nodes, items, err);
+	if (rc || (rc = kith_value_u32s(&s->encoder, positions, items, kith_width(kith_info_k(info)), err)) ||
+	    (rc = kith_value_f64s(&s->encoder, dist2, items, err)))
 		return rc;
-	kith_value_seal(&s->value);
-	return 0;
+	return kith_value_seal(&s->encoder);
 }
 
 int kith_near_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const void *bytes, size_t size,
-		     uint32_t *slots, double *dist2, kith_err *err)
+		     uint32_t *positions, double *dist2, kith_err *err)
 {
 	kith_view view;
 	uint32_t k = kith_info_k(info);
-	int rc = open_block(&view, info, KITH_TABLE_NEAR, 0, block, bytes, size, err);
+	int rc = open_block(s, &view, info, KITH_TABLE_NEAR, 0, block, bytes, size, err);
 	size_t items = rc ? 0 : (size_t)view.nodes * info->near;
-	if (rc || (rc = kith_view_u32s(s->decoder, &view, slots, items, kith_width(k), err)) ||
-	    (rc = kith_view_f64s(s->decoder, &view, dist2, items, err)))
+	if (rc || (rc = kith_view_u32s(&view, positions, items, kith_width(k), err)) ||
+	    (rc = kith_view_f64s(&view, dist2, items, err)))
 		return rc;
 	for (size_t i = 0; i < items; i++)
-		if (slots[i] >= k || isnan(dist2[i]))
+		if (positions[i] >= k || isnan(dist2[i]))
 			return kith_fail(err, KITH_ECORRUPT, "a near list points outside its row");
 	return kith_view_end(&view, err);
 }
@@ -228,8 +223,8 @@ static int encode_reverse_bits(kith_block_scratch *s, const kith_graph_info *inf
 		items += count_bits(to, base, words, first + r + 1, info->n);
 	}
 	if (!rc)
-		rc = kith_value_start(&s->value, KITH_TABLE_REVERSE, number, nodes, items, err);
-	return rc ? rc : kith_value_stream(s->encoder, &s->value, s->bits, nodes * words * sizeof *s->bits, err);
+		rc = kith_value_start(&s->encoder, KITH_TABLE_REVERSE, number, nodes, items, err);
+	return rc ? rc : kith_value_stream(&s->encoder, s->bits, nodes * words * sizeof *s->bits, err);
 }
 
 static int encode_reverse_ids(kith_block_scratch *s, const kith_graph_info *info, uint32_t number, uint64_t first,
@@ -238,16 +233,16 @@ static int encode_reverse_ids(kith_block_scratch *s, const kith_graph_info *info
 	const uint64_t *offset = sets->offset + (first - sets->first);
 	uint64_t items = offset[nodes] - offset[0];
 	int rc = KITH_SCRATCH(s->numbers, s->numbers_capacity, items > nodes ? items : nodes, err);
-	if (rc || (rc = kith_value_start(&s->value, KITH_TABLE_REVERSE, number, nodes, items, err)))
+	if (rc || (rc = kith_value_start(&s->encoder, KITH_TABLE_REVERSE, number, nodes, items, err)))
 		return rc;
 	for (uint32_t r = 0; r < nodes; r++)
 		s->numbers[r] = (uint32_t)(offset[r + 1] - offset[r]);
-	if ((rc = kith_value_u32s(s->encoder, &s->value, s->numbers, nodes, 4, err)))
+	if ((rc = kith_value_u32s(&s->encoder, s->numbers, nodes, 4, err)))
 		return rc;
 	for (uint32_t r = 0; r < nodes; r++)
 		kith_gaps_encode(sets->id + offset[r], offset[r + 1] - offset[r], (uint32_t)(first + r + 1),
 				 s->numbers + offset[r] - offset[0]);
-	return kith_value_u32s(s->encoder, &s->value, s->numbers, items, kith_width(info->n), err);
+	return kith_value_u32s(&s->encoder, s->numbers, items, kith_width(info->n), err);
 }
 
 int kith_reverse_encode(kith_block_scratch *s, const kith_graph_info *info, uint32_t tier, uint64_t block,
@@ -258,16 +253,13 @@ int kith_reverse_encode(kith_block_scratch *s, const kith_graph_info *info, uint
 	uint64_t first = block * info->block_nodes;
 	int rc = sets->dense ? encode_reverse_bits(s, info, number, first, nodes, sets, err)
 			     : encode_reverse_ids(s, info, number, first, nodes, sets, err);
-	if (!rc)
-		kith_value_seal(&s->value);
-	return rc;
+	return rc ? rc : kith_value_seal(&s->encoder);
 }
 
 /* The lists of a block whose value has been opened; `bad` if one holds an id that it cannot hold. */
-static int decode_reverse_bits(kith_block_scratch *s, uint64_t n, kith_view *view, uint64_t first, kith_sets *out,
-			       int *bad, kith_err *err)
+static int decode_reverse_bits(uint64_t n, kith_view *view, uint64_t first, kith_sets *out, int *bad, kith_err *err)
 {
-	int rc = decode_bits(s, view, first, first / 64, n, out, err);
+	int rc = decode_bits(view, first, first / 64, n, out, err);
 	for (uint64_t r = 0; !rc && r < out->count; r++) {
 		uint64_t found = count_bits(out->bits + r * out->stride, out->base, out->stride, first + r + 1, n);
 		*bad |= found == UINT64_MAX;
@@ -281,7 +273,7 @@ static int decode_reverse_ids(kith_block_scratch *s, uint64_t n, kith_view *view
 {
 	int rc = KITH_SCRATCH(s->numbers, s->numbers_capacity, view->nodes, err);
 	if (rc || (rc = kith_sets_start_ids(out, first, view->nodes, view->items, err)) ||
-	    (rc = kith_view_u32s(s->decoder, view, s->numbers, view->nodes, 4, err)))
+	    (rc = kith_view_u32s(view, s->numbers, view->nodes, 4, err)))
 		return rc;
 	for (uint32_t r = 0; r < view->nodes; r++) {
 		out->offset[r] = out->items;
@@ -290,7 +282,7 @@ static int decode_reverse_ids(kith_block_scratch *s, uint64_t n, kith_view *view
 	out->offset[view->nodes] = out->items;
 	if (out->items != view->items)
 		return 0;
-	return kith_view_sets(s->decoder, view, out->offset, out->count, first + 1, 1, n, out->id, bad, err);
+	return kith_view_sets(view, out->offset, out->count, first + 1, 1, n, out->id, bad, err);
 }
 
 int kith_reverse_decode(kith_block_scratch *s, const kith_graph_info *info, uint32_t tier, uint64_t block,
@@ -298,14 +290,14 @@ int kith_reverse_decode(kith_block_scratch *s, const kith_graph_info *info, uint
 {
 	kith_view view;
 	uint64_t first = block * info->block_nodes;
-	int bad = 0, rc = open_block(&view, info, KITH_TABLE_REVERSE, tier, block, bytes, size, err);
+	int bad = 0, rc = open_block(s, &view, info, KITH_TABLE_REVERSE, tier, block, bytes, size, err);
 	if (rc)
 		return rc;
 	/* no tier has more edges: bounds what is allocated */
 	if (view.items > (uint64_t)view.nodes * info->n || view.items > info->n * kith_info_tier_size(info, tier))
 		return kith_fail(err, KITH_ECORRUPT, "a reverse list is too long");
 	out->items = 0;
-	rc = kith_tier_is_dense(info, tier) ? decode_reverse_bits(s, info->n, &view, first, out, &bad, err)
+	rc = kith_tier_is_dense(info, tier) ? decode_reverse_bits(info->n, &view, first, out, &bad, err)
 					    : decode_reverse_ids(s, info->n, &view, first, out, &bad, err);
 	if (rc)
 		return rc;
@@ -354,11 +346,10 @@ int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 	kith_copy_text(m.command, sizeof m.command, info->command);
 	kith_copy_text(m.kith, sizeof m.kith, KITH_VERSION);
 
-	int rc = kith_value_start(&s->value, KITH_TABLE_META, 0, 0, 1, err);
-	if (rc || (rc = kith_value_stream(s->encoder, &s->value, &m, sizeof m, err)))
+	int rc = kith_value_start(&s->encoder, KITH_TABLE_META, 0, 0, 1, err);
+	if (rc || (rc = kith_value_stream(&s->encoder, &m, sizeof m, err)))
 		return rc;
-	kith_value_seal(&s->value);
-	return 0;
+	return kith_value_seal(&s->encoder);
 }
 
 int kith_version_check(uint32_t version, uint32_t known, const char *maker, kith_err *err)
@@ -373,17 +364,26 @@ int kith_version_check(uint32_t version, uint32_t known, const char *maker, kith
 	return 0;
 }
 
-static int meta_is_sound(const struct meta *m)
+int kith_info_check(const kith_graph_info *info, kith_err *err)
 {
-	if (m->n < 2 || m->n > KITH_MAX_NODES || m->d < 1 || m->d > KITH_MAX_DIM || m->tiers < 1 ||
-	    m->tiers > KITH_MAX_TIERS || m->block_nodes < 1 || (m->block_nodes & (m->block_nodes - 1)) ||
-	    m->block_nodes > KITH_MAX_BLOCK_NODES || !(m->recall > 0 && m->recall <= 1))
-		return 0;
-	for (uint32_t t = 0; t < m->tiers; t++)
-		if (m->ladder[t] <= (t ? m->ladder[t - 1] : 0) || m->ladder[t] >= m->n)
-			return 0;
-	/* the reverse lists are numbered with 32 bits */
-	return m->near <= m->ladder[m->tiers - 1] && m->n / m->block_nodes < UINT32_MAX / m->tiers;
+	if (info->n < 2 || info->n > KITH_MAX_NODES || info->d < 1 || info->d > KITH_MAX_DIM)
+		return kith_fail(err, KITH_EUSAGE, "n=%llu d=%llu is outside what a graph can have",
+				 (unsigned long long)info->n, (unsigned long long)info->d);
+	if (info->tiers < 1 || info->tiers > KITH_MAX_TIERS)
+		return kith_fail(err, KITH_EUSAGE, "a ladder has 1 to %d values of k", KITH_MAX_TIERS);
+	for (uint32_t t = 0; t < info->tiers; t++)
+		if (info->ladder[t] <= (t ? info->ladder[t - 1] : 0) || info->ladder[t] >= info->n)
+			return kith_fail(err, KITH_EUSAGE, "k=%u: the ladder must ascend from 1 to at most n-1 = %llu",
+					 info->ladder[t], (unsigned long long)info->n - 1);
+	if (info->near > kith_info_k(info) || (info->block_nodes & (info->block_nodes - 1)) ||
+	    info->block_nodes > KITH_MAX_BLOCK_NODES || !(info->recall > 0 && info->recall <= 1))
+		return kith_fail(err, KITH_EUSAGE, "near=%u, block_nodes=%u or recall=%g is out of range", info->near,
+				 info->block_nodes, info->recall);
+	if (info->block_nodes &&
+	    info->n / info->block_nodes >= UINT32_MAX / info->tiers) /* values have 32-bit numbers */
+		return kith_fail(err, KITH_EUSAGE, "block_nodes=%u is too few for %llu nodes", info->block_nodes,
+				 (unsigned long long)info->n);
+	return 0;
 }
 
 int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith_graph_info *info, uint64_t *reverse,
@@ -392,31 +392,33 @@ int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith
 	struct meta m;
 	kith_view view;
 	int rc;
-	if ((rc = kith_view_open(&view, bytes, size, KITH_TABLE_META, 0, err)) ||
-	    (rc = kith_view_stream(s->decoder, &view, &m, sizeof m, err)))
+	if ((rc = kith_view_open(&view, &s->decoder, bytes, size, KITH_TABLE_META, 0, err)) ||
+	    (rc = kith_view_stream(&view, &m, sizeof m, err)))
 		return rc;
 	if (memcmp(m.magic, META_MAGIC, sizeof m.magic))
 		return kith_fail(err, KITH_EUSAGE, "not a k-nearest-neighbour graph");
 	if ((rc = kith_version_check(m.version, META_VERSION, "kith-knn", err)))
 		return rc;
-	if (!meta_is_sound(&m))
-		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense");
-	*info = (kith_graph_info){
+	kith_graph_info found = {
 		.n = m.n,
 		.d = m.d,
 		.tiers = m.tiers,
 		.near = m.near,
-		.block_nodes = kith_block_nodes_fit(m.block_nodes, m.n), /* older files have larger ones */
+		.block_nodes = m.block_nodes,
 		.recall = m.recall,
 	};
+	memcpy(found.ladder, m.ladder, sizeof m.ladder);
+	kith_copy_text(found.metric, sizeof found.metric, m.metric);
+	kith_copy_text(found.engine, sizeof found.engine, m.engine);
+	kith_copy_text(found.parameters, sizeof found.parameters, m.parameters);
+	kith_copy_text(found.digest, sizeof found.digest, m.digest);
+	kith_copy_text(found.input, sizeof found.input, m.input);
+	kith_copy_text(found.command, sizeof found.command, m.command);
+	kith_copy_text(found.version, sizeof found.version, m.kith);
+	if (!found.block_nodes || kith_info_check(&found, NULL))
+		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense");
+	found.block_nodes = kith_block_nodes_fit(found.block_nodes, found.n); /* older files have larger ones */
+	*info = found;
 	*reverse = m.reverse;
-	memcpy(info->ladder, m.ladder, m.tiers * sizeof *m.ladder);
-	kith_copy_text(info->metric, sizeof info->metric, m.metric);
-	kith_copy_text(info->engine, sizeof info->engine, m.engine);
-	kith_copy_text(info->parameters, sizeof info->parameters, m.parameters);
-	kith_copy_text(info->digest, sizeof info->digest, m.digest);
-	kith_copy_text(info->input, sizeof info->input, m.input);
-	kith_copy_text(info->command, sizeof info->command, m.command);
-	kith_copy_text(info->version, sizeof info->version, m.kith);
 	return 0;
 }

@@ -6,7 +6,7 @@
 #include "graph_reader.h"
 #include "workspace.h"
 
-/* No block of one kind is in the cache. */
+/* Of rows_block and near_block: nothing is cached. */
 #define NONE UINT64_MAX
 
 int kith_graph_open(kith_graph **out, const char *path, kith_err *err)
@@ -16,10 +16,8 @@ int kith_graph_open(kith_graph **out, const char *path, kith_err *err)
 	int rc;
 	kith_graph *g = kith_alloc_zero(1, sizeof *g);
 
-	if (!g || !(g->path = strdup(path))) {
-		free(g);
+	if (!g)
 		return kith_fail_nomem(err, "a graph", sizeof *g);
-	}
 	g->rows_block = g->near_block = NONE;
 	if (!(rc = kith_container_open(&g->container, path, KITH_CONTAINER_GRAPH, err)) &&
 	    !(rc = kith_container_get(g->container, KITH_TABLE_META, 0, &bytes, &size, err)) &&
@@ -27,11 +25,13 @@ int kith_graph_open(kith_graph **out, const char *path, kith_err *err)
 		rc = kith_meta_decode(&g->scratch, bytes, size, &g->info, &g->reverse_total, err);
 		kith_fail_in(err, rc, path);
 	}
-	if (rc)
+	if (rc) {
 		kith_graph_close(g);
-	else
-		*out = g;
-	return rc;
+		return rc;
+	}
+	g->path = kith_container_path(g->container);
+	*out = g;
+	return 0;
 }
 
 void kith_graph_close(kith_graph *g)
@@ -43,7 +43,6 @@ void kith_graph_close(kith_graph *g)
 	kith_sets_free(&g->set);
 	free(g->rows);
 	free(g->near_memory);
-	free(g->path);
 	free(g);
 }
 
@@ -59,7 +58,7 @@ const char *kith_graph_path(const kith_graph *g)
 
 uint64_t kith_graph_reader_bytes(const kith_graph *g)
 {
-	/* a block of rows in the cache, and its gaps or bitmaps and their planes on the way */
+	/* a block of rows in the cache, the same as sets, and their byte planes */
 	uint64_t ids = (uint64_t)g->info.block_nodes * kith_info_k(&g->info);
 	return ids * 4 * 3 + (1u << 18);
 }
@@ -86,14 +85,14 @@ int kith_graph_decode_rows(kith_graph *g, uint64_t block, uint32_t tiers, uint32
 	return kith_fail_in(err, rc, g->path);
 }
 
-int kith_graph_decode_near(kith_graph *g, uint64_t block, uint32_t *slots, double *dist2, kith_err *err)
+int kith_graph_decode_near(kith_graph *g, uint64_t block, uint32_t *positions, double *dist2, kith_err *err)
 {
 	const void *bytes;
 	size_t size;
 	int rc = kith_container_get(g->container, KITH_TABLE_NEAR, (uint32_t)block, &bytes, &size, err);
 	if (rc)
 		return rc;
-	rc = kith_near_decode(&g->scratch, &g->info, block, bytes, size, slots, dist2, err);
+	rc = kith_near_decode(&g->scratch, &g->info, block, bytes, size, positions, dist2, err);
 	return kith_fail_in(err, rc, g->path);
 }
 
@@ -150,10 +149,10 @@ static int cache_near(kith_graph *g, uint64_t block, kith_err *err)
 	if (g->near_block == block)
 		return 0;
 	g->near_block = NONE;
-	KITH_BUFFER(&w, g->slots, items);
+	KITH_BUFFER(&w, g->positions, items);
 	KITH_BUFFER(&w, g->dist2, items);
 	if ((!g->near_memory && (rc = kith_workspace_alloc(&w, &g->near_memory, "near lists", err))) ||
-	    (rc = kith_graph_decode_near(g, block, g->slots, g->dist2, err)))
+	    (rc = kith_graph_decode_near(g, block, g->positions, g->dist2, err)))
 		return rc;
 	g->near_block = block;
 	return 0;
@@ -177,7 +176,7 @@ int kith_graph_read_near(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 		}
 		for (size_t r = p.from; near_ids && r < p.from + p.count; r++)
 			for (size_t i = 0; i < near; i++)
-				*near_ids++ = g->rows[r * k + g->slots[r * near + i]];
+				*near_ids++ = g->rows[r * k + g->positions[r * near + i]];
 		first += p.count;
 		count -= p.count;
 	}

@@ -5,7 +5,7 @@
 #include "alloc.h"
 #include "graph_reader.h"
 
-#define GAP_PLANES 3 /* bytes of a gap on the way to an id, at most */
+#define GAP_PLANES 3 /* bytes of a gap while it is decoded, at most */
 
 int kith_graph_decode_sets(kith_graph *g, uint32_t table, uint32_t tier, uint64_t block, kith_sets *out, kith_err *err)
 {
@@ -20,7 +20,7 @@ int kith_graph_decode_sets(kith_graph *g, uint32_t table, uint32_t tier, uint64_
 	return kith_fail_in(err, rc, g->path);
 }
 
-/* Items in the reverse lists of the tier's blocks, as their headers state. */
+/* Ids in the reverse lists of the blocks that have these nodes, as the values' headers state. */
 static int count_reverse(kith_graph *g, uint32_t tier, uint64_t first, uint64_t count, uint64_t *out, kith_err *err)
 {
 	*out = 0;
@@ -41,7 +41,7 @@ static int count_reverse(kith_graph *g, uint32_t tier, uint64_t first, uint64_t 
 	return 0;
 }
 
-/* Puts a block's sets where they belong in a window's, which has room for them. */
+/* Copies a block's sets into a window's, from node `at` of the window on. */
 static void append_block(kith_sets *out, uint64_t at, const kith_sets *block)
 {
 	if (block->dense) {

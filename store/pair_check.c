@@ -13,10 +13,10 @@ struct checking {
 	kith_pair_planes block;
 	uint64_t next_i, next_j; /* the least pair that may follow */
 	uint64_t *edges;         /* layer_count x tiers: directed edges at each k */
-	uint64_t *seen;          /* of a block: the pairs that are in some layer */
+	uint64_t *seen;          /* a bit for each pair of a block: it is present in some layer */
 };
 
-/* Decoding has seen to it that pairs ascend within the block. */
+/* Within the block pairs ascend: decoding has checked it. */
 static int check_order(struct checking *c, kith_err *err)
 {
 	const kith_pair_planes *b = &c->block;

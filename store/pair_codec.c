@@ -14,7 +14,7 @@
 
 /* ---- blocks ---- */
 
-/* Room for `count` numbers, twice. */
+/* Two lists of `count` numbers, in the scratch. */
 static int two_lists(kith_block_scratch *s, size_t count, uint32_t **a, uint32_t **b, kith_err *err)
 {
 	int rc = KITH_SCRATCH(s->numbers, s->numbers_capacity, 2 * count, err);
@@ -23,7 +23,7 @@ static int two_lists(kith_block_scratch *s, size_t count, uint32_t **a, uint32_t
 	return rc;
 }
 
-/* The smaller samples, each once, and how many pairs each has here. */
+/* Lists the smaller samples of the pairs, each once, and how many pairs each has. Returns how many samples. */
 static uint32_t count_nodes(const uint32_t *i, uint32_t count, uint32_t *node, uint32_t *pairs)
 {
 	uint32_t nodes = 0;
@@ -50,29 +50,27 @@ int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, ui
 	/* gaps from the last to the first, so that each still finds its predecessor */
 	for (uint32_t r = nodes; --r > 0;)
 		node[r] -= node[r - 1] + 1;
-	if ((rc = kith_value_start(&s->value, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, nodes, count, err)) ||
-	    (rc = kith_value_u32s(s->encoder, &s->value, node, nodes, kith_width(info->n), err)) ||
-	    (rc = kith_value_u32s(s->encoder, &s->value, pairs, nodes, kith_width(info->block_pairs + 1ull), err)))
+	if ((rc = kith_value_start(&s->encoder, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, nodes, count, err)) ||
+	    (rc = kith_value_u32s(&s->encoder, node, nodes, kith_width(info->n), err)) ||
+	    (rc = kith_value_u32s(&s->encoder, pairs, nodes, kith_width(info->block_pairs + 1ull), err)))
 		return rc;
-	uint32_t *gaps = node; /* done with */
+	uint32_t *gaps = node; /* the nodes are stored: their place is free */
 	for (uint32_t p = 0, next = 0; p < count; p++) {
 		if (!p || i[p] != i[p - 1])
 			next = i[p] + 1;
 		gaps[p] = j[p] - next;
 		next = j[p] + 1;
 	}
-	rc = kith_value_u32s(s->encoder, &s->value, gaps, count, kith_width(info->n), err);
+	rc = kith_value_u32s(&s->encoder, gaps, count, kith_width(info->n), err);
 	for (uint32_t v = 0; !rc && v < info->layer_count; v++) {
 		kith_planes_to_bitmaps(planes, v, count, (uint8_t *)s->bits);
-		rc = kith_value_noise(s->encoder, &s->value, s->bits, bitmap_bytes, err);
+		rc = kith_value_noise(&s->encoder, s->bits, bitmap_bytes, err);
 	}
-	if (!rc)
-		kith_value_seal(&s->value);
-	return rc;
+	return rc ? rc : kith_value_seal(&s->encoder);
 }
 
-/* From nodes' gaps and numbers of pairs, and the js' gaps in j, to `count` pairs. Returns 0, or -1 for impossible ones.
- */
+/* Makes `count` pairs of the nodes' gaps and numbers of pairs, and of the gaps in j. Returns 0, or -1 if they make no
+ * such pairs. */
 static int expand(const kith_pair_info *info, uint32_t nodes, uint32_t *node, const uint32_t *pairs, uint32_t count,
 		  uint32_t *i, uint32_t *j)
 {
@@ -88,7 +86,7 @@ static int expand(const kith_pair_info *info, uint32_t nodes, uint32_t *node, co
 	return at == count ? 0 : -1;
 }
 
-/* A block on its way out of its value. */
+/* A block that is being decoded. */
 typedef struct decoding {
 	kith_block_scratch *scratch;
 	const kith_pair_info *info;
@@ -103,7 +101,7 @@ static int open_block(decoding *d, kith_block_scratch *s, const kith_pair_info *
 	uint64_t left = info->pairs - block * info->block_pairs;
 	*d = (decoding){.scratch = s, .info = info, .block = block};
 	d->count = left < info->block_pairs ? (uint32_t)left : info->block_pairs;
-	int rc = kith_view_open(&d->view, bytes, size, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, err);
+	int rc = kith_view_open(&d->view, &s->decoder, bytes, size, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, err);
 	if (!rc && (d->view.items != d->count || d->view.nodes < 1 || d->view.nodes > d->count))
 		return kith_fail(err, KITH_ECORRUPT, "block %llu has %llu pairs of %u samples where %u pairs belong",
 				 d->block, (unsigned long long)d->view.items, d->view.nodes, d->count);
@@ -113,26 +111,25 @@ static int open_block(decoding *d, kith_block_scratch *s, const kith_pair_info *
 static int decode_ids(decoding *d, uint32_t *i, uint32_t *j, kith_err *err)
 {
 	const kith_pair_info *info = d->info;
-	kith_decoder *decoder = d->scratch->decoder;
 	uint32_t *node, *pairs, nodes = d->view.nodes;
 	int rc = two_lists(d->scratch, nodes, &node, &pairs, err);
-	if (rc || (rc = kith_view_u32s(decoder, &d->view, node, nodes, kith_width(info->n), err)) ||
-	    (rc = kith_view_u32s(decoder, &d->view, pairs, nodes, kith_width(info->block_pairs + 1ull), err)) ||
-	    (rc = kith_view_u32s(decoder, &d->view, j, d->count, kith_width(info->n), err)))
+	if (rc || (rc = kith_view_u32s(&d->view, node, nodes, kith_width(info->n), err)) ||
+	    (rc = kith_view_u32s(&d->view, pairs, nodes, kith_width(info->block_pairs + 1ull), err)) ||
+	    (rc = kith_view_u32s(&d->view, j, d->count, kith_width(info->n), err)))
 		return rc;
 	return expand(info, nodes, node, pairs, d->count, i, j)
 		       ? kith_fail(err, KITH_ECORRUPT, "block %llu holds an impossible pair", d->block)
 		       : 0;
 }
 
-/* Layer v, as layer w of `planes`; all before *next are passed. */
+/* Decodes layer v as layer w of `planes`. *next is the layer whose stream comes next. */
 static int decode_layer(decoding *d, uint32_t v, uint32_t *next, kith_pair_planes *planes, uint32_t w, kith_err *err)
 {
 	kith_block_scratch *s = d->scratch;
 	size_t bytes = kith_layer_bitmap_bytes(d->info->tiers, d->count);
 	int rc = kith_view_skip(&d->view, (int)(v - *next), err);
 	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, (bytes + 7) / 8, err)) ||
-	    (rc = kith_view_stream(s->decoder, &d->view, s->bits, bytes, err)))
+	    (rc = kith_view_stream(&d->view, s->bits, bytes, err)))
 		return rc;
 	*next = v + 1;
 	if (kith_planes_from_bitmaps(planes, w, (const uint8_t *)s->bits))
@@ -253,18 +250,17 @@ int kith_pair_meta_encode(kith_block_scratch *s, const kith_pair_meta *m, kith_e
 			 .pairs = info->pairs,
 			 .text_bytes = m->text_bytes};
 	size_t layers = info->layer_count;
-	int rc = kith_value_start(&s->value, KITH_TABLE_META, 0, 0, 1, err);
+	int rc = kith_value_start(&s->encoder, KITH_TABLE_META, 0, 0, 1, err);
 	memcpy(h.k, info->k, info->tiers * sizeof *h.k);
 	kith_copy_text(h.command, sizeof h.command, info->command);
 	kith_copy_text(h.kith, sizeof h.kith, KITH_VERSION);
-	if (rc || (rc = kith_value_stream(s->encoder, &s->value, &h, sizeof h, err)) ||
-	    (rc = kith_value_stream(s->encoder, &s->value, m->dim, layers * sizeof *m->dim, err)) ||
-	    (rc = kith_value_stream(s->encoder, &s->value, m->recall, layers * sizeof *m->recall, err)) ||
-	    (rc = kith_value_stream(s->encoder, &s->value, m->text, m->text_bytes, err)) ||
-	    (rc = kith_value_stream(s->encoder, &s->value, &h, 0, err)))
+	if (rc || (rc = kith_value_stream(&s->encoder, &h, sizeof h, err)) ||
+	    (rc = kith_value_stream(&s->encoder, m->dim, layers * sizeof *m->dim, err)) ||
+	    (rc = kith_value_stream(&s->encoder, m->recall, layers * sizeof *m->recall, err)) ||
+	    (rc = kith_value_stream(&s->encoder, m->text, m->text_bytes, err)) ||
+	    (rc = kith_value_stream(&s->encoder, &h, 0, err)))
 		return rc;
-	kith_value_seal(&s->value);
-	return 0;
+	return kith_value_seal(&s->encoder);
 }
 
 static int take_head(const struct head *h, kith_pair_info *info, kith_err *err)
@@ -315,13 +311,13 @@ int kith_pair_meta_decode(kith_block_scratch *s, const void *bytes, size_t size,
 {
 	struct head h;
 	kith_view view;
-	int rc = kith_view_open(&view, bytes, size, KITH_TABLE_META, 0, err);
-	if (rc || (rc = kith_view_stream(s->decoder, &view, &h, sizeof h, err)) ||
-	    (rc = take_head(&h, &m->info, err)) || (rc = allocate(m, h.layers, h.text_bytes, err)) ||
-	    (rc = kith_view_stream(s->decoder, &view, m->dim, h.layers * sizeof *m->dim, err)) ||
-	    (rc = kith_view_stream(s->decoder, &view, m->recall, h.layers * sizeof *m->recall, err)) ||
-	    (rc = kith_view_stream(s->decoder, &view, m->text, h.text_bytes, err)) ||
-	    (rc = kith_view_skip(&view, 1, err)) || (rc = kith_view_end(&view, err)))
+	int rc = kith_view_open(&view, &s->decoder, bytes, size, KITH_TABLE_META, 0, err);
+	if (rc || (rc = kith_view_stream(&view, &h, sizeof h, err)) || (rc = take_head(&h, &m->info, err)) ||
+	    (rc = allocate(m, h.layers, h.text_bytes, err)) ||
+	    (rc = kith_view_stream(&view, m->dim, h.layers * sizeof *m->dim, err)) ||
+	    (rc = kith_view_stream(&view, m->recall, h.layers * sizeof *m->recall, err)) ||
+	    (rc = kith_view_stream(&view, m->text, h.text_bytes, err)) || (rc = kith_view_skip(&view, 1, err)) ||
+	    (rc = kith_view_end(&view, err)))
 		return rc;
 	return take_layers(m, err);
 }

@@ -27,7 +27,7 @@ typedef struct kith_pair_meta {
 int kith_pair_meta_init(kith_pair_meta *meta, const kith_pair_info *info, kith_err *err);
 void kith_pair_meta_free(kith_pair_meta *meta);
 
-/* Each encodes into s->value, sealed. */
+/* Each makes s->encoder hold the value. */
 int kith_pair_meta_encode(kith_block_scratch *s, const kith_pair_meta *meta, kith_err *err);
 
 /* A block's first `count` pairs, sound and in order, in all layers. */

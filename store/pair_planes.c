@@ -39,7 +39,7 @@ void kith_pair_planes_join(const kith_pair_planes *b, uint32_t w, uint32_t q, in
 	join_planes(out, kith_pair_plane(b, w, q, 0) + from, kith_pair_plane(b, w, q, 1) + from, words, mutual);
 }
 
-/* Adds to a tier's set that of the tier below; what both had is returned. */
+/* Makes a tier's bits cumulative by adding those of the tier below. Returns the bits that both had. */
 KITH_CLONES static uint64_t accumulate(uint64_t *tier, const uint64_t *below, size_t words)
 {
 	uint64_t both = 0;
@@ -91,7 +91,7 @@ static uint64_t bits_at(const uint64_t *from, size_t at, size_t count)
 	return bits & ~0ull >> (64 - count);
 }
 
-/* Whole words, whose bits begin at bit `shift` of a word. */
+/* Adds whole words; word w of the source begins at bit `shift` of from[w]. */
 KITH_CLONES static void copy_words(uint64_t *to, const uint64_t *from, unsigned shift, size_t words)
 {
 	if (!shift)

@@ -7,7 +7,7 @@
 
 struct kith_pair_store {
 	kith_pair_meta meta;
-	char *path;
+	const char *path; /* the container's */
 	kith_container *container;
 	kith_block_scratch scratch;
 	kith_pair_planes sought; /* kith_pair_store_find's */
@@ -20,19 +20,19 @@ int kith_pair_store_open(kith_pair_store **out, const char *path, kith_err *err)
 	int rc;
 	kith_pair_store *s = kith_alloc_zero(1, sizeof *s);
 
-	if (!s || !(s->path = strdup(path))) {
-		free(s);
+	if (!s)
 		return kith_fail_nomem(err, "a pair store", sizeof *s);
-	}
 	if (!(rc = kith_container_open(&s->container, path, KITH_CONTAINER_PAIRS, err)) &&
 	    !(rc = kith_container_get(s->container, KITH_TABLE_META, 0, &bytes, &size, err)) &&
 	    !(rc = kith_block_scratch_init(&s->scratch, err)))
 		rc = kith_fail_in(err, kith_pair_meta_decode(&s->scratch, bytes, size, &s->meta, err), path);
-	if (rc)
+	if (rc) {
 		kith_pair_store_close(s);
-	else
-		*out = s;
-	return rc;
+		return rc;
+	}
+	s->path = kith_container_path(s->container);
+	*out = s;
+	return 0;
 }
 
 void kith_pair_store_close(kith_pair_store *s)
@@ -43,7 +43,6 @@ void kith_pair_store_close(kith_pair_store *s)
 	kith_block_scratch_free(&s->scratch);
 	kith_pair_meta_free(&s->meta);
 	kith_pair_planes_free(&s->sought);
-	free(s->path);
 	free(s);
 }
 

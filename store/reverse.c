@@ -1,11 +1,19 @@
 /* reverse.c - see reverse.h.
  *
- * Node i's reverse list stands in the rows of all larger nodes, so this is a transposition, and that is where memory
- * goes: the nodes are cut into ranges whose lists fit in memory, and for each range the rows from the range's start on
- * are streamed once. A sparse graph takes one range; a dense one a few, which costs decoding, not seeking or spilling.
+ * Node i's reverse list is spread over the rows of all larger nodes, so this transposes a matrix. The nodes are cut
+ * into ranges whose lists fit in memory, and for each range the rows from the range's start on are read once. A sparse
+ * graph takes one range; a dense one takes a few, which costs decoding, not seeking or spilling.
  *
- * Tier by tier. Where a tier is stored as ids, rows come in ascending j, so each list arrives sorted. Where it is
- * stored as bits, 64 rows at a time are a strip of a matrix, of which each 64 x 64 square is turned over in registers.
+ *              columns: nodes i
+ *              +-------------------+
+ *     rows:    |.                  |     row j has the neighbours i of j; what is left of the diagonal, i < j, becomes
+ *     nodes j  |  .                |     the reverse lists of the nodes i
+ *              |  range .          |
+ *              |  |<->|    .       |     64 rows are a strip, in which 64 x 64 bits are transposed at a time
+ *              +-------------------+
+ *
+ * It works tier by tier. Where a tier is stored as ids, rows are read in ascending j, so that each list is filled in
+ * ascending order.
  */
 #include "reverse.h"
 
@@ -25,14 +33,15 @@ struct derive {
 	uint64_t blocks, room;   /* of the graph; bytes for a range's lists */
 	uint32_t *counts;        /* n: items in each node's list */
 	uint64_t *at;            /* n: where the node's next id goes */
-	const void **bytes;      /* at_once: the blocks' values, their sizes, and what is in them */
+	const void **bytes;      /* at_once: the values of blocks, their sizes, and their rows as sets */
 	size_t *size;
 	kith_sets *rows;
 	kith_sets range; /* the lists of the range's nodes */
 	kith_block_scratch scratch[KITH_STORE_THREADS];
 };
 
-/* Decodes blocks b, b+1, ... into rows[0], rows[1], .... Their values are looked up in order, as one thread may. */
+/* Decodes blocks b, b+1, ... into rows[0], rows[1], .... A container serves one thread, so values are looked up first.
+ */
 static int decode_group(struct derive *d, uint64_t b, uint32_t count, kith_err *err)
 {
 	kith_first_error failed = {0};
@@ -55,7 +64,7 @@ static int decode_group(struct derive *d, uint64_t b, uint32_t count, kith_err *
 
 /* ---- ids ---- */
 
-/* For every edge j -> i of these rows with lo <= i < hi and i < j: counts it, or stores it. */
+/* Counts, or stores, every edge j -> i of these rows with lo <= i < hi and i < j. */
 static void take_ids(struct derive *d, const kith_sets *rows, int store, uint64_t lo, uint64_t hi)
 {
 	for (uint64_t r = 0; r < rows->count; r++) {
@@ -73,8 +82,7 @@ static void take_ids(struct derive *d, const kith_sets *rows, int store, uint64_
 
 /* ---- bits ---- */
 
-/* The square of rows `from` to from + 63, of the word `column` of each, into the lists of nodes 64 column to
- * 64 column + 63. */
+/* Transposes word `column` of rows from..from+63 into the lists of nodes 64 column to 64 column + 63. */
 static void turn_square(const struct derive *d, const uint64_t *const row[64], uint64_t from, uint64_t column)
 {
 	const kith_sets *range = &d->range;
@@ -88,7 +96,7 @@ static void turn_square(const struct derive *d, const uint64_t *const row[64], u
 	}
 }
 
-/* A group of rows, which starts at a multiple of 64, into the range's lists. */
+/* Transposes a group of rows, which starts at a multiple of 64, into the range's lists. */
 static void take_bits(struct derive *d, uint32_t count)
 {
 	uint64_t start = d->rows[0].first, end = d->rows[count - 1].first + d->rows[count - 1].count;
@@ -111,8 +119,8 @@ static void take_bits(struct derive *d, uint32_t count)
 
 enum what { COUNT, STORE, TURN };
 
-/* Streams all rows from block b on: the threads decode a block each, then split the nodes of [lo, hi) among them, so
- * that each list arrives in order whatever the number of threads. */
+/* Reads all rows from block b on. Threads decode a block each, then divide the nodes lo..hi-1 among them, so that each
+ * list is filled in order by one thread. */
 static int stream_rows(struct derive *d, uint64_t b, enum what what, uint64_t lo, uint64_t hi, kith_err *err)
 {
 	for (; b < d->blocks; b += d->at_once) {
@@ -140,7 +148,7 @@ static uint64_t first_node(const struct derive *d, uint64_t block)
 	return block < d->blocks ? block * d->info->block_nodes : d->info->n;
 }
 
-/* What the lists of nodes first..last-1 take, in a range whose sets have so many words. */
+/* Bytes of the lists of nodes first..last-1 in a range whose sets have `words` words. */
 static uint64_t list_bytes(const struct derive *d, uint64_t first, uint64_t last, uint64_t words)
 {
 	uint64_t items = 0;
@@ -151,7 +159,7 @@ static uint64_t list_bytes(const struct derive *d, uint64_t first, uint64_t last
 	return items * sizeof(uint32_t);
 }
 
-/* Chooses the range from block b whose lists fit, of whole strips but at least one, and makes room for it. */
+/* Chooses the largest range from block b on, of at least one strip, whose lists fit, and prepares it. */
 static int choose_range(struct derive *d, uint64_t b, uint64_t *end, kith_err *err)
 {
 	kith_sets *r = &d->range;
@@ -201,8 +209,8 @@ static int derive_tier(struct derive *d, const kith_reverse_sink *sink, kith_err
 	return rc;
 }
 
-/* What is left of the memory after the fixed part: 12 bytes a node, rows decoded together, and for each thread its
- * scratch and the value that it encodes. */
+/* The bytes that are left for a range's lists: memory, less 12 bytes a node, the rows decoded together, and for each
+ * thread its scratch and the value that it encodes. */
 static uint64_t room_for_lists(const struct derive *d, uint64_t memory)
 {
 	const kith_graph_info *info = d->info;

@@ -120,19 +120,25 @@ int kith_graph_read_near(kith_graph *graph, uint64_t first, uint64_t count, uint
 
 #define KITH_SETS_SPARE 16u
 
-/* One tier of some nodes' rows or reverse lists as sets of ids: for whoever counts. Where a tier holds a good part of
- * all nodes (16 members >= n), sets come as bits, else as ids. Memory belongs to it and grows as needed: start from a
- * zeroed struct, release with kith_sets_free. */
+/* One tier of some nodes' rows or reverse lists as sets of ids. Where a tier holds a good part of all nodes (16 members
+ * >= n) sets are bits (dense), else ids (sparse). Its memory grows as needed: start from a zeroed struct, release with
+ * kith_sets_free.
+ *
+ *     sparse   offset   | 0 | 2 | 2 | 5 |                        dense   bits   | node first    : stride words |
+ *              id       | a b | c d e | spare |                                 | node first + 1: stride words |
+ *                         node first: a, b; first + 1: none                     | ...                          | */
 typedef struct kith_sets {
 	uint64_t first, count; /* nodes */
 	uint64_t items;        /* in all sets together */
 	int dense;
-	/* ids: node first+r's, ascending, are id[offset[r]], ..., id[offset[r+1] - 1]. KITH_SETS_SPARE more may be read
-	 * than there are, whatever they hold: who copies short sets copies them whole */
+	/* sparse: the ids of node first+r, ascending, are id[offset[r]], ..., id[offset[r+1] - 1]. After the last,
+	 * there are KITH_SETS_SPARE more that may be read and mean nothing, so that short sets can be copied by whole
+	 * registers
+	 */
 	uint64_t *offset;
 	uint32_t *id;
-	/* dense: bit j % 64 of bits[r * stride + j / 64 - base] says whether j is in node first+r's; what is below word
-	 * `base` is in none. stride + base = (n + 63) / 64, and the bits from n on are 0. */
+	/* dense: bit j % 64 of bits[r * stride + j / 64 - base] says whether j is in the set of node first+r. No set
+	 * has an id below 64 base. stride + base = (n + 63) / 64, and the bits from n on are 0. */
 	uint64_t *bits;
 	size_t stride, base;
 	void *memory; /* holds all of these */

@@ -52,15 +52,13 @@ typedef struct kith_pair_info {
 typedef struct kith_pair_writer kith_pair_writer;
 
 /* Starts writing `path`.part, which becomes `path` at the end, as kith_graph_create does (kith/graph.h). Everything in
- * `info` is copied; pairs and version are filled in by the store. */
-int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, kith_err *err);
+ * `info` is copied; pairs and version are filled in by the store. At most `threads` OpenMP threads (1 or more; more
+ * than 64 count as 64) encode a block each; the file does not depend on them. */
+int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, int threads,
+			    kith_err *err);
 
 /* Bytes that a writer of such a file takes at most. */
-uint64_t kith_pair_writer_bytes(const kith_pair_info *info, uint32_t threads);
-
-/* Lets it encode so many blocks at once, each in a thread of its own; to begin with it is one. To be called before the
- * first pair. The file does not depend on it. */
-void kith_pair_writer_set_threads(kith_pair_writer *writer, uint32_t threads);
+uint64_t kith_pair_writer_bytes(const kith_pair_info *info, int threads);
 
 /* Appends `count` pairs i[p] < j[p], in ascending order of (i, j) and after all that came before, in batches of any
  * size: bit p of planes laid out as in kith_pair_planes (cumulative in q), each of `stride` words. Bits from `count` on
@@ -97,11 +95,16 @@ static inline uint64_t kith_pair_info_blocks(const kith_pair_info *info)
 	return info->pairs / info->block_pairs + (info->pairs % info->block_pairs != 0);
 }
 
-/* A decoded block as sets of bits. Plane (w, q, direction) is at
+/* A decoded block as planes of bits. Plane (w, q, direction) is at
  * bits + ((direction * tiers + q) * layers + w) * stride: its bit p (bit p % 64 of word p / 64) says whether pair p
- * has tier q or less in the w-th layer asked for, from i to j (direction 0) or from j to i (1). Bits from `count` on
- * are 0. stride is a multiple of 8 words, and bits is aligned to 64 bytes. Memory belongs to it and grows as needed:
- * start from a zeroed struct, release with kith_pair_planes_free. */
+ * has tier q or less in the w-th layer asked for, from i to j (direction 0) or from j to i (1).
+ *
+ *     bits   direction 0   tier 0   layer 0: stride words | layer 1 | ...
+ *                          tier 1   layer 0 | layer 1 | ...
+ *            direction 1   tier 0   ...
+ *
+ * Bits from `count` on are 0. stride is a multiple of 8 words, and bits is aligned to 64 bytes. Its memory grows as
+ * needed: start from a zeroed struct, release with kith_pair_planes_free. */
 typedef struct kith_pair_planes {
 	uint32_t count, layers, tiers;
 	size_t stride;   /* words */

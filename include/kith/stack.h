@@ -50,8 +50,10 @@ typedef struct kith_nntp {
 	uint32_t k;
 	kith_graph_kind graph;
 	uint32_t alpha;
-	uint64_t *count; /* L x L, upper triangular */
-	uint64_t *pairs; /* L: pairs present in each layer */
+	uint64_t *count;    /* L x L, upper triangular */
+	uint64_t *pairs;    /* L: pairs present in each layer */
+	uint64_t *isolated; /* L: of the mutual graph, samples that are in no pair; 0 of the union graph, as every
+			       sample has k neighbours */
 } kith_nntp;
 
 typedef struct kith_stack {

@@ -1,30 +1,9 @@
-/* check_main.c - kith-check: validates files, and says what is wrong with them. */
+/* check_main.c - kith-check: is each file what it should be, all the way down? */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli.h"
 #include "inspect.h"
-
-struct arguments {
-	char **paths;
-	int count;
-};
-
-static const struct argp_option options[] = {{0}};
-
-static int take(void *context, int key, char *arg, kith_err *err)
-{
-	struct arguments *a = context;
-	switch (key) {
-	case ARGP_KEY_ARG:
-		a->paths[a->count++] = arg; /* there are at most argc */
-		return 0;
-	case ARGP_KEY_END:
-		return a->count ? 0 : kith_fail(err, KITH_EUSAGE, "no file given");
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
 
 int main(int argc, char **argv)
 {
@@ -36,23 +15,25 @@ int main(int argc, char **argv)
 		"Exit status: 0 all are sound, 1 one is damaged or cannot be read, 2 wrong usage or unfit "
 		"input; the worst file decides.";
 	kith_cli cli = {.name = "kith-check"};
-	struct arguments a = {.paths = calloc((size_t)argc, sizeof *a.paths)};
+	kith_texts paths = {0};
+	const kith_option options[] = {
+		{0, NULL, NULL, NULL, 0, kith_take_each, .to = &paths, .missing = "no file given"},
+		{0},
+	};
 	int worst = 0;
 	kith_err err;
 
-	if (!a.paths)
-		return 1;
 	kith_cli_start(&cli, argv);
-	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE ...", about, take, &a}, argc, argv);
+	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE ...", about, NULL, NULL}, argc, argv);
 	kith_progress progress = kith_cli_progress(&cli);
-	for (int i = 0; i < a.count; i++) {
-		int code = kith_check(a.paths[i], &progress, &err) ? kith_cli_fail(&cli, &err) : 0;
+	for (size_t i = 0; i < paths.count; i++) {
+		int code = kith_check(paths.text[i], &progress, &err) ? kith_cli_fail(&cli, &err) : 0;
 		kith_cli_clear(&cli);
 		if (!code && !cli.quiet)
-			fprintf(stderr, "kith-check: %s: sound\n", a.paths[i]);
+			fprintf(stderr, "kith-check: %s: sound\n", paths.text[i]);
 		/* damage (1) is worse than unfitness (2) */
 		worst = code == 1 || worst == 1 ? 1 : code > worst ? code : worst;
 	}
-	free(a.paths);
+	free(paths.text);
 	return worst;
 }

@@ -7,6 +7,7 @@
 
 #include "alloc.h"
 #include "cpu.h"
+#include "workspace.h"
 
 #define GLANCE_ROWS 1024u
 
@@ -68,10 +69,8 @@ static int scan_cosine(kith_rows *rows, uint64_t memory, const kith_progress *pr
 	int rc = 0;
 	step = step < 1 ? 1 : step > rows->n ? rows->n : step;
 	double *block = kith_alloc(step * rows->d, sizeof *block);
-	rows->norm = kith_alloc(rows->n, sizeof *rows->norm);
-	rows->exponent = kith_alloc(rows->n, sizeof *rows->exponent);
-	if (!block || !rows->norm || !rows->exponent)
-		rc = kith_fail_nomem(err, "norms", step * rows->d * 8 + rows->n * 12);
+	if (!block)
+		rc = kith_fail_nomem(err, "a block of rows", step * rows->d * sizeof *block);
 	memset(rows->mean, 0, rows->d * sizeof *rows->mean);
 	for (uint64_t first = 0; !rc && first < rows->n; first += step) {
 		uint64_t count = step < rows->n - first ? step : rows->n - first;
@@ -101,8 +100,11 @@ static int set_up(kith_rows *rows, kith_activations *input, kith_metric metric, 
 	rows->d = file->d;
 	rows->metric = metric;
 	rows->cell = metric == KITH_L2 && file->dtype != KITH_F8 ? sizeof(float) : sizeof(double);
-	rows->mean = kith_alloc_zero(rows->d, sizeof *rows->mean);
-	return rows->mean ? 0 : kith_fail_nomem(err, "column means", rows->d * 8);
+	kith_workspace w = {0};
+	KITH_BUFFER_ZERO(&w, rows->mean, rows->d);
+	KITH_BUFFER(&w, rows->norm, metric == KITH_COSINE ? rows->n : 0);
+	KITH_BUFFER(&w, rows->exponent, metric == KITH_COSINE ? rows->n : 0);
+	return kith_workspace_alloc(&w, &rows->memory, "column means and norms", err);
 }
 
 int kith_rows_glance(kith_rows *rows, kith_activations *input, kith_metric metric, uint64_t memory, int threads,
@@ -143,9 +145,7 @@ int kith_rows_init(kith_rows *rows, kith_activations *input, kith_metric metric,
 
 void kith_rows_free(kith_rows *rows)
 {
-	free(rows->mean);
-	free(rows->norm);
-	free(rows->exponent);
+	free(rows->memory);
 	free(rows->own);
 	memset(rows, 0, sizeof *rows);
 }

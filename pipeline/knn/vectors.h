@@ -22,6 +22,7 @@ typedef struct kith_rows {
 	uint32_t cell;   /* sizeof(float) or sizeof(double) */
 	const void *all; /* n x d cells; NULL where the rows stay in the file */
 	void *own;       /* what of that is to be freed */
+	void *memory;    /* holds mean, norm and exponent */
 } kith_rows;
 
 /* Reads the file through, with `threads` threads: checks that every value is finite (and, for cosine, that no row is

@@ -82,53 +82,27 @@ KITH_CLONES static void portable_transpose(uint64_t *to, const uint64_t *from)
 }
 
 /* No branch depends on a mask: half of them would be mispredicted. */
-static int portable_select_word(const kith_bits_masks *m, uint32_t node, uint64_t *rows, uint64_t *above,
-				uint32_t found[2])
-{
-	const uint64_t *mask = m->mask, bits = m->row_bits;
-	const uint32_t *id = m->id;
-	uint32_t a = 0, b = 0, own = 0;
-	for (uint32_t e = 0; e < m->count; e++) {
-		uint64_t x = mask[e], row = x & bits;
-		rows[a] = row;
-		above[b] = x;
-		own |= (row != 0) & (id[e] == node);
-		a += row != 0;
-		b += (x != 0) & (id[e] > node);
-	}
-	found[0] = a;
-	found[1] = b;
-	return own != 0;
-}
-
-static int portable_select_list(const kith_bits_masks *m, uint32_t node, uint32_t *rows, uint32_t *above,
-				uint32_t found[2])
+int kith_bits_select_any(const kith_bits_masks *m, uint32_t node, uint64_t *rows, uint64_t *above, size_t stride,
+			 uint32_t found[2])
 {
 	uint32_t a = 0, b = 0, own = 0;
 	for (uint32_t e = 0; e < m->count; e++) {
-		uint64_t row = 0, any = 0;
-		for (uint32_t w = 0; w < m->row_words; w++)
-			any |= m->mask[w * m->stride + e];
-		row = any & m->row_bits;
-		for (uint32_t w = m->row_words; w < m->words; w++)
-			any |= m->mask[w * m->stride + e];
-		rows[a] = above[b] = e;
+		uint64_t row = 0, reverse = 0;
+		for (uint32_t w = 0; w < m->words; w++) {
+			uint64_t x = m->mask[w * m->stride + e], in_row = w < m->row_words ? x & m->row_bits : 0;
+			above[w * stride + b] = x;
+			if (w < m->row_words)
+				rows[w * m->stride + a] = in_row;
+			row |= in_row;
+			reverse |= x ^ in_row;
+		}
 		own |= (row != 0) & (m->id[e] == node);
 		a += row != 0;
-		b += (any != 0) & (m->id[e] > node);
+		b += ((row | reverse) != 0) & (m->id[e] > node);
 	}
 	found[0] = a;
 	found[1] = b;
 	return own != 0;
-}
-
-static void portable_histograms(const uint8_t *numbers, size_t stride, uint32_t samples, uint32_t bins,
-				uint8_t *histogram)
-{
-	(void)bins;
-	for (uint32_t s = 0; s < samples; s++, numbers += stride)
-		for (size_t p = 0; p < stride; p++)
-			histogram[numbers[p] * stride + p]++;
 }
 
 /* ---- the choice ---- */
@@ -143,9 +117,7 @@ const kith_bit_kernels *kith_bit_kernels_get(void)
 		.and_count = portable_and_count,
 		.and_into = portable_and_into,
 		.transpose = portable_transpose,
-		.select_word = portable_select_word,
-		.select_list = portable_select_list,
-		.histograms = portable_histograms,
+		.select = kith_bits_select_any,
 	};
 #ifdef KITH_AVX512
 	if (kith_cpu() == KITH_CPU_AVX512)
@@ -193,23 +165,6 @@ void kith_bits_spans_layer_major(const kith_bit_kernels *kernels, const uint64_t
 		uint32_t here = words - from < BLOCK_WORDS ? words - from : BLOCK_WORDS;
 		spans_of_block(kernels, x + from, here, stride, layers, lanes, span);
 	}
-}
-
-int kith_bits_select(const kith_bit_kernels *kernels, const kith_bits_masks *m, uint32_t node, uint64_t *rows,
-		     uint64_t *above, size_t stride, uint32_t found[2])
-{
-	if (m->words == 1)
-		return kernels->select_word(m, node, rows, above, found);
-	uint32_t *row_at = m->lists, *above_at = m->lists + m->count + 8;
-	int own = kernels->select_list(m, node, row_at, above_at, found);
-	for (uint32_t w = 0; w < m->words; w++) {
-		const uint64_t *mask = m->mask + w * m->stride;
-		for (uint32_t s = 0; w < m->row_words && s < found[0]; s++)
-			rows[w * m->stride + s] = mask[row_at[s]] & m->row_bits;
-		for (uint32_t s = 0; s < found[1]; s++)
-			above[w * stride + s] = mask[above_at[s]];
-	}
-	return own;
 }
 
 /* ---- plain loops ---- */

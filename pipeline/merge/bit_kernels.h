@@ -44,7 +44,6 @@ typedef struct kith_bits_masks {
 	uint32_t words, row_words;
 	uint64_t row_bits;
 	uint32_t count;
-	uint32_t *lists; /* scratch: 2 * (count + 8) */
 } kith_bits_masks;
 
 /* One implementation of every kernel whose code depends on the processor. */
@@ -73,13 +72,12 @@ typedef struct kith_bit_kernels {
 	/* kith_transpose (transpose.h); `to` may be `from`. */
 	void (*transpose)(uint64_t *to, const uint64_t *from);
 
-	/* kith_bits_select, of masks of one word; of several, the positions of what it selects. */
-	int (*select_word)(const kith_bits_masks *m, uint32_t node, uint64_t *rows, uint64_t *above, uint32_t found[2]);
-	int (*select_list)(const kith_bits_masks *m, uint32_t node, uint32_t *rows, uint32_t *above, uint32_t found[2]);
-
-	/* histogram[c * stride + p] += the samples s < samples with numbers[s * stride + p] == c, for all p < stride, a
-	 * multiple of 64, and c < bins, which is more than any number. No sum exceeds 255. */
-	void (*histograms)(const uint8_t *numbers, size_t stride, uint32_t samples, uint32_t bins, uint8_t *histogram);
+	/* Compacts masks, in their order: those of ids that some row has to `rows` (row bits alone), word w at
+	 * rows[w * m->stride]; those of ids above the sample `node` to `above`, word w at above[w * stride]. found[0],
+	 * found[1]: how many of each; up to seven more are written. Returns other than 0 if a row has the sample
+	 * itself. */
+	int (*select)(const kith_bits_masks *m, uint32_t node, uint64_t *rows, uint64_t *above, size_t stride,
+		      uint32_t found[2]);
 } kith_bit_kernels;
 
 #ifdef KITH_AVX512
@@ -103,11 +101,9 @@ void kith_bits_count_layer_major(const kith_bit_kernels *kernels, const uint64_t
 void kith_bits_spans_layer_major(const kith_bit_kernels *kernels, const uint64_t *x, uint32_t words, size_t stride,
 				 uint32_t layers, uint32_t lanes, int64_t *span);
 
-/* Compacts masks, in their order: those of ids that some row has to `rows` (row bits alone), word w at
- * rows[w * m->stride]; those of ids above the sample `node` to `above`, word w at above[w * stride]. found[0],
- * found[1]: how many of each; up to seven more are written. Returns other than 0 if a row has the sample itself. */
-int kith_bits_select(const kith_bit_kernels *kernels, const kith_bits_masks *m, uint32_t node, uint64_t *rows,
-		     uint64_t *above, size_t stride, uint32_t found[2]);
+/* The kernel `select` for any processor. */
+int kith_bits_select_any(const kith_bits_masks *m, uint32_t node, uint64_t *rows, uint64_t *above, size_t stride,
+			 uint32_t found[2]);
 
 /* hash[e] < 2^bits, equal for equal ids; at most 16 bits. */
 void kith_bits_hash(const uint32_t *id, uint32_t count, uint32_t bits, uint16_t *hash);

@@ -238,10 +238,12 @@ KITH_AVX512 static void transpose(uint64_t *to, const uint64_t *x)
 		_mm512_storeu_si512((void *)(to + 8 * i), transpose_bytes(r[i]));
 }
 
-/* Masks of one word. */
-KITH_AVX512 static int select_word(const kith_bits_masks *m, uint32_t node, uint64_t *rows, uint64_t *above,
-				   uint32_t found[2])
+/* Of masks of one word, eight at a time. */
+KITH_AVX512 static int select_masks(const kith_bits_masks *m, uint32_t node, uint64_t *rows, uint64_t *above,
+				    size_t stride, uint32_t found[2])
 {
+	if (m->words > 1)
+		return kith_bits_select_any(m, node, rows, above, stride, found);
 	__m512i bits = _mm512_set1_epi64((long long)m->row_bits);
 	__m256i limit = _mm256_set1_epi32((int)node);
 	const uint64_t *mask = m->mask;
@@ -264,53 +266,6 @@ KITH_AVX512 static int select_word(const kith_bits_masks *m, uint32_t node, uint
 	return own != 0;
 }
 
-/* Masks of several words: the positions of those that are wanted; the caller gathers their words. */
-KITH_AVX512 static int select_list(const kith_bits_masks *m, uint32_t node, uint32_t *rows, uint32_t *above,
-				   uint32_t found[2])
-{
-	__m512i bits = _mm512_set1_epi64((long long)m->row_bits);
-	__m256i limit = _mm256_set1_epi32((int)node), eight = _mm256_set1_epi32(8);
-	__m256i at = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-	uint32_t a = 0, b = 0, count = m->count, own = 0;
-	for (uint32_t e = 0; e < count; e += 8, at = _mm256_add_epi32(at, eight)) {
-		__mmask8 here = count - e < 8 ? (__mmask8)((1u << (count - e)) - 1) : 0xff;
-		__m256i id = _mm256_loadu_si256((const void *)(m->id + e));
-		__m512i any = _mm512_setzero_si512(), row = any;
-		for (uint32_t w = 0; w < m->words; w++) {
-			any = _mm512_or_si512(any, load(m->mask + w * m->stride + e));
-			row = w < m->row_words ? any : row;
-		}
-		__mmask8 in_row = _mm512_mask_test_epi64_mask(here, row, bits);
-		__mmask8 up = _mm512_mask_test_epi64_mask(_mm256_mask_cmpgt_epu32_mask(here, id, limit), any, any);
-		own |= _mm256_mask_cmpeq_epi32_mask(in_row, id, limit);
-		_mm256_storeu_si256((void *)(rows + a), _mm256_maskz_compress_epi32(in_row, at));
-		_mm256_storeu_si256((void *)(above + b), _mm256_maskz_compress_epi32(up, at));
-		a += (uint32_t)__builtin_popcount(in_row);
-		b += (uint32_t)__builtin_popcount(up);
-	}
-	found[0] = a;
-	found[1] = b;
-	return own != 0;
-}
-
-/* 64 columns at a time: counts the samples that have each value. */
-KITH_AVX512 static void histograms(const uint8_t *numbers, size_t stride, uint32_t samples, uint32_t bins,
-				   uint8_t *histogram)
-{
-	const __m512i one = _mm512_set1_epi8(1);
-	for (size_t p = 0; p < stride; p += 64)
-		for (uint32_t c = 0; c < bins; c++) {
-			__m512i value = _mm512_set1_epi8((char)c);
-			void *to = histogram + c * stride + p;
-			__m512i sum = _mm512_loadu_si512(to);
-			for (uint32_t s = 0; s < samples; s++) {
-				__m512i x = _mm512_loadu_si512((const void *)(numbers + s * stride + p));
-				sum = _mm512_mask_add_epi8(sum, _mm512_cmpeq_epi8_mask(x, value), sum, one);
-			}
-			_mm512_storeu_si512(to, sum);
-		}
-}
-
 const kith_bit_kernels kith_bit_kernels_avx512 = {
 	.overlaps_slot_major = overlaps_slot_major,
 	.overlaps_layer_major = overlaps_layer_major,
@@ -319,9 +274,7 @@ const kith_bit_kernels kith_bit_kernels_avx512 = {
 	.and_count = and_count,
 	.and_into = and_into,
 	.transpose = transpose,
-	.select_word = select_word,
-	.select_list = select_list,
-	.histograms = histograms,
+	.select = select_masks,
 };
 
 #endif

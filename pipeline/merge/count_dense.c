@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "cpu.h"
-
 /* Words from one set to the next: not a power of two, so that sets do not compete for the same lines of a cache. */
 static uint64_t set_stride(const kith_count_plan *p)
 {
@@ -20,7 +18,6 @@ void kith_count_dense_list(kith_workspace *w, kith_count_dense *d, const kith_co
 	KITH_BUFFER(w, d->cursor, most_sets);
 	KITH_BUFFER(w, d->ids, p->pair_room ? set_stride(p) : 0);
 	KITH_BUFFER_ZERO(w, d->square, p->pair_room ? 64ull * kith_mask_words(p) : 0);
-	KITH_BUFFER(w, d->filled, 2ull * p->layers);
 }
 
 /* A range of ids. */
@@ -31,27 +28,6 @@ typedef struct range {
 	uint64_t above_bits; /* and which of its bits are */
 } range;
 
-/* The first of the range's words that a set of bits has, or the number of words if it has none. */
-static uint64_t first_word(const kith_count_set *set, const range *r)
-{
-	uint64_t from = r->lo / 64 > set->base ? 0 : set->base - r->lo / 64;
-	return from < r->words ? from : r->words;
-}
-
-static const uint64_t *words_of(const kith_count_set *set, const range *r, uint64_t from)
-{
-	return set->bits + (r->lo / 64 + from - set->base);
-}
-
-/* Copies the part of a set of bits that lies within the range. */
-static void put_bits(const kith_count_set *set, const range *r, uint64_t *to)
-{
-	uint64_t from = first_word(set, r);
-	memset(to, 0, from * sizeof *to);
-	if (from < r->words)
-		memcpy(to + from, words_of(set, r, from), (r->words - from) * sizeof *to);
-}
-
 /* Adds the part of a set that lies within the range, of ids those from *at on. Returns other than 0 if some of it is
  * there already. */
 static uint64_t add_set(const kith_count_set *set, const range *r, uint64_t *to, size_t *at)
@@ -59,8 +35,11 @@ static uint64_t add_set(const kith_count_set *set, const range *r, uint64_t *to,
 	uint64_t seen = 0;
 	size_t i = *at;
 	if (set->bits) {
-		uint64_t from = first_word(set, r);
-		return from < r->words ? kith_bits_or(to + from, words_of(set, r, from), r->words - from) : 0;
+		uint64_t from =
+			set->base > r->lo / 64 ? set->base - r->lo / 64 : 0; /* the first of the range's words */
+		return from >= r->words
+			       ? 0
+			       : kith_bits_or(to + from, set->bits + (r->lo / 64 + from - set->base), r->words - from);
 	}
 	for (; i < set->count && set->id[i] < r->hi; i++) {
 		uint64_t slot = set->id[i] - r->lo, bit = 1ull << (slot & 63);
@@ -71,48 +50,31 @@ static uint64_t add_set(const kith_count_set *set, const range *r, uint64_t *to,
 	return seen;
 }
 
-/* Adds the sets of tiers after..tier, `count` of each side. With after < 0 they are the first: those that come as bits
- * are copied before others are added, so that nothing has to be cleared for them. Returns the layer that has an id
- * twice, or -1. */
-static int add_sets(const kith_count_plan *p, kith_count_dense *d, const range *r, size_t count, int after, int tier)
+/* Adds the sets of tiers after..tier; with after < 0 they are the first. Returns the layer that
+ * has an id twice, or -1. */
+static int add_sets(const kith_count_plan *p, kith_count_dense *d, const range *r, int after, int tier)
 {
 	uint64_t stride = set_stride(p);
-	uint32_t layers = p->layers;
-	memset(d->filled, after >= 0, 2ull * layers);
-	for (int bits = 1; bits >= 0; bits--) {
-		for (size_t i = 0; i < 2 * count; i++) {
-			const kith_count_set *set = &d->sets[i];
-			size_t side = i >= count, at = side * layers + set->layer;
-			uint64_t *to = d->bits + at * stride;
-			if ((int)set->tier <= after || (int)set->tier > tier || !set->bits != !bits)
-				continue;
-			if (bits && !d->filled[at]) {
-				put_bits(set, r, to);
-				d->filled[at] = 1;
-			} else if (add_set(set, r, to, &d->cursor[i]))
-				return (int)set->layer;
-		}
-		for (size_t at = 0; bits && at < 2ull * layers; at++)
-			if (!d->filled[at])
-				memset(d->bits + at * stride, 0, r->words * sizeof *d->bits);
+	for (size_t at = 0; after < 0 && at < 2ull * p->layers; at++)
+		memset(d->bits + at * stride, 0, r->words * sizeof *d->bits);
+	for (size_t i = 0; i < 2 * d->set_count; i++) {
+		const kith_count_set *set = &d->sets[i];
+		size_t side = i >= d->set_count;
+		if ((int)set->tier > after && (int)set->tier <= tier &&
+		    add_set(set, r, d->bits + (side * p->layers + set->layer) * stride, &d->cursor[i]))
+			return (int)set->layer;
 	}
 	return -1;
 }
 
 /* The pairs of one graph in the range: what rows, above the sample, and reverse lists have in either, or in both. */
-KITH_CLONES static void join_sides(const kith_count_plan *p, kith_count_dense *d, const range *r, int graph)
+static void join_sides(const kith_count_plan *p, kith_count_dense *d, const range *r, int graph)
 {
 	uint64_t layers = p->layers, stride = set_stride(p);
-	uint32_t words = r->words - r->above;
 	for (uint64_t v = 0; v < layers; v++) {
-		const uint64_t *x = d->bits + v * stride + r->above, *y = x + layers * stride;
+		const uint64_t *rows = d->bits + v * stride + r->above;
 		uint64_t *to = d->bits + (2 * layers + v) * stride;
-		if (graph == KITH_UNION)
-			for (uint32_t w = 0; w < words; w++)
-				to[w] = x[w] | y[w];
-		else
-			for (uint32_t w = 0; w < words; w++)
-				to[w] = x[w] & y[w];
+		kith_counts_join(graph, rows, rows + layers * stride, r->words - r->above, to);
 		to[0] &= r->above_bits; /* reverse lists have no ids below */
 	}
 }
@@ -156,11 +118,11 @@ static void count_pairs(kith_counts *c, kith_count_dense *d, uint32_t tier, cons
 
 /* Appends the pairs of the range, as ids that any layer has at any tier; their masks are still undefined. Returns how
  * many there are. */
-static uint32_t append_ids(kith_count_dense *d, kith_pair_batch *pairs, uint64_t node, size_t count, const range *r)
+static uint32_t append_ids(kith_count_dense *d, kith_pair_batch *pairs, uint64_t node, const range *r)
 {
 	uint32_t found = 0;
 	memset(d->ids, 0, r->words * sizeof *d->ids);
-	for (size_t i = 0; i < 2 * count; i++) {
+	for (size_t i = 0; i < 2 * d->set_count; i++) {
 		size_t at = d->cursor[i];
 		add_set(&d->sets[i], r, d->ids, &at);
 	}
@@ -187,32 +149,33 @@ static void append_masks(const kith_counts *c, kith_count_dense *d, kith_pair_ba
 	uint32_t at = pairs->count, reverse = kith_mask_to_reverse(p);
 	uint64_t stride = set_stride(p), mask[64];
 	for (uint32_t word = r->above; word < r->words; word++) {
-		uint32_t here = 0;
-		for (uint32_t v = 0; d->ids[word] && v < p->layers; v++) {
+		uint64_t ids = d->ids[word];
+		if (!ids)
+			continue;
+		for (uint32_t v = 0; v < p->layers; v++) {
 			d->square[v] = d->bits[v * stride + word];
 			d->square[reverse + v] = d->bits[(p->layers + v) * stride + word];
 		}
-		for (uint32_t w = 0; d->ids[word] && w < kith_mask_words(p); w++) {
+		for (uint32_t w = 0; w < kith_mask_words(p); w++) {
 			uint64_t *to = kith_pair_batch_masks(pairs, tier, w) + at;
-			here = 0;
 			c->kernels->transpose(mask, d->square + 64 * w);
-			for (uint64_t left = d->ids[word]; left; left &= left - 1)
-				to[here++] = mask[__builtin_ctzll(left)];
+			for (uint64_t left = ids; left; left &= left - 1)
+				*to++ = mask[__builtin_ctzll(left)];
 		}
-		at += here;
+		at += (uint32_t)__builtin_popcountll(ids);
 	}
 }
 
 /* ---- samples ---- */
 
 static int count_range(kith_counts *c, kith_count_dense *d, kith_pair_batch *pairs, uint64_t node, uint32_t from,
-		       size_t count, const range *r)
+		       const range *r)
 {
 	const kith_count_plan *p = c->plan;
 	uint64_t stride = set_stride(p), own = node - r->lo, layer_pairs = kith_layer_pairs(p->layers);
-	uint32_t found = p->pair_room ? append_ids(d, pairs, node, count, r) : 0;
+	uint32_t found = p->pair_room ? append_ids(d, pairs, node, r) : 0;
 	for (int q = (int)from, after = -1; q < (int)p->tiers; after = q++) {
-		int bad = add_sets(p, d, r, count, after, q);
+		int bad = add_sets(p, d, r, after, q);
 		for (uint32_t v = 0; bad < 0 && node >= r->lo && node < r->hi && v < p->layers; v++)
 			if (d->bits[v * stride + own / 64] >> own % 64 & 1)
 				bad = (int)v;
@@ -241,17 +204,18 @@ static range range_at(const kith_count_plan *p, uint64_t node, uint64_t lo)
 }
 
 int kith_count_dense_node(kith_counts *c, kith_count_dense *d, kith_pair_batch *pairs, uint64_t node, uint32_t from,
-			  const kith_count_source *sources, size_t count)
+			  const kith_count_sources *sources)
 {
 	const kith_count_plan *p = c->plan;
 	range r = {0};
-	for (size_t i = 0; i < 2 * count; i++) {
-		d->sets[i] = kith_count_set_at(&sources[i], node);
+	d->set_count = sources->count;
+	for (size_t i = 0; i < 2 * d->set_count; i++) {
+		d->sets[i] = kith_count_set_at(&sources->source[i], node);
 		d->cursor[i] = 0;
 	}
 	for (uint64_t lo = 0; lo < p->n; lo = r.hi) {
 		r = range_at(p, node, lo);
-		int bad = count_range(c, d, pairs, node, from, count, &r);
+		int bad = count_range(c, d, pairs, node, from, &r);
 		if (bad >= 0) { /* the thread may count other samples before anyone looks */
 			memset(d->common, 0, p->tiers * kith_layer_pairs(p->layers) * sizeof *d->common);
 			return bad;

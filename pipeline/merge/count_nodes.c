@@ -59,35 +59,29 @@ void kith_counter_free(kith_counter *c)
 	*c = (kith_counter){0};
 }
 
-/* Adds to ids[] the ids that each of `nodes` samples has in the sources of one tier, from the *at-th on; UINT32_MAX
- * where they come as bits. */
-KITH_CLONES static void add_ids(const kith_count_source *sources, size_t count, uint32_t tier, size_t *at,
-				uint64_t first, uint32_t nodes, uint64_t *ids)
+/* Adds to ids[] the ids that each of `nodes` samples has in a source; UINT32_MAX where they come as bits. */
+KITH_CLONES static void add_ids(const kith_count_source *source, uint64_t first, uint32_t nodes, uint64_t *ids)
 {
-	for (; *at < count && sources[*at].tier <= tier; ++*at) {
-		const kith_sets *sets = sources[*at].sets;
-		for (uint32_t x = 0; sets->dense && x < nodes; x++)
-			ids[x] += UINT32_MAX;
-		if (sets->dense)
-			continue;
-		const uint64_t *offset = sets->offset + (first - sets->first);
-		for (uint32_t x = 0; x < nodes; x++)
-			ids[x] += offset[x + 1] - offset[x];
-	}
+	const kith_sets *sets = source->sets;
+	const uint64_t *offset = sets->dense ? NULL : sets->offset + (first - sets->first);
+	for (uint32_t x = 0; x < nodes; x++)
+		ids[x] += offset ? offset[x + 1] - offset[x] : UINT32_MAX;
 }
 
 /* How many tiers of each sample are sparse, and the ids in these. Where pairs are collected, which takes all tiers of a
  * sample, all are sparse or none. */
-static void choose_tiers(const kith_count_plan *p, const kith_count_source *sources, size_t count, uint64_t first,
-			 uint32_t nodes, uint32_t *tiers, uint32_t *sparse_ids)
+static void choose_tiers(const kith_count_plan *p, const kith_count_sources *sources, uint64_t first, uint32_t nodes,
+			 uint32_t *tiers, uint32_t *sparse_ids)
 {
 	uint64_t ids[KITH_SPARSE_SAMPLES] = {0};
-	size_t row = 0, reverse = count;
+	size_t i = 0;
 	memset(tiers, 0, nodes * sizeof *tiers);
 	memset(sparse_ids, 0, nodes * sizeof *sparse_ids);
 	for (uint32_t q = 0; q < p->tiers; q++) {
-		add_ids(sources, count, q, &row, first, nodes, ids);
-		add_ids(sources, 2 * count, q, &reverse, first, nodes, ids);
+		for (; i < sources->count && sources->source[i].tier <= q; i++) {
+			add_ids(&sources->source[i], first, nodes, ids);
+			add_ids(&sources->source[sources->count + i], first, nodes, ids);
+		}
 		for (uint32_t x = 0; x < nodes; x++)
 			if (ids[x] <= p->sparse_ids) {
 				tiers[x] = q + 1;
@@ -111,31 +105,30 @@ static uint32_t choose_samples(const kith_count_plan *p, const uint32_t *tiers, 
 	return count;
 }
 
-int kith_counter_run(kith_counter *c, const kith_count_source *sources, size_t count, uint64_t first, uint64_t nodes,
-		     uint64_t *bad)
+int kith_counter_run(kith_counter *c, const kith_count_sources *sources, uint64_t first, uint64_t nodes, kith_err *err)
 {
 	const kith_count_plan *p = c->counts.plan;
 	uint32_t tiers[KITH_SPARSE_SAMPLES], ids[KITH_SPARSE_SAMPLES];
 	for (uint64_t node = first, end = first + nodes; node < end;) {
 		uint32_t here = end - node < KITH_SPARSE_SAMPLES ? (uint32_t)(end - node) : KITH_SPARSE_SAMPLES;
-		choose_tiers(p, sources, count, node, here, tiers, ids);
+		choose_tiers(p, sources, node, here, tiers, ids);
 		here = choose_samples(p, tiers, ids, here);
 		if (tiers[0])
-			kith_count_sparse_collect(&c->sparse, p, sources, count, node, here, tiers[0], ids);
+			kith_count_sparse_collect(&c->sparse, p, sources, node, here, tiers[0], ids);
 		for (uint32_t x = 0; x < here; x++, node++) {
 			int layer = -1;
 			if (tiers[0])
 				layer = kith_count_sparse_node(&c->counts, &c->sparse, &c->pairs, node, x, tiers[0]);
 			if (layer < 0 && tiers[0] < p->tiers)
-				layer = kith_count_dense_node(&c->counts, &c->dense, &c->pairs, node, tiers[0], sources,
-							      count);
-			if (layer >= 0) {
-				*bad = node;
-				return layer;
-			}
+				layer = kith_count_dense_node(&c->counts, &c->dense, &c->pairs, node, tiers[0],
+							      sources);
+			if (layer >= 0)
+				return kith_fail(err, KITH_ECORRUPT,
+						 "%s: row %llu is not %u distinct neighbours: build it again",
+						 p->paths[layer], (unsigned long long)node, p->k[p->tiers - 1]);
 		}
 	}
-	return -1;
+	return 0;
 }
 
 void kith_counter_finish(kith_counter *c)

@@ -28,11 +28,10 @@ uint64_t kith_counter_bytes(const kith_count_plan *plan);
 int kith_counter_init(kith_counter *counter, const kith_count_plan *plan, kith_err *err);
 void kith_counter_free(kith_counter *counter); /* one that is all zeros is fine */
 
-/* Counts samples first..first+nodes-1 from sources[0..2 count - 1]: `count` sources of their rows by ascending tier,
- * and by ascending layer within a tier, then as many of their reverse lists. Returns -1, or the layer that has an id
- * twice, or has the sample itself, in the row of *bad; then no count means anything any more. */
-int kith_counter_run(kith_counter *counter, const kith_count_source *sources, size_t count, uint64_t first,
-		     uint64_t nodes, uint64_t *bad);
+/* Counts samples first..first+nodes-1. KITH_ECORRUPT if a row has an id twice, or has the sample itself; then no count
+ * means anything any more. */
+int kith_counter_run(kith_counter *counter, const kith_count_sources *sources, uint64_t first, uint64_t nodes,
+		     kith_err *err);
 
 /* After the last sample, before the counts are looked at or added. */
 void kith_counter_finish(kith_counter *counter);

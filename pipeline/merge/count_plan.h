@@ -14,6 +14,7 @@
 typedef struct kith_count_plan {
 	uint64_t n;
 	uint32_t layers;
+	const char *const *paths;          /* of the layers' graphs, for messages */
 	uint32_t tiers, k[KITH_MAX_TIERS]; /* the values of k asked for, ascending */
 	uint32_t alpha;                    /* the greatest */
 	int graphs[2];                     /* KITH_UNION, KITH_MUTUAL: is it asked for? */
@@ -40,6 +41,13 @@ typedef struct kith_count_source {
 	const kith_sets *sets;
 	uint32_t layer, tier;
 } kith_count_source;
+
+/* Those of all samples of a window: `count` sources of their rows, by ascending tier and by ascending layer within a
+ * tier, then as many of their reverse lists. */
+typedef struct kith_count_sources {
+	kith_count_source *source;
+	size_t count;
+} kith_count_sources;
 
 static inline kith_count_set kith_count_set_at(const kith_count_source *source, uint64_t node)
 {

@@ -5,16 +5,13 @@
 
 #include "cpu.h"
 
-#define MOST_IDS        (UINT16_MAX - 1u) /* positions are stored in 16 bits */
-#define MOST_BYTES      (128u << 20)      /* of the buffers that grow with the ids of a sample */
-#define POSITION_BITS   16u
-#define ROOMY_BITS      12u        /* hashes of up to this many bits have eight slots for each id: few collide */
-#define PAIRS           512u       /* pairs that are counted together */
-#define SQUARES         8u         /* squares of 64 pairs that are transposed together */
-#define ROOM            16384u     /* ids that are collected at once */
-#define SMALL_K         31u        /* up to this k, histograms are made value by value over all pairs of layers */
-#define PENDING_SAMPLES 16u        /* samples whose overlaps are pending, */
-#define PENDING_BYTES   (1u << 20) /* or fewer, so that they take at most this many bytes */
+#define MOST_IDS      (UINT16_MAX - 1u) /* positions are stored in 16 bits */
+#define MOST_BYTES    (128u << 20)      /* of the buffers that grow with the ids of a sample */
+#define POSITION_BITS 16u               /* of the position of a mask, below an id */
+#define ROOMY_BITS    12u               /* hashes of up to this many bits have eight slots for each id: few collide */
+#define PAIRS         512u              /* pairs that are counted together */
+#define SQUARES       8u                /* squares of 64 pairs that are transposed together */
+#define ROOM          16384u            /* ids that are collected at once */
 
 /* ---- sizes ---- */
 
@@ -51,32 +48,6 @@ static uint64_t most_segments(const kith_count_plan *p)
 	return p->tiers * 2ull * kith_mask_row_words(p) + 1;
 }
 
-/* Pairs of layers, rounded up to the multiple of 64 that kernels want. */
-static size_t overlap_stride(const kith_count_plan *p)
-{
-	return (kith_layer_pairs(p->layers) + 63) / 64 * 64;
-}
-
-static int is_small(const kith_count_plan *p, uint32_t tier)
-{
-	return p->k[tier] <= SMALL_K;
-}
-
-/* Where the batch histograms of a tier begin: where k is small, value by value, else pair by pair. */
-static size_t batch_start(const kith_count_plan *p, uint32_t tier)
-{
-	size_t at = 0;
-	for (uint32_t q = 0; q < tier; q++)
-		at += (is_small(p, q) ? overlap_stride(p) : kith_layer_pairs(p->layers)) * (p->k[q] + 1ull);
-	return at;
-}
-
-static uint32_t most_pending(const kith_count_plan *p)
-{
-	size_t fit = PENDING_BYTES / (overlap_stride(p) + 1);
-	return fit > PENDING_SAMPLES ? PENDING_SAMPLES : fit ? (uint32_t)fit : 1;
-}
-
 uint64_t kith_count_sparse_room(const kith_count_plan *p)
 {
 	return p->sparse_ids + KITH_SETS_SPARE > ROOM ? p->sparse_ids + KITH_SETS_SPARE : ROOM;
@@ -103,12 +74,10 @@ void kith_count_sparse_list(kith_workspace *w, kith_count_sparse *s, const kith_
 	KITH_BUFFER_ZERO(w, s->mask, words * mask_stride(p));
 	KITH_BUFFER(w, s->row_masks, row_words * mask_stride(p));
 	KITH_BUFFER_ZERO(w, s->slot_major, slot_major_words(p));
-	KITH_BUFFER(w, s->lists, 2 * mask_stride(p));
 	for (int o = 0; o < 2; o++)
 		KITH_BUFFER(w, s->order[o], p->pair_room ? mask_stride(p) : 0);
 	KITH_BUFFER(w, s->shared, kith_layer_pairs(p->layers) + KITH_BITS_SPARE);
-	KITH_BUFFER_ZERO(w, s->pending, p->tiers * most_pending(p) * overlap_stride(p));
-	KITH_BUFFER_ZERO(w, s->batch, batch_start(p, p->tiers));
+	KITH_BUFFER_ZERO(w, s->batch, p->start[p->tiers]);
 	KITH_BUFFER(w, s->pair_masks, p->tiers * words * pair_stride(p));
 	KITH_BUFFER(w, s->pair_slot_major, 64ull * SQUARES * words);
 	KITH_BUFFER(w, s->joined, 64ull * SQUARES * row_words);
@@ -119,17 +88,18 @@ void kith_count_sparse_list(kith_workspace *w, kith_count_sparse *s, const kith_
 /* Collects the sources of one side (rows or reverse lists) and tier, from the *at-th on; those of sample x from
  * place[x] on. Copies sixteen ids at a time. All samples' ids of a source are taken together, since they lie together;
  * going sample by sample would read from more streams than processors prefetch. */
-KITH_CLONES static void collect_side(kith_count_sparse *s, const kith_count_plan *p, const kith_count_source *sources,
-				     size_t count, uint32_t side, uint32_t tier, size_t *at, uint64_t first,
-				     uint32_t nodes, uint32_t *place)
+KITH_CLONES static void collect_side(kith_count_sparse *s, const kith_count_plan *p, const kith_count_sources *sources,
+				     uint32_t side, uint32_t tier, size_t *at, uint64_t first, uint32_t nodes,
+				     uint32_t *place)
 {
 	uint32_t word = UINT32_MAX;
 	int halved = kith_mask_is_halved(p);
 	size_t i = *at;
-	for (; i < count && sources[i].tier <= tier; i++) {
-		const kith_sets *sets = sources[i].sets;
+	for (; i < sources->count && sources->source[i].tier <= tier; i++) {
+		const kith_count_source *source = &sources->source[side * sources->count + i];
+		const kith_sets *sets = source->sets;
 		const uint64_t *offset = sets->offset + (first - sets->first);
-		uint32_t layer = sources[i].layer, own = halved ? 0 : side * kith_mask_row_words(p) + layer / 64;
+		uint32_t layer = source->layer, own = halved ? 0 : side * kith_mask_row_words(p) + layer / 64;
 		int bit = (int)(halved ? side * KITH_MASK_HALF + layer : layer % 64);
 		if (own != word) {
 			kith_sparse_segment *segment = &s->segment[s->segments++];
@@ -155,19 +125,19 @@ KITH_CLONES static void collect_side(kith_count_sparse *s, const kith_count_plan
 	*at = i;
 }
 
-void kith_count_sparse_collect(kith_count_sparse *s, const kith_count_plan *p, const kith_count_source *sources,
-			       size_t count, uint64_t first, uint32_t nodes, uint32_t tiers, const uint32_t *ids)
+void kith_count_sparse_collect(kith_count_sparse *s, const kith_count_plan *p, const kith_count_sources *sources,
+			       uint64_t first, uint32_t nodes, uint32_t tiers, const uint32_t *ids)
 {
 	uint32_t place[KITH_SPARSE_SAMPLES], all = 0;
-	size_t row = 0, reverse = count;
+	size_t row = 0, reverse = 0;
 	for (uint32_t x = 0; x < nodes; x++) {
 		s->start[x] = place[x] = all;
 		all += ids[x] + KITH_SETS_SPARE;
 	}
 	s->segments = 0;
 	for (uint32_t q = 0; q < tiers; q++) {
-		collect_side(s, p, sources, count, 0, q, &row, first, nodes, place);
-		collect_side(s, p, sources, 2 * count, 1, q, &reverse, first, nodes, place);
+		collect_side(s, p, sources, 0, q, &row, first, nodes, place);
+		collect_side(s, p, sources, 1, q, &reverse, first, nodes, place);
 		for (uint32_t x = 0; x < nodes; x++)
 			s->end[q][x] = place[x] - s->start[x];
 	}
@@ -226,33 +196,13 @@ static uint32_t fill_square(uint64_t *masks, size_t stride, uint32_t words, uint
 	return (count + 63) / 64;
 }
 
-/* Adds the pending overlaps of a tier, whose k is small, to the batch histograms. */
-static void flush_pending(kith_counts *c, kith_count_sparse *s, uint32_t tier)
-{
-	const kith_count_plan *p = c->plan;
-	size_t stride = overlap_stride(p);
-	c->kernels->histograms(s->pending + tier * most_pending(p) * stride, stride, s->pending_samples[tier],
-			       p->k[tier] + 1, s->batch + batch_start(p, tier));
-	s->pending_samples[tier] = 0;
-}
-
 /* Adds the overlaps of a sample to the batch histograms. These count in bytes the few samples of a batch, and fit a
  * cache that the histograms of all samples would not. */
-KITH_CLONES static void add_overlaps(kith_counts *c, kith_count_sparse *s, uint32_t tier)
+static void add_overlaps(kith_count_sparse *s, const kith_count_plan *p, uint32_t tier)
 {
-	const kith_count_plan *p = c->plan;
 	uint32_t pairs = (uint32_t)kith_layer_pairs(p->layers), bins = p->k[tier] + 1;
 	const uint16_t *shared = s->shared;
-	if (is_small(p, tier)) {
-		uint32_t at = tier * most_pending(p) + s->pending_samples[tier];
-		uint8_t *pending = s->pending + at * overlap_stride(p);
-		for (uint32_t pair = 0; pair < pairs; pair++)
-			pending[pair] = (uint8_t)shared[pair];
-		if (++s->pending_samples[tier] == most_pending(p))
-			flush_pending(c, s, tier);
-		return;
-	}
-	uint8_t *histogram = s->batch + batch_start(p, tier);
+	uint8_t *histogram = s->batch + p->start[tier];
 	for (uint32_t pair = 0; pair < pairs; pair++, histogram += bins)
 		histogram[shared[pair]]++;
 }
@@ -260,44 +210,16 @@ KITH_CLONES static void add_overlaps(kith_counts *c, kith_count_sparse *s, uint3
 /* Adds the batch histograms to those of all samples, and clears them. */
 KITH_CLONES static void flush_batch(kith_counts *c, kith_count_sparse *s)
 {
-	const kith_count_plan *p = c->plan;
-	uint64_t pairs = kith_layer_pairs(p->layers);
-	for (uint32_t q = 0; s->batch_samples && q < p->tiers; q++) {
-		uint64_t bins = p->k[q] + 1ull;
-		uint32_t *to = c->overlap + p->start[q];
-		const uint8_t *from = s->batch + batch_start(p, q);
-		if (is_small(p, q)) {
-			flush_pending(c, s, q);
-			for (uint64_t value = 0; value < bins; value++, from += overlap_stride(p))
-				for (uint64_t pair = 0; pair < pairs; pair++)
-					to[pair * bins + value] += from[pair];
-		} else {
-			for (uint64_t i = 0; i < pairs * bins; i++)
-				to[i] += from[i];
-		}
-	}
-	memset(s->batch, 0, batch_start(p, p->tiers));
+	uint64_t size = c->plan->start[c->plan->tiers];
+	uint32_t *to = c->overlap;
+	const uint8_t *from = s->batch;
+	for (uint64_t i = 0; i < size; i++)
+		to[i] += from[i];
+	memset(s->batch, 0, size);
 	s->batch_samples = 0;
 }
 
 /* ---- pairs ---- */
-
-/* The pairs of one graph, from slot-major squares of both sides. */
-KITH_CLONES static void join_sides(const kith_count_plan *p, const uint64_t *sides, uint32_t squares, int graph,
-				   uint64_t *joined)
-{
-	uint32_t lanes = kith_plan_lanes(p), reverse = kith_mask_to_reverse(p);
-	for (uint32_t x = 0; x < squares; x++) {
-		if (graph == KITH_UNION)
-			for (uint32_t v = 0; v < lanes; v++)
-				joined[v] = sides[v] | sides[reverse + v];
-		else
-			for (uint32_t v = 0; v < lanes; v++)
-				joined[v] = sides[v] & sides[reverse + v];
-		sides += 64 * kith_mask_words(p);
-		joined += 64 * kith_mask_row_words(p);
-	}
-}
 
 static void count_runs(kith_counts *c, int graph, uint32_t tier, const uint64_t *masks, uint32_t count)
 {
@@ -331,7 +253,10 @@ static void count_squares(kith_counts *c, kith_count_sparse *s, uint32_t tier, u
 	for (int g = 0; g < 2; g++) {
 		if (!p->graphs[g])
 			continue;
-		join_sides(p, s->pair_slot_major, squares, g, s->joined);
+		for (uint32_t x = 0; x < squares; x++) {
+			const uint64_t *rows = s->pair_slot_major + x * step;
+			kith_counts_join(g, rows, rows + kith_mask_to_reverse(p), lanes, s->joined + x * joined_step);
+		}
 		c->kernels->count_slot_major(s->joined, squares, joined_step, lanes, c->lane);
 		kith_counts_take_lanes(c, c->pairs[g] + to);
 		if (kith_runs_from_spans(p))
@@ -361,7 +286,7 @@ static void flush_pairs(kith_counts *c, kith_count_sparse *s, uint32_t tier)
 /* ---- pairs for a pair store ---- */
 
 /* Lists the ids above the sample among the first `count` occurrences in s->order[0], ids << POSITION_BITS | the
- * position of their masks, as kith_bits_select has left them. Returns how many there are. */
+ * position of their masks, in the order that select keeps. Returns how many there are. */
 static uint32_t list_above(kith_count_sparse *s, const kith_count_plan *p, uint64_t node, const uint32_t *id,
 			   uint32_t count)
 {
@@ -459,10 +384,9 @@ static int count_tier(kith_counts *c, kith_count_sparse *s, uint64_t node, uint3
 				   .words = kith_mask_words(p),
 				   .row_words = words,
 				   .row_bits = kith_mask_row_bits(p),
-				   .count = count,
-				   .lists = s->lists};
+				   .count = count};
 	uint64_t *pair_masks = s->pair_masks + tier * m.words * pair_stride(p) + s->pair_count[tier];
-	if (kith_bits_select(c->kernels, &m, (uint32_t)node, s->row_masks, pair_masks, pair_stride(p), found))
+	if (c->kernels->select(&m, (uint32_t)node, s->row_masks, pair_masks, pair_stride(p), found))
 		return layer_of_own(&m, (uint32_t)node);
 
 	squares = fill_square(s->row_masks, m.stride, words, found[0]);
@@ -472,7 +396,7 @@ static int count_tier(kith_counts *c, kith_count_sparse *s, uint64_t node, uint3
 	if (bad >= 0)
 		return bad;
 	c->kernels->overlaps_slot_major(s->slot_major, squares, step, p->layers, s->shared);
-	add_overlaps(c, s, tier);
+	add_overlaps(s, p, tier);
 	s->pair_count[tier] += s->found[tier] = found[1];
 	return -1;
 }

@@ -37,22 +37,19 @@ typedef struct kith_count_sparse {
 	uint32_t segments;
 
 	/* of the sample being counted: */
-	uint16_t *hash, *table;         /* of each occurrence; its owner, if that has the same id */
+	uint16_t *hash, *table;         /* of each occurrence; by hash, the first occurrence that has it */
 	uint16_t *overflow;             /* 1 + the owner of other ids; 0 between samples */
 	uint32_t *overflow_used;        /* the slots that are not 0, */
 	uint32_t overflow_count;        /* and how many */
 	uint64_t *mask;                 /* words of all occurrences, then the next words */
 	uint64_t *row_masks;            /* the masks of ids in rows, compacted, */
 	uint64_t *slot_major;           /* and transposed */
-	uint32_t *lists;                /* scratch of kith_bits_select */
 	uint64_t *order[2];             /* ids of pairs, each with the position of its masks; scratch of sorting */
 	uint32_t found[KITH_MAX_TIERS]; /* masks of pairs that a tier added */
 	uint16_t *shared;               /* overlap of each pair of layers, at one tier */
 
 	/* of samples counted since the last flush: */
-	uint8_t *pending; /* per tier of small k: their overlaps, sample by sample */
-	uint32_t pending_samples[KITH_MAX_TIERS];
-	uint8_t *batch; /* histograms */
+	uint8_t *batch; /* histograms, as plan->start */
 	uint32_t batch_samples;
 	uint64_t *pair_masks; /* per tier: the masks of pairs not counted yet */
 	uint32_t pair_count[KITH_MAX_TIERS];
@@ -69,9 +66,9 @@ uint64_t kith_count_sparse_most(const kith_count_plan *plan);
 uint64_t kith_count_sparse_room(const kith_count_plan *plan);
 
 /* Collects the ids of samples first..first+nodes-1, up to KITH_SPARSE_SAMPLES, in the first `tiers` tiers: ids[x] of
- * the x-th, at most plan->sparse_ids. `sources` as in kith_counter_run (count_nodes.h). */
-void kith_count_sparse_collect(kith_count_sparse *s, const kith_count_plan *plan, const kith_count_source *sources,
-			       size_t count, uint64_t first, uint32_t nodes, uint32_t tiers, const uint32_t *ids);
+ * the x-th, at most plan->sparse_ids. */
+void kith_count_sparse_collect(kith_count_sparse *s, const kith_count_plan *plan, const kith_count_sources *sources,
+			       uint64_t first, uint32_t nodes, uint32_t tiers, const uint32_t *ids);
 
 /* Counts the first `tiers` tiers of the x-th sample collected, which is `node`; with plan->pair_room, and then `tiers`
  * is all, its pairs are appended to `pairs`. Returns the layer whose row has an id twice, or has the sample itself, or
@@ -79,7 +76,7 @@ void kith_count_sparse_collect(kith_count_sparse *s, const kith_count_plan *plan
 int kith_count_sparse_node(kith_counts *c, kith_count_sparse *s, kith_pair_batch *pairs, uint64_t node, uint32_t x,
 			   uint32_t tiers);
 
-/* Counts what is pending. */
+/* Counts what has been collected since the last flush. */
 void kith_count_sparse_finish(kith_counts *c, kith_count_sparse *s);
 
 #endif

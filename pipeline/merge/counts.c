@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "cpu.h"
+
 static uint64_t layers_by_tier(const kith_count_plan *p)
 {
 	return (uint64_t)p->tiers * p->layers;
@@ -25,6 +27,21 @@ void kith_counts_take_lanes(kith_counts *c, uint64_t *to)
 	for (uint32_t v = 0; v < c->plan->layers; v++)
 		to[v] += c->lane[v];
 	memset(c->lane, 0, kith_plan_lanes(c->plan) * sizeof *c->lane);
+}
+
+KITH_CLONES static void join_words(int graph, const uint64_t *x, const uint64_t *y, uint32_t words, uint64_t *joined)
+{
+	if (graph == KITH_UNION)
+		for (uint32_t w = 0; w < words; w++)
+			joined[w] = x[w] | y[w];
+	else
+		for (uint32_t w = 0; w < words; w++)
+			joined[w] = x[w] & y[w];
+}
+
+void kith_counts_join(int graph, const uint64_t *rows, const uint64_t *reverse, uint32_t words, uint64_t *joined)
+{
+	join_words(graph, rows, reverse, words, joined);
 }
 
 void kith_counts_add(kith_counts *into, const kith_counts *from)

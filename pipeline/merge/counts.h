@@ -22,6 +22,9 @@ void kith_counts_list(kith_workspace *w, kith_counts *counts, const kith_count_p
 /* Adds lane[0..layers-1] to `to`, and clears them. */
 void kith_counts_take_lanes(kith_counts *counts, uint64_t *to);
 
+/* The pairs of one graph among words of rows and reverse lists: bits that either has, or both. */
+void kith_counts_join(int graph, const uint64_t *rows, const uint64_t *reverse, uint32_t words, uint64_t *joined);
+
 void kith_counts_add(kith_counts *into, const kith_counts *from);
 
 #endif

@@ -4,11 +4,10 @@
 #include <stdlib.h>
 
 #include "alloc.h"
+#include "first_error.h"
 
 struct kith_window_sets {
 	kith_sets rows[KITH_MAX_TIERS], reverse[KITH_MAX_TIERS];
-	kith_err err;
-	int rc;
 };
 
 uint64_t kith_window_bytes(const kith_window_layer *layer, size_t layers, uint64_t nodes)
@@ -28,8 +27,8 @@ static void list_sources(kith_window *w, uint32_t tiers)
 			for (uint32_t graph_tier = 0; graph_tier < w->layer[v].tiers; graph_tier++)
 				if (w->layer[v].tier_of[graph_tier] == q) {
 					struct kith_window_sets *s = &w->sets[v];
-					w->sources[count] = (kith_count_source){&s->rows[graph_tier], v, q};
-					w->sources[w->source_count + count++] =
+					w->sources.source[count] = (kith_count_source){&s->rows[graph_tier], v, q};
+					w->sources.source[w->sources.count + count++] =
 						(kith_count_source){&s->reverse[graph_tier], v, q};
 				}
 }
@@ -38,12 +37,12 @@ int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t laye
 {
 	*w = (kith_window){.layers = layers, .layer = layer};
 	for (size_t v = 0; v < layers; v++)
-		w->source_count += layer[v].tiers;
+		w->sources.count += layer[v].tiers;
 	w->sets = kith_alloc_zero(layers, sizeof *w->sets);
-	w->sources = kith_alloc(2 * w->source_count, sizeof *w->sources);
-	if (!w->sets || !w->sources)
+	w->sources.source = kith_alloc(2 * w->sources.count, sizeof *w->sources.source);
+	if (!w->sets || !w->sources.source)
 		return kith_fail_nomem(err, "sets of neighbours",
-				       layers * sizeof *w->sets + 2 * w->source_count * sizeof *w->sources);
+				       layers * sizeof *w->sets + 2 * w->sources.count * sizeof *w->sources.source);
 	list_sources(w, tiers);
 	return 0;
 }
@@ -51,7 +50,7 @@ int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t laye
 void kith_window_free(kith_window *w, uint32_t threads)
 {
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-	for (size_t v = 0; v < w->layers; v++) { /* to give back memory takes its time */
+	for (size_t v = 0; v < w->layers; v++) { /* in parallel: releasing memory takes a while */
 		struct kith_window_sets *s = w->sets ? &w->sets[v] : NULL;
 		for (uint32_t t = 0; s && t < KITH_MAX_TIERS; t++) {
 			kith_sets_free(&s->rows[t]);
@@ -59,11 +58,11 @@ void kith_window_free(kith_window *w, uint32_t threads)
 		}
 	}
 	free(w->sets);
-	free(w->sources);
+	free(w->sources.source);
 	*w = (kith_window){0};
 }
 
-/* What nodes first..first+count-1 of a graph take. */
+/* Adds the bytes that nodes first..first+count-1 of a graph take. */
 static int add_bytes(kith_graph *graph, uint32_t tiers, uint64_t first, uint64_t count, uint64_t *bytes, kith_err *err)
 {
 	uint64_t reverse;
@@ -88,16 +87,17 @@ int kith_window_check(kith_window *w, uint64_t first, uint64_t count, uint64_t r
 
 int kith_window_read(kith_window *w, uint64_t first, uint64_t count, uint32_t threads, kith_err *err)
 {
+	kith_first_error failed = {0};
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
 	for (size_t v = 0; v < w->layers; v++) {
 		struct kith_window_sets *s = &w->sets[v];
 		kith_graph *graph = w->layer[v].graph;
 		uint32_t tiers = w->layer[v].tiers;
-		if (!(s->rc = kith_graph_read_row_sets(graph, first, count, tiers, s->rows, &s->err)))
-			s->rc = kith_graph_read_reverse(graph, first, count, tiers, s->reverse, &s->err);
+		kith_err why;
+		int rc = kith_graph_read_row_sets(graph, first, count, tiers, s->rows, &why);
+		if (!rc)
+			rc = kith_graph_read_reverse(graph, first, count, tiers, s->reverse, &why);
+		kith_first_error_note(&failed, v, rc, &why);
 	}
-	for (size_t v = 0; v < w->layers; v++)
-		if (w->sets[v].rc)
-			return kith_fail(err, (kith_status)w->sets[v].rc, "%s", w->sets[v].err.msg);
-	return 0;
+	return kith_first_error_get(&failed, err);
 }

@@ -1,5 +1,4 @@
-/* node_window.h - the rows and reverse lists of a range of nodes in all layers, decoded: what a merge has at hand of
- * its graphs.
+/* node_window.h - the rows and reverse lists of a range of nodes in all layers, decoded.
  */
 #ifndef KITH_WINDOW_H
 #define KITH_WINDOW_H
@@ -19,8 +18,7 @@ typedef struct kith_window {
 	size_t layers;
 	const kith_window_layer *layer;
 	struct kith_window_sets *sets; /* of each layer */
-	kith_count_source *sources; /* rows of each graph tier of each layer, by ascending tier, then reverse lists */
-	size_t source_count;        /* of each: the graph tiers of all layers together */
+	kith_count_sources sources;    /* a source for each graph tier of each layer, and side */
 } kith_window;
 
 /* Bytes that a window of `nodes` nodes takes, its readers' included, if its reverse lists are about as long as its rows
@@ -38,7 +36,7 @@ void kith_window_free(kith_window *w, uint32_t threads); /* one that is all zero
 int kith_window_check(kith_window *w, uint64_t first, uint64_t count, uint64_t room, uint64_t memory, kith_err *err);
 
 /* Decodes these nodes, which begin and end where blocks of all layers do, `threads` layers at a time: the sources are
- * theirs. Of several layers that cannot be read, the first is told of, as kith_graph_read_row_sets does. */
+ * theirs. Of several layers that cannot be read, the first is reported, as kith_graph_read_row_sets does. */
 int kith_window_read(kith_window *w, uint64_t first, uint64_t count, uint32_t threads, kith_err *err);
 
 #endif

@@ -9,10 +9,8 @@
 
 /* Counts samples first..first+nodes-1, as kith_counter_run does, with `threads` counters whose plan has a pair_room,
  * and appends their pairs to the writer. Samples come in order; those without pairs may be left out. The file depends
- * neither on the threads nor on the room. A damaged row sets *bad and *layer, which else is -1; returns the writer's
- * status. */
+ * neither on the threads nor on the room. Fails as counting or writing does. */
 int kith_pair_builder_run(kith_pair_writer *writer, kith_counter *counters, uint32_t threads,
-			  const kith_count_source *sources, size_t count, uint64_t first, uint64_t nodes, uint64_t *bad,
-			  int *layer, kith_err *err);
+			  const kith_count_sources *sources, uint64_t first, uint64_t nodes, kith_err *err);
 
 #endif

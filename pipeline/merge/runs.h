@@ -15,7 +15,7 @@ typedef struct kith_runs {
 				  alpha - 1 */
 	int64_t *spans;        /* per graph and tier: spans (bit_kernels.h), where runs are counted from spans */
 	uint64_t *masks;       /* else: a cache of masks over layers, each with the number of pairs that had it */
-	uint32_t *start, *end; /* the runs of the mask at hand */
+	uint32_t *start, *end; /* scratch: the runs of one mask */
 } kith_runs;
 
 /* Lists the buffers, and sets what is not a buffer. */

@@ -25,6 +25,9 @@ const kith_measure kith_measures[] = {
 	{"nntp", "count", KITH_TRIANGLE, KITH_COUNT, KITH_PER_ALPHA, NNTP(count), .unit = "runs", .title = "NNTP"},
 	{"pairs", "pairs", KITH_LAYERS, KITH_COUNT, KITH_PER_GRAPH, NNTP(pairs), .unit = "pairs", .title = "present",
 	 .sentence = "are present in the layer"},
+	{"isolated", "isolated", KITH_LAYERS, KITH_COUNT, KITH_PER_GRAPH, NNTP(isolated), .unit = "samples",
+	 .title = "isolated", .sentence = "isolated, the samples without a mutual neighbour", .may_lack = 1,
+	 .mutual_only = 1},
 
 	{"births", "births", KITH_LAYERS, KITH_COUNT, KITH_PER_GRAPH, DYNAMICS(births), .unit = "pairs", .title = "born",
 	 .sentence = "are new there"},

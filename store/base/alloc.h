@@ -18,9 +18,9 @@ void *kith_alloc(size_t count, size_t size);
 /* The same, filled with zeros. */
 void *kith_alloc_zero(size_t count, size_t size);
 
-/* Makes a pointer (to objects of any type; to the address of which `block` points) point at room for at least `count`
- * items of `size` bytes: *capacity (in items) says what it has now and is updated. The contents are NOT kept: this is
- * for scratch that is filled anew. Returns 0 or KITH_ENOMEM, in which case the pointer is NULL and *capacity 0. */
+/* Makes the pointer at address `block` (of any type) point at room for at least `count` items of `size` bytes;
+ * *capacity, in items, says how many it has room for and is updated. The contents are NOT kept: this is for scratch
+ * that is filled anew. Returns 0 or KITH_ENOMEM, in which case the pointer is NULL and *capacity 0. */
 int kith_scratch(void *block, size_t *capacity, size_t count, size_t size, kith_err *err);
 #define KITH_SCRATCH(pointer, capacity, count, err)                                                                    \
 	kith_scratch(&(pointer), &(capacity), (count), sizeof *(pointer), (err))

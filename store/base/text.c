@@ -42,6 +42,8 @@ const char *kith_ladder_text(const uint32_t *ladder, uint32_t count, char *out, 
 
 /* ---- UTF-8 and escapes ---- */
 
+#define REPLACEMENT_CHARACTER "\xef\xbf\xbd" /* U+FFFD */
+
 size_t kith_utf8_length(const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
@@ -67,58 +69,66 @@ void kith_put_json(FILE *out, const char *text)
 		else if (*s < 0x20)
 			fprintf(out, "\\u%04X", *s);
 		else
-			fwrite(length ? (const char *)s : "\xef\xbf\xbd", 1, length ? length : 3, out);
+			fwrite(length ? (const char *)s : REPLACEMENT_CHARACTER, 1, length ? length : 3, out);
 		s += length ? length : 1;
 	}
 	fputc('"', out);
 }
 
-void kith_put_html(FILE *out, const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '&':
-			fputs("&amp;", out);
-			break;
-		case '<':
-			fputs("&lt;", out);
-			break;
-		case '>':
-			fputs("&gt;", out);
-			break;
-		case '"':
-			fputs("&quot;", out);
-			break;
-		case '\'':
-			fputs("&#39;", out);
-			break;
-		case '\n':
-		case '\t':
-			putc(*text, out);
-			break;
-		default: /* HTML has no other control characters */
-			if ((unsigned char)*text < ' ' || *text == 0x7f)
-				fputs("\xef\xbf\xbd", out);
-			else
-				putc(*text, out);
-		}
-	}
-}
-
-/* XML has no control characters, and is UTF-8: what is neither becomes U+FFFD. */
-void kith_put_xml(FILE *out, const char *text)
+/* Writes text with replacement[c] for a character c that has one, and `bad` for what is no UTF-8 and for control
+ * characters. */
+static void put_replaced(FILE *out, const char *text, const char *const replacement[128], const char *bad)
 {
 	while (*text) {
 		size_t length = kith_utf8_length(text);
-		const char *entity = *text == '&' ? "&amp;" : *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : NULL;
-		if (entity)
-			fputs(entity, out);
-		else if (length && ((unsigned char)*text >= 0x20 || strchr("\t\n", *text)))
-			fwrite(text, 1, length, out);
+		unsigned char c = (unsigned char)*text;
+		if (c < 128 && replacement[c])
+			fputs(replacement[c], out);
+		else if (!length || c < ' ' || c == 0x7f)
+			fputs(bad, out);
 		else
-			fputs("\xef\xbf\xbd", out);
+			fwrite(text, 1, length, out);
 		text += length ? length : 1;
 	}
+}
+
+void kith_put_html(FILE *out, const char *text)
+{
+	static const char *const html[128] = {
+		['&'] = "&amp;",  ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;",
+		['\''] = "&#39;", ['\n'] = "\n",  ['\t'] = "\t",
+	};
+	put_replaced(out, text, html, REPLACEMENT_CHARACTER);
+}
+
+void kith_put_xml(FILE *out, const char *text)
+{
+	static const char *const xml[128] = {
+		['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['\n'] = "\n", ['\t'] = "\t",
+	};
+	put_replaced(out, text, xml, REPLACEMENT_CHARACTER);
+}
+
+/* A line end would end the row's line or, doubled, the paragraph. */
+void kith_put_latex(FILE *out, const char *text)
+{
+	static const char *const latex[128] = {
+		['\\'] = "\\textbackslash{}",
+		['~'] = "\\textasciitilde{}",
+		['^'] = "\\textasciicircum{}",
+		['<'] = "\\textless{}",
+		['>'] = "\\textgreater{}",
+		['|'] = "\\textbar{}",
+		['"'] = "\\textquotedbl{}",
+		['#'] = "\\#",
+		['$'] = "\\$",
+		['%'] = "\\%",
+		['&'] = "\\&",
+		['_'] = "\\_",
+		['{'] = "\\{",
+		['}'] = "\\}",
+	};
+	put_replaced(out, text, latex, " ");
 }
 
 /* RFC 4180: quotes around what holds a comma, a quote or a line end; quotes doubled. */
@@ -135,45 +145,4 @@ void kith_put_csv(FILE *out, const char *text)
 		putc(*text, out);
 	}
 	putc('"', out);
-}
-
-void kith_put_latex(FILE *out, const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '\\':
-			fputs("\\textbackslash{}", out);
-			break;
-		case '~':
-			fputs("\\textasciitilde{}", out);
-			break;
-		case '^':
-			fputs("\\textasciicircum{}", out);
-			break;
-		case '<':
-			fputs("\\textless{}", out);
-			break;
-		case '>':
-			fputs("\\textgreater{}", out);
-			break;
-		case '|':
-			fputs("\\textbar{}", out);
-			break;
-		case '"':
-			fputs("\\textquotedbl{}", out);
-			break;
-		case '#':
-		case '$':
-		case '%':
-		case '&':
-		case '_':
-		case '{':
-		case '}':
-			putc('\\', out);
-			putc(*text, out);
-			break;
-		default: /* a line end would end the row's line, or, doubled, the paragraph */
-			putc((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text, out);
-		}
-	}
 }

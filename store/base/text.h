@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define KITH_DOUBLE_TEXT 32 /* room for any double */
+#define KITH_DOUBLE_TEXT 32 /* bytes that any double fits in */
 
 /* The fewest digits (15 to 17) that read back as the same double, in the C locale; zero of either sign is "0". Returns
  * `out`. */
@@ -29,7 +29,7 @@ size_t kith_utf8_length(const char *text);
 void kith_put_json(FILE *out, const char *text);
 
 /* Writes `text` as HTML text or attribute value, as XML text, as a CSV field (RFC 4180), as LaTeX text. In HTML and
- * XML, control characters and bytes that are not UTF-8 become U+FFFD; in LaTeX, control characters become blanks. */
+ * XML, control characters and bytes that are not UTF-8 become U+FFFD; in LaTeX, blanks. */
 void kith_put_html(FILE *out, const char *text);
 void kith_put_xml(FILE *out, const char *text);
 void kith_put_csv(FILE *out, const char *text);

@@ -114,7 +114,7 @@ static int write_pairs(kith_err *err)
 	const uint32_t i = 0, j = 1;
 	const uint64_t bits[] = {1, 1, 1, 1};
 	kith_pair_writer *writer = NULL;
-	int status = kith_pair_writer_create(&writer, output, &info, err);
+	int status = kith_pair_writer_create(&writer, output, &info, 2, err);
 	if (status)
 		return status;
 	if ((status = kith_pair_writer_append_planes(writer, 1, &i, &j, bits, 1, err))) {

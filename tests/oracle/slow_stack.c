@@ -124,6 +124,7 @@ static int all_of(const unsigned char *present, size_t from, size_t to, int ther
 typedef struct tables {
 	size_t layers, gaps;
 	uint64_t *count, *pairs;    /* runs and pairs at the alpha asked for */
+	uint64_t *isolated;         /* layers: samples in no pair */
 	uint64_t *births, *deaths;  /* layers */
 	uint64_t *survivors;        /* layers - 1 */
 	uint64_t *either;           /* layers: pairs present in v - 1 or v */
@@ -171,6 +172,22 @@ static void fill_dynamics(tables *t, const unsigned char *lists, size_t pairs)
 		t->removal[v] = share_of(t->survivors[v - 1], t->either[v]);
 }
 
+/* The samples that are in no pair of layer v. */
+static uint64_t count_isolated(const unsigned char *lists, size_t layers, size_t n, size_t v)
+{
+	unsigned char *in_pair = must_alloc(n, 1);
+	uint64_t isolated = 0;
+	size_t pair = 0;
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = i + 1; j < n; j++, pair++)
+			if (lists[pair * layers + v])
+				in_pair[i] = in_pair[j] = 1;
+	for (size_t i = 0; i < n; i++)
+		isolated += !in_pair[i];
+	free(in_pair);
+	return isolated;
+}
+
 slow_measure *slow_measures_of(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k,
 			       kith_graph_kind graph, uint32_t alpha, size_t gaps)
 {
@@ -179,6 +196,7 @@ slow_measure *slow_measures_of(const uint32_t *const *ranks, size_t layers, size
 		    .gaps = gaps,
 		    .count = must_alloc(square, size),
 		    .pairs = must_alloc(layers, size),
+		    .isolated = must_alloc(layers, size),
 		    .births = must_alloc(layers, size),
 		    .deaths = must_alloc(layers, size),
 		    .survivors = must_alloc(layers, size),
@@ -188,18 +206,25 @@ slow_measure *slow_measures_of(const uint32_t *const *ranks, size_t layers, size
 		    .returns = must_alloc(layers * gaps, size),
 		    .share = must_alloc(square, sizeof(double)),
 		    .removal = must_alloc(layers, sizeof(double))};
-	const slow_measure all[] = {{"nntp", t.count, NULL},          {"pairs", t.pairs, NULL},
-				    {"births", t.births, NULL},       {"deaths", t.deaths, NULL},
-				    {"survivors", t.survivors, NULL}, {"removal", NULL, t.removal},
-				    {"survival", t.survival, NULL},   {"share", NULL, t.share},
-				    {"returns", t.returns, NULL},     {NULL, NULL, NULL}};
+	const slow_measure all[] = {{"nntp", t.count, NULL},
+				    {"pairs", t.pairs, NULL},
+				    {"isolated", t.isolated, NULL},
+				    {"births", t.births, NULL},
+				    {"deaths", t.deaths, NULL},
+				    {"survivors", t.survivors, NULL},
+				    {"removal", NULL, t.removal},
+				    {"survival", t.survival, NULL},
+				    {"share", NULL, t.share},
+				    {"returns", t.returns, NULL},
+				    {NULL, NULL, NULL}};
 	slow_measure *out = must_alloc(sizeof all / sizeof *all, sizeof *out);
 	slow_nntp(ranks, layers, n, width, k, graph, alpha, t.count, t.pairs);
-	if (!alpha) {
-		unsigned char *lists = presence_lists(ranks, layers, n, width, k, graph);
+	unsigned char *lists = presence_lists(ranks, layers, n, width, k, graph);
+	for (size_t v = 0; v < layers; v++)
+		t.isolated[v] = count_isolated(lists, layers, n, v);
+	if (!alpha)
 		fill_dynamics(&t, lists, n * (n - 1) / 2);
-		free(lists);
-	}
+	free(lists);
 	free(t.either);
 	free(t.lived);
 	memcpy(out, all, sizeof all);

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kith/merge.h"
 #include "kith/pairs.h"
 #include "measures.h"
+#include "merge_tuning.h"
 #include "sandbox.h"
 #include "slow.h"
 
@@ -254,7 +254,7 @@ static int result_differs(const stack *s, const kith_merge_options *options, con
 	return 0;
 }
 
-static void draw_options(const stack *s, kith_merge_options *options, rng *r)
+static void draw_options(const stack *s, kith_merge_options *options, uint32_t *slots, rng *r)
 {
 	uint32_t most_alpha = s->layers > 2 ? (uint32_t)s->layers - 2 : 0;
 	kith_merge_defaults(options);
@@ -272,7 +272,7 @@ static void draw_options(const stack *s, kith_merge_options *options, rng *r)
 	options->memory = (rng_chance(r, 50) ? small : 1024) << 20;
 	options->threads = (int)rng_between(r, 1, 2);
 	if (rng_chance(r, 50)) /* samples in parts, with and without a table */
-		options->slots = 64 * (uint32_t)rng_between(r, 1, 3);
+		*slots = 64 * (uint32_t)rng_between(r, 1, 3);
 }
 
 /* The pair store that was written in the same walk, against the definition. */
@@ -318,16 +318,16 @@ static int bytes_differ(const char *path, const stack *s, const char *const *pat
 	kith_err err = {0};
 	others.pairs = sandbox_path(other, "other.kpr");
 	others.threads = (int)rng_between(r, 1, 3);
-	others.slots = 64 * (uint32_t)rng_below(r, 3);
+	uint32_t slots = 64 * (uint32_t)rng_below(r, 3);
 	others.memory = (uint64_t)512 << 20;
 	remove(other);
-	if (kith_merge(s->layers, paths, names, &others, &got, &err))
+	if (kith_merge_tuned(s->layers, paths, names, &others, slots, &got, &err))
 		return snprintf(why, size, "%d threads: %.900s", others.threads, err.msg) > 0;
 	kith_stack_free(got);
 	unsigned char *one = sandbox_read(path, &bytes), *two = sandbox_read(other, &other_bytes);
 	int differs = bytes != other_bytes || memcmp(one, two, bytes);
 	if (differs)
-		snprintf(why, size, "another pair store with %d threads, %u slots", others.threads, others.slots);
+		snprintf(why, size, "another pair store with %d threads, %u slots", others.threads, slots);
 	free(one);
 	free(two);
 	return differs;
@@ -339,11 +339,12 @@ static int round_merge(uint64_t seed, char *why, size_t size)
 	stack *s = must_alloc(1, sizeof *s);
 	const char *paths[MOST_LAYERS], *names[MOST_LAYERS];
 	kith_merge_options options;
+	uint32_t slots = 0;
 	kith_stack *got = NULL;
 	kith_err err = {0};
 	char what[1024] = "", pairs[SANDBOX_PATH];
 	int status, differs = draw_stack(s, &r, what, sizeof what);
-	draw_options(s, &options, &r);
+	draw_options(s, &options, &slots, &r);
 	if (rng_chance(&r, 40)) {
 		options.pairs = sandbox_path(pairs, "pairs.kpr");
 		options.memory = (uint64_t)1 << 30;
@@ -354,7 +355,7 @@ static int round_merge(uint64_t seed, char *why, size_t size)
 		names[v] = s->name[v];
 	}
 	if (!differs) {
-		status = kith_merge(s->layers, paths, names, &options, &got, &err);
+		status = kith_merge_tuned(s->layers, paths, names, &options, slots, &got, &err);
 		differs = status ? snprintf(what, sizeof what, "status %d: %.900s", status, err.msg) > 0
 				 : result_differs(s, &options, got, what, sizeof what) ||
 					   (options.pairs &&

@@ -119,11 +119,9 @@ static unsigned tier_of(const slow_pairs *pairs, size_t p, size_t v, unsigned di
 static int write_store(const char *path, const stack *s, rng *r, kith_err *err)
 {
 	kith_pair_writer *writer = NULL;
-	int status = kith_pair_writer_create(&writer, path, &s->info, err);
+	int status = kith_pair_writer_create(&writer, path, &s->info, (int)rng_between(r, 1, 3), err);
 	if (status)
 		return status;
-	if (rng_chance(r, 50))
-		kith_pair_writer_set_threads(writer, (uint32_t)rng_between(r, 1, 3));
 	for (size_t from = 0, count; !status && from < s->pairs.count; from += count) {
 		count = rng_below(r, s->pairs.count - from + 1);
 		if (rng_chance(r, 60) && count > 9)

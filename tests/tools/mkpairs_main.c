@@ -76,7 +76,7 @@ int main(int argc, char **argv)
 	/* tier by tier is as good as rank by rank: tiers are all that is asked for */
 	slow_pairs pairs = slow_pairs_of((const uint32_t *const *)m.rows, m.info.layer_count, m.info.n,
 					 m.info.k[m.info.tiers - 1], m.info.k, m.info.tiers);
-	must(kith_pair_writer_create(&writer, argv[optind], &m.info, &err), &err);
+	must(kith_pair_writer_create(&writer, argv[optind], &m.info, 2, &err), &err);
 	must(slow_pairs_append(writer, &pairs, m.info.tiers, 0, pairs.count, NULL, &err), &err);
 	must(kith_pair_writer_finish(writer, &err), &err);
 	slow_pairs_free(&pairs);

@@ -185,7 +185,7 @@ static void test_select(void **state)
 	rng r = {16};
 	const kith_bit_kernels *kernels = kith_bit_kernels_get();
 	static uint64_t mask[6 * IDS], rows[6 * IDS], above[6 * (IDS + 3)];
-	uint32_t id[IDS], lists[2 * (IDS + 8)];
+	uint32_t id[IDS];
 	(void)state;
 	for (int round = 0; round < ROUNDS; round++) {
 		uint32_t node = (uint32_t)(round % 3 ? 1u << 31 : rng_next(&r)), found[2], a = 0, b = 0;
@@ -197,14 +197,13 @@ static void test_select(void **state)
 				     .words = round % 4 ? 1 : 2 * half,
 				     .row_words = round % 4 ? 1 : half,
 				     .row_bits = round % 4 ? 0xffffffff : ~0ull,
-				     .count = (uint32_t)rng_below(&r, IDS - 7),
-				     .lists = lists};
+				     .count = (uint32_t)rng_below(&r, IDS - 7)};
 		for (uint32_t e = 0; e < IDS; e++) {
 			id[e] = node + (uint32_t)rng_below(&r, 9) - 4 + !rarely * 5;
 			for (uint32_t w = 0; w < m.words; w++)
 				mask[w * IDS + e] = draw_word(&r) & draw_word(&r);
 		}
-		int got = kith_bits_select(kernels, &m, node, rows, above, IDS + 3, found);
+		int got = kernels->select(&m, node, rows, above, IDS + 3, found);
 		for (uint32_t e = 0; e < m.count; e++) {
 			uint64_t row = 0, any = 0;
 			for (uint32_t w = 0; w < m.words; w++) {
@@ -222,26 +221,6 @@ static void test_select(void **state)
 		assert_int_equal(found[0], a);
 		assert_int_equal(found[1], b);
 		assert_int_equal(got != 0, own);
-	}
-}
-
-static void test_histograms(void **state)
-{
-	rng r = {17};
-	const kith_bit_kernels *kernels = kith_bit_kernels_get();
-	static uint8_t numbers[20 * 128], histogram[40 * 128], want[40 * 128];
-	(void)state;
-	for (int round = 0; round < ROUNDS; round++) {
-		uint32_t samples = (uint32_t)rng_below(&r, 20), bins = (uint32_t)rng_between(&r, 1, 40);
-		size_t stride = 64 * (size_t)rng_between(&r, 1, 2);
-		for (size_t i = 0; i < 40 * stride; i++)
-			histogram[i] = want[i] = (uint8_t)rng_below(&r, 200);
-		for (size_t i = 0; i < samples * stride; i++) {
-			numbers[i] = (uint8_t)rng_below(&r, bins);
-			want[numbers[i] * stride + i % stride]++;
-		}
-		kernels->histograms(numbers, stride, samples, bins, histogram);
-		assert_memory_equal(histogram, want, 40 * stride);
 	}
 }
 
@@ -272,7 +251,6 @@ int main(void)
 		cmocka_unit_test(test_transpose),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_select),
-		cmocka_unit_test(test_histograms),
 		cmocka_unit_test(test_or),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

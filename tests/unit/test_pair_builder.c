@@ -115,8 +115,11 @@ static void draw_rows(rows *s, int dense)
 
 static void free_rows(rows *s)
 {
-	for (uint32_t x = 0; x < 2 * SETS; x++)
-		kith_sets_free(&s->set[x]);
+	for (uint32_t x = 0; x < 2 * SETS; x++) {
+		free(s->set[x].offset);
+		free(s->set[x].id);
+		free(s->set[x].bits);
+	}
 	free(s->tiers);
 	free(s);
 }
@@ -128,10 +131,9 @@ static void write_rows(const char *path, const rows *s, uint32_t threads, uint32
 	kith_layer layers[LAYERS] = {{.name = name}, {.name = name}, {.name = name}};
 	kith_pair_info info = {.n = N, .layer_count = LAYERS, .tiers = TIERS, .layers = layers};
 	kith_count_plan plan = {.n = N, .layers = LAYERS, .tiers = TIERS, .graphs = {1, 1}};
+	const kith_count_sources sources = {(kith_count_source *)(uintptr_t)s->source, SETS};
 	kith_counter counter[5];
 	kith_pair_writer *writer;
-	uint64_t bad;
-	int layer = -1;
 	kith_err err;
 	memcpy(info.k, ladder, sizeof ladder);
 	memcpy(plan.k, ladder, sizeof ladder);
@@ -140,13 +142,11 @@ static void write_rows(const char *path, const rows *s, uint32_t threads, uint32
 	kith_counter_choose_sizes(&plan, LAYERS * ladder[TIERS - 1] * 3 / 2, 1, room);
 	for (uint32_t t = 0; t < threads; t++)
 		assert_int_equal(kith_counter_init(&counter[t], &plan, &err), 0);
-	if (kith_pair_writer_create(&writer, path, &info, &err) ||
-	    kith_pair_builder_run(writer, counter, threads, s->source, SETS, FIRST, 2, &bad, &layer, &err) ||
-	    kith_pair_builder_run(writer, counter, threads, s->source, SETS, FIRST + 2, SAMPLES - 2, &bad, &layer,
-				  &err) ||
+	if (kith_pair_writer_create(&writer, path, &info, 2, &err) ||
+	    kith_pair_builder_run(writer, counter, threads, &sources, FIRST, 2, &err) ||
+	    kith_pair_builder_run(writer, counter, threads, &sources, FIRST + 2, SAMPLES - 2, &err) ||
 	    kith_pair_writer_finish(writer, &err))
 		fail_msg("%s", err.msg);
-	assert_int_equal(layer, -1);
 	for (uint32_t t = 0; t < threads; t++)
 		kith_counter_free(&counter[t]);
 }

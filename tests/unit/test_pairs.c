@@ -48,7 +48,7 @@ static kith_pair_store *store_of_five(void)
 	kith_pair_store *store = NULL;
 	kith_err err;
 	sandbox_path(path, "five.kpr");
-	if (kith_pair_writer_create(&writer, path, &info, &err) ||
+	if (kith_pair_writer_create(&writer, path, &info, 2, &err) ||
 	    slow_pairs_append(writer, &five, 2, 0, PAIRS, NULL, &err) || kith_pair_writer_finish(writer, &err) ||
 	    kith_pair_store_open(&store, path, &err))
 		fail_msg("%s", err.msg);
@@ -215,14 +215,14 @@ static void test_refusals(void **state)
 
 	sandbox_path(other, "other.kpr");
 	info.k[1] = 4; /* n - 1 is 3 */
-	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), KITH_EUSAGE);
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, 2, &err), KITH_EUSAGE);
 	info.k[1] = 1;
-	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), KITH_EUSAGE);
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, 2, &err), KITH_EUSAGE);
 	info.k[1] = 2;
 	info.block_pairs = KITH_MAX_PAIR_BLOCK + 1;
-	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), KITH_EUSAGE);
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, 2, &err), KITH_EUSAGE);
 	info.block_pairs = 0;
-	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), 0);
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, 2, &err), 0);
 	kith_pair_writer_abort(writer);
 	assert_null(fopen(other, "r"));
 }
@@ -237,7 +237,7 @@ static int append_bits(uint64_t at_1, uint64_t at_2)
 	kith_err err;
 	info.layer_count = 1;
 	sandbox_path(other, "other.kpr");
-	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), 0);
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, 2, &err), 0);
 	int status = kith_pair_writer_append_planes(writer, 1, is, js, bits, 1, &err);
 	kith_pair_writer_abort(writer);
 	return status;
@@ -285,7 +285,7 @@ static void write_forgeable(void)
 			tiers[p][v] = (uint8_t)(rng_below(&r, 2) | rng_below(&r, 2) << 4);
 	}
 	sandbox_path(path, "forged.kpr");
-	if (kith_pair_writer_create(&writer, path, &info, &err) ||
+	if (kith_pair_writer_create(&writer, path, &info, 2, &err) ||
 	    slow_pairs_append(writer, &pairs, 2, 0, 2 * FORGED_PAIRS, NULL, &err) ||
 	    kith_pair_writer_finish(writer, &err))
 		fail_msg("%s", err.msg);

@@ -46,6 +46,7 @@ struct worker {
 	const float **y;           /* GROUP, or the probed rows */
 	float *centre, *probed, *values;
 	uint32_t *nearest, *place; /* place: three times the probed rows */
+	void *memory;              /* holds all of these */
 	kith_err err;
 	int rc;
 };
@@ -62,7 +63,7 @@ struct join {
 	 * are among a row's k nearest */
 	kith_blocks some;
 	uint32_t rank;
-	kith_candidates candidates;
+	void *memory; /* holds boxes and centres */
 	struct worker *workers;
 	uint64_t panel_groups;
 };
@@ -71,19 +72,6 @@ struct join {
 static uint32_t box_dims(const kith_plan *plan)
 {
 	return plan->coarse + 1 < BOX_DIMS ? plan->coarse + 1 : BOX_DIMS;
-}
-
-static uint64_t worker_bytes(const kith_plan *plan)
-{
-	return (LANES + GROUP) * sizeof(struct hits) + plan->probes * LANES * (LANES + 5) * sizeof(float) +
-	       plan->probes * LANES * sizeof(float *);
-}
-
-uint64_t kith_join_fixed_bytes(const kith_plan *plan, uint64_t m, uint64_t threads)
-{
-	uint64_t groups = (m + GROUP - 1) / GROUP, blocks = groups * LANES;
-	return groups * GROUP * sizeof(uint32_t) + blocks * (box_dims(plan) * 3 + 2 + 2 * threads) * sizeof(float) +
-	       threads * worker_bytes(plan);
 }
 
 static uint64_t blocks_of(const struct join *j)
@@ -134,25 +122,43 @@ static kith_side side_of(const kith_blocks *b, uint64_t block, const float *boun
 
 /* ---- work space ---- */
 
-static int init_worker(struct worker *w, const struct join *j, kith_err *err)
+/* The boxes of `blocks` blocks. */
+static void init_boxes(struct join *j, const kith_plan *plan, uint64_t blocks, kith_workspace *w)
 {
-	const kith_plan *plan = j->in->plan;
-	size_t probed = (size_t)plan->probes * LANES;
-	w->t = kith_alloc(GROUP, sizeof *w->t);
-	w->bound_a = kith_alloc(GROUP, sizeof *w->bound_a);
-	w->bound_b = kith_alloc(GROUP, sizeof *w->bound_b);
-	w->row = kith_alloc(LANES, sizeof *w->row);
-	w->column = kith_alloc(GROUP, sizeof *w->column);
-	w->y = kith_alloc(probed > GROUP ? probed : GROUP, sizeof *w->y);
-	w->centre = kith_alloc(2 * blocks_of(j), sizeof *w->centre);
-	w->probed = kith_alloc(probed * LANES, sizeof *w->probed);
-	w->values = kith_alloc(2 * probed, sizeof *w->values);
-	w->nearest = kith_alloc(plan->probes, sizeof *w->nearest);
-	w->place = kith_alloc(3 * probed, sizeof *w->place);
-	if (!w->t || !w->bound_a || !w->bound_b || !w->row || !w->column || !w->y || !w->centre || !w->probed ||
-	    !w->values || !w->nearest || !w->place)
-		return kith_fail_nomem(err, "a thread's work space", worker_bytes(plan));
-	return kith_refiner_init(&w->refiner, j->in->screen, j->in->info, plan->capacity, plan->batch, err);
+	struct boxes *b = &j->boxes;
+	b->dims = box_dims(plan);
+	KITH_BUFFER(w, b->least, blocks * b->dims);
+	KITH_BUFFER(w, b->most, blocks * b->dims);
+	KITH_BUFFER(w, b->slack, blocks);
+	KITH_BUFFER(w, j->centres, blocks * b->dims);
+}
+
+/* A thread's buffers, beside its refiner. */
+static void init_worker(struct worker *w, const kith_plan *plan, uint64_t blocks, kith_workspace *space)
+{
+	uint64_t probed = (uint64_t)plan->probes * LANES;
+	KITH_BUFFER(space, w->t, GROUP);
+	KITH_BUFFER(space, w->bound_a, GROUP);
+	KITH_BUFFER(space, w->bound_b, GROUP);
+	KITH_BUFFER(space, w->row, LANES);
+	KITH_BUFFER(space, w->column, GROUP);
+	KITH_BUFFER(space, w->y, probed > GROUP ? probed : GROUP);
+	KITH_BUFFER(space, w->centre, 2 * blocks);
+	KITH_BUFFER(space, w->probed, probed * LANES);
+	KITH_BUFFER(space, w->values, 2 * probed);
+	KITH_BUFFER(space, w->nearest, plan->probes);
+	KITH_BUFFER(space, w->place, 3 * probed);
+}
+
+uint64_t kith_join_bytes(const kith_plan *plan, uint64_t m)
+{
+	uint64_t blocks = (m + GROUP - 1) / GROUP * LANES;
+	struct join j;
+	struct worker worker;
+	kith_workspace shared = {0}, own = {0};
+	init_boxes(&j, plan, blocks, &shared);
+	init_worker(&worker, plan, blocks, &own);
+	return kith_workspace_bytes(&shared) + (uint64_t)plan->threads * kith_workspace_bytes(&own);
 }
 
 /* A row's k nearest are k / m of all samples, and about that many of some; three standard deviations more are hardly
@@ -167,27 +173,39 @@ static int pick_some(struct join *j, kith_err *err)
 	return kith_blocks_pick(&j->some, j->blocks, m, count, err);
 }
 
-static int init(struct join *j, kith_err *err)
+static int init_workers(struct join *j, kith_err *err)
+{
+	const kith_plan *plan = j->in->plan;
+	int rc = 0;
+	if (!(j->workers = kith_alloc_zero((size_t)plan->threads, sizeof *j->workers)))
+		return kith_fail_nomem(err, "work spaces", (size_t)plan->threads * sizeof *j->workers);
+	for (int t = 0; !rc && t < plan->threads; t++) {
+		struct worker *w = &j->workers[t];
+		kith_workspace space = {0};
+		init_worker(w, plan, blocks_of(j), &space);
+		kith_refiner_init(&w->refiner, j->in->screen->rows, plan->resident, plan->capacity, plan->batch,
+				  &space);
+		w->refiner.screen = j->in->screen;
+		w->refiner.info = j->in->info;
+		rc = kith_workspace_alloc(&space, &w->memory, "a thread's work space", err);
+	}
+	return rc;
+}
+
+static int init(struct join *j, kith_candidates *c, kith_err *err)
 {
 	const kith_join *in = j->in;
 	const kith_plan *plan = in->plan;
-	struct boxes *b = &j->boxes;
-	uint64_t blocks = blocks_of(j), values;
+	uint64_t blocks = blocks_of(j);
+	kith_workspace w = {0};
 	int rc;
 
 	j->fine = in->full ? in->full : &in->sketch->level;
 	j->two_level = kith_plan_two_level(plan);
 	j->tight = in->full || plan->tight;
-	b->dims = box_dims(plan);
-	values = blocks * b->dims;
-	b->least = kith_alloc(values, sizeof *b->least);
-	b->most = kith_alloc(values, sizeof *b->most);
-	b->slack = kith_alloc(blocks, sizeof *b->slack);
-	j->centres = kith_alloc(values, sizeof *j->centres);
-	j->workers = kith_alloc_zero((size_t)plan->threads, sizeof *j->workers);
-	if (!b->least || !b->most || !b->slack || !j->centres || !j->workers)
-		return kith_fail_nomem(err, "boxes around the samples",
-				       kith_join_fixed_bytes(plan, in->m, (uint64_t)plan->threads));
+	init_boxes(j, plan, blocks, &w);
+	if ((rc = kith_workspace_alloc(&w, &j->memory, "boxes around the samples", err)))
+		return rc;
 #pragma omp parallel for num_threads(plan->threads) schedule(static)
 	for (uint64_t block = 0; block < blocks; block++)
 		fill_box(j, block);
@@ -197,37 +215,21 @@ static int init(struct join *j, kith_err *err)
 	j->panel_groups = (plan->panel + GROUP - 1) / GROUP;
 	if (plan->in_place || j->panel_groups > j->blocks->groups)
 		j->panel_groups = j->blocks->groups;
-	rc = kith_candidates_init(&j->candidates, j->fine, kith_info_k(in->info), (uint32_t)(j->panel_groups * GROUP),
-				  plan->capacity, in->info->near, plan->known, err);
-	for (int t = 0; !rc && t < plan->threads; t++)
-		rc = init_worker(&j->workers[t], j, err);
-	return rc;
+	w = (kith_workspace){0};
+	kith_candidates_init(c, j->fine, kith_info_k(in->info), (uint32_t)(j->panel_groups * GROUP), plan->capacity,
+			     in->info->near, plan->known, &w);
+	if ((rc = kith_workspace_alloc(&w, &c->memory, "candidates", err)))
+		return rc;
+	return init_workers(j, err);
 }
 
 static void release(struct join *j)
 {
-	for (int t = 0; j->workers && t < j->in->plan->threads; t++) {
-		struct worker *w = &j->workers[t];
-		free(w->t);
-		free(w->bound_a);
-		free(w->bound_b);
-		free(w->row);
-		free(w->column);
-		free(w->y);
-		free(w->centre);
-		free(w->probed);
-		free(w->values);
-		free(w->nearest);
-		free(w->place);
-		kith_refiner_free(&w->refiner);
-	}
+	for (int t = 0; j->workers && t < j->in->plan->threads; t++)
+		free(j->workers[t].memory);
 	free(j->workers);
-	free(j->centres);
-	kith_blocks_free(&j->some);
-	free(j->boxes.least);
-	free(j->boxes.most);
-	free(j->boxes.slack);
-	kith_candidates_free(&j->candidates);
+	free(j->memory);
+	free(j->some.memory);
 }
 
 static struct worker *me(struct join *j)
@@ -662,17 +664,17 @@ static int redo_panel(struct join *j, const struct panel *p, kith_err *err)
 	return gather_errors(j, err);
 }
 
-int kith_join_run(const kith_join *in, kith_results *results, kith_err *err)
+int kith_join_run(const kith_join *in, kith_candidates *candidates, kith_results *results, kith_err *err)
 {
 	struct join j = {.in = in, .blocks = in->blocks};
-	int rc = init(&j, err);
+	int rc = init(&j, candidates, err);
 	if (!rc && in->plan->in_place)
-		kith_results_in_place(results, &j.candidates, in->place, in->info->near);
+		kith_results_in_place(results, candidates, in->place, in->info->near);
 	for (uint64_t group = 0; !rc && group < j.blocks->groups; group += j.panel_groups) {
 		uint64_t groups = j.panel_groups, left = in->m - group * GROUP;
 		groups = groups < j.blocks->groups - group ? groups : j.blocks->groups - group;
-		struct panel p = {&j.candidates, group, groups};
-		kith_candidates_reset(p.candidates, in->id + group * GROUP,
+		struct panel p = {candidates, group, groups};
+		kith_candidates_reset(candidates, in->id + group * GROUP,
 				      (uint32_t)(left < groups * GROUP ? left : groups * GROUP));
 		if (!(rc = find_bounds(&j, &p, err)) && !(rc = join_groups(&j, &p, err)) &&
 		    !(rc = in->plan->guess ? redo_panel(&j, &p, err) : 0))

@@ -5,54 +5,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
 #include "select.h"
 
-/* Even, so that rows of floats are aligned for doubles. */
-static uint64_t stride_of(uint32_t capacity, uint32_t near)
+void kith_candidates_init(kith_candidates *c, const kith_level *level, uint32_t k, uint32_t rows, uint32_t capacity,
+			  uint32_t near, uint32_t room_known, kith_workspace *w)
 {
-	uint64_t least = capacity > 3ull * near ? capacity : 3ull * near;
-	return least + (least & 1);
+	uint64_t stride = capacity > 3ull * near ? capacity : 3ull * near;
+	stride += stride & 1; /* even, so that rows of floats are aligned for doubles */
+	*c = (kith_candidates){
+		.level = level, .k = k, .capacity = capacity, .stride = stride, .room_known = room_known};
+	KITH_BUFFER(w, c->id, rows * stride);
+	KITH_BUFFER(w, c->low, rows * stride);
+	KITH_BUFFER(w, c->count, rows);
+	KITH_BUFFER(w, c->bound, rows);
+	KITH_BUFFER_ZERO(w, c->locked, rows);
+	KITH_BUFFER_ZERO(w, c->known, rows);
+	KITH_BUFFER(w, c->known_id, (uint64_t)rows * room_known);
+	KITH_BUFFER(w, c->known_dist, (uint64_t)rows * room_known);
 }
 
 uint64_t kith_candidates_row_bytes(uint32_t capacity, uint32_t near, uint32_t room_known)
 {
-	return stride_of(capacity, near) * (sizeof(uint32_t) + sizeof(float)) +
-	       (uint64_t)room_known * (sizeof(uint32_t) + sizeof(double)) + 13;
-}
-
-int kith_candidates_init(kith_candidates *c, const kith_level *level, uint32_t k, uint32_t rows, uint32_t capacity,
-			 uint32_t near, uint32_t room_known, kith_err *err)
-{
-	*c = (kith_candidates){.level = level, .k = k, .capacity = capacity, .room_known = room_known};
-	c->stride = stride_of(capacity, near);
-	size_t all = (size_t)rows * c->stride;
-	c->id = kith_alloc(all, sizeof *c->id);
-	c->low = kith_alloc(all, sizeof *c->low);
-	c->count = kith_alloc(rows, sizeof *c->count);
-	c->bound = kith_alloc(rows, sizeof *c->bound);
-	c->locked = kith_alloc_zero(rows, 1);
-	c->known = kith_alloc_zero(rows, sizeof *c->known);
-	c->known_id = kith_alloc((size_t)rows * room_known, sizeof *c->known_id);
-	c->known_dist = kith_alloc((size_t)rows * room_known, sizeof *c->known_dist);
-	if (!c->id || !c->low || !c->count || !c->bound || !c->locked || !c->known || !c->known_id || !c->known_dist)
-		return kith_fail_nomem(err, "candidates", rows * kith_candidates_row_bytes(capacity, near, room_known));
-	return 0;
-}
-
-void kith_candidates_free(kith_candidates *c)
-{
-	if (!c->lent) {
-		free(c->id);
-		free(c->low);
-	}
-	free(c->count);
-	free(c->bound);
-	free(c->locked);
-	free(c->known);
-	free(c->known_id);
-	free(c->known_dist);
-	*c = (kith_candidates){0};
+	enum { MANY = 1024 }; /* rows: what rounding up adds to a row of one alone is lost among them */
+	kith_candidates c;
+	kith_workspace w = {0};
+	kith_candidates_init(&c, NULL, 1, MANY, capacity, near, room_known, &w);
+	return kith_workspace_bytes(&w) / MANY;
 }
 
 void kith_candidates_reset(kith_candidates *c, const uint32_t *self, uint32_t rows)

@@ -8,6 +8,7 @@
 
 #include "float_bounds.h"
 #include "kith/graph.h"
+#include "workspace.h"
 
 typedef struct kith_candidates {
 	const kith_level *level; /* whose bounds low[] are */
@@ -21,17 +22,19 @@ typedef struct kith_candidates {
 	float *bound;    /* a sample with a greater t is not among the row's k nearest; where rows are shared, it is
 			    lowered atomically, for who looks at it without their lock */
 	uint8_t *locked; /* for callers that share rows between threads */
-	int lent;        /* id and low are someone else's to free */
 	/* Canonical distances that are known already: row r's are [r * room_known, r * room_known + known[r]) of: */
 	uint32_t room_known;
 	uint32_t *known, *known_id;
 	double *known_dist;
+	void *memory; /* for the caller to keep the allocation in */
 } kith_candidates;
 
+/* Lists the buffers of `rows` rows of up to `capacity` candidates in `w`, with whose allocation they become valid. Each
+ * row has room for 3 near values. */
+void kith_candidates_init(kith_candidates *c, const kith_level *level, uint32_t k, uint32_t rows, uint32_t capacity,
+			  uint32_t near, uint32_t room_known, kith_workspace *w);
+/* What a row of many takes. */
 uint64_t kith_candidates_row_bytes(uint32_t capacity, uint32_t near, uint32_t room_known);
-int kith_candidates_init(kith_candidates *c, const kith_level *level, uint32_t k, uint32_t rows, uint32_t capacity,
-			 uint32_t near, uint32_t room_known, kith_err *err);
-void kith_candidates_free(kith_candidates *c);
 
 /* Empties all rows, which from now on are the samples self[] (borrowed), and of which nothing is known. */
 void kith_candidates_reset(kith_candidates *c, const uint32_t *self, uint32_t rows);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "workspace.h"
 
 struct hashed {
 	uint64_t hash;
@@ -37,10 +38,24 @@ static int mark_group(kith_duplicates *out, const kith_rows *rows, const struct 
 	return rc;
 }
 
+/* Room for what there is to find, and for two rows. */
+static int prepare(kith_duplicates *out, const kith_rows *rows, double **first, double **other, void **scratch,
+		   kith_err *err)
+{
+	kith_workspace found = {0}, w = {0};
+	KITH_BUFFER_ZERO(&found, out->left_out, (rows->n + 63) / 64);
+	KITH_BUFFER(&found, out->twin, rows->n);
+	KITH_BUFFER(&w, *first, rows->d);
+	KITH_BUFFER(&w, *other, rows->d);
+	int rc = kith_workspace_alloc(&found, &out->memory, "duplicates", err);
+	return rc ? rc : kith_workspace_alloc(&w, scratch, "two rows", err);
+}
+
 int kith_duplicates_find(kith_duplicates *out, const kith_rows *rows, const uint64_t *hash, uint32_t k, kith_err *err)
 {
 	uint64_t n = rows->n;
 	double *first = NULL, *other = NULL;
+	void *scratch = NULL;
 	int rc = 0;
 	struct hashed *all = kith_alloc(n, sizeof *all);
 	if (!all)
@@ -53,27 +68,13 @@ int kith_duplicates_find(kith_duplicates *out, const kith_rows *rows, const uint
 			to++;
 		if (to - from <= k + 1ull)
 			continue;
-		if (!first) {
-			out->left_out = kith_alloc_zero((n + 63) / 64, sizeof *out->left_out);
-			out->twin = kith_alloc(n, sizeof *out->twin);
-			first = kith_alloc(rows->d, sizeof *first);
-			other = kith_alloc(rows->d, sizeof *other);
-		}
-		rc = out->left_out && out->twin && first && other
-			     ? mark_group(out, rows, all + from, to - from, k, first, other, err)
-			     : kith_fail_nomem(err, "duplicates", n / 8 + n * 4 + rows->d * 16);
+		rc = first ? 0 : prepare(out, rows, &first, &other, &scratch, err);
+		if (!rc)
+			rc = mark_group(out, rows, all + from, to - from, k, first, other, err);
 	}
 	free(all);
-	free(first);
-	free(other);
+	free(scratch);
 	return rc;
-}
-
-void kith_duplicates_free(kith_duplicates *d)
-{
-	free(d->left_out);
-	free(d->twin);
-	*d = (kith_duplicates){0};
 }
 
 static int by_id(const void *a, const void *b)

@@ -13,6 +13,7 @@
 typedef struct kith_duplicates {
 	uint64_t *left_out; /* n bits; NULL: there are none */
 	uint32_t *twin;     /* n, if there are any: of a sample left out, the lowest id of the same row */
+	void *memory;       /* holds these; release it with free() */
 } kith_duplicates;
 
 static inline int kith_left_out(const kith_duplicates *duplicates, uint64_t i)
@@ -20,11 +21,10 @@ static inline int kith_left_out(const kith_duplicates *duplicates, uint64_t i)
 	return duplicates->left_out && duplicates->left_out[i / 64] >> (i & 63) & 1;
 }
 
-/* hash[n] is a hash of each row's doubles. Equal hashes only nominate: rows are compared. Release with
- * kith_duplicates_free, also after a failure. */
+/* hash[n] is a hash of each row's doubles. Equal hashes only nominate: rows are compared. Release
+ * duplicates->memory also after a failure. */
 int kith_duplicates_find(kith_duplicates *duplicates, const kith_rows *rows, const uint64_t *hash, uint32_t k,
 			 kith_err *err);
-void kith_duplicates_free(kith_duplicates *duplicates);
 
 /* The results of sample i, which is left out, from those of its twin, which are the k lowest ids of the others at
  * distance 0: into `out`. */

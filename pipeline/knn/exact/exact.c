@@ -13,6 +13,7 @@
 #include "kd_order.h"
 #include "planner.h"
 #include "stream.h"
+#include "workspace.h"
 
 #define OUT_BYTES (4u << 20) /* of finished rows handed to the writer at once */
 
@@ -31,6 +32,7 @@ struct exact {
 	uint32_t *order; /* m: the samples that are not left out */
 	uint32_t *place; /* n: where they stand in that order; UINT32_MAX: left out */
 	uint64_t m;
+	kith_candidates candidates;
 	kith_results results;
 };
 
@@ -156,7 +158,7 @@ static int join(struct exact *e, kith_err *err)
 			.place = e->place,
 			.m = e->m,
 			.progress = e->job->progress};
-	return kith_join_run(&in, &e->results, err);
+	return kith_join_run(&in, &e->candidates, &e->results, err);
 }
 
 /* Finished rows on their way to the writer, in the order of the samples. */
@@ -190,10 +192,12 @@ static int write_rows(struct exact *e, kith_graph_writer *writer, kith_err *err)
 	uint64_t most = e->job->memory / 16 < OUT_BYTES ? e->job->memory / 16 : OUT_BYTES;
 	struct outgoing out = {.rows = most / (4 * k + 12 * near)};
 	out.rows = out.rows < 1 ? 1 : out.rows < n ? out.rows : n;
-	out.ids = kith_alloc(out.rows * k, sizeof *out.ids);
-	out.near_ids = kith_alloc(out.rows * near, sizeof *out.near_ids);
-	out.near_dist2 = kith_alloc(out.rows * near, sizeof *out.near_dist2);
-	int rc = out.ids && out.near_ids && out.near_dist2 ? 0 : kith_fail_nomem(err, "finished rows", most);
+	void *memory = NULL;
+	kith_workspace w = {0};
+	KITH_BUFFER(&w, out.ids, out.rows * k);
+	KITH_BUFFER(&w, out.near_ids, out.rows * near);
+	KITH_BUFFER(&w, out.near_dist2, out.rows * near);
+	int rc = kith_workspace_alloc(&w, &memory, "finished rows", err);
 	for (uint64_t first = 0; !rc && first < n; first += out.rows) {
 		uint64_t count = n - first < out.rows ? n - first : out.rows;
 		if ((rc = kith_progress_tick(e->job->progress, "writing", first, n, err)))
@@ -201,9 +205,7 @@ static int write_rows(struct exact *e, kith_graph_writer *writer, kith_err *err)
 		collect(e, &out, first, count);
 		rc = kith_graph_append(writer, count, out.ids, out.near_ids, out.near_dist2, err);
 	}
-	free(out.ids);
-	free(out.near_ids);
-	free(out.near_dist2);
+	free(memory);
 	return rc;
 }
 
@@ -259,9 +261,10 @@ done:
 	kith_basis_free(&e.basis);
 	kith_sketch_free(&e.sketch);
 	kith_level_free(&e.full);
-	kith_blocks_free(&e.blocks);
-	kith_duplicates_free(&e.duplicates);
+	free(e.blocks.memory);
+	free(e.duplicates.memory);
 	kith_results_free(&e.results);
+	free(e.candidates.memory);
 	free(e.hash);
 	free(e.order);
 	free(e.place);

@@ -36,6 +36,7 @@
 
 #include "alloc.h"
 #include "cpu.h"
+#include "workspace.h"
 
 #define LARGEST_ELEMENT 0x1p40
 #define SAMPLE_ROWS     1024
@@ -122,9 +123,12 @@ float kith_screen_bound(const kith_screen *s, double c)
 static int typical_norm(const kith_rows *rows, double *out, kith_err *err)
 {
 	uint64_t count = rows->n < SAMPLE_ROWS ? rows->n : SAMPLE_ROWS;
-	double *row = kith_alloc(rows->d, sizeof *row), *norm = kith_alloc(count, sizeof *norm);
-	int rc = row && norm ? 0 : kith_fail_nomem(err, "a sample of rows", rows->d * 8);
-
+	double *row = NULL, *norm = NULL;
+	void *memory = NULL;
+	kith_workspace w = {0};
+	KITH_BUFFER(&w, row, rows->d);
+	KITH_BUFFER(&w, norm, count);
+	int rc = kith_workspace_alloc(&w, &memory, "a sample of rows", err);
 	for (uint64_t i = 0; !rc && i < count; i++) {
 		double sum = 0;
 		rc = kith_rows_read(rows, i * rows->n / count, 1, row, NULL, err);
@@ -139,8 +143,7 @@ static int typical_norm(const kith_rows *rows, double *out, kith_err *err)
 	}
 	if (!rc)
 		*out = sqrt(norm[count / 2]);
-	free(row);
-	free(norm);
+	free(memory);
 	return rc;
 }
 
@@ -175,11 +178,12 @@ int kith_level_alloc(kith_level *level, uint64_t n, uint64_t m, uint64_t values,
 	*level = (kith_level){.width = (uint32_t)padded(values)};
 	/* n < 2^31, values < 2^28; whoever fills in the vectors leaves what pads them alone */
 	level->v = (level->width > values ? kith_alloc_zero : kith_alloc)(m * level->width, sizeof *level->v);
-	level->lo = kith_alloc(n, sizeof *level->lo);
-	level->w = kith_alloc(n, sizeof *level->w);
-	if (!level->v || !level->lo || !level->w)
+	if (!level->v)
 		return kith_fail_nomem(err, "the bounds of the rows", kith_level_bytes(n, values));
-	return 0;
+	kith_workspace w = {0};
+	KITH_BUFFER(&w, level->lo, n);
+	KITH_BUFFER(&w, level->w, n);
+	return kith_workspace_alloc(&w, &level->memory, "the bounds of the rows", err);
 }
 
 int kith_level_arrange(kith_level *level, const uint32_t *id, uint64_t m, int threads, kith_err *err)
@@ -199,7 +203,6 @@ int kith_level_arrange(kith_level *level, const uint32_t *id, uint64_t m, int th
 void kith_level_free(kith_level *level)
 {
 	free(level->v);
-	free(level->lo);
-	free(level->w);
+	free(level->memory);
 	*level = (kith_level){0};
 }

@@ -19,6 +19,7 @@
 typedef struct kith_level {
 	uint32_t width;    /* floats from one vector to the next: a multiple of KITH_LANES, filled up with zeros */
 	float *v, *lo, *w; /* n x width, n, n */
+	void *memory;      /* holds lo and w */
 } kith_level;
 
 #define KITH_LANES 16u

@@ -4,8 +4,8 @@
 #include <omp.h>
 #include <stdlib.h>
 
-#include "alloc.h"
 #include "select.h"
+#include "workspace.h"
 
 #define SAMPLE   256u  /* samples that tell which value varies most */
 #define PARALLEL 8192u /* samples that are worth a task of their own */
@@ -79,14 +79,16 @@ static void arrange(const kith_sketch *s, struct keyed *x, float *keys, uint64_t
 
 int kith_order(const kith_sketch *s, uint32_t *id, uint64_t m, int threads, kith_err *err)
 {
-	struct keyed *x = kith_alloc(m, sizeof *x);
-	float *keys = kith_alloc(m, sizeof *keys);
+	struct keyed *x = NULL;
+	float *keys = NULL;
 	uint64_t inside = 0, outside = m;
-	if (!x || !keys) {
-		free(x);
-		free(keys);
-		return kith_fail_nomem(err, "the order of the samples", m * (sizeof *x + sizeof *keys));
-	}
+	void *memory = NULL;
+	kith_workspace w = {0};
+	KITH_BUFFER(&w, x, m);
+	KITH_BUFFER(&w, keys, m);
+	int rc = kith_workspace_alloc(&w, &memory, "the order of the samples", err);
+	if (rc)
+		return rc;
 	for (uint64_t i = 0; i < m; i++)
 		x[s->level.lo[id[i]] == KITH_LO_OUTSIDE ? --outside : inside++].id = id[i];
 #pragma omp parallel num_threads(threads)
@@ -94,7 +96,6 @@ int kith_order(const kith_sketch *s, uint32_t *id, uint64_t m, int threads, kith
 	arrange(s, x, keys, inside);
 	for (uint64_t i = 0; i < m; i++)
 		id[i] = x[i].id;
-	free(x);
-	free(keys);
+	free(memory);
 	return 0;
 }

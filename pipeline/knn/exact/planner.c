@@ -10,6 +10,7 @@
 #include "matrix.h"
 #include "select.h"
 #include "stream.h"
+#include "workspace.h"
 
 #define SAMPLE_ROWS 2048u /* rows that tell what screening rules out; half of them make the basis */
 #define QUERY_ROWS  64u   /* of them, those whose neighbours are looked at */
@@ -62,8 +63,11 @@ static uint64_t at_most(uint64_t a, uint64_t b)
 static int read_sample(const kith_screen *screen, double *sample, uint64_t m, uint64_t leading, kith_err *err)
 {
 	const kith_rows *rows = screen->rows;
-	void *cells = kith_alloc(rows->d, rows->cell), *raw = kith_alloc(1, rows->row_bytes);
-	int rc = cells && raw ? 0 : kith_fail_nomem(err, "a sample of rows", rows->d * 16);
+	void *cells = NULL, *raw = NULL, *memory = NULL;
+	kith_workspace w = {0};
+	KITH_BUFFER(&w, cells, rows->d * rows->cell);
+	KITH_BUFFER(&w, raw, rows->row_bytes);
+	int rc = kith_workspace_alloc(&w, &memory, "a sample of rows", err);
 	for (uint64_t i = 0; !rc && i < m; i++) {
 		uint64_t others = m - leading, n = rows->n;
 		uint64_t from = i < leading ? i * n / leading : ((i - leading) * n + n / 2) / others;
@@ -71,8 +75,7 @@ static int read_sample(const kith_screen *screen, double *sample, uint64_t m, ui
 		if (!(rc = kith_rows_read_cells(rows, from, 1, cells, raw, err)))
 			kith_screen_centre(screen, cells, sample + i * rows->d, &norm);
 	}
-	free(cells);
-	free(raw);
+	free(memory);
 	return rc;
 }
 
@@ -113,15 +116,18 @@ static int survey(struct survey *s, const kith_basis *basis, const double *sampl
 		  uint32_t k, int threads, kith_err *err)
 {
 	uint64_t queries = at_most(m, QUERY_ROWS), rank = (uint64_t)((double)k * (double)m / (double)n + 0.5);
-	double *p = kith_alloc(m * basis->dims, sizeof *p), *norm = kith_alloc(m, sizeof *norm);
-	double *near = kith_alloc(queries * m, sizeof *near);
-	float *sorted = kith_alloc(m, sizeof *sorted);
-	int rc = 0;
+	double *p, *norm, *near;
+	float *sorted;
+	void *memory = NULL;
+	kith_workspace w = {0};
+	KITH_BUFFER(&w, p, m * basis->dims);
+	KITH_BUFFER(&w, norm, m);
+	KITH_BUFFER(&w, near, queries * m);
+	KITH_BUFFER(&w, sorted, m);
+	int rc = kith_workspace_alloc(&w, &memory, "a sample of rows", err);
+	if (rc)
+		return rc;
 	rank = at_most(at_least(rank, 1), m - 1);
-	if (!p || !norm || !near || !sorted) {
-		rc = kith_fail_nomem(err, "a sample of rows", m * (basis->dims + queries + 2) * 8);
-		goto done;
-	}
 	kith_multiply(threads, 0, 1, m, basis->dims, d, sample, d, basis->rows, p);
 	kith_multiply(threads, 0, 1, queries, m, d, sample, d * (m / queries), sample, near);
 	for (uint64_t i = 0; i < m; i++)
@@ -134,12 +140,8 @@ static int survey(struct survey *s, const kith_basis *basis, const double *sampl
 	}
 	for (uint32_t e = 0; e < MENU; e++)
 		s->share[e] /= (double)queries * (double)(m - 1);
-done:
-	free(p);
-	free(norm);
-	free(near);
-	free(sorted);
-	return rc;
+	free(memory);
+	return 0;
 }
 
 /* ---- what a plan takes ---- */
@@ -169,10 +171,10 @@ static int size_join(kith_plan *p, const struct question *q, int panels)
 		most = at_most(most, (q->options->panel_rows + KITH_GROUP - 1) / KITH_GROUP * KITH_GROUP);
 	p->in_place = !panels;
 	p->spill = results > memory / 4;
-	fixed = n * 20 + q->d * 8 + (p->spill ? 0 : results) + kith_sketch_bytes(n, p->dims) +
+	fixed = n * 24 + q->d * 8 + (p->spill ? 0 : results) + kith_sketch_bytes(n, p->dims) +
 		kith_blocks_bytes(n + (p->guess ? p->probes * KITH_LANES : 0),
 				  p->kind == KITH_PLAN_FULL ? q->d : p->coarse + 1ull) +
-		kith_join_fixed_bytes(p, n, threads);
+		kith_join_bytes(p, n);
 	if (p->kind != KITH_PLAN_SKETCH)
 		fixed += kith_level_bytes(n, p->kind == KITH_PLAN_SCREEN ? q->d : 0);
 	if (!panels)

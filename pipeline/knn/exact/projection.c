@@ -138,9 +138,7 @@ uint64_t kith_sketch_bytes(uint64_t n, uint32_t dims)
 void kith_sketch_free(kith_sketch *s)
 {
 	kith_level_free(&s->level);
-	free(s->rho);
-	free(s->lo);
-	free(s->slack);
+	free(s->memory);
 	*s = (kith_sketch){0};
 }
 
@@ -195,24 +193,27 @@ struct worker {
 	uint8_t *raw;
 };
 
-static uint64_t worker_bytes(const kith_projection *to, const kith_screen *s, uint64_t chunk)
+static void init_worker(struct worker *w, const kith_projection *to, const kith_rows *rows, uint64_t chunk,
+			kith_workspace *space)
 {
-	uint64_t value = sizeof(double) + (to->all ? 0 : s->rows->cell), raw = s->rows->row_bytes;
-	return chunk * (s->rows->d * value + raw + (to->sketch ? to->sketch->dims : 1) * sizeof(double)) +
-	       s->rows->d * sizeof(float);
+	KITH_BUFFER(space, w->z, chunk * rows->d);
+	KITH_BUFFER(space, w->p, chunk * (to->sketch ? to->sketch->dims : 1));
+	KITH_BUFFER(space, w->cells, to->all ? 0 : chunk * rows->d * rows->cell);
+	KITH_BUFFER(space, w->v, rows->d);
+	KITH_BUFFER(space, w->raw, chunk * rows->row_bytes);
 }
 
-static int init_worker(struct worker *w, const kith_projection *to, const kith_screen *s, uint64_t chunk, kith_err *err)
+/* As many rows as fit into `memory`, of a power of two. */
+static uint64_t choose_chunk(const kith_projection *to, const kith_rows *rows, uint64_t memory)
 {
-	uint64_t d = s->rows->d;
-	w->z = kith_alloc(chunk * d, sizeof *w->z);
-	w->p = kith_alloc(chunk * (to->sketch ? to->sketch->dims : 1), sizeof *w->p);
-	w->cells = kith_alloc(to->all ? 0 : chunk * d, s->rows->cell);
-	w->v = kith_alloc(d, sizeof *w->v);
-	w->raw = kith_alloc(chunk, s->rows->row_bytes);
-	return w->z && w->p && w->cells && w->v && w->raw
-		       ? 0
-		       : kith_fail_nomem(err, "a thread's block of rows", worker_bytes(to, s, chunk));
+	uint64_t chunk = CHUNK;
+	for (;; chunk /= 2) {
+		struct worker worker;
+		kith_workspace w = {0};
+		init_worker(&worker, to, rows, chunk, &w);
+		if (chunk == 1 || kith_workspace_bytes(&w) <= memory)
+			return chunk;
+	}
 }
 
 /* Sample i, of which z are the centred values, into the level of all columns. */
@@ -261,28 +262,28 @@ static int allocate(const kith_projection *to, const kith_screen *s, kith_err *e
 		rc = kith_blocks_alloc(to->blocks, to->m, s->rows->d, err);
 	if (!sketch || rc || (rc = kith_level_alloc(&sketch->level, n, n, sketch->dims + 1ull, err)))
 		return rc;
-	sketch->rho = kith_alloc(n, sizeof *sketch->rho);
-	sketch->lo = kith_alloc(n, sizeof *sketch->lo);
-	sketch->slack = kith_alloc(n, sizeof *sketch->slack);
-	return sketch->rho && sketch->lo && sketch->slack
-		       ? 0
-		       : kith_fail_nomem(err, "the sketch", kith_sketch_bytes(n, sketch->dims));
+	kith_workspace w = {0};
+	KITH_BUFFER(&w, sketch->rho, n);
+	KITH_BUFFER(&w, sketch->lo, n);
+	KITH_BUFFER(&w, sketch->slack, n);
+	return kith_workspace_alloc(&w, &sketch->memory, "the sketch", err);
 }
 
 int kith_project(const kith_projection *to, const kith_screen *s, uint64_t memory, int threads,
 		 const kith_progress *progress, kith_err *err)
 {
-	uint64_t n = s->rows->n, chunk = CHUNK;
+	uint64_t n = s->rows->n, chunk = choose_chunk(to, s->rows, memory / (uint64_t)threads);
 	int rc = allocate(to, s, err);
-	while (chunk > 1 && (uint64_t)threads * worker_bytes(to, s, chunk) > memory)
-		chunk /= 2;
 	if (rc)
 		return rc;
 #pragma omp parallel num_threads(threads)
 	{
-		struct worker w = {0};
+		struct worker w;
+		void *mine = NULL;
+		kith_workspace space = {0};
 		kith_err why = {0};
-		int bad = init_worker(&w, to, s, chunk, &why);
+		init_worker(&w, to, s->rows, chunk, &space);
+		int bad = kith_workspace_alloc(&space, &mine, "a thread's block of rows", &why);
 #pragma omp for schedule(dynamic, 1)
 		for (uint64_t first = 0; first < n; first += chunk) {
 			if (!bad && omp_get_thread_num() == 0)
@@ -293,11 +294,7 @@ int kith_project(const kith_projection *to, const kith_screen *s, uint64_t memor
 #pragma omp critical(kith_project)
 		if (bad && !rc)
 			rc = kith_fail(err, bad, "%s", why.msg);
-		free(w.z);
-		free(w.p);
-		free(w.cells);
-		free(w.v);
-		free(w.raw);
+		free(mine);
 	}
 	return rc;
 }

@@ -28,6 +28,7 @@ typedef struct kith_sketch {
 	/* n each, for the level whose v_i = (the first `coarse` of those values, rho_i): */
 	float *rho, *lo;
 	float *slack; /* |v_i - v_j|^2 - slack_i - slack_j <= s^2 c_ij */
+	void *memory; /* holds these three */
 } kith_sketch;
 
 /* Value t of the coarse sketch of sample `id`, whose vector is the at-th. */

@@ -15,51 +15,38 @@
 #include "quantised.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
 #include "cpu.h"
+#include "workspace.h"
 
 #define LARGEST_NORM  46340.0 /* its square is below 2^31 */
 #define LARGEST_VALUE 32766.0
 #define SHORTEST      0x1p-80
 
-static uint64_t groups_of(uint64_t m)
+static void init(kith_blocks *b, uint64_t m, uint64_t values, kith_workspace *w)
 {
-	return (m + KITH_GROUP - 1) / KITH_GROUP;
-}
-
-static uint64_t even(uint64_t values)
-{
-	return values + (values & 1);
+	uint64_t groups = (m + KITH_GROUP - 1) / KITH_GROUP, positions = groups * KITH_GROUP;
+	*b = (kith_blocks){.width = (uint32_t)(values + (values & 1)), .groups = groups};
+	KITH_BUFFER_ZERO(w, b->q, positions * b->width);
+	KITH_BUFFER_ZERO(w, b->scale, positions);
+	KITH_BUFFER_ZERO(w, b->lo, positions);
+	KITH_BUFFER_ZERO(w, b->slack, positions);
 }
 
 uint64_t kith_blocks_bytes(uint64_t m, uint64_t values)
 {
-	return groups_of(m) * KITH_GROUP * (even(values) * sizeof(int16_t) + 3 * sizeof(float));
+	kith_blocks b;
+	kith_workspace w = {0};
+	init(&b, m, values, &w);
+	return kith_workspace_bytes(&w);
 }
 
 int kith_blocks_alloc(kith_blocks *b, uint64_t m, uint64_t values, kith_err *err)
 {
-	uint64_t positions = groups_of(m) * KITH_GROUP;
-	*b = (kith_blocks){.width = (uint32_t)even(values), .groups = groups_of(m)};
-	b->q = kith_alloc_zero(positions * b->width, sizeof *b->q);
-	b->scale = kith_alloc_zero(positions, sizeof *b->scale);
-	b->lo = kith_alloc_zero(positions, sizeof *b->lo);
-	b->slack = kith_alloc_zero(positions, sizeof *b->slack);
-	if (!b->q || !b->scale || !b->lo || !b->slack)
-		return kith_fail_nomem(err, "blocks of samples", kith_blocks_bytes(m, values));
-	return 0;
-}
-
-void kith_blocks_free(kith_blocks *b)
-{
-	free(b->q);
-	free(b->scale);
-	free(b->lo);
-	free(b->slack);
-	*b = (kith_blocks){0};
+	kith_workspace w = {0};
+	init(b, m, values, &w);
+	return kith_workspace_alloc(&w, &b->memory, "blocks of samples", err);
 }
 
 KITH_CLONES static double norm_of(const float *v, uint64_t values, float *greatest)

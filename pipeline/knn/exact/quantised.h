@@ -18,12 +18,12 @@ typedef struct kith_blocks {
 	uint64_t groups;           /* of KITH_GROUP positions: the samples, and what fills the last group up */
 	int16_t *q;                /* values 2p and 2p + 1 of position `at`: see kith_blocks_q */
 	float *scale, *lo, *slack; /* of each position */
+	void *memory;              /* holds these; release it with free() */
 } kith_blocks;
 
 uint64_t kith_blocks_bytes(uint64_t m, uint64_t values);
 /* Room for m samples of `values` floats, and zeros in it. */
 int kith_blocks_alloc(kith_blocks *b, uint64_t m, uint64_t values, kith_err *err);
-void kith_blocks_free(kith_blocks *b);
 
 /* Puts the vector of the sample at position `at` in. Threads may put different positions at once. */
 void kith_blocks_put(kith_blocks *b, uint64_t at, const float *v, uint64_t values);

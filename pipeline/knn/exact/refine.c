@@ -61,10 +61,9 @@ int kith_results_init(kith_results *r, uint64_t n, uint32_t k, uint32_t near, co
 	return 0;
 }
 
-void kith_results_in_place(kith_results *r, kith_candidates *c, const uint32_t *place, uint32_t near)
+void kith_results_in_place(kith_results *r, const kith_candidates *c, const uint32_t *place, uint32_t near)
 {
 	*r = (kith_results){.k = c->k, .near = near, .place = place, .ids = c->id, .low = c->low, .stride = c->stride};
-	c->lent = 1;
 }
 
 kith_row kith_results_row(const kith_results *r, uint64_t i)
@@ -81,20 +80,37 @@ void kith_results_free(kith_results *r)
 		munmap(r->block, r->bytes);
 	else
 		free(r->block);
-	if (r->place) {
-		free(r->ids);
-		free(r->low);
-	}
 	*r = (kith_results){0};
 }
 
 /* ---- work space ---- */
 
+void kith_refiner_init(kith_refiner *f, const kith_rows *rows, int resident, uint32_t capacity, uint32_t batch,
+		       kith_workspace *w)
+{
+	uint64_t pool = (uint64_t)batch * capacity, row = resident ? 0 : rows->d * rows->cell;
+	*f = (kith_refiner){.rows = rows, .capacity = capacity, .batch = batch};
+	KITH_BUFFER(w, f->values, 3ull * capacity);
+	KITH_BUFFER(w, f->ranked, capacity);
+	KITH_BUFFER(w, f->start, batch + 1ull);
+	KITH_BUFFER(w, f->first, batch + 1ull);
+	KITH_BUFFER(w, f->open, pool);
+	KITH_BUFFER(w, f->tier, pool);
+	KITH_BUFFER(w, f->dist, pool);
+	KITH_BUFFER(w, f->want, 2 * pool);
+	KITH_BUFFER(w, f->x, batch * row);
+	KITH_BUFFER(w, f->y, (KITH_SIDE + 1) * row);
+	KITH_BUFFER(w, f->raw, resident ? 0 : rows->row_bytes);
+	KITH_BUFFER(w, f->ids, capacity);
+	KITH_BUFFER(w, f->table, 4ull * capacity + 2); /* no more are known than there is room for */
+}
+
 uint64_t kith_refiner_bytes(const kith_rows *rows, int resident, uint32_t capacity, uint32_t batch)
 {
-	uint64_t pool = (uint64_t)batch * capacity;
-	uint64_t x = resident ? 0 : (batch + KITH_SIDE + 1ull) * rows->d * rows->cell + rows->row_bytes;
-	return capacity * 48ull + batch * 8ull + pool * (5 + sizeof(double) + 2 * sizeof(struct kith_wanted)) + x;
+	kith_refiner f;
+	kith_workspace w = {0};
+	kith_refiner_init(&f, rows, resident, capacity, batch, &w);
+	return kith_workspace_bytes(&w);
 }
 
 uint32_t kith_refiner_batch(const kith_rows *rows, int resident, uint32_t capacity, uint32_t most, uint64_t memory)
@@ -104,51 +120,6 @@ uint32_t kith_refiner_batch(const kith_rows *rows, int resident, uint32_t capaci
 	       (kith_refiner_bytes(rows, resident, capacity, batch) > memory || (uint64_t)batch * capacity >= MAX_POOL))
 		batch /= 2;
 	return batch;
-}
-
-int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_graph_info *info, uint32_t capacity,
-		      uint32_t batch, kith_err *err)
-{
-	const kith_rows *rows = screen->rows;
-	size_t pool = (size_t)batch * capacity;
-	*f = (kith_refiner){.rows = rows, .screen = screen, .info = info, .capacity = capacity, .batch = batch};
-	f->values = kith_alloc(3 * (size_t)capacity, sizeof *f->values);
-	f->ranked = kith_alloc(capacity, sizeof *f->ranked);
-	f->start = kith_alloc(batch + 1ull, sizeof *f->start);
-	f->first = kith_alloc(batch + 1ull, sizeof *f->first);
-	f->open = kith_alloc(pool, sizeof *f->open);
-	f->tier = kith_alloc(pool, 1);
-	f->dist = kith_alloc(pool, sizeof *f->dist);
-	f->want = kith_alloc(2 * pool, sizeof *f->want);
-	f->x = kith_alloc(rows->all ? 0 : batch * rows->d, rows->cell);
-	f->y = kith_alloc(rows->all ? 0 : (KITH_SIDE + 1) * rows->d, rows->cell);
-	f->raw = kith_alloc(rows->all ? 0 : rows->row_bytes, 1);
-	f->ids = kith_alloc(capacity, sizeof *f->ids);
-	f->table =
-		kith_alloc(4 * (size_t)capacity + 2, sizeof *f->table); /* no more are known than there is room for */
-	if (!f->values || !f->ranked || !f->start || !f->first || !f->open || !f->tier || !f->dist || !f->want ||
-	    !f->x || !f->y || !f->raw || !f->ids || !f->table)
-		return kith_fail_nomem(err, "a thread's work space",
-				       kith_refiner_bytes(rows, rows->all != NULL, capacity, batch));
-	return 0;
-}
-
-void kith_refiner_free(kith_refiner *f)
-{
-	free(f->values);
-	free(f->ranked);
-	free(f->start);
-	free(f->first);
-	free(f->open);
-	free(f->tier);
-	free(f->dist);
-	free(f->want);
-	free(f->x);
-	free(f->y);
-	free(f->raw);
-	free(f->table);
-	free(f->ids);
-	*f = (kith_refiner){0};
 }
 
 /* ---- canonical distances ---- */

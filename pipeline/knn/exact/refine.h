@@ -31,9 +31,9 @@ typedef struct kith_row {
 uint64_t kith_results_bytes(uint64_t n, uint32_t k, uint32_t near);
 /* If `spill` is not NULL, the results live in a nameless file in the folder of that path. */
 int kith_results_init(kith_results *results, uint64_t n, uint32_t k, uint32_t near, const char *spill, kith_err *err);
-/* The rows take the place of the candidates, which are those of all samples that have a place (borrowed): their memory
- * becomes the results'. */
-void kith_results_in_place(kith_results *results, kith_candidates *c, const uint32_t *place, uint32_t near);
+/* The rows take the place of the candidates, which are those of all samples that have a place, and lie in their memory.
+ */
+void kith_results_in_place(kith_results *results, const kith_candidates *c, const uint32_t *place, uint32_t near);
 kith_row kith_results_row(const kith_results *results, uint64_t sample);
 void kith_results_free(kith_results *results);
 
@@ -59,15 +59,13 @@ typedef struct kith_refiner {
 	uint32_t *ids;            /* capacity: places of candidates, or a row in the making */
 } kith_refiner;
 
-/* Bytes of a refiner for rows of up to `capacity` candidates, `batch` at a time; `resident`: the samples are in memory.
- */
+/* Lists the buffers of a refiner for rows of up to `capacity` candidates, `batch` at a time, in `w`, with whose
+ * allocation they become valid. `resident`: all samples are in memory. The caller sets screen and info. */
+void kith_refiner_init(kith_refiner *f, const kith_rows *rows, int resident, uint32_t capacity, uint32_t batch,
+		       kith_workspace *w);
 uint64_t kith_refiner_bytes(const kith_rows *rows, int resident, uint32_t capacity, uint32_t batch);
 /* As many rows at a time, a power of two times less than `most`, as fit into `memory`; at least one. */
 uint32_t kith_refiner_batch(const kith_rows *rows, int resident, uint32_t capacity, uint32_t most, uint64_t memory);
-int kith_refiner_init(kith_refiner *f, const kith_screen *screen, const kith_graph_info *info, uint32_t capacity,
-		      uint32_t batch, kith_err *err);
-void kith_refiner_free(kith_refiner *f);
-
 /* Panel row r, full as it may be, keeps its k nearest (see kith_candidates_take). */
 int kith_refine_settle(kith_refiner *f, kith_candidates *c, uint32_t r, kith_err *err);
 

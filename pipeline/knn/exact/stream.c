@@ -6,7 +6,6 @@
 #include <omp.h>
 #include <stdlib.h>
 
-#include "alloc.h"
 #include "matrix.h"
 #include "tile_kernels.h"
 
@@ -21,6 +20,7 @@ struct worker {
 	void *cells;
 	uint8_t *raw;
 	kith_refiner refiner;
+	void *memory; /* holds all of these */
 	kith_err err;
 	int rc;
 };
@@ -35,6 +35,7 @@ struct stream {
 	uint32_t *self;      /* panel: its samples */
 	float *panel_floats; /* panel x d */
 	float *tile_floats;  /* tile x d */
+	void *memory;        /* holds all of these and the workers */
 };
 
 static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
@@ -42,10 +43,23 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 	return value < least ? least : value > most ? most : value;
 }
 
+/* Lists a thread's buffers, for `sub` rows of a panel at a time. */
+static void init_worker(struct worker *w, const kith_plan *plan, const kith_rows *rows, uint64_t sub,
+			kith_workspace *space)
+{
+	kith_refiner_init(&w->refiner, rows, 0, plan->capacity, plan->batch, space);
+	KITH_BUFFER(space, w->products, sub * plan->tile);
+	KITH_BUFFER(space, w->z, rows->d);
+	KITH_BUFFER(space, w->cells, rows->d * rows->cell);
+	KITH_BUFFER(space, w->raw, rows->row_bytes);
+}
+
 static uint64_t worker_bytes(const kith_plan *plan, const kith_rows *rows, uint64_t sub)
 {
-	return sub * plan->tile * sizeof(float) + rows->d * (sizeof(double) + rows->cell) + rows->row_bytes +
-	       kith_refiner_bytes(rows, 0, plan->capacity, plan->batch);
+	struct worker worker;
+	kith_workspace w = {0};
+	init_worker(&worker, plan, rows, sub, &w);
+	return kith_workspace_bytes(&w);
 }
 
 uint64_t kith_stream_sizes(kith_plan *plan, const kith_rows *rows, uint32_t k, int threads, uint64_t memory,
@@ -79,44 +93,29 @@ static int init(struct stream *s, kith_err *err)
 	s->panel = plan->panel;
 	s->tile = plan->tile;
 	s->sub = (uint32_t)clamp((s->panel + threads - 1) / threads, 1, SUB_ROWS);
-	int rc = kith_candidates_init(&s->candidates, in->level, kith_info_k(in->info), s->panel, plan->capacity, 0, 0,
-				      err);
-	if (rc)
-		return rc;
-	s->self = kith_alloc(s->panel, sizeof *s->self);
-	s->panel_floats = kith_alloc(s->panel * s->d, sizeof *s->panel_floats);
-	s->tile_floats = kith_alloc(s->tile * s->d, sizeof *s->tile_floats);
-	s->workers = kith_alloc_zero(threads, sizeof *s->workers);
-	if (!s->self || !s->panel_floats || !s->tile_floats || !s->workers)
-		return kith_fail_nomem(err, "a panel of rows", (s->panel + s->tile) * s->d * sizeof(float));
-	for (uint64_t t = 0; t < threads; t++) {
+	kith_workspace shared = {0};
+	kith_candidates_init(&s->candidates, in->level, kith_info_k(in->info), s->panel, plan->capacity, 0, 0, &shared);
+	KITH_BUFFER(&shared, s->self, s->panel);
+	KITH_BUFFER(&shared, s->panel_floats, s->panel * s->d);
+	KITH_BUFFER(&shared, s->tile_floats, s->tile * s->d);
+	KITH_BUFFER_ZERO(&shared, s->workers, threads);
+	int rc = kith_workspace_alloc(&shared, &s->memory, "a panel of rows", err);
+	for (uint64_t t = 0; !rc && t < threads; t++) {
 		struct worker *w = &s->workers[t];
-		w->products = kith_alloc((size_t)s->sub * s->tile, sizeof *w->products);
-		w->z = kith_alloc(s->d, sizeof *w->z);
-		w->cells = kith_alloc(s->d, s->rows->cell);
-		w->raw = kith_alloc(s->rows->row_bytes, 1);
-		if (!w->products || !w->z || !w->cells || !w->raw)
-			return kith_fail_nomem(err, "a thread's work space", worker_bytes(plan, s->rows, s->sub));
-		if ((rc = kith_refiner_init(&w->refiner, in->screen, in->info, plan->capacity, plan->batch, err)))
-			return rc;
+		kith_workspace space = {0};
+		init_worker(w, plan, s->rows, s->sub, &space);
+		w->refiner.screen = in->screen;
+		w->refiner.info = in->info;
+		rc = kith_workspace_alloc(&space, &w->memory, "a thread's work space", err);
 	}
-	return 0;
+	return rc;
 }
 
 static void release(struct stream *s)
 {
-	for (int t = 0; s->workers && t < s->in->plan->threads; t++) {
-		free(s->workers[t].products);
-		free(s->workers[t].z);
-		free(s->workers[t].cells);
-		free(s->workers[t].raw);
-		kith_refiner_free(&s->workers[t].refiner);
-	}
-	free(s->workers);
-	free(s->self);
-	free(s->panel_floats);
-	free(s->tile_floats);
-	kith_candidates_free(&s->candidates);
+	for (int t = 0; s->memory && t < s->in->plan->threads; t++)
+		free(s->workers[t].memory);
+	free(s->memory);
 }
 
 static struct worker *me(struct stream *s)
