@@ -57,41 +57,6 @@ size_t kith_utf8_length(const char *text)
 	return length;
 }
 
-void kith_put_json(FILE *out, const char *text)
-{
-	static const char plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
-	fputc('"', out);
-	for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
-		size_t length = kith_utf8_length((const char *)s);
-		const char *short_form = strchr(plain, *s);
-		if (short_form)
-			fprintf(out, "\\%c", letter[short_form - plain]);
-		else if (*s < 0x20)
-			fprintf(out, "\\u%04X", *s);
-		else
-			fwrite(length ? (const char *)s : REPLACEMENT_CHARACTER, 1, length ? length : 3, out);
-		s += length ? length : 1;
-	}
-	fputc('"', out);
-}
-
-/* Writes text with replacement[c] for a character c that has one, and `bad` for what is no UTF-8 and for control
- * characters. */
-static void put_replaced(FILE *out, const char *text, const char *const replacement[128], const char *bad)
-{
-	while (*text) {
-		size_t length = kith_utf8_length(text);
-		unsigned char c = (unsigned char)*text;
-		if (c < 128 && replacement[c])
-			fputs(replacement[c], out);
-		else if (!length || c < ' ' || c == 0x7f)
-			fputs(bad, out);
-		else
-			fwrite(text, 1, length, out);
-		text += length ? length : 1;
-	}
-}
-
 void kith_put_html(FILE *out, const char *text)
 {
 	static const char *const html[128] = {
