@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define KITH_DOUBLE_TEXT 32 /* bytes that any double fits in */
+#define KITH_DOUBLE_TEXT           32             /* room for any double */
+#define KITH_REPLACEMENT_CHARACTER "\xef\xbf\xbd" /* U+FFFD */
 
 /* The fewest digits (15 to 17) that read back as the same double, in the C locale; zero of either sign is "0". Returns
  * `out`. */
