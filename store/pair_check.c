@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
 #include "pair_planes.h"
+#include "workspace.h"
 
 struct checking {
 	kith_pair_store *store;
@@ -78,11 +78,11 @@ int kith_pair_store_check(kith_pair_store *store, const kith_progress *progress,
 	struct checking c = {
 		.store = store, .info = kith_pair_store_get_info(store), .path = kith_pair_store_path(store)};
 	uint64_t blocks = kith_pair_info_blocks(c.info);
-	int rc = 0;
-	c.edges = kith_alloc_zero((size_t)c.info->layer_count * c.info->tiers, sizeof *c.edges);
-	c.seen = kith_alloc(kith_plane_words(c.info->block_pairs), sizeof *c.seen);
-	if (!c.edges || !c.seen)
-		rc = kith_fail_nomem(err, "counts of edges", c.info->layer_count * 8ull * c.info->tiers);
+	kith_workspace w = {0};
+	void *memory;
+	KITH_BUFFER_ZERO(&w, c.edges, (uint64_t)c.info->layer_count * c.info->tiers);
+	KITH_BUFFER(&w, c.seen, kith_plane_words(c.info->block_pairs));
+	int rc = kith_workspace_alloc(&w, &memory, "counts of edges", err);
 	for (uint64_t b = 0; !rc && b < blocks; b++) {
 		if ((rc = kith_progress_tick(progress, "blocks", b, blocks, err)) ||
 		    (rc = kith_pair_store_read_planes(store, b, 0, NULL, &c.block, err)) ||
@@ -92,8 +92,7 @@ int kith_pair_store_check(kith_pair_store *store, const kith_progress *progress,
 	}
 	if (!rc)
 		rc = check_edges(&c, err);
-	free(c.edges);
-	free(c.seen);
+	free(memory);
 	kith_pair_planes_free(&c.block);
 	return rc;
 }

@@ -64,13 +64,29 @@ static int decode_group(struct derive *d, uint64_t b, uint32_t count, kith_err *
 
 /* ---- ids ---- */
 
+/* First position in ascending ids[0..count) that is not below `bound`. */
+static size_t lower_bound(const uint32_t *ids, size_t count, uint64_t bound)
+{
+	size_t low = 0;
+	while (count) {
+		size_t half = count / 2;
+		if (ids[low + half] < bound) {
+			low += half + 1;
+			count -= half + 1;
+		} else {
+			count = half;
+		}
+	}
+	return low;
+}
+
 /* Counts, or stores, every edge j -> i of these rows with lo <= i < hi and i < j. */
 static void take_ids(struct derive *d, const kith_sets *rows, int store, uint64_t lo, uint64_t hi)
 {
 	for (uint64_t r = 0; r < rows->count; r++) {
 		uint64_t j = rows->first + r, top = j < hi ? j : hi;
 		const uint32_t *row = rows->id + rows->offset[r];
-		size_t count = rows->offset[r + 1] - rows->offset[r], p = lo ? kith_lower_bound(row, count, lo) : 0;
+		size_t count = rows->offset[r + 1] - rows->offset[r], p = lo ? lower_bound(row, count, lo) : 0;
 		if (!store)
 			for (; p < count && row[p] < top; p++)
 				d->counts[row[p]]++;

@@ -15,7 +15,7 @@ enum {
 	KITH_TABLE_NEAR = 2,
 	KITH_TABLE_REVERSE = 3,
 	KITH_TABLE_PAIR_BLOCKS = 4, /* of pair stores */
-				    /* 5: what older writers kept beside the pairs (FORMAT.md) */
+	/* 5: what older writers kept beside the pairs (FORMAT.md) */
 };
 
 /* ---- encoding: start, any number of streams, seal ------------------------------------------------------------ */
@@ -88,22 +88,6 @@ int kith_gaps_decode(uint32_t *gaps_to_ids, size_t count, uint64_t base, uint64_
 #define KITH_SPARE 16
 int kith_view_sets(kith_view *view, const uint64_t *offset, size_t sets, uint64_t base, uint64_t step, uint64_t n,
 		   uint32_t *ids, int *bad, kith_err *err);
-
-/* First position in ascending ids[0..count) that is not below `bound`. */
-static inline size_t kith_lower_bound(const uint32_t *ids, size_t count, uint64_t bound)
-{
-	size_t low = 0;
-	while (count) {
-		size_t half = count / 2;
-		if (ids[low + half] < bound) {
-			low += half + 1;
-			count -= half + 1;
-		} else {
-			count = half;
-		}
-	}
-	return low;
-}
 
 /* 64-bit words that hold a bit for each of n ids: bit i % 64 of word i / 64. */
 static inline size_t kith_words(uint64_t n)
