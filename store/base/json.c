@@ -20,27 +20,10 @@ static void put_text(FILE *out, const char *text)
 		else if (*s < 0x20)
 			fprintf(out, "\\u%04X", *s);
 		else
-			fwrite(length ? (const char *)s : REPLACEMENT_CHARACTER, 1, length ? length : 3, out);
+			fwrite(length ? (const char *)s : KITH_REPLACEMENT, 1, length ? length : 3, out);
 		s += length ? length : 1;
 	}
 	putc('"', out);
-}
-
-/* Writes text with replacement[c] for a character c that has one, and `bad` for what is no UTF-8 and for control
- * characters. */
-static void put_replaced(FILE *out, const char *text, const char *const replacement[128], const char *bad)
-{
-	while (*text) {
-		size_t length = kith_utf8_length(text);
-		unsigned char c = (unsigned char)*text;
-		if (c < 128 && replacement[c])
-			fputs(replacement[c], out);
-		else if (!length || c < ' ' || c == 0x7f)
-			fputs(bad, out);
-		else
-			fwrite(text, 1, length, out);
-		text += length ? length : 1;
-	}
 }
 
 static void put_gap(kith_json *j, const char *otherwise)

@@ -42,8 +42,6 @@ const char *kith_ladder_text(const uint32_t *ladder, uint32_t count, char *out, 
 
 /* ---- UTF-8 and escapes ---- */
 
-#define REPLACEMENT_CHARACTER "\xef\xbf\xbd" /* U+FFFD */
-
 size_t kith_utf8_length(const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
@@ -57,13 +55,30 @@ size_t kith_utf8_length(const char *text)
 	return length;
 }
 
+/* Writes text with replacement[c] for a character c that has one, and `bad` for what is no UTF-8 and for control
+ * characters. */
+static void put_replaced(FILE *out, const char *text, const char *const replacement[128], const char *bad)
+{
+	while (*text) {
+		size_t length = kith_utf8_length(text);
+		unsigned char c = (unsigned char)*text;
+		if (c < 128 && replacement[c])
+			fputs(replacement[c], out);
+		else if (!length || c < ' ' || c == 0x7f)
+			fputs(bad, out);
+		else
+			fwrite(text, 1, length, out);
+		text += length ? length : 1;
+	}
+}
+
 void kith_put_html(FILE *out, const char *text)
 {
 	static const char *const html[128] = {
 		['&'] = "&amp;",  ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;",
 		['\''] = "&#39;", ['\n'] = "\n",  ['\t'] = "\t",
 	};
-	put_replaced(out, text, html, REPLACEMENT_CHARACTER);
+	put_replaced(out, text, html, KITH_REPLACEMENT);
 }
 
 void kith_put_xml(FILE *out, const char *text)
@@ -71,7 +86,7 @@ void kith_put_xml(FILE *out, const char *text)
 	static const char *const xml[128] = {
 		['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['\n'] = "\n", ['\t'] = "\t",
 	};
-	put_replaced(out, text, xml, REPLACEMENT_CHARACTER);
+	put_replaced(out, text, xml, KITH_REPLACEMENT);
 }
 
 /* A line end would end the row's line or, doubled, the paragraph. */

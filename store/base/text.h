@@ -20,6 +20,8 @@ void kith_copy_text(char *field, size_t size, const char *text);
 /* "15,100" for the ladder of these `count` values, cut at `size`. Returns `out`. */
 const char *kith_ladder_text(const uint32_t *ladder, uint32_t count, char *out, size_t size);
 
+#define KITH_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD, for what is no character */
+
 /* The length of the UTF-8 sequence at `text` (RFC 3629: no overlong forms, no surrogates), or 0 if there is none. */
 size_t kith_utf8_length(const char *text);
 
