@@ -22,7 +22,7 @@ static char *make_label(const kith_layer *layer)
 		return NULL;
 	for (const char *s = layer->name; *s; s++)
 		if ((unsigned char)*s < ' ' || *s == 0x7f)
-			o = stpcpy(o, KITH_REPLACEMENT);
+			o = stpcpy(o, KITH_REPLACEMENT_CHARACTER);
 		else
 			*o++ = *s;
 	strcpy(o, layer->recall < 1 ? KITH_APPROX_MARK : "");

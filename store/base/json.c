@@ -20,7 +20,7 @@ static void put_text(FILE *out, const char *text)
 		else if (*s < 0x20)
 			fprintf(out, "\\u%04X", *s);
 		else
-			fwrite(length ? (const char *)s : KITH_REPLACEMENT, 1, length ? length : 3, out);
+			fwrite(length ? (const char *)s : KITH_REPLACEMENT_CHARACTER, 1, length ? length : 3, out);
 		s += length ? length : 1;
 	}
 	putc('"', out);

@@ -78,7 +78,7 @@ void kith_put_html(FILE *out, const char *text)
 		['&'] = "&amp;",  ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;",
 		['\''] = "&#39;", ['\n'] = "\n",  ['\t'] = "\t",
 	};
-	put_replaced(out, text, html, KITH_REPLACEMENT);
+	put_replaced(out, text, html, KITH_REPLACEMENT_CHARACTER);
 }
 
 void kith_put_xml(FILE *out, const char *text)
@@ -86,7 +86,7 @@ void kith_put_xml(FILE *out, const char *text)
 	static const char *const xml[128] = {
 		['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['\n'] = "\n", ['\t'] = "\t",
 	};
-	put_replaced(out, text, xml, KITH_REPLACEMENT);
+	put_replaced(out, text, xml, KITH_REPLACEMENT_CHARACTER);
 }
 
 /* A line end would end the row's line or, doubled, the paragraph. */

@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define KITH_DOUBLE_TEXT 32 /* bytes that any double fits in */
+#define KITH_DOUBLE_TEXT           32             /* room for any double */
+#define KITH_REPLACEMENT_CHARACTER "\xef\xbf\xbd" /* U+FFFD */
 
 /* The fewest digits (15 to 17) that read back as the same double, in the C locale; zero of either sign is "0". Returns
  * `out`. */
@@ -19,8 +20,6 @@ void kith_copy_text(char *field, size_t size, const char *text);
 
 /* "15,100" for the ladder of these `count` values, cut at `size`. Returns `out`. */
 const char *kith_ladder_text(const uint32_t *ladder, uint32_t count, char *out, size_t size);
-
-#define KITH_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD, for what is no character */
 
 /* The length of the UTF-8 sequence at `text` (RFC 3629: no overlong forms, no surrogates), or 0 if there is none. */
 size_t kith_utf8_length(const char *text);
