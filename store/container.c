@@ -19,13 +19,13 @@
 #define MAP_SLACK   (1u << 20)
 
 struct kith_container {
-	char *path;
 	kith_container_kind kind;
 	kith_atomic_file *part; /* NULL when reading, and once sealed */
 	MDB_env *env;
 	MDB_dbi dbi;
 	MDB_txn *reading, *writing;
 	size_t written; /* bytes put in the open write transaction */
+	char path[];
 };
 
 static int lmdb_fail(const kith_container *c, int code, const char *what, kith_err *err)
@@ -33,20 +33,21 @@ static int lmdb_fail(const kith_container *c, int code, const char *what, kith_e
 	if (code == ENOMEM)
 		return kith_fail(err, KITH_ENOMEM, "%s: %s: not enough memory or address space (ulimit -v?)", c->path,
 				 what);
-	/* LMDB calls a short write, which is how a full disk shows, an I/O error */
+	/* LMDB reports a short write, as a full disk causes, as an I/O error */
 	return kith_fail(err, KITH_EIO, "%s: %s: %s%s", c->part ? kith_atomic_file_temporary(c->part) : c->path, what,
 			 mdb_strerror(code), c->part && code == EIO ? " (is the disk full?)" : "");
 }
 
-static kith_container *new_container(const char *path, kith_container_kind kind)
+static kith_container *new_container(const char *path, kith_container_kind kind, kith_err *err)
 {
-	kith_container *c = kith_alloc_zero(1, sizeof *c);
-	if (c && !(c->path = strdup(path))) {
-		free(c);
+	size_t bytes = sizeof(kith_container) + strlen(path) + 1;
+	kith_container *c = kith_alloc_zero(bytes, 1);
+	if (!c) {
+		kith_fail_nomem(err, "a file", bytes);
 		return NULL;
 	}
-	if (c)
-		c->kind = kind;
+	c->kind = kind;
+	strcpy(c->path, path);
 	return c;
 }
 
@@ -70,7 +71,7 @@ struct tail {
 };
 #define TAIL_VERSION 1
 
-/* By kind: the tail's magic, and what people call such a file. */
+/* By kind: the tail's magic, and the name of such a file in messages. */
 static const struct kind {
 	char magic[9];
 	const char *name;
@@ -79,7 +80,7 @@ static const struct kind {
 	[KITH_CONTAINER_PAIRS] = {"KITHPAIR", "a pair store (.kpr)"},
 };
 
-/* The head of a page and, unless it begins an overflow run, as nearly all do, what is in it. */
+/* Reads a page's head and, unless it begins an overflow run (as nearly all pages do), the rest of the page. */
 static int read_page(int fd, uint64_t p, uint8_t *page, int *is_run)
 {
 	off_t at = (off_t)(p * PAGE);
@@ -143,7 +144,7 @@ static int append_tail(kith_atomic_file *part, kith_container_kind kind, kith_er
 	return 0;
 }
 
-/* Is this tail of the right kind? A tail that is none is missing. */
+/* Refuses a tail of another kind; bytes that are no tail mean that the file is not whole. */
 static int check_kind(const struct tail *tail, uint64_t size, kith_container_kind kind, const char *path, kith_err *err)
 {
 	if (!memcmp(tail->magic, kinds[kind].magic, sizeof tail->magic))
@@ -157,8 +158,8 @@ static int check_kind(const struct tail *tail, uint64_t size, kith_container_kin
 			 path, (unsigned long long)size);
 }
 
-/* Is this file whole, and are its pages as they were written? */
-static int check_tail(int fd, kith_container_kind kind, const char *path, kith_err *err)
+/* Checks that the file is whole and its pages are as they were written; *bytes is then its size. */
+static int check_tail(int fd, kith_container_kind kind, const char *path, uint64_t *bytes, kith_err *err)
 {
 	struct stat st;
 	struct tail tail = {0};
@@ -189,39 +190,11 @@ static int check_tail(int fd, kith_container_kind kind, const char *path, kith_e
 		return KITH_EIO;
 	if (structure != tail.structure)
 		return kith_fail(err, KITH_ECORRUPT, "%s: its index pages are damaged; build it again", path);
+	*bytes = size;
 	return 0;
 }
 
 /* ---- writing ---- */
-
-int kith_container_create(kith_container **out, const char *path, kith_container_kind kind, kith_err *err)
-{
-	int rc, code;
-	kith_container *c = new_container(path, kind);
-	if (!c)
-		return kith_fail_nomem(err, "a file", sizeof *c);
-	if ((rc = kith_atomic_file_open(&c->part, path, err)))
-		goto done;
-	/* No lock file: the part's lock keeps writers apart, and readers see only sealed files. No sync per commit: one
-	 * at the end, before the rename, is what durability here means. */
-	if ((code = mdb_env_create(&c->env)) || (code = mdb_env_set_mapsize(c->env, MAP_SLACK)) ||
-	    (code = mdb_env_open(c->env, kith_atomic_file_temporary(c->part),
-				 MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC | MDB_NOTLS, 0666))) {
-		rc = lmdb_fail(c, code, "cannot create", err);
-		goto done;
-	}
-	MDB_txn *txn;
-	if ((code = mdb_txn_begin(c->env, NULL, 0, &txn)) || (code = mdb_dbi_open(txn, NULL, 0, &c->dbi)) ||
-	    (code = mdb_txn_commit(txn))) {
-		rc = lmdb_fail(c, code, "cannot create", err);
-		goto done;
-	}
-	*out = c;
-	return 0;
-done:
-	kith_container_close(c);
-	return rc;
-}
 
 static int commit(kith_container *c, kith_err *err)
 {
@@ -238,6 +211,31 @@ static void stop_reading(kith_container *c)
 	if (c->reading)
 		mdb_txn_abort(c->reading);
 	c->reading = NULL;
+}
+
+int kith_container_create(kith_container **out, const char *path, kith_container_kind kind, kith_err *err)
+{
+	int rc, code;
+	kith_container *c = new_container(path, kind, err);
+	if (!c)
+		return KITH_ENOMEM;
+	if ((rc = kith_atomic_file_open(&c->part, path, err)))
+		goto done;
+	/* No lock file: the part's lock keeps writers apart, and readers see only sealed files. No sync per commit: one
+	 * at the end, before the rename, is what durability here means. */
+	if ((code = mdb_env_create(&c->env)) || (code = mdb_env_set_mapsize(c->env, MAP_SLACK)) ||
+	    (code = mdb_env_open(c->env, kith_atomic_file_temporary(c->part),
+				 MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC | MDB_NOTLS, 0666)) ||
+	    (code = mdb_txn_begin(c->env, NULL, 0, &c->writing)) || (code = mdb_dbi_open(c->writing, NULL, 0, &c->dbi)))
+		rc = lmdb_fail(c, code, "cannot create", err);
+	else
+		rc = commit(c, err);
+done:
+	if (rc)
+		kith_container_close(c);
+	else
+		*out = c;
+	return rc;
 }
 
 /* Opens a write transaction with room in the map for `size` bytes and a batch more. Growing before it is needed means
@@ -301,21 +299,19 @@ int kith_container_seal(kith_container *c, kith_err *err)
 int kith_container_open(kith_container **out, const char *path, kith_container_kind kind, kith_err *err)
 {
 	int rc, code, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait */
+	uint64_t bytes = 0;
 	kith_container *c;
-	struct stat st;
 
 	if (fd < 0)
 		return kith_fail_errno(err, "%s: cannot open", path);
-	rc = check_tail(fd, kind, path, err);
-	if (!rc && fstat(fd, &st))
-		rc = kith_fail_errno(err, "%s", path);
+	rc = check_tail(fd, kind, path, &bytes, err);
 	close(fd);
 	if (rc)
 		return rc;
-	if (!(c = new_container(path, kind)))
-		return kith_fail_nomem(err, "a file", sizeof *c);
+	if (!(c = new_container(path, kind, err)))
+		return KITH_ENOMEM;
 	/* The map is as large as the file, no larger: the writer's map size, which LMDB would use, may be. */
-	if ((code = mdb_env_create(&c->env)) || (code = mdb_env_set_mapsize(c->env, (size_t)st.st_size)) ||
+	if ((code = mdb_env_create(&c->env)) || (code = mdb_env_set_mapsize(c->env, (size_t)bytes)) ||
 	    (code = mdb_env_open(c->env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0)) ||
 	    (code = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &c->reading)) ||
 	    (code = mdb_dbi_open(c->reading, NULL, 0, &c->dbi))) {
@@ -364,6 +360,5 @@ void kith_container_close(kith_container *c)
 	if (c->env)
 		mdb_env_close(c->env);
 	kith_atomic_file_abort(c->part);
-	free(c->path);
 	free(c);
 }

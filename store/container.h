@@ -1,8 +1,15 @@
 /* container.h - a sealed file of values under (table, block) keys. FORMAT.md, sections 1 and 2. The only user of LMDB.
  *
- * Written once under a temporary name, sealed (synced, tail appended, renamed), from then on immutable. LMDB itself
- * does not survive a damaged file (it trusts its pages and faults), so the tail holds the file's size and a hash of all
- * pages but the insides of values, and open looks at both before LMDB does; the values carry their own checksums. */
+ * Written once under a temporary name, sealed (synced, tail appended, renamed), from then on immutable:
+ *
+ *     +-----------------------------------------------------+--------+
+ *     | LMDB's pages: index pages, and values in runs       | tail   |
+ *     +-----------------------------------------------------+--------+
+ *       the tail has a hash of them, but for the insides      the kind of file, its size, that hash, and a hash of the
+ *       of values, which carry their own                      tail itself
+ *
+ * LMDB itself does not survive a damaged file (it trusts its pages and faults), so open looks at size and hashes before
+ * LMDB does. */
 #ifndef KITH_CONTAINER_H
 #define KITH_CONTAINER_H
 
@@ -13,7 +20,7 @@
 
 typedef struct kith_container kith_container;
 
-/* What a file holds; its tail says so, and a file is opened only as what it is. */
+/* What a file holds. Its tail says so, and opening a file as another kind is refused. */
 typedef enum kith_container_kind { KITH_CONTAINER_GRAPH, KITH_CONTAINER_PAIRS } kith_container_kind;
 
 /* Starts PATH.part; fails as kith_atomic_file_open does. */
@@ -23,8 +30,8 @@ int kith_container_create(kith_container **out, const char *path, kith_container
 int kith_container_put(kith_container *c, uint32_t table, uint32_t block, const void *bytes, size_t size,
 		       kith_err *err);
 
-/* Appends the tail, then as kith_atomic_file_commit: PATH.part becomes PATH. The container can only be closed
- * afterwards, on failure too. */
+/* Appends the tail and commits the file as kith_atomic_file_commit does: PATH.part becomes PATH. Afterwards the
+ * container can only be closed, on failure too. */
 int kith_container_seal(kith_container *c, kith_err *err);
 
 /* Opens a sealed file for reading. Any number of processes may. */

@@ -2,11 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
 #include "graph_reader.h"
 #include "reverse.h"
+#include "workspace.h"
 
-/* Row i: k distinct ids, none its own. `seen[j] == i + 1` marks j as met in row i (rows are visited once each). */
+/* Checks that row i has k distinct ids and not its own. seen[j] == i + 1 marks j as a member of row i. */
 static int check_row(const kith_graph *g, uint64_t i, const uint32_t *row, uint32_t *seen, kith_err *err)
 {
 	for (uint32_t p = 0; p < kith_info_k(&g->info); p++) {
@@ -21,19 +21,19 @@ static int check_row(const kith_graph *g, uint64_t i, const uint32_t *row, uint3
 	return 0;
 }
 
-/* Row i's near list: rank r stands in the tier that holds rank r, and (distance, id) ascends strictly. */
-static int check_near(const kith_graph *g, uint64_t i, const uint32_t *row, const uint32_t *slots, const double *dist2,
-		      kith_err *err)
+/* Checks that in row i's near list rank r is in the tier that holds rank r, and (distance, id) ascends strictly. */
+static int check_near(const kith_graph *g, uint64_t i, const uint32_t *row, const uint32_t *positions,
+		      const double *dist2, kith_err *err)
 {
 	const kith_graph_info *info = &g->info;
 	for (uint32_t r = 0, t = 0; r < info->near; r++) {
 		while (r >= info->ladder[t])
 			t++;
-		if (slots[r] < kith_info_tier_start(info, t) || slots[r] >= info->ladder[t])
+		if (positions[r] < kith_info_tier_start(info, t) || positions[r] >= info->ladder[t])
 			return kith_fail(err, KITH_ECORRUPT, "%s: node %llu: rank %u is not in tier %u", g->path,
 					 (unsigned long long)i, r, t);
 		int ascends = !r || dist2[r - 1] < dist2[r] ||
-			      (dist2[r - 1] == dist2[r] && row[slots[r - 1]] < row[slots[r]]);
+			      (dist2[r - 1] == dist2[r] && row[positions[r - 1]] < row[positions[r]]);
 		if (!ascends || !(dist2[r] >= 0))
 			return kith_fail(err, KITH_ECORRUPT, "%s: node %llu: rank %u is out of order", g->path,
 					 (unsigned long long)i, r);
@@ -45,30 +45,30 @@ static int check_rows(kith_graph *g, const kith_progress *progress, kith_err *er
 {
 	const kith_graph_info *info = &g->info;
 	size_t k = kith_info_k(info), near = info->near;
-	uint32_t *rows = kith_alloc(info->block_nodes * k, sizeof *rows),
-		 *seen = kith_alloc_zero(info->n, sizeof *seen);
-	uint32_t *slots = kith_alloc(info->block_nodes * near, sizeof *slots);
-	double *dist2 = kith_alloc(info->block_nodes * near, sizeof *dist2);
-	int rc = 0;
+	uint32_t *rows, *seen, *positions;
+	double *dist2;
+	void *memory;
+	kith_workspace w = {0};
 
-	if (!rows || !seen || !slots || !dist2)
-		rc = kith_fail_nomem(err, "a block of rows", info->block_nodes * k * 4 + info->n * 4);
+	KITH_BUFFER(&w, rows, info->block_nodes * k);
+	KITH_BUFFER_ZERO(&w, seen, info->n);
+	KITH_BUFFER(&w, positions, info->block_nodes * near);
+	KITH_BUFFER(&w, dist2, info->block_nodes * near);
+	int rc = kith_workspace_alloc(&w, &memory, "a block of rows", err);
 	for (uint64_t b = 0; !rc && b < kith_info_blocks(info); b++) {
 		uint64_t first = b * info->block_nodes;
 		if ((rc = kith_progress_tick(progress, "rows", b, kith_info_blocks(info), err)) ||
 		    (rc = kith_graph_decode_rows(g, b, info->tiers, rows, err)) ||
-		    (near && (rc = kith_graph_decode_near(g, b, slots, dist2, err))))
+		    (near && (rc = kith_graph_decode_near(g, b, positions, dist2, err))))
 			break;
 		for (uint32_t r = 0; !rc && r < kith_info_block_size(info, b); r++) {
 			rc = check_row(g, first + r, rows + r * k, seen, err);
 			if (!rc)
-				rc = check_near(g, first + r, rows + r * k, slots + r * near, dist2 + r * near, err);
+				rc = check_near(g, first + r, rows + r * k, positions + r * near, dist2 + r * near,
+						err);
 		}
 	}
-	free(rows);
-	free(seen);
-	free(slots);
-	free(dist2);
+	free(memory);
 	return rc;
 }
 
@@ -77,7 +77,7 @@ struct compare {
 	uint64_t total;
 };
 
-/* Node i's set in two of the same kind. */
+/* Does node i's set differ between two kith_sets of the same tier? */
 static int set_differs(const kith_sets *a, const kith_sets *b, uint64_t i)
 {
 	uint64_t x = i - a->first, y = i - b->first;
@@ -90,7 +90,7 @@ static int set_differs(const kith_sets *a, const kith_sets *b, uint64_t i)
 	       memcmp(a->id + a->offset[x], b->id + b->offset[y], count * sizeof *a->id) != 0;
 }
 
-/* The reverse lists derived from the rows against those in the file. */
+/* Compares the reverse lists derived from the rows with those in the file. */
 static int compare_reverse(void *context, uint32_t tier, uint64_t first, uint32_t count, const kith_sets *want,
 			   kith_block_scratch *scratch, kith_err *err)
 {
@@ -99,7 +99,7 @@ static int compare_reverse(void *context, uint32_t tier, uint64_t first, uint32_
 	(void)scratch;
 	for (uint32_t b = 0; b < count; b++) {
 		uint64_t node = (first + b) * g->info.block_nodes, nodes = kith_info_block_size(&g->info, first + b);
-		int rc = kith_graph_decode_reverse(g, tier, first + b, &g->set, err);
+		int rc = kith_graph_decode_sets(g, KITH_TABLE_REVERSE, tier, first + b, &g->set, err);
 		if (rc)
 			return rc;
 		for (uint64_t i = node; i < node + nodes; i++)
@@ -117,7 +117,8 @@ int kith_graph_check(kith_graph *g, uint64_t memory, int threads, const kith_pro
 	struct compare c = {.graph = g};
 	kith_reverse_sink sink = {compare_reverse, &c};
 	int rc = check_rows(g, progress, err);
-	/* ids ascend within tiers (decoding makes it so) and are distinct (just checked): the derivation is safe */
+	/* deriving needs rows whose ids ascend within tiers (decoding gives no others) and are distinct (just checked)
+	 */
 	if (rc || (rc = kith_reverse_derive(g->container, &g->info, memory, kith_store_threads(threads), progress,
 					    &sink, err)))
 		return rc;

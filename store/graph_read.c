@@ -1,48 +1,37 @@
 /* graph_read.c - the reading half of kith/graph.h. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "alloc.h"
 #include "graph_reader.h"
+#include "workspace.h"
 
-/* No block of one kind is in the cache. */
+/* Of rows_block and near_block: nothing is cached. */
 #define NONE UINT64_MAX
-
-static kith_graph *new_graph(const char *path)
-{
-	kith_graph *g = kith_alloc_zero(1, sizeof *g);
-	if (g && !(g->path = strdup(path))) {
-		free(g);
-		return NULL;
-	}
-	if (g)
-		g->rows_block = g->near_block = NONE;
-	return g;
-}
 
 int kith_graph_open(kith_graph **out, const char *path, kith_err *err)
 {
 	const void *bytes;
 	size_t size;
-	kith_err why = {0};
 	int rc;
-	kith_graph *g = new_graph(path);
+	kith_graph *g = kith_alloc_zero(1, sizeof *g);
 
 	if (!g)
 		return kith_fail_nomem(err, "a graph", sizeof *g);
-	if ((rc = kith_container_open(&g->container, path, KITH_CONTAINER_GRAPH, err)) ||
-	    (rc = kith_container_get(g->container, KITH_TABLE_META, 0, &bytes, &size, err)))
-		goto done;
-	if ((rc = kith_meta_decode(bytes, size, &g->info, &g->reverse_total, &why)) ||
-	    (rc = kith_block_scratch_init(&g->scratch, &why)))
-		kith_fail(err, rc, "%s: %s", path, why.msg);
-done:
-	if (rc)
+	g->rows_block = g->near_block = NONE;
+	if (!(rc = kith_container_open(&g->container, path, KITH_CONTAINER_GRAPH, err)) &&
+	    !(rc = kith_container_get(g->container, KITH_TABLE_META, 0, &bytes, &size, err)) &&
+	    !(rc = kith_block_scratch_init(&g->scratch, err))) {
+		rc = kith_meta_decode(&g->scratch, bytes, size, &g->info, &g->reverse_total, err);
+		kith_fail_in(err, rc, path);
+	}
+	if (rc) {
 		kith_graph_close(g);
-	else
-		*out = g;
-	return rc;
+		return rc;
+	}
+	g->path = kith_container_path(g->container);
+	*out = g;
+	return 0;
 }
 
 void kith_graph_close(kith_graph *g)
@@ -53,9 +42,7 @@ void kith_graph_close(kith_graph *g)
 	kith_block_scratch_free(&g->scratch);
 	kith_sets_free(&g->set);
 	free(g->rows);
-	free(g->slots);
-	free(g->dist2);
-	free(g->path);
+	free(g->near_memory);
 	free(g);
 }
 
@@ -71,40 +58,9 @@ const char *kith_graph_path(const kith_graph *g)
 
 uint64_t kith_graph_reader_bytes(const kith_graph *g)
 {
-	/* a block of rows in the cache, and its gaps or bitmaps and their planes on the way */
+	/* a block of rows in the cache, the same as sets, and their byte planes */
 	uint64_t ids = (uint64_t)g->info.block_nodes * kith_info_k(&g->info);
 	return ids * 4 * 3 + (1u << 18);
-}
-
-/* Adds the sizes of a table's records. */
-static int add_sizes(kith_graph *g, uint32_t table, uint64_t records, uint64_t *total, kith_err *err)
-{
-	for (uint64_t r = 0; r < records; r++) {
-		const void *bytes;
-		size_t size;
-		int rc = kith_container_get(g->container, table, (uint32_t)r, &bytes, &size, err);
-		if (rc)
-			return rc;
-		*total += size;
-	}
-	return 0;
-}
-
-int kith_graph_get_size(kith_graph *g, kith_graph_size *out, kith_err *err)
-{
-	kith_graph_size found = {0};
-	uint64_t blocks = kith_info_blocks(&g->info);
-	struct stat st;
-	int rc;
-	if (stat(g->path, &st))
-		return kith_fail_errno(err, "%s", g->path);
-	found.file = (uint64_t)st.st_size;
-	if ((rc = add_sizes(g, KITH_TABLE_ROWS, blocks, &found.rows, err)) ||
-	    (rc = add_sizes(g, KITH_TABLE_NEAR, g->info.near ? blocks : 0, &found.near, err)) ||
-	    (rc = add_sizes(g, KITH_TABLE_REVERSE, blocks * g->info.tiers, &found.reverse, err)))
-		return rc;
-	*out = found;
-	return 0;
 }
 
 /* ---- decoding one block ---- */
@@ -122,22 +78,22 @@ int kith_graph_decode_rows(kith_graph *g, uint64_t block, uint32_t tiers, uint32
 {
 	const void *bytes;
 	size_t size;
-	kith_err why = {0};
 	int rc = kith_container_get(g->container, KITH_TABLE_ROWS, (uint32_t)block, &bytes, &size, err);
-	if (!rc && (rc = kith_rows_decode(&g->scratch, &g->info, block, bytes, size, tiers, ids, &why)))
-		kith_fail(err, rc, "%s: %s", g->path, why.msg);
-	return rc;
+	if (rc)
+		return rc;
+	rc = kith_rows_decode(&g->scratch, &g->info, block, bytes, size, tiers, ids, err);
+	return kith_fail_in(err, rc, g->path);
 }
 
-int kith_graph_decode_near(kith_graph *g, uint64_t block, uint32_t *slots, double *dist2, kith_err *err)
+int kith_graph_decode_near(kith_graph *g, uint64_t block, uint32_t *positions, double *dist2, kith_err *err)
 {
 	const void *bytes;
 	size_t size;
-	kith_err why = {0};
 	int rc = kith_container_get(g->container, KITH_TABLE_NEAR, (uint32_t)block, &bytes, &size, err);
-	if (!rc && (rc = kith_near_decode(&g->scratch, &g->info, block, bytes, size, slots, dist2, &why)))
-		kith_fail(err, rc, "%s: %s", g->path, why.msg);
-	return rc;
+	if (rc)
+		return rc;
+	rc = kith_near_decode(&g->scratch, &g->info, block, bytes, size, positions, dist2, err);
+	return kith_fail_in(err, rc, g->path);
 }
 
 /* ---- reading ranges ---- */
@@ -152,15 +108,13 @@ kith_graph_part kith_graph_part_at(const kith_graph *g, uint64_t node, uint64_t 
 
 static int cache_rows(kith_graph *g, uint64_t block, uint32_t tiers, kith_err *err)
 {
-	void *rows = g->rows;
+	size_t items = (size_t)g->info.block_nodes * g->info.ladder[tiers - 1];
 	int rc;
 	if (g->rows_block == block && g->rows_tiers == tiers)
 		return 0;
 	g->rows_block = NONE;
-	rc = kith_scratch(&rows, &g->rows_capacity, (size_t)g->info.block_nodes * g->info.ladder[tiers - 1],
-			  sizeof(uint32_t), err);
-	g->rows = rows;
-	if (rc || (rc = kith_graph_decode_rows(g, block, tiers, g->rows, err)))
+	if ((rc = KITH_SCRATCH(g->rows, g->rows_capacity, items, err)) ||
+	    (rc = kith_graph_decode_rows(g, block, tiers, g->rows, err)))
 		return rc;
 	g->rows_block = block;
 	g->rows_tiers = tiers;
@@ -190,17 +144,15 @@ int kith_graph_read_rows(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 static int cache_near(kith_graph *g, uint64_t block, kith_err *err)
 {
 	size_t items = (size_t)g->info.block_nodes * g->info.near;
+	kith_workspace w = {0};
 	int rc;
 	if (g->near_block == block)
 		return 0;
 	g->near_block = NONE;
-	if (!g->slots)
-		g->slots = kith_alloc(items, sizeof *g->slots);
-	if (!g->dist2)
-		g->dist2 = kith_alloc(items, sizeof *g->dist2);
-	if (!g->slots || !g->dist2)
-		return kith_fail_nomem(err, "near lists", items * 12);
-	if ((rc = kith_graph_decode_near(g, block, g->slots, g->dist2, err)))
+	KITH_BUFFER(&w, g->positions, items);
+	KITH_BUFFER(&w, g->dist2, items);
+	if ((!g->near_memory && (rc = kith_workspace_alloc(&w, &g->near_memory, "near lists", err))) ||
+	    (rc = kith_graph_decode_near(g, block, g->positions, g->dist2, err)))
 		return rc;
 	g->near_block = block;
 	return 0;
@@ -224,7 +176,7 @@ int kith_graph_read_near(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 		}
 		for (size_t r = p.from; near_ids && r < p.from + p.count; r++)
 			for (size_t i = 0; i < near; i++)
-				*near_ids++ = g->rows[r * k + g->slots[r * near + i]];
+				*near_ids++ = g->rows[r * k + g->positions[r * near + i]];
 		first += p.count;
 		count -= p.count;
 	}

@@ -7,24 +7,26 @@
 
 struct kith_graph {
 	kith_graph_info info;
-	char *path;
+	const char *path; /* the container's */
 	kith_container *container;
 	uint64_t reverse_total;
 	kith_block_scratch scratch;
-	/* the last block of each kind that was read in part */
+	/* caches: the last block of rows, and of near lists, of which a part was read */
 	uint64_t rows_block, near_block;
-	uint32_t rows_tiers, *rows, *slots;
+	uint32_t rows_tiers, *rows, *positions;
 	size_t rows_capacity;
 	double *dist2;
-	kith_sets set; /* a block on its way into a larger window */
+	void *near_memory; /* holds positions and dist2 */
+	kith_sets set;     /* a block, before it is copied into a larger window */
 };
 
 /* Each decodes one whole block, uncached. */
 int kith_graph_decode_rows(kith_graph *g, uint64_t block, uint32_t tiers, uint32_t *ids, kith_err *err);
-int kith_graph_decode_near(kith_graph *g, uint64_t block, uint32_t *slots, double *dist2, kith_err *err);
-int kith_graph_decode_reverse(kith_graph *g, uint32_t tier, uint64_t block, kith_sets *out, kith_err *err);
+int kith_graph_decode_near(kith_graph *g, uint64_t block, uint32_t *positions, double *dist2, kith_err *err);
+/* Of KITH_TABLE_ROWS or KITH_TABLE_REVERSE. */
+int kith_graph_decode_sets(kith_graph *g, uint32_t table, uint32_t tier, uint64_t block, kith_sets *out, kith_err *err);
 
-/* The part of a range that lies in one block: nodes from..from+count-1 of it. */
+/* The part of a range of nodes that is in one block: nodes from..from+count-1 of its `nodes`. */
 typedef struct kith_graph_part {
 	uint64_t block;
 	uint32_t from, count, nodes;

@@ -5,52 +5,31 @@
 #include "alloc.h"
 #include "graph_reader.h"
 
-#define GAP_PLANES 3 /* bytes of a gap on the way to an id, at most */
+#define GAP_PLANES 3 /* bytes of a gap while it is decoded, at most */
 
-/* ---- a window of sets ---- */
-
-/* Rows or reverse lists: what differs. */
-typedef struct side {
-	uint32_t table;
-	int (*decode)(kith_block_scratch *s, const kith_graph_info *info, uint32_t tier, uint64_t block,
-		      const void *bytes, size_t size, kith_sets *out, kith_err *err);
-} side;
-
-static const side rows_side = {KITH_TABLE_ROWS, kith_row_sets_decode};
-static const side reverse_side = {KITH_TABLE_REVERSE, kith_reverse_decode};
-
-static uint32_t number_of(const kith_graph *g, const side *side, uint32_t tier, uint64_t block)
+int kith_graph_decode_sets(kith_graph *g, uint32_t table, uint32_t tier, uint64_t block, kith_sets *out, kith_err *err)
 {
-	return side->table == KITH_TABLE_ROWS ? (uint32_t)block : kith_reverse_number(&g->info, tier, block);
-}
-
-static int decode_sets(kith_graph *g, const side *side, uint32_t tier, uint64_t block, kith_sets *out, kith_err *err)
-{
+	uint32_t number = kith_block_number(&g->info, table, tier, block);
 	const void *bytes;
 	size_t size;
-	kith_err why = {0};
-	int rc = kith_container_get(g->container, side->table, number_of(g, side, tier, block), &bytes, &size, err);
-	if (!rc && (rc = side->decode(&g->scratch, &g->info, tier, block, bytes, size, out, &why)))
-		kith_fail(err, rc, "%s: %s", g->path, why.msg);
-	return rc;
+	int rc = kith_container_get(g->container, table, number, &bytes, &size, err);
+	if (rc)
+		return rc;
+	rc = table == KITH_TABLE_ROWS ? kith_row_sets_decode(&g->scratch, &g->info, tier, block, bytes, size, out, err)
+				      : kith_reverse_decode(&g->scratch, &g->info, tier, block, bytes, size, out, err);
+	return kith_fail_in(err, rc, g->path);
 }
 
-int kith_graph_decode_reverse(kith_graph *g, uint32_t tier, uint64_t block, kith_sets *out, kith_err *err)
-{
-	return decode_sets(g, &reverse_side, tier, block, out, err);
-}
-
-/* Items in the tier's blocks, as their headers state. */
-static int count_items(kith_graph *g, const side *side, uint32_t tier, uint64_t first, uint64_t count, uint64_t *out,
-		       kith_err *err)
+/* Ids in the reverse lists of the blocks that have these nodes, as the values' headers state. */
+static int count_reverse(kith_graph *g, uint32_t tier, uint64_t first, uint64_t count, uint64_t *out, kith_err *err)
 {
 	*out = 0;
 	while (count) {
 		const void *bytes;
 		size_t size;
 		kith_graph_part p = kith_graph_part_at(g, first, count);
-		int rc = kith_container_get(g->container, side->table, number_of(g, side, tier, p.block), &bytes, &size,
-					    err);
+		uint32_t number = kith_block_number(&g->info, KITH_TABLE_REVERSE, tier, p.block);
+		int rc = kith_container_get(g->container, KITH_TABLE_REVERSE, number, &bytes, &size, err);
 		if (rc)
 			return rc;
 		*out += kith_view_items(bytes, size);
@@ -62,7 +41,7 @@ static int count_items(kith_graph *g, const side *side, uint32_t tier, uint64_t 
 	return 0;
 }
 
-/* Puts a block's sets where they belong in a window's, which has room for them. */
+/* Copies a block's sets into a window's, from node `at` of the window on. */
 static void append_block(kith_sets *out, uint64_t at, const kith_sets *block)
 {
 	if (block->dense) {
@@ -80,35 +59,28 @@ static void append_block(kith_sets *out, uint64_t at, const kith_sets *block)
 	out->items += block->items;
 }
 
-static int read_tier(kith_graph *g, const side *side, uint32_t tier, uint64_t first, uint64_t count, kith_sets *out,
+static int read_tier(kith_graph *g, uint32_t table, uint32_t tier, uint64_t first, uint64_t count, kith_sets *out,
 		     kith_err *err)
 {
 	kith_graph_part p = kith_graph_part_at(g, first, count);
-	size_t base = side->table == KITH_TABLE_REVERSE ? first / 64 : 0, words = kith_words(g->info.n) - base;
-	uint64_t items;
-	int rc;
+	uint64_t items = count * kith_info_tier_size(&g->info, tier);
+	int rc = 0, is_reverse = table == KITH_TABLE_REVERSE;
 	if (p.count == count)
-		return decode_sets(g, side, tier, p.block, out, err);
-	out->first = first;
-	out->count = count;
+		return kith_graph_decode_sets(g, table, tier, p.block, out, err);
+	if (kith_tier_is_dense(&g->info, tier))
+		rc = kith_sets_start_bits(out, first, count, is_reverse ? first / 64 : 0, g->info.n, err);
+	else if (!is_reverse || !(rc = count_reverse(g, tier, first, count, &items, err)))
+		rc = kith_sets_start_ids(out, first, count, items, err);
 	out->items = 0;
-	out->stride = words;
-	out->base = base;
-	if ((out->dense = kith_tier_is_dense(&g->info, tier)))
-		rc = kith_sets_reserve_bits(out, count, words, err);
-	else if (side->table == KITH_TABLE_ROWS)
-		rc = kith_sets_reserve_ids(out, count, count * kith_info_tier_size(&g->info, tier), err);
-	else if (!(rc = count_items(g, side, tier, first, count, &items, err)))
-		rc = kith_sets_reserve_ids(out, count, items, err);
 	for (uint64_t at = 0; !rc && at < count; at += p.count) {
 		p = kith_graph_part_at(g, first + at, count - at);
-		if (!(rc = decode_sets(g, side, tier, p.block, &g->set, err)))
+		if (!(rc = kith_graph_decode_sets(g, table, tier, p.block, &g->set, err)))
 			append_block(out, at, &g->set);
 	}
 	return rc;
 }
 
-static int read_sets(kith_graph *g, const side *side, uint64_t first, uint64_t count, uint32_t tiers, kith_sets *sets,
+static int read_sets(kith_graph *g, uint32_t table, uint64_t first, uint64_t count, uint32_t tiers, kith_sets *sets,
 		     kith_err *err)
 {
 	uint32_t block = g->info.block_nodes;
@@ -119,20 +91,20 @@ static int read_sets(kith_graph *g, const side *side, uint64_t first, uint64_t c
 		rc = kith_fail(err, KITH_EUSAGE, "%s: nodes %llu:%llu are not whole blocks of %u", g->path,
 			       (unsigned long long)first, (unsigned long long)(first + count), block);
 	for (uint32_t t = 0; !rc && t < tiers; t++)
-		rc = read_tier(g, side, t, first, count, &sets[t], err);
+		rc = read_tier(g, table, t, first, count, &sets[t], err);
 	return rc;
 }
 
 int kith_graph_read_row_sets(kith_graph *g, uint64_t first, uint64_t count, uint32_t tiers, kith_sets *sets,
 			     kith_err *err)
 {
-	return read_sets(g, &rows_side, first, count, tiers, sets, err);
+	return read_sets(g, KITH_TABLE_ROWS, first, count, tiers, sets, err);
 }
 
 int kith_graph_read_reverse(kith_graph *g, uint64_t first, uint64_t count, uint32_t tiers, kith_sets *sets,
 			    kith_err *err)
 {
-	return read_sets(g, &reverse_side, first, count, tiers, sets, err);
+	return read_sets(g, KITH_TABLE_REVERSE, first, count, tiers, sets, err);
 }
 
 uint64_t kith_graph_row_sets_bytes(const kith_graph *g, uint64_t count, uint32_t tiers)
@@ -153,7 +125,7 @@ int kith_graph_reverse_bytes(kith_graph *g, uint64_t first, uint64_t count, uint
 	for (uint32_t t = 0; !rc && t < tiers && t < g->info.tiers; t++) {
 		if (kith_tier_is_dense(&g->info, t))
 			total += count * (kith_words(g->info.n) - first / 64) * sizeof(uint64_t);
-		else if (!(rc = count_items(g, &reverse_side, t, first, count, &items, err)))
+		else if (!(rc = count_reverse(g, t, first, count, &items, err)))
 			total += items * (sizeof(uint32_t) + GAP_PLANES) + (count + 1) * sizeof(uint64_t);
 	}
 	if (!rc)

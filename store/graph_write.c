@@ -3,30 +3,34 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "first_error.h"
 #include "graph_codec.h"
 #include "kith/limits.h"
 #include "reverse.h"
+#include "workspace.h"
 
-#define BLOCK_BYTES     (512u << 10) /* raw: compresses well, and still leaves many blocks */
-#define SMALL_BYTES     (128u << 10) /* the same, of many nodes: a merge has a block of each layer at hand */
-#define SMALL_NODES     256u         /* many: fewer in a block would compress worse */
+#define BLOCK_BYTES     (512u << 10) /* of a raw block: large enough to compress well, small enough for many blocks */
+#define SMALL_BYTES     (128u << 10) /* of one with SMALL_NODES: merging holds a block of every layer in memory */
+#define SMALL_NODES     256u         /* fewer nodes in a block would compress worse */
 #define MAX_BLOCK_NODES (1u << 16)
 
 struct kith_graph_writer {
 	kith_graph_info info;
 	kith_container *container;
-	char *path;
-	uint64_t memory, appended; /* rows so far, pending ones included */
+	const char *path;  /* the container's */
+	uint64_t memory;   /* the caller's budget, in bytes */
+	uint64_t appended; /* rows so far, pending ones included */
 	uint32_t threads;
-	/* rows of up to `threads` blocks, waiting to be encoded together */
+	/* rows of up to `threads` blocks, to be encoded together */
 	uint64_t pending, pending_most;
-	uint32_t *ids, *slots;
+	uint32_t *ids, *positions;
 	double *dist2;
+	void *pending_memory; /* holds these three */
 	kith_block_scratch scratch[KITH_STORE_THREADS];
 };
 
-/* A power of two of nodes, so that a block's ids and bits come to BLOCK_BYTES, or less where memory is short; from
- * SMALL_NODES on, to SMALL_BYTES. */
+/* Chooses the largest power of two with which a block's ids and bits fit in BLOCK_BYTES (from SMALL_NODES on, in
+ * SMALL_BYTES), or fewer nodes where memory is short. */
 static uint32_t choose_block_nodes(const kith_graph_info *info, uint64_t memory, uint32_t threads)
 {
 	uint64_t ids = (uint64_t)kith_info_k(info) * sizeof(uint32_t), stored = 0, nodes = 1;
@@ -38,65 +42,47 @@ static uint32_t choose_block_nodes(const kith_graph_info *info, uint64_t memory,
 	return (uint32_t)nodes;
 }
 
-static int check_info(const kith_graph_info *info, const char *path, kith_err *err)
+static int alloc_pending(kith_graph_writer *w, kith_err *err)
 {
-	if (info->n < 2 || info->n > KITH_MAX_NODES || info->d < 1 || info->d > KITH_MAX_DIM)
-		return kith_fail(err, KITH_EUSAGE, "%s: n=%llu d=%llu is outside what a graph can have", path,
-				 (unsigned long long)info->n, (unsigned long long)info->d);
-	if (info->tiers < 1 || info->tiers > KITH_MAX_TIERS)
-		return kith_fail(err, KITH_EUSAGE, "%s: a ladder has 1 to %d values of k", path, KITH_MAX_TIERS);
-	for (uint32_t t = 0; t < info->tiers; t++)
-		if (info->ladder[t] <= (t ? info->ladder[t - 1] : 0) || info->ladder[t] >= info->n)
-			return kith_fail(err, KITH_EUSAGE,
-					 "%s: k=%u: the ladder must ascend from 1 to at most n-1 = %llu", path,
-					 info->ladder[t], (unsigned long long)info->n - 1);
-	if (info->near > kith_info_k(info) || (info->block_nodes & (info->block_nodes - 1)) ||
-	    info->block_nodes > KITH_MAX_BLOCK_NODES || !(info->recall > 0 && info->recall <= 1))
-		return kith_fail(err, KITH_EUSAGE, "%s: near=%u, block_nodes=%u or recall=%g is out of range", path,
-				 info->near, info->block_nodes, info->recall);
-	return 0;
+	kith_workspace space = {0};
+	KITH_BUFFER(&space, w->ids, w->pending_most * kith_info_k(&w->info));
+	KITH_BUFFER(&space, w->positions, w->pending_most * w->info.near);
+	KITH_BUFFER(&space, w->dist2, w->pending_most * w->info.near);
+	return kith_workspace_alloc(&space, &w->pending_memory, "rows of a graph", err);
 }
 
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
 		      int threads, kith_err *err)
 {
-	int rc = check_info(info, path, err);
+	int rc = kith_fail_in(err, kith_info_check(info, err), path);
 	if (rc)
 		return rc;
 	kith_graph_writer *w = kith_alloc_zero(1, sizeof *w);
-	if (!w || !(w->path = strdup(path))) {
-		free(w);
+	if (!w)
 		return kith_fail_nomem(err, "a graph writer", sizeof *w);
-	}
 	w->info = *info;
 	w->memory = memory;
 	w->threads = kith_store_threads(threads);
 	if (!w->info.block_nodes)
 		w->info.block_nodes = choose_block_nodes(info, memory, w->threads);
 	w->info.block_nodes = kith_block_nodes_fit(w->info.block_nodes, info->n);
-	if (info->n / w->info.block_nodes >= UINT32_MAX / info->tiers) { /* as many numbers as there are */
-		rc = kith_fail(err, KITH_EUSAGE, "%s: block_nodes=%u is too few for %llu nodes", path,
-			       w->info.block_nodes, (unsigned long long)info->n);
-		kith_graph_abort(w);
-		return rc;
-	}
 	w->pending_most = (uint64_t)w->info.block_nodes * w->threads;
 	if (w->pending_most > info->n)
 		w->pending_most = info->n;
-	w->ids = kith_alloc(w->pending_most * kith_info_k(info), sizeof *w->ids);
-	w->slots = kith_alloc(w->pending_most * info->near, sizeof *w->slots);
-	w->dist2 = kith_alloc(w->pending_most * info->near, sizeof *w->dist2);
-	if (!w->ids || !w->slots || !w->dist2)
-		rc = kith_fail_nomem(err, "rows of a graph", w->pending_most * kith_info_k(info) * 4);
+	rc = kith_fail_in(err, kith_info_check(&w->info, err), path); /* with the blocks that have been chosen */
+	if (!rc)
+		rc = alloc_pending(w, err);
 	for (uint32_t g = 0; !rc && g < w->threads; g++)
 		rc = kith_block_scratch_init(&w->scratch[g], err);
 	if (!rc)
 		rc = kith_container_create(&w->container, path, KITH_CONTAINER_GRAPH, err);
-	if (rc)
+	if (rc) {
 		kith_graph_abort(w);
-	else
-		*out = w;
-	return rc;
+		return rc;
+	}
+	w->path = kith_container_path(w->container);
+	*out = w;
+	return 0;
 }
 
 void kith_graph_abort(kith_graph_writer *w)
@@ -106,41 +92,51 @@ void kith_graph_abort(kith_graph_writer *w)
 	for (uint32_t g = 0; g < w->threads; g++)
 		kith_block_scratch_free(&w->scratch[g]);
 	kith_container_close(w->container);
-	free(w->ids);
-	free(w->slots);
-	free(w->dist2);
-	free(w->path);
+	free(w->pending_memory);
 	free(w);
 }
 
-/* Puts the pending rows, whole blocks but perhaps the last of the graph, into the container. */
+/* Puts the values of `count` blocks into the container, in order. */
+static int put_blocks(kith_graph_writer *w, uint32_t table, uint32_t tier, uint64_t first, uint32_t count,
+		      const kith_block_scratch *scratch, kith_err *err)
+{
+	int rc = 0;
+	for (uint32_t g = 0; !rc && g < count; g++) {
+		const kith_encoder *v = &scratch[g].encoder;
+		rc = kith_container_put(w->container, table, kith_block_number(&w->info, table, tier, first + g),
+					v->bytes, v->size, err);
+	}
+	return rc;
+}
+
+/* Encodes the pending rows, whole blocks but perhaps the last of the graph, or their near lists. */
+static int encode_pending(kith_graph_writer *w, uint32_t table, uint64_t first, uint32_t count, kith_err *err)
+{
+	kith_first_error failed = {0};
+#pragma omp parallel for num_threads(w->threads) schedule(static, 1)
+	for (uint32_t g = 0; g < count; g++) {
+		size_t row = (size_t)g * w->info.block_nodes, near = row * w->info.near;
+		kith_err why;
+		int rc = table == KITH_TABLE_ROWS ? kith_rows_encode(&w->scratch[g], &w->info, first + g,
+								     w->ids + row * kith_info_k(&w->info), &why)
+						  : kith_near_encode(&w->scratch[g], &w->info, first + g,
+								     w->positions + near, w->dist2 + near, &why);
+		kith_first_error_note(&failed, g, rc, &why);
+	}
+	return kith_fail_in(err, kith_first_error_get(&failed, err), w->path);
+}
+
 static int flush(kith_graph_writer *w, kith_err *err)
 {
-	const kith_graph_info *info = &w->info;
-	uint64_t first = (w->appended - w->pending) / info->block_nodes;
-	uint32_t count = (uint32_t)((w->pending + info->block_nodes - 1) / info->block_nodes);
-	kith_err errs[KITH_STORE_THREADS];
-	int rc[KITH_STORE_THREADS], put;
-
-	for (int table = KITH_TABLE_ROWS; table <= (info->near ? KITH_TABLE_NEAR : KITH_TABLE_ROWS); table++) {
-#pragma omp parallel for num_threads(w->threads) schedule(static, 1)
-		for (uint32_t g = 0; g < count; g++) {
-			size_t at = (size_t)g * info->block_nodes;
-			rc[g] = table == KITH_TABLE_ROWS
-					? kith_rows_encode(&w->scratch[g], info, first + g,
-							   w->ids + at * kith_info_k(info), &errs[g])
-					: kith_near_encode(&w->scratch[g], info, first + g, w->slots + at * info->near,
-							   w->dist2 + at * info->near, &errs[g]);
-		}
-		for (uint32_t g = 0; g < count; g++) {
-			const kith_value *v = &w->scratch[g].value;
-			if (rc[g])
-				return kith_fail(err, rc[g], "%s: %s", w->path, errs[g].msg);
-			if ((put = kith_container_put(w->container, (uint32_t)table, (uint32_t)(first + g), v->bytes,
-						      v->size, err)))
-				return put;
-		}
-	}
+	uint64_t first = (w->appended - w->pending) / w->info.block_nodes;
+	uint32_t count = (uint32_t)((w->pending + w->info.block_nodes - 1) / w->info.block_nodes);
+	int rc;
+	if ((rc = encode_pending(w, KITH_TABLE_ROWS, first, count, err)) ||
+	    (rc = put_blocks(w, KITH_TABLE_ROWS, 0, first, count, w->scratch, err)))
+		return rc;
+	if (w->info.near && ((rc = encode_pending(w, KITH_TABLE_NEAR, first, count, err)) ||
+			     (rc = put_blocks(w, KITH_TABLE_NEAR, 0, first, count, w->scratch, err))))
+		return rc;
 	w->pending = 0;
 	return 0;
 }
@@ -151,7 +147,7 @@ static int by_id(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Large tiers dominate the cost of dense graphs: mark them in a bitmap and read it back, instead of comparing. */
+/* Sorts ids. Where they are a good part of all n, marking them in a bitmap and reading it back beats comparing. */
 static void sort_ids(uint32_t *ids, size_t count, uint64_t n, uint64_t *bitmap)
 {
 	if (count < 64 || count * 64 < n) {
@@ -165,13 +161,14 @@ static void sort_ids(uint32_t *ids, size_t count, uint64_t n, uint64_t *bitmap)
 	for (uint64_t w = 0; w < (n + 63) / 64; w++)
 		for (uint64_t word = bitmap[w]; word && found < count; word &= word - 1)
 			ids[found++] = (uint32_t)(64 * w + (unsigned)__builtin_ctzll(word));
-	if (found < count) /* an id came twice: leave the evidence for check_row */
+	if (found < count) /* an id occurred twice: ids that the caller refuses say so */
 		memset(ids + found, 0xff, (count - found) * sizeof *ids);
 }
 
-/* Sorts row i's tiers and finds its near ids in them. 0, or -1 if the row breaks kith_graph_append's contract. */
+/* Sorts row i's tiers and finds the positions of its near ids. Returns 0, or -1 if the row breaks the contract of
+ * kith_graph_append. */
 static int take_row(const kith_graph_info *info, uint64_t i, uint32_t *row, const uint32_t *near_ids,
-		    const double *near_dist2, uint32_t *slots, uint64_t *bitmap)
+		    const double *near_dist2, uint32_t *positions, uint64_t *bitmap)
 {
 	uint32_t k = kith_info_k(info);
 	for (uint32_t p = 0; p < k; p++)
@@ -191,14 +188,14 @@ static int take_row(const kith_graph_info *info, uint64_t i, uint32_t *row, cons
 		const uint32_t *found = bsearch(&near_ids[r], row + start, info->ladder[t] - start, sizeof *row, by_id);
 		if (!found || !(near_dist2[r] >= (r ? near_dist2[r - 1] : 0)))
 			return -1;
-		slots[r] = (uint32_t)(found - row);
+		positions[r] = (uint32_t)(found - row);
 	}
 	return 0;
 }
 
 /* Sorts `count` rows, the first of which is node `first`. Returns the first bad node, or UINT64_MAX. */
 static uint64_t take_rows(kith_graph_writer *w, uint64_t first, uint64_t count, uint32_t *ids, const uint32_t *near_ids,
-			  const double *near_dist2, uint32_t *slots, int *no_memory)
+			  const double *near_dist2, uint32_t *positions, int *no_memory)
 {
 	const kith_graph_info *info = &w->info;
 	uint64_t bad = UINT64_MAX;
@@ -210,7 +207,7 @@ static uint64_t take_rows(kith_graph_writer *w, uint64_t first, uint64_t count, 
 #pragma omp for schedule(dynamic, 16)
 		for (uint64_t r = 0; r < count; r++)
 			if (bitmap && take_row(info, first + r, ids + r * kith_info_k(info), near_ids + r * info->near,
-					       near_dist2 + r * info->near, slots + r * info->near, bitmap))
+					       near_dist2 + r * info->near, positions + r * info->near, bitmap))
 				bad = first + r < bad ? first + r : bad;
 		free(bitmap);
 	}
@@ -230,7 +227,7 @@ int kith_graph_append(kith_graph_writer *w, uint64_t count, uint32_t *ids, const
 		uint64_t room = w->pending_most - w->pending, take = count < room ? count : room;
 		int no_memory, rc;
 		uint64_t bad = take_rows(w, w->appended, take, ids, near_ids, near_dist2,
-					 w->slots + w->pending * info->near, &no_memory);
+					 w->positions + w->pending * info->near, &no_memory);
 		if (no_memory)
 			return kith_fail_nomem(err, "a bitmap of the nodes", info->n / 8);
 		if (bad != UINT64_MAX)
@@ -253,7 +250,7 @@ int kith_graph_append(kith_graph_writer *w, uint64_t count, uint32_t *ids, const
 
 struct put_reverse {
 	kith_graph_writer *writer;
-	uint64_t total;
+	uint64_t total; /* ids in the lists so far */
 };
 
 static int put_reverse(void *context, uint32_t tier, uint64_t first, uint32_t count, const kith_sets *sets,
@@ -261,39 +258,32 @@ static int put_reverse(void *context, uint32_t tier, uint64_t first, uint32_t co
 {
 	struct put_reverse *p = context;
 	kith_graph_writer *w = p->writer;
-	kith_err errs[KITH_STORE_THREADS];
-	int rc[KITH_STORE_THREADS], put;
+	kith_first_error failed = {0};
 #pragma omp parallel for num_threads(w->threads) schedule(static, 1)
-	for (uint32_t g = 0; g < count; g++)
-		rc[g] = kith_reverse_encode(&scratch[g], &w->info, tier, first + g, sets, &errs[g]);
 	for (uint32_t g = 0; g < count; g++) {
-		const kith_value *v = &scratch[g].value;
-		if (rc[g])
-			return kith_fail(err, rc[g], "%s: %s", w->path, errs[g].msg);
-		if ((put = kith_container_put(w->container, KITH_TABLE_REVERSE,
-					      kith_reverse_number(&w->info, tier, first + g), v->bytes, v->size, err)))
-			return put;
-		p->total += kith_view_items(v->bytes, v->size);
+		kith_err why;
+		int rc = kith_reverse_encode(&scratch[g], &w->info, tier, first + g, sets, &why);
+		kith_first_error_note(&failed, g, rc, &why);
 	}
-	return 0;
+	for (uint32_t g = 0; g < count; g++)
+		p->total += kith_view_items(scratch[g].encoder.bytes, scratch[g].encoder.size);
+	int rc = kith_fail_in(err, kith_first_error_get(&failed, err), w->path);
+	return rc ? rc : put_blocks(w, KITH_TABLE_REVERSE, tier, first, count, scratch, err);
 }
 
 int kith_graph_finish(kith_graph_writer *w, const kith_progress *progress, kith_err *err)
 {
 	struct put_reverse p = {.writer = w};
 	kith_reverse_sink sink = {put_reverse, &p};
-	kith_value *meta = &w->scratch[0].value;
+	const kith_encoder *meta = &w->scratch[0].encoder;
 	int rc = 0;
 
 	if (w->appended != w->info.n)
 		rc = kith_fail(err, KITH_EBUG, "%s: %llu of %llu rows", w->path, (unsigned long long)w->appended,
 			       (unsigned long long)w->info.n);
 	/* the rows' buffers are done with: the reverse lists get their memory */
-	free(w->ids);
-	free(w->slots);
-	free(w->dist2);
-	w->ids = w->slots = NULL;
-	w->dist2 = NULL;
+	free(w->pending_memory);
+	w->pending_memory = NULL;
 	if (!rc)
 		rc = kith_reverse_derive(w->container, &w->info, w->memory, w->threads, progress, &sink, err);
 	if (!rc)

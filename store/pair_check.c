@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
 #include "pair_planes.h"
+#include "workspace.h"
 
 struct checking {
 	kith_pair_store *store;
@@ -12,11 +12,11 @@ struct checking {
 	const char *path;
 	kith_pair_planes block;
 	uint64_t next_i, next_j; /* the least pair that may follow */
-	uint64_t *edges;         /* layer_count x levels: directed edges at each k */
-	uint64_t *seen;          /* of a block: the pairs that are in some layer */
+	uint64_t *edges;         /* layer_count x tiers: directed edges at each k */
+	uint64_t *seen;          /* a bit for each pair of a block: it is present in some layer */
 };
 
-/* Decoding has seen to it that pairs ascend within the block. */
+/* Within the block pairs ascend: decoding has checked it. */
 static int check_order(struct checking *c, kith_err *err)
 {
 	const kith_pair_planes *b = &c->block;
@@ -34,7 +34,7 @@ static int check_present(const struct checking *c, kith_err *err)
 	memset(c->seen, 0, b->stride * sizeof *c->seen);
 	for (uint32_t v = 0; v < b->layers; v++)
 		for (uint32_t direction = 0; direction < 2; direction++) {
-			const uint64_t *any = kith_pair_plane(b, v, b->levels - 1, direction);
+			const uint64_t *any = kith_pair_plane(b, v, b->tiers - 1, direction);
 			for (size_t x = 0; x < b->stride; x++)
 				c->seen[x] |= any[x];
 		}
@@ -49,11 +49,11 @@ static void count_edges(struct checking *c)
 {
 	const kith_pair_planes *b = &c->block;
 	for (uint32_t v = 0; v < b->layers; v++)
-		for (uint32_t q = 0; q < b->levels; q++)
+		for (uint32_t q = 0; q < b->tiers; q++)
 			for (uint32_t direction = 0; direction < 2; direction++) {
 				const uint64_t *plane = kith_pair_plane(b, v, q, direction);
 				for (size_t x = 0; x < b->stride; x++)
-					c->edges[(size_t)v * b->levels + q] += (unsigned)__builtin_popcountll(plane[x]);
+					c->edges[(size_t)v * b->tiers + q] += (unsigned)__builtin_popcountll(plane[x]);
 			}
 }
 
@@ -61,8 +61,8 @@ static void count_edges(struct checking *c)
 static int check_edges(const struct checking *c, kith_err *err)
 {
 	for (uint32_t v = 0; v < c->info->layer_count; v++) {
-		for (uint32_t q = 0; q < c->info->levels; q++) {
-			uint64_t edges = c->edges[(size_t)v * c->info->levels + q];
+		for (uint32_t q = 0; q < c->info->tiers; q++) {
+			uint64_t edges = c->edges[(size_t)v * c->info->tiers + q];
 			if (edges != c->info->n * c->info->k[q])
 				return kith_fail(err, KITH_ECORRUPT,
 						 "%s: layer %s has %llu directed edges at k=%u, not n k = %llu",
@@ -78,11 +78,11 @@ int kith_pair_store_check(kith_pair_store *store, const kith_progress *progress,
 	struct checking c = {
 		.store = store, .info = kith_pair_store_get_info(store), .path = kith_pair_store_path(store)};
 	uint64_t blocks = kith_pair_info_blocks(c.info);
-	int rc = 0;
-	c.edges = kith_alloc_zero((size_t)c.info->layer_count * c.info->levels, sizeof *c.edges);
-	c.seen = kith_alloc(kith_plane_words(c.info->block_pairs), sizeof *c.seen);
-	if (!c.edges || !c.seen)
-		rc = kith_fail_nomem(err, "counts of edges", c.info->layer_count * 8ull * c.info->levels);
+	kith_workspace w = {0};
+	void *memory;
+	KITH_BUFFER_ZERO(&w, c.edges, (uint64_t)c.info->layer_count * c.info->tiers);
+	KITH_BUFFER(&w, c.seen, kith_plane_words(c.info->block_pairs));
+	int rc = kith_workspace_alloc(&w, &memory, "counts of edges", err);
 	for (uint64_t b = 0; !rc && b < blocks; b++) {
 		if ((rc = kith_progress_tick(progress, "blocks", b, blocks, err)) ||
 		    (rc = kith_pair_store_read_planes(store, b, 0, NULL, &c.block, err)) ||
@@ -92,8 +92,7 @@ int kith_pair_store_check(kith_pair_store *store, const kith_progress *progress,
 	}
 	if (!rc)
 		rc = check_edges(&c, err);
-	free(c.edges);
-	free(c.seen);
+	free(memory);
 	kith_pair_planes_free(&c.block);
 	return rc;
 }

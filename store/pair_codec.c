@@ -7,21 +7,23 @@
 #include "alloc.h"
 #include "kith/limits.h"
 #include "pair_planes.h"
+#include "text.h"
+#include "workspace.h"
 
 #define MAX_TEXT_BYTES (64u << 20) /* all strings of the meta record: 16 KiB a layer where there are 4096 */
 
 /* ---- blocks ---- */
 
-/* Room for `count` numbers, twice. */
+/* Two lists of `count` numbers, in the scratch. */
 static int two_lists(kith_block_scratch *s, size_t count, uint32_t **a, uint32_t **b, kith_err *err)
 {
-	int rc = kith_scratch(&s->numbers, &s->numbers_capacity, 2 * count, sizeof(uint32_t), err);
+	int rc = KITH_SCRATCH(s->numbers, s->numbers_capacity, 2 * count, err);
 	*a = s->numbers;
 	*b = rc ? NULL : *a + count;
 	return rc;
 }
 
-/* The smaller samples, each once, and how many pairs each has here. */
+/* Lists the smaller samples of the pairs, each once, and how many pairs each has. Returns how many samples. */
 static uint32_t count_nodes(const uint32_t *i, uint32_t count, uint32_t *node, uint32_t *pairs)
 {
 	uint32_t nodes = 0;
@@ -38,39 +40,37 @@ static uint32_t count_nodes(const uint32_t *i, uint32_t count, uint32_t *node, u
 int kith_pair_block_encode(kith_block_scratch *s, const kith_pair_info *info, uint64_t block, uint32_t count,
 			   const kith_pair_planes *planes, kith_err *err)
 {
-	size_t bitmap_bytes = kith_layer_bitmap_bytes(info->levels, count);
+	size_t bitmap_bytes = kith_layer_bitmap_bytes(info->tiers, count);
 	const uint32_t *i = planes->i, *j = planes->j;
 	uint32_t *node, *pairs, nodes;
 	int rc = two_lists(s, count, &node, &pairs, err);
-	if (rc || (rc = kith_scratch(&s->bits, &s->bits_capacity, bitmap_bytes, 1, err)))
+	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, (bitmap_bytes + 7) / 8, err)))
 		return rc;
 	nodes = count_nodes(i, count, node, pairs);
 	/* gaps from the last to the first, so that each still finds its predecessor */
 	for (uint32_t r = nodes; --r > 0;)
 		node[r] -= node[r - 1] + 1;
-	if ((rc = kith_value_start(&s->value, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, nodes, count, err)) ||
-	    (rc = kith_value_u32s(s->encoder, &s->value, node, nodes, kith_width(info->n), err)) ||
-	    (rc = kith_value_u32s(s->encoder, &s->value, pairs, nodes, kith_width(info->block_pairs + 1ull), err)))
+	if ((rc = kith_value_start(&s->encoder, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, nodes, count, err)) ||
+	    (rc = kith_value_u32s(&s->encoder, node, nodes, kith_width(info->n), err)) ||
+	    (rc = kith_value_u32s(&s->encoder, pairs, nodes, kith_width(info->block_pairs + 1ull), err)))
 		return rc;
-	uint32_t *gaps = node; /* done with */
+	uint32_t *gaps = node; /* the nodes are stored: their place is free */
 	for (uint32_t p = 0, next = 0; p < count; p++) {
 		if (!p || i[p] != i[p - 1])
 			next = i[p] + 1;
 		gaps[p] = j[p] - next;
 		next = j[p] + 1;
 	}
-	rc = kith_value_u32s(s->encoder, &s->value, gaps, count, kith_width(info->n), err);
+	rc = kith_value_u32s(&s->encoder, gaps, count, kith_width(info->n), err);
 	for (uint32_t v = 0; !rc && v < info->layer_count; v++) {
-		kith_planes_to_bitmaps(planes, v, count, s->bits);
-		rc = kith_value_noise(s->encoder, &s->value, s->bits, bitmap_bytes, err);
+		kith_planes_to_bitmaps(planes, v, count, (uint8_t *)s->bits);
+		rc = kith_value_noise(&s->encoder, s->bits, bitmap_bytes, err);
 	}
-	if (!rc)
-		kith_value_seal(&s->value);
-	return rc;
+	return rc ? rc : kith_value_seal(&s->encoder);
 }
 
-/* From nodes' gaps and numbers of pairs, and the js' gaps in j, to `count` pairs. Returns 0, or -1 for impossible ones.
- */
+/* Makes `count` pairs of the nodes' gaps and numbers of pairs, and of the gaps in j. Returns 0, or -1 if they make no
+ * such pairs. */
 static int expand(const kith_pair_info *info, uint32_t nodes, uint32_t *node, const uint32_t *pairs, uint32_t count,
 		  uint32_t *i, uint32_t *j)
 {
@@ -86,7 +86,7 @@ static int expand(const kith_pair_info *info, uint32_t nodes, uint32_t *node, co
 	return at == count ? 0 : -1;
 }
 
-/* A block on its way out of its value. */
+/* A block that is being decoded. */
 typedef struct decoding {
 	kith_block_scratch *scratch;
 	const kith_pair_info *info;
@@ -101,7 +101,7 @@ static int open_block(decoding *d, kith_block_scratch *s, const kith_pair_info *
 	uint64_t left = info->pairs - block * info->block_pairs;
 	*d = (decoding){.scratch = s, .info = info, .block = block};
 	d->count = left < info->block_pairs ? (uint32_t)left : info->block_pairs;
-	int rc = kith_view_open(&d->view, bytes, size, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, err);
+	int rc = kith_view_open(&d->view, &s->decoder, bytes, size, KITH_TABLE_PAIR_BLOCKS, (uint32_t)block, err);
 	if (!rc && (d->view.items != d->count || d->view.nodes < 1 || d->view.nodes > d->count))
 		return kith_fail(err, KITH_ECORRUPT, "block %llu has %llu pairs of %u samples where %u pairs belong",
 				 d->block, (unsigned long long)d->view.items, d->view.nodes, d->count);
@@ -111,29 +111,28 @@ static int open_block(decoding *d, kith_block_scratch *s, const kith_pair_info *
 static int decode_ids(decoding *d, uint32_t *i, uint32_t *j, kith_err *err)
 {
 	const kith_pair_info *info = d->info;
-	kith_decoder *decoder = d->scratch->decoder;
 	uint32_t *node, *pairs, nodes = d->view.nodes;
 	int rc = two_lists(d->scratch, nodes, &node, &pairs, err);
-	if (rc || (rc = kith_view_u32s(decoder, &d->view, node, nodes, kith_width(info->n), err)) ||
-	    (rc = kith_view_u32s(decoder, &d->view, pairs, nodes, kith_width(info->block_pairs + 1ull), err)) ||
-	    (rc = kith_view_u32s(decoder, &d->view, j, d->count, kith_width(info->n), err)))
+	if (rc || (rc = kith_view_u32s(&d->view, node, nodes, kith_width(info->n), err)) ||
+	    (rc = kith_view_u32s(&d->view, pairs, nodes, kith_width(info->block_pairs + 1ull), err)) ||
+	    (rc = kith_view_u32s(&d->view, j, d->count, kith_width(info->n), err)))
 		return rc;
 	return expand(info, nodes, node, pairs, d->count, i, j)
 		       ? kith_fail(err, KITH_ECORRUPT, "block %llu holds an impossible pair", d->block)
 		       : 0;
 }
 
-/* Layer v, as layer w of `planes`; all before *next are passed. */
+/* Decodes layer v as layer w of `planes`. *next is the layer whose stream comes next. */
 static int decode_layer(decoding *d, uint32_t v, uint32_t *next, kith_pair_planes *planes, uint32_t w, kith_err *err)
 {
 	kith_block_scratch *s = d->scratch;
-	size_t bytes = kith_layer_bitmap_bytes(d->info->levels, d->count);
+	size_t bytes = kith_layer_bitmap_bytes(d->info->tiers, d->count);
 	int rc = kith_view_skip(&d->view, (int)(v - *next), err);
-	if (rc || (rc = kith_scratch(&s->bits, &s->bits_capacity, bytes, 1, err)) ||
-	    (rc = kith_view_stream(s->decoder, &d->view, s->bits, bytes, err)))
+	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, (bytes + 7) / 8, err)) ||
+	    (rc = kith_view_stream(&d->view, s->bits, bytes, err)))
 		return rc;
 	*next = v + 1;
-	if (kith_planes_from_bitmaps(planes, w, s->bits))
+	if (kith_planes_from_bitmaps(planes, w, (const uint8_t *)s->bits))
 		return kith_fail(err, KITH_ECORRUPT, "block %llu has two levels for a pair, or a level for none",
 				 d->block);
 	return v + 1 == d->info->layer_count ? kith_view_end(&d->view, err) : 0;
@@ -144,7 +143,7 @@ int kith_pair_block_decode(kith_block_scratch *s, const kith_pair_info *info, ui
 {
 	decoding d;
 	int rc = open_block(&d, s, info, block, bytes, size, err);
-	if (rc || (rc = kith_planes_reserve(out, d.count, layers, info->levels, err)) ||
+	if (rc || (rc = kith_planes_reserve(out, d.count, layers, info->tiers, err)) ||
 	    (rc = decode_ids(&d, out->i, out->j, err)))
 		return rc;
 	for (uint32_t w = 0, next = 0; !rc && w < layers; w++)
@@ -157,7 +156,7 @@ int kith_pair_block_decode(kith_block_scratch *s, const kith_pair_info *info, ui
 /* The first stream; then come numbers by layer, the strings, and, from older writers, the list of extras. */
 struct head {
 	char magic[8];
-	uint32_t version, levels, layers, block_pairs, extras, zero;
+	uint32_t version, tiers, layers, block_pairs, extras, zero;
 	uint64_t n, pairs, text_bytes;
 	uint32_t k[KITH_MAX_TIERS], zero2;
 	char command[1024], kith[32];
@@ -175,15 +174,15 @@ int kith_pair_info_check(const kith_pair_info *info, kith_err *err)
 	if (info->layer_count < 1 || info->layer_count > KITH_MAX_LAYERS)
 		return kith_fail(err, KITH_EUSAGE, "%u layers: a pair store has 1 to %u", info->layer_count,
 				 KITH_MAX_LAYERS);
-	if (info->levels < 1 || info->levels > KITH_MAX_TIERS)
-		return kith_fail(err, KITH_EUSAGE, "%u values of k: a pair store has 1 to %d", info->levels,
+	if (info->tiers < 1 || info->tiers > KITH_MAX_TIERS)
+		return kith_fail(err, KITH_EUSAGE, "%u values of k: a pair store has 1 to %d", info->tiers,
 				 KITH_MAX_TIERS);
-	for (uint32_t q = 0; q < info->levels; q++)
+	for (uint32_t q = 0; q < info->tiers; q++)
 		if (info->k[q] <= (q ? info->k[q - 1] : 0) || info->k[q] >= info->n)
 			return kith_fail(err, KITH_EUSAGE, "k=%u: k must ascend from 1 to at most n-1 = %llu",
 					 info->k[q], (unsigned long long)info->n - 1);
 	if (info->block_pairs < 1 || info->block_pairs > KITH_MAX_PAIR_BLOCK ||
-	    info->block_pairs * kith_pair_quarters(info->layer_count, info->levels) > 4ull * KITH_MAX_PAIR_BLOCK_BYTES)
+	    info->block_pairs * kith_pair_quarters(info->layer_count, info->tiers) > 4ull * KITH_MAX_PAIR_BLOCK_BYTES)
 		return kith_fail(err, KITH_EUSAGE, "blocks of %u pairs: too large, or 0", info->block_pairs);
 	return 0;
 }
@@ -197,11 +196,13 @@ static char **layer_text(kith_layer *layer, int which)
 
 static int allocate(kith_pair_meta *m, uint32_t layers, uint64_t text_bytes, kith_err *err)
 {
-	m->dim = kith_alloc(layers, sizeof *m->dim);
-	m->recall = kith_alloc(layers, sizeof *m->recall);
-	m->text = kith_alloc(text_bytes, 1);
+	kith_workspace w = {0};
+	KITH_BUFFER(&w, m->dim, layers);
+	KITH_BUFFER(&w, m->recall, layers);
+	KITH_BUFFER(&w, m->text, text_bytes);
+	KITH_BUFFER_ZERO(&w, m->info.layers, layers);
 	m->text_bytes = text_bytes;
-	return m->dim && m->recall && m->text ? 0 : kith_fail_nomem(err, "the layers' names", text_bytes);
+	return kith_workspace_alloc(&w, &m->memory, "the layers' names", err);
 }
 
 int kith_pair_meta_init(kith_pair_meta *m, const kith_pair_info *info, kith_err *err)
@@ -215,11 +216,10 @@ int kith_pair_meta_init(kith_pair_meta *m, const kith_pair_info *info, kith_err 
 	if (bytes > MAX_TEXT_BYTES)
 		return kith_fail(err, KITH_EUSAGE, "names and commands of the layers come to %llu bytes, too many",
 				 (unsigned long long)bytes);
+	m->info = *info;
+	m->info.pairs = 0;
 	if ((rc = allocate(m, info->layer_count, bytes, err)))
 		return rc;
-	m->info = *info;
-	m->info.layers = NULL;
-	m->info.pairs = 0;
 	char *at = m->text;
 	for (uint32_t v = 0; v < info->layer_count; v++) {
 		m->dim[v] = info->layers[v].dim;
@@ -234,17 +234,8 @@ int kith_pair_meta_init(kith_pair_meta *m, const kith_pair_info *info, kith_err 
 
 void kith_pair_meta_free(kith_pair_meta *m)
 {
-	free(m->info.layers);
-	free(m->dim);
-	free(m->recall);
-	free(m->text);
+	free(m->memory);
 	memset(m, 0, sizeof *m);
-}
-
-/* What a text does not fill stays zero, so that equal stores give equal bytes. */
-static void copy_text(char *field, size_t size, const char *text)
-{
-	memcpy(field, text, strnlen(text, size - 1));
 }
 
 int kith_pair_meta_encode(kith_block_scratch *s, const kith_pair_meta *m, kith_err *err)
@@ -252,51 +243,45 @@ int kith_pair_meta_encode(kith_block_scratch *s, const kith_pair_meta *m, kith_e
 	const kith_pair_info *info = &m->info;
 	struct head h = {.magic = HEAD_MAGIC,
 			 .version = HEAD_VERSION,
-			 .levels = info->levels,
+			 .tiers = info->tiers,
 			 .layers = info->layer_count,
 			 .block_pairs = info->block_pairs,
 			 .n = info->n,
 			 .pairs = info->pairs,
 			 .text_bytes = m->text_bytes};
 	size_t layers = info->layer_count;
-	int rc = kith_value_start(&s->value, KITH_TABLE_META, 0, 0, 1, err);
-	memcpy(h.k, info->k, info->levels * sizeof *h.k);
-	copy_text(h.command, sizeof h.command, info->command);
-	copy_text(h.kith, sizeof h.kith, KITH_VERSION);
-	if (rc || (rc = kith_value_stream(s->encoder, &s->value, &h, sizeof h, err)) ||
-	    (rc = kith_value_stream(s->encoder, &s->value, m->dim, layers * sizeof *m->dim, err)) ||
-	    (rc = kith_value_stream(s->encoder, &s->value, m->recall, layers * sizeof *m->recall, err)) ||
-	    (rc = kith_value_stream(s->encoder, &s->value, m->text, m->text_bytes, err)) ||
-	    (rc = kith_value_stream(s->encoder, &s->value, &h, 0, err)))
+	int rc = kith_value_start(&s->encoder, KITH_TABLE_META, 0, 0, 1, err);
+	memcpy(h.k, info->k, info->tiers * sizeof *h.k);
+	kith_copy_text(h.command, sizeof h.command, info->command);
+	kith_copy_text(h.kith, sizeof h.kith, KITH_VERSION);
+	if (rc || (rc = kith_value_stream(&s->encoder, &h, sizeof h, err)) ||
+	    (rc = kith_value_stream(&s->encoder, m->dim, layers * sizeof *m->dim, err)) ||
+	    (rc = kith_value_stream(&s->encoder, m->recall, layers * sizeof *m->recall, err)) ||
+	    (rc = kith_value_stream(&s->encoder, m->text, m->text_bytes, err)) ||
+	    (rc = kith_value_stream(&s->encoder, &h, 0, err)))
 		return rc;
-	kith_value_seal(&s->value);
-	return 0;
+	return kith_value_seal(&s->encoder);
 }
 
 static int take_head(const struct head *h, kith_pair_info *info, kith_err *err)
 {
-	kith_err why;
+	int rc;
 	if (memcmp(h->magic, HEAD_MAGIC, sizeof h->magic))
 		return kith_fail(err, KITH_EUSAGE, "not a pair store");
-	if (h->version > HEAD_VERSION)
-		return kith_fail(err, KITH_EUSAGE, "format version %u: this kith reads version %d: use a newer one",
-				 h->version, HEAD_VERSION);
-	if (h->version != HEAD_VERSION)
-		return kith_fail(err, KITH_EVERSION,
-				 "format version %u, but this program reads version %d: build it again with kith-merge "
-				 "--pairs",
-				 h->version, HEAD_VERSION);
-	memset(info, 0, sizeof *info);
-	info->n = h->n;
-	info->pairs = h->pairs;
-	info->layer_count = h->layers;
-	info->levels = h->levels;
-	info->block_pairs = h->block_pairs;
+	if ((rc = kith_version_check(h->version, HEAD_VERSION, "kith-merge --pairs", err)))
+		return rc;
+	*info = (kith_pair_info){
+		.n = h->n,
+		.pairs = h->pairs,
+		.layer_count = h->layers,
+		.tiers = h->tiers,
+		.block_pairs = h->block_pairs,
+	};
 	memcpy(info->k, h->k, sizeof h->k);
-	memcpy(info->command, h->command, sizeof h->command - 1);
-	memcpy(info->version, h->kith, sizeof h->kith - 1);
-	if (kith_pair_info_check(info, &why))
-		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense: %s", why.msg);
+	kith_copy_text(info->command, sizeof info->command, h->command);
+	kith_copy_text(info->version, sizeof info->version, h->kith);
+	if (kith_pair_info_check(info, err))
+		return kith_fail_in(err, KITH_ECORRUPT, "its meta record makes no sense");
 	if (h->text_bytes > MAX_TEXT_BYTES || kith_pair_info_blocks(info) > UINT32_MAX)
 		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense");
 	return 0;
@@ -307,9 +292,7 @@ static int take_layers(kith_pair_meta *m, kith_err *err)
 {
 	const char *end = m->text + m->text_bytes;
 	char *at = m->text;
-	kith_layer *layers = kith_alloc_zero(m->info.layer_count, sizeof *layers);
-	if (!(m->info.layers = layers))
-		return kith_fail_nomem(err, "the layers", m->info.layer_count * sizeof *layers);
+	kith_layer *layers = m->info.layers;
 	for (uint32_t v = 0; v < m->info.layer_count; v++) {
 		layers[v].dim = m->dim[v];
 		layers[v].recall = m->recall[v];
@@ -328,13 +311,13 @@ int kith_pair_meta_decode(kith_block_scratch *s, const void *bytes, size_t size,
 {
 	struct head h;
 	kith_view view;
-	int rc = kith_view_open(&view, bytes, size, KITH_TABLE_META, 0, err);
-	if (rc || (rc = kith_view_stream(s->decoder, &view, &h, sizeof h, err)) ||
-	    (rc = take_head(&h, &m->info, err)) || (rc = allocate(m, h.layers, h.text_bytes, err)) ||
-	    (rc = kith_view_stream(s->decoder, &view, m->dim, h.layers * sizeof *m->dim, err)) ||
-	    (rc = kith_view_stream(s->decoder, &view, m->recall, h.layers * sizeof *m->recall, err)) ||
-	    (rc = kith_view_stream(s->decoder, &view, m->text, h.text_bytes, err)) ||
-	    (rc = kith_view_skip(&view, 1, err)) || (rc = kith_view_end(&view, err)))
+	int rc = kith_view_open(&view, &s->decoder, bytes, size, KITH_TABLE_META, 0, err);
+	if (rc || (rc = kith_view_stream(&view, &h, sizeof h, err)) || (rc = take_head(&h, &m->info, err)) ||
+	    (rc = allocate(m, h.layers, h.text_bytes, err)) ||
+	    (rc = kith_view_stream(&view, m->dim, h.layers * sizeof *m->dim, err)) ||
+	    (rc = kith_view_stream(&view, m->recall, h.layers * sizeof *m->recall, err)) ||
+	    (rc = kith_view_stream(&view, m->text, h.text_bytes, err)) || (rc = kith_view_skip(&view, 1, err)) ||
+	    (rc = kith_view_end(&view, err)))
 		return rc;
 	return take_layers(m, err);
 }

@@ -4,33 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
 #include "cpu.h"
+#include "workspace.h"
 
-int kith_planes_reserve(kith_pair_planes *b, uint32_t count, uint32_t layers, uint32_t levels, kith_err *err)
+int kith_planes_reserve(kith_pair_planes *b, uint32_t count, uint32_t layers, uint32_t tiers, kith_err *err)
 {
-	void *i = b->i, *j = b->j, *bits = b->bits;
-	size_t stride = kith_plane_words(count);
-	int rc = kith_scratch(&i, &b->pair_capacity, count, sizeof *b->i, err);
-	if (!rc)
-		rc = kith_scratch(&j, &b->j_capacity, count, sizeof *b->j, err);
-	if (!rc)
-		rc = kith_scratch(&bits, &b->bits_capacity, 2 * stride * levels * layers, sizeof *b->bits, err);
-	b->i = i;
-	b->j = j;
-	b->bits = bits;
+	kith_workspace w = {0};
 	b->count = count;
 	b->layers = layers;
-	b->levels = levels;
-	b->stride = stride;
-	return rc;
+	b->tiers = tiers;
+	b->stride = kith_plane_words(count);
+	KITH_BUFFER(&w, b->i, count);
+	KITH_BUFFER(&w, b->j, count);
+	KITH_BUFFER(&w, b->bits, 2 * b->stride * tiers * layers);
+	return kith_workspace_place(&w, &b->memory, &b->capacity, "a block of pairs", err);
 }
 
 void kith_pair_planes_free(kith_pair_planes *b)
 {
-	free(b->i);
-	free(b->j);
-	free(b->bits);
+	free(b->memory);
 	memset(b, 0, sizeof *b);
 }
 
@@ -47,13 +39,13 @@ void kith_pair_planes_join(const kith_pair_planes *b, uint32_t w, uint32_t q, in
 	join_planes(out, kith_pair_plane(b, w, q, 0) + from, kith_pair_plane(b, w, q, 1) + from, words, mutual);
 }
 
-/* Adds to a level's set that of the level below; what both had is returned. */
-KITH_CLONES static uint64_t accumulate(uint64_t *level, const uint64_t *below, size_t words)
+/* Makes a tier's bits cumulative by adding those of the tier below. Returns the bits that both had. */
+KITH_CLONES static uint64_t accumulate(uint64_t *tier, const uint64_t *below, size_t words)
 {
 	uint64_t both = 0;
 	for (size_t x = 0; x < words; x++) {
-		both |= level[x] & below[x];
-		level[x] |= below[x];
+		both |= tier[x] & below[x];
+		tier[x] |= below[x];
 	}
 	return both;
 }
@@ -64,7 +56,7 @@ int kith_planes_from_bitmaps(kith_pair_planes *b, uint32_t w, const uint8_t *bit
 	uint8_t spare = b->count % 8 ? (uint8_t)(0xff << b->count % 8) : 0;
 	uint64_t wrong = 0;
 	for (uint32_t direction = 0; direction < 2; direction++)
-		for (uint32_t q = 0; q < b->levels; q++, bitmaps += bytes) {
+		for (uint32_t q = 0; q < b->tiers; q++, bitmaps += bytes) {
 			uint64_t *plane = kith_pair_plane(b, w, q, direction);
 			wrong |= bitmaps[bytes - 1] & spare;
 			memcpy(plane, bitmaps, bytes);
@@ -79,7 +71,7 @@ void kith_planes_to_bitmaps(const kith_pair_planes *b, uint32_t w, uint32_t coun
 {
 	size_t bytes = (count + 7) / 8;
 	for (uint32_t direction = 0; direction < 2; direction++)
-		for (uint32_t q = 0; q < b->levels; q++, bitmaps += bytes) {
+		for (uint32_t q = 0; q < b->tiers; q++, bitmaps += bytes) {
 			memcpy(bitmaps, kith_pair_plane(b, w, q, direction), bytes);
 			if (!q)
 				continue;
@@ -99,7 +91,7 @@ static uint64_t bits_at(const uint64_t *from, size_t at, size_t count)
 	return bits & ~0ull >> (64 - count);
 }
 
-/* Whole words, whose bits begin at bit `shift` of a word. */
+/* Adds whole words; word w of the source begins at bit `shift` of from[w]. */
 KITH_CLONES static void copy_words(uint64_t *to, const uint64_t *from, unsigned shift, size_t words)
 {
 	if (!shift)

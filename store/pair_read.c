@@ -7,7 +7,7 @@
 
 struct kith_pair_store {
 	kith_pair_meta meta;
-	char *path;
+	const char *path; /* the container's */
 	kith_container *container;
 	kith_block_scratch scratch;
 	kith_pair_planes sought; /* kith_pair_store_find's */
@@ -17,26 +17,22 @@ int kith_pair_store_open(kith_pair_store **out, const char *path, kith_err *err)
 {
 	const void *bytes;
 	size_t size;
-	kith_err why = {0};
 	int rc;
 	kith_pair_store *s = kith_alloc_zero(1, sizeof *s);
 
-	if (!s || !(s->path = strdup(path))) {
-		free(s);
+	if (!s)
 		return kith_fail_nomem(err, "a pair store", sizeof *s);
-	}
-	if ((rc = kith_container_open(&s->container, path, KITH_CONTAINER_PAIRS, err)) ||
-	    (rc = kith_container_get(s->container, KITH_TABLE_META, 0, &bytes, &size, err)))
-		goto done;
-	if ((rc = kith_block_scratch_init(&s->scratch, &why)) ||
-	    (rc = kith_pair_meta_decode(&s->scratch, bytes, size, &s->meta, &why)))
-		kith_fail(err, rc, "%s: %s", path, why.msg);
-done:
-	if (rc)
+	if (!(rc = kith_container_open(&s->container, path, KITH_CONTAINER_PAIRS, err)) &&
+	    !(rc = kith_container_get(s->container, KITH_TABLE_META, 0, &bytes, &size, err)) &&
+	    !(rc = kith_block_scratch_init(&s->scratch, err)))
+		rc = kith_fail_in(err, kith_pair_meta_decode(&s->scratch, bytes, size, &s->meta, err), path);
+	if (rc) {
 		kith_pair_store_close(s);
-	else
-		*out = s;
-	return rc;
+		return rc;
+	}
+	s->path = kith_container_path(s->container);
+	*out = s;
+	return 0;
 }
 
 void kith_pair_store_close(kith_pair_store *s)
@@ -47,7 +43,6 @@ void kith_pair_store_close(kith_pair_store *s)
 	kith_block_scratch_free(&s->scratch);
 	kith_pair_meta_free(&s->meta);
 	kith_pair_planes_free(&s->sought);
-	free(s->path);
 	free(s);
 }
 
@@ -83,12 +78,11 @@ int kith_pair_store_read_planes(kith_pair_store *s, uint64_t block, uint32_t lay
 {
 	const void *bytes;
 	size_t size;
-	kith_err why = {0};
 	int rc = find_block(s, block, &layers, wanted, &bytes, &size, err);
-	if (!rc &&
-	    (rc = kith_pair_block_decode(&s->scratch, &s->meta.info, block, bytes, size, layers, wanted, out, &why)))
-		kith_fail(err, rc, "%s: %s", s->path, why.msg);
-	return rc;
+	if (rc)
+		return rc;
+	rc = kith_pair_block_decode(&s->scratch, &s->meta.info, block, bytes, size, layers, wanted, out, err);
+	return kith_fail_in(err, rc, s->path);
 }
 
 int kith_pair_store_find(kith_pair_store *s, uint64_t node, uint64_t *block, kith_err *err)

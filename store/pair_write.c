@@ -1,67 +1,59 @@
 /* pair_write.c - the writing half of kith/pairs.h: pairs in, blocks out, then the meta record and the seal. */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "alloc.h"
+#include "first_error.h"
 #include "pair_codec.h"
 #include "pair_planes.h"
 
-#define PAGES_BYTES (18ull << 20) /* the container's, until they are written */
-#define ZSTD_BYTES  (2ull << 20)  /* of its contexts */
+#define PAGES_BYTES (18ull << 20) /* of the container, until they are written */
+#define ZSTD_BYTES  (2ull << 20)  /* of the contexts of one thread */
 
-/* A block on its way into the file. */
+/* A block that is being filled, or waits to be encoded. */
 typedef struct filling {
 	uint32_t count;          /* pairs so far */
 	kith_pair_planes planes; /* with room for a whole block; bits from `count` on are 0 */
 	kith_block_scratch scratch;
-	kith_err err;
-	int rc;
 } filling;
 
 struct kith_pair_writer {
 	kith_pair_meta meta;
 	kith_container *container;
-	char *path;
+	const char *path; /* the container's */
 	uint32_t threads;
-	filling blocks[KITH_STORE_THREADS]; /* `threads` of them, of which `full` wait to be encoded together */
-	uint32_t full;
-	uint64_t written;        /* blocks */
-	uint64_t *seen;          /* of a batch: the pairs that are in some layer */
-	uint64_t next_i, next_j; /* the least pair that may follow */
+	filling blocks[KITH_STORE_THREADS]; /* `threads` of them, encoded together when all are full */
+	uint32_t full;                      /* of these */
+	uint64_t written;                   /* blocks, in the file */
+	uint64_t *seen;                     /* a bit for each pair of a block: it is present in some layer */
+	uint64_t next_i, next_j;            /* the least pair that may follow */
 };
 
-/* Of many layers less than the default, and then whole words of bits. */
-static uint32_t choose_block_pairs(uint32_t layers, uint32_t levels)
+/* The default, or with many layers fewer, whole cache lines of bits. */
+static uint32_t choose_block_pairs(uint32_t layers, uint32_t tiers)
 {
-	uint64_t most = 4ull * KITH_PAIR_BLOCK_BYTES / kith_pair_quarters(layers, levels) / 512 * 512;
+	uint64_t most = 4ull * KITH_PAIR_BLOCK_BYTES / kith_pair_quarters(layers, tiers) / 512 * 512;
 	return most < KITH_PAIR_BLOCK_DEFAULT ? (uint32_t)most : KITH_PAIR_BLOCK_DEFAULT;
 }
 
-uint64_t kith_pair_writer_bytes(const kith_pair_info *info, uint32_t threads)
+uint64_t kith_pair_writer_bytes(const kith_pair_info *info, int threads)
 {
-	uint64_t pairs = info->block_pairs ? info->block_pairs : choose_block_pairs(info->layer_count, info->levels);
-	uint64_t block = pairs * kith_pair_quarters(info->layer_count, info->levels) / 4,
-		 padding = 128ull * info->layer_count * info->levels; /* sets of bits are whole cache lines */
-	threads = threads < KITH_STORE_THREADS ? threads : KITH_STORE_THREADS;
+	uint64_t pairs = info->block_pairs ? info->block_pairs : choose_block_pairs(info->layer_count, info->tiers);
+	uint64_t block = pairs * kith_pair_quarters(info->layer_count, info->tiers) / 4,
+		 padding = 128ull * info->layer_count * info->tiers; /* sets of bits are whole cache lines */
 	/* the block; its value, which grows by half and is then there twice; ids as gaps and one byte plane of them;
 	 * the bitmaps of a layer; zstd's own */
 	return PAGES_BYTES + pairs / 8 +
-	       threads * (block + padding + block * 5 / 2 + pairs * 9 + pairs * info->levels / 4 + ZSTD_BYTES);
-}
-
-void kith_pair_writer_set_threads(kith_pair_writer *w, uint32_t threads)
-{
-	assert(!w->meta.info.pairs);
-	w->threads = threads < 1 ? 1 : threads < KITH_STORE_THREADS ? threads : KITH_STORE_THREADS;
+	       kith_store_threads(threads) *
+		       (block + padding + block * 5 / 2 + pairs * 9 + pairs * info->tiers / 4 + ZSTD_BYTES);
 }
 
 static size_t bits_bytes(const kith_pair_planes *b)
 {
-	return 2 * b->stride * b->levels * b->layers * sizeof *b->bits;
+	return 2 * b->stride * b->tiers * b->layers * sizeof *b->bits;
 }
 
-/* The block that the next pair goes to. Few pairs never need more than one. */
+/* The block that the next pair goes to, allocated when it is first needed: few pairs need only one. */
 static int get_block(kith_pair_writer *w, filling **out, kith_err *err)
 {
 	const kith_pair_info *info = &w->meta.info;
@@ -70,38 +62,38 @@ static int get_block(kith_pair_writer *w, filling **out, kith_err *err)
 	*out = f;
 	if (f->planes.bits)
 		return 0;
-	if ((rc = kith_planes_reserve(&f->planes, info->block_pairs, info->layer_count, info->levels, err)))
+	if ((rc = kith_planes_reserve(&f->planes, info->block_pairs, info->layer_count, info->tiers, err)))
 		return rc;
 	memset(f->planes.bits, 0, bits_bytes(&f->planes));
-	return f->scratch.encoder ? 0 : kith_block_scratch_init(&f->scratch, err);
+	return f->scratch.encoder.plain ? 0 : kith_block_scratch_init(&f->scratch, err);
 }
 
-int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, kith_err *err)
+int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, int threads,
+			    kith_err *err)
 {
 	kith_pair_info wanted = *info;
-	kith_err why;
 	int rc;
-	if (!wanted.block_pairs && info->layer_count <= KITH_MAX_LAYERS && info->levels <= KITH_MAX_TIERS)
-		wanted.block_pairs = choose_block_pairs(info->layer_count, info->levels);
-	if ((rc = kith_pair_info_check(&wanted, &why)))
-		return kith_fail(err, rc, "%s: %s", path, why.msg);
+	if (!wanted.block_pairs && info->layer_count <= KITH_MAX_LAYERS && info->tiers <= KITH_MAX_TIERS)
+		wanted.block_pairs = choose_block_pairs(info->layer_count, info->tiers);
+	if ((rc = kith_fail_in(err, kith_pair_info_check(&wanted, err), path)))
+		return rc;
 	kith_pair_writer *w = kith_alloc_zero(1, sizeof *w);
-	if (!w || !(w->path = strdup(path))) {
-		free(w);
+	if (!w)
 		return kith_fail_nomem(err, "a writer of pairs", sizeof *w);
-	}
-	w->threads = 1;
+	w->threads = kith_store_threads(threads);
 	if (!(rc = kith_pair_meta_init(&w->meta, &wanted, err)) &&
 	    !(rc = kith_block_scratch_init(&w->blocks[0].scratch, err)) &&
 	    !(w->seen = kith_alloc(kith_plane_words(wanted.block_pairs), sizeof *w->seen)))
 		rc = kith_fail_nomem(err, "a block of pairs", wanted.block_pairs / 8);
 	if (!rc)
 		rc = kith_container_create(&w->container, path, KITH_CONTAINER_PAIRS, err);
-	if (rc)
+	if (rc) {
 		kith_pair_writer_abort(w);
-	else
-		*out = w;
-	return rc;
+		return rc;
+	}
+	w->path = kith_container_path(w->container);
+	*out = w;
+	return 0;
 }
 
 void kith_pair_writer_abort(kith_pair_writer *w)
@@ -115,13 +107,12 @@ void kith_pair_writer_abort(kith_pair_writer *w)
 	}
 	kith_pair_meta_free(&w->meta);
 	free(w->seen);
-	free(w->path);
 	free(w);
 }
 
 static int put_block(kith_pair_writer *w, filling *f, kith_err *err)
 {
-	const kith_value *value = &f->scratch.value;
+	const kith_encoder *value = &f->scratch.encoder;
 	if (w->written == UINT32_MAX)
 		return kith_fail(err, KITH_EUSAGE, "%s: more pairs than blocks of %u can hold", w->path,
 				 w->meta.info.block_pairs);
@@ -134,22 +125,23 @@ static int put_block(kith_pair_writer *w, filling *f, kith_err *err)
 /* Encodes the first `count` blocks, each in a thread of its own, and puts them in order. */
 static int flush(kith_pair_writer *w, uint32_t count, kith_err *err)
 {
-	int rc = 0;
+	kith_first_error failed = {0};
 #pragma omp parallel for num_threads(count) schedule(static, 1) if (count > 1)
 	for (uint32_t b = 0; b < count; b++) {
 		filling *f = &w->blocks[b];
-		f->rc = kith_pair_block_encode(&f->scratch, &w->meta.info, w->written + b, f->count, &f->planes,
-					       &f->err);
+		kith_err why;
+		int rc = kith_pair_block_encode(&f->scratch, &w->meta.info, w->written + b, f->count, &f->planes, &why);
+		kith_first_error_note(&failed, b, rc, &why);
 	}
-	for (uint32_t b = 0; !rc && b < count; b++) {
-		filling *f = &w->blocks[b];
-		rc = f->rc ? kith_fail(err, f->rc, "%s", f->err.msg) : put_block(w, f, err);
-	}
+	int rc = kith_fail_in(err, kith_first_error_get(&failed, err), w->path);
+	for (uint32_t b = 0; !rc && b < count; b++)
+		rc = put_block(w, &w->blocks[b], err);
 	w->full = 0;
 	return rc;
 }
 
-/* Are the bits of the next `count` pairs what bits can be? Marks the pairs that are in some layer. */
+/* Checks that the planes of the next `count` pairs are cumulative, and marks in `seen` the pairs that some layer has.
+ */
 static int check_bits(kith_pair_writer *w, const filling *f, uint32_t count, kith_err *err)
 {
 	const kith_pair_planes *b = &f->planes;
@@ -159,7 +151,7 @@ static int check_bits(kith_pair_writer *w, const filling *f, uint32_t count, kit
 	for (uint32_t direction = 0; direction < 2; direction++)
 		for (uint32_t v = 0; v < b->layers; v++) {
 			const uint64_t *plane = kith_pair_plane(b, v, 0, direction);
-			for (uint32_t q = 1; q < b->levels; q++) {
+			for (uint32_t q = 1; q < b->tiers; q++) {
 				const uint64_t *below = plane;
 				plane = kith_pair_plane(b, v, q, direction);
 				for (size_t x = first; x < end; x++)
@@ -173,7 +165,8 @@ static int check_bits(kith_pair_writer *w, const filling *f, uint32_t count, kit
 	return 0;
 }
 
-/* Are the next `count` pairs, which are in the block already, in order, present somewhere, and after all before? */
+/* Checks the next `count` pairs, which are in the block already: pairs of two samples, ascending, after all before
+ * them, each present in some layer. */
 static int check_pairs(kith_pair_writer *w, const filling *f, uint32_t count, kith_err *err)
 {
 	int rc = check_bits(w, f, count, err);
@@ -206,7 +199,7 @@ int kith_pair_writer_append_planes(kith_pair_writer *w, uint64_t count, const ui
 		kith_pair_planes *b = &f->planes;
 		memcpy(b->i + f->count, i + from, take * sizeof *i);
 		memcpy(b->j + f->count, j + from, take * sizeof *j);
-		for (size_t plane = 0; plane < 2 * (size_t)b->levels * b->layers; plane++)
+		for (size_t plane = 0; plane < 2 * (size_t)b->tiers * b->layers; plane++)
 			kith_bits_copy(b->bits + plane * b->stride, f->count, bits + plane * stride, from, take);
 		if ((rc = check_pairs(w, f, take, err)))
 			return rc;
@@ -223,7 +216,7 @@ int kith_pair_writer_append_planes(kith_pair_writer *w, uint64_t count, const ui
 int kith_pair_writer_finish(kith_pair_writer *w, kith_err *err)
 {
 	kith_block_scratch *scratch = &w->blocks[0].scratch;
-	const kith_value *value = &scratch->value;
+	const kith_encoder *value = &scratch->encoder;
 	uint32_t left = w->full + (w->blocks[w->full].count != 0);
 	int rc = left ? flush(w, left, err) : 0;
 	if (!rc)

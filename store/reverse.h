@@ -4,9 +4,9 @@
 
 #include "graph_codec.h"
 
-/* Receives a tier's reverse lists: `count` consecutive blocks from `first_block`, which `sets` hold, and perhaps more;
- * in block order, all blocks of tier 0, then of tier 1, and so on. It may use `scratch[i]`, one for each of the blocks.
- */
+/* Receives the reverse lists of one tier and `count` consecutive blocks from first_block on; the nodes of `sets`
+ * include theirs. Calls come in order: all blocks of tier 0, then of tier 1, and so on. scratch[0..count-1] are free
+ * for use. */
 typedef struct kith_reverse_sink {
 	int (*take)(void *context, uint32_t tier, uint64_t first_block, uint32_t count, const kith_sets *sets,
 		    kith_block_scratch *scratch, kith_err *err);

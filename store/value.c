@@ -9,108 +9,106 @@
 #include "alloc.h"
 #include "cpu.h"
 #include "hash.h"
+#include "set_kernels.h"
 
-/* Header: hash u64 (of all that follows it), table u32, block u32, nodes u32, zero u32, items u64. */
+/* A value, and a stream in it; stored size = raw size means that the bytes are as they were.
+ *
+ *     +-----------+-----------+-----------+-----------+-----------+-----------+
+ *     | hash u64  | table u32 | nodes u32 | items u64 | stream    | stream    | ...
+ *     | of what   | block u32 | zero u32  |           |           |           |
+ *     | follows   |           |           |           |           |           |
+ *     +-----------+-----------+-----------+-----------+-----------+-----------+
+ *                                                      raw size u64, stored size u64, stored bytes
+ */
 #define HEADER_BYTES 32
-/* A stream: raw size u64, stored size u64, stored bytes; stored size = raw size means that zstd did not help enough. */
 #define STREAM_BYTES 16
-/* Bytes that zstd saves less than one in so many of stay as they are. It decodes some 2 GB/s: where it saves a quarter,
- * it takes as long as to read what it saves from a disk of 0.5 GB/s. */
+
+/* A stream is stored raw unless zstd saves at least one byte in LEAST_GAIN. It decodes some 2 GB/s: where it saves a
+ * quarter, it takes as long as to read what it saves from a disk of 0.5 GB/s. */
 #define LEAST_GAIN 4
 
 /* ---- encoding ---- */
 
-/* Gaps and sets of bits seldom repeat themselves, but in so many of them there is always something like it. Short
- * matches take more room than the bytes' own entropy, and twice the time to decode. So zstd looks for matches only
- * where they may be and a sample says that they gain, and they have to save one in so many bytes. Level 1: above it the
- * gain is small, and the time doubles. */
+/* Gaps and bits seldom repeat themselves, but among so many of them zstd always finds some match. Short matches take
+ * more space than the entropy of the bytes they replace, and twice the time to decode. So zstd looks for matches only
+ * where the caller expects them and a sample of the stream says that they gain, and they have to save at least one byte
+ * in MATCH_GAIN. Level 1: above it the gain is small, and the time doubles. */
 #define MATCHES    1
 #define NO_MATCHES -1000
 #define MATCH_GAIN 8
-#define SAMPLE     65536u /* bytes, or a quarter of what there is */
+#define SAMPLE     65536u /* bytes, or a quarter of the stream if that is more */
 
-struct kith_encoder {
-	ZSTD_CCtx *matches, *plain;
-	void *plane, *other;
-	size_t plane_capacity, other_capacity;
-};
-
-void kith_encoder_free(kith_encoder *e)
+int kith_encoder_init(kith_encoder *e, kith_err *err)
 {
-	if (!e)
-		return;
-	ZSTD_freeCCtx(e->matches);
-	ZSTD_freeCCtx(e->plain);
-	free(e->plane);
-	free(e->other);
-	free(e);
-}
-
-kith_encoder *kith_encoder_new(void)
-{
-	kith_encoder *e = kith_alloc_zero(1, sizeof *e);
-	if (!e)
-		return NULL;
-	e->matches = ZSTD_createCCtx();
+	e->matching = ZSTD_createCCtx();
 	e->plain = ZSTD_createCCtx();
-	if (!e->matches || !e->plain) {
-		kith_encoder_free(e);
-		return NULL;
-	}
-	ZSTD_CCtx_setParameter(e->matches, ZSTD_c_compressionLevel, MATCHES);
+	if (!e->matching || !e->plain)
+		return kith_fail_nomem(err, "zstd's contexts", 1u << 20);
+	ZSTD_CCtx_setParameter(e->matching, ZSTD_c_compressionLevel, MATCHES);
 	ZSTD_CCtx_setParameter(e->plain, ZSTD_c_compressionLevel, NO_MATCHES);
 	/* no part of zstd's stable interface: a zstd that does not know it makes streams that matches make smaller */
 	ZSTD_CCtx_setParameter(e->plain, ZSTD_c_literalCompressionMode, ZSTD_ps_enable);
-	return e;
+	return 0;
 }
 
-static int reserve(kith_value *v, size_t more, kith_err *err)
+void kith_encoder_free(kith_encoder *e)
 {
-	if (v->capacity - v->size >= more)
+	ZSTD_freeCCtx(e->matching);
+	ZSTD_freeCCtx(e->plain);
+	free(e->bytes);
+	free(e->plane);
+	free(e->matched);
+	memset(e, 0, sizeof *e);
+}
+
+static int reserve(kith_encoder *e, size_t more, kith_err *err)
+{
+	if (e->capacity - e->size >= more)
 		return 0;
-	size_t capacity = v->size + more + (v->size + more) / 2;
+	size_t capacity = e->size + more + (e->size + more) / 2;
 	uint8_t *bytes = kith_alloc(capacity, 1);
 	if (!bytes)
 		return kith_fail_nomem(err, "a stored value", capacity);
-	memcpy(bytes, v->bytes ? v->bytes : bytes, v->size);
-	free(v->bytes);
-	v->bytes = bytes;
-	v->capacity = capacity;
+	memcpy(bytes, e->bytes ? e->bytes : bytes, e->size);
+	free(e->bytes);
+	e->bytes = bytes;
+	e->capacity = capacity;
 	return 0;
 }
 
-int kith_value_start(kith_value *v, uint32_t table, uint32_t block, uint32_t nodes, uint64_t items, kith_err *err)
+int kith_value_start(kith_encoder *e, uint32_t table, uint32_t block, uint32_t nodes, uint64_t items, kith_err *err)
 {
-	v->size = 0;
-	if (reserve(v, HEADER_BYTES, err))
+	const uint32_t head[4] = {table, block, nodes, 0};
+	e->size = 0;
+	if (reserve(e, HEADER_BYTES, err))
 		return KITH_ENOMEM;
-	uint32_t head[4] = {table, block, nodes, 0};
-	memset(v->bytes, 0, 8);
-	memcpy(v->bytes + 8, head, 16);
-	memcpy(v->bytes + 24, &items, 8);
-	v->size = HEADER_BYTES;
+	memset(e->bytes, 0, 8);
+	memcpy(e->bytes + 8, head, 16);
+	memcpy(e->bytes + 24, &items, 8);
+	e->size = HEADER_BYTES;
 	return 0;
 }
 
-/* What matches make of a stream that takes `plain` without, in e->other; SIZE_MAX if they gain too little. */
+/* The size of a stream with matches, in e->matched, that takes `plain` bytes without; SIZE_MAX if they gain too little.
+ */
 static size_t match(kith_encoder *e, const void *raw, size_t size, size_t plain)
 {
 	size_t sample = size / 4 > SAMPLE ? size / 4 : size < SAMPLE ? size : SAMPLE;
-	size_t stored = ZSTD_compress2(e->matches, e->other, e->other_capacity, raw, sample);
+	size_t stored = ZSTD_compress2(e->matching, e->matched, e->matched_capacity, raw, sample);
 	if (ZSTD_isError(stored) || (double)stored * (double)size >= (double)plain * (double)sample)
 		return SIZE_MAX;
 	if (sample < size)
-		stored = ZSTD_compress2(e->matches, e->other, e->other_capacity, raw, size);
+		stored = ZSTD_compress2(e->matching, e->matched, e->matched_capacity, raw, size);
 	return ZSTD_isError(stored) || stored > plain - plain / MATCH_GAIN ? SIZE_MAX : stored;
 }
 
-static int put_stream(kith_encoder *e, kith_value *v, const void *raw, size_t size, int matches, kith_err *err)
+static int put_stream(kith_encoder *e, const void *raw, size_t size, int matches, kith_err *err)
 {
 	size_t bound = ZSTD_compressBound(size), stored = 0, matched = SIZE_MAX;
-	if (reserve(v, STREAM_BYTES + bound, err) ||
-	    (matches && kith_scratch(&e->other, &e->other_capacity, bound, 1, err)))
-		return KITH_ENOMEM;
-	uint8_t *body = v->bytes + v->size + STREAM_BYTES;
+	int rc = reserve(e, STREAM_BYTES + bound, err);
+	if (rc || (matches && (rc = KITH_SCRATCH(e->matched, e->matched_capacity, bound, err))))
+		return rc;
+	uint8_t *body = e->bytes + e->size + STREAM_BYTES;
 	if (size) {
 		stored = ZSTD_compress2(e->plain, body, bound, raw, size);
 		if (ZSTD_isError(stored))
@@ -118,26 +116,26 @@ static int put_stream(kith_encoder *e, kith_value *v, const void *raw, size_t si
 	}
 	if (size && matches && (matched = match(e, raw, size, stored)) < stored) {
 		stored = matched;
-		memcpy(body, e->other, stored);
+		memcpy(body, e->matched, stored);
 	}
 	if (stored > size - size / LEAST_GAIN) {
 		stored = size;
 		memcpy(body, raw, size);
 	}
-	uint64_t head[2] = {size, stored};
-	memcpy(v->bytes + v->size, head, STREAM_BYTES);
-	v->size += STREAM_BYTES + stored;
+	const uint64_t head[2] = {size, stored};
+	memcpy(e->bytes + e->size, head, STREAM_BYTES);
+	e->size += STREAM_BYTES + stored;
 	return 0;
 }
 
-int kith_value_stream(kith_encoder *e, kith_value *v, const void *raw, size_t size, kith_err *err)
+int kith_value_stream(kith_encoder *e, const void *raw, size_t size, kith_err *err)
 {
-	return put_stream(e, v, raw, size, 1, err);
+	return put_stream(e, raw, size, 1, err);
 }
 
-int kith_value_noise(kith_encoder *e, kith_value *v, const void *raw, size_t size, kith_err *err)
+int kith_value_noise(kith_encoder *e, const void *raw, size_t size, kith_err *err)
 {
-	return put_stream(e, v, raw, size, 0, err);
+	return put_stream(e, raw, size, 0, err);
 }
 
 KITH_CLONES static void take_plane(const uint32_t *numbers, size_t count, int shift, uint8_t *plane)
@@ -146,59 +144,48 @@ KITH_CLONES static void take_plane(const uint32_t *numbers, size_t count, int sh
 		plane[i] = (uint8_t)(numbers[i] >> shift);
 }
 
-int kith_value_u32s(kith_encoder *e, kith_value *v, const uint32_t *numbers, size_t count, int width, kith_err *err)
+int kith_value_u32s(kith_encoder *e, const uint32_t *numbers, size_t count, int width, kith_err *err)
 {
-	int rc = kith_scratch(&e->plane, &e->plane_capacity, count, 1, err);
+	int rc = KITH_SCRATCH(e->plane, e->plane_capacity, count, err);
 	for (int p = 0; !rc && p < width; p++) {
 		take_plane(numbers, count, 8 * p, e->plane);
-		rc = kith_value_noise(e, v, e->plane, count, err);
+		rc = kith_value_noise(e, e->plane, count, err);
 	}
 	return rc;
 }
 
-int kith_value_f64s(kith_encoder *e, kith_value *v, const double *numbers, size_t count, kith_err *err)
+int kith_value_f64s(kith_encoder *e, const double *numbers, size_t count, kith_err *err)
 {
 	const uint8_t *bytes = (const uint8_t *)numbers;
-	int rc = kith_scratch(&e->plane, &e->plane_capacity, count, 1, err);
+	int rc = KITH_SCRATCH(e->plane, e->plane_capacity, count, err);
 	for (int p = 0; !rc && p < 8; p++) {
 		for (size_t i = 0; i < count; i++)
-			((uint8_t *)e->plane)[i] = bytes[8 * i + p];
-		rc = kith_value_noise(e, v, e->plane, count, err);
+			e->plane[i] = bytes[8 * i + p];
+		rc = kith_value_noise(e, e->plane, count, err);
 	}
 	return rc;
 }
 
-void kith_value_seal(kith_value *v)
+int kith_value_seal(kith_encoder *e)
 {
-	uint64_t hash = kith_hash(v->bytes + 8, v->size - 8);
-	memcpy(v->bytes, &hash, 8);
+	uint64_t hash = kith_hash(e->bytes + 8, e->size - 8);
+	memcpy(e->bytes, &hash, 8);
+	return 0;
 }
 
 /* ---- decoding ---- */
 
-struct kith_decoder {
-	ZSTD_DCtx *zstd;
-	void *plane;
-	size_t plane_capacity;
-};
-
-kith_decoder *kith_decoder_new(void)
+int kith_decoder_init(kith_decoder *d, kith_err *err)
 {
-	kith_decoder *d = kith_alloc_zero(1, sizeof *d);
-	if (d && !(d->zstd = ZSTD_createDCtx())) {
-		free(d);
-		d = NULL;
-	}
-	return d;
+	d->zstd = ZSTD_createDCtx();
+	return d->zstd ? 0 : kith_fail_nomem(err, "a zstd context", 1u << 17);
 }
 
 void kith_decoder_free(kith_decoder *d)
 {
-	if (!d)
-		return;
 	ZSTD_freeDCtx(d->zstd);
 	free(d->plane);
-	free(d);
+	memset(d, 0, sizeof *d);
 }
 
 uint64_t kith_view_items(const void *bytes, size_t size)
@@ -209,7 +196,8 @@ uint64_t kith_view_items(const void *bytes, size_t size)
 	return items;
 }
 
-int kith_view_open(kith_view *view, const void *bytes, size_t size, uint32_t table, uint32_t block, kith_err *err)
+int kith_view_open(kith_view *view, kith_decoder *decoder, const void *bytes, size_t size, uint32_t table,
+		   uint32_t block, kith_err *err)
 {
 	const uint8_t *at = bytes;
 	uint64_t hash;
@@ -224,6 +212,7 @@ int kith_view_open(kith_view *view, const void *bytes, size_t size, uint32_t tab
 	if (head[0] != table || head[1] != block)
 		return kith_fail(err, KITH_ECORRUPT, "value %u/%u stands where %u/%u belongs", head[0], head[1], table,
 				 block);
+	view->decoder = decoder;
 	view->nodes = head[2];
 	memcpy(&view->items, at + 24, 8);
 	view->at = at + HEADER_BYTES;
@@ -247,7 +236,7 @@ static int next_stream(kith_view *view, uint64_t *raw, const uint8_t **stored, u
 	return 0;
 }
 
-int kith_view_stream(kith_decoder *d, kith_view *view, void *raw, size_t size, kith_err *err)
+int kith_view_stream(kith_view *view, void *raw, size_t size, kith_err *err)
 {
 	uint64_t raw_size = 0, stored_size = 0;
 	const uint8_t *stored = NULL;
@@ -261,7 +250,7 @@ int kith_view_stream(kith_decoder *d, kith_view *view, void *raw, size_t size, k
 		memcpy(raw, stored, size);
 		return 0;
 	}
-	size_t got = ZSTD_decompressDCtx(d->zstd, raw, size, stored, stored_size);
+	size_t got = ZSTD_decompressDCtx(view->decoder->zstd, raw, size, stored, stored_size);
 	if (ZSTD_isError(got) || got != size)
 		return kith_fail(err, KITH_ECORRUPT, "a stream does not decompress");
 	return 0;
@@ -277,111 +266,49 @@ KITH_CLONES static void put_plane(uint32_t *numbers, size_t count, int shift, co
 			numbers[i] |= (uint32_t)plane[i] << shift;
 }
 
-int kith_view_u32s(kith_decoder *d, kith_view *view, uint32_t *numbers, size_t count, int width, kith_err *err)
+int kith_view_u32s(kith_view *view, uint32_t *numbers, size_t count, int width, kith_err *err)
 {
-	int rc = kith_scratch(&d->plane, &d->plane_capacity, count, 1, err);
+	kith_decoder *d = view->decoder;
+	int rc = KITH_SCRATCH(d->plane, d->plane_capacity, count, err);
 	for (int p = 0; !rc && p < width; p++) {
-		rc = kith_view_stream(d, view, d->plane, count, err);
+		rc = kith_view_stream(view, d->plane, count, err);
 		if (!rc)
 			put_plane(numbers, count, 8 * p, d->plane);
 	}
 	return rc;
 }
 
-#ifdef KITH_AVX512
-
-#include <immintrin.h>
-
-/* Sixteen gaps, or the first `count`, from up to three planes of `stride` bytes: what each adds to the id before the
- * first, which is the sum of all up to it. */
-KITH_AVX512 static inline __attribute__((always_inline)) __m512i sum_gaps(const uint8_t *plane, size_t stride,
-									  int width, __mmask16 here)
+int kith_view_sets(kith_view *view, const uint64_t *offset, size_t sets, uint64_t base, uint64_t step, uint64_t n,
+		   uint32_t *ids, int *bad, kith_err *err)
 {
-	const __m512i zero = _mm512_setzero_si512();
-	__m512i x = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)plane));
-	if (width > 1)
-		x = _mm512_or_si512(
-			x, _mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(plane + stride))), 8));
-	if (width > 2)
-		x = _mm512_or_si512(
-			x, _mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(plane + 2 * stride))),
-					     16));
-	x = _mm512_maskz_add_epi32(here, x, _mm512_set1_epi32(1));
-	x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 15));
-	x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 14));
-	x = _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 12));
-	return _mm512_add_epi32(x, _mm512_alignr_epi32(x, zero, 8));
-}
-
-/* A set's ids. Sums of sixteen gaps do not wrap; `next` does not either, so only the last id, the largest, needs a
- * check. */
-KITH_AVX512 static inline __attribute__((always_inline)) int
-unpack_set(const uint8_t *plane, size_t stride, int width, size_t count, uint64_t next, uint64_t n, uint32_t *ids)
-{
-	for (size_t i = 0; i < count; i += 16) {
-		__mmask16 here = count - i < 16 ? (__mmask16)((1u << (count - i)) - 1) : 0xffff;
-		__m512i x = sum_gaps(plane + i, stride, width, here);
-		_mm512_storeu_si512((void *)(ids + i), _mm512_add_epi32(x, _mm512_set1_epi32((int)(next - 1))));
-		next += (uint32_t)_mm512_cvtsi512_si32(_mm512_alignr_epi32(x, x, 15));
-	}
-	return next > n;
-}
-
-KITH_AVX512 static inline __attribute__((always_inline)) int unpack_all(const uint8_t *plane, size_t stride, int width,
-									const uint64_t *offset, size_t sets,
-									uint64_t base, uint64_t step, uint64_t n,
-									uint32_t *ids)
-{
-	int bad = 0;
-	for (size_t r = 0; r < sets; r++, base += step) {
-		size_t count = offset[r + 1] - offset[r];
-		bad |= count && unpack_set(plane + offset[r], stride, width, count, base, n, ids + offset[r]);
-	}
-	return bad;
-}
-
-KITH_AVX512 static int unpack_sets(const uint8_t *plane, size_t stride, int width, const uint64_t *offset, size_t sets,
-				   uint64_t base, uint64_t step, uint64_t n, uint32_t *ids)
-{
-	return width == 1   ? unpack_all(plane, stride, 1, offset, sets, base, step, n, ids)
-	       : width == 2 ? unpack_all(plane, stride, 2, offset, sets, base, step, n, ids)
-			    : unpack_all(plane, stride, 3, offset, sets, base, step, n, ids);
-}
-
-#else
-#define unpack_sets(...) 0
-#endif
-
-int kith_view_sets(kith_decoder *d, kith_view *view, const uint64_t *offset, size_t sets, uint64_t base, uint64_t step,
-		   uint64_t n, uint32_t *ids, int *bad, kith_err *err)
-{
+	const kith_set_kernels *kernels = kith_set_kernels_get();
 	int width = kith_width(n), rc;
 	size_t count = offset[sets], stride = count + KITH_SPARE;
 	*bad = 0;
-	if (width > 3 || !(kith_cpu() == KITH_CPU_AVX512)) {
-		if ((rc = kith_view_u32s(d, view, ids, count, width, err)))
-			return rc;
-		for (size_t r = 0; r < sets; r++, base += step)
+	if (width > 3 || !kernels->unpack) {
+		rc = kith_view_u32s(view, ids, count, width, err);
+		for (size_t r = 0; !rc && r < sets; r++, base += step)
 			*bad |= kith_gaps_decode(ids + offset[r], offset[r + 1] - offset[r], base, n);
-	} else {
-		if ((rc = kith_scratch(&d->plane, &d->plane_capacity, (size_t)width * stride, 1, err)))
-			return rc;
-		for (int p = 0; p < width; p++)
-			if ((rc = kith_view_stream(d, view, (uint8_t *)d->plane + (size_t)p * stride, count, err)))
-				return rc;
-		*bad = unpack_sets(d->plane, stride, width, offset, sets, base, step, n, ids);
+		return rc;
 	}
-	return 0;
+	kith_decoder *d = view->decoder;
+	rc = KITH_SCRATCH(d->plane, d->plane_capacity, (size_t)width * stride, err);
+	for (int p = 0; !rc && p < width; p++)
+		rc = kith_view_stream(view, d->plane + (size_t)p * stride, count, err);
+	if (!rc)
+		*bad = kernels->unpack(d->plane, stride, width, offset, sets, base, step, n, ids);
+	return rc;
 }
 
-int kith_view_f64s(kith_decoder *d, kith_view *view, double *numbers, size_t count, kith_err *err)
+int kith_view_f64s(kith_view *view, double *numbers, size_t count, kith_err *err)
 {
 	uint8_t *bytes = (uint8_t *)numbers;
-	int rc = kith_scratch(&d->plane, &d->plane_capacity, count, 1, err);
+	kith_decoder *d = view->decoder;
+	int rc = KITH_SCRATCH(d->plane, d->plane_capacity, count, err);
 	for (int p = 0; !rc && p < 8; p++) {
-		rc = kith_view_stream(d, view, d->plane, count, err);
+		rc = kith_view_stream(view, d->plane, count, err);
 		for (size_t i = 0; !rc && i < count; i++)
-			bytes[8 * i + p] = ((const uint8_t *)d->plane)[i];
+			bytes[8 * i + p] = d->plane[i];
 	}
 	return rc;
 }
@@ -438,15 +365,9 @@ void kith_bits_encode(const uint32_t *ids, size_t count, uint64_t n, uint64_t *w
 		words[ids[i] / 64] |= 1ull << (ids[i] % 64);
 }
 
-int kith_bits_decode(const uint64_t *words, uint64_t n, uint32_t *ids, size_t count)
+void kith_bits_decode(const uint64_t *words, size_t count, uint32_t *ids)
 {
-	size_t found = 0;
-	for (size_t w = 0; w < kith_words(n); w++)
-		for (uint64_t rest = words[w]; rest; rest &= rest - 1) {
-			uint64_t id = 64 * w + (unsigned)__builtin_ctzll(rest);
-			if (found == count || id >= n)
-				return -1;
-			ids[found++] = (uint32_t)id;
-		}
-	return found == count ? 0 : -1;
+	for (size_t w = 0; w < count; w++)
+		for (uint64_t rest = words[w]; rest; rest &= rest - 1)
+			*ids++ = (uint32_t)(64 * w + (unsigned)__builtin_ctzll(rest));
 }

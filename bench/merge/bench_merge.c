@@ -21,13 +21,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "alloc.h"
+#include "container.h"
 #include "kith/graph.h"
 #include "npy_write.h"
+#include "value.h"
 
 static double now(void)
 {
@@ -39,6 +42,43 @@ static double now(void)
 static long mebibytes(const struct rusage *used)
 {
 	return (used->ru_maxrss + 1023) / 1024;
+}
+
+/* What a graph takes on disk, in bytes: the records of its rows, near lists and reverse lists, and the whole file. */
+typedef struct sizes {
+	uint64_t rows, near, reverse, file;
+} sizes;
+
+static int add_records(kith_container *c, uint32_t table, uint64_t records, uint64_t *total, kith_err *err)
+{
+	int rc = 0;
+	for (uint64_t r = 0; !rc && r < records; r++) {
+		const void *bytes;
+		size_t size;
+		if (!(rc = kith_container_get(c, table, (uint32_t)r, &bytes, &size, err)))
+			*total += size;
+	}
+	return rc;
+}
+
+static int get_sizes(const kith_graph *graph, sizes *s, kith_err *err)
+{
+	const kith_graph_info *info = kith_graph_get_info(graph);
+	uint64_t blocks = (info->n + info->block_nodes - 1) / info->block_nodes;
+	kith_container *c;
+	struct stat st;
+	int rc = kith_container_open(&c, kith_graph_path(graph), KITH_CONTAINER_GRAPH, err);
+	*s = (sizes){0};
+	if (rc)
+		return rc;
+	if (!(rc = add_records(c, KITH_TABLE_ROWS, blocks, &s->rows, err)) &&
+	    !(rc = add_records(c, KITH_TABLE_NEAR, info->near ? blocks : 0, &s->near, err)))
+		rc = add_records(c, KITH_TABLE_REVERSE, blocks * info->tiers, &s->reverse, err);
+	if (!rc && stat(kith_graph_path(graph), &st))
+		rc = kith_fail_errno(err, "%s", kith_graph_path(graph));
+	s->file = rc ? 0 : (uint64_t)st.st_size;
+	kith_container_close(c);
+	return rc;
 }
 
 /* ---- run ---- */
@@ -139,8 +179,8 @@ static int decode(int count, char **argv, kith_err *err)
 	double seconds = now() - start;
 	getrusage(RUSAGE_SELF, &used);
 	for (int v = 0; !rc && v < count; v++) {
-		kith_graph_size s;
-		if ((rc = kith_graph_get_size(layers[v].graph, &s, err)))
+		sizes s;
+		if ((rc = get_sizes(layers[v].graph, &s, err)))
 			break;
 		read += s.rows + s.reverse;
 		decoded += layers[v].decoded;
@@ -164,14 +204,14 @@ static int decode(int count, char **argv, kith_err *err)
 static int print_bits(int count, char **argv, kith_err *err)
 {
 	kith_graph *graph = NULL;
-	kith_graph_size s;
+	sizes s;
 	int rc = kith_graph_open(&graph, argv[0], err);
 	(void)count;
 	if (rc)
 		return rc;
 	const kith_graph_info *i = kith_graph_get_info(graph);
 	double n = (double)i->n, k = kith_info_k(i);
-	if (!(rc = kith_graph_get_size(graph, &s, err))) {
+	if (!(rc = get_sizes(graph, &s, err))) {
 		double bound = (lgamma(n) - lgamma(k + 1) - lgamma(n - k)) / log(2) / k, bit = 8 / (n * k);
 		printf("%.2f %.2f %.2f %.2f %.2f\n", bit * (double)(s.file - s.near), bit * (double)s.rows,
 		       bit * (double)s.reverse, bit * (double)s.near, bound);

@@ -37,7 +37,7 @@ typedef struct kith_dynamics {
 	double *share;
 
 	/* L: the removal score of layer v, |P n Q| / |P u Q| of the pairs present in v - 1 and in v. Near 1 the
-	 * operation hardly changes who is whose neighbour, so that it could perhaps be removed. NaN for the first
+	 * operation hardly changes neighbourhoods, and is a candidate for removal. NaN for the first
 	 * layer, and where neither has any pair.
 	 *
 	 * The paper calls C2 and R2 candidates for removal, because they add long-lived pairs and let most others
@@ -48,8 +48,8 @@ typedef struct kith_dynamics {
 
 	/* L x gaps: of the runs that end at b, how many come back after a gap of g layers, [b][g - 1]. Those are the
 	 * ends that alpha = g closes and alpha = g - 1 does not, so they are known for gaps up to the stack's greatest
-	 * alpha; and no gap is longer than L - 2. kith-merge counts no alpha that nobody asked for, so that -m bounds
-	 * it at any number of layers. */
+	 * alpha; and no gap is longer than L - 2. kith-merge counts only the alphas asked for, so that -m bounds it
+	 * at any number of layers. */
 	uint32_t gaps;
 	uint64_t *returns;
 } kith_dynamics;

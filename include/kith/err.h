@@ -40,6 +40,10 @@ int kith_fail_errno(kith_err *err, const char *format, ...) __attribute__((forma
 /* Like kith_fail(KITH_ENOMEM) with a standard message; `what` names what the memory was for. */
 int kith_fail_nomem(kith_err *err, const char *what, unsigned long long bytes);
 
+/* Puts "WHERE: ", such as a file's name, before the message of a failure that lacks it. Returns `rc`, its status; if
+ * that is 0, nothing has failed and nothing is done. */
+int kith_fail_in(kith_err *err, int rc, const char *where);
+
 /* A long computation calls this now and then, from one thread at a time: `done` of `total` units of `what` are
  * done. A non-zero answer asks it to stop: it then cleans up after itself and returns KITH_ECANCELED.
  * `call` may be NULL. */

@@ -29,6 +29,11 @@ extern "C" {
 /* Which edges make a pair of samples one of neighbours: one in either direction (the paper's e_ij), or both. */
 typedef enum kith_graph_kind { KITH_UNION, KITH_MUTUAL } kith_graph_kind;
 
+static inline const char *kith_graph_kind_name(kith_graph_kind graph)
+{
+	return graph == KITH_UNION ? "union" : "mutual";
+}
+
 typedef struct kith_graph_info {
 	uint64_t n;                      /* nodes */
 	uint64_t d;                      /* activations per node */
@@ -101,15 +106,6 @@ void kith_graph_close(kith_graph *graph); /* NULL is fine */
 const kith_graph_info *kith_graph_get_info(const kith_graph *graph); /* lives as long as the graph */
 const char *kith_graph_path(const kith_graph *graph);
 
-/* What a graph takes on disk, in bytes: the records of its rows, near lists and reverse lists, and the whole file,
- * which holds besides them an index, the slack of pages and the seal. Looks at every record's size, not at its
- * contents. */
-typedef struct kith_graph_size {
-	uint64_t rows, near, reverse, file;
-} kith_graph_size;
-
-int kith_graph_get_size(kith_graph *graph, kith_graph_size *out, kith_err *err);
-
 /* The bytes of scratch that the reader itself keeps for decoding (at most), so that callers can budget. */
 uint64_t kith_graph_reader_bytes(const kith_graph *graph);
 
@@ -124,22 +120,29 @@ int kith_graph_read_near(kith_graph *graph, uint64_t first, uint64_t count, uint
 
 #define KITH_SETS_SPARE 16u
 
-/* One tier of some nodes' rows or reverse lists as sets of ids: for whoever counts. Where a tier holds a good part of
- * all nodes (16 members >= n), sets come as bits, else as ids. Memory belongs to it and grows as needed: start from a
- * zeroed struct, release with kith_sets_free. */
+/* One tier of some nodes' rows or reverse lists as sets of ids. Where a tier holds a good part of all nodes (16 members
+ * >= n) sets are bits (dense), else ids (sparse). Its memory grows as needed: start from a zeroed struct, release with
+ * kith_sets_free.
+ *
+ *     sparse   offset   | 0 | 2 | 2 | 5 |                        dense   bits   | node first    : stride words |
+ *              id       | a b | c d e | spare |                                 | node first + 1: stride words |
+ *                         node first: a, b; first + 1: none                     | ...                          | */
 typedef struct kith_sets {
 	uint64_t first, count; /* nodes */
 	uint64_t items;        /* in all sets together */
 	int dense;
-	/* ids: node first+r's, ascending, are id[offset[r]], ..., id[offset[r+1] - 1]. KITH_SETS_SPARE more may be read
-	 * than there are, whatever they hold: who copies short sets copies them whole */
+	/* sparse: the ids of node first+r, ascending, are id[offset[r]], ..., id[offset[r+1] - 1]. After the last,
+	 * there are KITH_SETS_SPARE more that may be read and mean nothing, so that short sets can be copied by whole
+	 * registers
+	 */
 	uint64_t *offset;
 	uint32_t *id;
-	/* dense: bit j % 64 of bits[r * stride + j / 64 - base] says whether j is in node first+r's; what is below word
-	 * `base` is in none. stride + base = (n + 63) / 64, and the bits from n on are 0. */
+	/* dense: bit j % 64 of bits[r * stride + j / 64 - base] says whether j is in the set of node first+r. No set
+	 * has an id below 64 base. stride + base = (n + 63) / 64, and the bits from n on are 0. */
 	uint64_t *bits;
 	size_t stride, base;
-	size_t offset_capacity, id_capacity, bits_capacity;
+	void *memory; /* holds all of these */
+	uint64_t capacity;
 } kith_sets;
 
 /* Decodes tiers 0..tiers-1 of the rows, or of the reverse lists, of nodes first..first+count-1 into sets[0..tiers-1].

@@ -23,9 +23,7 @@ typedef struct kith_merge_options {
 	int with_union, with_mutual; /* at least one */
 	uint64_t memory;             /* bytes; holds the window, and the accumulators, of every thread */
 	int threads;                 /* >= 1 */
-	uint32_t slots;              /* ids looked at together; 0: as many as pay (no result depends on it) */
 	const char *pairs;           /* the pair store to write as well (kith/pairs.h); NULL: none */
-	uint32_t block_pairs;        /* of that store, for tests; 0: as the store chooses */
 	const char *command;         /* recorded in it; NULL: "" */
 	kith_progress progress;
 } kith_merge_options;

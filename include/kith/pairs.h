@@ -4,9 +4,9 @@
  * store/FORMAT.md.
  *
  *   pair    two samples i < j that are linked, in either direction, in at least one layer at the largest k
- *   level   of i -> j in a layer: the smallest q such that j is among the k[q] nearest of i there
+ *   tier    of i -> j in a layer: the smallest q such that j is among the k[q] nearest of i there
  *
- * so that at k[q] the pair is present in the union graph if either level is at most q, in the mutual one if both are,
+ * so that at k[q] the pair is present in the union graph if either tier is at most q, in the mutual one if both are,
  * and the directed rows can be had back as well.
  *
  * Pairs are stored in blocks of info->block_pairs pairs, whichever samples they belong to: a sample with millions of
@@ -35,7 +35,7 @@ typedef struct kith_pair_info {
 	uint64_t n;                 /* samples, 2..KITH_MAX_NODES */
 	uint64_t pairs;             /* in the whole file; the writer counts them */
 	uint32_t layer_count;       /* 1..KITH_MAX_LAYERS */
-	uint32_t levels;            /* 1..KITH_MAX_TIERS */
+	uint32_t tiers;             /* 1..KITH_MAX_TIERS */
 	uint32_t k[KITH_MAX_TIERS]; /* ascending, 1 <= k[q] <= n-1 */
 	uint32_t block_pairs;       /* pairs per block, 1..KITH_MAX_PAIR_BLOCK, the last has what is left; when
 				       creating, 0 lets the store choose: KITH_PAIR_BLOCK_DEFAULT, or less where the
@@ -52,20 +52,18 @@ typedef struct kith_pair_info {
 typedef struct kith_pair_writer kith_pair_writer;
 
 /* Starts writing `path`.part, which becomes `path` at the end, as kith_graph_create does (kith/graph.h). Everything in
- * `info` is copied; pairs and version are filled in by the store. */
-int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, kith_err *err);
+ * `info` is copied; pairs and version are filled in by the store. At most `threads` OpenMP threads (1 or more; more
+ * than 64 count as 64) encode a block each; the file does not depend on them. */
+int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, int threads,
+			    kith_err *err);
 
 /* Bytes that a writer of such a file takes at most. */
-uint64_t kith_pair_writer_bytes(const kith_pair_info *info, uint32_t threads);
-
-/* Lets it encode so many blocks at once, each in a thread of its own; to begin with it is one. To be called before the
- * first pair. The file does not depend on it. */
-void kith_pair_writer_set_threads(kith_pair_writer *writer, uint32_t threads);
+uint64_t kith_pair_writer_bytes(const kith_pair_info *info, int threads);
 
 /* Appends `count` pairs i[p] < j[p], in ascending order of (i, j) and after all that came before, in batches of any
  * size: bit p of planes laid out as in kith_pair_planes (cumulative in q), each of `stride` words. Bits from `count` on
  * are not looked at. What breaks the contract (order, an id out of range, a pair absent everywhere, or absent at a
- * level but not at the one below) is KITH_EBUG; then the writer can only be aborted. */
+ * tier but not at the one below) is KITH_EBUG; then the writer can only be aborted. */
 int kith_pair_writer_append_planes(kith_pair_writer *writer, uint64_t count, const uint32_t *i, const uint32_t *j,
 				   const uint64_t *bits, size_t stride, kith_err *err);
 
@@ -97,25 +95,31 @@ static inline uint64_t kith_pair_info_blocks(const kith_pair_info *info)
 	return info->pairs / info->block_pairs + (info->pairs % info->block_pairs != 0);
 }
 
-/* A decoded block as sets of bits. Plane (w, q, direction) is at
- * bits + ((direction * levels + q) * layers + w) * stride: its bit p (bit p % 64 of word p / 64) says whether pair p
- * has level q or less in the w-th layer asked for, from i to j (direction 0) or from j to i (1). Bits from `count` on
- * are 0. stride is a multiple of 8 words, and bits is aligned to 64 bytes. Memory belongs to it and grows as needed:
- * start from a zeroed struct, release with kith_pair_planes_free. */
+/* A decoded block as planes of bits. Plane (w, q, direction) is at
+ * bits + ((direction * tiers + q) * layers + w) * stride: its bit p (bit p % 64 of word p / 64) says whether pair p
+ * has tier q or less in the w-th layer asked for, from i to j (direction 0) or from j to i (1).
+ *
+ *     bits   direction 0   tier 0   layer 0: stride words | layer 1 | ...
+ *                          tier 1   layer 0 | layer 1 | ...
+ *            direction 1   tier 0   ...
+ *
+ * Bits from `count` on are 0. stride is a multiple of 8 words, and bits is aligned to 64 bytes. Its memory grows as
+ * needed: start from a zeroed struct, release with kith_pair_planes_free. */
 typedef struct kith_pair_planes {
-	uint32_t count, layers, levels;
+	uint32_t count, layers, tiers;
 	size_t stride;   /* words */
 	uint32_t *i, *j; /* count each, ascending (i, j), i < j < n */
 	uint64_t *bits;
-	size_t pair_capacity, j_capacity, bits_capacity;
+	void *memory; /* holds i, j and bits */
+	uint64_t capacity;
 } kith_pair_planes;
 
 static inline uint64_t *kith_pair_plane(const kith_pair_planes *planes, uint32_t w, uint32_t q, uint32_t direction)
 {
-	return planes->bits + (((size_t)direction * planes->levels + q) * planes->layers + w) * planes->stride;
+	return planes->bits + (((size_t)direction * planes->tiers + q) * planes->layers + w) * planes->stride;
 }
 
-/* Pairs of one graph (edges in either direction, or with `mutual` in both) with level q or less in the w-th layer:
+/* Pairs of one graph (edges in either direction, or with `mutual` in both) with tier q or less in the w-th layer:
  * words from..from + words - 1 of its planes, into out[0..words-1]. */
 void kith_pair_planes_join(const kith_pair_planes *planes, uint32_t w, uint32_t q, int mutual, size_t from,
 			   size_t words, uint64_t *out);

@@ -38,8 +38,9 @@ typedef struct kith_nnts {
 double kith_nnts_expected(uint64_t n, uint32_t k);
 
 /* NNTS corrected for chance, (mean - expected) / (1 - expected): 1 for equal neighbourhoods, 0 for what chance gives,
- * below 0 for less. Of these two doubles and rounded once, so that whoever has them gets the same. Its standard error
- * is std_err / (1 - expected). NaN if expected is 1: at k = n-1 all sets are equal and there is nothing to correct. */
+ * below 0 for less. Computed from these two doubles and rounded once, so that it can be computed again from them. Its
+ * standard error is std_err / (1 - expected). NaN if expected is 1: at k = n-1 all sets are equal and there is nothing
+ * to correct. */
 double kith_nnts_corrected(double mean, double expected);
 
 /* NNTP(alpha,k)[a][b]: how many alpha-runs, over all pairs i < j, have first layer a and last layer b; an alpha-run is
@@ -49,8 +50,10 @@ typedef struct kith_nntp {
 	uint32_t k;
 	kith_graph_kind graph;
 	uint32_t alpha;
-	uint64_t *count; /* L x L, upper triangular */
-	uint64_t *pairs; /* L: pairs present in each layer */
+	uint64_t *count;    /* L x L, upper triangular */
+	uint64_t *pairs;    /* L: pairs present in each layer */
+	uint64_t *isolated; /* L: of the mutual graph, samples that are in no pair; 0 of the union graph, as every
+			       sample has k neighbours */
 } kith_nntp;
 
 typedef struct kith_stack {
@@ -61,7 +64,7 @@ typedef struct kith_stack {
 	kith_nntp *nntp; /* by k, then graph (union first), then alpha */
 } kith_stack;
 
-/* A stack of n samples with room for everything, all numbers zero and all strings NULL. */
+/* A stack of n samples with everything allocated, all numbers zero and all strings NULL. */
 int kith_stack_new(kith_stack **out, uint64_t n, size_t layers, size_t nnts, size_t nntp, kith_err *err);
 void kith_stack_free(kith_stack *stack); /* NULL is fine */
 
@@ -70,9 +73,14 @@ void kith_stack_free(kith_stack *stack); /* NULL is fine */
 int kith_stack_write(const kith_stack *stack, const char *path, kith_err *err);
 
 /* Reads stack.json, tolerating members it does not know. KITH_EUSAGE if it is not a kith stack of a version it can
- * read, KITH_ECORRUPT if it is one but its parts do not fit together: what follows from other numbers ("expected",
- * "corrected", "dynamics") has to agree where it is there; older files lack it. `*out` belongs to the caller. */
+ * read, KITH_ECORRUPT if it is one but a shape or a number cannot be right, or an identity (kith_stack_check) is
+ * broken. What follows from other numbers ("expected", "corrected", "dynamics") is not read; it can be computed. `*out`
+ * belongs to the caller. */
 int kith_stack_read(kith_stack **out, const char *path, kith_err *err);
+
+/* Reads stack.json in the same way, and checks that what follows from other numbers agrees, too, where it is there;
+ * older files lack it. KITH_ECORRUPT with the first number that does not. */
+int kith_stack_verify(const char *path, kith_err *err);
 
 /* Checks the identities every result satisfies: NNTS and overlap in [0,1], symmetric, diagonal 1, and
  * overlap >= NNTS >= overlap / (2 - overlap) (of each sample, equal to the latter, which is convex); NNTP upper

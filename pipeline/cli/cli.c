@@ -1,19 +1,16 @@
 /* cli.c - see cli.h */
 #include "cli.h"
 
-#include <assert.h>
-#include <ctype.h>
-#include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "cpu.h"
 
 static volatile sig_atomic_t stop_signal;
 
@@ -50,7 +47,7 @@ static void wait_passively(char **argv)
 	execv(self, argv); /* if it fails, the program runs on as it is */
 }
 
-/* Of a mapped file that was cut short: there is nothing to go on with. */
+/* A mapped file was cut short: what was to be read is gone. */
 static void on_lost_input(int number)
 {
 	static const char text[] = "an input file became shorter while it was read\n";
@@ -61,6 +58,10 @@ static void on_lost_input(int number)
 
 void kith_cli_start(kith_cli *cli, char **argv)
 {
+	if (kith_cpu_limit() < 0) {
+		fprintf(stderr, "%s: KITH_CPU=%s: not one of portable, avx2, avx512\n", cli->name, getenv("KITH_CPU"));
+		exit(2);
+	}
 	wait_passively(argv);
 	sigaction(SIGBUS, &(struct sigaction){.sa_handler = on_lost_input}, NULL);
 	sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); /* the write fails, and says so */
@@ -158,164 +159,4 @@ void kith_cli_report(kith_cli *cli, const char *format, ...)
 	vfprintf(stderr, format, args);
 	va_end(args);
 	fprintf(stderr, ": %.1f s, %ld MB peak\n", now() - cli->started, (usage.ru_maxrss + 1023) / 1024);
-}
-
-/* ---- option values ---- */
-
-int kith_cli_bytes(const char *text, uint64_t *out, kith_err *err)
-{
-	static const char units[] = "KMGT";
-	char *end;
-	errno = 0;
-	double value = isdigit((unsigned char)*text) ? strtod(text, &end) : (end = (char *)(uintptr_t)text, 0);
-	const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-	int ok = end != text && !errno;
-	if (unit) {
-		for (const char *u = units; u <= unit; u++)
-			value *= 1024;
-		end++;
-		if (*end == 'i')
-			end++;
-		if (*end == 'B')
-			end++;
-	}
-	if (!ok || *end || !(value >= 1) || value > 0x1p60)
-		return kith_fail(err, KITH_EUSAGE, "-m %s: not a size of memory: try 512M or 4G", text);
-	*out = (uint64_t)value;
-	return 0;
-}
-
-/* Whatever they are called. */
-static int is_same_file(const char *one, const char *other)
-{
-	struct stat a, b;
-	return !stat(one, &a) && !stat(other, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
-int kith_cli_distinct(const char *option, const char *output, const char *input, kith_err *err)
-{
-	if (!is_same_file(output, input))
-		return 0;
-	return kith_fail(err, KITH_EUSAGE, "%s %s: is the input %s itself: name another output", option, output, input);
-}
-
-int kith_cli_two_outputs(const char *option, const char *path, const char *output, kith_err *err)
-{
-	if (strcmp(path, output) && !is_same_file(path, output))
-		return 0;
-	return kith_fail(err, KITH_EUSAGE, "%s %s: is the output of -o, too: name another file", option, path);
-}
-
-const char *kith_cli_bytes_text(uint64_t bytes)
-{
-	static char text[32];
-	static const char *const units[] = {"", "K", "M", "G", "T"};
-	double value = (double)bytes;
-	int u = 0;
-	while (value >= 1024 && u < 4) {
-		value /= 1024;
-		u++;
-	}
-	snprintf(text, sizeof text, "%.4g%s", value, units[u]);
-	return text;
-}
-
-int kith_cli_count(const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *out, kith_err *err)
-{
-	char *end;
-	errno = 0;
-	unsigned long long value = isdigit((unsigned char)*text) ? strtoull(text, &end, 10) : (errno = EINVAL, 0);
-	if (errno || *end || value < least || value > most)
-		return kith_fail(err, KITH_EUSAGE, "%s %s: not a number from %llu to %llu", option, text,
-				 (unsigned long long)least, (unsigned long long)most);
-	*out = value;
-	return 0;
-}
-
-int kith_cli_ladder(const char *text, uint32_t capacity, uint32_t *out, uint32_t *count, kith_err *err)
-{
-	uint32_t found = 0;
-	for (const char *p = text;; p++) {
-		char *end;
-		errno = 0;
-		unsigned long long k = isdigit((unsigned char)*p) ? strtoull(p, &end, 10) : (errno = EINVAL, 0);
-		if (errno || (*end && *end != ','))
-			return kith_fail(err, KITH_EUSAGE, "-k %s: not a list of numbers: try -k 15,100", text);
-		if (k < 1 || k > UINT32_MAX)
-			return kith_fail(err, KITH_EUSAGE, "-k %s: k=%llu: k is at least 1 and less than the samples",
-					 text, k);
-		if (found == capacity)
-			return kith_fail(err, KITH_EUSAGE, "-k %s: more than %u values of k", text, capacity);
-		uint32_t at = found++;
-		for (; at && out[at - 1] > k; at--)
-			out[at] = out[at - 1];
-		out[at] = (uint32_t)k;
-		if (at && out[at - 1] == k)
-			return kith_fail(err, KITH_EUSAGE, "-k %s: k=%llu stands twice", text, k);
-		p = end;
-		if (!*p)
-			break;
-	}
-	*count = found;
-	return 0;
-}
-
-void kith_cli_command(int argc, char **argv, char *out, size_t size)
-{
-	size_t used = 0;
-	out[0] = 0;
-	for (int i = 0; i < argc && used + 1 < size; i++) {
-		const char *arg = argv[i];
-		if (!i && strrchr(arg, '/'))
-			arg = strrchr(arg, '/') + 1;
-		int plain = *arg && !arg[strspn(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-						     "_-+=.,:/@%")];
-		used += (size_t)snprintf(out + used, size - used, plain ? "%s%s" : "%s'%s'", i ? " " : "", arg);
-	}
-}
-
-/* ---- the command line ---- */
-
-#define MAX_OPTIONS 32
-
-struct parsing {
-	kith_cli *cli;
-	const kith_cli_arguments *arguments;
-};
-
-static error_t take(int key, char *arg, struct argp_state *state)
-{
-	struct parsing *p = state->input;
-	kith_err err;
-	if (key == 'q') {
-		p->cli->quiet = 1;
-		return 0;
-	}
-	int rc = arg && !*arg ? kith_fail(&err, KITH_EUSAGE, "an argument is empty (an unset variable of the shell?)")
-			      : p->arguments->take(p->arguments->context, key, arg, &err);
-	if (rc < 0) {
-		fprintf(stderr, "%s: %s\nTry `%s --help' for what it takes.\n", p->cli->name, err.msg, p->cli->name);
-		exit(2);
-	}
-	return rc;
-}
-
-void kith_cli_parse(kith_cli *cli, const kith_cli_arguments *arguments, int argc, char **argv)
-{
-	static char version[64];
-	struct argp_option all[MAX_OPTIONS + 2] = {{0}};
-	struct parsing parsing = {cli, arguments};
-	size_t count = 0;
-	for (const struct argp_option *o = arguments->options; o->name || o->key; o++) {
-		assert(count < MAX_OPTIONS);
-		all[count++] = *o;
-	}
-	all[count] = (struct argp_option){"quiet", 'q', NULL, 0, "No progress bar and no closing report", -1};
-	const struct argp argp = {all, take, arguments->usage, arguments->about, NULL, NULL, NULL};
-
-	snprintf(version, sizeof version, "%s %s", cli->name, KITH_VERSION);
-	argp_program_version = version;
-	argp_err_exit_status = 2;
-	program_invocation_name = program_invocation_short_name = (char *)(uintptr_t)cli->name;
-	argp_parse(&argp, argc, argv, 0, NULL, &parsing);
 }

@@ -1,9 +1,8 @@
-/* cli.h - what every stage program's main has in common: option values, progress bar, signals, the closing report. What
- * prints or ends the program is for *_main.c files only; the texts and the machine's facts are for anyone. */
+/* cli.h - what every stage program's main has in common: options, progress bar, signals, the closing report. For
+ * *_main.c files only: much of it prints, or ends the program. */
 #ifndef KITH_CLI_H
 #define KITH_CLI_H
 
-#include <argp.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,10 +20,11 @@ typedef struct kith_cli {
 	int drawn; /* a bar stands on the terminal */
 } kith_cli;
 
-/* Notes the time, and makes SIGINT, SIGTERM and SIGHUP ask the running work to stop (see kith_cli_progress) instead of
- * killing it half-way. To be called first: unless the user has set OMP_WAIT_POLICY, it sets it to passive and starts
- * the program anew, because OpenMP reads it before main. Threads that wait actively take the cores from other programs,
- * so that two stages side by side (make -j2) took twice the time they need. */
+/* Notes the time, refuses a KITH_CPU that names no processor (exit code 2), and makes SIGINT, SIGTERM and SIGHUP ask
+ * the running work to stop (see kith_cli_progress) instead of killing it half-way. To be called first: unless the user
+ * has set OMP_WAIT_POLICY, it sets it to passive and starts the program anew, because OpenMP reads it before main.
+ * Threads that wait actively take the cores from other programs, so that two stages side by side (make -j2) took twice
+ * the time they need. */
 void kith_cli_start(kith_cli *cli, char **argv);
 
 /* The callback that draws the bar on a terminal (rate and ETA, ten times a second) and answers "stop" after a signal.
@@ -41,10 +41,50 @@ void kith_cli_report(kith_cli *cli, const char *format, ...) __attribute__((form
 /* Erases the progress bar, if one stands. */
 void kith_cli_clear(kith_cli *cli);
 
-/* Option values. Each returns 0 or KITH_EUSAGE with a message that names the option and shows what would be right. */
-int kith_cli_bytes(const char *text, uint64_t *out, kith_err *err); /* 512M, 4G, 65536, 1.5G */
-int kith_cli_count(const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *out, kith_err *err);
-int kith_cli_ladder(const char *text, uint32_t capacity, uint32_t *out, uint32_t *count, kith_err *err); /* 15,100 */
+/* ---- the command line (options.c) ---- */
+
+/* An option of a program or, without letter and name, its arguments. A table of them ends with an empty one:
+ *
+ *     const kith_option options[] = {
+ *             {0, "metric", "l2|cosine", "Distance", 1, kith_take_choice, .to = &o.metric, .noun = "metric"},
+ *             {'t', NULL, "THREADS", "Threads", 2, kith_take_count, .to = &o.threads, .least = 1, .most = 256},
+ *             {0, NULL, NULL, NULL, 0, kith_take_one, .to = &input, .noun = "file", .missing = "no file given"},
+ *             {0}}; */
+typedef struct kith_option kith_option;
+
+/* Takes the value of an option, or an argument, and puts it where option->to points. Returns 0 or a kith_status with
+ * `err` filled, which is printed and ends the program with exit code 2. */
+typedef int kith_take(const kith_option *option, const char *arg, kith_err *err);
+
+struct kith_option {
+	int letter;        /* 't': -t; 0: none */
+	const char *name;  /* "metric": --metric; NULL: none */
+	const char *value; /* what --help calls its value; NULL: it has none */
+	const char *help;
+	int group; /* --help shows one group after the other */
+	kith_take *take;
+	void *to;
+	uint32_t least, most; /* of kith_take_count */
+	uint32_t *count;      /* of kith_take_ladder: how many there are */
+	const char *noun;     /* what messages call the value */
+	const char *missing;  /* the message if the pointer at `to` is still NULL at the end; NULL: it may be */
+};
+
+/* What each sets: */
+kith_take kith_take_flag;   /* an int, to 1 */
+kith_take kith_take_text;   /* a const char *, to argv's */
+kith_take kith_take_one;    /* the same, which may be there once */
+kith_take kith_take_each;   /* a kith_texts, to all that come */
+kith_take kith_take_count;  /* an int or uint32_t, from `least` to `most` */
+kith_take kith_take_choice; /* an int, uint32_t or enum, to the index of a name in `value`: "l2|cosine" */
+kith_take kith_take_bytes;  /* a uint64_t: 512M, 4G, 65536, 1.5G */
+kith_take kith_take_ladder; /* uint32_t[KITH_MAX_TIERS]: 15,100 */
+
+/* What kith_take_each gathers. Zero it; free() text. */
+typedef struct kith_texts {
+	const char **text;
+	size_t count;
+} kith_texts;
 
 /* KITH_EUSAGE if `output`, which `option` names, is the same file as `input`, under whatever name: writing it would
  * destroy what is read. */
@@ -53,7 +93,7 @@ int kith_cli_distinct(const char *option, const char *output, const char *input,
 /* KITH_EUSAGE if what `option` names is the file of -o, or would be. */
 int kith_cli_two_outputs(const char *option, const char *path, const char *output, kith_err *err);
 
-/* "512M", "4G", "1.5G": the inverse of kith_cli_bytes, for --help. Uses a static buffer. */
+/* "512M", "4G", "1.5G": what kith_take_bytes takes, for --help. Uses a static buffer. */
 const char *kith_cli_bytes_text(uint64_t bytes);
 
 /* The command line as one string, arguments quoted where a shell needs it; cut at `size`. */
@@ -61,13 +101,11 @@ void kith_cli_command(int argc, char **argv, char *out, size_t size);
 
 /* A program's own part of its command line; -q, --help, --usage and --version are every program's. */
 typedef struct kith_cli_arguments {
-	const struct argp_option *options;
+	const kith_option *options;
 	const char *usage; /* what follows the options: "ACTIVATIONS.npy" */
 	const char *about; /* what --help says: before '\v' above the options, after it below */
-	/* As argp's parser: keys of the options, ARGP_KEY_ARG (arg is one) and ARGP_KEY_END. Returns 0,
-	 * ARGP_ERR_UNKNOWN, or a kith_status with `err` filled, which is printed and ends the program with exit code 2.
-	 */
-	int (*take)(void *context, int key, char *arg, kith_err *err);
+	/* Looks at all together, once it has been taken; returns what a kith_take does. NULL: nothing to look at. */
+	int (*check)(void *context, kith_err *err);
 	void *context;
 } kith_cli_arguments;
 

@@ -216,7 +216,8 @@ KITH_CLONES static void to_doubles(kith_dtype dtype, const void *restrict raw, u
 }
 
 /* Of the types that floats hold and are not. */
-KITH_CLONES static void to_floats(kith_dtype dtype, const void *restrict raw, uint64_t count, float *restrict out)
+KITH_CLONES static void values_to_floats(kith_dtype dtype, const void *restrict raw, uint64_t count,
+					 float *restrict out)
 {
 	const stored_f2 *f2 = raw;
 	const uint8_t *u1 = raw;
@@ -268,7 +269,7 @@ int kith_activations_read_floats(const kith_activations *a, uint64_t first, uint
 		return kith_fail(err, KITH_EBUG, "%s: f8 read as floats", i->path);
 	int rc = read_stored(a, first, count, i->dtype == KITH_F4 ? (void *)out : raw, err);
 	if (!rc && i->dtype != KITH_F4)
-		to_floats(i->dtype, raw, count * i->d, out);
+		values_to_floats(i->dtype, raw, count * i->d, out);
 	return rc;
 }
 

@@ -2,95 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "activations.h"
 #include "cli.h"
-#include "filetype.h"
-#include "kith/graph.h"
-#include "kith/pairs.h"
-#include "kith/stack.h"
-#include "machine.h"
-
-#define MEMORY (256u << 20)
-
-struct arguments {
-	char **paths;
-	int count;
-};
-
-static const struct argp_option options[] = {{0}};
-
-static int take(void *context, int key, char *arg, kith_err *err)
-{
-	struct arguments *a = context;
-	switch (key) {
-	case ARGP_KEY_ARG:
-		a->paths[a->count++] = arg; /* argv's size is enough room */
-		return 0;
-	case ARGP_KEY_END:
-		return a->count ? 0 : kith_fail(err, KITH_EUSAGE, "no file given");
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static int check_graph(const char *path, const kith_progress *progress, kith_err *err)
-{
-	kith_graph *graph;
-	int rc = kith_graph_open(&graph, path, err);
-	if (rc)
-		return rc;
-	rc = kith_graph_check(graph, MEMORY, kith_machine_cores(), progress, err);
-	kith_graph_close(graph);
-	return rc;
-}
-
-static int check_pairs(const char *path, const kith_progress *progress, kith_err *err)
-{
-	kith_pair_store *store;
-	int rc = kith_pair_store_open(&store, path, err);
-	if (rc)
-		return rc;
-	rc = kith_pair_store_check(store, progress, err);
-	kith_pair_store_close(store);
-	return rc;
-}
-
-static int check_stack(const char *path, kith_err *err)
-{
-	kith_stack *stack;
-	kith_err why;
-	int rc = kith_stack_read(&stack, path, err);
-	if (rc)
-		return rc;
-	if (kith_stack_check(stack, &why))
-		rc = kith_fail(err, KITH_ECORRUPT, "%s: %s", path, why.msg);
-	kith_stack_free(stack);
-	return rc;
-}
-
-static int check_npy(const char *path, const kith_progress *progress, kith_err *err)
-{
-	kith_activations *a;
-	kith_scan scan;
-	int rc = kith_activations_open(&a, path, err);
-	if (rc)
-		return rc;
-	rc = kith_activations_scan(a, 32u << 20, kith_machine_cores(), progress, &scan, NULL, err);
-	kith_activations_close(a);
-	return rc;
-}
-
-static int check(const char *path, const kith_progress *progress, kith_err *err)
-{
-	kith_filetype type;
-	int rc = kith_filetype_of(path, &type, err);
-	if (rc)
-		return rc;
-	return type == KITH_FILE_GRAPH   ? check_graph(path, progress, err)
-	       : type == KITH_FILE_PAIRS ? check_pairs(path, progress, err)
-	       : type == KITH_FILE_STACK ? check_stack(path, err)
-					 : check_npy(path, progress, err);
-}
+#include "inspect.h"
 
 int main(int argc, char **argv)
 {
@@ -102,23 +15,25 @@ int main(int argc, char **argv)
 		"Exit status: 0 all are sound, 1 one is damaged or cannot be read, 2 wrong usage or unfit "
 		"input; the worst file decides.";
 	kith_cli cli = {.name = "kith-check"};
-	struct arguments a = {.paths = calloc((size_t)argc, sizeof *a.paths)};
+	kith_texts paths = {0};
+	const kith_option options[] = {
+		{0, NULL, NULL, NULL, 0, kith_take_each, .to = &paths, .missing = "no file given"},
+		{0},
+	};
 	int worst = 0;
 	kith_err err;
 
-	if (!a.paths)
-		return 1;
 	kith_cli_start(&cli, argv);
-	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE ...", about, take, &a}, argc, argv);
+	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE ...", about, NULL, NULL}, argc, argv);
 	kith_progress progress = kith_cli_progress(&cli);
-	for (int i = 0; i < a.count; i++) {
-		int code = check(a.paths[i], &progress, &err) ? kith_cli_fail(&cli, &err) : 0;
+	for (size_t i = 0; i < paths.count; i++) {
+		int code = kith_check(paths.text[i], &progress, &err) ? kith_cli_fail(&cli, &err) : 0;
 		kith_cli_clear(&cli);
 		if (!code && !cli.quiet)
-			fprintf(stderr, "kith-check: %s: sound\n", a.paths[i]);
+			fprintf(stderr, "kith-check: %s: sound\n", paths.text[i]);
 		/* damage (1) is worse than unfitness (2) */
 		worst = code == 1 || worst == 1 ? 1 : code > worst ? code : worst;
 	}
-	free(a.paths);
+	free(paths.text);
 	return worst;
 }

@@ -5,24 +5,12 @@
 #include <string.h>
 
 #include "cli.h"
-#include "show.h"
-
-enum { OPT_NODES = 256, OPT_FORMAT };
-
-struct arguments {
-	kith_show_options show;
-	const char *path;
-};
-
-static const struct argp_option options[] = {
-	{"nodes", OPT_NODES, "A:B", 0, "Only nodes (samples) A to B-1; A: and :B are fine", 1},
-	{"format", OPT_FORMAT, "tsv|json", 0, "Tab-separated values, or JSON", 1},
-	{0},
-};
+#include "inspect.h"
 
 /* "A:B", "A:", ":B" */
-static int parse_nodes(const char *text, kith_show_options *o, kith_err *err)
+static int take_nodes(const kith_option *option, const char *text, kith_err *err)
 {
+	kith_show_options *o = option->to;
 	char *end;
 	const char *colon = strchr(text, ':');
 	unsigned long long first = 0, last = UINT64_MAX;
@@ -42,29 +30,6 @@ static int parse_nodes(const char *text, kith_show_options *o, kith_err *err)
 	return 0;
 }
 
-static int take(void *context, int key, char *arg, kith_err *err)
-{
-	struct arguments *a = context;
-	switch (key) {
-	case OPT_NODES:
-		return parse_nodes(arg, &a->show, err);
-	case OPT_FORMAT:
-		if (strcmp(arg, "tsv") && strcmp(arg, "json"))
-			return kith_fail(err, KITH_EUSAGE, "--format %s: not a format: tsv or json", arg);
-		a->show.json = !strcmp(arg, "json");
-		return 0;
-	case ARGP_KEY_ARG:
-		if (a->path)
-			return kith_fail(err, KITH_EUSAGE, "%s: one file at a time", arg);
-		a->path = arg;
-		return 0;
-	case ARGP_KEY_END:
-		return a->path ? 0 : kith_fail(err, KITH_EUSAGE, "no file given");
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 int main(int argc, char **argv)
 {
 	static const char about[] = "Show a kith file (.nng, .kpr, stack.json), or activations (.npy), as text: header "
@@ -73,11 +38,19 @@ int main(int argc, char **argv)
 				    "Defaults: all nodes, --format tsv.\n\n"
 				    "Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.";
 	kith_cli cli = {.name = "kith-show", .quiet = 1}; /* a bar would run through the text on a terminal */
-	struct arguments a = {.show = {.last = UINT64_MAX}};
+	kith_show_options show = {.last = UINT64_MAX};
+	const char *path = NULL;
+	const kith_option options[] = {
+		{0, "nodes", "A:B", "Only nodes (samples) A to B-1; A: and :B are fine", 1, take_nodes, .to = &show},
+		{0, "format", "tsv|json", "Tab-separated values, or JSON", 1, kith_take_choice, .to = &show.json,
+		 .noun = "format"},
+		{0, NULL, NULL, NULL, 0, kith_take_one, .to = &path, .noun = "file", .missing = "no file given"},
+		{0},
+	};
 	kith_err err;
 
 	kith_cli_start(&cli, argv);
-	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE", about, take, &a}, argc, argv);
-	a.show.progress = kith_cli_progress(&cli);
-	return kith_show(a.path, &a.show, stdout, &err) ? kith_cli_fail(&cli, &err) : 0;
+	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE", about, NULL, NULL}, argc, argv);
+	show.progress = kith_cli_progress(&cli);
+	return kith_show(path, &show, stdout, &err) ? kith_cli_fail(&cli, &err) : 0;
 }

@@ -9,6 +9,7 @@
 #include "alloc.h"
 #include "engine.h"
 #include "machine.h"
+#include "text.h"
 
 static const kith_engine *const engines[] = {&kith_engine_exact};
 #define ENGINES (sizeof engines / sizeof *engines)
@@ -59,18 +60,6 @@ static int check_ladder(const kith_activations *activations, const kith_knn_opti
 	return 0;
 }
 
-/* A copy cut to the field's size, on a character boundary: what is cut is for people to read, so nothing depends on it.
- */
-static void copy_text(char *field, size_t size, const char *text)
-{
-	size_t length = strlen(text);
-	length = length < size ? length : size - 1;
-	while (length && text[length] && ((unsigned char)text[length] & 0xc0) == 0x80)
-		length--;
-	memcpy(field, text, length);
-	field[length] = 0;
-}
-
 /* One run of the stage. */
 struct run {
 	const kith_knn_options *options;
@@ -92,9 +81,9 @@ static void fill_info(struct run *r)
 	info->tiers = o->tiers;
 	memcpy(info->ladder, o->ladder, o->tiers * sizeof *o->ladder);
 	info->near = kith_info_k(info) < KITH_NEAR_DEFAULT ? kith_info_k(info) : KITH_NEAR_DEFAULT;
-	copy_text(info->metric, sizeof info->metric, o->metric == KITH_COSINE ? "cosine" : "l2");
-	copy_text(info->input, sizeof info->input, slash ? slash + 1 : r->vectors.path);
-	copy_text(info->command, sizeof info->command, o->command);
+	kith_copy_text(info->metric, sizeof info->metric, o->metric == KITH_COSINE ? "cosine" : "l2");
+	kith_copy_text(info->input, sizeof info->input, slash ? slash + 1 : r->vectors.path);
+	kith_copy_text(info->command, sizeof info->command, o->command);
 	snprintf(info->digest, sizeof info->digest, "xxh3:%016llx", (unsigned long long)r->vectors.digest);
 	r->engine->promise(r->job.options, info);
 }

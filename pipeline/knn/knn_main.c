@@ -10,84 +10,69 @@
 #include "engine.h"
 #include "text.h"
 
-enum { OPT_METRIC = 256, OPT_ENGINE, OPT_DRY_RUN, OPT_OWN /* and beyond: the engines' own */ };
-
 #define MAX_ENGINES 8
 #define MAX_OPTIONS 64
 
-/* An engine's own option: its key is OPT_OWN + its place among all. */
-struct own_option {
+/* An option that only one engine has. */
+typedef struct own_option {
 	const kith_engine *engine;
+	void *options; /* the engine's */
 	size_t which;
-};
+} own_option;
 
-struct arguments {
+typedef struct arguments {
 	kith_knn_options knn;
 	const char *input, *output;
 	int dry_run;
-	struct own_option own_option[MAX_OPTIONS];
-	size_t own_options;
 	void *own[MAX_ENGINES]; /* the options of each engine */
-};
+} arguments;
 
-/* What every engine has, and room for their own. */
-static struct argp_option options[MAX_OPTIONS] = {
-	{NULL, 'k', "K[,K...]", 0, "Neighbours per sample; several make a ladder that one graph serves", 1},
-	{"metric", OPT_METRIC, "l2|cosine", 0, "Distance between activations", 1},
-	{"dry-run", OPT_DRY_RUN, NULL, 0, "Say what would be done and take, and stop", 2},
-	{"engine", OPT_ENGINE, "NAME", 0, "exact: the true neighbours, whatever the memory and threads", 1},
-	{NULL, 'm', "MEM", 0, "Memory to work in, such as 512M or 4G", 2},
-	{NULL, 't', "THREADS", 0, "Threads", 2},
-	{NULL, 'o', "LAYER.nng", 0, "The graph to write (required)", 1},
-};
-
-/* Adds the engines' own options, and makes room for what they are set to. Returns 0 if there is no memory. */
-static int add_own_options(struct arguments *a)
+static int take_own(const kith_option *option, const char *arg, kith_err *err)
 {
-	size_t at = 0;
+	const own_option *own = option->to;
+	uint32_t number = 0;
+	kith_option count = *option;
+	count.to = &number;
+	if (option->most && kith_take_count(&count, arg, err))
+		return KITH_EUSAGE;
+	return own->engine->take(own->options, own->which, arg, number, err);
+}
+
+/* Adds the engines' own options to a table of MAX_OPTIONS, and makes room for what they are set to, all zeros. Returns
+ * 0 if there is no memory. */
+static int add_own_options(arguments *a, kith_option *table, own_option *own)
+{
 	const kith_engine *engine;
-	while (options[at].key)
+	size_t at = 0;
+	while (table[at].take)
 		at++;
 	for (size_t e = 0; (engine = kith_engine_at(e)); e++) {
 		assert(e < MAX_ENGINES);
+		if (!(a->own[e] = kith_alloc_zero(1, engine->options_size)))
+			return 0;
 		for (size_t which = 0; engine->options[which].name; which++, at++) {
 			const kith_engine_option *o = &engine->options[which];
 			assert(at + 1 < MAX_OPTIONS);
-			options[at] = (struct argp_option){
-				o->name, OPT_OWN + (int)a->own_options, o->argument, 0, o->help, 3};
-			a->own_option[a->own_options++] = (struct own_option){engine, which};
+			own[at] = (own_option){engine, a->own[e], which};
+			table[at] = (kith_option){0,        o->name,        o->argument, o->help,        3,
+						  take_own, .to = &own[at], .least = 1,  .most = o->most};
 		}
-		if (!(a->own[e] = kith_alloc_zero(1, engine->options_size)))
-			return 0;
 	}
 	return 1;
 }
 
-/* The options of the engine of that name; NULL if there is none, which the stage will say. */
-static void *own_of(const struct arguments *a, const char *name)
+/* The engine's own options, as they are set. */
+static const void *own_of(const arguments *a)
 {
-	const kith_engine *engine;
-	for (size_t e = 0; (engine = kith_engine_at(e)); e++)
-		if (!strcmp(engine->name, name))
+	for (size_t e = 0; kith_engine_at(e); e++)
+		if (!strcmp(kith_engine_at(e)->name, a->knn.engine))
 			return a->own[e];
-	return NULL;
+	return NULL; /* there is no such engine, which the stage will say */
 }
 
-static int take_own(struct arguments *a, const struct own_option *own, const char *arg, kith_err *err)
+static int check(void *context, kith_err *err)
 {
-	const kith_engine_option *o = &own->engine->options[own->which];
-	char name[64];
-	uint64_t number = 0;
-	snprintf(name, sizeof name, "--%s", o->name);
-	if (o->most && kith_cli_count(name, arg, 1, o->most, &number, err))
-		return KITH_EUSAGE;
-	return own->engine->take(own_of(a, own->engine->name), own->which, arg, (uint32_t)number, err);
-}
-
-static int take_end(struct arguments *a, kith_err *err)
-{
-	if (!a->input)
-		return kith_fail(err, KITH_EUSAGE, "no activations given: kith-knn -o layer.nng layer.npy");
+	const arguments *a = context;
 	if (a->dry_run)
 		return 0;
 	if (!a->output)
@@ -95,55 +80,13 @@ static int take_end(struct arguments *a, kith_err *err)
 	return kith_cli_distinct("-o", a->output, a->input, err);
 }
 
-static int take(void *context, int key, char *arg, kith_err *err)
-{
-	struct arguments *a = context;
-	uint64_t number;
-	switch (key) {
-	case 'k':
-		return kith_cli_ladder(arg, KITH_MAX_TIERS, a->knn.ladder, &a->knn.tiers, err);
-	case OPT_METRIC:
-		if (strcmp(arg, "l2") && strcmp(arg, "cosine"))
-			return kith_fail(err, KITH_EUSAGE, "--metric %s: not a metric: l2 or cosine", arg);
-		a->knn.metric = strcmp(arg, "l2") ? KITH_COSINE : KITH_L2;
-		return 0;
-	case OPT_ENGINE:
-		a->knn.engine = arg;
-		return 0;
-	case OPT_DRY_RUN:
-		a->dry_run = 1;
-		return 0;
-	case 'm':
-		return kith_cli_bytes(arg, &a->knn.memory, err);
-	case 't':
-		if (kith_cli_count("-t", arg, 1, 256, &number, err))
-			return KITH_EUSAGE;
-		a->knn.threads = (int)number;
-		return 0;
-	case 'o':
-		a->output = arg;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (a->input)
-			return kith_fail(err, KITH_EUSAGE, "%s: one file of activations at a time", arg);
-		a->input = arg;
-		return 0;
-	case ARGP_KEY_END:
-		return take_end(a, err);
-	default:
-		if (key < OPT_OWN || key >= OPT_OWN + (int)a->own_options)
-			return ARGP_ERR_UNKNOWN;
-		return take_own(a, &a->own_option[key - OPT_OWN], arg, err);
-	}
-}
-
 /* --dry-run: one line for people and scripts, on standard output. */
-static int foresee(kith_cli *cli, const struct arguments *a)
+static int foresee(kith_cli *cli, const arguments *a)
 {
 	kith_knn_estimate e;
 	kith_err err;
 	char ladder[256];
-	if (kith_knn_foresee_with(a->input, &a->knn, own_of(a, a->knn.engine), &e, &err))
+	if (kith_knn_foresee_with(a->input, &a->knn, own_of(a), &e, &err))
 		return kith_cli_fail(cli, &err);
 	printf("%s: n=%llu d=%llu k=%s %s: about %.1f s, %.0f MB of memory, %.0f MB of temporary files, a graph of "
 	       "%.0f MB\n",
@@ -153,12 +96,12 @@ static int foresee(kith_cli *cli, const struct arguments *a)
 	return 0;
 }
 
-static int build(kith_cli *cli, const struct arguments *a)
+static int build(kith_cli *cli, const arguments *a)
 {
 	kith_knn_summary done;
 	kith_err err;
 	char ladder[256];
-	if (kith_knn_build_with(a->input, a->output, &a->knn, own_of(a, a->knn.engine), &done, &err))
+	if (kith_knn_build_with(a->input, a->output, &a->knn, own_of(a), &done, &err))
 		return kith_cli_fail(cli, &err);
 	kith_cli_report(cli, "%s -> %s: n=%llu d=%llu k=%s %s", a->input, a->output, (unsigned long long)done.n,
 			(unsigned long long)done.d,
@@ -169,7 +112,22 @@ static int build(kith_cli *cli, const struct arguments *a)
 int main(int argc, char **argv)
 {
 	kith_cli cli = {.name = "kith-knn"};
-	struct arguments a = {0};
+	arguments a = {0};
+	own_option own[MAX_OPTIONS];
+	kith_option options[MAX_OPTIONS] = {
+		{'k', NULL, "K[,K...]", "Neighbours per sample; several make a ladder that one graph serves", 1,
+		 kith_take_ladder, .to = a.knn.ladder, .count = &a.knn.tiers},
+		{0, "metric", "l2|cosine", "Distance between activations", 1, kith_take_choice, .to = &a.knn.metric,
+		 .noun = "metric"},
+		{0, "dry-run", NULL, "Say what would be done and take, and stop", 2, kith_take_flag, .to = &a.dry_run},
+		{0, "engine", "NAME", "exact: the true neighbours, whatever the memory and threads", 1, kith_take_text,
+		 .to = &a.knn.engine},
+		{'m', NULL, "MEM", "Memory to work in, such as 512M or 4G", 2, kith_take_bytes, .to = &a.knn.memory},
+		{'t', NULL, "THREADS", "Threads", 2, kith_take_count, .to = &a.knn.threads, .least = 1, .most = 256},
+		{'o', NULL, "LAYER.nng", "The graph to write (required)", 1, kith_take_text, .to = &a.output},
+		{0, NULL, NULL, NULL, 0, kith_take_one, .to = &a.input, .noun = "file of activations",
+		 .missing = "no activations given: kith-knn -o layer.nng layer.npy"},
+	};
 	char about[768], command[1024];
 	int code = 1;
 
@@ -181,8 +139,8 @@ int main(int argc, char **argv)
 		 "Defaults: -k %u --metric l2 --engine %s -m %s -t %d.\n\n"
 		 "Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.",
 		 a.knn.ladder[0], a.knn.engine, kith_cli_bytes_text(a.knn.memory), a.knn.threads);
-	if (add_own_options(&a)) {
-		kith_cli_parse(&cli, &(kith_cli_arguments){options, "ACTIVATIONS.npy", about, take, &a}, argc, argv);
+	if (add_own_options(&a, options, own)) {
+		kith_cli_parse(&cli, &(kith_cli_arguments){options, "ACTIVATIONS.npy", about, check, &a}, argc, argv);
 		kith_cli_command(argc, argv, command, sizeof command);
 		a.knn.command = command;
 		a.knn.progress = kith_cli_progress(&cli);

@@ -1,489 +1,442 @@
-/* count_sparse.c - counts samples whose ids are few. Each id that is met, in several layers or in several rows and
- * reverse lists of one, gets a mask over the layers that have it, which is found by hash. Masks of rows, turned into
- * columns, are what NNTS is counted from, sample by sample. Masks of pairs need not know their sample: they wait in a
- * pool until there are enough to be counted together. */
-#include <stdlib.h>
+/* count_sparse.c - see count_sparse.h */
+#include "count_sparse.h"
+
 #include <string.h>
 
-#include "alloc.h"
-#include "bit_kernels.h"
-#include "count_parts.h"
 #include "cpu.h"
 
-#define MOST_FEW   (UINT16_MAX - 1u)
-#define FEW_BYTES  (128u << 20) /* of what grows with the ids of a sample */
-#define ROOMY      12u          /* bits of a hash: up to here eight places for each id, so that few share one */
-#define POOL       512u         /* pairs that are worth counting */
-#define TURNED     8u           /* times 64 of them are counted at a time */
-#define ROOM       16384u       /* ids of samples brought together */
-#define SMALL_K    31u          /* up to here it pays to look for each number among all pairs of layers */
-#define WAITING    16u          /* samples whose numbers are looked through at once, */
-#define NUMBERS    (1u << 20)   /* or fewer, so that they take no more than so many bytes */
-#define LEAST_MASK 32u          /* up to so many layers, rows and reverse lists share the words of a mask */
+#define MOST_IDS      (UINT16_MAX - 1u) /* positions are stored in 16 bits */
+#define MOST_BYTES    (128u << 20)      /* of the buffers that grow with the ids of a sample */
+#define POSITION_BITS 16u               /* of the position of a mask, below an id */
+#define ROOMY_BITS    12u               /* hashes of up to this many bits have eight slots for each id: few collide */
+#define PAIRS         512u              /* pairs that are counted together */
+#define SQUARES       8u                /* squares of 64 pairs that are transposed together */
+#define ROOM          16384u            /* ids that are collected at once */
 
 /* ---- sizes ---- */
 
-/* Rows and reverse lists of few layers are the lower and upper half of one word; else rows have the first half of all
- * words. */
-static int halves(const kith_tally_plan *p)
+/* From word to word of the masks of one sample, and of those of pairs. */
+static size_t mask_stride(const kith_count_plan *p)
 {
-	return p->layers <= LEAST_MASK;
+	return p->sparse_ids + 64ull;
 }
 
-static uint32_t row_words(const kith_tally_plan *p)
+static size_t pair_stride(const kith_count_plan *p)
 {
-	return kith_tally_mask_words(p);
+	return p->sparse_ids + PAIRS + 64ull;
 }
 
-static uint32_t all_words(const kith_tally_plan *p)
-{
-	return halves(p) ? 1 : 2 * row_words(p);
-}
-
-/* The bits of a mask's first words that are of rows. */
-static uint64_t row_bits(const kith_tally_plan *p)
-{
-	return halves(p) ? (1ull << LEAST_MASK) - 1 : ~0ull;
-}
-
-/* From a layer's column to that of its reverse lists. */
-static uint32_t to_reverse(const kith_tally_plan *p)
-{
-	return halves(p) ? LEAST_MASK : 64 * row_words(p);
-}
-
-/* From word to word of the masks met or side by side, and in the pool. */
-static size_t met_stride(const kith_tally_plan *p)
-{
-	return p->hashed + 64ull;
-}
-
-static size_t pool_stride(const kith_tally_plan *p)
-{
-	return p->hashed + POOL + 64ull;
-}
-
-/* Places of a table, a power of two, for so many ids. */
-static uint32_t table_bits(uint64_t ids)
+/* Bits of a hash of `ids` ids. */
+static uint32_t hash_bits(uint64_t ids)
 {
 	uint32_t bits = 2;
-	while (1ull << bits < 8 * ids && bits < ROOMY)
+	while (1ull << bits < 8 * ids && bits < ROOMY_BITS)
 		bits++;
 	while (1ull << bits < 2 * ids && bits < 16)
 		bits++;
 	return bits;
 }
 
-static size_t column_words(const kith_tally_plan *p)
+static size_t slot_major_words(const kith_count_plan *p)
 {
-	return (p->hashed / 64 + 1) * 64ull * row_words(p) + KITH_BITS_SPARE;
+	return (p->sparse_ids / 64 + 1) * 64ull * kith_mask_row_words(p) + KITH_BITS_SPARE;
 }
 
-/* Stretches, and one behind the last. */
-static uint64_t stretches(const kith_tally_plan *p)
+/* Segments, and one after the last. */
+static uint64_t most_segments(const kith_count_plan *p)
 {
-	return p->levels * 2ull * row_words(p) + 1;
+	return p->tiers * 2ull * kith_mask_row_words(p) + 1;
 }
 
-/* Pairs of layers, in a row of numbers: a multiple of 64. */
-static size_t number_stride(const kith_tally_plan *p)
+uint64_t kith_count_sparse_room(const kith_count_plan *p)
 {
-	return (kith_tally_layer_pairs(p) + 63) / 64 * 64;
+	return p->sparse_ids + KITH_SETS_SPARE > ROOM ? p->sparse_ids + KITH_SETS_SPARE : ROOM;
 }
 
-static int is_small(const kith_tally_plan *p, uint32_t level)
+uint64_t kith_count_sparse_most(const kith_count_plan *p)
 {
-	return p->k[level] <= SMALL_K;
+	/* words of an id: its mask (2 at most), its row mask and that transposed (3), and its masks as a pair */
+	uint64_t most = MOST_BYTES / (8ull * kith_mask_row_words(p) * (5 + 2 * p->tiers));
+	return most < MOST_IDS ? most : MOST_IDS;
 }
 
-/* Where the young histograms of a level begin: where k is small, number by number, else pair by pair. */
-static size_t young_start(const kith_tally_plan *p, uint32_t level)
+void kith_count_sparse_list(kith_workspace *w, kith_count_sparse *s, const kith_count_plan *p)
 {
-	size_t at = 0;
-	for (uint32_t q = 0; q < level; q++)
-		at += (is_small(p, q) ? number_stride(p) : kith_tally_layer_pairs(p)) * (p->k[q] + 1ull);
-	return at;
-}
-
-static uint32_t most_waiting(const kith_tally_plan *p)
-{
-	size_t fit = NUMBERS / (number_stride(p) + 1);
-	return fit > WAITING ? WAITING : fit ? (uint32_t)fit : 1;
-}
-
-static size_t numbers_size(const kith_tally_plan *p)
-{
-	return p->levels * most_waiting(p) * number_stride(p);
-}
-
-uint64_t kith_few_room(const kith_tally_plan *p)
-{
-	return p->hashed + KITH_SETS_SPARE > ROOM ? p->hashed + KITH_SETS_SPARE : ROOM;
-}
-
-uint64_t kith_few_most(const kith_tally_plan *p)
-{
-	/* of each id: its mask, twice at most; that of its row, twice, and its columns; and its place in the pools */
-	uint64_t most = FEW_BYTES / (8ull * row_words(p) * (5 + 2 * p->levels));
-	return most < MOST_FEW ? most : MOST_FEW;
-}
-
-uint64_t kith_few_bytes(const kith_tally_plan *p)
-{
-	uint64_t words = (all_words(p) + row_words(p)) * met_stride(p) + column_words(p) +
-			 p->levels * all_words(p) * pool_stride(p) + TURNED * 64 * (all_words(p) + row_words(p));
-	return words * 8 + kith_few_room(p) * 5 + met_stride(p) * 18 + stretches(p) * sizeof(kith_few_stretch) +
-	       (4ull << table_bits(p->hashed)) + 2 * (kith_tally_layer_pairs(p) + KITH_BITS_SPARE) +
-	       young_start(p, p->levels) + numbers_size(p);
-}
-
-int kith_few_init(kith_few *f, const kith_tally_plan *p)
-{
-	int missing = 0;
-	missing |= !(f->id = kith_alloc(kith_few_room(p), sizeof *f->id));
-	missing |= !(f->bit = kith_alloc(kith_few_room(p), sizeof *f->bit));
-	missing |= !(f->stretch = kith_alloc(stretches(p), sizeof *f->stretch));
-	missing |= !(f->hash = kith_alloc(met_stride(p), sizeof *f->hash));
-	missing |= !(f->table = kith_alloc(1ull << table_bits(p->hashed), sizeof *f->table));
-	missing |= !(f->again = kith_alloc_zero(1ull << table_bits(p->hashed), sizeof *f->again));
-	missing |= !(f->used = kith_alloc(met_stride(p), sizeof *f->used));
-	missing |= !(f->mask = kith_alloc_zero(all_words(p) * met_stride(p), sizeof *f->mask));
-	missing |= !(f->slots = kith_alloc(row_words(p) * met_stride(p), sizeof *f->slots));
-	missing |= !(f->columns = kith_alloc_zero(column_words(p), sizeof *f->columns));
-	missing |= !(f->shared = kith_alloc(kith_tally_layer_pairs(p) + KITH_BITS_SPARE, sizeof *f->shared));
-	missing |= !(f->lists = kith_alloc(2 * met_stride(p), sizeof *f->lists));
-	missing |= !(f->numbers = kith_alloc_zero(numbers_size(p), sizeof *f->numbers));
-	missing |= !(f->young = kith_alloc_zero(young_start(p, p->levels), sizeof *f->young));
-	missing |= !(f->pool = kith_alloc(p->levels * all_words(p) * pool_stride(p), sizeof *f->pool));
-	missing |= !(f->turned = kith_alloc(64ull * TURNED * all_words(p), sizeof *f->turned));
-	missing |= !(f->both = kith_alloc(64ull * TURNED * row_words(p), sizeof *f->both));
-	return missing;
-}
-
-void kith_few_free(kith_few *f)
-{
-	free(f->id);
-	free(f->bit);
-	free(f->stretch);
-	free(f->hash);
-	free(f->table);
-	free(f->again);
-	free(f->used);
-	free(f->mask);
-	free(f->slots);
-	free(f->columns);
-	free(f->shared);
-	free(f->lists);
-	free(f->numbers);
-	free(f->young);
-	free(f->pool);
-	free(f->turned);
-	free(f->both);
+	uint64_t words = kith_mask_words(p), row_words = kith_mask_row_words(p);
+	memset(s, 0, sizeof *s);
+	KITH_BUFFER(w, s->id, kith_count_sparse_room(p));
+	KITH_BUFFER(w, s->layer_bit, kith_count_sparse_room(p));
+	KITH_BUFFER(w, s->segment, most_segments(p));
+	KITH_BUFFER(w, s->hash, mask_stride(p));
+	KITH_BUFFER(w, s->table, 1ull << hash_bits(p->sparse_ids));
+	KITH_BUFFER_ZERO(w, s->overflow, 1ull << hash_bits(p->sparse_ids));
+	KITH_BUFFER(w, s->overflow_used, mask_stride(p));
+	KITH_BUFFER_ZERO(w, s->mask, words * mask_stride(p));
+	KITH_BUFFER(w, s->row_masks, row_words * mask_stride(p));
+	KITH_BUFFER_ZERO(w, s->slot_major, slot_major_words(p));
+	for (int o = 0; o < 2; o++)
+		KITH_BUFFER(w, s->order[o], p->pair_room ? mask_stride(p) : 0);
+	KITH_BUFFER(w, s->shared, kith_layer_pairs(p->layers) + KITH_BITS_SPARE);
+	KITH_BUFFER_ZERO(w, s->batch, p->start[p->tiers]);
+	KITH_BUFFER(w, s->pair_masks, p->tiers * words * pair_stride(p));
+	KITH_BUFFER(w, s->pair_slot_major, 64ull * SQUARES * words);
+	KITH_BUFFER(w, s->joined, 64ull * SQUARES * row_words);
 }
 
 /* ---- ids ---- */
 
-/* Takes the sources of one side and level, from the *at-th on, sample x's to the at[x]-th place: sixteen ids at a time,
- * and for each the bit that its layer and side have in a word of the masks. All samples' ids of a source are taken
- * together, since they lie together; samples' own lie far apart, too many streams to be foreseen. */
-KITH_CLONES static void take_side(kith_few *f, const kith_tally_plan *p, const kith_tally_source *sources, size_t count,
-				  uint32_t side, uint32_t level, size_t *at, uint64_t first, uint32_t nodes,
-				  uint32_t *place)
+/* Collects the sources of one side (rows or reverse lists) and tier, from the *at-th on; those of sample x from
+ * place[x] on. Copies sixteen ids at a time. All samples' ids of a source are taken together, since they lie together;
+ * going sample by sample would read from more streams than processors prefetch. */
+KITH_CLONES static void collect_side(kith_count_sparse *s, const kith_count_plan *p, const kith_count_sources *sources,
+				     uint32_t side, uint32_t tier, size_t *at, uint64_t first, uint32_t nodes,
+				     uint32_t *place)
 {
-	uint32_t half = side * LEAST_MASK, word = UINT32_MAX;
-	int by_halves = halves(p);
-	size_t s = *at;
-	for (; s < count && sources[s].level <= level; s++) {
-		const kith_sets *sets = sources[s].sets;
+	uint32_t word = UINT32_MAX;
+	int halved = kith_mask_is_halved(p);
+	size_t i = *at;
+	for (; i < sources->count && sources->source[i].tier <= tier; i++) {
+		const kith_count_source *source = &sources->source[side * sources->count + i];
+		const kith_sets *sets = source->sets;
 		const uint64_t *offset = sets->offset + (first - sets->first);
-		uint32_t layer = sources[s].layer, own = by_halves ? 0 : side * row_words(p) + layer / 64;
-		int bit = (int)(by_halves ? half + layer : layer % 64);
+		uint32_t layer = source->layer, own = halved ? 0 : side * kith_mask_row_words(p) + layer / 64;
+		int bit = (int)(halved ? side * KITH_MASK_HALF + layer : layer % 64);
 		if (own != word) {
-			kith_few_stretch *stretch = &f->stretch[f->stretches++];
-			stretch->level = level;
-			stretch->word = word = own;
+			kith_sparse_segment *segment = &s->segment[s->segments++];
+			segment->tier = tier;
+			segment->word = word = own;
 			for (uint32_t x = 0; x < nodes; x++)
-				stretch->from[x] = place[x] - f->start[x];
+				segment->from[x] = place[x] - s->start[x];
 		}
 		for (uint32_t x = 0; x < nodes; x++) {
 			const uint32_t *from = sets->id + offset[x];
-			uint32_t size = (uint32_t)(offset[x + 1] - offset[x]), *to = f->id + place[x];
-			uint8_t *to_bit = f->bit + place[x];
+			uint32_t size = (uint32_t)(offset[x + 1] - offset[x]), *to = s->id + place[x];
+			uint8_t *to_bit = s->layer_bit + place[x];
 			__builtin_prefetch(from + (offset[nodes] - offset[0]), 0, 1);
 			place[x] += size;
 			memcpy(to, from, KITH_SETS_SPARE * sizeof *to);
 			memset(to_bit, bit, KITH_SETS_SPARE);
-			for (uint32_t i = KITH_SETS_SPARE; i < size; i += KITH_SETS_SPARE) {
-				memcpy(to + i, from + i, KITH_SETS_SPARE * sizeof *to);
-				memset(to_bit + i, bit, KITH_SETS_SPARE);
+			for (uint32_t e = KITH_SETS_SPARE; e < size; e += KITH_SETS_SPARE) {
+				memcpy(to + e, from + e, KITH_SETS_SPARE * sizeof *to);
+				memset(to_bit + e, bit, KITH_SETS_SPARE);
 			}
 		}
 	}
-	*at = s;
+	*at = i;
 }
 
-void kith_few_take(kith_tally *t, const kith_tally_source *sources, size_t count, uint64_t first, uint32_t nodes,
-		   uint32_t levels, const uint32_t *ids)
+void kith_count_sparse_collect(kith_count_sparse *s, const kith_count_plan *p, const kith_count_sources *sources,
+			       uint64_t first, uint32_t nodes, uint32_t tiers, const uint32_t *ids)
 {
-	kith_few *f = &t->few;
-	uint32_t place[KITH_TALLY_TOGETHER], all = 0;
-	size_t r = 0, v = count;
+	uint32_t place[KITH_SPARSE_SAMPLES], all = 0;
+	size_t row = 0, reverse = 0;
 	for (uint32_t x = 0; x < nodes; x++) {
-		f->start[x] = place[x] = all;
+		s->start[x] = place[x] = all;
 		all += ids[x] + KITH_SETS_SPARE;
 	}
-	f->stretches = 0;
-	for (uint32_t q = 0; q < levels; q++) { /* rows of a level before its reverse lists */
-		take_side(f, t->plan, sources, count, 0, q, &r, first, nodes, place);
-		take_side(f, t->plan, sources, 2 * count, 1, q, &v, first, nodes, place);
+	s->segments = 0;
+	for (uint32_t q = 0; q < tiers; q++) {
+		collect_side(s, p, sources, 0, q, &row, first, nodes, place);
+		collect_side(s, p, sources, 1, q, &reverse, first, nodes, place);
 		for (uint32_t x = 0; x < nodes; x++)
-			f->end[q][x] = place[x] - f->start[x];
+			s->end[q][x] = place[x] - s->start[x];
 	}
-	memcpy(f->stretch[f->stretches].from, f->end[levels - 1], sizeof f->end[0]);
+	memcpy(s->segment[s->segments].from, s->end[tiers - 1], sizeof s->end[0]);
 }
 
-/* The place of the e-th id's mask, of those whose place in the table another has: where it was looked for first. */
-static uint32_t find_again(kith_few *f, const uint32_t *id, uint32_t e, uint32_t bits)
+/* The owner of the mask of id[e], whose slot of the table another id has. */
+static uint32_t find_overflow(kith_count_sparse *s, const uint32_t *id, uint32_t e, uint32_t bits)
 {
-	uint32_t last = (1u << bits) - 1, place = id[e] * 2246822519u >> (32 - bits);
-	while (f->again[place] && id[f->again[place] - 1] != id[e])
-		place = (place + 1) & last;
-	if (!f->again[place]) {
-		f->again[place] = (uint16_t)(e + 1);
-		f->used[f->used_count++] = place;
+	uint32_t last = (1u << bits) - 1, slot = id[e] * 2246822519u >> (32 - bits);
+	while (s->overflow[slot] && id[s->overflow[slot] - 1] != id[e])
+		slot = (slot + 1) & last;
+	if (!s->overflow[slot]) {
+		s->overflow[slot] = (uint16_t)(e + 1);
+		s->overflow_used[s->overflow_count++] = slot;
 	}
-	return f->again[place] - 1u;
+	return s->overflow[slot] - 1u;
 }
 
-/* Adds the bits of ids from..to-1 to their masks. Nearly all have the place in the table where they were met first, and
- * no branch depends on which that is. Kept out of its caller, in which its loop would run out of registers. */
-static __attribute__((noinline)) void add_bits(kith_few *f, const uint32_t *id, const uint8_t *bit, uint64_t *mask,
-					       uint32_t from, uint32_t to, uint32_t hash_bits)
+/* Adds the bits of occurrences from..to-1 to their owners' masks. For nearly all, the table has the owner; no branch
+ * depends on which have not. Not inlined: in its caller the loop would run out of registers. */
+static __attribute__((noinline)) void add_bits(kith_count_sparse *s, const uint32_t *id, const uint8_t *bit,
+					       uint64_t *mask, uint32_t from, uint32_t to, uint32_t bits)
 {
-	const uint16_t *table = f->table, *hash = f->hash;
+	const uint16_t *table = s->table, *hash = s->hash;
 	for (uint32_t e = from; e < to;) {
-		uint32_t here = to - e < 32 ? to - e : 32, met = 0;
+		uint32_t here = to - e < 32 ? to - e : 32, found = 0;
 		for (uint32_t i = 0; i < here; i++, e++) {
-			uint32_t first = table[hash[e]], same = id[first] == id[e];
-			mask[first] |= (uint64_t)same << bit[e];
-			met += met + same;
+			uint32_t owner = table[hash[e]], same = id[owner] == id[e];
+			mask[owner] |= (uint64_t)same << bit[e];
+			found += found + same;
 		}
-		for (uint32_t others = ~met << (32 - here) >> (32 - here); others; others &= others - 1) {
+		for (uint32_t others = ~found << (32 - here) >> (32 - here); others; others &= others - 1) {
 			uint32_t other = e - 1 - (uint32_t)__builtin_ctz(others);
-			mask[find_again(f, id, other, hash_bits)] |= 1ull << bit[other];
+			mask[find_overflow(s, id, other, bits)] |= 1ull << bit[other];
 		}
 	}
 }
 
-/* ---- counting ---- */
+/* ---- overlaps ---- */
 
-/* Squares of 64 masks, in `words` words each, as columns. */
-static void turn(const uint64_t *masks, size_t stride, uint32_t words, uint32_t squares, uint64_t *to)
+/* Transposes squares of 64 masks, of `words` words each, to slot-major bits. */
+static void transpose(const kith_bit_kernels *kernels, const uint64_t *masks, size_t stride, uint32_t words,
+		      uint32_t squares, uint64_t *to)
 {
-	for (uint32_t s = 0; s < squares; s++)
+	for (uint32_t x = 0; x < squares; x++)
 		for (uint32_t w = 0; w < words; w++, to += 64)
-			kith_bits_transpose(to, masks + w * stride + 64ull * s);
+			kernels->transpose(to, masks + w * stride + 64ull * x);
 }
 
-/* After the last of `count` masks, empty ones up to a multiple of 64. Returns how many times 64. */
-static uint32_t fill_up(uint64_t *masks, size_t stride, uint32_t words, uint32_t count)
+/* Appends empty masks up to a multiple of 64. Returns the number of squares of 64. */
+static uint32_t fill_square(uint64_t *masks, size_t stride, uint32_t words, uint32_t count)
 {
 	for (uint32_t w = 0; w < words; w++)
 		memset(masks + w * stride + count, 0, (-count & 63) * sizeof *masks);
 	return (count + 63) / 64;
 }
 
-/* Looks through the numbers that wait, at a level whose k is small. */
-static void count_numbers(kith_few *f, const kith_tally_plan *p, uint32_t level)
+/* Adds the overlaps of a sample to the batch histograms. These count in bytes the few samples of a batch, and fit a
+ * cache that the histograms of all samples would not. */
+static void add_overlaps(kith_count_sparse *s, const kith_count_plan *p, uint32_t tier)
 {
-	size_t stride = number_stride(p);
-	kith_bits_histograms(f->numbers + level * most_waiting(p) * stride, stride, f->waiting[level], p->k[level] + 1,
-			     f->young + young_start(p, level));
-	f->waiting[level] = 0;
-}
-
-/* Neighbours shared go to the young histograms, whose bytes hold a few samples and fit a cache where those of all
- * samples would not. */
-KITH_CLONES static void count_shared(kith_few *f, const kith_tally_plan *p, uint32_t level)
-{
-	uint32_t pairs = (uint32_t)kith_tally_layer_pairs(p), bins = p->k[level] + 1;
-	const uint16_t *shared = f->shared;
-	if (is_small(p, level)) {
-		uint8_t *numbers = f->numbers + (level * most_waiting(p) + f->waiting[level]) * number_stride(p);
-		for (uint32_t pair = 0; pair < pairs; pair++)
-			numbers[pair] = (uint8_t)shared[pair];
-		if (++f->waiting[level] == most_waiting(p))
-			count_numbers(f, p, level);
-		return;
-	}
-	uint8_t *histogram = f->young + young_start(p, level);
+	uint32_t pairs = (uint32_t)kith_layer_pairs(p->layers), bins = p->k[tier] + 1;
+	const uint16_t *shared = s->shared;
+	uint8_t *histogram = s->batch + p->start[tier];
 	for (uint32_t pair = 0; pair < pairs; pair++, histogram += bins)
 		histogram[shared[pair]]++;
 }
 
-KITH_CLONES static void grow_up(kith_tally *t)
+/* Adds the batch histograms to those of all samples, and clears them. */
+KITH_CLONES static void flush_batch(kith_counts *c, kith_count_sparse *s)
 {
-	const kith_tally_plan *p = t->plan;
-	kith_few *f = &t->few;
-	uint64_t pairs = kith_tally_layer_pairs(p);
-	for (uint32_t q = 0; f->young_samples && q < p->levels; q++) {
-		uint64_t bins = p->k[q] + 1ull;
-		uint32_t *to = t->overlap + p->start[q];
-		const uint8_t *from = f->young + young_start(p, q);
-		if (is_small(p, q)) {
-			count_numbers(f, p, q);
-			for (uint64_t c = 0; c < bins; c++, from += number_stride(p))
-				for (uint64_t pair = 0; pair < pairs; pair++)
-					to[pair * bins + c] += from[pair];
-		} else
-			for (uint64_t i = 0; i < pairs * bins; i++)
-				to[i] += from[i];
-	}
-	memset(f->young, 0, young_start(p, p->levels));
-	f->young_samples = 0;
+	uint64_t size = c->plan->start[c->plan->tiers];
+	uint32_t *to = c->overlap;
+	const uint8_t *from = s->batch;
+	for (uint64_t i = 0; i < size; i++)
+		to[i] += from[i];
+	memset(s->batch, 0, size);
+	s->batch_samples = 0;
 }
 
-/* Pairs of one graph from squares in columns. */
-KITH_CLONES static void join_sides(const kith_tally_plan *p, const uint64_t *turned, uint32_t squares, int graph,
-				   uint64_t *both)
-{
-	uint32_t lanes = kith_tally_lanes(p), reverse = to_reverse(p);
-	for (uint32_t s = 0; s < squares; s++, turned += 64 * all_words(p), both += 64 * row_words(p))
-		if (graph == KITH_UNION)
-			for (uint32_t v = 0; v < lanes; v++)
-				both[v] = turned[v] | turned[reverse + v];
-		else
-			for (uint32_t v = 0; v < lanes; v++)
-				both[v] = turned[v] & turned[reverse + v];
-}
+/* ---- pairs ---- */
 
-static void count_runs(kith_tally *t, int graph, uint32_t level, const uint64_t *pool, uint32_t count)
+static void count_runs(kith_counts *c, int graph, uint32_t tier, const uint64_t *masks, uint32_t count)
 {
-	const kith_tally_plan *p = t->plan;
-	uint32_t words = row_words(p);
-	size_t stride = pool_stride(p);
+	const kith_count_plan *p = c->plan;
+	uint32_t words = kith_mask_row_words(p);
+	int halved = kith_mask_is_halved(p);
+	size_t stride = pair_stride(p);
 	uint64_t mask[KITH_MAX_LAYERS / 64];
-	for (uint32_t s = 0; s < count; s++) {
+	for (uint32_t e = 0; e < count; e++) {
 		uint64_t any = 0;
 		for (uint32_t w = 0; w < words; w++) {
-			uint64_t x = pool[w * stride + s],
-				 y = halves(p) ? x >> LEAST_MASK : pool[(words + w) * stride + s];
-			any |= mask[w] = (graph == KITH_UNION ? x | y : x & y) & row_bits(p);
+			uint64_t x = masks[w * stride + e],
+				 y = halved ? x >> KITH_MASK_HALF : masks[(words + w) * stride + e];
+			any |= mask[w] = (graph == KITH_UNION ? x | y : x & y) & kith_mask_row_bits(p);
 		}
 		if (any)
-			kith_runs_mask(t, graph, level, mask);
+			kith_runs_count_mask(&c->runs, graph, tier, mask);
 	}
 }
 
-/* Counts the pairs in the pool, and empties it. */
-static void count_pool(kith_tally *t, uint32_t level)
+/* Counts the pairs of some transposed squares: edges, pairs, and runs that follow from spans. */
+static void count_squares(kith_counts *c, kith_count_sparse *s, uint32_t tier, uint32_t squares)
 {
-	const kith_tally_plan *p = t->plan;
-	kith_few *f = &t->few;
-	uint32_t words = all_words(p), lanes = kith_tally_lanes(p), here;
-	size_t stride = pool_stride(p), step = 64ull * words, both_step = 64ull * row_words(p);
-	uint64_t *pool = f->pool + level * words * stride;
-	uint32_t count = f->pooled[level], squares = fill_up(pool, stride, words, count);
-	for (uint32_t s = 0; s < squares; s += here) {
-		here = squares - s < TURNED ? squares - s : TURNED;
-		turn(pool + 64ull * s, stride, words, here, f->turned);
-		kith_bits_count_columns(f->turned, here, step, lanes, t->counts);
-		kith_bits_count_columns(f->turned + to_reverse(p), here, step, lanes, t->counts);
-		kith_tally_add_counts(t, t->edges + (size_t)level * p->layers);
-		for (int g = 0; g < 2; g++) {
-			if (!p->counts[g])
-				continue;
-			join_sides(p, f->turned, here, g, f->both);
-			kith_bits_count_columns(f->both, here, both_step, lanes, t->counts);
-			kith_tally_add_counts(t, t->pairs[g] + (size_t)level * p->layers);
-			if (kith_runs_by_layers(p))
-				kith_runs_columns(t, g, level, f->both, here, both_step);
+	const kith_count_plan *p = c->plan;
+	uint32_t lanes = kith_plan_lanes(p);
+	size_t step = 64ull * kith_mask_words(p), joined_step = 64ull * kith_mask_row_words(p),
+	       to = (size_t)tier * p->layers;
+	c->kernels->count_slot_major(s->pair_slot_major, squares, step, lanes, c->lane);
+	c->kernels->count_slot_major(s->pair_slot_major + kith_mask_to_reverse(p), squares, step, lanes, c->lane);
+	kith_counts_take_lanes(c, c->edges + to);
+	for (int g = 0; g < 2; g++) {
+		if (!p->graphs[g])
+			continue;
+		for (uint32_t x = 0; x < squares; x++) {
+			const uint64_t *rows = s->pair_slot_major + x * step;
+			kith_counts_join(g, rows, rows + kith_mask_to_reverse(p), lanes, s->joined + x * joined_step);
 		}
+		c->kernels->count_slot_major(s->joined, squares, joined_step, lanes, c->lane);
+		kith_counts_take_lanes(c, c->pairs[g] + to);
+		if (kith_runs_from_spans(p))
+			kith_runs_count_slot_major(&c->runs, g, tier, s->joined, squares, joined_step);
+	}
+}
+
+/* Counts the pairs collected at a tier. */
+static void flush_pairs(kith_counts *c, kith_count_sparse *s, uint32_t tier)
+{
+	const kith_count_plan *p = c->plan;
+	uint32_t words = kith_mask_words(p), here;
+	size_t stride = pair_stride(p);
+	uint64_t *masks = s->pair_masks + tier * words * stride;
+	uint32_t count = s->pair_count[tier], squares = fill_square(masks, stride, words, count);
+	for (uint32_t x = 0; x < squares; x += here) {
+		here = squares - x < SQUARES ? squares - x : SQUARES;
+		transpose(c->kernels, masks + 64ull * x, stride, words, here, s->pair_slot_major);
+		count_squares(c, s, tier, here);
 	}
 	for (int g = 0; g < 2; g++)
-		if (p->counts[g] && !kith_runs_by_layers(p))
-			count_runs(t, g, level, pool, count);
-	f->pooled[level] = 0;
+		if (p->graphs[g] && !kith_runs_from_spans(p))
+			count_runs(c, g, tier, masks, count);
+	s->pair_count[tier] = 0;
 }
+
+/* ---- pairs for a pair store ---- */
+
+/* Lists the ids above the sample among the first `count` occurrences in s->order[0], ids << POSITION_BITS | the
+ * position of their masks, in the order that select keeps. Returns how many there are. */
+static uint32_t list_above(kith_count_sparse *s, const kith_count_plan *p, uint64_t node, const uint32_t *id,
+			   uint32_t count)
+{
+	uint64_t *order = s->order[0];
+	uint32_t found = 0;
+	for (uint32_t e = 0; e < count; e++) {
+		uint64_t any = 0;
+		for (uint32_t w = 0; w < kith_mask_words(p); w++)
+			any |= s->mask[w * mask_stride(p) + e];
+		order[found] = (uint64_t)id[e] << POSITION_BITS | found;
+		found += (any != 0) & (id[e] > node);
+	}
+	return found;
+}
+
+/* Sorts s->order[0] by ids below n: a radix sort by bytes. Returns where the sorted items are. */
+static const uint64_t *sort_order(kith_count_sparse *s, uint32_t count, uint64_t n)
+{
+	uint64_t *from = s->order[0], *to = s->order[1];
+	for (uint32_t shift = POSITION_BITS; (n - 1) << POSITION_BITS >> shift; shift += 8) {
+		uint32_t start[257] = {0};
+		for (uint32_t e = 0; e < count; e++)
+			start[(from[e] >> shift & 255) + 1]++;
+		for (uint32_t byte = 0; byte < 255; byte++)
+			start[byte + 1] += start[byte];
+		for (uint32_t e = 0; e < count; e++)
+			to[start[from[e] >> shift & 255]++] = from[e];
+		uint64_t *sorted = to;
+		to = from;
+		from = sorted;
+	}
+	return from;
+}
+
+/* Appends the pairs of the sample just counted, ascending, with the masks that its tiers added. Positions are the same
+ * in all tiers: each adds ids after those of the tiers before. */
+static void append_pairs(kith_count_sparse *s, kith_pair_batch *pairs, uint64_t node, const uint32_t *id,
+			 uint32_t count)
+{
+	const kith_count_plan *p = pairs->plan;
+	uint32_t words = kith_mask_words(p), above = list_above(s, p, node, id, count);
+	const uint64_t *order = sort_order(s, above, p->n);
+	kith_pair_batch_reserve(pairs, above);
+	for (uint32_t e = 0; e < above; e++) {
+		pairs->i[pairs->count + e] = (uint32_t)node;
+		pairs->j[pairs->count + e] = (uint32_t)(order[e] >> POSITION_BITS);
+	}
+	for (uint32_t q = 0; q < p->tiers; q++)
+		for (uint32_t w = 0; w < words; w++) {
+			uint32_t found = s->found[q];
+			const uint64_t *from =
+				s->pair_masks + (q * words + w) * pair_stride(p) + s->pair_count[q] - found;
+			uint64_t *to = kith_pair_batch_masks(pairs, q, w) + pairs->count;
+			for (uint32_t e = 0; e < above; e++) {
+				uint32_t at = order[e] & ((1u << POSITION_BITS) - 1);
+				to[e] = at < found ? from[at] : 0;
+			}
+		}
+	pairs->count += above;
+}
+
+/* ---- samples ---- */
 
 /* The first layer whose row has the sample itself, which some row has. */
-static int layer_of_own(const kith_bits_met *met, uint32_t node)
+static int layer_of_own(const kith_bits_masks *m, uint32_t node)
 {
-	for (uint32_t e = 0; e < met->count; e++)
-		for (uint32_t w = 0; met->id[e] == node && w < met->row_words; w++)
-			if (met->mask[w * met->stride + e] & met->row_bits)
-				return (int)(64 * w + (uint32_t)__builtin_ctzll(met->mask[w * met->stride + e]));
+	for (uint32_t e = 0; e < m->count; e++)
+		for (uint32_t w = 0; m->id[e] == node && w < m->row_words; w++)
+			if (m->mask[w * m->stride + e] & m->row_bits)
+				return (int)(64 * w + (uint32_t)__builtin_ctzll(m->mask[w * m->stride + e]));
 	return -1;
 }
 
-/* One level, from the masks of the first `count` ids met. Returns as kith_few_node does. */
-static int count_level(kith_tally *t, uint64_t node, uint32_t level, const uint32_t *id, uint32_t count)
+/* The first layer whose row has not exactly k ids: one of them is there twice. */
+static int layer_of_repeated(kith_counts *c, uint32_t k)
 {
-	const kith_tally_plan *p = t->plan;
-	kith_few *f = &t->few;
-	uint32_t lanes = kith_tally_lanes(p), words = row_words(p), squares, found[2];
-	size_t step = 64ull * words;
-	int bad = -1;
-	kith_bits_met met = {.id = id,
-			     .mask = f->mask,
-			     .stride = met_stride(p),
-			     .words = all_words(p),
-			     .row_words = words,
-			     .row_bits = row_bits(p),
-			     .count = count,
-			     .lists = f->lists};
-	if (kith_bits_slots(&met, (uint32_t)node, f->slots,
-			    f->pool + level * met.words * pool_stride(p) + f->pooled[level], pool_stride(p), found))
-		return layer_of_own(&met, (uint32_t)node);
+	int layer = -1;
+	for (uint32_t v = 0; layer < 0 && v < c->plan->layers; v++)
+		if (c->lane[v] != k)
+			layer = (int)v;
+	memset(c->lane, 0, kith_plan_lanes(c->plan) * sizeof *c->lane);
+	return layer;
+}
 
-	squares = fill_up(f->slots, met.stride, words, found[0]);
-	turn(f->slots, met.stride, words, squares, f->columns);
-	kith_bits_count_columns(f->columns, squares, step, lanes, t->counts);
-	for (uint32_t v = 0; bad < 0 && v < p->layers; v++)
-		if (t->counts[v] != p->k[level]) /* an id is there twice */
-			bad = (int)v;
-	memset(t->counts, 0, lanes * sizeof *t->counts);
+/* Counts one tier from the masks of the first `count` occurrences. Returns as kith_count_sparse_node does. */
+static int count_tier(kith_counts *c, kith_count_sparse *s, uint64_t node, uint32_t tier, const uint32_t *id,
+		      uint32_t count)
+{
+	const kith_count_plan *p = c->plan;
+	uint32_t words = kith_mask_row_words(p), squares, found[2];
+	size_t step = 64ull * words;
+	const kith_bits_masks m = {.id = id,
+				   .mask = s->mask,
+				   .stride = mask_stride(p),
+				   .words = kith_mask_words(p),
+				   .row_words = words,
+				   .row_bits = kith_mask_row_bits(p),
+				   .count = count};
+	uint64_t *pair_masks = s->pair_masks + tier * m.words * pair_stride(p) + s->pair_count[tier];
+	if (c->kernels->select(&m, (uint32_t)node, s->row_masks, pair_masks, pair_stride(p), found))
+		return layer_of_own(&m, (uint32_t)node);
+
+	squares = fill_square(s->row_masks, m.stride, words, found[0]);
+	transpose(c->kernels, s->row_masks, m.stride, words, squares, s->slot_major);
+	c->kernels->count_slot_major(s->slot_major, squares, step, kith_plan_lanes(p), c->lane);
+	int bad = layer_of_repeated(c, p->k[tier]);
 	if (bad >= 0)
 		return bad;
-	kith_bits_overlaps_columns(f->columns, squares, step, p->layers, f->shared);
-	count_shared(f, p, level);
-
-	f->pooled[level] += found[1];
-	if (f->pooled[level] >= POOL)
-		count_pool(t, level);
+	c->kernels->overlaps_slot_major(s->slot_major, squares, step, p->layers, s->shared);
+	add_overlaps(s, p, tier);
+	s->pair_count[tier] += s->found[tier] = found[1];
 	return -1;
 }
 
-int kith_few_node(kith_tally *t, uint64_t node, uint32_t x, uint32_t levels)
+int kith_count_sparse_node(kith_counts *c, kith_count_sparse *s, kith_pair_batch *pairs, uint64_t node, uint32_t x,
+			   uint32_t tiers)
 {
-	const kith_tally_plan *p = t->plan;
-	kith_few *f = &t->few;
-	const uint32_t *id = f->id + f->start[x];
-	uint32_t met = f->end[levels - 1][x], bits = table_bits(met), s = 0;
+	const kith_count_plan *p = c->plan;
+	const uint32_t *id = s->id + s->start[x];
+	const uint8_t *layer_bit = s->layer_bit + s->start[x];
+	uint32_t count = s->end[tiers - 1][x], bits = hash_bits(count), i = 0;
 	int bad = -1;
 
-	kith_bits_hash(id, met, bits, f->hash);
-	for (uint32_t e = met; e-- > 0;) /* the first one of all that have a hash stays */
-		f->table[f->hash[e]] = (uint16_t)e;
-	for (uint32_t w = 0; w < all_words(p); w++)
-		memset(f->mask + w * met_stride(p), 0, met * sizeof *f->mask);
-	for (uint32_t q = 0; bad < 0 && q < levels; q++) {
-		for (; s < f->stretches && f->stretch[s].level == q; s++)
-			add_bits(f, id, f->bit + f->start[x], f->mask + f->stretch[s].word * met_stride(p),
-				 f->stretch[s].from[x], f->stretch[s + 1].from[x], bits);
-		bad = count_level(t, node, q, id, f->end[q][x]);
+	kith_bits_hash(id, count, bits, s->hash);
+	for (uint32_t e = count; e-- > 0;) /* of all that have a hash, the first stays */
+		s->table[s->hash[e]] = (uint16_t)e;
+	for (uint32_t w = 0; w < kith_mask_words(p); w++)
+		memset(s->mask + w * mask_stride(p), 0, count * sizeof *s->mask);
+	for (uint32_t q = 0; bad < 0 && q < tiers; q++) {
+		for (; i < s->segments && s->segment[i].tier == q; i++)
+			add_bits(s, id, layer_bit, s->mask + s->segment[i].word * mask_stride(p), s->segment[i].from[x],
+				 s->segment[i + 1].from[x], bits);
+		bad = count_tier(c, s, node, q, id, s->end[q][x]);
 	}
-	while (f->used_count)
-		f->again[f->used[--f->used_count]] = 0;
-	if (++f->young_samples == UINT8_MAX)
-		grow_up(t);
+	if (p->pair_room && bad < 0)
+		append_pairs(s, pairs, node, id, count);
+	while (s->overflow_count)
+		s->overflow[s->overflow_used[--s->overflow_count]] = 0;
+	for (uint32_t q = 0; q < tiers; q++)
+		if (s->pair_count[q] >= PAIRS)
+			flush_pairs(c, s, q);
+	if (++s->batch_samples == UINT8_MAX)
+		flush_batch(c, s);
 	return bad;
 }
 
-void kith_few_finish(kith_tally *t)
+void kith_count_sparse_finish(kith_counts *c, kith_count_sparse *s)
 {
-	grow_up(t);
-	for (uint32_t q = 0; q < t->plan->levels; q++)
-		if (t->few.pooled[q])
-			count_pool(t, q);
+	flush_batch(c, s);
+	for (uint32_t q = 0; q < c->plan->tiers; q++)
+		if (s->pair_count[q])
+			flush_pairs(c, s, q);
 }

@@ -1,5 +1,5 @@
-/* merge.c - see kith/merge.h. One walk over windows of nodes: each window's rows and reverse lists are decoded for
- * every layer (layers in parallel), then its samples are tallied (samples in parallel). No layer is ever held whole. */
+/* merge.c - see kith/merge.h. One walk over windows of nodes: the rows and reverse lists of a window are decoded for
+ * every layer (layers in parallel), then its samples are counted (samples in parallel). No layer is ever held whole. */
 #include "kith/merge.h"
 
 #include <omp.h>
@@ -8,28 +8,31 @@
 #include <string.h>
 
 #include "alloc.h"
-#include "counts.h"
+#include "count_nodes.h"
+#include "first_error.h"
+#include "isolated.h"
 #include "machine.h"
+#include "merge_tuning.h"
 #include "node_window.h"
 #include "pair_builder.h"
 #include "text.h"
 #include "to_stack.h"
 
-#define MAX_THREADS 256
-#define NO_LEVEL    255u
-#define TOGETHER    64 /* samples that a thread takes at once */
-#define OPENED      16 /* files that a thread opens between two looks at the progress */
+#define NO_TIER  255u
+#define TOGETHER 64 /* samples that a thread counts at a time, at most */
+#define OPENED   16 /* files that a thread opens between two calls of progress */
 
 struct merge {
 	const kith_merge_options *options;
+	uint32_t slots; /* merge_tuning.h */
 	uint32_t threads;
 	size_t count;
-	kith_window_layer *layers; /* tiers: as far as the k asked for reach */
-	size_t tiers;              /* of all layers together */
-	kith_tally_plan plan;
-	kith_tally *tallies; /* one per thread */
+	kith_window_layer *layers; /* graph tiers as far as the k asked for reach */
+	kith_count_plan plan;
+	kith_counter *counters; /* one per thread */
 	kith_window window;
-	kith_pair_rows pairs; /* to the pair store, if there is to be one */
+	kith_isolated isolated;
+	kith_pair_writer *pairs; /* NULL: no pair store is asked for */
 	kith_pair_info pair_info;
 	uint64_t nodes; /* of a window */
 };
@@ -62,10 +65,10 @@ static int choose_k(struct merge *m, kith_err *err)
 {
 	const kith_merge_options *o = m->options;
 	char have[256], want[256];
-	kith_tally_plan *p = &m->plan;
+	kith_count_plan *p = &m->plan;
 
 	if (o->k_count) {
-		p->levels = o->k_count;
+		p->tiers = o->k_count;
 		memcpy(p->k, o->k, o->k_count * sizeof *p->k);
 	} else {
 		const kith_graph_info *first = info_of(m, 0);
@@ -74,20 +77,20 @@ static int choose_k(struct merge *m, kith_err *err)
 			for (size_t v = 1; v < m->count; v++)
 				shared &= tier_of_k(info_of(m, v), first->ladder[t]) >= 0;
 			if (shared)
-				p->k[p->levels++] = first->ladder[t];
+				p->k[p->tiers++] = first->ladder[t];
 		}
-		if (!p->levels)
+		if (!p->tiers)
 			return kith_fail(err, KITH_EUSAGE,
 					 "the layers share no k: rebuild them with one ladder (%s has k=%s)",
 					 kith_graph_path(m->layers[0].graph),
 					 kith_ladder_text(first->ladder, first->tiers, have, sizeof have));
 	}
 	for (size_t v = 0; v < m->count; v++)
-		for (uint32_t q = 0; q < p->levels; q++)
+		for (uint32_t q = 0; q < p->tiers; q++)
 			if (tier_of_k(info_of(m, v), p->k[q]) < 0) {
 				const kith_graph_info *i = info_of(m, v);
 				kith_ladder_text(i->ladder, i->tiers, have, sizeof have);
-				kith_ladder_text(p->k, p->levels, want, sizeof want);
+				kith_ladder_text(p->k, p->tiers, want, sizeof want);
 				return kith_fail(err, KITH_EUSAGE,
 						 "%s: has k=%s, but k=%u was asked: rebuild it with kith-knn -k %s",
 						 kith_graph_path(m->layers[v].graph), have, p->k[q], want);
@@ -95,18 +98,18 @@ static int choose_k(struct merge *m, kith_err *err)
 	return 0;
 }
 
-/* Translates a layer's tiers into levels, once, into tables. */
-static void plan_layer(kith_window_layer *l, const kith_tally_plan *p)
+/* Translates a layer's graph tiers into tiers, once, into a table. */
+static void plan_layer(kith_window_layer *l, const kith_count_plan *p)
 {
 	const kith_graph_info *info = kith_graph_get_info(l->graph);
-	memset(l->level, NO_LEVEL, sizeof l->level);
-	for (uint32_t q = p->levels; q-- > 0;)
+	memset(l->tier_of, NO_TIER, sizeof l->tier_of);
+	for (uint32_t q = p->tiers; q-- > 0;)
 		for (int t = tier_of_k(info, p->k[q]); t >= 0; t--)
-			l->level[t] = (uint8_t)q;
-	l->tiers = (uint32_t)tier_of_k(info, p->k[p->levels - 1]) + 1;
+			l->tier_of[t] = (uint8_t)q;
+	l->tiers = (uint32_t)tier_of_k(info, p->k[p->tiers - 1]) + 1;
 }
 
-static int take_layer(struct merge *m, size_t v, kith_err *err)
+static int check_layer(struct merge *m, size_t v, kith_err *err)
 {
 	const kith_graph_info *info = info_of(m, v), *first = info_of(m, 0);
 	if (info->n != first->n)
@@ -119,28 +122,19 @@ static int take_layer(struct merge *m, size_t v, kith_err *err)
 	return 0;
 }
 
-/* Layers from..to-1. Of several that cannot be opened, or do not fit, the first is told of. */
+/* Layers from..to-1. Of several that cannot be opened, or do not fit, the first is reported. */
 static int open_some(struct merge *m, const char *const *paths, size_t from, size_t to, kith_err *err)
 {
-	size_t bad = SIZE_MAX;
+	kith_first_error failed = {0};
 	int rc = 0;
 #pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
 	for (size_t v = from; v < to; v++) {
 		kith_err why;
-		int status = kith_graph_open(&m->layers[v].graph, paths[v], &why);
-		if (status)
-#pragma omp critical(kith_merge_open)
-			if (v < bad) {
-				bad = v;
-				rc = kith_fail(err, (kith_status)status, "%s", why.msg);
-			}
+		kith_first_error_note(&failed, v, kith_graph_open(&m->layers[v].graph, paths[v], &why), &why);
 	}
-	for (size_t v = from; v < to && v < bad; v++) {
-		int status = take_layer(m, v, err);
-		if (status)
-			return status;
-	}
-	return rc;
+	for (size_t v = from; !rc && v < to && m->layers[v].graph; v++)
+		rc = check_layer(m, v, err);
+	return rc ? rc : kith_first_error_get(&failed, err);
 }
 
 /* Each open reads its file's index, so that is done in parallel. */
@@ -158,19 +152,19 @@ static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
 	return 0;
 }
 
-/* What grows with the threads. */
-static uint64_t thread_bytes(const struct merge *m)
+/* The bytes that counting takes: nearly all of them grow with the threads. */
+static uint64_t count_bytes(const struct merge *m)
 {
-	return m->threads * kith_tally_bytes(&m->plan) +
-	       (m->options->pairs ? kith_pair_rows_bytes(&m->pair_info, m->threads, m->tiers) : 0);
+	return m->threads * kith_counter_bytes(&m->plan) + kith_isolated_bytes(&m->plan) +
+	       (m->options->pairs ? kith_pair_writer_bytes(&m->pair_info, (int)m->threads) : 0);
 }
 
-/* What is to be counted, and what the pair store says of itself but for its layers. */
+/* Fills in the plan, but for the sizes of accumulators, and the header of the pair store, but for its layers. */
 static int plan(struct merge *m, kith_err *err)
 {
 	const kith_merge_options *o = m->options;
-	kith_tally_plan *p = &m->plan;
-	uint64_t pairs_of_layers = kith_tally_pair_count(m->count), most = m->count >= 2 ? (uint64_t)m->count - 2 : 0;
+	kith_count_plan *p = &m->plan;
+	uint64_t pairs_of_layers = kith_layer_pairs(m->count), most = m->count >= 2 ? (uint64_t)m->count - 2 : 0;
 	int rc = choose_k(m, err);
 	if (rc)
 		return rc;
@@ -178,106 +172,82 @@ static int plan(struct merge *m, kith_err *err)
 	p->layers = (uint32_t)m->count;
 	/* a larger alpha than any gap is no mistake: its tables repeat the last one */
 	p->alpha = o->alpha == KITH_ALPHA_ALL ? (uint32_t)most : o->alpha;
-	p->counts[KITH_UNION] = o->with_union != 0;
-	p->counts[KITH_MUTUAL] = o->with_mutual != 0;
-	for (uint32_t q = 0; q < p->levels; q++)
+	p->graphs[KITH_UNION] = o->with_union != 0;
+	p->graphs[KITH_MUTUAL] = o->with_mutual != 0;
+	for (uint32_t q = 0; q < p->tiers; q++)
 		p->start[q + 1] = p->start[q] + pairs_of_layers * (p->k[q] + 1ull);
 	for (size_t v = 0; v < m->count; v++)
 		plan_layer(&m->layers[v], p);
-	m->pair_info = (kith_pair_info){
-		.n = p->n, .layer_count = p->layers, .levels = p->levels, .block_pairs = o->block_pairs};
+	m->pair_info = (kith_pair_info){.n = p->n, .layer_count = p->layers, .tiers = p->tiers};
 	memcpy(m->pair_info.k, p->k, sizeof p->k);
 	if (o->command)
 		snprintf(m->pair_info.command, sizeof m->pair_info.command, "%s", o->command);
 	return 0;
 }
 
-/* As many threads as there is memory for. */
+/* Lowers the threads to those that there is memory for: KITH_EUSAGE if there is not enough for one. */
 static int fit_memory(struct merge *m, kith_err *err)
 {
 	const kith_merge_options *o = m->options;
-	kith_tally_plan *p = &m->plan;
+	kith_count_plan *p = &m->plan;
 	uint64_t window = kith_window_bytes(m->layers, m->count, m->nodes);
-	for (size_t v = 0; v < m->count; v++)
-		m->tiers += m->layers[v].tiers;
-	kith_tally_choose_slots(p, (uint64_t)p->layers * p->k[p->levels - 1] * 3 / 2, o->slots);
-	/* fewer threads rather than no result; with one it must fit */
-	while (m->threads > 1 && window + thread_bytes(m) > o->memory)
+	kith_counter_choose_sizes(p, (uint64_t)p->layers * p->k[p->tiers - 1] * 3 / 2, o->pairs != NULL, m->slots);
+	while (m->threads > 1 && window + count_bytes(m) > o->memory)
 		m->threads--;
-	if (window + thread_bytes(m) > o->memory)
+	if (window + count_bytes(m) > o->memory)
 		return kith_fail(err, KITH_EUSAGE, "-m is too small: n=%llu, %u layers and k=%u need %llu bytes",
-				 (unsigned long long)p->n, p->layers, p->k[p->levels - 1],
-				 (unsigned long long)(window + thread_bytes(m)));
+				 (unsigned long long)p->n, p->layers, p->k[p->tiers - 1],
+				 (unsigned long long)(window + count_bytes(m)));
 	return 0;
 }
 
 static int prepare(struct merge *m, kith_err *err)
 {
 	int rc = 0;
-	m->tallies = kith_alloc_zero(m->threads, sizeof *m->tallies);
-	if (!m->tallies)
-		return kith_fail_nomem(err, "the counts", m->threads * sizeof *m->tallies);
+	m->counters = kith_alloc_zero(m->threads, sizeof *m->counters);
+	if (!m->counters)
+		return kith_fail_nomem(err, "the counts", m->threads * sizeof *m->counters);
 	for (uint32_t t = 0; !rc && t < m->threads; t++)
-		rc = kith_tally_init(&m->tallies[t], &m->plan, err);
-	return rc ? rc : kith_window_init(&m->window, m->layers, m->count, m->plan.levels, err);
+		rc = kith_counter_init(&m->counters[t], &m->plan, err);
+	if (!rc)
+		rc = kith_isolated_init(&m->isolated, &m->plan, err);
+	return rc ? rc : kith_window_init(&m->window, m->layers, m->count, m->plan.tiers, err);
 }
 
 /* ---- the walk ---- */
 
-/* The first sample that is not what it should be. */
-struct bad {
-	uint64_t node;
-	int layer;
-};
-
-static void count_nodes(struct merge *m, uint64_t first, uint64_t count, struct bad *bad)
+/* Counts the samples of a window by all threads: a few at a time or, for a pair store, in order. */
+static int count_window(struct merge *m, uint64_t first, uint64_t count, kith_err *err)
 {
-	uint64_t node = 0;
-	int layer = kith_tally_nodes(&m->tallies[omp_get_thread_num()], m->window.sources, m->window.tiers, first,
-				     count, &node);
-	if (layer >= 0)
-#pragma omp critical(kith_merge_bad)
-		if (node < bad->node)
-			*bad = (struct bad){node, layer};
-}
-
-static int report_bad(const struct merge *m, const struct bad *bad, kith_err *err)
-{
-	return kith_fail(err, KITH_ECORRUPT, "%s: row %llu is not %u distinct neighbours: build it again",
-			 kith_graph_path(m->layers[bad->layer].graph), (unsigned long long)bad->node,
-			 m->plan.k[m->plan.levels - 1]);
-}
-
-/* For the pair store. */
-static size_t pair_sets(const void *context, uint64_t node, kith_tally_set *sets)
-{
-	const struct merge *m = context;
-	for (size_t i = 0; i < 2 * m->tiers; i++)
-		sets[i] = kith_tally_set_at(&m->window.sources[i], node);
-	return m->tiers;
+	const kith_count_sources *sources = &m->window.sources;
+	uint64_t share = count / (16 * m->threads) + 1, together = share < TOGETHER ? share : TOGETHER;
+	kith_first_error failed = {0};
+	if (m->pairs)
+		return kith_pair_builder_run(m->pairs, m->counters, m->threads, sources, first, count, err);
+#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
+	for (uint64_t r = 0; r < count; r += together) {
+		kith_err why;
+		int rc = kith_counter_run(&m->counters[omp_get_thread_num()], sources, first + r,
+					  count - r < together ? count - r : together, &why);
+		kith_first_error_note(&failed, r, rc, &why);
+	}
+	return kith_first_error_get(&failed, err);
 }
 
 static int walk(struct merge *m, kith_err *err)
 {
-	kith_window *w = &m->window;
-	uint64_t memory = m->options->memory, taken = thread_bytes(m), room = memory - taken;
-	for (uint64_t first = 0; first < m->plan.n; first += m->nodes) {
+	uint64_t memory = m->options->memory, room = memory - count_bytes(m);
+	int rc = 0;
+	for (uint64_t first = 0; !rc && first < m->plan.n; first += m->nodes) {
 		uint64_t count = m->nodes < m->plan.n - first ? m->nodes : m->plan.n - first;
-		uint64_t share = count / (16 * m->threads) + 1, together = share < TOGETHER ? share : TOGETHER;
-		struct bad bad = {.node = UINT64_MAX};
-		int rc = kith_progress_tick(&m->options->progress, "merging", first, m->plan.n, err);
-		if (rc || (rc = kith_window_check(w, first, count, room, memory, err)) ||
-		    (rc = kith_window_read(w, first, count, m->threads, err)))
-			return rc;
-#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
-		for (uint64_t r = 0; r < count; r += together)
-			count_nodes(m, first + r, count - r < together ? count - r : together, &bad);
-		if (bad.node != UINT64_MAX)
-			return report_bad(m, &bad, err);
-		if (m->options->pairs && (rc = kith_pair_rows_add(&m->pairs, first, count, pair_sets, m, err)))
-			return rc;
+		if (!(rc = kith_progress_tick(&m->options->progress, "merging", first, m->plan.n, err)) &&
+		    !(rc = kith_window_check(&m->window, first, count, room, memory, err)) &&
+		    !(rc = kith_window_read(&m->window, first, count, m->threads, err)))
+			rc = count_window(m, first, count, err);
+		if (!rc)
+			kith_isolated_add(&m->isolated, &m->window.sources, first, count, m->threads);
 	}
-	return 0;
+	return rc;
 }
 
 /* ---- the result ---- */
@@ -286,18 +256,18 @@ static int fill_layers(const struct merge *m, const char *const *names, kith_sta
 {
 	int rc = 0;
 	for (size_t v = 0; !rc && v < m->count; v++)
-		rc = kith_result_layer(&stack->layers[v], info_of(m, v), names[v], err);
+		rc = kith_to_stack_layer(&stack->layers[v], info_of(m, v), names[v], err);
 	return rc;
 }
 
-/* Every layer's rows and reverse lists together hold each of its n k directed edges at its smaller node, once, for each
+/* Rows and reverse lists together hold each directed edge of a layer once, at its smaller sample: n k of them, at every
  * k. */
 static int check_edges(const struct merge *m, kith_err *err)
 {
-	const kith_tally_plan *p = &m->plan;
-	for (uint32_t q = 0; q < p->levels; q++)
+	const kith_count_plan *p = &m->plan;
+	for (uint32_t q = 0; q < p->tiers; q++)
 		for (uint32_t v = 0; v < p->layers; v++) {
-			uint64_t edges = m->tallies[0].edges[(size_t)q * p->layers + v];
+			uint64_t edges = m->counters[0].counts.edges[(size_t)q * p->layers + v];
 			if (edges != p->n * p->k[q])
 				return kith_fail(err, KITH_ECORRUPT,
 						 "%s: its reverse lists make %llu edges at k=%u instead of n k = %llu: "
@@ -312,12 +282,13 @@ static int result(struct merge *m, kith_stack *stack, kith_err *err)
 {
 	int rc;
 	for (uint32_t t = 0; t < m->threads; t++)
-		kith_tally_finish(&m->tallies[t]);
+		kith_counter_finish(&m->counters[t]);
 	for (uint32_t t = 1; t < m->threads; t++)
-		kith_tally_add(&m->tallies[0], &m->tallies[t]);
+		kith_counts_add(&m->counters[0].counts, &m->counters[t].counts);
 	if ((rc = check_edges(m, err)))
 		return rc;
-	kith_result_fill(stack, &m->tallies[0], m->threads);
+	kith_to_stack_fill(stack, &m->counters[0].counts, m->threads);
+	kith_isolated_fill(&m->isolated, stack);
 	return kith_stack_check(stack, err);
 }
 
@@ -327,18 +298,25 @@ static int merge_layers(struct merge *m, kith_stack *stack, kith_err *err)
 	int rc;
 	if ((rc = fit_memory(m, err)) || (rc = prepare(m, err)))
 		return rc;
-	if (pairs &&
-	    (rc = kith_pair_rows_init(&m->pairs, pairs, &m->pair_info, m->threads, m->tiers, m->options->slots, err)))
+	if (pairs && (rc = kith_pair_writer_create(&m->pairs, pairs, &m->pair_info, (int)m->threads, err)))
 		return rc;
-	if ((rc = walk(m, err)) || (rc = result(m, stack, err)))
+	if ((rc = walk(m, err)) || (rc = result(m, stack, err)) || !pairs)
 		return rc;
-	return pairs ? kith_pair_rows_finish(&m->pairs, err) : 0;
+	rc = kith_pair_writer_finish(m->pairs, err);
+	m->pairs = NULL;
+	return rc;
 }
 
 int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *o,
 	       kith_stack **out, kith_err *err)
 {
-	struct merge m = {.options = o, .count = layers};
+	return kith_merge_tuned(layers, paths, names, o, 0, out, err);
+}
+
+int kith_merge_tuned(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *o,
+		     uint32_t slots, kith_stack **out, kith_err *err)
+{
+	struct merge m = {.options = o, .slots = slots, .count = layers, .plan.paths = paths};
 	kith_stack *stack = NULL;
 	int rc;
 
@@ -346,12 +324,11 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 		return kith_fail(err, KITH_EUSAGE, "%zu layers: a stack has 1 to %u", layers, KITH_MAX_LAYERS);
 	if (!o->with_union && !o->with_mutual)
 		return kith_fail(err, KITH_EUSAGE, "neither union nor mutual pairs asked for");
-	m.threads = o->threads < 1 ? 1 : o->threads > MAX_THREADS ? MAX_THREADS : (uint32_t)o->threads;
-	omp_set_num_threads((int)m.threads); /* for what is written, too */
+	m.threads = o->threads < 1 ? 1 : o->threads > (int)KITH_MAX_COUNTERS ? KITH_MAX_COUNTERS : (uint32_t)o->threads;
 	if (!(m.layers = kith_alloc_zero(layers, sizeof *m.layers)))
 		return kith_fail_nomem(err, "the layers", layers * sizeof *m.layers);
 	if ((rc = open_layers(&m, paths, err)) || (rc = plan(&m, err)) ||
-	    (rc = kith_result_new(&stack, &m.plan, err)) || (rc = fill_layers(&m, names, stack, err)))
+	    (rc = kith_to_stack_new(&stack, &m.plan, err)) || (rc = fill_layers(&m, names, stack, err)))
 		goto done;
 	m.pair_info.layers = stack->layers;
 	if ((rc = merge_layers(&m, stack, err)))
@@ -360,13 +337,14 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 	stack = NULL;
 done:
 	kith_stack_free(stack);
-	kith_pair_rows_abort(&m.pairs);
-	for (uint32_t t = 0; m.tallies && t < m.threads; t++)
-		kith_tally_free(&m.tallies[t]);
-	free(m.tallies);
+	kith_pair_writer_abort(m.pairs);
+	for (uint32_t t = 0; m.counters && t < m.threads; t++)
+		kith_counter_free(&m.counters[t]);
+	free(m.counters);
+	kith_isolated_free(&m.isolated);
 	kith_window_free(&m.window, m.threads);
 #pragma omp parallel for num_threads(m.threads) schedule(dynamic, 1)
-	for (size_t v = 0; v < layers; v++) /* to unmap a file takes its time */
+	for (size_t v = 0; v < layers; v++) /* in parallel: unmapping a file takes a while */
 		kith_graph_close(m.layers[v].graph);
 	free(m.layers);
 	return rc;

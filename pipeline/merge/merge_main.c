@@ -4,52 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
 #include "atomic_file.h"
 #include "cli.h"
 #include "kith/merge.h"
 #include "text.h"
 
-enum { OPT_ALPHA = 256, OPT_GRAPH, OPT_PAIRS };
-
-struct arguments {
+typedef struct arguments {
 	kith_merge_options merge;
 	const char *output;
-	size_t count, capacity;
-	char **names; /* owned */
-	const char **paths;
-};
-
-static const struct argp_option options[] = {
-	{NULL, 'k', "K[,K...]", 0, "Neighbours to compare; default: every k that all layers share", 1},
-	{"alpha", OPT_ALPHA, "A|all", 0, "Report NNTP for every alpha from 0 to A; all: to the number of layers less 2",
-	 1},
-	{"graph", OPT_GRAPH, "union|mutual|both", 0,
-	 "A pair is present if either, or if both, are neighbours of the other", 1},
-	{"pairs", OPT_PAIRS, "PAIRS.kpr", 0, "Also write every pair's presence in every layer, for kith-pairs", 1},
-	{NULL, 'o', "STACK.json", 0, "The result to write (required)", 1},
-	{NULL, 'm', "MEM", 0, "Memory to work in, such as 512M or 4G", 2},
-	{NULL, 't', "THREADS", 0, "Threads", 2},
-	{0},
-};
+	size_t count;                 /* of layers */
+	char *names[KITH_MAX_LAYERS]; /* owned */
+	const char *paths[KITH_MAX_LAYERS];
+} arguments;
 
 /* "NAME=PATH", or a path whose stem is the name: layers/C1.nng is C1. A '=' after a '/' belongs to the path. */
-static int add_layer(struct arguments *a, const char *arg, kith_err *err)
+static int take_layer(const kith_option *option, const char *arg, kith_err *err)
 {
+	arguments *a = option->to;
 	if (a->count == KITH_MAX_LAYERS)
 		return kith_fail(err, KITH_EUSAGE, "more than %u layers", KITH_MAX_LAYERS);
-	if (a->count == a->capacity) {
-		size_t capacity = a->capacity ? 2 * a->capacity : 16;
-		char **names = reallocarray(a->names, capacity, sizeof *names);
-		if (names)
-			a->names = names;
-		const char **paths = reallocarray(a->paths, capacity, sizeof *paths);
-		if (paths)
-			a->paths = paths;
-		if (!names || !paths)
-			return kith_fail_nomem(err, "layer names", capacity * 16);
-		a->capacity = capacity;
-	}
 	const char *equals = strchr(arg, '='), *slash = strrchr(arg, '/');
 	const char *path = arg, *name = slash ? slash + 1 : arg;
 	size_t length = strlen(name);
@@ -74,58 +47,27 @@ static int add_layer(struct arguments *a, const char *arg, kith_err *err)
 	return 0;
 }
 
-static int take(void *context, int key, char *arg, kith_err *err)
+static int take_alpha(const kith_option *option, const char *arg, kith_err *err)
 {
-	struct arguments *a = context;
-	uint64_t number;
-	switch (key) {
-	case 'k':
-		return kith_cli_ladder(arg, KITH_MAX_TIERS, a->merge.k, &a->merge.k_count, err);
-	case OPT_ALPHA:
-		if (!strcmp(arg, "all"))
-			a->merge.alpha = KITH_ALPHA_ALL;
-		else if (kith_cli_count("--alpha", arg, 0, KITH_MAX_LAYERS, &number, err))
+	if (strcmp(arg, "all"))
+		return kith_take_count(option, arg, err);
+	*(uint32_t *)option->to = KITH_ALPHA_ALL;
+	return 0;
+}
+
+static int check(void *context, kith_err *err)
+{
+	const arguments *a = context;
+	const char *pairs = a->merge.pairs;
+	if (!a->count)
+		return kith_fail(err, KITH_EUSAGE, "no layers given: kith-merge -o stack.json FIRST.nng ... LAST.nng");
+	if (!a->output)
+		return kith_fail(err, KITH_EUSAGE, "no output given: -o stack.json");
+	for (size_t v = 0; v < a->count; v++)
+		if (kith_cli_distinct("-o", a->output, a->paths[v], err) ||
+		    (pairs && kith_cli_distinct("--pairs", pairs, a->paths[v], err)))
 			return KITH_EUSAGE;
-		else
-			a->merge.alpha = (uint32_t)number;
-		return 0;
-	case OPT_GRAPH:
-		if (strcmp(arg, "union") && strcmp(arg, "mutual") && strcmp(arg, "both"))
-			return kith_fail(err, KITH_EUSAGE, "--graph %s: not one of union, mutual, both", arg);
-		a->merge.with_union = strcmp(arg, "mutual") != 0;
-		a->merge.with_mutual = strcmp(arg, "union") != 0;
-		return 0;
-	case OPT_PAIRS:
-		a->merge.pairs = arg;
-		return 0;
-	case 'm':
-		return kith_cli_bytes(arg, &a->merge.memory, err);
-	case 't':
-		if (kith_cli_count("-t", arg, 1, 256, &number, err))
-			return KITH_EUSAGE;
-		a->merge.threads = (int)number;
-		return 0;
-	case 'o':
-		a->output = arg;
-		return 0;
-	case ARGP_KEY_ARG:
-		return add_layer(a, arg, err);
-	case ARGP_KEY_END:
-		if (!a->count)
-			return kith_fail(err, KITH_EUSAGE,
-					 "no layers given: kith-merge -o stack.json FIRST.nng ... LAST.nng");
-		if (!a->output)
-			return kith_fail(err, KITH_EUSAGE, "no output given: -o stack.json");
-		for (size_t v = 0; v < a->count; v++)
-			if (kith_cli_distinct("-o", a->output, a->paths[v], err) ||
-			    (a->merge.pairs && kith_cli_distinct("--pairs", a->merge.pairs, a->paths[v], err)))
-				return KITH_EUSAGE;
-		if (a->merge.pairs && kith_cli_two_outputs("--pairs", a->merge.pairs, a->output, err))
-			return KITH_EUSAGE;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	return pairs ? kith_cli_two_outputs("--pairs", pairs, a->output, err) : 0;
 }
 
 /* Where stack.json cannot be written, that should be known before the work, and before a pair store is replaced. */
@@ -141,7 +83,24 @@ static int check_output(const char *path, kith_err *err)
 int main(int argc, char **argv)
 {
 	kith_cli cli = {.name = "kith-merge"};
-	struct arguments a = {0};
+	static arguments a; /* large */
+	enum { UNION, MUTUAL, BOTH } graph = UNION;
+	const kith_option options[] = {
+		{'k', NULL, "K[,K...]", "Neighbours to compare; default: every k that all layers share", 1,
+		 kith_take_ladder, .to = a.merge.k, .count = &a.merge.k_count},
+		{0, "alpha", "A|all", "Report NNTP for every alpha from 0 to A; all: to the number of layers less 2", 1,
+		 take_alpha, .to = &a.merge.alpha, .most = KITH_MAX_LAYERS},
+		{0, "graph", "union|mutual|both",
+		 "A pair is present if either, or if both, are neighbours of the other", 1, kith_take_choice,
+		 .to = &graph},
+		{0, "pairs", "PAIRS.kpr", "Also write every pair's presence in every layer, for kith-pairs", 1,
+		 kith_take_text, .to = &a.merge.pairs},
+		{'o', NULL, "STACK.json", "The result to write (required)", 1, kith_take_text, .to = &a.output},
+		{'m', NULL, "MEM", "Memory to work in, such as 512M or 4G", 2, kith_take_bytes, .to = &a.merge.memory},
+		{'t', NULL, "THREADS", "Threads", 2, kith_take_count, .to = &a.merge.threads, .least = 1, .most = 256},
+		{0, NULL, NULL, NULL, 0, take_layer, .to = &a},
+		{0},
+	};
 	kith_stack *stack = NULL;
 	kith_err err;
 	char about[768], ladder[256], command[1024];
@@ -157,8 +116,10 @@ int main(int argc, char **argv)
 		 "Defaults: every shared k, --alpha 0 --graph union -m %s -t %d.\n\n"
 		 "Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.",
 		 kith_cli_bytes_text(a.merge.memory), a.merge.threads);
-	kith_cli_parse(&cli, &(kith_cli_arguments){options, "[NAME=]LAYER.nng ...", about, take, &a}, argc, argv);
+	kith_cli_parse(&cli, &(kith_cli_arguments){options, "[NAME=]LAYER.nng ...", about, check, &a}, argc, argv);
 
+	a.merge.with_union = graph != MUTUAL;
+	a.merge.with_mutual = graph != UNION;
 	a.merge.progress = kith_cli_progress(&cli);
 	kith_cli_command(argc, argv, command, sizeof command);
 	a.merge.command = command;
@@ -177,7 +138,5 @@ int main(int argc, char **argv)
 	kith_stack_free(stack);
 	for (size_t v = 0; v < a.count; v++)
 		free(a.names[v]);
-	free(a.names);
-	free(a.paths);
 	return code;
 }

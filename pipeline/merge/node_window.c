@@ -4,11 +4,10 @@
 #include <stdlib.h>
 
 #include "alloc.h"
+#include "first_error.h"
 
 struct kith_window_sets {
 	kith_sets rows[KITH_MAX_TIERS], reverse[KITH_MAX_TIERS];
-	kith_err err;
-	int rc;
 };
 
 uint64_t kith_window_bytes(const kith_window_layer *layer, size_t layers, uint64_t nodes)
@@ -20,37 +19,38 @@ uint64_t kith_window_bytes(const kith_window_layer *layer, size_t layers, uint64
 	return bytes;
 }
 
-static void list_sources(kith_window *w, uint32_t levels)
+static void list_sources(kith_window *w, uint32_t tiers)
 {
 	size_t count = 0;
-	for (uint32_t q = 0; q < levels; q++)
+	for (uint32_t q = 0; q < tiers; q++)
 		for (uint32_t v = 0; v < w->layers; v++)
-			for (uint32_t tier = 0; tier < w->layer[v].tiers; tier++)
-				if (w->layer[v].level[tier] == q) {
+			for (uint32_t graph_tier = 0; graph_tier < w->layer[v].tiers; graph_tier++)
+				if (w->layer[v].tier_of[graph_tier] == q) {
 					struct kith_window_sets *s = &w->sets[v];
-					w->sources[count] = (kith_tally_source){&s->rows[tier], v, q};
-					w->sources[w->tiers + count++] = (kith_tally_source){&s->reverse[tier], v, q};
+					w->sources.source[count] = (kith_count_source){&s->rows[graph_tier], v, q};
+					w->sources.source[w->sources.count + count++] =
+						(kith_count_source){&s->reverse[graph_tier], v, q};
 				}
 }
 
-int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t layers, uint32_t levels, kith_err *err)
+int kith_window_init(kith_window *w, const kith_window_layer *layer, size_t layers, uint32_t tiers, kith_err *err)
 {
 	*w = (kith_window){.layers = layers, .layer = layer};
 	for (size_t v = 0; v < layers; v++)
-		w->tiers += layer[v].tiers;
+		w->sources.count += layer[v].tiers;
 	w->sets = kith_alloc_zero(layers, sizeof *w->sets);
-	w->sources = kith_alloc(2 * w->tiers, sizeof *w->sources);
-	if (!w->sets || !w->sources)
+	w->sources.source = kith_alloc(2 * w->sources.count, sizeof *w->sources.source);
+	if (!w->sets || !w->sources.source)
 		return kith_fail_nomem(err, "sets of neighbours",
-				       layers * sizeof *w->sets + 2 * w->tiers * sizeof *w->sources);
-	list_sources(w, levels);
+				       layers * sizeof *w->sets + 2 * w->sources.count * sizeof *w->sources.source);
+	list_sources(w, tiers);
 	return 0;
 }
 
 void kith_window_free(kith_window *w, uint32_t threads)
 {
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-	for (size_t v = 0; v < w->layers; v++) { /* to give back memory takes its time */
+	for (size_t v = 0; v < w->layers; v++) { /* in parallel: releasing memory takes a while */
 		struct kith_window_sets *s = w->sets ? &w->sets[v] : NULL;
 		for (uint32_t t = 0; s && t < KITH_MAX_TIERS; t++) {
 			kith_sets_free(&s->rows[t]);
@@ -58,11 +58,11 @@ void kith_window_free(kith_window *w, uint32_t threads)
 		}
 	}
 	free(w->sets);
-	free(w->sources);
+	free(w->sources.source);
 	*w = (kith_window){0};
 }
 
-/* What nodes first..first+count-1 of a graph take. */
+/* Adds the bytes that nodes first..first+count-1 of a graph take. */
 static int add_bytes(kith_graph *graph, uint32_t tiers, uint64_t first, uint64_t count, uint64_t *bytes, kith_err *err)
 {
 	uint64_t reverse;
@@ -87,16 +87,17 @@ int kith_window_check(kith_window *w, uint64_t first, uint64_t count, uint64_t r
 
 int kith_window_read(kith_window *w, uint64_t first, uint64_t count, uint32_t threads, kith_err *err)
 {
+	kith_first_error failed = {0};
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
 	for (size_t v = 0; v < w->layers; v++) {
 		struct kith_window_sets *s = &w->sets[v];
 		kith_graph *graph = w->layer[v].graph;
 		uint32_t tiers = w->layer[v].tiers;
-		if (!(s->rc = kith_graph_read_row_sets(graph, first, count, tiers, s->rows, &s->err)))
-			s->rc = kith_graph_read_reverse(graph, first, count, tiers, s->reverse, &s->err);
+		kith_err why;
+		int rc = kith_graph_read_row_sets(graph, first, count, tiers, s->rows, &why);
+		if (!rc)
+			rc = kith_graph_read_reverse(graph, first, count, tiers, s->reverse, &why);
+		kith_first_error_note(&failed, v, rc, &why);
 	}
-	for (size_t v = 0; v < w->layers; v++)
-		if (w->sets[v].rc)
-			return kith_fail(err, (kith_status)w->sets[v].rc, "%s", w->sets[v].err.msg);
-	return 0;
+	return kith_first_error_get(&failed, err);
 }

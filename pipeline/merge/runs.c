@@ -1,104 +1,95 @@
-/* runs.c - the runs of pairs over layers, at every alpha up to the greatest asked for. */
-#include <stdlib.h>
+/* runs.c - see runs.h */
+#include "runs.h"
+
 #include <string.h>
 
-#include "alloc.h"
-#include "bit_kernels.h"
-#include "count_parts.h"
-
-#define MASK_WORDS 8192u /* of masks that are remembered */
+#define CACHE_WORDS 8192u /* of the masks of one graph and tier that are cached */
 
 /* ---- sizes ---- */
 
-static uint64_t runs_count(const kith_tally_plan *p)
+static uint64_t table_size(const kith_count_plan *p)
 {
-	return p->levels * (p->alpha + 1ull) * kith_tally_square(p);
+	return p->tiers * (p->alpha + 1ull) * kith_plan_square(p);
 }
 
-static uint64_t graphs(const kith_tally_plan *p)
-{
-	return (uint64_t)(p->counts[KITH_UNION] + p->counts[KITH_MUTUAL]);
-}
-
-/* Masks of one graph and level that are remembered, a power of two. */
-static uint64_t masks_count(const kith_tally_plan *p)
+/* Masks of one graph and tier that are cached, a power of two. */
+static uint64_t cache_slots(const kith_count_plan *p)
 {
 	uint64_t count = 64;
-	while (count * 2 * (kith_tally_mask_words(p) + 1) <= MASK_WORDS)
+	while (count * 2 * (kith_mask_row_words(p) + 1) <= CACHE_WORDS)
 		count *= 2;
 	return count;
 }
 
-int kith_runs_by_layers(const kith_tally_plan *p)
+int kith_runs_from_spans(const kith_count_plan *p)
 {
-	return p->alpha == 0 && p->layers <= KITH_BITS_CHAIN;
+	return p->alpha == 0 && p->layers <= KITH_BITS_SPAN_LAYERS;
 }
 
-static uint64_t masks_size(const kith_tally_plan *p)
+static uint64_t cache_size(const kith_count_plan *p)
 {
-	return kith_runs_by_layers(p) ? 0 : masks_count(p) * (kith_tally_mask_words(p) + 1);
+	return kith_runs_from_spans(p) ? 0 : cache_slots(p) * (kith_mask_row_words(p) + 1);
 }
 
-static uint64_t chain_size(const kith_tally_plan *p)
+static uint64_t spans_size(const kith_count_plan *p)
 {
-	return kith_runs_by_layers(p) ? (uint64_t)p->layers * kith_tally_lanes(p) : 0;
+	return kith_runs_from_spans(p) ? (uint64_t)p->layers * kith_plan_lanes(p) : 0;
 }
 
-/* Chains and masks of a graph and level come after those of the graphs and levels before. */
-static uint64_t place_of(const kith_tally_plan *p, int graph, uint32_t level)
+/* Spans and masks of a graph and tier come after those of the graphs and tiers before. */
+static uint64_t index_of(const kith_count_plan *p, int graph, uint32_t tier)
 {
-	return (graph == KITH_MUTUAL && p->counts[KITH_UNION] ? p->levels : 0) + level;
+	return (graph == KITH_MUTUAL && p->graphs[KITH_UNION] ? p->tiers : 0) + tier;
 }
 
-uint64_t kith_runs_bytes(const kith_tally_plan *p)
+void kith_runs_list(kith_workspace *w, kith_runs *runs, const kith_count_plan *p)
 {
-	return graphs(p) * (p->levels * (chain_size(p) + masks_size(p)) + runs_count(p)) * 8 + p->layers * 8ull;
-}
-
-int kith_runs_init(kith_runs *runs, const kith_tally_plan *p)
-{
-	uint64_t places = graphs(p) * p->levels;
-	int missing = 0;
+	uint64_t parts = kith_plan_graphs(p) * p->tiers;
+	*runs = (kith_runs){.plan = p, .kernels = kith_bit_kernels_get()};
 	for (int g = 0; g < 2; g++)
-		if (p->counts[g])
-			missing |= !(runs->table[g] = kith_alloc_zero(runs_count(p), sizeof **runs->table));
-	missing |= !(runs->chains = kith_alloc_zero(places * chain_size(p), sizeof *runs->chains));
-	missing |= !(runs->masks = kith_alloc_zero(places * masks_size(p), sizeof *runs->masks));
-	missing |= !(runs->start = kith_alloc(p->layers, sizeof *runs->start));
-	missing |= !(runs->end = kith_alloc(p->layers, sizeof *runs->end));
-	return missing;
+		if (p->graphs[g])
+			KITH_BUFFER_ZERO(w, runs->table[g], table_size(p));
+	KITH_BUFFER_ZERO(w, runs->spans, parts * spans_size(p));
+	KITH_BUFFER_ZERO(w, runs->masks, parts * cache_size(p));
+	KITH_BUFFER(w, runs->start, p->layers);
+	KITH_BUFFER(w, runs->end, p->layers);
 }
 
-void kith_runs_free(kith_runs *runs)
-{
-	free(runs->table[0]);
-	free(runs->table[1]);
-	free(runs->chains);
-	free(runs->masks);
-	free(runs->start);
-	free(runs->end);
-}
-
-void kith_runs_add(kith_runs *into, const kith_runs *from, const kith_tally_plan *p)
+void kith_runs_add(kith_runs *into, const kith_runs *from)
 {
 	for (int g = 0; g < 2; g++)
-		for (uint64_t i = 0; p->counts[g] && i < runs_count(p); i++)
+		for (uint64_t i = 0; into->plan->graphs[g] && i < table_size(into->plan); i++)
 			into->table[g][i] += from->table[g][i];
 }
 
-/* ---- a mask ---- */
-
-/* The runs of ones of a mask, as layers start..end, in order. */
-static uint32_t find_runs(const kith_tally *t, const uint64_t *mask, uint32_t *start, uint32_t *end)
+static int64_t *table_of(kith_runs *runs, int graph, uint32_t tier)
 {
-	uint32_t found = 0, words = kith_tally_mask_words(t->plan);
+	return runs->table[graph] + tier * (runs->plan->alpha + 1ull) * kith_plan_square(runs->plan);
+}
+
+static int64_t *spans_of(kith_runs *runs, int graph, uint32_t tier)
+{
+	return runs->spans + index_of(runs->plan, graph, tier) * spans_size(runs->plan);
+}
+
+static uint64_t *cache_of(kith_runs *runs, int graph, uint32_t tier)
+{
+	return runs->masks + index_of(runs->plan, graph, tier) * cache_size(runs->plan);
+}
+
+/* ---- masks ---- */
+
+/* The runs of ones of a mask, as layers start..end, ascending. Returns how many there are. */
+static uint32_t find_runs(const uint64_t *mask, uint32_t words, uint32_t *start, uint32_t *end)
+{
+	uint32_t found = 0;
 	for (uint32_t w = 0; w < words; w++)
 		for (uint64_t rest = mask[w]; rest;) {
 			uint32_t first = (uint32_t)__builtin_ctzll(rest);
 			uint64_t above = ~(rest >> first); /* its lowest one: how many ones follow `first` */
 			uint32_t length = above ? (uint32_t)__builtin_ctzll(above) : 64;
 			uint32_t from = 64 * w + first;
-			if (found && end[found - 1] + 1 == from) /* goes on across words */
+			if (found && end[found - 1] + 1 == from) /* continues from the word before */
 				end[found - 1] += length;
 			else {
 				start[found] = from;
@@ -109,21 +100,22 @@ static uint32_t find_runs(const kith_tally *t, const uint64_t *mask, uint32_t *s
 	return found;
 }
 
-/* All alpha at once: the runs at alpha are those at alpha - 1 with the gaps of length alpha closed. So the table of
- * alpha holds what changes there: closing a gap takes two runs away and adds their union. `pairs` pairs have them. */
-static void close_gaps(const kith_tally *t, int64_t *table, uint32_t *start, uint32_t *end, uint32_t count,
+/* Counts the runs at every alpha > 0 of `pairs` pairs whose runs at alpha 0 are given. The runs at alpha are those at
+ * alpha - 1 with the gaps of length alpha closed, so the table of alpha holds what changes there: closing a gap takes
+ * two runs away and adds one that covers both. */
+static void close_gaps(const kith_count_plan *p, int64_t *table, uint32_t *start, uint32_t *end, uint32_t count,
 		       int64_t pairs)
 {
-	uint32_t layers = t->plan->layers;
+	uint32_t layers = p->layers;
 	while (count > 1) {
 		uint32_t least = UINT32_MAX, kept = 0;
 		for (uint32_t r = 1; r < count; r++) {
 			uint32_t gap = start[r] - end[r - 1] - 1;
 			least = gap < least ? gap : least;
 		}
-		if (least > t->plan->alpha)
+		if (least > p->alpha)
 			return;
-		int64_t *change = table + least * kith_tally_square(t->plan);
+		int64_t *change = table + least * kith_plan_square(p);
 		for (uint32_t r = 1; r < count; r++) {
 			if (start[r] - end[kept] - 1 == least) {
 				change[start[kept] * layers + end[kept]] -= pairs;
@@ -141,96 +133,81 @@ static void close_gaps(const kith_tally *t, int64_t *table, uint32_t *start, uin
 }
 
 /* Counts the runs of a mask that `pairs` pairs have. */
-static void count_mask(kith_tally *t, int64_t *table, const uint64_t *mask, int64_t pairs)
+static void count_mask(kith_runs *runs, int64_t *table, const uint64_t *mask, int64_t pairs)
 {
-	uint32_t count = find_runs(t, mask, t->runs.start, t->runs.end);
+	const kith_count_plan *p = runs->plan;
+	uint32_t count = find_runs(mask, kith_mask_row_words(p), runs->start, runs->end);
 	for (uint32_t r = 0; r < count; r++)
-		table[t->runs.start[r] * t->plan->layers + t->runs.end[r]] += pairs;
-	close_gaps(t, table, t->runs.start, t->runs.end, count, pairs);
+		table[runs->start[r] * p->layers + runs->end[r]] += pairs;
+	close_gaps(p, table, runs->start, runs->end, count, pairs);
 }
 
-/* Many pairs have the same mask: its runs are counted when another mask takes its place, or at the end. A place holds
- * the mask's words, and how many pairs had it. */
-static void meet_mask(kith_tally *t, int64_t *table, uint64_t *masks, const uint64_t *mask)
+/* Many pairs have the same mask, so masks are cached: the runs of one are counted when another takes its slot, or at
+ * the end. A slot holds a mask's words, then the number of pairs that had it. */
+void kith_runs_count_mask(kith_runs *runs, int graph, uint32_t tier, const uint64_t *mask)
 {
-	uint64_t words = kith_tally_mask_words(t->plan), hash = 0, different = 0;
+	uint64_t words = kith_mask_row_words(runs->plan), hash = 0, different = 0;
 	for (uint64_t w = 0; w < words; w++)
 		hash = (hash ^ mask[w]) * 0x9e3779b97f4a7c15ull;
-	uint64_t *place = masks + (hash >> 40 & (masks_count(t->plan) - 1)) * (words + 1);
+	uint64_t *slot = cache_of(runs, graph, tier) + (hash >> 40 & (cache_slots(runs->plan) - 1)) * (words + 1);
 	for (uint64_t w = 0; w < words; w++)
-		different |= place[w] ^ mask[w];
+		different |= slot[w] ^ mask[w];
 	if (different) {
-		if (place[words])
-			count_mask(t, table, place, (int64_t)place[words]);
-		memcpy(place, mask, words * sizeof *mask);
-		place[words] = 0;
+		if (slot[words])
+			count_mask(runs, table_of(runs, graph, tier), slot, (int64_t)slot[words]);
+		memcpy(slot, mask, words * sizeof *mask);
+		slot[words] = 0;
 	}
-	place[words]++;
+	slot[words]++;
 }
 
-static int64_t *runs_table(kith_tally *t, int graph, uint32_t level)
+/* ---- bit matrices ---- */
+
+void kith_runs_count_slot_major(kith_runs *runs, int graph, uint32_t tier, const uint64_t *bits, uint32_t words,
+				size_t step)
 {
-	return t->runs.table[graph] + level * (t->plan->alpha + 1ull) * kith_tally_square(t->plan);
+	const kith_count_plan *p = runs->plan;
+	runs->kernels->spans_slot_major(bits, words, step, kith_plan_lanes(p), p->layers, spans_of(runs, graph, tier));
 }
 
-static int64_t *chain_of(kith_tally *t, int graph, uint32_t level)
+/* Transposes 64 slots at a time into masks. */
+static void count_as_masks(kith_runs *runs, int graph, uint32_t tier, const uint64_t *bits, uint32_t words,
+			   size_t stride)
 {
-	return t->runs.chains + place_of(t->plan, graph, level) * chain_size(t->plan);
-}
-
-static uint64_t *masks_of(kith_tally *t, int graph, uint32_t level)
-{
-	return t->runs.masks + place_of(t->plan, graph, level) * masks_size(t->plan);
-}
-
-void kith_runs_mask(kith_tally *t, int graph, uint32_t level, const uint64_t *mask)
-{
-	meet_mask(t, runs_table(t, graph, level), masks_of(t, graph, level), mask);
-}
-
-/* ---- sets ---- */
-
-void kith_runs_columns(kith_tally *t, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t step)
-{
-	const kith_tally_plan *p = t->plan;
-	kith_bits_chains_columns(bits, words, step, kith_tally_lanes(p), p->layers, chain_of(t, graph, level));
-}
-
-/* The runs of one graph and level, slot by slot; sets in rows. */
-static void runs_by_masks(kith_tally *t, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t stride)
-{
-	uint32_t layers = t->plan->layers, parts = kith_tally_mask_words(t->plan);
-	uint64_t turned[64], mask[64][KITH_MAX_LAYERS / 64];
+	uint32_t layers = runs->plan->layers, parts = kith_mask_row_words(runs->plan);
+	uint64_t square[64], mask[64][KITH_MAX_LAYERS / 64];
 	for (uint32_t w = 0; w < words; w++) {
 		uint64_t any = 0;
 		for (uint32_t part = 0; part < parts; part++) {
 			uint32_t rows = layers - 64 * part < 64 ? layers - 64 * part : 64;
-			memset(turned, 0, sizeof turned);
+			memset(square, 0, sizeof square);
 			for (uint32_t v = 0; v < rows; v++)
-				any |= turned[v] = bits[(64 * part + v) * stride + w];
-			kith_bits_transpose(turned, turned);
+				any |= square[v] = bits[(64 * part + v) * stride + w];
+			runs->kernels->transpose(square, square);
 			for (uint32_t s = 0; s < 64; s++)
-				mask[s][part] = turned[s];
+				mask[s][part] = square[s];
 		}
 		for (; any; any &= any - 1)
-			kith_runs_mask(t, graph, level, mask[__builtin_ctzll(any)]);
+			kith_runs_count_mask(runs, graph, tier, mask[__builtin_ctzll(any)]);
 	}
 }
 
-void kith_runs_rows(kith_tally *t, int graph, uint32_t level, const uint64_t *bits, uint32_t words, size_t stride)
+void kith_runs_count_layer_major(kith_runs *runs, int graph, uint32_t tier, const uint64_t *bits, uint32_t words,
+				 size_t stride)
 {
-	const kith_tally_plan *p = t->plan;
-	if (kith_runs_by_layers(p))
-		kith_bits_chains_rows(bits, words, stride, p->layers, kith_tally_lanes(p), chain_of(t, graph, level));
+	const kith_count_plan *p = runs->plan;
+	if (kith_runs_from_spans(p))
+		kith_bits_spans_layer_major(runs->kernels, bits, words, stride, p->layers, kith_plan_lanes(p),
+					    spans_of(runs, graph, tier));
 	else
-		runs_by_masks(t, graph, level, bits, words, stride);
+		count_as_masks(runs, graph, tier, bits, words, stride);
 }
 
 /* ---- the end ---- */
 
-/* Pairs in all of a..b are those whose run reaches from a or before to b or after; so those whose run is a..b are what
- * is left of them without those in all of a-1..b or of a..b+1, of which those in all of a-1..b+1 are both. Rows upwards
- * and columns forwards, so that what is needed is not overwritten yet. */
+/* Turns the number of pairs present in all of a..b into the number whose run is exactly a..b, by inclusion and
+ * exclusion: without those present in all of a-1..b or of a..b+1, where those in all of a-1..b+1 are in both. Goes
+ * upwards in a and forwards in b, so that no number is overwritten before it is needed. */
 static void make_runs(int64_t *table, uint32_t layers)
 {
 	for (uint32_t a = layers; a-- > 0;)
@@ -245,32 +222,33 @@ static void make_runs(int64_t *table, uint32_t layers)
 		}
 }
 
-/* What chains, or the masks remembered, say of one graph and level. */
-static void finish(kith_tally *t, int graph, uint32_t level)
+/* The table at alpha 0. */
+static void finish_spans(const kith_count_plan *p, const int64_t *span, int64_t *table)
 {
-	const kith_tally_plan *p = t->plan;
-	uint64_t words = kith_tally_mask_words(p);
-	uint32_t lanes = kith_tally_lanes(p);
-	int64_t *table = runs_table(t, graph, level);
-	if (kith_runs_by_layers(p)) {
-		const int64_t *chain = chain_of(t, graph, level);
-		for (uint32_t a = 0; a < p->layers; a++)
-			for (uint32_t b = a; b < p->layers; b++)
-				table[(size_t)a * p->layers + b] = chain[(size_t)(b - a) * lanes + a];
-		make_runs(table, p->layers);
-		return;
-	}
-	uint64_t *at = masks_of(t, graph, level);
-	for (uint64_t i = 0; i < masks_count(p); i++, at += words + 1) {
-		if (at[words])
-			count_mask(t, table, at, (int64_t)at[words]);
-		at[words] = 0;
+	uint32_t lanes = kith_plan_lanes(p);
+	for (uint32_t a = 0; a < p->layers; a++)
+		for (uint32_t b = a; b < p->layers; b++)
+			table[(size_t)a * p->layers + b] = span[(size_t)(b - a) * lanes + a];
+	make_runs(table, p->layers);
+}
+
+static void finish_masks(kith_runs *runs, uint64_t *slot, int64_t *table)
+{
+	uint64_t words = kith_mask_row_words(runs->plan);
+	for (uint64_t i = 0; i < cache_slots(runs->plan); i++, slot += words + 1) {
+		if (slot[words])
+			count_mask(runs, table, slot, (int64_t)slot[words]);
+		slot[words] = 0;
 	}
 }
 
-void kith_runs_finish(kith_tally *t)
+void kith_runs_finish(kith_runs *runs)
 {
+	const kith_count_plan *p = runs->plan;
 	for (int g = 0; g < 2; g++)
-		for (uint32_t q = 0; t->plan->counts[g] && q < t->plan->levels; q++)
-			finish(t, g, q);
+		for (uint32_t q = 0; p->graphs[g] && q < p->tiers; q++)
+			if (kith_runs_from_spans(p))
+				finish_spans(p, spans_of(runs, g, q), table_of(runs, g, q));
+			else
+				finish_masks(runs, cache_of(runs, g, q), table_of(runs, g, q));
 }

@@ -4,13 +4,13 @@
 #include <math.h>
 #include <string.h>
 
-int kith_result_new(kith_stack **out, const kith_tally_plan *p, kith_err *err)
+int kith_to_stack_new(kith_stack **out, const kith_count_plan *p, kith_err *err)
 {
-	size_t graphs = (size_t)(p->counts[KITH_UNION] + p->counts[KITH_MUTUAL]);
-	return kith_stack_new(out, p->n, p->layers, p->levels, p->levels * graphs * (p->alpha + 1), err);
+	size_t graphs = kith_plan_graphs(p);
+	return kith_stack_new(out, p->n, p->layers, p->tiers, p->tiers * graphs * (p->alpha + 1), err);
 }
 
-int kith_result_layer(kith_layer *out, const kith_graph_info *i, const char *name, kith_err *err)
+int kith_to_stack_layer(kith_layer *out, const kith_graph_info *i, const char *name, kith_err *err)
 {
 	out->dim = i->d;
 	out->recall = i->recall;
@@ -47,16 +47,16 @@ static void mean_of_histogram(const uint32_t *histogram, uint32_t k, uint64_t n,
 	*std_err = (double)sqrtl((long double)(squares / ((__float128)n * (n - 1))));
 }
 
-static void fill_nnts(kith_stack *stack, const kith_tally *t, uint32_t threads)
+static void fill_nnts(kith_stack *stack, const kith_counts *c, uint32_t threads)
 {
-	const kith_tally_plan *p = t->plan;
-	for (uint32_t q = 0; q < p->levels; q++) {
+	const kith_count_plan *p = c->plan;
+	for (uint32_t q = 0; q < p->tiers; q++) {
 		kith_nnts *out = &stack->nnts[q];
 		out->k = p->k[q];
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
 		for (size_t a = 0; a < p->layers; a++) {
 			uint64_t before = a * (2ull * p->layers - a - 1) / 2; /* pairs of layers */
-			const uint32_t *histogram = t->overlap + p->start[q] + before * (p->k[q] + 1ull);
+			const uint32_t *histogram = c->overlap + p->start[q] + before * (p->k[q] + 1ull);
 			out->mean[a * p->layers + a] = out->overlap[a * p->layers + a] = 1;
 			for (size_t b = a + 1; b < p->layers; b++) {
 				size_t ab = a * p->layers + b, ba = b * p->layers + a;
@@ -73,26 +73,26 @@ static void fill_nnts(kith_stack *stack, const kith_tally *t, uint32_t threads)
 	}
 }
 
-static void fill_nntp(kith_stack *stack, const kith_tally *t)
+static void fill_nntp(kith_stack *stack, const kith_counts *c)
 {
-	const kith_tally_plan *p = t->plan;
+	const kith_count_plan *p = c->plan;
 	size_t square = (size_t)p->layers * p->layers;
 	kith_nntp *out = stack->nntp;
-	for (uint32_t q = 0; q < p->levels; q++)
+	for (uint32_t q = 0; q < p->tiers; q++)
 		for (int g = 0; g < 2; g++)
-			for (uint32_t alpha = 0; p->counts[g] && alpha <= p->alpha; alpha++, out++) {
-				const int64_t *change = t->runs.table[g] + (q * (p->alpha + 1ull) + alpha) * square;
+			for (uint32_t alpha = 0; p->graphs[g] && alpha <= p->alpha; alpha++, out++) {
+				const int64_t *change = c->runs.table[g] + (q * (p->alpha + 1ull) + alpha) * square;
 				out->k = p->k[q];
 				out->graph = (kith_graph_kind)g;
 				out->alpha = alpha;
 				for (size_t i = 0; i < square; i++)
 					out->count[i] = (uint64_t)((alpha ? (int64_t)out[-1].count[i] : 0) + change[i]);
-				memcpy(out->pairs, t->pairs[g] + (size_t)q * p->layers, p->layers * sizeof *out->pairs);
+				memcpy(out->pairs, c->pairs[g] + (size_t)q * p->layers, p->layers * sizeof *out->pairs);
 			}
 }
 
-void kith_result_fill(kith_stack *stack, const kith_tally *tally, uint32_t threads)
+void kith_to_stack_fill(kith_stack *stack, const kith_counts *counts, uint32_t threads)
 {
-	fill_nnts(stack, tally, threads);
-	fill_nntp(stack, tally);
+	fill_nnts(stack, counts, threads);
+	fill_nntp(stack, counts);
 }

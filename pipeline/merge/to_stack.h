@@ -1,18 +1,18 @@
 /* to_stack.h - from counts to a stack. */
-#ifndef KITH_RESULT_H
-#define KITH_RESULT_H
+#ifndef KITH_TO_STACK_H
+#define KITH_TO_STACK_H
 
 #include "counts.h"
 #include "kith/graph.h"
 #include "kith/stack.h"
 
 /* A stack with room for what the plan counts, to be freed with kith_stack_free. */
-int kith_result_new(kith_stack **out, const kith_tally_plan *plan, kith_err *err);
+int kith_to_stack_new(kith_stack **out, const kith_count_plan *plan, kith_err *err);
 
 /* What a stack says of a layer is what its graph says of itself. What was copied on failure belongs to `out`, too. */
-int kith_result_layer(kith_layer *out, const kith_graph_info *info, const char *name, kith_err *err);
+int kith_to_stack_layer(kith_layer *out, const kith_graph_info *info, const char *name, kith_err *err);
 
 /* NNTS, overlap and NNTP from counts that are finished and added up. */
-void kith_result_fill(kith_stack *stack, const kith_tally *tally, uint32_t threads);
+void kith_to_stack_fill(kith_stack *stack, const kith_counts *counts, uint32_t threads);
 
 #endif

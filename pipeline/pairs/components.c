@@ -22,7 +22,7 @@ void kith_components_free(kith_components *c)
 	*c = (kith_components){0};
 }
 
-/* Halves the way on the way: every other sample now points to its grandparent. */
+/* Path halving: every other sample on the path is made to point to its grandparent. */
 static uint32_t root_of(kith_components *c, uint32_t i)
 {
 	while (c->of[i] != i)

@@ -1,4 +1,4 @@
-/* components.h - which samples hang together through pairs: connected components by union-find. */
+/* components.h - connected components of the samples whose edges are pairs, by union-find. */
 #ifndef KITH_COMPONENTS_H
 #define KITH_COMPONENTS_H
 
@@ -17,7 +17,7 @@ typedef struct kith_components {
 int kith_components_init(kith_components *c, uint64_t n, kith_err *err);
 void kith_components_free(kith_components *c); /* all zeros is fine */
 
-/* i and j now belong together. */
+/* Joins the components of i and j. */
 void kith_components_join(kith_components *c, uint32_t i, uint32_t j);
 
 /* No more pairs: fills `of` and `size`; returns how many components there are in *count. */

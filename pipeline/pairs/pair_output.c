@@ -17,7 +17,7 @@ typedef struct answer {
 	kith_components components;
 } answer;
 
-/* A full disk is noticed when it is, not after hours of reading. */
+/* A full disk is noticed at once, not after hours of reading. */
 static int check_out(const answer *a, kith_err *err)
 {
 	return ferror(a->out) ? kith_fail_errno(err, "%s: cannot write", a->output->name) : 0;
@@ -26,8 +26,8 @@ static int check_out(const answer *a, kith_err *err)
 static void put_header(const answer *a, const char *what)
 {
 	fprintf(a->out, "# kith %s\n# n\t%llu\n# k\t%u\n# graph\t%s\n# pairs\t%s\n", what,
-		(unsigned long long)a->info->n, a->info->k[a->query->level],
-		a->query->graph == KITH_UNION ? "union" : "mutual", a->output->question);
+		(unsigned long long)a->info->n, a->info->k[a->query->tier], kith_graph_kind_name(a->query->graph),
+		a->output->question);
 }
 
 /* ---- text ---- */

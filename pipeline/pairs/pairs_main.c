@@ -7,149 +7,80 @@
 #include "outfile.h"
 #include "pair_output.h"
 
-enum {
-	OPT_GRAPH = 256,
-	OPT_COUNT,
-	OPT_FORMAT,
-	OPT_COMPONENTS,
-	OPT_ASK /* and a kith_pair_ask */
-};
-
-struct arguments {
+typedef struct arguments {
+	const kith_option *options;
 	kith_pair_query query;
-	kith_pair_format format;
-	uint32_t k; /* 0: the smallest */
-	int asked, format_given, wants_count, wants_components;
-	const char *option, *layers; /* the question as it was given: "--persist", "C1:P1" */
+	enum { TSV, NPY, GRAPHML, COMPONENTS, NONE } format; /* --format */
+	uint32_t k;                                          /* 0: the smallest */
+	int count, components;                               /* --count, --components */
+	const char *option, *layers;                         /* the question as it was given: "persist", "C1:P1" */
 	const char *output, *path;
-};
+} arguments;
 
-static const struct argp_option options[] = {
-	{NULL, 'k', "K", 0, "Neighbours that count; default: the smallest k in the file", 1},
-	{"graph", OPT_GRAPH, "union|mutual", 0, "A pair is present if either, or if both, are neighbours of the other",
-	 1},
-	{"all", OPT_ASK + KITH_ASK_ALL, NULL, 0, "Pairs present in some layer", 2},
-	{"persist", OPT_ASK + KITH_ASK_PERSIST, "A:B", 0, "Pairs present in every layer from A to B", 2},
-	{"run", OPT_ASK + KITH_ASK_RUN, "A:B", 0,
-	 "Pairs present in every layer from A to B, absent just before A and just after B: what NNTP counts", 2},
-	{"born", OPT_ASK + KITH_ASK_BORN, "A", 0, "Pairs present in A, not in the layer before", 2},
-	{"dies", OPT_ASK + KITH_ASK_DIES, "A", 0, "Pairs present in A, not in the layer after", 2},
-	{"returns", OPT_ASK + KITH_ASK_RETURNS, NULL, 0, "Pairs present, then absent, then present again", 2},
-	{"gap", OPT_ASK + KITH_ASK_GAP, "A:B", 0, "Pairs present in A and in B, and in no layer between", 2},
-	{"components", OPT_COMPONENTS, "A:B", 0,
-	 "Persistent clusters: the components of the pairs present in every layer from A to B. The same as --persist "
-	 "A:B "
-	 "--format components",
-	 2},
-	{"count", OPT_COUNT, NULL, 0, "Print only how many pairs, or components, there are", 3},
-	{"format", OPT_FORMAT, "tsv|npy|graphml|components", 0,
-	 "How to write pairs; components: in their place, every sample with the connected component that they put it "
-	 "in",
-	 3},
-	{NULL, 'o', "OUT", 0, "The file to write; default: standard output", 3},
-	{0},
-};
+enum { QUESTIONS = 2 }; /* the group of options that ask for pairs */
 
-static int take_format(struct arguments *a, const char *arg, kith_err *err)
+/* "--all, --persist A:B or --run A:B" or, without layers, "--all, --persist, --run". */
+static const char *list_questions(const kith_option *options, int with_layers, char *out, size_t size)
 {
-	static const char *const names[] = {"tsv", "npy", "graphml"};
-	a->wants_components = !strcmp(arg, "components");
-	if (a->wants_components)
-		return 0;
-	for (int f = 0; f < 3; f++)
-		if (!strcmp(arg, names[f])) {
-			a->format = (kith_pair_format)(KITH_PAIRS_TSV + f);
-			a->format_given = 1;
-			return 0;
-		}
-	return kith_fail(err, KITH_EUSAGE, "--format %s: not a format: tsv, npy, graphml or components", arg);
+	size_t used = 0;
+	for (const kith_option *o = options; o->take; o++) {
+		const char *layers = with_layers && o->value ? o->value : "", *before = used ? ", " : "";
+		if (o->group != QUESTIONS)
+			continue;
+		if (with_layers && o[1].group != QUESTIONS)
+			before = " or ";
+		used += (size_t)snprintf(out + used, size - used, "%s--%s%s%s", before, o->name, *layers ? " " : "",
+					 layers);
+	}
+	return out;
 }
 
-static int take_question(struct arguments *a, kith_pair_ask ask, const char *layers, kith_err *err)
+/* --all, --persist A:B, ...; option->least is the kith_pair_ask. */
+static int take_question(const kith_option *option, const char *layers, kith_err *err)
 {
-	if (a->asked)
-		return kith_fail(err, KITH_EUSAGE,
-				 "more than one question: ask one of --all, --persist, --run, "
-				 "--born, --dies, --returns, --gap, --components");
-	a->asked = 1;
-	a->query.ask = ask;
+	arguments *a = option->to;
+	char all[256];
+	if (a->option)
+		return kith_fail(err, KITH_EUSAGE, "more than one question: ask one of %s",
+				 list_questions(a->options, 0, all, sizeof all));
+	a->query.ask = (kith_pair_ask)option->least;
 	a->layers = layers;
-	for (const struct argp_option *o = options; o->name || o->key; o++)
-		if (o->key == (int)(OPT_ASK + ask))
-			a->option = o->name;
+	a->option = option->name;
+	a->components = !strcmp(option->name, "components");
 	return 0;
 }
 
-static int check(struct arguments *a, kith_err *err)
+static int check(void *context, kith_err *err)
 {
-	if (!a->path)
-		return kith_fail(err, KITH_EUSAGE, "no file given: kith-pairs --persist A:B FILE.kpr");
-	if (!a->asked)
-		return kith_fail(err, KITH_EUSAGE,
-				 "no question given: --all, --persist A:B, --run A:B, --born A, "
-				 "--dies A, --returns, --gap A:B or --components A:B");
-	if (a->format_given && (a->wants_count || a->wants_components))
+	arguments *a = context;
+	char all[256];
+	if (!a->option)
+		return kith_fail(err, KITH_EUSAGE, "no question given: %s",
+				 list_questions(a->options, 1, all, sizeof all));
+	a->components |= a->format == COMPONENTS;
+	if (a->format < COMPONENTS && (a->count || a->components))
 		return kith_fail(err, KITH_EUSAGE, "--format is for pairs: leave it out with --%s",
-				 a->wants_count ? "count" : "components");
-	if (a->wants_components)
-		a->format = a->wants_count ? KITH_PAIRS_COMPONENTS_COUNT : KITH_PAIRS_COMPONENTS;
-	else if (a->wants_count)
-		a->format = KITH_PAIRS_COUNT;
-	if (a->format == KITH_PAIRS_NPY && !a->output)
+				 a->count ? "count" : "components");
+	if (a->format == NPY && !a->output)
 		return kith_fail(err, KITH_EUSAGE, "--format npy: name the file: -o pairs.npy");
 	return a->output ? kith_cli_distinct("-o", a->output, a->path, err) : 0;
 }
 
-static int take(void *context, int key, char *arg, kith_err *err)
+static kith_pair_format format_of(const arguments *a)
 {
-	struct arguments *a = context;
-	uint64_t number;
-	if (key >= OPT_ASK && key <= (int)(OPT_ASK + KITH_ASK_GAP))
-		return take_question(a, (kith_pair_ask)(key - OPT_ASK), arg, err);
-	switch (key) {
-	case 'k':
-		if (kith_cli_count("-k", arg, 1, UINT32_MAX, &number, err))
-			return KITH_EUSAGE;
-		a->k = (uint32_t)number;
-		return 0;
-	case OPT_GRAPH:
-		if (strcmp(arg, "union") && strcmp(arg, "mutual"))
-			return kith_fail(err, KITH_EUSAGE, "--graph %s: not one of union, mutual", arg);
-		a->query.graph = strcmp(arg, "mutual") ? KITH_UNION : KITH_MUTUAL;
-		return 0;
-	case OPT_COUNT:
-		a->wants_count = 1;
-		return 0;
-	case OPT_COMPONENTS:
-		if (take_question(a, KITH_ASK_PERSIST, arg, err))
-			return KITH_EUSAGE;
-		a->option = "components";
-		a->wants_components = 1;
-		return 0;
-	case OPT_FORMAT:
-		return take_format(a, arg, err);
-	case 'o':
-		a->output = arg;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (a->path)
-			return kith_fail(err, KITH_EUSAGE, "%s: one file at a time", arg);
-		a->path = arg;
-		return 0;
-	case ARGP_KEY_END:
-		return check(a, err);
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	static const kith_pair_format of_pairs[] = {KITH_PAIRS_TSV, KITH_PAIRS_NPY, KITH_PAIRS_GRAPHML};
+	if (a->components)
+		return a->count ? KITH_PAIRS_COMPONENTS_COUNT : KITH_PAIRS_COMPONENTS;
+	return a->count ? KITH_PAIRS_COUNT : a->format < COMPONENTS ? of_pairs[a->format] : KITH_PAIRS_TSV;
 }
 
 /* What of the question needs the file: its layers and k. */
-static int resolve(struct arguments *a, const kith_pair_store *store, kith_err *err)
+static int resolve(arguments *a, const kith_pair_store *store, kith_err *err)
 {
 	kith_pair_query *q = &a->query;
 	char option[32];
 	int rc;
-	if (a->k && (rc = kith_pair_find_level(store, a->k, &q->level, err)))
+	if (a->k && (rc = kith_pair_find_tier(store, a->k, &q->tier, err)))
 		return rc;
 	if (!a->layers)
 		return 0;
@@ -163,7 +94,7 @@ static int resolve(struct arguments *a, const kith_pair_store *store, kith_err *
 	return 0;
 }
 
-static int run(struct arguments *a, uint64_t *count, char *question, size_t size, kith_err *err)
+static int run(arguments *a, uint64_t *count, char *question, size_t size, kith_err *err)
 {
 	kith_pair_store *store = NULL;
 	kith_outfile *file = NULL;
@@ -173,7 +104,7 @@ static int run(struct arguments *a, uint64_t *count, char *question, size_t size
 	if (a->output && (rc = kith_outfile_open(&file, a->output, err)))
 		goto done;
 	snprintf(question, size, "%s%s%s", a->option, a->layers ? " " : "", a->layers ? a->layers : "");
-	kith_pair_output output = {a->format, file ? kith_outfile_stream(file) : stdout,
+	kith_pair_output output = {format_of(a), file ? kith_outfile_stream(file) : stdout,
 				   a->output ? a->output : "standard output", question};
 	if ((rc = kith_pair_answer(store, &a->query, &output, count, err)))
 		kith_outfile_abort(file);
@@ -192,19 +123,55 @@ int main(int argc, char **argv)
 		"Defaults: the smallest k, --graph union --format tsv.\n\n"
 		"Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.";
 	kith_cli cli = {.name = "kith-pairs"};
-	struct arguments a = {.format = KITH_PAIRS_TSV};
+	arguments a = {.format = NONE};
+	const kith_option options[] = {
+		{'k', NULL, "K", "Neighbours that count; default: the smallest k in the file", 1, kith_take_count,
+		 .to = &a.k, .least = 1, .most = UINT32_MAX},
+		{0, "graph", "union|mutual", "A pair is present if either, or if both, are neighbours of the other", 1,
+		 kith_take_choice, .to = &a.query.graph},
+		{0, "all", NULL, "Pairs present in some layer", QUESTIONS, take_question, .to = &a,
+		 .least = KITH_ASK_ALL},
+		{0, "persist", "A:B", "Pairs present in every layer from A to B", QUESTIONS, take_question, .to = &a,
+		 .least = KITH_ASK_PERSIST},
+		{0, "run", "A:B",
+		 "Pairs present in every layer from A to B, absent just before A and just after B: what NNTP counts", 2,
+		 take_question, .to = &a, .least = KITH_ASK_RUN},
+		{0, "born", "A", "Pairs present in A, not in the layer before", QUESTIONS, take_question, .to = &a,
+		 .least = KITH_ASK_BORN},
+		{0, "dies", "A", "Pairs present in A, not in the layer after", QUESTIONS, take_question, .to = &a,
+		 .least = KITH_ASK_DIES},
+		{0, "returns", NULL, "Pairs present, then absent, then present again", QUESTIONS, take_question,
+		 .to = &a, .least = KITH_ASK_RETURNS},
+		{0, "gap", "A:B", "Pairs present in A and in B, and in no layer between", QUESTIONS, take_question,
+		 .to = &a, .least = KITH_ASK_GAP},
+		{0, "components", "A:B",
+		 "Persistent clusters: the components of the pairs present in every layer from A to B. The same as "
+		 "--persist A:B --format components",
+		 QUESTIONS, take_question, .to = &a, .least = KITH_ASK_PERSIST},
+		{0, "count", NULL, "Print only how many pairs, or components, there are", 3, kith_take_flag,
+		 .to = &a.count},
+		{0, "format", "tsv|npy|graphml|components",
+		 "How to write pairs; components: in their place, every sample with the connected component that they "
+		 "put it in",
+		 3, kith_take_choice, .to = &a.format, .noun = "format"},
+		{'o', NULL, "OUT", "The file to write; default: standard output", 3, kith_take_text, .to = &a.output},
+		{0, NULL, NULL, NULL, 0, kith_take_one, .to = &a.path, .noun = "file",
+		 .missing = "no file given: kith-pairs --persist A:B FILE.kpr"},
+		{0},
+	};
 	char question[256];
 	uint64_t count = 0;
 	kith_err err;
 
+	a.options = options;
 	kith_cli_start(&cli, argv);
-	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE.kpr", about, take, &a}, argc, argv);
+	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE.kpr", about, check, &a}, argc, argv);
 	if (!a.output) /* a bar would run through the text on a terminal */
 		cli.quiet = 1;
 	a.query.progress = kith_cli_progress(&cli);
 	if (run(&a, &count, question, sizeof question, &err))
 		return kith_cli_fail(&cli, &err);
 	kith_cli_report(&cli, "%s of %s -> %s: %llu %s", question, a.path, a.output ? a.output : "",
-			(unsigned long long)count, a.wants_components ? "components" : "pairs");
+			(unsigned long long)count, a.components ? "components" : "pairs");
 	return 0;
 }

@@ -1,5 +1,4 @@
-/* query.c - see query.h. Every question but two is a list of layers where the pair must be, and where it must not be.
- */
+/* query.c - see query.h. Every question but two is what it demands of a pair in each layer. */
 #include "query.h"
 
 #include <ctype.h>
@@ -9,64 +8,51 @@
 #include "alloc.h"
 #include "text.h"
 
+enum { ANY, PRESENT, ABSENT };
+
 typedef struct walk {
 	const kith_pair_query *query;
 	const kith_pair_info *info;
 	const kith_pair_taker *taker;
-	uint8_t *must, *cannot;  /* by layer: must the pair be present, must it be absent? */
+	uint8_t *demand;         /* by layer: ANY, PRESENT or ABSENT */
 	uint32_t *wanted, count; /* the layers to decode */
 	kith_pair_planes block;
 	size_t words, capacity;
-	uint64_t *present; /* of each layer decoded, `words`: bit p % 64 of word p / 64 says whether pair p is there */
-	uint64_t *match;   /* and whether it does as asked */
+	uint64_t *present; /* of each layer decoded, `words`: bit p % 64 of word p / 64 says whether it has pair p */
+	uint64_t *match;   /* likewise: whether pair p answers the question */
 	uint64_t found;
 } walk;
-
-/* From the question to must and cannot. */
-static void mark_layers(walk *w)
-{
-	const kith_pair_query *q = w->query;
-	uint32_t first = q->first, last = q->last, L = w->info->layer_count;
-	switch (q->ask) {
-	case KITH_ASK_ALL:
-	case KITH_ASK_RETURNS:
-		return;
-	case KITH_ASK_GAP:
-		w->must[first] = w->must[last] = 1;
-		memset(w->cannot + first + 1, 1, last - first - 1);
-		return;
-	case KITH_ASK_PERSIST:
-	case KITH_ASK_RUN:
-		memset(w->must + first, 1, last - first + 1);
-		break;
-	case KITH_ASK_BORN:
-	case KITH_ASK_DIES:
-		w->must[first] = 1;
-		last = first;
-		break;
-	}
-	if ((q->ask == KITH_ASK_RUN || q->ask == KITH_ASK_BORN) && first)
-		w->cannot[first - 1] = 1;
-	if ((q->ask == KITH_ASK_RUN || q->ask == KITH_ASK_DIES) && last + 1 < L)
-		w->cannot[last + 1] = 1;
-}
 
 static int asks_of_all_layers(kith_pair_ask ask)
 {
 	return ask == KITH_ASK_ALL || ask == KITH_ASK_RETURNS;
 }
 
+static void fill_demands(walk *w)
+{
+	const kith_pair_query *q = w->query;
+	uint32_t first = q->first, last = q->last;
+	if (asks_of_all_layers(q->ask))
+		return;
+	memset(w->demand + first, PRESENT, last - first + 1);
+	if (q->ask == KITH_ASK_GAP)
+		memset(w->demand + first + 1, ABSENT, last - first - 1);
+	if ((q->ask == KITH_ASK_RUN || q->ask == KITH_ASK_BORN) && first)
+		w->demand[first - 1] = ABSENT;
+	if ((q->ask == KITH_ASK_RUN || q->ask == KITH_ASK_DIES) && last + 1 < w->info->layer_count)
+		w->demand[last + 1] = ABSENT;
+}
+
 static int prepare(walk *w, kith_err *err)
 {
 	uint32_t L = w->info->layer_count;
-	w->must = kith_alloc_zero(L, 1);
-	w->cannot = kith_alloc_zero(L, 1);
+	w->demand = kith_alloc_zero(L, 1);
 	w->wanted = kith_alloc(L, sizeof *w->wanted);
-	if (!w->must || !w->cannot || !w->wanted)
+	if (!w->demand || !w->wanted)
 		return kith_fail_nomem(err, "the layers", L * sizeof *w->wanted);
-	mark_layers(w);
+	fill_demands(w);
 	for (uint32_t v = 0; v < L; v++)
-		if (w->taker->wants_layers || asks_of_all_layers(w->query->ask) || w->must[v] || w->cannot[v])
+		if (w->taker->wants_layers || asks_of_all_layers(w->query->ask) || w->demand[v] != ANY)
 			w->wanted[w->count++] = v;
 	return 0;
 }
@@ -83,16 +69,16 @@ static int is_present(const walk *w, uint32_t at, uint32_t p)
 
 static int find_present(walk *w, kith_err *err)
 {
-	uint32_t level = w->query->level;
+	uint32_t tier = w->query->tier;
 	w->words = (w->block.count + 63) / 64;
-	void *room = w->present;
-	int rc = kith_scratch(&room, &w->capacity, (w->count + 1ull) * w->words, sizeof *w->present, err);
-	w->present = room;
+	void *block = w->present;
+	int rc = kith_scratch(&block, &w->capacity, (w->count + 1ull) * w->words, sizeof *w->present, err);
+	w->present = block;
 	if (rc)
 		return rc;
 	w->match = w->present + w->count * w->words;
 	for (uint32_t at = 0; at < w->count; at++)
-		kith_pair_planes_join(&w->block, at, level, w->query->graph == KITH_MUTUAL, 0, w->words,
+		kith_pair_planes_join(&w->block, at, tier, w->query->graph == KITH_MUTUAL, 0, w->words,
 				      w->present + at * w->words);
 	return 0;
 }
@@ -105,31 +91,29 @@ static void match_all(walk *w)
 			w->match[x] |= present_in(w, at)[x];
 }
 
-/* From layer to layer, 64 pairs at a time: met so far, then missed, then met again. */
+/* From layer to layer, 64 pairs at a time: those present so far, absent since, and present again. */
 static void match_returns(walk *w)
 {
 	for (size_t x = 0; x < w->words; x++) {
-		uint64_t met = 0, missed = 0, back = 0;
+		uint64_t seen = 0, lost = 0, back = 0;
 		for (uint32_t at = 0; at < w->count; at++) {
 			uint64_t here = present_in(w, at)[x];
-			back |= missed & here;
-			missed |= met & ~here;
-			met |= here;
+			back |= lost & here;
+			lost |= seen & ~here;
+			seen |= here;
 		}
 		w->match[x] = back;
 	}
 }
 
-/* Where nothing has to be present, pairs beyond the last would match: every such question names a layer where they
- * must. */
+/* Bits of pairs beyond the last are cleared, as every such question demands presence somewhere. */
 static void match_layers(walk *w)
 {
 	memset(w->match, 0xff, w->words * sizeof *w->match);
 	for (uint32_t at = 0; at < w->count; at++) {
-		uint64_t cannot = w->cannot[w->wanted[at]] ? ~0ull : 0;
-		if (w->must[w->wanted[at]] || cannot)
-			for (size_t x = 0; x < w->words; x++)
-				w->match[x] &= present_in(w, at)[x] ^ cannot;
+		uint8_t demand = w->demand[w->wanted[at]];
+		for (size_t x = 0; x < w->words && demand != ANY; x++)
+			w->match[x] &= demand == PRESENT ? present_in(w, at)[x] : ~present_in(w, at)[x];
 	}
 }
 
@@ -193,8 +177,7 @@ int kith_pair_query_run(kith_pair_store *store, const kith_pair_query *query, co
 			rc = take_block(&w, err);
 	if (!rc)
 		*count = w.found;
-	free(w.must);
-	free(w.cannot);
+	free(w.demand);
 	free(w.wanted);
 	free(w.present);
 	kith_pair_planes_free(&w.block);
@@ -254,15 +237,15 @@ int kith_pair_find_range(const kith_pair_store *store, const char *option, const
 	return 0;
 }
 
-int kith_pair_find_level(const kith_pair_store *store, uint32_t k, uint32_t *level, kith_err *err)
+int kith_pair_find_tier(const kith_pair_store *store, uint32_t k, uint32_t *tier, kith_err *err)
 {
 	const kith_pair_info *info = kith_pair_store_get_info(store);
 	char ladder[256];
-	for (uint32_t q = 0; q < info->levels; q++)
+	for (uint32_t q = 0; q < info->tiers; q++)
 		if (info->k[q] == k) {
-			*level = q;
+			*tier = q;
 			return 0;
 		}
 	return kith_fail(err, KITH_EUSAGE, "-k %u: %s has k=%s", k, kith_pair_store_path(store),
-			 kith_ladder_text(info->k, info->levels, ladder, sizeof ladder));
+			 kith_ladder_text(info->k, info->tiers, ladder, sizeof ladder));
 }

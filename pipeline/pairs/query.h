@@ -1,4 +1,4 @@
-/* query.h - which pairs of a pair store do as asked, at one k in one graph. */
+/* query.h - the pairs of a pair store that answer a question, at one k in one graph. */
 #ifndef KITH_QUERY_H
 #define KITH_QUERY_H
 
@@ -7,7 +7,7 @@
 
 #include "kith/pairs.h"
 
-/* `first` and `last` are layers; "last" is the same as "first" where only one is named. */
+/* `first` and `last` are layers; where a question names only one, last is first. */
 typedef enum kith_pair_ask {
 	KITH_ASK_ALL,     /* present in some layer */
 	KITH_ASK_PERSIST, /* present in all of first..last: those whose run, of alpha = 0, covers them. With first =
@@ -23,13 +23,13 @@ typedef enum kith_pair_ask {
 typedef struct kith_pair_query {
 	kith_pair_ask ask;
 	uint32_t first, last;
-	uint32_t level; /* index of k */
+	uint32_t tier; /* index of k */
 	kith_graph_kind graph;
 	kith_progress progress;
 } kith_pair_query;
 
 /* A pair found. Where the question names a run (persist, run, born, dies), first and last are where that run begins and
- * ends; else the first and the last layer where the pair is present. Both are 0 if nobody asked for them. */
+ * ends; else the first and the last layer where the pair is present. Both are 0 unless the taker wants them. */
 typedef struct kith_pair_found {
 	uint32_t i, j, first, last;
 } kith_pair_found;
@@ -41,7 +41,7 @@ typedef struct kith_pair_taker {
 	int wants_layers; /* of a pair found: makes the walk read every layer */
 } kith_pair_taker;
 
-/* Walks the store's blocks, decoding the layers that the question is about, and hands each pair that does as asked to
+/* Walks the store's blocks, decoding the layers that the question is about, and hands each pair that answers it to
  * `taker`. `*count` is how many there were. Work space: a block, and once more a bit for each of its pairs and layers.
  */
 int kith_pair_query_run(kith_pair_store *store, const kith_pair_query *query, const kith_pair_taker *taker,
@@ -51,6 +51,6 @@ int kith_pair_query_run(kith_pair_store *store, const kith_pair_query *query, co
  * or, where no layer has that name, its number from 0; a range is A:B, A (A:A), A: (to the last) or :B. */
 int kith_pair_find_range(const kith_pair_store *store, const char *option, const char *text, uint32_t *first,
 			 uint32_t *last, kith_err *err);
-int kith_pair_find_level(const kith_pair_store *store, uint32_t k, uint32_t *level, kith_err *err);
+int kith_pair_find_tier(const kith_pair_store *store, uint32_t k, uint32_t *tier, kith_err *err);
 
 #endif

@@ -1,4 +1,5 @@
 /* cells.c - numbers as the report prints them; see report_parts.h */
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -63,11 +64,6 @@ uint64_t kith_nntp_largest(const kith_nntp *p, size_t layers)
 	return most;
 }
 
-const char *kith_graph_kind_name(kith_graph_kind graph)
-{
-	return graph == KITH_UNION ? "union" : "mutual";
-}
-
 void kith_nnts_stem(const kith_nnts *t, char *out, size_t size)
 {
 	snprintf(out, size, "nnts_k%" PRIu32, t->k);
@@ -81,4 +77,40 @@ void kith_nntp_stem(const kith_nntp *p, char *out, size_t size)
 void kith_dynamics_stem(const char *what, const kith_dynamics *d, char *out, size_t size)
 {
 	snprintf(out, size, "%s_k%" PRIu32 "_%s", what, d->runs->k, kith_graph_kind_name(d->runs->graph));
+}
+
+void kith_measure_stem(const kith_measure *m, const kith_entry *e, char *out, size_t size)
+{
+	if (m->per == KITH_PER_ALPHA) {
+		kith_nntp_stem(e->nntp, out, size);
+	} else if (m->per == KITH_PER_GRAPH) {
+		kith_dynamics_stem(m->name, e->dynamics, out, size);
+	} else {
+		kith_nnts_stem(e->nnts, out, size);
+		if (m->key)
+			snprintf(out + strlen(out), size - strlen(out), "_%s", m->name);
+	}
+}
+
+uint64_t kith_unit_of(const kith_report_data *data, const kith_measure *m)
+{
+	return strcmp(m->unit, "samples") ? data->unit : 1;
+}
+
+size_t kith_columns_of(const kith_entry *e, kith_column out[KITH_MAX_COLUMNS])
+{
+	size_t count = 0;
+	for (const kith_measure *m = kith_measures; m->name; m++)
+		if (kith_measure_is_list(m) && kith_measure_get(m, e, &out[count].values)) {
+			out[count++].measure = m;
+			assert(count < KITH_MAX_COLUMNS);
+		}
+	return count;
+}
+
+int kith_column_shows(const kith_column *c, size_t layer)
+{
+	const kith_values *v = &c->values;
+	return layer < v->columns && !(c->measure->open_ended && layer + 1 == v->columns) &&
+	       (v->counts || !isnan(v->ratios[layer]));
 }

@@ -1,25 +1,19 @@
 /* csv.c - every matrix and list as CSV: layer names in the first row and column, numbers in full. */
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "outfile.h"
 #include "report_parts.h"
 #include "text.h"
 
-int kith_make_directory(const char *path, kith_err *err)
-{
-	struct stat st;
-	if (mkdir(path, 0777) == 0)
-		return 0;
-	if (errno != EEXIST)
-		return kith_fail_errno(err, "%s: cannot create this directory", path);
-	if (stat(path, &st) || !S_ISDIR(st.st_mode))
-		return kith_fail(err, KITH_EUSAGE, "%s: is not a directory", path);
-	return 0;
-}
+/* What a file holds. */
+typedef struct content {
+	const kith_report_data *data;
+	const kith_measure *measure;
+	const kith_entry *entry;
+	kith_values values;
+	int errors; /* the errors in place of the values */
+} content;
 
 static void put_names(FILE *out, const kith_stack *s)
 {
@@ -30,168 +24,142 @@ static void put_names(FILE *out, const kith_stack *s)
 	putc('\n', out);
 }
 
-/* What a file holds: puts it, with what it takes. */
-typedef struct content {
-	void (*put)(FILE *out, const kith_stack *s, const struct content *what);
-	const double *doubles;
-	double expected; /* by chance; the doubles are corrected for it */
-	const uint64_t *counts;
-	const kith_dynamics *dynamics;
-} content;
-
 /* NaN, which is 0/0, leaves a field empty. */
-static void put_double(FILE *out, double x)
+static void put_number(FILE *out, const kith_values *v, int errors, size_t i)
 {
 	char text[KITH_DOUBLE_TEXT];
+	double x = v->counts ? 0 : (errors ? v->errors : v->ratios)[i];
 	putc(',', out);
-	fputs(isnan(x) ? "" : kith_double_text(x, text), out);
+	if (v->counts)
+		fprintf(out, "%" PRIu64, v->counts[i]);
+	else if (!isnan(x))
+		fputs(kith_double_text(x, text), out);
 }
 
-static void put_matrix(FILE *out, const kith_stack *s, const content *what)
+static void put_matrix(FILE *out, const content *c)
 {
-	size_t L = s->layer_count;
+	const kith_stack *s = c->data->stack;
+	const kith_values *v = &c->values;
 	fputs("layer", out);
-	put_names(out, s);
-	for (size_t i = 0; i < L * L; i++) {
-		if (i % L == 0)
-			kith_put_csv(out, s->layers[i / L].name);
-		if (what->counts)
-			fprintf(out, ",%" PRIu64, what->counts[i]);
-		else
-			put_double(out, kith_nnts_corrected(what->doubles[i], what->expected));
-		if (i % L + 1 == L)
+	if (c->measure->shape != KITH_GAPS) {
+		put_names(out, s);
+	} else {
+		for (size_t g = 1; g <= v->columns; g++)
+			fprintf(out, ",%zu", g);
+		putc('\n', out);
+	}
+	for (size_t i = 0; i < v->rows * v->columns; i++) {
+		if (i % v->columns == 0)
+			kith_put_csv(out, s->layers[i / v->columns].name);
+		put_number(out, v, c->errors, i);
+		if (i % v->columns + 1 == v->columns)
 			putc('\n', out);
 	}
 }
 
-static void put_expected(FILE *out, const kith_stack *s, const content *what)
+/* The i-th entry's values of what does not depend on alpha: the first table of each graph has them. */
+static int get_once(const content *c, size_t i, kith_values *out)
 {
-	(void)what;
-	fputs("k,expected\n", out);
-	for (size_t i = 0; i < s->nnts_count; i++) {
-		fprintf(out, "%" PRIu32, s->nnts[i].k);
-		put_double(out, kith_nnts_expected(s->n, s->nnts[i].k));
-		putc('\n', out);
-	}
+	const kith_entry *e = &c->data->entries[i];
+	int again = i && e->nntp && e[-1].nntp && e->nntp->k == e[-1].nntp->k && e->nntp->graph == e[-1].nntp->graph;
+	return !again && kith_measure_get(c->measure, e, out);
 }
 
-/* Pairs present do not depend on alpha: one row for each k and graph. */
-static void put_pairs(FILE *out, const kith_stack *s, const content *what)
+static int is_anywhere(const content *c)
 {
-	(void)what;
-	fputs("k,graph", out);
-	put_names(out, s);
-	for (size_t i = 0; i < s->nntp_count; i++) {
-		const kith_nntp *p = &s->nntp[i];
-		if (i && p[-1].k == p->k && p[-1].graph == p->graph)
+	kith_values v;
+	for (size_t i = 0; i < c->data->entry_count; i++)
+		if (get_once(c, i, &v))
+			return 1;
+	return 0;
+}
+
+/* A number or a list, with a line for each k, or each k and graph. */
+static void put_lines(FILE *out, const content *c)
+{
+	kith_values v;
+	fprintf(out, c->measure->shape == KITH_SCALAR ? "k,%s\n" : "k,graph", c->measure->name);
+	if (c->measure->shape != KITH_SCALAR)
+		put_names(out, c->data->stack);
+	for (size_t i = 0; i < c->data->entry_count; i++) {
+		const kith_entry *e = &c->data->entries[i];
+		if (!get_once(c, i, &v))
 			continue;
-		fprintf(out, "%" PRIu32 ",%s", p->k, kith_graph_kind_name(p->graph));
-		for (size_t v = 0; v < s->layer_count; v++)
-			fprintf(out, ",%" PRIu64, p->pairs[v]);
+		fprintf(out, "%" PRIu32, e->nnts ? e->nnts->k : e->nntp->k);
+		if (e->nntp)
+			fprintf(out, ",%s", kith_graph_kind_name(e->nntp->graph));
+		for (size_t x = 0; x < v.columns; x++)
+			put_number(out, &v, 0, x);
 		putc('\n', out);
 	}
 }
 
-static void put_layers(FILE *out, const kith_stack *s, const content *what)
+/* All lists of one k and graph, a layer to a line. */
+static void put_layers(FILE *out, const content *c)
 {
-	const kith_dynamics *d = what->dynamics;
-	fputs("layer,pairs,births,deaths,survivors,removal\n", out);
-	for (size_t v = 0; v < d->layers; v++) {
-		kith_put_csv(out, s->layers[v].name);
-		fprintf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",", d->runs->pairs[v], d->births[v], d->deaths[v]);
-		if (v + 1 < d->layers)
-			fprintf(out, "%" PRIu64, d->survivors[v]);
-		put_double(out, d->removal[v]);
-		putc('\n', out);
-	}
-}
-
-static void put_returns(FILE *out, const kith_stack *s, const content *what)
-{
-	const kith_dynamics *d = what->dynamics;
+	const kith_stack *s = c->data->stack;
+	kith_column columns[KITH_MAX_COLUMNS];
+	size_t count = kith_columns_of(c->entry, columns);
 	fputs("layer", out);
-	for (uint32_t g = 1; g <= d->gaps; g++)
-		fprintf(out, ",%" PRIu32, g);
+	for (size_t x = 0; x < count; x++)
+		fprintf(out, ",%s", columns[x].measure->name);
 	putc('\n', out);
-	for (size_t b = 0; b < d->layers; b++) {
-		kith_put_csv(out, s->layers[b].name);
-		for (uint32_t g = 0; g < d->gaps; g++)
-			fprintf(out, ",%" PRIu64, d->returns[b * d->gaps + g]);
+	for (size_t v = 0; v < s->layer_count; v++) {
+		kith_put_csv(out, s->layers[v].name);
+		for (size_t x = 0; x < count; x++)
+			if (v < columns[x].values.columns)
+				put_number(out, &columns[x].values, 0, v);
+			else
+				putc(',', out);
 		putc('\n', out);
 	}
 }
 
-static int write_csv(const kith_stack *s, const char *directory, const char *stem, const content *what, kith_err *err)
+static int write_csv(const char *directory, const char *stem, void (*put)(FILE *out, const content *c),
+		     const content *c, kith_err *err)
 {
 	kith_outfile *file = NULL;
-	char path[4096];
-	int status;
-	if (snprintf(path, sizeof path, "%s/%s.csv", directory, stem) >= (int)sizeof path)
-		return kith_fail(err, KITH_EUSAGE, "%s: this path is too long", directory);
-	status = kith_outfile_open(&file, path, err);
-	if (status)
-		return status;
-	what->put(kith_outfile_stream(file), s, what);
+	int rc = kith_report_open(&file, directory, stem, "csv", err);
+	if (rc)
+		return rc;
+	put(kith_outfile_stream(file), c);
 	return kith_outfile_commit(file, err);
 }
 
-static int write_nnts(const kith_stack *s, const kith_nnts *t, const char *directory, kith_err *err)
+/* Every matrix of an entry, and of means their standard errors. */
+static int write_matrices(const kith_report_data *data, const kith_entry *e, const char *directory, kith_err *err)
 {
-	double expected = kith_nnts_expected(s->n, t->k);
-	const struct {
-		const char *ending;
-		content what;
-		int there;
-	} files[] = {{"", {.put = put_matrix, .doubles = t->mean}, 1},
-		     {"_stderr", {.put = put_matrix, .doubles = t->std_err}, 1},
-		     {"_corrected", {.put = put_matrix, .doubles = t->mean, .expected = expected}, expected < 1},
-		     {"_overlap", {.put = put_matrix, .doubles = t->overlap}, t->overlap != NULL},
-		     {"_overlap_stderr", {.put = put_matrix, .doubles = t->overlap_err}, t->overlap != NULL}};
 	char stem[96];
-	int status = 0;
-	for (size_t i = 0; i < sizeof files / sizeof *files && !status; i++) {
-		kith_nnts_stem(t, stem, sizeof stem);
-		strcat(stem, files[i].ending);
-		status = files[i].there ? write_csv(s, directory, stem, &files[i].what, err) : 0;
+	int rc = 0;
+	for (const kith_measure *m = kith_measures; m->name && !rc; m++) {
+		content c = {.data = data, .measure = m};
+		if (!kith_measure_is_matrix(m) || !kith_measure_get(m, e, &c.values) || c.values.undefined)
+			continue;
+		kith_measure_stem(m, e, stem, sizeof stem);
+		rc = write_csv(directory, stem, put_matrix, &c, err);
+		if (!rc && (c.errors = m->kind == KITH_MEAN))
+			rc = write_csv(directory, strcat(stem, "_stderr"), put_matrix, &c, err);
 	}
-	return status;
-}
-
-static int write_dynamics(const kith_stack *s, const kith_dynamics *d, const char *directory, kith_err *err)
-{
-	const struct {
-		const char *name;
-		content what;
-		int there;
-	} files[] = {{"dynamics", {.put = put_layers, .dynamics = d}, 1},
-		     {"survival", {.put = put_matrix, .counts = d->survival}, 1},
-		     {"share", {.put = put_matrix, .doubles = d->share}, 1},
-		     {"returns", {.put = put_returns, .dynamics = d}, d->gaps > 0}};
-	char stem[96];
-	int status = 0;
-	for (size_t i = 0; i < sizeof files / sizeof *files && !status; i++) {
-		kith_dynamics_stem(files[i].name, d, stem, sizeof stem);
-		status = files[i].there ? write_csv(s, directory, stem, &files[i].what, err) : 0;
-	}
-	return status;
+	return rc;
 }
 
 int kith_report_csv(const kith_report_data *data, const char *directory, kith_err *err)
 {
-	const kith_stack *s = data->stack;
 	char stem[96];
-	int status = kith_make_directory(directory, err);
-	for (size_t i = 0; i < s->nnts_count && !status; i++)
-		status = write_nnts(s, &s->nnts[i], directory, err);
-	if (!status)
-		status = write_csv(s, directory, "expected", &(content){.put = put_expected}, err);
-	for (size_t i = 0; i < s->nntp_count && !status; i++) {
-		kith_nntp_stem(&s->nntp[i], stem, sizeof stem);
-		status = write_csv(s, directory, stem, &(content){.put = put_matrix, .counts = s->nntp[i].count}, err);
+	int rc = kith_make_directory(directory, err);
+	for (const kith_measure *m = kith_measures; m->name && !rc; m++) {
+		content c = {.data = data, .measure = m};
+		if ((m->shape == KITH_SCALAR || (kith_measure_is_list(m) && m->source == KITH_FROM_NNTP)) &&
+		    is_anywhere(&c))
+			rc = write_csv(directory, m->name, put_lines, &c, err);
 	}
-	if (!status)
-		status = write_csv(s, directory, "pairs", &(content){.put = put_pairs}, err);
-	for (size_t i = 0; i < data->dynamics_count && !status; i++)
-		status = write_dynamics(s, &data->dynamics[i], directory, err);
-	return status;
+	for (size_t i = 0; i < data->entry_count && !rc; i++) {
+		const kith_entry *e = &data->entries[i];
+		rc = write_matrices(data, e, directory, err);
+		if (rc || !e->dynamics)
+			continue;
+		kith_dynamics_stem("dynamics", e->dynamics, stem, sizeof stem);
+		rc = write_csv(directory, stem, put_layers, &(content){.data = data, .entry = e}, err);
+	}
+	return rc;
 }

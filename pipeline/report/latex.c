@@ -25,6 +25,11 @@ static int names_long(const kith_stack *s)
 	return 0;
 }
 
+static void put_number(FILE *out, const char *text)
+{
+	fprintf(out, "%s%s", *text == '<' ? "$<$" : "", *text == '<' ? text + 1 : text);
+}
+
 static void put_cell(FILE *out, uint64_t count, uint64_t most, uint64_t unit)
 {
 	int percent = (int)lround(SHADE_MOST * kith_count_shade(count, most));
@@ -34,8 +39,7 @@ static void put_cell(FILE *out, uint64_t count, uint64_t most, uint64_t unit)
 		fprintf(out, "\\cellcolor{kithshade!%d}", percent);
 	if (percent > WHITE_FROM)
 		fputs("\\color{white}", out);
-	fputs(text[0] == '<' ? "$<$" : "", out);
-	fputs(text[0] == '<' ? text + 1 : text, out);
+	put_number(out, text);
 }
 
 static void put_head(FILE *out, const kith_stack *s)
@@ -90,39 +94,65 @@ static void put_table(const kith_report_data *data, const kith_nntp *p, FILE *ou
 	fputs("\\bottomrule\n\\end{tabular}}\n\\end{table}\n", out);
 }
 
-static void put_count(FILE *out, int there, uint64_t count, uint64_t unit)
+/* ---- layer dynamics ------------------------------------------------------------------------------------------ */
+
+static void put_value(const kith_report_data *data, const kith_column *c, size_t layer, FILE *out)
 {
 	char text[32];
-	kith_count_text(count, unit, text, sizeof text);
 	fputs(" & ", out);
-	if (there)
-		fprintf(out, "%s%s", text[0] == '<' ? "$<$" : "", text[0] == '<' ? text + 1 : text);
+	if (!kith_column_shows(c, layer))
+		return;
+	if (c->values.counts)
+		kith_count_text(c->values.counts[layer], kith_unit_of(data, c->measure), text, sizeof text);
+	else
+		snprintf(text, sizeof text, "%.3f", c->values.ratios[layer]);
+	put_number(out, text);
 }
 
-static void put_dynamics(const kith_report_data *data, const kith_dynamics *d, FILE *out)
+static int is_of_pairs(const kith_column *c)
 {
-	const char *graph = kith_graph_kind_name(d->runs->graph);
+	return c->values.counts && !strcmp(c->measure->unit, "pairs");
+}
+
+/* What the columns say: those of pairs in one list, then each of the others. */
+static void put_sentences(const kith_column *columns, size_t count, FILE *out)
+{
+	size_t left = 0, first = 1;
+	for (size_t c = 0; c < count; c++)
+		left += (size_t)is_of_pairs(&columns[c]);
+	for (size_t c = 0; c < count; c++)
+		if (is_of_pairs(&columns[c])) {
+			fprintf(out, "%s%s", first ? "" : left > 1 ? ", " : ", and ", columns[c].measure->sentence);
+			first = 0;
+			left--;
+		}
+	for (size_t c = 0; c < count; c++)
+		if (!is_of_pairs(&columns[c]))
+			fprintf(out, "; and %s", columns[c].measure->sentence);
+}
+
+static void put_dynamics(const kith_report_data *data, const kith_entry *e, FILE *out)
+{
+	kith_column columns[KITH_MAX_COLUMNS];
+	size_t count = kith_columns_of(e, columns);
 	char stem[96];
-	kith_dynamics_stem("dynamics", d, stem, sizeof stem);
+	kith_dynamics_stem("dynamics", e->dynamics, stem, sizeof stem);
 	fprintf(out,
 		"\n\\begin{table}\n\\centering\n\\caption{Layer dynamics, $k = %" PRIu32
-		"$, %s graph: %s of pairs that "
-		"are present in the layer, are new there, are gone in the next, and are in both; and the removal "
-		"score, "
-		"the Jaccard index of the pairs present in the layer and in the one before.}\n\\label{tab:%s}\n"
-		"\\smallskip\n\\footnotesize\n\\begin{tabular}{@{}lrrrrr}\n\\toprule\n & present & born & die & stay & "
-		"removal \\\\\n\\midrule\n",
-		d->runs->k, graph, data->unit == 1000 ? "thousands" : "numbers", stem);
-	for (size_t v = 0; v < d->layers; v++) {
-		int has_next = v + 1 < d->layers;
+		"$, %s graph: %s of pairs that ",
+		e->nntp->k, kith_graph_kind_name(e->nntp->graph), data->unit == 1000 ? "thousands" : "numbers");
+	put_sentences(columns, count, out);
+	fprintf(out, ".}\n\\label{tab:%s}\n\\smallskip\n\\footnotesize\n\\begin{tabular}{@{}l", stem);
+	for (size_t c = 0; c < count; c++)
+		putc('r', out);
+	fputs("}\n\\toprule\n", out);
+	for (size_t c = 0; c < count; c++) /* a ratio goes by its name, which is narrower than its title */
+		fprintf(out, " & %s", columns[c].values.counts ? columns[c].measure->title : columns[c].measure->name);
+	fputs(" \\\\\n\\midrule\n", out);
+	for (size_t v = 0; v < e->layers; v++) {
 		put_layer(out, &data->stack->layers[v]);
-		put_count(out, 1, d->runs->pairs[v], data->unit);
-		put_count(out, 1, d->births[v], data->unit);
-		put_count(out, has_next, d->deaths[v], data->unit);
-		put_count(out, has_next, has_next ? d->survivors[v] : 0, data->unit);
-		fputs(" & ", out);
-		if (!isnan(d->removal[v]))
-			fprintf(out, "%.3f", d->removal[v]);
+		for (size_t c = 0; c < count; c++)
+			put_value(data, &columns[c], v, out);
 		fputs(" \\\\\n", out);
 	}
 	fputs("\\bottomrule\n\\end{tabular}\n\\end{table}\n", out);
@@ -139,6 +169,7 @@ void kith_report_latex(const kith_report_data *data, FILE *out)
 	      out);
 	for (size_t i = 0; i < data->stack->nntp_count; i++)
 		put_table(data, &data->stack->nntp[i], out);
-	for (size_t i = 0; i < data->dynamics_count; i++)
-		put_dynamics(data, &data->dynamics[i], out);
+	for (size_t i = 0; i < data->entry_count; i++)
+		if (data->entries[i].dynamics)
+			put_dynamics(data, &data->entries[i], out);
 }

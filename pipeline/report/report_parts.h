@@ -7,19 +7,22 @@
 #include <stdio.h>
 
 #include "canvas.h"
-#include "kith/dynamics.h"
 #include "kith/err.h"
-#include "kith/stack.h"
+#include "measures.h"
+#include "outfile.h"
 
 /* What every part of a report needs. Layers' labels are their names made printable, with a mark if the layer is
  * approximate; `unit` is 1000 as in the paper's Table 1, or 1 for data so small that thousands would say nothing. */
 typedef struct kith_report_data {
 	const kith_stack *stack;
-	char **labels;
+	char **labels, **html; /* as text, and in HTML */
 	uint64_t unit;
-	int approximate; /* some layer's recall is below 1 */
+	int approximate;      /* some layer's recall is below 1 */
+	kith_chance *chances; /* for each k */
 	kith_dynamics *dynamics;
 	size_t dynamics_count; /* one for each k and graph; 0 where there is a single layer, and so nothing to follow */
+	kith_entry *entries;   /* what there is of each k, then of each k, graph and alpha */
+	size_t entry_count;
 } kith_report_data;
 
 int kith_report_data_make(kith_report_data *out, const kith_stack *stack, kith_err *err);
@@ -40,37 +43,48 @@ void kith_grouped(uint64_t x, char *out, size_t size);
 double kith_count_shade(uint64_t count, uint64_t most);
 
 uint64_t kith_nntp_largest(const kith_nntp *p, size_t layers);
-const char *kith_graph_kind_name(kith_graph_kind graph); /* "union", "mutual" */
 
 /* The file name of a result without its extension: "nnts_k15", "nntp_k15_union_alpha0". */
 void kith_nnts_stem(const kith_nnts *t, char *out, size_t size);
 void kith_nntp_stem(const kith_nntp *p, char *out, size_t size);
 
+void kith_measure_stem(const kith_measure *m, const kith_entry *e, char *out, size_t size);
+
 /* "flow_k15_union", `what` being "flow". */
 void kith_dynamics_stem(const char *what, const kith_dynamics *d, char *out, size_t size);
 
-/* ---- figure_matrix.c -----------------------------------------------------------------------------------------------
- */
+/* The unit that a count is printed in: the report's, but for counts of samples, which are printed in full. */
+uint64_t kith_unit_of(const kith_report_data *data, const kith_measure *m);
 
-/* `name` is the prefix of the ids in an SVG. */
-int kith_figure_nnts(const kith_report_data *data, FILE *out, kith_image image, const char *name, kith_err *err);
-int kith_figure_nntp(const kith_report_data *data, const kith_nntp *p, FILE *out, kith_image image, const char *name,
-		     kith_err *err);
+#define KITH_MAX_COLUMNS 16
+
+/* A column of a table whose rows are layers. */
+typedef struct kith_column {
+	const kith_measure *measure;
+	kith_values values;
+} kith_column;
+
+/* Everything that the entry has of each layer; returns how many columns. */
+size_t kith_columns_of(const kith_entry *e, kith_column out[KITH_MAX_COLUMNS]);
+
+/* Has the column a value for the layer that says something, rather than an empty cell? */
+int kith_column_shows(const kith_column *column, size_t layer);
+
+/* ---- figure_matrix.c, figure_dynamics.c ---------------------------------------------------------------------- */
+
+/* A figure; `name` is the prefix of the ids in an SVG, `of` what it is of:
+ *   nnts      all NNTS matrices (`of` NULL)
+ *   nntp      one kith_nntp, as a matrix
+ *   flow      of kith_dynamics: pairs as they pass from layer to layer, by the layer they were born in
+ *   survival  of kith_dynamics: how much of what is born in a layer is left in later ones */
+typedef int kith_figure(const kith_report_data *data, const void *of, FILE *out, kith_image image, const char *name,
+			kith_err *err);
+kith_figure kith_figure_nnts, kith_figure_nntp, kith_figure_flow, kith_figure_survival;
 
 /* A colour of the scale of NNTS: perceptually uniform, dark at 0, light at 1. */
 kith_colour kith_viridis(double shade);
 
-/* ---- figure_dynamics.c ------------------------------------------------------------------------------------------- */
-
-/* Pairs as they pass from layer to layer, by the layer they were born in. */
-int kith_figure_flow(const kith_report_data *data, const kith_dynamics *d, FILE *out, kith_image image,
-		     const char *name, kith_err *err);
-
-/* How much of what is born in a layer is left in later ones. */
-int kith_figure_survival(const kith_report_data *data, const kith_dynamics *d, FILE *out, kith_image image,
-			 const char *name, kith_err *err);
-
-/* ---- csv.c, latex.c, html.c ---- */
+/* ---- csv.c, latex.c, html.c; and report.c -------------------------------------------------------------------- */
 
 /* Writes every matrix into `directory`, created if missing. */
 int kith_report_csv(const kith_report_data *data, const char *directory, kith_err *err);
@@ -84,5 +98,8 @@ int kith_report_html(const kith_report_data *data, FILE *out, kith_err *err);
 
 /* Creates `path` unless it exists. */
 int kith_make_directory(const char *path, kith_err *err);
+
+/* kith_outfile_open of DIRECTORY/STEM.ENDING. */
+int kith_report_open(kith_outfile **out, const char *directory, const char *stem, const char *ending, kith_err *err);
 
 #endif

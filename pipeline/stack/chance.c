@@ -1,7 +1,8 @@
-/* chance.c - what chance gives, and NNTS corrected for it; see kith/stack.h */
+/* chance.c - what chance gives, and NNTS corrected for it; see kith/stack.h and measures.h */
 #include <math.h>
+#include <string.h>
 
-#include "kith/stack.h"
+#include "measures.h"
 
 /* P(c + 1) / P(c), where `others` are n - 1. */
 static __float128 step(uint64_t others, uint64_t k, uint64_t c)
@@ -42,4 +43,28 @@ double kith_nnts_corrected(double mean, double expected)
 	if (expected == 1)
 		return NAN;
 	return (double)(((__float128)mean - expected) / (1 - (__float128)expected));
+}
+
+int kith_chance_make(kith_chance *out, const kith_stack *stack, size_t nnts, kith_err *err)
+{
+	const kith_nnts *t = &stack->nnts[nnts];
+	size_t L = stack->layer_count;
+	kith_chance c = {.expected = kith_nnts_expected(stack->n, t->k)};
+	int rc = kith_measures_alloc(KITH_FROM_CHANCE, &c, L, 0, err);
+	if (rc) {
+		kith_chance_free(&c);
+		return rc;
+	}
+	for (size_t i = 0; i < L * L; i++) {
+		c.corrected[i] = kith_nnts_corrected(t->mean[i], c.expected);
+		c.corrected_err[i] = c.expected < 1 ? t->std_err[i] / (1 - c.expected) : NAN;
+	}
+	*out = c;
+	return 0;
+}
+
+void kith_chance_free(kith_chance *c)
+{
+	kith_measures_free(KITH_FROM_CHANCE, c);
+	memset(c, 0, sizeof *c);
 }

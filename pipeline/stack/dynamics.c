@@ -3,10 +3,9 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
+#include "measures.h"
 
 /* How many tables follow that close gaps of 1, 2, ... layers, as far as there are such gaps. */
 static uint32_t count_gaps(const kith_stack *s, size_t table)
@@ -19,30 +18,9 @@ static uint32_t count_gaps(const kith_stack *s, size_t table)
 	return gaps;
 }
 
-static int make_room(kith_dynamics *d, kith_err *err)
-{
-	size_t L = d->layers;
-	d->births = kith_alloc_zero(L, sizeof *d->births);
-	d->deaths = kith_alloc_zero(L, sizeof *d->deaths);
-	d->survivors = kith_alloc_zero(L - 1, sizeof *d->survivors);
-	d->survival = kith_alloc_zero(L * L, sizeof *d->survival);
-	d->share = kith_alloc_zero(L * L, sizeof *d->share);
-	d->removal = kith_alloc_zero(L, sizeof *d->removal);
-	d->returns = kith_alloc_zero(L * d->gaps, sizeof *d->returns);
-	if (!d->births || !d->deaths || !d->survivors || !d->survival || !d->share || !d->removal || !d->returns)
-		return kith_fail_nomem(err, "layer dynamics", 8ull * L * (2 * L + d->gaps));
-	return 0;
-}
-
 void kith_dynamics_free(kith_dynamics *d)
 {
-	free(d->births);
-	free(d->deaths);
-	free(d->survivors);
-	free(d->survival);
-	free(d->share);
-	free(d->removal);
-	free(d->returns);
+	kith_measures_free(KITH_FROM_DYNAMICS, d);
 	memset(d, 0, sizeof *d);
 }
 
@@ -76,9 +54,9 @@ int kith_dynamics_make(kith_dynamics *out, const kith_stack *stack, size_t table
 {
 	kith_dynamics d = {.runs = &stack->nntp[table], .layers = stack->layer_count, .gaps = count_gaps(stack, table)};
 	const uint64_t *pairs = d.runs->pairs;
-	int status = make_room(&d, err);
+	int rc = kith_measures_alloc(KITH_FROM_DYNAMICS, &d, d.layers, d.gaps, err);
 	assert(d.runs->alpha == 0);
-	if (status)
+	if (rc)
 		goto done;
 	for (size_t v = 0; v < d.layers; v++) {
 		fill_births(&d, v);
@@ -92,9 +70,9 @@ int kith_dynamics_make(kith_dynamics *out, const kith_stack *stack, size_t table
 		d.removal[v] = ratio(both, pairs[v - 1] + pairs[v] - both);
 	}
 done:
-	if (status)
+	if (rc)
 		kith_dynamics_free(&d);
 	else
 		*out = d;
-	return status;
+	return rc;
 }

@@ -4,31 +4,12 @@
 #include <stdlib.h>
 
 #include "alloc.h"
+#include "measures.h"
+#include "stack_format.h"
 
-static int make_matrices(kith_stack *s, kith_err *err)
-{
-	size_t L = s->layer_count;
-	for (size_t i = 0; i < s->nnts_count; i++) {
-		s->nnts[i].mean = kith_alloc_zero(L * L, sizeof(double));
-		s->nnts[i].std_err = kith_alloc_zero(L * L, sizeof(double));
-		s->nnts[i].overlap = kith_alloc_zero(L * L, sizeof(double));
-		s->nnts[i].overlap_err = kith_alloc_zero(L * L, sizeof(double));
-		if (!s->nnts[i].mean || !s->nnts[i].std_err || !s->nnts[i].overlap || !s->nnts[i].overlap_err)
-			return kith_fail_nomem(err, "NNTS matrices", 4ull * L * L * sizeof(double));
-	}
-	for (size_t i = 0; i < s->nntp_count; i++) {
-		s->nntp[i].count = kith_alloc_zero(L * L, sizeof(uint64_t));
-		s->nntp[i].pairs = kith_alloc_zero(L, sizeof(uint64_t));
-		if (!s->nntp[i].count || !s->nntp[i].pairs)
-			return kith_fail_nomem(err, "an NNTP matrix", 1ull * L * L * sizeof(uint64_t));
-	}
-	return 0;
-}
-
-int kith_stack_new(kith_stack **out, uint64_t n, size_t layers, size_t nnts, size_t nntp, kith_err *err)
+int stack_new_empty(kith_stack **out, uint64_t n, size_t layers, size_t nnts, size_t nntp, kith_err *err)
 {
 	kith_stack *s = NULL;
-	int status;
 	if (layers < 1 || layers > KITH_MAX_LAYERS)
 		return kith_fail(err, KITH_EUSAGE, "%zu layers: a stack has 1 to %u", layers, KITH_MAX_LAYERS);
 	s = kith_alloc_zero(1, sizeof *s);
@@ -39,20 +20,29 @@ int kith_stack_new(kith_stack **out, uint64_t n, size_t layers, size_t nnts, siz
 	s->nnts = kith_alloc_zero(nnts, sizeof *s->nnts);
 	s->nntp = kith_alloc_zero(nntp, sizeof *s->nntp);
 	if (!s->layers || !s->nnts || !s->nntp) {
-		status = kith_fail_nomem(err, "a stack", layers * sizeof *s->layers);
-		goto done;
+		kith_stack_free(s); /* whose counts are still 0 */
+		return kith_fail_nomem(err, "a stack", layers * sizeof *s->layers);
 	}
-	/* only now: kith_stack_free walks as many as there are */
 	s->layer_count = layers;
 	s->nnts_count = nnts;
 	s->nntp_count = nntp;
-	status = make_matrices(s, err);
-done:
-	if (status)
+	*out = s;
+	return 0;
+}
+
+int kith_stack_new(kith_stack **out, uint64_t n, size_t layers, size_t nnts, size_t nntp, kith_err *err)
+{
+	kith_stack *s = NULL;
+	int rc = stack_new_empty(&s, n, layers, nnts, nntp, err);
+	for (size_t i = 0; i < nnts && !rc; i++)
+		rc = kith_measures_alloc(KITH_FROM_NNTS, &s->nnts[i], layers, 0, err);
+	for (size_t i = 0; i < nntp && !rc; i++)
+		rc = kith_measures_alloc(KITH_FROM_NNTP, &s->nntp[i], layers, 0, err);
+	if (rc)
 		kith_stack_free(s);
 	else
 		*out = s;
-	return status;
+	return rc;
 }
 
 void kith_stack_free(kith_stack *s)
@@ -67,16 +57,10 @@ void kith_stack_free(kith_stack *s)
 		free(s->layers[v].input);
 		free(s->layers[v].command);
 	}
-	for (size_t i = 0; i < s->nnts_count; i++) {
-		free(s->nnts[i].mean);
-		free(s->nnts[i].std_err);
-		free(s->nnts[i].overlap);
-		free(s->nnts[i].overlap_err);
-	}
-	for (size_t i = 0; i < s->nntp_count; i++) {
-		free(s->nntp[i].count);
-		free(s->nntp[i].pairs);
-	}
+	for (size_t i = 0; i < s->nnts_count; i++)
+		kith_measures_free(KITH_FROM_NNTS, &s->nnts[i]);
+	for (size_t i = 0; i < s->nntp_count; i++)
+		kith_measures_free(KITH_FROM_NNTP, &s->nntp[i]);
 	free(s->layers);
 	free(s->nnts);
 	free(s->nntp);
@@ -110,22 +94,22 @@ static int check_mean(const char *what, const double *mean, const double *std_er
 /* Rounding keeps order, so means of which one is the larger stay so; the bound from below is computed, and may err. */
 static int check_nnts(const kith_nnts *t, size_t L, kith_err *err)
 {
-	int status = check_mean("NNTS", t->mean, t->std_err, t->k, L, err);
-	if (status || !t->overlap)
-		return status;
-	status = check_mean("overlap", t->overlap, t->overlap_err, t->k, L, err);
-	for (size_t i = 0; i < L * L && !status; i++) {
+	int rc = check_mean("NNTS", t->mean, t->std_err, t->k, L, err);
+	if (rc || !t->overlap)
+		return rc;
+	rc = check_mean("overlap", t->overlap, t->overlap_err, t->k, L, err);
+	for (size_t i = 0; i < L * L && !rc; i++) {
 		double q = t->mean[i], overlap = t->overlap[i];
 		if (q > overlap || q < overlap / (2 - overlap) * (1 - 0x1p-50))
-			status = kith_fail(err, KITH_EBUG,
-					   "NNTS(%zu,%zu;k=%u) is %.17g, which no samples with the overlap %.17g have",
-					   i / L, i % L, t->k, q, overlap);
+			rc = kith_fail(err, KITH_EBUG,
+				       "NNTS(%zu,%zu;k=%u) is %.17g, which no samples with the overlap %.17g have",
+				       i / L, i % L, t->k, q, overlap);
 	}
-	return status;
+	return rc;
 }
 
 #define SAY_NNTP     "NNTP(alpha=%u,k=%u,%s)"
-#define NNTP_ARGS(p) (p)->alpha, (p)->k, (p)->graph == KITH_UNION ? "union" : "mutual"
+#define NNTP_ARGS(p) (p)->alpha, (p)->k, kith_graph_kind_name((p)->graph)
 
 /* The pairs that runs cover in layer v: sum over a <= v <= b, kept up from layer to layer (those that begin at v come
  * in, those that ended at v-1 go out). 128 bits: no file can make it wrap. */
@@ -192,14 +176,14 @@ static int check_growth(const kith_nntp *before, const kith_nntp *p, size_t L, k
 
 int kith_stack_check(const kith_stack *s, kith_err *err)
 {
-	int status = 0;
-	for (size_t i = 0; i < s->nnts_count && !status; i++)
-		status = check_nnts(&s->nnts[i], s->layer_count, err);
-	for (size_t i = 0; i < s->nntp_count && !status; i++) {
+	int rc = 0;
+	for (size_t i = 0; i < s->nnts_count && !rc; i++)
+		rc = check_nnts(&s->nnts[i], s->layer_count, err);
+	for (size_t i = 0; i < s->nntp_count && !rc; i++) {
 		const kith_nntp *p = &s->nntp[i], *q = i ? p - 1 : NULL;
-		status = check_cover(p, s->layer_count, err);
-		if (!status && q && q->k == p->k && q->graph == p->graph && q->alpha < p->alpha)
-			status = check_growth(q, p, s->layer_count, err);
+		rc = check_cover(p, s->layer_count, err);
+		if (!rc && q && q->k == p->k && q->graph == p->graph && q->alpha < p->alpha)
+			rc = check_growth(q, p, s->layer_count, err);
 	}
-	return status;
+	return rc;
 }

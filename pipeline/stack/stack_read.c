@@ -1,5 +1,4 @@
-/* stack_read.c - stack.json read; the one file that knows the JSON library. Two passes: the first checks every shape,
- * so that what is then allocated is never more than the file itself holds. */
+/* stack_read.c - stack.json read, and verified; the one file that knows the JSON library. */
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -9,9 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "kith/dynamics.h"
-#include "kith/graph.h"
-#include "kith/stack.h"
+#include "alloc.h"
+#include "measures.h"
 #include "stack_format.h"
 
 #define MAX_NNTP ((size_t)KITH_MAX_TIERS * STACK_GRAPH_KINDS * KITH_MAX_LAYERS)
@@ -28,6 +26,13 @@ static place place_in(const place *top, const char *list, size_t index)
 	place in = *top;
 	snprintf(in.part, sizeof in.part, "%s[%zu]", list, index);
 	return in;
+}
+
+static place place_in_member(const place *in, const char *member)
+{
+	place of = *in;
+	snprintf(of.part + strlen(of.part), sizeof of.part - strlen(of.part), ".%s", member);
+	return of;
 }
 
 __attribute__((format(printf, 3, 4))) static int broken(const place *at, const char *member, const char *format, ...)
@@ -68,118 +73,121 @@ static int get_string(const place *at, const json_t *object, const char *member,
 	return *out ? 0 : kith_fail_nomem(at->err, "a string", json_string_length(value) + 1);
 }
 
-/* `value` is a list of `count` numbers. `row` is for the message; -1 if it is no row of a matrix. */
-static int check_list(const place *at, const char *member, const json_t *value, long row, size_t count)
+/* ---- measures ------------------------------------------------------------------------------------------------- */
+
+/* A list of numbers: a row of a matrix, or, where `row` is -1, no row. */
+static int check_row(const place *at, const char *member, long row, const json_t *list, size_t count)
 {
 	char which[48] = "";
 	if (row >= 0)
 		snprintf(which, sizeof which, "row %ld ", row);
-	if (!json_is_array(value))
+	if (!json_is_array(list))
 		return broken(at, member, "%sis not a list", which);
-	if (json_array_size(value) != count)
-		return broken(at, member, "%shas %zu numbers, %zu layers", which, json_array_size(value), count);
+	if (json_array_size(list) != count)
+		return broken(at, member, "%shas %zu numbers, %zu layers", which, json_array_size(list), count);
 	for (size_t i = 0; i < count; i++)
-		if (!json_is_number(json_array_get(value, i)))
+		if (!json_is_number(json_array_get(list, i)))
 			return broken(at, member, "%shas no number at column %zu", which, i);
 	return 0;
 }
 
-static int check_matrix(const place *at, const json_t *object, const char *member, size_t L)
+static int check_rows(const place *at, const char *member, const json_t *value, size_t rows)
 {
-	const json_t *rows = json_object_get(object, member);
-	int status = 0;
-	if (!rows)
-		return broken(at, member, "missing");
-	if (!json_is_array(rows))
+	if (!json_is_array(value))
 		return broken(at, member, "not a list of rows");
-	if (json_array_size(rows) != L)
-		return broken(at, member, "%zu rows, %zu layers", json_array_size(rows), L);
-	for (size_t a = 0; a < L && !status; a++)
-		status = check_list(at, member, json_array_get(rows, a), (long)a, L);
-	return status;
-}
-
-static place place_of(const place *in, const char *member)
-{
-	place of = *in;
-	snprintf(of.part + strlen(of.part), sizeof of.part - strlen(of.part), ".%s", member);
-	return of;
-}
-
-/* A mean and its standard error. */
-static int check_mean(const place *at, const json_t *object, size_t L)
-{
-	int status = check_matrix(at, object, "mean", L);
-	return status ? status : check_matrix(at, object, "stderr", L);
-}
-
-/* The shapes of every matrix and list, before anything is allocated for them. */
-static int check_shapes(const place *top, const json_t *nnts, const json_t *nntp, size_t L)
-{
-	int status = 0;
-	for (size_t i = 0; i < json_array_size(nnts) && !status; i++) {
-		place at = place_in(top, "nnts", i), in_overlap = place_of(&at, "overlap");
-		const json_t *entry = json_array_get(nnts, i), *overlap = json_object_get(entry, "overlap");
-		status = check_mean(&at, entry, L);
-		if (!status && overlap)
-			status = check_mean(&in_overlap, overlap, L);
-		if (!status && json_is_array(json_object_get(entry, "corrected")))
-			status = check_matrix(&at, entry, "corrected", L);
-	}
-	for (size_t i = 0; i < json_array_size(nntp) && !status; i++) {
-		place at = place_in(top, "nntp", i);
-		const json_t *entry = json_array_get(nntp, i);
-		status = check_matrix(&at, entry, "count", L);
-		if (!status && !json_object_get(entry, "pairs"))
-			status = broken(&at, "pairs", "missing");
-		if (!status)
-			status = check_list(&at, "pairs", json_object_get(entry, "pairs"), -1, L);
-	}
-	return status;
-}
-
-static int get_doubles(const place *at, const json_t *object, const char *member, size_t L, double *out)
-{
-	const json_t *rows = json_object_get(object, member);
-	for (size_t a = 0; a < L; a++)
-		for (size_t b = 0; b < L; b++) {
-			double x = json_number_value(json_array_get(json_array_get(rows, a), b));
-			if (!(x >= 0 && x <= 1)) /* also a NaN, should a JSON reader ever let one in */
-				return broken(at, member, "%.17g at row %zu, column %zu is outside 0..1", x, a, b);
-			out[a * L + b] = x;
-		}
+	if (json_array_size(value) != rows)
+		return broken(at, member, "%zu rows, %zu layers", json_array_size(value), rows);
 	return 0;
 }
 
-static int get_counts(const place *at, const char *member, const json_t *list, size_t count, uint64_t *out)
+static int get_row(const place *at, const kith_measure *m, const char *member, long row, const json_t *list,
+		   size_t count, void *out)
 {
-	for (size_t i = 0; i < count; i++) {
+	char part[48];
+	int rc = check_row(at, member, row, list, count);
+	snprintf(part, sizeof part, row >= 0 ? "%s[%ld]" : "%s", member, row);
+	for (size_t i = 0; i < count && !rc; i++) {
 		const json_t *value = json_array_get(list, i);
-		if (!json_is_integer(value) || json_integer_value(value) < 0)
-			return broken(at, member, "%.17g at column %zu is not a count", json_number_value(value), i);
-		out[i] = (uint64_t)json_integer_value(value);
+		double x = json_number_value(value);
+		if (m->kind == KITH_COUNT && (!json_is_integer(value) || json_integer_value(value) < 0))
+			rc = broken(at, part, "%.17g at column %zu is not a count", x, i);
+		else if (m->kind == KITH_COUNT)
+			((uint64_t *)out)[i] = (uint64_t)json_integer_value(value);
+		else if (x >= 0 && x <= 1)
+			((double *)out)[i] = x;
+		else /* also a NaN, should a JSON reader ever let one in */
+			rc = broken(at, member, "%.17g at row %ld, column %zu is outside 0..1", x, row, i);
 	}
-	return 0;
+	return rc;
 }
 
-static int get_layer(const place *at, const json_t *object, kith_layer *out)
+/* Allocates a measure's values, or else their errors, and takes them from a member of the object; they belong to `out`,
+ * a struct of the measure's source. A file cannot claim much with little: memory is touched row by row. */
+static int get_values(const place *at, const kith_measure *m, const json_t *object, const char *member, size_t L,
+		      int errors, void *out)
 {
+	const json_t *value = json_object_get(object, member);
+	int is_matrix = kith_measure_is_matrix(m), rc = 0;
+	size_t rows, columns;
+	char *numbers;
+	kith_measure_size(m, L, 0, &rows, &columns);
+	if (!value)
+		return broken(at, member, "missing");
+	if (is_matrix && (rc = check_rows(at, member, value, rows)))
+		return rc;
+	if (!(numbers = kith_alloc(rows * columns, sizeof(double))))
+		return kith_fail_nomem(at->err, m->name, 1ull * rows * columns * sizeof(double));
+	for (size_t a = 0; a < rows && !rc; a++)
+		rc = get_row(at, m, member, is_matrix ? (long)a : -1, is_matrix ? json_array_get(value, a) : value,
+			     columns, numbers + a * columns * sizeof(double));
+	if (rc)
+		free(numbers);
+	else
+		kith_measure_set(m, out, errors, numbers);
+	return rc;
+}
+
+static int get_mean(const place *at, const kith_measure *m, const json_t *object, size_t L, void *out)
+{
+	int rc = get_values(at, m, object, "mean", L, 0, out);
+	return rc ? rc : get_values(at, m, object, "stderr", L, 1, out);
+}
+
+/* All that the entry's struct, `out`, has of it. */
+static int get_measures(const place *at, const json_t *entry, kith_source source, size_t L, void *out)
+{
+	int rc = 0;
+	for (const kith_measure *m = kith_measures; m->name && !rc; m++) {
+		const json_t *value = m->key ? json_object_get(entry, m->key) : entry;
+		if (m->source != source || (m->may_lack && !value))
+			continue;
+		if (m->kind != KITH_MEAN) {
+			rc = get_values(at, m, entry, m->key, L, 0, out);
+		} else {
+			place inside = m->key ? place_in_member(at, m->key) : *at;
+			rc = get_mean(&inside, m, value, L, out);
+		}
+	}
+	return rc;
+}
+
+/* ---- entries -------------------------------------------------------------------------------------------------- */
+
+static int get_layer(const place *at, const json_t *object, kith_stack *s, size_t v)
+{
+	kith_layer *out = &s->layers[v];
+	const struct {
+		const char *member;
+		int may_lack;
+		char **text;
+	} texts[] = {{"name", 0, &out->name},     {"metric", 0, &out->metric}, {"engine", 0, &out->engine},
+		     {"digest", 0, &out->digest}, {"input", 1, &out->input},   {"command", 1, &out->command}};
 	const json_t *recall = json_object_get(object, "recall");
-	int status = get_string(at, object, "name", 0, &out->name);
-	if (!status)
-		status = get_count(at, object, "dim", 1, KITH_MAX_DIM, &out->dim);
-	if (!status)
-		status = get_string(at, object, "metric", 0, &out->metric);
-	if (!status)
-		status = get_string(at, object, "engine", 0, &out->engine);
-	if (!status)
-		status = get_string(at, object, "digest", 0, &out->digest);
-	if (!status)
-		status = get_string(at, object, "input", 1, &out->input);
-	if (!status)
-		status = get_string(at, object, "command", 1, &out->command);
-	if (status)
-		return status;
+	int rc = get_count(at, object, "dim", 1, KITH_MAX_DIM, &out->dim);
+	for (size_t i = 0; i < sizeof texts / sizeof *texts && !rc; i++)
+		rc = get_string(at, object, texts[i].member, texts[i].may_lack, texts[i].text);
+	if (rc)
+		return rc;
 	out->recall = json_number_value(recall);
 	if (!json_is_number(recall))
 		return broken(at, "recall", recall ? "not a number" : "missing");
@@ -188,42 +196,24 @@ static int get_layer(const place *at, const json_t *object, kith_layer *out)
 	return 0;
 }
 
-static int get_overlap(const place *at, const json_t *overlap, size_t L, kith_nnts *out)
+static int get_nnts(const place *at, const json_t *object, kith_stack *s, size_t i)
 {
-	int status;
-	if (!overlap) {
-		free(out->overlap);
-		free(out->overlap_err);
-		out->overlap = out->overlap_err = NULL;
-		return 0;
-	}
-	status = get_doubles(at, overlap, "mean", L, out->overlap);
-	return status ? status : get_doubles(at, overlap, "stderr", L, out->overlap_err);
-}
-
-static int get_nnts(const place *at, const json_t *object, const kith_stack *s, kith_nnts *out, const kith_nnts *before)
-{
-	place in_overlap = place_of(at, "overlap");
-	uint64_t k;
-	int status = get_count(at, object, "k", 1, s->n - 1, &k);
-	if (status)
-		return status;
-	if (before && k <= before->k)
+	kith_nnts *out = &s->nnts[i];
+	uint64_t k = 0;
+	int rc = get_count(at, object, "k", 1, s->n - 1, &k);
+	if (rc)
+		return rc;
+	if (i && k <= out[-1].k)
 		return broken(at, "k", "%" PRIu64 " does not ascend", k);
 	out->k = (uint32_t)k;
-	status = get_doubles(at, object, "mean", s->layer_count, out->mean);
-	if (!status)
-		status = get_doubles(at, object, "stderr", s->layer_count, out->std_err);
-	if (!status)
-		status = get_overlap(&in_overlap, json_object_get(object, "overlap"), s->layer_count, out);
-	return status;
+	return get_measures(at, object, KITH_FROM_NNTS, s->layer_count, out);
 }
 
 static int get_graph(const place *at, const json_t *object, kith_graph_kind *out)
 {
 	const char *text = json_string_value(json_object_get(object, "graph"));
 	for (int g = 0; text && g < STACK_GRAPH_KINDS; g++)
-		if (!strcmp(text, stack_graph_names[g])) {
+		if (!strcmp(text, kith_graph_kind_name((kith_graph_kind)g))) {
 			*out = (kith_graph_kind)g;
 			return 0;
 		}
@@ -239,30 +229,22 @@ static int nntp_order(const kith_nntp *x, const kith_nntp *y)
 	return x->alpha < y->alpha ? -1 : x->alpha > y->alpha;
 }
 
-static int get_nntp(const place *at, const json_t *object, const kith_stack *s, kith_nntp *out, const kith_nntp *before)
+static int get_nntp(const place *at, const json_t *object, kith_stack *s, size_t i)
 {
-	const json_t *rows = json_object_get(object, "count");
-	size_t L = s->layer_count;
+	kith_nntp *out = &s->nntp[i];
 	uint64_t k, alpha;
-	int status = get_count(at, object, "k", 1, s->n - 1, &k);
-	if (!status)
-		status = get_graph(at, object, &out->graph);
-	if (!status)
-		status = get_count(at, object, "alpha", 0, KITH_MAX_LAYERS, &alpha);
-	if (status)
-		return status;
+	int rc = get_count(at, object, "k", 1, s->n - 1, &k);
+	if (!rc)
+		rc = get_graph(at, object, &out->graph);
+	if (!rc)
+		rc = get_count(at, object, "alpha", 0, KITH_MAX_LAYERS, &alpha);
+	if (rc)
+		return rc;
 	out->k = (uint32_t)k;
 	out->alpha = (uint32_t)alpha;
-	if (before && nntp_order(before, out) >= 0)
+	if (i && nntp_order(out - 1, out) >= 0)
 		return broken(at, "k", "out of order: entries ascend by k, then graph, then alpha");
-	for (size_t a = 0; a < L && !status; a++) {
-		char member[32];
-		snprintf(member, sizeof member, "count[%zu]", a);
-		status = get_counts(at, member, json_array_get(rows, a), L, out->count + a * L);
-	}
-	if (!status)
-		status = get_counts(at, "pairs", json_object_get(object, "pairs"), L, out->pairs);
-	return status;
+	return get_measures(at, object, KITH_FROM_NNTP, s->layer_count, out);
 }
 
 static int get_list(const place *top, const json_t *root, const char *member, size_t most, const json_t **out)
@@ -276,130 +258,6 @@ static int get_list(const place *top, const json_t *root, const char *member, si
 		return broken(top, member, "%zu entries; there must be 1..%zu", json_array_size(list), most);
 	*out = list;
 	return 0;
-}
-
-/* ---- what follows --------------------------------------------------------------------------------------------- */
-
-/* What follows from other numbers is not taken over, but has to agree; files from before it was written lack it. */
-static int match_chance(const place *at, const json_t *object, uint64_t n, const kith_nnts *t, size_t L)
-{
-	const json_t *stored = json_object_get(object, "expected"), *rows = json_object_get(object, "corrected");
-	double expected = kith_nnts_expected(n, t->k);
-	if (stored && json_number_value(stored) != expected)
-		return broken(at, "expected", "%.17g, but chance gives %.17g", json_number_value(stored), expected);
-	if (rows && json_is_array(rows) != (expected < 1))
-		return broken(at, "corrected", "%s", expected < 1 ? "not a list of rows" : "not null");
-	for (size_t i = 0; json_is_array(rows) && i < L * L; i++) {
-		double x = json_number_value(json_array_get(json_array_get(rows, i / L), i % L));
-		if (x != kith_nnts_corrected(t->mean[i], expected))
-			return broken(at, "corrected", "%.17g at row %zu, column %zu does not follow from the mean", x,
-				      i / L, i % L);
-	}
-	return 0;
-}
-
-/* `list` holds just these counts, or else ratios, of which NaN is null. */
-static int match_list(const place *at, const char *member, const json_t *list, size_t count, const uint64_t *counts,
-		      const double *ratios)
-{
-	if (!json_is_array(list) || json_array_size(list) != count)
-		return broken(at, member, "not a list of %zu", count);
-	for (size_t i = 0; i < count; i++) {
-		const json_t *value = json_array_get(list, i);
-		int same = counts ? json_is_integer(value) && (uint64_t)json_integer_value(value) == counts[i]
-			   : isnan(ratios[i]) ? json_is_null(value)
-					      : json_is_number(value) && json_number_value(value) == ratios[i];
-		if (!same)
-			return broken(at, member, "entry %zu does not follow from nntp", i);
-	}
-	return 0;
-}
-
-static int match_rows(const place *at, const json_t *object, const char *name, size_t rows, size_t columns,
-		      const uint64_t *counts, const double *ratios)
-{
-	const json_t *list = json_object_get(object, name);
-	int status = 0;
-	if (!json_is_array(list) || json_array_size(list) != rows)
-		return broken(at, name, "not a list of %zu rows", rows);
-	for (size_t a = 0; a < rows && !status; a++) {
-		char member[32];
-		snprintf(member, sizeof member, "%s[%zu]", name, a);
-		status = match_list(at, member, json_array_get(list, a), columns, counts ? counts + a * columns : NULL,
-				    ratios ? ratios + a * columns : NULL);
-	}
-	return status;
-}
-
-static int match_entry(const place *at, const json_t *object, const kith_dynamics *d)
-{
-	size_t L = d->layers;
-	kith_graph_kind graph = KITH_UNION;
-	uint64_t k;
-	int status = get_count(at, object, "k", 1, UINT32_MAX, &k);
-	if (!status)
-		status = get_graph(at, object, &graph);
-	if (!status && (k != d->runs->k || graph != d->runs->graph))
-		status = broken(at, "k", "out of order: one entry for each k and graph of nntp with alpha 0");
-	if (!status)
-		status = match_list(at, "births", json_object_get(object, "births"), L, d->births, NULL);
-	if (!status)
-		status = match_list(at, "deaths", json_object_get(object, "deaths"), L, d->deaths, NULL);
-	if (!status)
-		status = match_list(at, "survivors", json_object_get(object, "survivors"), L - 1, d->survivors, NULL);
-	if (!status)
-		status = match_list(at, "removal", json_object_get(object, "removal"), L, NULL, d->removal);
-	if (!status)
-		status = match_rows(at, object, "survival", L, L, d->survival, NULL);
-	if (!status)
-		status = match_rows(at, object, "share", L, L, NULL, d->share);
-	if (!status && d->gaps)
-		status = match_rows(at, object, "returns", L, d->gaps, d->returns, NULL);
-	return status;
-}
-
-static int match_dynamics(const place *top, const json_t *list, const kith_stack *s)
-{
-	size_t entry = 0;
-	int status = 0;
-	if (!list)
-		return 0;
-	for (size_t i = 0; i < s->nntp_count && !status; i++) {
-		place at = place_in(top, "dynamics", entry);
-		kith_dynamics d;
-		if (s->nntp[i].alpha || (status = kith_dynamics_make(&d, s, i, top->err)))
-			continue;
-		status = match_entry(&at, json_array_get(list, entry++), &d);
-		kith_dynamics_free(&d);
-	}
-	if (!status && json_array_size(list) != entry)
-		status = broken(top, "dynamics", "not a list of %zu", entry);
-	return status;
-}
-
-static int get_parts(const place *top, const json_t *layers, const json_t *nnts, const json_t *nntp, kith_stack *s)
-{
-	kith_err why;
-	int status = 0;
-	for (size_t v = 0; v < s->layer_count && !status; v++) {
-		place at = place_in(top, "layers", v);
-		status = get_layer(&at, json_array_get(layers, v), &s->layers[v]);
-	}
-	for (size_t i = 0; i < s->nnts_count && !status; i++) {
-		place at = place_in(top, "nnts", i);
-		status = get_nnts(&at, json_array_get(nnts, i), s, &s->nnts[i], i ? &s->nnts[i - 1] : NULL);
-	}
-	for (size_t i = 0; i < s->nntp_count && !status; i++) {
-		place at = place_in(top, "nntp", i);
-		status = get_nntp(&at, json_array_get(nntp, i), s, &s->nntp[i], i ? &s->nntp[i - 1] : NULL);
-	}
-	if (!status && kith_stack_check(s, &why))
-		status = kith_fail(top->err, KITH_ECORRUPT, "%s: %s", top->path, why.msg);
-	for (size_t i = 0; i < s->nnts_count && !status; i++) {
-		place at = place_in(top, "nnts", i);
-		status = match_chance(&at, json_array_get(nnts, i), s->n, &s->nnts[i], s->layer_count);
-	}
-	return status;
 }
 
 static int check_format(const char *path, const json_t *root, kith_err *err)
@@ -418,30 +276,35 @@ static int check_format(const char *path, const json_t *root, kith_err *err)
 
 static int get_stack(const place *top, const json_t *root, kith_stack **out)
 {
-	const json_t *layers, *nnts, *nntp;
+	static const struct {
+		const char *name;
+		size_t most;
+		int (*get)(const place *at, const json_t *object, kith_stack *s, size_t i);
+	} lists[] = {{"layers", KITH_MAX_LAYERS, get_layer},
+		     {"nnts", KITH_MAX_TIERS, get_nnts},
+		     {"nntp", MAX_NNTP, get_nntp}};
+	const json_t *list[3] = {NULL};
 	kith_stack *s = NULL;
+	kith_err why;
 	uint64_t n;
-	int status = get_count(top, root, "n", 2, KITH_MAX_NODES, &n);
-	if (!status)
-		status = get_list(top, root, "layers", KITH_MAX_LAYERS, &layers);
-	if (!status)
-		status = get_list(top, root, "nnts", KITH_MAX_TIERS, &nnts);
-	if (!status)
-		status = get_list(top, root, "nntp", MAX_NNTP, &nntp);
-	if (!status)
-		status = check_shapes(top, nnts, nntp, json_array_size(layers));
-	if (!status)
-		status = kith_stack_new(&s, n, json_array_size(layers), json_array_size(nnts), json_array_size(nntp),
-					top->err);
-	if (!status)
-		status = get_parts(top, layers, nnts, nntp, s);
-	if (!status)
-		status = match_dynamics(top, json_object_get(root, "dynamics"), s);
-	if (status)
+	int rc = get_count(top, root, "n", 2, KITH_MAX_NODES, &n);
+	for (size_t l = 0; l < 3 && !rc; l++)
+		rc = get_list(top, root, lists[l].name, lists[l].most, &list[l]);
+	if (!rc)
+		rc = stack_new_empty(&s, n, json_array_size(list[0]), json_array_size(list[1]),
+				     json_array_size(list[2]), top->err);
+	for (size_t l = 0; l < 3; l++)
+		for (size_t i = 0; i < json_array_size(list[l]) && !rc; i++) {
+			place at = place_in(top, lists[l].name, i);
+			rc = lists[l].get(&at, json_array_get(list[l], i), s, i);
+		}
+	if (!rc && kith_stack_check(s, &why))
+		rc = kith_fail(top->err, KITH_ECORRUPT, "%s: %s", top->path, why.msg);
+	if (rc)
 		kith_stack_free(s);
 	else
 		*out = s;
-	return status;
+	return rc;
 }
 
 /* The reader's message quotes the file, which may hold anything: keep it to one printable line. */
@@ -476,33 +339,170 @@ static int load(json_t **out, const char *path, kith_err *err)
 	json_error_t why;
 	struct stat st;
 	FILE *f = fopen(path, "re");
-	int status = 0;
+	int rc = 0;
 	if (!f)
 		return kith_fail_errno(err, "%s: cannot open", path);
 	if (fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode)) {
-		status = kith_fail(err, KITH_EUSAGE, "%s: is a directory, not a stack.json", path);
+		rc = kith_fail(err, KITH_EUSAGE, "%s: is a directory, not a stack.json", path);
 		goto done;
 	}
 	errno = 0;
 	*out = json_loadf(f, JSON_REJECT_DUPLICATES, &why);
 	if (!*out && ferror(f))
-		status = kith_fail_errno(err, "%s: cannot read", path);
-	else if (!*out && !(status = is_other(f, path, err)))
-		status = not_json(path, &why, err);
+		rc = kith_fail_errno(err, "%s: cannot read", path);
+	else if (!*out && !(rc = is_other(f, path, err)))
+		rc = not_json(path, &why, err);
 done:
 	fclose(f);
-	return status;
+	return rc;
+}
+
+/* ---- what follows from other numbers -------------------------------------------------------------------------- */
+
+static int match_corrected(const place *at, const json_t *rows, const double *corrected, size_t L)
+{
+	int rc = check_rows(at, "corrected", rows, L);
+	for (size_t a = 0; a < L && !rc; a++) {
+		const json_t *row = json_array_get(rows, a);
+		rc = check_row(at, "corrected", (long)a, row, L);
+		for (size_t b = 0; b < L && !rc; b++) {
+			double x = json_number_value(json_array_get(row, b));
+			if (x != corrected[a * L + b])
+				rc = broken(at, "corrected",
+					    "%.17g at row %zu, column %zu does not follow from the mean", x, a, b);
+		}
+	}
+	return rc;
+}
+
+/* Files from before these were written lack them. */
+static int match_chance(const place *at, const json_t *object, const kith_chance *chance, size_t L)
+{
+	const json_t *expected = json_object_get(object, "expected"), *rows = json_object_get(object, "corrected");
+	if (expected && json_number_value(expected) != chance->expected)
+		return broken(at, "expected", "%.17g, but chance gives %.17g", json_number_value(expected),
+			      chance->expected);
+	if (rows && json_is_array(rows) != (chance->expected < 1))
+		return broken(at, "corrected", "%s", chance->expected < 1 ? "not a list of rows" : "not null");
+	return json_is_array(rows) ? match_corrected(at, rows, chance->corrected, L) : 0;
+}
+
+/* The list holds just row `row` of the values; NaN is null. */
+static int match_list(const place *at, const char *member, const json_t *list, const kith_values *v, size_t row)
+{
+	if (!json_is_array(list) || json_array_size(list) != v->columns)
+		return broken(at, member, "not a list of %zu", v->columns);
+	for (size_t i = 0; i < v->columns; i++) {
+		const json_t *value = json_array_get(list, i);
+		size_t at_i = row * v->columns + i;
+		int same = v->counts ? json_is_integer(value) && (uint64_t)json_integer_value(value) == v->counts[at_i]
+			   : isnan(v->ratios[at_i])
+				   ? json_is_null(value)
+				   : json_is_number(value) && json_number_value(value) == v->ratios[at_i];
+		if (!same)
+			return broken(at, member, "entry %zu does not follow from nntp", i);
+	}
+	return 0;
+}
+
+static int match_measure(const place *at, const json_t *object, const kith_measure *m, const kith_entry *e)
+{
+	const json_t *value = json_object_get(object, m->key);
+	kith_values v;
+	int rc = 0;
+	if (!kith_measure_get(m, e, &v))
+		return 0;
+	if (!kith_measure_is_matrix(m))
+		return match_list(at, m->key, value, &v, 0);
+	if (!json_is_array(value) || json_array_size(value) != v.rows)
+		return broken(at, m->key, "not a list of %zu rows", v.rows);
+	for (size_t a = 0; a < v.rows && !rc; a++) {
+		char member[32];
+		snprintf(member, sizeof member, "%s[%zu]", m->key, a);
+		rc = match_list(at, member, json_array_get(value, a), &v, a);
+	}
+	return rc;
+}
+
+static int match_dynamics(const place *at, const json_t *object, const kith_dynamics *d)
+{
+	const kith_entry e = {.layers = d->layers, .dynamics = d};
+	kith_graph_kind graph = KITH_UNION;
+	uint64_t k;
+	int rc = get_count(at, object, "k", 1, UINT32_MAX, &k);
+	if (!rc)
+		rc = get_graph(at, object, &graph);
+	if (!rc && (k != d->runs->k || graph != d->runs->graph))
+		rc = broken(at, "k", "out of order: one entry for each k and graph of nntp with alpha 0");
+	for (const kith_measure *m = kith_measures; m->name && !rc; m++)
+		rc = match_measure(at, object, m, &e);
+	return rc;
+}
+
+static int match_all_dynamics(const place *top, const json_t *list, const kith_stack *s)
+{
+	size_t entry = 0;
+	int rc = 0;
+	if (!list)
+		return 0;
+	for (size_t i = 0; i < s->nntp_count && !rc; i++) {
+		place at = place_in(top, "dynamics", entry);
+		kith_dynamics d;
+		if (s->nntp[i].alpha || (rc = kith_dynamics_make(&d, s, i, top->err)))
+			continue;
+		rc = match_dynamics(&at, json_array_get(list, entry++), &d);
+		kith_dynamics_free(&d);
+	}
+	if (!rc && json_array_size(list) != entry)
+		rc = broken(top, "dynamics", "not a list of %zu", entry);
+	return rc;
+}
+
+static int match_stack(const place *top, const json_t *root, const kith_stack *s)
+{
+	int rc = 0;
+	for (size_t i = 0; i < s->nnts_count && !rc; i++) {
+		place at = place_in(top, "nnts", i);
+		kith_chance chance;
+		if ((rc = kith_chance_make(&chance, s, i, top->err)))
+			continue;
+		rc = match_chance(&at, json_array_get(json_object_get(root, "nnts"), i), &chance, s->layer_count);
+		kith_chance_free(&chance);
+	}
+	return rc ? rc : match_all_dynamics(top, json_object_get(root, "dynamics"), s);
+}
+
+/* ---- the file ------------------------------------------------------------------------------------------------- */
+
+static int read_stack(kith_stack **out, const char *path, int verify, kith_err *err)
+{
+	place top = {.path = path, .err = err};
+	kith_stack *stack = NULL;
+	json_t *root = NULL;
+	int rc = load(&root, path, err);
+	if (!rc)
+		rc = check_format(path, root, err);
+	if (!rc)
+		rc = get_stack(&top, root, &stack);
+	if (!rc && verify)
+		rc = match_stack(&top, root, stack);
+	json_decref(root);
+	if (rc)
+		kith_stack_free(stack);
+	else
+		*out = stack;
+	return rc;
 }
 
 int kith_stack_read(kith_stack **out, const char *path, kith_err *err)
 {
-	place top = {.path = path, .err = err};
-	json_t *root = NULL;
-	int status = load(&root, path, err);
-	if (!status)
-		status = check_format(path, root, err);
-	if (!status)
-		status = get_stack(&top, root, out);
-	json_decref(root);
-	return status;
+	return read_stack(out, path, 0, err);
+}
+
+int kith_stack_verify(const char *path, kith_err *err)
+{
+	kith_stack *stack = NULL;
+	int rc = read_stack(&stack, path, 1, err);
+	kith_stack_free(stack);
+	return rc;
 }

@@ -36,12 +36,15 @@ void *kith_alloc_zero(size_t count, size_t size)
 	return p;
 }
 
-int kith_scratch(void **block, size_t *capacity, size_t count, size_t size, kith_err *err)
+int kith_scratch(void *block, size_t *capacity, size_t count, size_t size, kith_err *err)
 {
-	if (*block && *capacity >= count)
+	void *memory; /* pointers of any type have one representation */
+	memcpy(&memory, block, sizeof memory);
+	if (memory && *capacity >= count)
 		return 0;
-	free(*block);
-	*block = kith_alloc(count, size);
-	*capacity = *block ? count : 0;
-	return *block ? 0 : kith_fail_nomem(err, "work space", (unsigned long long)count * size);
+	free(memory);
+	memory = kith_alloc(count, size);
+	*capacity = memory ? count : 0;
+	memcpy(block, &memory, sizeof memory);
+	return memory ? 0 : kith_fail_nomem(err, "work space", (unsigned long long)count * size);
 }

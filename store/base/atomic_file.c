@@ -62,7 +62,8 @@ static int open_directory(kith_atomic_file *p, kith_err *err)
 	if (!copy)
 		return kith_fail_nomem(err, "a file name", strlen(p->path));
 	p->directory = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (p->directory < 0 && errno != EACCES) /* who may create files in a directory may not always list it */
+	if (p->directory < 0 &&
+	    errno != EACCES) /* the right to create files in a directory does not imply the right to read it */
 		rc = kith_fail_errno(err, "%s: cannot open its directory", p->path);
 	free(copy);
 	return rc;

@@ -15,7 +15,7 @@ typedef struct kith_atomic_file kith_atomic_file;
 
 /* Creates and locks an empty `path`.part. If `path` is a symbolic link, the link stays and NAME is what it points at.
  * KITH_EUSAGE if NAME is empty, or something that is not a plain file stands at NAME (a directory, /dev/null) or at
- * NAME.part (a link too: what it points at is nobody's to empty). KITH_EIO if another writer has NAME.part, or if the
+ * NAME.part (a link too: what it points at must not be emptied). KITH_EIO if another writer has NAME.part, or if the
  * system refuses. */
 int kith_atomic_file_open(kith_atomic_file **out, const char *path, kith_err *err);
 

@@ -37,6 +37,15 @@ int kith_fail_errno(kith_err *err, const char *format, ...)
 	return KITH_EIO;
 }
 
+int kith_fail_in(kith_err *err, int rc, const char *where)
+{
+	if (rc && err) {
+		kith_err why = *err;
+		kith_fail(err, (kith_status)rc, "%s: %s", where, why.msg);
+	}
+	return rc;
+}
+
 int kith_fail_nomem(kith_err *err, const char *what, unsigned long long bytes)
 {
 	return kith_fail(err, KITH_ENOMEM, "cannot allocate %llu bytes for %s", bytes, what);

@@ -8,7 +8,7 @@ uint64_t kith_hash(const void *bytes, size_t size)
 	return XXH3_64bits(bytes, size);
 }
 
-/* The opaque state IS the library's own: it must come from its own allocator for alignment. */
+/* The opaque state is xxHash's own, which its own allocator aligns as it needs. */
 kith_hash_state *kith_hash_new(void)
 {
 	XXH3_state_t *xxh = XXH3_createState();

@@ -4,19 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* "%g" leaves out zeros at the end, so fewer than 15 digits need no trial. */
 const char *kith_double_text(double x, char out[KITH_DOUBLE_TEXT])
 {
 	char shorter[KITH_DOUBLE_TEXT];
 	x = x == 0 ? 0.0 : x; /* not "-0" */
-	snprintf(shorter, sizeof shorter, "%.17g", x);
-	memcpy(out, shorter, sizeof shorter);
-	for (int digits = 16; digits >= 15; digits--) { /* "%g" leaves out zeros at the end: fewer need no trial */
-		snprintf(shorter, sizeof shorter, "%.*g", digits, x);
-		if (strtod(shorter, NULL) != x)
-			break;
-		memcpy(out, shorter, sizeof shorter);
+	snprintf(out, KITH_DOUBLE_TEXT, "%.16g", x);
+	if (strtod(out, NULL) != x) {
+		snprintf(out, KITH_DOUBLE_TEXT, "%.17g", x);
+		return out;
 	}
+	snprintf(shorter, sizeof shorter, "%.15g", x);
+	if (strtod(shorter, NULL) == x)
+		memcpy(out, shorter, sizeof shorter);
 	return out;
+}
+
+void kith_copy_text(char *field, size_t size, const char *text)
+{
+	size_t length = strnlen(text, size);
+	if (length == size)
+		length--;
+	while (length && text[length] && ((unsigned char)text[length] & 0xc0) == 0x80)
+		length--;
+	memcpy(field, text, length);
+	memset(field + length, 0, size - length);
 }
 
 const char *kith_ladder_text(const uint32_t *ladder, uint32_t count, char *out, size_t size)
@@ -43,70 +55,60 @@ size_t kith_utf8_length(const char *text)
 	return length;
 }
 
-void kith_put_json(FILE *out, const char *text)
+/* Writes text with replacement[c] for a character c that has one, and `bad` for what is no UTF-8 and for control
+ * characters. */
+static void put_replaced(FILE *out, const char *text, const char *const replacement[128], const char *bad)
 {
-	static const char plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
-	fputc('"', out);
-	for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
-		size_t length = kith_utf8_length((const char *)s);
-		const char *short_form = strchr(plain, *s);
-		if (short_form)
-			fprintf(out, "\\%c", letter[short_form - plain]);
-		else if (*s < 0x20)
-			fprintf(out, "\\u%04X", *s);
+	while (*text) {
+		size_t length = kith_utf8_length(text);
+		unsigned char c = (unsigned char)*text;
+		if (c < 128 && replacement[c])
+			fputs(replacement[c], out);
+		else if (!length || c < ' ' || c == 0x7f)
+			fputs(bad, out);
 		else
-			fwrite(length ? (const char *)s : "\xef\xbf\xbd", 1, length ? length : 3, out);
-		s += length ? length : 1;
+			fwrite(text, 1, length, out);
+		text += length ? length : 1;
 	}
-	fputc('"', out);
 }
 
 void kith_put_html(FILE *out, const char *text)
 {
-	for (; *text; text++) {
-		switch (*text) {
-		case '&':
-			fputs("&amp;", out);
-			break;
-		case '<':
-			fputs("&lt;", out);
-			break;
-		case '>':
-			fputs("&gt;", out);
-			break;
-		case '"':
-			fputs("&quot;", out);
-			break;
-		case '\'':
-			fputs("&#39;", out);
-			break;
-		case '\n':
-		case '\t':
-			putc(*text, out);
-			break;
-		default: /* HTML has no other control characters */
-			if ((unsigned char)*text < ' ' || *text == 0x7f)
-				fputs("\xef\xbf\xbd", out);
-			else
-				putc(*text, out);
-		}
-	}
+	static const char *const html[128] = {
+		['&'] = "&amp;",  ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;",
+		['\''] = "&#39;", ['\n'] = "\n",  ['\t'] = "\t",
+	};
+	put_replaced(out, text, html, KITH_REPLACEMENT_CHARACTER);
 }
 
-/* XML has no control characters, and is UTF-8: what is neither becomes U+FFFD. */
 void kith_put_xml(FILE *out, const char *text)
 {
-	while (*text) {
-		size_t length = kith_utf8_length(text);
-		const char *entity = *text == '&' ? "&amp;" : *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : NULL;
-		if (entity)
-			fputs(entity, out);
-		else if (length && ((unsigned char)*text >= 0x20 || strchr("\t\n", *text)))
-			fwrite(text, 1, length, out);
-		else
-			fputs("\xef\xbf\xbd", out);
-		text += length ? length : 1;
-	}
+	static const char *const xml[128] = {
+		['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['\n'] = "\n", ['\t'] = "\t",
+	};
+	put_replaced(out, text, xml, KITH_REPLACEMENT_CHARACTER);
+}
+
+/* A line end would end the row's line or, doubled, the paragraph. */
+void kith_put_latex(FILE *out, const char *text)
+{
+	static const char *const latex[128] = {
+		['\\'] = "\\textbackslash{}",
+		['~'] = "\\textasciitilde{}",
+		['^'] = "\\textasciicircum{}",
+		['<'] = "\\textless{}",
+		['>'] = "\\textgreater{}",
+		['|'] = "\\textbar{}",
+		['"'] = "\\textquotedbl{}",
+		['#'] = "\\#",
+		['$'] = "\\$",
+		['%'] = "\\%",
+		['&'] = "\\&",
+		['_'] = "\\_",
+		['{'] = "\\{",
+		['}'] = "\\}",
+	};
+	put_replaced(out, text, latex, " ");
 }
 
 /* RFC 4180: quotes around what holds a comma, a quote or a line end; quotes doubled. */
@@ -123,45 +125,4 @@ void kith_put_csv(FILE *out, const char *text)
 		putc(*text, out);
 	}
 	putc('"', out);
-}
-
-void kith_put_latex(FILE *out, const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '\\':
-			fputs("\\textbackslash{}", out);
-			break;
-		case '~':
-			fputs("\\textasciitilde{}", out);
-			break;
-		case '^':
-			fputs("\\textasciicircum{}", out);
-			break;
-		case '<':
-			fputs("\\textless{}", out);
-			break;
-		case '>':
-			fputs("\\textgreater{}", out);
-			break;
-		case '|':
-			fputs("\\textbar{}", out);
-			break;
-		case '"':
-			fputs("\\textquotedbl{}", out);
-			break;
-		case '#':
-		case '$':
-		case '%':
-		case '&':
-		case '_':
-		case '{':
-		case '}':
-			putc('\\', out);
-			putc(*text, out);
-			break;
-		default: /* a line end would end the row's line, or, doubled, the paragraph */
-			putc((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text, out);
-		}
-	}
 }

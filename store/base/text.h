@@ -7,11 +7,16 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define KITH_DOUBLE_TEXT 32 /* room for any double */
+#define KITH_DOUBLE_TEXT           32             /* room for any double */
+#define KITH_REPLACEMENT_CHARACTER "\xef\xbf\xbd" /* U+FFFD */
 
 /* The fewest digits (15 to 17) that read back as the same double, in the C locale; zero of either sign is "0". Returns
  * `out`. */
 const char *kith_double_text(double x, char out[KITH_DOUBLE_TEXT]);
+
+/* Copies text into a field of `size` bytes, cut between two characters if it is too long, and fills the field with
+ * zeros. `text` ends with a zero or has `size` bytes at least. */
+void kith_copy_text(char *field, size_t size, const char *text);
 
 /* "15,100" for the ladder of these `count` values, cut at `size`. Returns `out`. */
 const char *kith_ladder_text(const uint32_t *ladder, uint32_t count, char *out, size_t size);
@@ -19,13 +24,8 @@ const char *kith_ladder_text(const uint32_t *ladder, uint32_t count, char *out, 
 /* The length of the UTF-8 sequence at `text` (RFC 3629: no overlong forms, no surrogates), or 0 if there is none. */
 size_t kith_utf8_length(const char *text);
 
-/* Writes `text` (NULL counts as "") as a JSON string, quoted and escaped. JSON is UTF-8, file names are bytes, and a
- * long command line may have been cut inside a character: bytes that are not UTF-8 become U+FFFD, which loses nothing
- * that a result depends on. */
-void kith_put_json(FILE *out, const char *text);
-
 /* Writes `text` as HTML text or attribute value, as XML text, as a CSV field (RFC 4180), as LaTeX text. In HTML and
- * XML, control characters and bytes that are not UTF-8 become U+FFFD; in LaTeX, control characters become blanks. */
+ * XML, control characters and bytes that are not UTF-8 become U+FFFD; in LaTeX, blanks. */
 void kith_put_html(FILE *out, const char *text);
 void kith_put_xml(FILE *out, const char *text);
 void kith_put_csv(FILE *out, const char *text);

@@ -2,6 +2,7 @@
 #include "workspace.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "alloc.h"
@@ -13,8 +14,9 @@
 #include <sanitizer/asan_interface.h>
 #define RED_ZONE 64u /* bytes after each buffer, so that running over its end is seen */
 #else
-#define RED_ZONE                               0u
-#define ASAN_POISON_MEMORY_REGION(start, size) ((void)(start), (void)(size))
+#define RED_ZONE                                 0u
+#define ASAN_POISON_MEMORY_REGION(start, size)   ((void)(start), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(start, size) ((void)(start), (void)(size))
 #endif
 
 #define ALIGNMENT 64u
@@ -44,21 +46,40 @@ uint64_t kith_workspace_bytes(const kith_workspace *w)
 	return total;
 }
 
-int kith_workspace_alloc(const kith_workspace *w, void **memory, const char *what, kith_err *err)
+/* Sets the pointers to where their buffers are in the memory. */
+static void carve(const kith_workspace *w, unsigned char *at)
 {
-	uint64_t bytes = kith_workspace_bytes(w);
-	unsigned char *at = kith_alloc(bytes, 1);
-	*memory = at;
-	if (!at)
-		return kith_fail_nomem(err, what, bytes);
 	for (size_t i = 0; i < w->count; i++) {
 		const kith_buffer *b = &w->buffer[i];
 		uint64_t stride = stride_of(b), used = b->count * b->size;
-		memcpy(b->to, &at, sizeof at); /* pointers of any type: all have one representation */
+		memcpy(b->to, &at, sizeof at); /* pointers of any type have one representation */
 		if (b->zero)
 			memset(at, 0, used);
 		ASAN_POISON_MEMORY_REGION(at + used, stride - used);
 		at += stride;
 	}
+}
+
+int kith_workspace_alloc(const kith_workspace *w, void **memory, const char *what, kith_err *err)
+{
+	uint64_t bytes = kith_workspace_bytes(w);
+	*memory = kith_alloc(bytes, 1);
+	if (!*memory)
+		return kith_fail_nomem(err, what, bytes);
+	carve(w, *memory);
 	return 0;
+}
+
+int kith_workspace_place(const kith_workspace *w, void **memory, uint64_t *capacity, const char *what, kith_err *err)
+{
+	uint64_t bytes = kith_workspace_bytes(w);
+	if (*memory && bytes <= *capacity) {
+		ASAN_UNPOISON_MEMORY_REGION(*memory, *capacity);
+		carve(w, *memory);
+		return 0;
+	}
+	free(*memory);
+	int rc = kith_workspace_alloc(w, memory, what, err);
+	*capacity = rc ? 0 : bytes;
+	return rc;
 }

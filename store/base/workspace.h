@@ -50,4 +50,9 @@ uint64_t kith_workspace_bytes(const kith_workspace *w);
  * KITH_ENOMEM (`what` names what the memory was for) *memory is NULL and the pointers are as they were. */
 int kith_workspace_alloc(const kith_workspace *w, void **memory, const char *what, kith_err *err);
 
+/* The same for buffers that are wanted again and again, with other counts: *memory, which has *capacity bytes (both 0
+ * to begin with), is used again if they fit in it, and replaced if they do not. What was there is lost. On KITH_ENOMEM
+ * *memory is NULL and *capacity 0. */
+int kith_workspace_place(const kith_workspace *w, void **memory, uint64_t *capacity, const char *what, kith_err *err);
+
 #endif

@@ -76,3 +76,10 @@ try_example() {
 	done
 	[ -e "$LD_LIBRARY_PATH/libkith.so.$version" ]
 }
+
+@test "functions with clones have names of their own in all files, or clang cannot link them" {
+	files=$(grep -rl "KITH_CLONES static" "$root/store" "$root/pipeline")
+	names=$(sed -n 's/^KITH_CLONES static [^(]*[ *]\([a-z_0-9]*\)(.*/\1/p' $files | sort)
+	[ "$(wc -l <<<"$names")" -gt 20 ]
+	[ -z "$(uniq -d <<<"$names")" ]
+}

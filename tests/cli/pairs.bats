@@ -206,6 +206,7 @@ assert len(shown["rows"]) == shown["pairs"] and [layer["name"] for layer in show
 	refused 2 "--format yaml" --format yaml --all s.kpr
 	refused 2 "-o pairs.npy" --format npy --all s.kpr
 	refused 2 "--format is for pairs" --format tsv --count --all s.kpr
+	refused 2 "leave it out with --components" --components L0:L1 --format tsv s.kpr
 	refused 2 "--persist X:O: s.kpr has no such layers" --persist X:O s.kpr
 	refused 2 "--persist 0:4: s.kpr has no such layers" --persist 0:4 s.kpr
 	refused 2 "--run O:I: I comes before O" --run O:I s.kpr

@@ -73,6 +73,15 @@ pipeline() {
 	[[ "$output" == *exact* ]]
 }
 
+@test "a KITH_CPU that names no processor is refused" {
+	local program
+	for program in $programs; do
+		KITH_CPU=fast run --separate-stderr $program nothing
+		[ "$status" -eq 2 ]
+		[ "$stderr" = "$program: KITH_CPU=fast: not one of portable, avx2, avx512" ]
+	done
+}
+
 @test "every option of --help is in the man page" {
 	local program page option
 	for program in $programs; do

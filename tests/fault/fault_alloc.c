@@ -110,11 +110,11 @@ static int write_pairs(kith_err *err)
 {
 	static char name[] = "a";
 	kith_layer layers[2] = {{.name = name, .recall = 1}, {.name = name, .recall = 1}};
-	kith_pair_info info = {.n = 2, .layer_count = 2, .levels = 1, .k = {1}, .block_pairs = 4, .layers = layers};
+	kith_pair_info info = {.n = 2, .layer_count = 2, .tiers = 1, .k = {1}, .block_pairs = 4, .layers = layers};
 	const uint32_t i = 0, j = 1;
 	const uint64_t bits[] = {1, 1, 1, 1};
 	kith_pair_writer *writer = NULL;
-	int status = kith_pair_writer_create(&writer, output, &info, err);
+	int status = kith_pair_writer_create(&writer, output, &info, 2, err);
 	if (status)
 		return status;
 	if ((status = kith_pair_writer_append_planes(writer, 1, &i, &j, bits, 1, err))) {

@@ -39,6 +39,9 @@
  *   k=2 mutual   01 1111   12 1111   02 1011   23 0100   34 0110               pairs per layer 3 4 4 3
  *   k=4 both     all ten pairs 1111                                            pairs per layer 10 10 10 10
  *
+ * Isolated, mutual, from these pairs: k=1 all but 0 and 1, in layer 2 all but 0, 1, 3 and 4; k=2 in layers 0 and 3 the
+ *   samples 3 and 4; k=4 none.
+ *
  * Layer dynamics, k=2 union, from these presence lists. Seven pairs are born in layer 0; 03 and 04 in layer 2; 23, 24,
  * 13 again in layer 3. After layer 0, 13 is gone and returns two layers later; after layer 1, 23 and 24 are, and return
  * one later; after layer 2, 03 and 04 are for good. Of the seven, 7 6 4 4 are still there. Removal: layers 0 and 1 have
@@ -168,6 +171,11 @@ static void expect_nntp(const kith_stack *stack, size_t at, uint32_t k, kith_gra
 	assert_memory_equal(got->count, count, layers * layers * sizeof *count);
 }
 
+static void expect_isolated(const kith_stack *stack, size_t at, const uint64_t *isolated)
+{
+	assert_memory_equal(stack->nntp[at].isolated, isolated, stack->layer_count * sizeof *isolated);
+}
+
 static void build_first_stack(void)
 {
 	static const double powers[] = {0, 1, 3, 7, 15}, steps[] = {0, 1, 2, 3, 4}, copies[] = {5, 5, 5, 0, 0};
@@ -284,6 +292,7 @@ static void test_nntp(void **state)
 	kith_stack *stack;
 	(void)state;
 	build_first_stack();
+	static const uint64_t none[4] = {0}, isolated1[] = {3, 3, 1, 3}, isolated2[] = {2, 0, 0, 2};
 	for (int threads = 1; threads <= 2; threads++) {
 		stack = merge(4, threads == 1 ? 2 : KITH_ALPHA_ALL, threads); /* which are the same for 4 layers */
 		assert_int_equal(stack->nntp_count, 18);
@@ -300,6 +309,10 @@ static void test_nntp(void **state)
 			expect_nntp(stack, 3 + alpha, 1, KITH_MUTUAL, alpha, pairs1m, k1m);
 			expect_nntp(stack, 12 + alpha, 4, KITH_UNION, alpha, pairs4, k4);
 			expect_nntp(stack, 15 + alpha, 4, KITH_MUTUAL, alpha, pairs4, k4);
+			expect_isolated(stack, 0 + alpha, none);
+			expect_isolated(stack, 3 + alpha, isolated1);
+			expect_isolated(stack, 9 + alpha, isolated2);
+			expect_isolated(stack, 15 + alpha, none);
 		}
 		kith_stack_free(stack);
 	}

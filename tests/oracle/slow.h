@@ -46,46 +46,46 @@ double slow_corrected(double mean, double expected);
 void slow_nntp(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k, kith_graph_kind graph,
 	       uint32_t alpha, uint64_t *count, uint64_t *pairs);
 
-/* kith/dynamics.h by asking every pair. */
-typedef struct slow_dynamics {
-	uint64_t *births, *deaths;  /* layers */
-	uint64_t *survivors;        /* layers; the last is 0 */
-	uint64_t *either;           /* layers: pairs present in v - 1 or v */
-	uint64_t *survival, *lived; /* layers x layers: of those born at a, present from a to b; gone after b */
-	uint64_t *returns;          /* layers x layers: [b][gap], gap >= 1 */
-	double *share, *removal;    /* layers x layers; layers: NaN where 0/0, and for the first layer */
-} slow_dynamics;
+/* A statistic of one k and graph, under the name that kith-show gives it, of the size that kith/stack.h and
+ * kith/dynamics.h say: counts, or else ratios, NaN where 0/0. */
+typedef struct slow_measure {
+	const char *name; /* NULL ends a list of them */
+	uint64_t *counts;
+	double *ratios;
+} slow_measure;
 
-slow_dynamics slow_dynamics_of(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k,
-			       kith_graph_kind graph);
-void slow_dynamics_free(slow_dynamics *d);
+/* Every statistic of one k, graph and alpha, by asking every pair; at alpha 0 those of layer dynamics, too, with
+ * returns for gaps of 1..gaps layers. */
+slow_measure *slow_measures_of(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k,
+			       kith_graph_kind graph, uint32_t alpha, size_t gaps);
+void slow_measures_free(slow_measure *measures);
 
 /* ---- pairs through the layers --------------------------------------------------------------------------------- */
 
-/* Every pair i < j linked in some layer at the largest of the k, in order. Its tier byte in layer v, tier[p * layers +
- * v], has the level of i -> j in its low 4 bits and that of j -> i in its high 4 bits; SLOW_TIER_ABSENT where there is
+/* Every pair i < j linked in some layer at the largest of the k, in order. Its tier byte in layer v, tiers[p * layers +
+ * v], has the tier of i -> j in its low 4 bits and that of j -> i in its high 4 bits; SLOW_TIER_ABSENT where there is
  * no such edge, SLOW_PAIR_ABSENT where there is neither. */
 typedef struct slow_pairs {
 	size_t count, layers;
 	uint32_t *i, *j;
-	uint8_t *tier;
+	uint8_t *tiers;
 } slow_pairs;
 
 slow_pairs slow_pairs_of(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, const uint32_t *k,
-			 uint32_t levels);
+			 uint32_t tiers);
 void slow_pairs_free(slow_pairs *pairs);
 
-/* Appends pairs from..from+count-1 to a pair store that has these levels. With an rng, planes are some words longer
+/* Appends pairs from..from+count-1 to a pair store that has these tiers. With an rng, planes are some words longer
  * than they have to be, and what is beyond the last pair is random. Returns what kith_pair_writer_append_planes
  * returns. */
-int slow_pairs_append(kith_pair_writer *writer, const slow_pairs *pairs, uint32_t levels, size_t from, size_t count,
+int slow_pairs_append(kith_pair_writer *writer, const slow_pairs *pairs, uint32_t tiers, size_t from, size_t count,
 		      rng *r, kith_err *err);
 
 /* The tier byte of a block's pair p in the w-th layer that was decoded. */
-uint8_t slow_pair_tier(const kith_pair_planes *block, uint32_t w, uint32_t p);
+uint8_t slow_pair_tiers(const kith_pair_planes *block, uint32_t w, uint32_t p);
 
-/* Fills present[layers] with a pair's presence at level `level` in `graph`, from its tier bytes. */
-void slow_presence(const uint8_t *tier, size_t layers, uint32_t level, kith_graph_kind graph, unsigned char *present);
+/* Fills present[layers] with a pair's presence at tier `tier` in `graph`, from its tier bytes. */
+void slow_presence(const uint8_t *tiers, size_t layers, uint32_t tier, kith_graph_kind graph, unsigned char *present);
 
 /* Does a pair do as asked? `ask` is the question as kith-pairs has it: "all", "persist", "run", "born", "dies",
  * "returns", "gap". */

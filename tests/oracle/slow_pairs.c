@@ -6,13 +6,13 @@
 #include "sandbox.h"
 #include "slow.h"
 
-/* The level at which j becomes a neighbour of i. */
-static unsigned level_of(const uint32_t *row, const uint32_t *k, uint32_t levels, size_t j)
+/* The tier at which j becomes a neighbour of i. */
+static unsigned tier_of(const uint32_t *row, const uint32_t *k, uint32_t tiers, size_t j)
 {
 	uint32_t rank = 0, q = 0;
-	while (rank < k[levels - 1] && row[rank] != j)
+	while (rank < k[tiers - 1] && row[rank] != j)
 		rank++;
-	if (rank == k[levels - 1])
+	if (rank == k[tiers - 1])
 		return SLOW_TIER_ABSENT;
 	while (rank >= k[q])
 		q++;
@@ -20,19 +20,19 @@ static unsigned level_of(const uint32_t *row, const uint32_t *k, uint32_t levels
 }
 
 slow_pairs slow_pairs_of(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, const uint32_t *k,
-			 uint32_t levels)
+			 uint32_t tiers)
 {
 	size_t most = n * (n - 1) / 2;
 	slow_pairs s = {0, layers, must_alloc(most, sizeof *s.i), must_alloc(most, sizeof *s.j),
 			must_alloc(most * layers, 1)};
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = i + 1; j < n; j++) {
-			uint8_t *tier = s.tier + s.count * layers;
+			uint8_t *bytes = s.tiers + s.count * layers;
 			int linked = 0;
 			for (size_t v = 0; v < layers; v++) {
-				unsigned to = level_of(ranks[v] + i * width, k, levels, j),
-					 from = level_of(ranks[v] + j * width, k, levels, i);
-				tier[v] = (uint8_t)(to | from << 4);
+				unsigned to = tier_of(ranks[v] + i * width, k, tiers, j),
+					 from = tier_of(ranks[v] + j * width, k, tiers, i);
+				bytes[v] = (uint8_t)(to | from << 4);
 				linked |= to != SLOW_TIER_ABSENT || from != SLOW_TIER_ABSENT;
 			}
 			s.i[s.count] = (uint32_t)i;
@@ -46,22 +46,22 @@ void slow_pairs_free(slow_pairs *s)
 {
 	free(s->i);
 	free(s->j);
-	free(s->tier);
+	free(s->tiers);
 }
 
-int slow_pairs_append(kith_pair_writer *writer, const slow_pairs *pairs, uint32_t levels, size_t from, size_t count,
+int slow_pairs_append(kith_pair_writer *writer, const slow_pairs *pairs, uint32_t tiers, size_t from, size_t count,
 		      rng *r, kith_err *err)
 {
-	size_t stride = (count + 63) / 64 + (r ? rng_below(r, 4) : 0), planes = 2 * levels * pairs->layers;
+	size_t stride = (count + 63) / 64 + (r ? rng_below(r, 4) : 0), planes = 2 * tiers * pairs->layers;
 	uint64_t *bits = must_alloc(planes * stride, sizeof *bits), *plane = bits;
 	for (size_t x = 0; r && x < planes * stride; x++)
 		bits[x] = rng_next(r);
 	for (unsigned direction = 0; direction < 2; direction++)
-		for (uint32_t q = 0; q < levels; q++)
+		for (uint32_t q = 0; q < tiers; q++)
 			for (size_t v = 0; v < pairs->layers; v++, plane += stride)
 				for (size_t p = 0; p < count; p++) {
-					uint8_t tier = pairs->tier[(from + p) * pairs->layers + v];
-					uint64_t has = (tier >> 4 * direction & 15u) <= q;
+					uint8_t byte = pairs->tiers[(from + p) * pairs->layers + v];
+					uint64_t has = (byte >> 4 * direction & 15u) <= q;
 					plane[p / 64] = (plane[p / 64] & ~(1ull << p % 64)) | has << p % 64;
 				}
 	int status = kith_pair_writer_append_planes(writer, count, pairs->i + from, pairs->j + from, bits, stride, err);
@@ -69,22 +69,22 @@ int slow_pairs_append(kith_pair_writer *writer, const slow_pairs *pairs, uint32_
 	return status;
 }
 
-uint8_t slow_pair_tier(const kith_pair_planes *block, uint32_t w, uint32_t p)
+uint8_t slow_pair_tiers(const kith_pair_planes *block, uint32_t w, uint32_t p)
 {
-	uint32_t level[2];
+	uint32_t tier[2];
 	for (uint32_t direction = 0; direction < 2; direction++) {
 		uint32_t q = 0;
-		while (q < block->levels && !(kith_pair_plane(block, w, q, direction)[p / 64] >> p % 64 & 1))
+		while (q < block->tiers && !(kith_pair_plane(block, w, q, direction)[p / 64] >> p % 64 & 1))
 			q++;
-		level[direction] = q < block->levels ? q : SLOW_TIER_ABSENT;
+		tier[direction] = q < block->tiers ? q : SLOW_TIER_ABSENT;
 	}
-	return (uint8_t)(level[0] | level[1] << 4);
+	return (uint8_t)(tier[0] | tier[1] << 4);
 }
 
-void slow_presence(const uint8_t *tier, size_t layers, uint32_t level, kith_graph_kind graph, unsigned char *present)
+void slow_presence(const uint8_t *tiers, size_t layers, uint32_t tier, kith_graph_kind graph, unsigned char *present)
 {
 	for (size_t v = 0; v < layers; v++) {
-		int to = (tier[v] & 15) <= level, from = tier[v] >> 4 <= level;
+		int to = (tiers[v] & 15) <= tier, from = tiers[v] >> 4 <= tier;
 		present[v] = (unsigned char)(graph == KITH_UNION ? to || from : to && from);
 	}
 }

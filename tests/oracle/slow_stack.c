@@ -120,22 +120,36 @@ static int all_of(const unsigned char *present, size_t from, size_t to, int ther
 	return 1;
 }
 
+/* The statistics of one k and graph. */
+typedef struct tables {
+	size_t layers, gaps;
+	uint64_t *count, *pairs;    /* runs and pairs at the alpha asked for */
+	uint64_t *isolated;         /* layers: samples in no pair */
+	uint64_t *births, *deaths;  /* layers */
+	uint64_t *survivors;        /* layers - 1 */
+	uint64_t *either;           /* layers: pairs present in v - 1 or v */
+	uint64_t *survival, *lived; /* layers x layers: of those born at a, present from a to b; gone after b */
+	uint64_t *returns;          /* layers x gaps: [b][gap - 1] */
+	double *share, *removal;    /* layers x layers; layers */
+} tables;
+
 /* What one pair adds. */
-static void add_pair(slow_dynamics *d, const unsigned char *present, size_t layers)
+static void add_pair(tables *t, const unsigned char *present)
 {
+	size_t layers = t->layers;
 	for (size_t a = 0; a < layers; a++) {
-		d->births[a] += (uint64_t)begins_at(present, a);
-		d->deaths[a] += (uint64_t)ends_at(present, layers, a);
+		t->births[a] += (uint64_t)begins_at(present, a);
+		t->deaths[a] += (uint64_t)ends_at(present, layers, a);
 		if (a + 1 < layers) {
-			d->survivors[a] += present[a] && present[a + 1];
-			d->either[a + 1] += present[a] || present[a + 1];
+			t->survivors[a] += present[a] && present[a + 1];
+			t->either[a + 1] += present[a] || present[a + 1];
 		}
 		for (size_t b = a; b < layers; b++) {
-			d->survival[a * layers + b] += begins_at(present, a) && all_of(present, a, b, 1);
-			d->lived[a * layers + b] += (uint64_t)is_run(present, layers, a, b, 0);
+			t->survival[a * layers + b] += begins_at(present, a) && all_of(present, a, b, 1);
+			t->lived[a * layers + b] += (uint64_t)is_run(present, layers, a, b, 0);
 		}
-		for (size_t gap = 1; a + gap + 1 < layers; gap++)
-			d->returns[a * layers + gap] +=
+		for (size_t gap = 1; gap <= t->gaps && a + gap + 1 < layers; gap++)
+			t->returns[a * t->gaps + gap - 1] +=
 				present[a] && all_of(present, a + 1, a + gap, 0) && present[a + gap + 1];
 	}
 }
@@ -145,43 +159,83 @@ static double share_of(uint64_t part, uint64_t whole)
 	return whole ? (double)part / (double)whole : NAN; /* both below 2^53: rounded once */
 }
 
-slow_dynamics slow_dynamics_of(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k,
-			       kith_graph_kind graph)
+static void fill_dynamics(tables *t, const unsigned char *lists, size_t pairs)
 {
-	unsigned char *lists = presence_lists(ranks, layers, n, width, k, graph);
-	size_t square = layers * layers;
-	slow_dynamics d = {
-		.births = must_alloc(layers, sizeof(uint64_t)),
-		.deaths = must_alloc(layers, sizeof(uint64_t)),
-		.survivors = must_alloc(layers, sizeof(uint64_t)),
-		.either = must_alloc(layers, sizeof(uint64_t)),
-		.survival = must_alloc(square, sizeof(uint64_t)),
-		.lived = must_alloc(square, sizeof(uint64_t)),
-		.returns = must_alloc(square, sizeof(uint64_t)),
-		.share = must_alloc(square, sizeof(double)),
-		.removal = must_alloc(layers, sizeof(double)),
-	};
-	for (size_t pair = 0; pair < n * (n - 1) / 2; pair++)
+	size_t layers = t->layers;
+	for (size_t pair = 0; pair < pairs; pair++)
 		if (memchr(lists + pair * layers, 1, layers))
-			add_pair(&d, lists + pair * layers, layers);
-	for (size_t i = 0; i < square; i++)
-		d.share[i] = share_of(d.lived[i], d.births[i / layers]);
-	d.removal[0] = NAN;
+			add_pair(t, lists + pair * layers);
+	for (size_t i = 0; i < layers * layers; i++)
+		t->share[i] = share_of(t->lived[i], t->births[i / layers]);
+	t->removal[0] = NAN;
 	for (size_t v = 1; v < layers; v++)
-		d.removal[v] = share_of(d.survivors[v - 1], d.either[v]);
-	free(lists);
-	return d;
+		t->removal[v] = share_of(t->survivors[v - 1], t->either[v]);
 }
 
-void slow_dynamics_free(slow_dynamics *d)
+/* The samples that are in no pair of layer v. */
+static uint64_t count_isolated(const unsigned char *lists, size_t layers, size_t n, size_t v)
 {
-	free(d->births);
-	free(d->deaths);
-	free(d->survivors);
-	free(d->either);
-	free(d->survival);
-	free(d->lived);
-	free(d->returns);
-	free(d->share);
-	free(d->removal);
+	unsigned char *in_pair = must_alloc(n, 1);
+	uint64_t isolated = 0;
+	size_t pair = 0;
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = i + 1; j < n; j++, pair++)
+			if (lists[pair * layers + v])
+				in_pair[i] = in_pair[j] = 1;
+	for (size_t i = 0; i < n; i++)
+		isolated += !in_pair[i];
+	free(in_pair);
+	return isolated;
+}
+
+slow_measure *slow_measures_of(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k,
+			       kith_graph_kind graph, uint32_t alpha, size_t gaps)
+{
+	size_t square = layers * layers, size = sizeof(uint64_t);
+	tables t = {.layers = layers,
+		    .gaps = gaps,
+		    .count = must_alloc(square, size),
+		    .pairs = must_alloc(layers, size),
+		    .isolated = must_alloc(layers, size),
+		    .births = must_alloc(layers, size),
+		    .deaths = must_alloc(layers, size),
+		    .survivors = must_alloc(layers, size),
+		    .either = must_alloc(layers, size),
+		    .survival = must_alloc(square, size),
+		    .lived = must_alloc(square, size),
+		    .returns = must_alloc(layers * gaps, size),
+		    .share = must_alloc(square, sizeof(double)),
+		    .removal = must_alloc(layers, sizeof(double))};
+	const slow_measure all[] = {{"nntp", t.count, NULL},
+				    {"pairs", t.pairs, NULL},
+				    {"isolated", t.isolated, NULL},
+				    {"births", t.births, NULL},
+				    {"deaths", t.deaths, NULL},
+				    {"survivors", t.survivors, NULL},
+				    {"removal", NULL, t.removal},
+				    {"survival", t.survival, NULL},
+				    {"share", NULL, t.share},
+				    {"returns", t.returns, NULL},
+				    {NULL, NULL, NULL}};
+	slow_measure *out = must_alloc(sizeof all / sizeof *all, sizeof *out);
+	slow_nntp(ranks, layers, n, width, k, graph, alpha, t.count, t.pairs);
+	unsigned char *lists = presence_lists(ranks, layers, n, width, k, graph);
+	for (size_t v = 0; v < layers; v++)
+		t.isolated[v] = count_isolated(lists, layers, n, v);
+	if (!alpha)
+		fill_dynamics(&t, lists, n * (n - 1) / 2);
+	free(lists);
+	free(t.either);
+	free(t.lived);
+	memcpy(out, all, sizeof all);
+	return out;
+}
+
+void slow_measures_free(slow_measure *measures)
+{
+	for (slow_measure *m = measures; m->name; m++) {
+		free(m->counts);
+		free(m->ratios);
+	}
+	free(measures);
 }

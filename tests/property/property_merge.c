@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kith/dynamics.h"
-#include "kith/merge.h"
 #include "kith/pairs.h"
+#include "measures.h"
+#include "merge_tuning.h"
 #include "sandbox.h"
 #include "slow.h"
 
@@ -164,71 +164,66 @@ static int nnts_differs(const stack *s, const kith_nnts *got, uint32_t k, char *
 	return 0;
 }
 
-static int nntp_differs(const stack *s, const kith_nntp *got, uint32_t k, kith_graph_kind graph, uint32_t alpha,
-			char *why, size_t size)
+static int values_differ(const char *name, const kith_values *got, const slow_measure *want, char *why, size_t size)
 {
-	size_t layers = s->layers;
-	uint64_t *count = must_alloc(layers * layers, sizeof *count), *pairs = must_alloc(layers, sizeof *pairs);
-	int differs = 0;
-	if (got->k != k || got->graph != graph || got->alpha != alpha)
-		differs = snprintf(why, size, "NNTP of (k %u, graph %d, alpha %u) where (%u, %d, %u) belongs", got->k,
-				   (int)got->graph, got->alpha, k, (int)graph, alpha) > 0;
-	slow_nntp((const uint32_t *const *)s->ranks, layers, s->n, s->width, k, graph, alpha, count, pairs);
-	for (size_t v = 0; v < layers && !differs; v++)
-		if (got->pairs[v] != pairs[v])
-			differs = snprintf(why, size, "pairs[%zu] at k=%u, graph %d: %llu, should be %llu", v, k,
-					   (int)graph, (unsigned long long)got->pairs[v],
-					   (unsigned long long)pairs[v]) > 0;
-	for (size_t c = 0; c < layers * layers && !differs; c++)
-		if (got->count[c] != count[c])
-			differs =
-				snprintf(why, size, "NNTP[%zu][%zu] at k=%u, graph %d, alpha %u: %llu, should be %llu",
-					 c / layers, c % layers, k, (int)graph, alpha,
-					 (unsigned long long)got->count[c], (unsigned long long)count[c]) > 0;
-	free(count);
-	free(pairs);
-	return differs;
-}
-
-static int counts_differ(const char *what, const uint64_t *got, const uint64_t *want, size_t count, char *why,
-			 size_t size)
-{
-	for (size_t i = 0; i < count; i++)
-		if (got[i] != want[i])
-			return snprintf(why, size, "%s, entry %zu: %llu, should be %llu", what, i,
-					(unsigned long long)got[i], (unsigned long long)want[i]) > 0;
+	for (size_t i = 0; i < got->rows * got->columns; i++) {
+		if (got->counts && got->counts[i] != want->counts[i])
+			return snprintf(why, size, "%s, row %zu, column %zu: %llu, should be %llu", name,
+					i / got->columns, i % got->columns, (unsigned long long)got->counts[i],
+					(unsigned long long)want->counts[i]) > 0;
+		if (got->ratios && got->ratios[i] != want->ratios[i] &&
+		    !(isnan(got->ratios[i]) && isnan(want->ratios[i])))
+			return snprintf(why, size, "%s, row %zu, column %zu: %a, should be %a", name, i / got->columns,
+					i % got->columns, got->ratios[i], want->ratios[i]) > 0;
+	}
 	return 0;
 }
 
-static int ratios_differ(const char *what, const double *got, const double *want, size_t count, char *why, size_t size)
+/* Every measure that there has to be, and no other. */
+static int measures_differ(const kith_entry *e, const slow_measure *want, char *why, size_t size)
 {
-	for (size_t i = 0; i < count; i++)
-		if (got[i] != want[i] && !(isnan(got[i]) && isnan(want[i])))
-			return snprintf(why, size, "%s, entry %zu: %a, should be %a", what, i, got[i], want[i]) > 0;
+	for (const kith_measure *m = kith_measures; m->name; m++) {
+		int there = m->per != KITH_PER_K && (e->dynamics || m->source != KITH_FROM_DYNAMICS) &&
+			    (m->shape != KITH_GAPS || e->dynamics->gaps) &&
+			    (!m->mutual_only || e->nntp->graph == KITH_MUTUAL);
+		const slow_measure *w = want;
+		kith_values got;
+		if (kith_measure_get(m, e, &got) != there)
+			return snprintf(why, size, "%s should%s be there", m->name, there ? "" : " not") > 0;
+		while (there && w->name && strcmp(w->name, m->name))
+			w++;
+		if (there && !w->name)
+			return snprintf(why, size, "%s: no slow checker", m->name) > 0;
+		if (there && values_differ(m->name, &got, w, why, size))
+			return 1;
+	}
 	return 0;
 }
 
-/* `alphas` tables begin at nntp[at]. */
-static int dynamics_differ(const stack *s, const kith_stack *stack, size_t at, uint32_t alphas, char *why, size_t size)
+/* Table `at`, of `alphas` that there are for each k and graph, should be that of these. */
+static int table_differs(const stack *s, const kith_stack *stack, size_t at, uint32_t k, kith_graph_kind graph,
+			 uint32_t alpha, uint32_t alphas, char *why, size_t size)
 {
 	size_t L = s->layers, gaps = alphas < L ? alphas - 1 : L > 2 ? L - 2 : 0;
-	slow_dynamics want = slow_dynamics_of((const uint32_t *const *)s->ranks, L, s->n, s->width, stack->nntp[at].k,
-					      stack->nntp[at].graph);
-	kith_dynamics got = {0};
+	const kith_nntp *p = &stack->nntp[at];
+	kith_entry e = {.layers = L, .nntp = p};
+	kith_dynamics dynamics = {0};
 	kith_err err = {0};
-	int differs = kith_dynamics_make(&got, stack, at, &err) || got.gaps != gaps;
+	char what[512];
+	if (p->k != k || p->graph != graph || p->alpha != alpha)
+		return snprintf(why, size, "NNTP of (k %u, graph %d, alpha %u) where (%u, %d, %u) belongs", p->k,
+				(int)p->graph, p->alpha, k, (int)graph, alpha) > 0;
+	if (!alpha && (kith_dynamics_make(&dynamics, stack, at, &err) || dynamics.gaps != gaps))
+		return snprintf(why, size, "dynamics: %u gaps, should be %zu (%.900s)", dynamics.gaps, gaps, err.msg) >
+		       0;
+	e.dynamics = alpha ? NULL : &dynamics;
+	slow_measure *want =
+		slow_measures_of((const uint32_t *const *)s->ranks, L, s->n, s->width, k, graph, alpha, gaps);
+	int differs = measures_differ(&e, want, what, sizeof what);
 	if (differs)
-		snprintf(why, size, "dynamics: %u gaps, should be %zu (%.900s)", got.gaps, gaps, err.msg);
-	differs = differs || counts_differ("births", got.births, want.births, L, why, size) ||
-		  counts_differ("deaths", got.deaths, want.deaths, L, why, size) ||
-		  counts_differ("survivors", got.survivors, want.survivors, L - 1, why, size) ||
-		  counts_differ("survival", got.survival, want.survival, L * L, why, size) ||
-		  ratios_differ("share", got.share, want.share, L * L, why, size) ||
-		  ratios_differ("removal", got.removal, want.removal, L, why, size);
-	for (size_t b = 0; b < L && !differs; b++)
-		differs = counts_differ("returns", got.returns + b * gaps, want.returns + b * L + 1, gaps, why, size);
-	kith_dynamics_free(&got);
-	slow_dynamics_free(&want);
+		snprintf(why, size, "k=%u, graph %d, alpha %u: %s", k, (int)graph, alpha, what);
+	kith_dynamics_free(&dynamics);
+	slow_measures_free(want);
 	return differs;
 }
 
@@ -248,21 +243,18 @@ static int result_differs(const stack *s, const kith_merge_options *options, con
 	for (uint32_t t = 0; t < ks; t++) {
 		if (nnts_differs(s, &got->nnts[t], ladder[t], why, size))
 			return 1;
-		for (int kind = options->with_union ? 0 : 1; kind <= (options->with_mutual ? 1 : 0); kind++) {
-			if (dynamics_differ(s, got, at, alphas, why, size))
-				return 1;
+		for (int kind = options->with_union ? 0 : 1; kind <= (options->with_mutual ? 1 : 0); kind++)
 			for (uint32_t alpha = 0; alpha < alphas; alpha++)
-				if (nntp_differs(s, &got->nntp[at++], ladder[t], kind ? KITH_MUTUAL : KITH_UNION, alpha,
-						 why, size))
+				if (table_differs(s, got, at++, ladder[t], (kith_graph_kind)kind, alpha, alphas, why,
+						  size))
 					return 1;
-		}
 	}
 	if (kith_stack_check(got, &err))
 		return snprintf(why, size, "kith_stack_check: %.900s", err.msg) > 0;
 	return 0;
 }
 
-static void draw_options(const stack *s, kith_merge_options *options, rng *r)
+static void draw_options(const stack *s, kith_merge_options *options, uint32_t *slots, rng *r)
 {
 	uint32_t most_alpha = s->layers > 2 ? (uint32_t)s->layers - 2 : 0;
 	kith_merge_defaults(options);
@@ -280,20 +272,20 @@ static void draw_options(const stack *s, kith_merge_options *options, rng *r)
 	options->memory = (rng_chance(r, 50) ? small : 1024) << 20;
 	options->threads = (int)rng_between(r, 1, 2);
 	if (rng_chance(r, 50)) /* samples in parts, with and without a table */
-		options->slots = 64 * (uint32_t)rng_between(r, 1, 3);
+		*slots = 64 * (uint32_t)rng_between(r, 1, 3);
 }
 
 /* The pair store that was written in the same walk, against the definition. */
 static int pairs_differ(const char *path, const stack *s, const kith_stack *got, char *why, size_t size)
 {
-	uint32_t k[KITH_MAX_TIERS], levels = (uint32_t)got->nnts_count;
+	uint32_t k[KITH_MAX_TIERS], tiers = (uint32_t)got->nnts_count;
 	kith_pair_store *store = NULL;
 	kith_pair_planes block = {0};
 	kith_err err = {0};
 	size_t at = 0, differs = 0;
-	for (uint32_t q = 0; q < levels; q++)
+	for (uint32_t q = 0; q < tiers; q++)
 		k[q] = got->nnts[q].k;
-	slow_pairs want = slow_pairs_of((const uint32_t *const *)s->ranks, s->layers, s->n, s->width, k, levels);
+	slow_pairs want = slow_pairs_of((const uint32_t *const *)s->ranks, s->layers, s->n, s->width, k, tiers);
 	if (kith_pair_store_open(&store, path, &err) || kith_pair_store_check(store, NULL, &err))
 		differs = snprintf(why, size, "pair store: %.900s", err.msg) > 0;
 	for (uint64_t b = 0; !differs && b < kith_pair_info_blocks(kith_pair_store_get_info(store)); b++) {
@@ -302,7 +294,7 @@ static int pairs_differ(const char *path, const stack *s, const kith_stack *got,
 		for (uint32_t p = 0; !differs && p < block.count; p++, at++) {
 			differs = at >= want.count || block.i[p] != want.i[at] || block.j[p] != want.j[at];
 			for (size_t v = 0; !differs && v < s->layers; v++)
-				differs = slow_pair_tier(&block, (uint32_t)v, p) != want.tier[at * s->layers + v];
+				differs = slow_pair_tiers(&block, (uint32_t)v, p) != want.tiers[at * s->layers + v];
 			if (differs)
 				snprintf(why, size, "pair store: pair %zu, %u-%u", at, block.i[p], block.j[p]);
 		}
@@ -326,16 +318,16 @@ static int bytes_differ(const char *path, const stack *s, const char *const *pat
 	kith_err err = {0};
 	others.pairs = sandbox_path(other, "other.kpr");
 	others.threads = (int)rng_between(r, 1, 3);
-	others.slots = 64 * (uint32_t)rng_below(r, 3);
+	uint32_t slots = 64 * (uint32_t)rng_below(r, 3);
 	others.memory = (uint64_t)512 << 20;
 	remove(other);
-	if (kith_merge(s->layers, paths, names, &others, &got, &err))
+	if (kith_merge_tuned(s->layers, paths, names, &others, slots, &got, &err))
 		return snprintf(why, size, "%d threads: %.900s", others.threads, err.msg) > 0;
 	kith_stack_free(got);
 	unsigned char *one = sandbox_read(path, &bytes), *two = sandbox_read(other, &other_bytes);
 	int differs = bytes != other_bytes || memcmp(one, two, bytes);
 	if (differs)
-		snprintf(why, size, "another pair store with %d threads, %u slots", others.threads, others.slots);
+		snprintf(why, size, "another pair store with %d threads, %u slots", others.threads, slots);
 	free(one);
 	free(two);
 	return differs;
@@ -347,11 +339,12 @@ static int round_merge(uint64_t seed, char *why, size_t size)
 	stack *s = must_alloc(1, sizeof *s);
 	const char *paths[MOST_LAYERS], *names[MOST_LAYERS];
 	kith_merge_options options;
+	uint32_t slots = 0;
 	kith_stack *got = NULL;
 	kith_err err = {0};
 	char what[1024] = "", pairs[SANDBOX_PATH];
 	int status, differs = draw_stack(s, &r, what, sizeof what);
-	draw_options(s, &options, &r);
+	draw_options(s, &options, &slots, &r);
 	if (rng_chance(&r, 40)) {
 		options.pairs = sandbox_path(pairs, "pairs.kpr");
 		options.memory = (uint64_t)1 << 30;
@@ -362,7 +355,7 @@ static int round_merge(uint64_t seed, char *why, size_t size)
 		names[v] = s->name[v];
 	}
 	if (!differs) {
-		status = kith_merge(s->layers, paths, names, &options, &got, &err);
+		status = kith_merge_tuned(s->layers, paths, names, &options, slots, &got, &err);
 		differs = status ? snprintf(what, sizeof what, "status %d: %.900s", status, err.msg) > 0
 				 : result_differs(s, &options, got, what, sizeof what) ||
 					   (options.pairs &&

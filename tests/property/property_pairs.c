@@ -73,7 +73,7 @@ static void draw_shape(stack *s, rng *r)
 	s->width = s->n - 1 < 60 ? s->n - 1 : 60;
 	s->info.n = s->n;
 	s->info.layer_count = (uint32_t)s->layers;
-	s->info.levels = slow_random_ladder(r, (uint32_t)s->width, rng_chance(r, 20) ? KITH_MAX_TIERS : 3, s->info.k);
+	s->info.tiers = slow_random_ladder(r, (uint32_t)s->width, rng_chance(r, 20) ? KITH_MAX_TIERS : 3, s->info.k);
 	s->info.block_pairs = blocks[s->n > 100 ? rng_between(r, 4, 9) : rng_below(r, 10)];
 	strcpy(s->info.command, "property_pairs \"quoted\"");
 }
@@ -97,7 +97,7 @@ static void draw_stack(stack *s, rng *r)
 	}
 	s->info.layers = s->layer;
 	s->pairs =
-		slow_pairs_of((const uint32_t *const *)s->ranks, s->layers, s->n, s->width, s->info.k, s->info.levels);
+		slow_pairs_of((const uint32_t *const *)s->ranks, s->layers, s->n, s->width, s->info.k, s->info.tiers);
 }
 
 static void free_stack(stack *s)
@@ -110,25 +110,23 @@ static void free_stack(stack *s)
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */
 
-/* The level of the p-th pair in a layer, by direction; SLOW_TIER_ABSENT if there is none. */
-static unsigned level_of(const slow_pairs *pairs, size_t p, size_t v, unsigned direction)
+/* The tier of the p-th pair in a layer, by direction; SLOW_TIER_ABSENT if there is none. */
+static unsigned tier_of(const slow_pairs *pairs, size_t p, size_t v, unsigned direction)
 {
-	return pairs->tier[p * pairs->layers + v] >> 4 * direction & 15;
+	return pairs->tiers[p * pairs->layers + v] >> 4 * direction & 15;
 }
 
 static int write_store(const char *path, const stack *s, rng *r, kith_err *err)
 {
 	kith_pair_writer *writer = NULL;
-	int status = kith_pair_writer_create(&writer, path, &s->info, err);
+	int status = kith_pair_writer_create(&writer, path, &s->info, (int)rng_between(r, 1, 3), err);
 	if (status)
 		return status;
-	if (rng_chance(r, 50))
-		kith_pair_writer_set_threads(writer, (uint32_t)rng_between(r, 1, 3));
 	for (size_t from = 0, count; !status && from < s->pairs.count; from += count) {
 		count = rng_below(r, s->pairs.count - from + 1);
 		if (rng_chance(r, 60) && count > 9)
 			count = rng_below(r, 9);
-		status = slow_pairs_append(writer, &s->pairs, s->info.levels, from, count, r, err);
+		status = slow_pairs_append(writer, &s->pairs, s->info.tiers, from, count, r, err);
 	}
 	if (!status)
 		return kith_pair_writer_finish(writer, err);
@@ -149,7 +147,7 @@ static void break_pair(stack *s, rng *r)
 		t->j[p] = t->i[p];
 		break;
 	case 2:
-		memset(t->tier + p * s->layers, SLOW_PAIR_ABSENT, s->layers);
+		memset(t->tiers + p * s->layers, SLOW_PAIR_ABSENT, s->layers);
 		break;
 	default: /* twice, or later than the next */
 		if (p + 1 < t->count) {
@@ -181,7 +179,7 @@ static int info_differs(const kith_pair_store *store, const stack *s, char *why,
 {
 	const kith_pair_info *got = kith_pair_store_get_info(store);
 	if (got->n != s->n || got->layer_count != s->layers || got->pairs != s->pairs.count ||
-	    got->levels != s->info.levels || memcmp(got->k, s->info.k, s->info.levels * sizeof *got->k) ||
+	    got->tiers != s->info.tiers || memcmp(got->k, s->info.k, s->info.tiers * sizeof *got->k) ||
 	    (s->info.block_pairs && got->block_pairs != s->info.block_pairs) || strcmp(got->command, s->info.command) ||
 	    strcmp(got->version, KITH_VERSION))
 		return differ(why, size, "info");
@@ -200,22 +198,21 @@ static int info_differs(const kith_pair_store *store, const stack *s, char *why,
 static int planes_differ(const kith_pair_planes *b, const stack *s, size_t p, uint32_t layers, const uint32_t *wanted,
 			 char *why, size_t size)
 {
-	if (b->layers != layers || b->levels != s->info.levels || p + b->count > s->pairs.count || b->stride % 8 ||
+	if (b->layers != layers || b->tiers != s->info.tiers || p + b->count > s->pairs.count || b->stride % 8 ||
 	    64 * b->stride < b->count || (uintptr_t)b->bits % 64)
-		return differ(why, size, "%u layers, %u levels, %u pairs, %zu words", b->layers, b->levels, b->count,
+		return differ(why, size, "%u layers, %u tiers, %u pairs, %zu words", b->layers, b->tiers, b->count,
 			      b->stride);
 	if (memcmp(b->i, s->pairs.i + p, b->count * sizeof *b->i) ||
 	    memcmp(b->j, s->pairs.j + p, b->count * sizeof *b->j))
 		return differ(why, size, "other pairs");
 	const uint64_t *plane = b->bits;
 	for (unsigned direction = 0; direction < 2; direction++)
-		for (uint32_t q = 0; q < b->levels; q++)
+		for (uint32_t q = 0; q < b->tiers; q++)
 			for (uint32_t w = 0; w < layers; w++, plane += b->stride)
 				for (size_t x = 0; x < 64 * b->stride; x++) {
-					int want =
-						x < b->count && level_of(&s->pairs, p + x, wanted[w], direction) <= q;
+					int want = x < b->count && tier_of(&s->pairs, p + x, wanted[w], direction) <= q;
 					if ((int)(plane[x / 64] >> x % 64 & 1) != want)
-						return differ(why, size, "direction %u, level %u, layer %u, bit %zu",
+						return differ(why, size, "direction %u, tier %u, layer %u, bit %zu",
 							      direction, q, wanted[w], x);
 				}
 	return 0;
@@ -309,7 +306,7 @@ static int answer_differs(kith_pair_store *store, const stack *s, const kith_pai
 		return differ(why, size, "%s", err.msg);
 	for (size_t p = 0; p < s->pairs.count; p++) {
 		kith_pair_found want = {s->pairs.i[p], s->pairs.j[p], 0, 0};
-		slow_presence(s->pairs.tier + p * s->layers, s->layers, q->level, q->graph, present);
+		slow_presence(s->pairs.tiers + p * s->layers, s->layers, q->tier, q->graph, present);
 		if (!slow_asked(present, s->layers, asks[q->ask], q->first, q->last))
 			continue;
 		expected_layers(present, s->layers, q, &want);
@@ -362,7 +359,7 @@ static int table_differs(kith_pair_store *store, const stack *s, const kith_pair
 		 *pairs = must_alloc(s->layers, sizeof *pairs);
 	kith_pair_query q = *like;
 	int differs = 0;
-	slow_nntp((const uint32_t *const *)s->ranks, s->layers, s->n, s->width, s->info.k[q.level], q.graph, 0, count,
+	slow_nntp((const uint32_t *const *)s->ranks, s->layers, s->n, s->width, s->info.k[q.tier], q.graph, 0, count,
 		  pairs);
 	for (q.first = 0; q.first < s->layers && !differs; q.first++)
 		for (q.last = q.first; q.last < s->layers && !differs; q.last++) {
@@ -394,7 +391,7 @@ static int questions_differ(kith_pair_store *store, const stack *s, rng *r, char
 	for (int ask = 0; ask <= KITH_ASK_GAP && !differs; ask++) {
 		q.ask = (kith_pair_ask)ask;
 		q.graph = rng_chance(r, 50) ? KITH_UNION : KITH_MUTUAL;
-		q.level = (uint32_t)rng_below(r, s->info.levels);
+		q.tier = (uint32_t)rng_below(r, s->info.tiers);
 		q.first = q.last = (uint32_t)rng_below(r, s->layers);
 		if (q.ask == KITH_ASK_GAP) {
 			if (s->layers < 3)
@@ -408,7 +405,7 @@ static int questions_differ(kith_pair_store *store, const stack *s, rng *r, char
 			  components_differ(s, &got, what, sizeof what);
 		if (differs)
 			differ(why, size, "%s %u:%u, graph %d, k=%u: %s", asks[ask], q.first, q.last, (int)q.graph,
-			       s->info.k[q.level], what);
+			       s->info.k[q.tier], what);
 	}
 	if (!differs && s->layers <= 5 && s->n <= 100)
 		differs = table_differs(store, s, &q, why, size);
@@ -459,7 +456,7 @@ static int round_pairs(uint64_t seed, char *why, size_t size)
 		differs = store_differs(path, s, lacks, &r, what, sizeof what);
 	if (differs)
 		snprintf(why, size, "n=%zu, %zu layers, %u k, blocks of %u, %zu pairs%s: %s", s->n, s->layers,
-			 s->info.levels, s->info.block_pairs, s->pairs.count,
+			 s->info.tiers, s->info.block_pairs, s->pairs.count,
 			 breaks  ? ", broken"
 			 : lacks ? ", one lost"
 				 : "",

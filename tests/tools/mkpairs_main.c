@@ -46,7 +46,7 @@ static void read_layer(making *m, const char *path)
 				   .recall = g->recall};
 	if (!v) {
 		m->info.n = g->n;
-		m->info.levels = g->tiers;
+		m->info.tiers = g->tiers;
 		memcpy(m->info.k, g->ladder, sizeof g->ladder);
 	} else if (g->n != m->info.n || memcmp(m->info.k, g->ladder, sizeof g->ladder)) {
 		fprintf(stderr, "mkpairs: %s has other samples, or other k\n", path);
@@ -73,11 +73,11 @@ int main(int argc, char **argv)
 		read_layer(&m, argv[a]);
 	m.info.layers = m.layer;
 	strcpy(m.info.command, "mkpairs");
-	/* tier by tier is as good as rank by rank: levels are all that is asked for */
+	/* tier by tier is as good as rank by rank: tiers are all that is asked for */
 	slow_pairs pairs = slow_pairs_of((const uint32_t *const *)m.rows, m.info.layer_count, m.info.n,
-					 m.info.k[m.info.levels - 1], m.info.k, m.info.levels);
-	must(kith_pair_writer_create(&writer, argv[optind], &m.info, &err), &err);
-	must(slow_pairs_append(writer, &pairs, m.info.levels, 0, pairs.count, NULL, &err), &err);
+					 m.info.k[m.info.tiers - 1], m.info.k, m.info.tiers);
+	must(kith_pair_writer_create(&writer, argv[optind], &m.info, 2, &err), &err);
+	must(slow_pairs_append(writer, &pairs, m.info.tiers, 0, pairs.count, NULL, &err), &err);
 	must(kith_pair_writer_finish(writer, &err), &err);
 	slow_pairs_free(&pairs);
 	return 0;

@@ -1,6 +1,7 @@
 /* test_counts.c - a sample that is refused leaves nothing behind for the next one to trip over: threads go on with
  * their share of a window before anyone looks. One sample of a damaged graph has itself in its rows, or an id twice,
- * met by either way of counting; those after it are counted. And both ways count the same, of few layers and of many.
+ * and is counted by either accumulator; those after it are counted. And both accumulators count the same, of few layers
+ * and of many.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "counts.h"
+#include "count_nodes.h"
 #include "rng.h"
 #include "sandbox.h"
 
@@ -19,7 +20,7 @@
 #define K      70u
 #define LAYERS 2u
 #define BAD    150u
-#define FEW    (2 * K + 52) /* slots, and ids that are few: more than a sample has */
+#define SPARSE (2 * K + 52) /* more ids than a sample has */
 
 /* Sample i's neighbours are those that follow it, round and round, in every layer; no reverse lists. */
 static kith_sets make_rows(int with_ids)
@@ -39,46 +40,53 @@ static kith_sets make_rows(int with_ids)
 	return sets;
 }
 
+static void free_sets(kith_sets *sets)
+{
+	free(sets->offset);
+	free(sets->id);
+}
+
 static void count(uint32_t slots, int twice)
 {
-	kith_tally_plan plan = {.n = N, .layers = LAYERS, .levels = 1, .k = {K}, .counts = {1, 1}};
+	static const char *const paths[] = {"a", "b"};
+	kith_count_plan plan = {.n = N, .layers = LAYERS, .paths = paths, .tiers = 1, .k = {K}, .graphs = {1, 1}};
 	kith_sets sets[2 * LAYERS];
-	kith_tally_source sources[2 * LAYERS];
-	kith_tally tally;
+	kith_count_source source[2 * LAYERS];
+	const kith_count_sources sources = {source, LAYERS};
+	kith_counter counter;
 	kith_err err;
-	uint64_t bad = 0;
 
 	plan.start[1] = K + 1;
-	kith_tally_choose_slots(&plan, 3ull * LAYERS * K, slots);
-	assert_int_equal(kith_tally_init(&tally, &plan, &err), 0);
+	kith_counter_choose_sizes(&plan, 3ull * LAYERS * K, 0, slots);
+	assert_int_equal(kith_counter_init(&counter, &plan, &err), 0);
 	for (uint32_t s = 0; s < 2 * LAYERS; s++) {
 		sets[s] = make_rows(s < LAYERS);
-		sources[s] = (kith_tally_source){&sets[s], s % LAYERS, 0};
+		source[s] = (kith_count_source){&sets[s], s % LAYERS, 0};
 	}
 	uint32_t *row = sets[1].id + BAD * K; /* 0..20, 151..199 */
 	if (twice)
 		row[30] = row[29];
 	else
 		row[21] = BAD;
-	assert_int_equal(kith_tally_nodes(&tally, sources, LAYERS, BAD - 20, 40, &bad), 1);
-	assert_int_equal(bad, BAD);
+	assert_int_equal(kith_counter_run(&counter, &sources, BAD - 20, 40, &err), KITH_ECORRUPT);
+	assert_string_equal(err.msg, "b: row 150 is not 70 distinct neighbours: build it again");
 	for (uint64_t node = BAD + 1; node < N; node++)
-		assert_int_equal(kith_tally_nodes(&tally, sources, LAYERS, node, 1, &bad), -1);
-	kith_tally_finish(&tally);
-	kith_tally_free(&tally);
+		assert_int_equal(kith_counter_run(&counter, &sources, node, 1, &err), 0);
+	kith_counter_finish(&counter);
+	kith_counter_free(&counter);
 	for (uint32_t s = 0; s < 2 * LAYERS; s++)
-		kith_sets_free(&sets[s]);
+		free_sets(&sets[s]);
 }
 
-static void test_few(void **state)
+static void test_sparse(void **state)
 {
 	(void)state;
-	count(FEW, 0);
-	count(FEW, 1);
+	count(SPARSE, 0);
+	count(SPARSE, 1);
 }
 
-/* Slots for a part of the ids: several ranges. */
-static void test_many(void **state)
+/* With slots for a part of the ids: several ranges. */
+static void test_dense(void **state)
 {
 	(void)state;
 	count(64, 0);
@@ -87,7 +95,7 @@ static void test_many(void **state)
 	count(128, 1);
 }
 
-/* ---- the two ways to count give the same ---- */
+/* ---- both accumulators count the same ---- */
 
 #define SOME 60u /* samples */
 
@@ -129,54 +137,53 @@ static void draw_layer(rng *r, uint32_t k, const kith_sets *before, kith_sets *r
 	}
 }
 
-/* Few ids, or with few == 0 many. */
-static void count_all(kith_tally *tally, kith_tally_plan *plan, const kith_tally_source *sources, int few)
+/* By the sparse accumulator or, with sparse == 0, by the dense one. */
+static void count_all(kith_counter *counter, kith_count_plan *plan, const kith_count_sources *sources, int sparse)
 {
 	kith_err err;
-	uint64_t bad;
-	kith_tally_choose_slots(plan, 0, SOME);
-	plan->hashed = few ? (uint32_t)(2 * plan->layers * SOME) : 0;
-	assert_int_equal(kith_tally_init(tally, plan, &err), 0);
-	assert_int_equal(kith_tally_nodes(tally, sources, plan->layers, 0, SOME, &bad), -1);
-	kith_tally_finish(tally);
+	kith_counter_choose_sizes(plan, 0, 0, SOME);
+	plan->sparse_ids = sparse ? (uint32_t)(2 * plan->layers * SOME) : 0;
+	assert_int_equal(kith_counter_init(counter, plan, &err), 0);
+	assert_int_equal(kith_counter_run(counter, sources, 0, SOME, &err), 0);
+	kith_counter_finish(counter);
 }
 
 static void compare_ways(uint32_t layers, uint32_t k, uint32_t alpha)
 {
 	rng r = {layers + k};
 	kith_sets *rows = must_alloc(layers, sizeof *rows), *reverse = must_alloc(layers, sizeof *reverse);
-	kith_tally_source *sources = must_alloc(2 * (size_t)layers, sizeof *sources);
-	kith_tally_plan plans[2];
-	kith_tally tally[2];
-	size_t squares = (size_t)layers * layers, pairs = kith_tally_pair_count(layers);
+	kith_count_sources sources = {must_alloc(2 * (size_t)layers, sizeof *sources.source), layers};
+	kith_count_plan plans[2];
+	kith_counter counter[2];
+	const kith_counts *one = &counter[0].counts, *other = &counter[1].counts;
+	size_t squares = (size_t)layers * layers, pairs = kith_layer_pairs(layers);
 	for (uint32_t v = 0; v < layers; v++) {
 		draw_layer(&r, k, v ? &rows[v - 1] : NULL, &rows[v], &reverse[v]);
-		sources[v] = (kith_tally_source){&rows[v], v, 0};
-		sources[layers + v] = (kith_tally_source){&reverse[v], v, 0};
+		sources.source[v] = (kith_count_source){&rows[v], v, 0};
+		sources.source[layers + v] = (kith_count_source){&reverse[v], v, 0};
 	}
-	for (int few = 0; few < 2; few++) {
-		plans[few] = (kith_tally_plan){
-			.n = SOME, .layers = layers, .levels = 1, .k = {k}, .alpha = alpha, .counts = {1, 1}};
-		plans[few].start[1] = pairs * (k + 1);
-		count_all(&tally[few], &plans[few], sources, few);
+	for (int sparse = 0; sparse < 2; sparse++) {
+		plans[sparse] = (kith_count_plan){
+			.n = SOME, .layers = layers, .tiers = 1, .k = {k}, .alpha = alpha, .graphs = {1, 1}};
+		plans[sparse].start[1] = pairs * (k + 1);
+		count_all(&counter[sparse], &plans[sparse], &sources, sparse);
 	}
-	assert_memory_equal(tally[0].overlap, tally[1].overlap, pairs * (k + 1) * sizeof *tally->overlap);
-	assert_memory_equal(tally[0].edges, tally[1].edges, layers * sizeof *tally->edges);
+	assert_memory_equal(one->overlap, other->overlap, pairs * (k + 1) * sizeof *one->overlap);
+	assert_memory_equal(one->edges, other->edges, layers * sizeof *one->edges);
 	for (int g = 0; g < 2; g++) {
-		assert_memory_equal(tally[0].pairs[g], tally[1].pairs[g], layers * sizeof *tally->pairs[g]);
-		assert_memory_equal(tally[0].runs.table[g], tally[1].runs.table[g],
-				    squares * (alpha + 1) * sizeof(int64_t));
+		assert_memory_equal(one->pairs[g], other->pairs[g], layers * sizeof *one->pairs[g]);
+		assert_memory_equal(one->runs.table[g], other->runs.table[g], squares * (alpha + 1) * sizeof(int64_t));
 	}
 	for (uint32_t v = 0; v < layers; v++) {
-		assert_int_equal(tally[0].edges[v], SOME * k);
-		kith_sets_free(&rows[v]);
-		kith_sets_free(&reverse[v]);
+		assert_int_equal(one->edges[v], SOME * k);
+		free_sets(&rows[v]);
+		free_sets(&reverse[v]);
 	}
-	kith_tally_free(&tally[0]);
-	kith_tally_free(&tally[1]);
+	kith_counter_free(&counter[0]);
+	kith_counter_free(&counter[1]);
 	free(rows);
 	free(reverse);
-	free(sources);
+	free(sources.source);
 }
 
 static void test_many_layers(void **state)
@@ -192,8 +199,8 @@ static void test_many_layers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_few),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_sparse),
+		cmocka_unit_test(test_dense),
 		cmocka_unit_test(test_many_layers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

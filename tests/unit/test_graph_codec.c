@@ -43,8 +43,8 @@ typedef int decode(kith_block_scratch *, const kith_graph_info *, uint32_t, uint
 static void assert_value(decode *read, uint32_t tier, const char *message)
 {
 	kith_err err = {0};
-	kith_value_seal(&scratch.value);
-	int rc = read(&scratch, &info, tier, 1, scratch.value.bytes, scratch.value.size, &sets, &err);
+	kith_value_seal(&scratch.encoder);
+	int rc = read(&scratch, &info, tier, 1, scratch.encoder.bytes, scratch.encoder.size, &sets, &err);
 	if (!message) {
 		assert_int_equal(rc, 0);
 		return;
@@ -59,14 +59,14 @@ static void assert_value(decode *read, uint32_t tier, const char *message)
 static void put_ids(uint64_t items, int streams)
 {
 	kith_err err;
-	assert_int_equal(kith_value_start(&scratch.value, KITH_TABLE_REVERSE, kith_reverse_number(&info, 0, 1), NODES,
-					  items, &err),
+	assert_int_equal(kith_value_start(&scratch.encoder, KITH_TABLE_REVERSE,
+					  kith_block_number(&info, KITH_TABLE_REVERSE, 0, 1), NODES, items, &err),
 			 0);
-	assert_int_equal(kith_value_u32s(scratch.encoder, &scratch.value, counts, NODES, 4, &err), 0);
+	assert_int_equal(kith_value_u32s(&scratch.encoder, counts, NODES, 4, &err), 0);
 	if (streams > 1)
-		assert_int_equal(kith_value_u32s(scratch.encoder, &scratch.value, gaps, items, 1, &err), 0);
+		assert_int_equal(kith_value_u32s(&scratch.encoder, gaps, items, 1, &err), 0);
 	if (streams > 2)
-		assert_int_equal(kith_value_stream(scratch.encoder, &scratch.value, gaps, 1, &err), 0);
+		assert_int_equal(kith_value_stream(&scratch.encoder, gaps, 1, &err), 0);
 }
 
 static void good_ids(void)
@@ -125,8 +125,9 @@ static void test_too_many(void **state)
 	static const uint64_t claims[] = {N * 4 + 1, NODES * N + 1, 1ull << 40, UINT64_MAX};
 	(void)state;
 	for (size_t c = 0; c < sizeof claims / sizeof *claims; c++) {
-		assert_int_equal(kith_value_start(&scratch.value, KITH_TABLE_REVERSE, kith_reverse_number(&info, 0, 1),
-						  NODES, claims[c], &err),
+		assert_int_equal(kith_value_start(&scratch.encoder, KITH_TABLE_REVERSE,
+						  kith_block_number(&info, KITH_TABLE_REVERSE, 0, 1), NODES, claims[c],
+						  &err),
 				 0);
 		assert_value(kith_reverse_decode, 0, "too long");
 	}
@@ -137,15 +138,15 @@ static void test_too_many(void **state)
 static void put_bits(uint32_t table, uint32_t number, uint64_t items, size_t count)
 {
 	kith_err err;
-	assert_int_equal(kith_value_start(&scratch.value, table, number, NODES, items, &err), 0);
+	assert_int_equal(kith_value_start(&scratch.encoder, table, number, NODES, items, &err), 0);
 	if (table == KITH_TABLE_ROWS) /* tier 0 */
-		assert_int_equal(kith_value_u32s(scratch.encoder, &scratch.value, gaps, NODES * 4, 1, &err), 0);
-	assert_int_equal(kith_value_stream(scratch.encoder, &scratch.value, words, count * sizeof *words, &err), 0);
+		assert_int_equal(kith_value_u32s(&scratch.encoder, gaps, NODES * 4, 1, &err), 0);
+	assert_int_equal(kith_value_stream(&scratch.encoder, words, count * sizeof *words, &err), 0);
 }
 
 static void put_reverse_bits(uint64_t items)
 {
-	put_bits(KITH_TABLE_REVERSE, kith_reverse_number(&info, 1, 1), items, NODES * (WORDS - 1));
+	put_bits(KITH_TABLE_REVERSE, kith_block_number(&info, KITH_TABLE_REVERSE, 1, 1), items, NODES * (WORDS - 1));
 }
 
 static void test_reverse_bits(void **state)
@@ -178,7 +179,7 @@ static void test_reverse_bits(void **state)
 	words[2] = 1u << 8; /* id 200 */
 	put_reverse_bits(3);
 	assert_value(kith_reverse_decode, 1, "impossible id");
-	put_bits(KITH_TABLE_REVERSE, kith_reverse_number(&info, 1, 1), 3, NODES * (WORDS - 1) - 1);
+	put_bits(KITH_TABLE_REVERSE, kith_block_number(&info, KITH_TABLE_REVERSE, 1, 1), 3, NODES * (WORDS - 1) - 1);
 	assert_value(kith_reverse_decode, 1, "bytes where");
 }
 

@@ -1,6 +1,6 @@
-/* test_pair_builder.c - pairs of few samples among very many, on their way into a pair store: samples with more pairs
- * than a thread takes at once, partners on either side of where marks begin anew; every thread count and share gives
- * the same file. */
+/* test_pair_builder.c - pairs of some samples among very many, on their way into a pair store: samples with more pairs
+ * than a thread collects, counted sparsely and densely, over many ranges of ids; every thread count and room gives the
+ * same file, and it holds what the definition says. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,25 +15,27 @@
 #include "sandbox.h"
 #include "slow.h"
 
-#define N       8500000u /* more than twice the ids that are marked at a time */
+#define N       8500000u
 #define LAYERS  3
 #define SAMPLES 6
-#define FIRST   100
+#define FIRST   1000
 #define SPAN    4194304u
-#define SOME    80000u /* more than any thread takes at once */
+#define SOME    80000u /* two thirds of them, in three layers, are more than a thread collects */
 
-#define LEVELS 2
-#define SETS   (LAYERS * LEVELS)
-#define WORDS  ((N + 63) / 64)
+#define TIERS 2
+#define SETS  (LAYERS * TIERS) /* of rows, tier by tier; then as many of reverse lists */
+#define WORDS ((N + 63) / 64)
 
-/* By sample: the sets of its rows, then of its reverse lists. */
+static const uint32_t ladder[TIERS] = {300, 500};
+
 typedef struct rows {
-	kith_tally_set set[SAMPLES][2 * SETS];
-	uint8_t *tier; /* samples x n x layers: what is to be found */
+	kith_sets set[2 * SETS];
+	kith_count_source source[2 * SETS];
+	uint8_t *tiers; /* samples x n x layers: what is to be found */
 } rows;
 
-/* Of the samples the first has partners everywhere, the second near the ends of spans, the third a lot of them in one
- * place, the fourth none, the fifth all that follow it closely, the sixth a lot everywhere. */
+/* Does the sample stand in a reverse list? The first in some everywhere, the second near the ends of spans, the third
+ * in a lot of one place, the fourth in none, the fifth in all that follow closely, the sixth in a lot everywhere. */
 static int is_partner(uint32_t sample, uint64_t id, rng *r)
 {
 	uint64_t base = (FIRST + sample + 1) / 64 * 64;
@@ -53,87 +55,100 @@ static int is_partner(uint32_t sample, uint64_t id, rng *r)
 	}
 }
 
-/* Ids below the sample are in its sets, too, and count for nothing. */
-static void draw_layer(rows *s, uint32_t sample, uint32_t layer, rng *r)
+/* The tiers of a sample in a layer: from it in the low four bits, to it in the high ones. Rows have as many ids as the
+ * ladder says, some of them mutual; the fourth sample's are all smaller. */
+static void draw_tiers(uint8_t *tiers, uint32_t sample, rng *r)
 {
-	static const unsigned levels[] = {0, 1, SLOW_TIER_ABSENT};
-	uint8_t *tier = s->tier + (size_t)sample * N * LAYERS + layer;
-	uint32_t *id[2 * LEVELS];
-	size_t count[2 * LEVELS] = {0};
-	for (size_t x = 0; x < 2 * LEVELS; x++)
-		id[x] = must_alloc(3 * SOME, sizeof **id);
-	for (uint32_t j = 0; j < N; j++) {
-		int below = j < FIRST + sample && j % 7 == 0;
-		if (j == FIRST + sample || (!below && (j < FIRST + sample || !is_partner(sample, j, r))))
-			continue;
-		unsigned to = levels[rng_below(r, 3)], from = levels[rng_below(r, 3)];
-		if (to != SLOW_TIER_ABSENT)
-			id[to][count[to]++] = j;
-		if (from != SLOW_TIER_ABSENT)
-			id[LEVELS + from][count[LEVELS + from]++] = j;
-		if (!below)
-			tier[(size_t)j * LAYERS] = (uint8_t)(to | from << 4);
+	uint32_t node = FIRST + sample, listed = 0, *list = must_alloc(3 * SOME, sizeof *list);
+	memset(tiers, SLOW_PAIR_ABSENT, N);
+	for (uint32_t j = node + 1; j < N; j++)
+		if (is_partner(sample, j, r) && rng_below(r, 3)) {
+			tiers[j] = (uint8_t)(SLOW_TIER_ABSENT | rng_below(r, TIERS) << 4);
+			assert_true(listed < 3 * SOME);
+			list[listed++] = j;
+		}
+	for (uint32_t found = 0; found < ladder[TIERS - 1];) {
+		uint32_t j = (uint32_t)rng_below(r, sample == 3 ? node : N);
+		if (listed > 9 && rng_chance(r, 20))
+			j = list[rng_below(r, listed)];
+		if (j != node && (tiers[j] & 15) == SLOW_TIER_ABSENT)
+			tiers[j] = (uint8_t)((tiers[j] & 0xf0) | (found++ >= ladder[0]));
 	}
-	for (uint32_t x = 0; x < 2 * LEVELS; x++) {
-		assert_true(count[x] <= 3 * SOME);
-		s->set[sample][x / LEVELS * SETS + layer * LEVELS + x % LEVELS] =
-			(kith_tally_set){.id = id[x], .count = count[x], .layer = layer, .level = x % LEVELS};
+	free(list);
+}
+
+/* The sets of one side, tier and layer, as ids or as bits. */
+static void fill_sets(kith_sets *sets, const uint8_t *tiers, uint32_t layer, uint32_t side, uint32_t tier, int dense)
+{
+	*sets = (kith_sets){.first = FIRST, .count = SAMPLES, .dense = dense, .base = side ? FIRST / 64 : 0};
+	sets->stride = WORDS - sets->base;
+	if (dense)
+		sets->bits = must_alloc(SAMPLES * sets->stride, sizeof *sets->bits);
+	sets->offset = must_alloc(SAMPLES + 1, sizeof *sets->offset);
+	sets->id = must_alloc(SAMPLES * 3 * SOME + KITH_SETS_SPARE, sizeof *sets->id);
+	for (uint32_t sample = 0; sample < SAMPLES; sample++) {
+		for (uint32_t j = 0; j < N; j++) {
+			if ((tiers[((size_t)sample * LAYERS + layer) * N + j] >> 4 * side & 15u) != tier)
+				continue;
+			if (dense)
+				sets->bits[sample * sets->stride + j / 64 - sets->base] |= 1ull << j % 64;
+			else
+				sets->id[sets->items] = j;
+			sets->items++;
+		}
+		sets->offset[sample + 1] = dense ? 0 : sets->items;
 	}
 }
 
-/* As bits; what is below the words that are there is in no set. */
-static void make_dense(kith_tally_set *set)
-{
-	size_t base = set->count ? set->id[0] / 64 : 0;
-	uint64_t *bits = must_alloc(WORDS - base, sizeof *bits);
-	for (size_t x = 0; x < set->count; x++)
-		bits[set->id[x] / 64 - base] |= 1ull << set->id[x] % 64;
-	free((void *)(uintptr_t)set->id);
-	*set = (kith_tally_set){.bits = bits, .base = base, .layer = set->layer, .level = set->level};
-}
-
-static void draw_rows(rows *s)
+static void draw_rows(rows *s, int dense)
 {
 	rng r = {1};
-	s->tier = must_alloc((size_t)SAMPLES * N, LAYERS);
-	memset(s->tier, SLOW_PAIR_ABSENT, (size_t)SAMPLES * N * LAYERS);
-	for (uint32_t sample = 0; sample < SAMPLES; sample++) {
-		for (uint32_t v = 0; v < LAYERS; v++)
-			draw_layer(s, sample, v, &r);
-		for (uint32_t x = 0; sample % 2 && x < 2 * SETS; x += 3)
-			make_dense(&s->set[sample][x]);
+	s->tiers = must_alloc((size_t)SAMPLES * LAYERS, N);
+	for (uint32_t x = 0; x < SAMPLES * LAYERS; x++)
+		draw_tiers(s->tiers + (size_t)x * N, x / LAYERS, &r);
+	for (uint32_t x = 0; x < 2 * SETS; x++) {
+		uint32_t side = x / SETS, tier = x % SETS / LAYERS, layer = x % LAYERS;
+		fill_sets(&s->set[x], s->tiers, layer, side, tier, dense && x % 3 == 1);
+		s->source[x] = (kith_count_source){&s->set[x], layer, tier};
 	}
 }
 
 static void free_rows(rows *s)
 {
-	for (uint32_t sample = 0; sample < SAMPLES; sample++)
-		for (uint32_t x = 0; x < 2 * SETS; x++) {
-			free((void *)(uintptr_t)s->set[sample][x].id);
-			free((void *)(uintptr_t)s->set[sample][x].bits);
-		}
-	free(s->tier);
+	for (uint32_t x = 0; x < 2 * SETS; x++) {
+		free(s->set[x].offset);
+		free(s->set[x].id);
+		free(s->set[x].bits);
+	}
+	free(s->tiers);
 	free(s);
 }
 
-static size_t sets_of(const void *context, uint64_t node, kith_tally_set *sets)
-{
-	const rows *s = context;
-	memcpy(sets, s->set[node - FIRST], sizeof s->set[0]);
-	return SETS;
-}
-
+/* Counts the first two samples, then the others. */
 static void write_rows(const char *path, const rows *s, uint32_t threads, uint32_t room)
 {
 	static char name[] = "a";
 	kith_layer layers[LAYERS] = {{.name = name}, {.name = name}, {.name = name}};
-	kith_pair_info info = {.n = N, .layer_count = LAYERS, .levels = LEVELS, .k = {3, 5}, .layers = layers};
-	kith_pair_rows pairs = {0};
+	kith_pair_info info = {.n = N, .layer_count = LAYERS, .tiers = TIERS, .layers = layers};
+	kith_count_plan plan = {.n = N, .layers = LAYERS, .tiers = TIERS, .graphs = {1, 1}};
+	const kith_count_sources sources = {(kith_count_source *)(uintptr_t)s->source, SETS};
+	kith_counter counter[5];
+	kith_pair_writer *writer;
 	kith_err err;
-	if (kith_pair_rows_init(&pairs, path, &info, threads, SETS, room, &err) ||
-	    kith_pair_rows_add(&pairs, FIRST, 2, sets_of, s, &err) ||
-	    kith_pair_rows_add(&pairs, FIRST + 2, SAMPLES - 2, sets_of, s, &err) || kith_pair_rows_finish(&pairs, &err))
+	memcpy(info.k, ladder, sizeof ladder);
+	memcpy(plan.k, ladder, sizeof ladder);
+	for (uint32_t q = 0; q < TIERS; q++)
+		plan.start[q + 1] = plan.start[q] + kith_layer_pairs(LAYERS) * (ladder[q] + 1);
+	kith_counter_choose_sizes(&plan, LAYERS * ladder[TIERS - 1] * 3 / 2, 1, room);
+	for (uint32_t t = 0; t < threads; t++)
+		assert_int_equal(kith_counter_init(&counter[t], &plan, &err), 0);
+	if (kith_pair_writer_create(&writer, path, &info, 2, &err) ||
+	    kith_pair_builder_run(writer, counter, threads, &sources, FIRST, 2, &err) ||
+	    kith_pair_builder_run(writer, counter, threads, &sources, FIRST + 2, SAMPLES - 2, &err) ||
+	    kith_pair_writer_finish(writer, &err))
 		fail_msg("%s", err.msg);
+	for (uint32_t t = 0; t < threads; t++)
+		kith_counter_free(&counter[t]);
 }
 
 /* All pairs, in order. */
@@ -149,8 +164,8 @@ static void assert_pairs(const char *path, const rows *s)
 	blocks = kith_pair_info_blocks(kith_pair_store_get_info(store));
 	for (uint32_t sample = 0; sample < SAMPLES; sample++) {
 		for (uint32_t j = 0; j < N; j++) {
-			const uint8_t *want = s->tier + ((size_t)sample * N + j) * LAYERS;
-			if ((want[0] & want[1] & want[2]) == SLOW_PAIR_ABSENT)
+			const uint8_t *want = s->tiers + (size_t)sample * LAYERS * N + j;
+			if (j <= FIRST + sample || (want[0] & want[N] & want[2 * N]) == SLOW_PAIR_ABSENT)
 				continue;
 			if (p == block.count) {
 				assert_int_equal(kith_pair_store_read_planes(store, at++, 0, NULL, &block, &err), 0);
@@ -159,7 +174,7 @@ static void assert_pairs(const char *path, const rows *s)
 			assert_int_equal(block.i[p], FIRST + sample);
 			assert_int_equal(block.j[p], j);
 			for (uint32_t v = 0; v < LAYERS; v++)
-				assert_int_equal(slow_pair_tier(&block, v, p), want[v]);
+				assert_int_equal(slow_pair_tiers(&block, v, p), want[(size_t)v * N]);
 			p++;
 		}
 	}
@@ -176,8 +191,7 @@ static void test_rows(void **state)
 	char path[SANDBOX_PATH], other[SANDBOX_PATH];
 	size_t size, other_size;
 	rows *s = must_alloc(1, sizeof *s);
-	(void)state;
-	draw_rows(s);
+	draw_rows(s, *(const int *)*state);
 	write_rows(sandbox_path(path, "one.kpr"), s, 1, 0);
 	assert_pairs(path, s);
 	unsigned char *bytes = sandbox_read(path, &size);
@@ -195,6 +209,10 @@ static void test_rows(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows)};
+	static int ids = 0, bits = 1;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_prestate(test_rows, &ids),
+		cmocka_unit_test_prestate(test_rows, &bits),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

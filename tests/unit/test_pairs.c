@@ -10,13 +10,13 @@
 #include <cmocka.h>
 
 #include "hash.h"
+#include "inspect.h"
 #include "kith/graph.h"
 #include "kith/pairs.h"
 #include "outfile.h"
 #include "pair_output.h"
 #include "rng.h"
 #include "sandbox.h"
-#include "show.h"
 #include "slow.h"
 
 #define LAYERS 3
@@ -38,7 +38,7 @@ static kith_pair_info info_of_five(void)
 		layers[v] = (kith_layer){
 			.name = names[v], .dim = 7, .metric = metric, .engine = engine, .digest = digest, .recall = 1};
 	return (kith_pair_info){
-		.n = 4, .layer_count = LAYERS, .levels = 2, .k = {1, 2}, .block_pairs = 2, .layers = layers};
+		.n = 4, .layer_count = LAYERS, .tiers = 2, .k = {1, 2}, .block_pairs = 2, .layers = layers};
 }
 
 static kith_pair_store *store_of_five(void)
@@ -48,7 +48,7 @@ static kith_pair_store *store_of_five(void)
 	kith_pair_store *store = NULL;
 	kith_err err;
 	sandbox_path(path, "five.kpr");
-	if (kith_pair_writer_create(&writer, path, &info, &err) ||
+	if (kith_pair_writer_create(&writer, path, &info, 2, &err) ||
 	    slow_pairs_append(writer, &five, 2, 0, PAIRS, NULL, &err) || kith_pair_writer_finish(writer, &err) ||
 	    kith_pair_store_open(&store, path, &err))
 		fail_msg("%s", err.msg);
@@ -215,14 +215,14 @@ static void test_refusals(void **state)
 
 	sandbox_path(other, "other.kpr");
 	info.k[1] = 4; /* n - 1 is 3 */
-	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), KITH_EUSAGE);
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, 2, &err), KITH_EUSAGE);
 	info.k[1] = 1;
-	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), KITH_EUSAGE);
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, 2, &err), KITH_EUSAGE);
 	info.k[1] = 2;
 	info.block_pairs = KITH_MAX_PAIR_BLOCK + 1;
-	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), KITH_EUSAGE);
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, 2, &err), KITH_EUSAGE);
 	info.block_pairs = 0;
-	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), 0);
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, 2, &err), 0);
 	kith_pair_writer_abort(writer);
 	assert_null(fopen(other, "r"));
 }
@@ -237,7 +237,7 @@ static int append_bits(uint64_t at_1, uint64_t at_2)
 	kith_err err;
 	info.layer_count = 1;
 	sandbox_path(other, "other.kpr");
-	assert_int_equal(kith_pair_writer_create(&writer, other, &info, &err), 0);
+	assert_int_equal(kith_pair_writer_create(&writer, other, &info, 2, &err), 0);
 	int status = kith_pair_writer_append_planes(writer, 1, is, js, bits, 1, &err);
 	kith_pair_writer_abort(writer);
 	return status;
@@ -256,25 +256,25 @@ static void test_bits(void **state)
 
 /* ---- forged files --------------------------------------------------------------------------------------------- */
 
-/* Two blocks of one sample each, in so many layers of random levels that every layer's stream is stored as it is, and
+/* Two blocks of one sample each, in so many layers of random tiers that every layer's stream is stored as it is, and
  * the values are large enough for pages of their own, which the tail does not vouch for (store/FORMAT.md). */
 #define FORGED_LAYERS 60
 #define FORGED_PAIRS  125 /* 3 spare bits */
 #define BITMAP        16
-#define STREAM        (4 * BITMAP) /* two directions, two levels */
+#define STREAM        (4 * BITMAP) /* two directions, two tiers */
 
 static void write_forgeable(void)
 {
 	static kith_layer layers[FORGED_LAYERS];
 	kith_pair_info info = {.n = 256,
 			       .layer_count = FORGED_LAYERS,
-			       .levels = 2,
+			       .tiers = 2,
 			       .k = {1, 2},
 			       .block_pairs = FORGED_PAIRS,
 			       .layers = layers};
 	uint32_t i[2 * FORGED_PAIRS], j[2 * FORGED_PAIRS];
-	static uint8_t tier[2 * FORGED_PAIRS][FORGED_LAYERS];
-	const slow_pairs pairs = {2 * FORGED_PAIRS, FORGED_LAYERS, i, j, tier[0]};
+	static uint8_t tiers[2 * FORGED_PAIRS][FORGED_LAYERS];
+	const slow_pairs pairs = {2 * FORGED_PAIRS, FORGED_LAYERS, i, j, tiers[0]};
 	kith_pair_writer *writer = NULL;
 	rng r = {1};
 	kith_err err;
@@ -282,10 +282,10 @@ static void write_forgeable(void)
 		i[p] = p < FORGED_PAIRS ? 10 : 20;
 		j[p] = i[p] + 1 + p % FORGED_PAIRS;
 		for (int v = 0; v < FORGED_LAYERS; v++)
-			tier[p][v] = (uint8_t)(rng_below(&r, 2) | rng_below(&r, 2) << 4);
+			tiers[p][v] = (uint8_t)(rng_below(&r, 2) | rng_below(&r, 2) << 4);
 	}
 	sandbox_path(path, "forged.kpr");
-	if (kith_pair_writer_create(&writer, path, &info, &err) ||
+	if (kith_pair_writer_create(&writer, path, &info, 2, &err) ||
 	    slow_pairs_append(writer, &pairs, 2, 0, 2 * FORGED_PAIRS, NULL, &err) ||
 	    kith_pair_writer_finish(writer, &err))
 		fail_msg("%s", err.msg);
@@ -361,13 +361,13 @@ static void other_count(unsigned char *value, unsigned char *end)
 }
 
 /* The last layer's bitmaps end the value. */
-static void two_levels(unsigned char *value, unsigned char *end)
+static void two_tiers(unsigned char *value, unsigned char *end)
 {
 	(void)value;
 	end[-STREAM] = end[BITMAP - STREAM] = 1;
 }
 
-static void two_levels_backward(unsigned char *value, unsigned char *end)
+static void two_tiers_backward(unsigned char *value, unsigned char *end)
 {
 	(void)value;
 	end[-2] = end[-2 - BITMAP] = 64;
@@ -424,8 +424,8 @@ static void test_forged(void **state)
 	assert_forged(earlier_sample, "pair {10, 11} does not follow those before it");
 	assert_forged(sample_beyond, "an impossible pair");
 	assert_forged(other_count, "an impossible pair");
-	assert_forged(two_levels, "block 1 has two levels for a pair");
-	assert_forged(two_levels_backward, "block 1 has two levels for a pair");
+	assert_forged(two_tiers, "block 1 has two levels for a pair");
+	assert_forged(two_tiers_backward, "block 1 has two levels for a pair");
 	assert_forged(spare_bit, "or a level for none");
 	assert_forged(last_spare_bit, "or a level for none");
 	assert_forged(other_size, "a stream holds 65 bytes where 64 belong");

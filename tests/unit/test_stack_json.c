@@ -278,19 +278,32 @@ static void test_unwritable(void **state)
 
 /* ---- refusals ------------------------------------------------------------------------------------------------ */
 
+static void expect_says(int got, const kith_err *err, int status, const char *text)
+{
+	if (got != status || err->code != (kith_status)status || !strstr(err->msg, mutant) || !strstr(err->msg, text))
+		fail_msg("status %d, \"%s\"; should be %d and hold \"%s\"", got, err->msg, status, text);
+	assert_null(strchr(err->msg, '\n'));
+}
+
+static void expect_unsound(int status, const char *text)
+{
+	kith_err err = {0};
+	int got = kith_stack_verify(mutant, &err);
+	expect_says(got, &err, status, text);
+}
+
 static void expect_refusal(int status, const char *text)
 {
 	kith_stack *s = (kith_stack *)path;
 	kith_err err = {0};
 	int got = kith_stack_read(&s, mutant, &err);
-	if (got != status || err.code != (kith_status)status || !strstr(err.msg, mutant) || !strstr(err.msg, text))
-		fail_msg("status %d, \"%s\"; should be %d and hold \"%s\"", got, err.msg, status, text);
+	expect_says(got, &err, status, text);
 	assert_ptr_equal(s, path); /* outputs are set only on success */
-	assert_null(strchr(err.msg, '\n'));
+	expect_unsound(status, text);
 }
 
-/* The good file with its first `old` after `after` replaced is refused. */
-static void expect_broken(const char *after, const char *old, const char *new, int status, const char *text)
+/* The good file with its first `old` after `after` replaced. */
+static void break_good(const char *after, const char *old, const char *new)
 {
 	char *good = read_text(path), *at = strstr(strstr(good, after), old);
 	FILE *f = fopen(mutant, "w");
@@ -300,7 +313,6 @@ static void expect_broken(const char *after, const char *old, const char *new, i
 	fputs(at + strlen(old), f);
 	fclose(f);
 	free(good);
-	expect_refusal(status, text);
 }
 
 static void test_not_a_stack(void **state)
@@ -359,11 +371,6 @@ static void test_broken_parts(void **state)
 		{"stderr", "[0, ", "[1e9, ", "nnts[0].stderr: 1000000000 at row 0, column 0 is outside 0..1"},
 		{"nnts", "\"mean\": [", "\"mean\": [[1, 1, 1], ", "nnts[0].mean: 4 rows, 3 layers"},
 		{"nnts", "\"stderr\"", "\"error\"", "nnts[0].stderr: missing"},
-		{"nnts", "\"expected\": ", "\"expected\": 1", "nnts[0].expected: 1.66"},
-		{"nnts", "\"expected\": ", "\"expected\": \"x\", \"x\": ", "nnts[0].expected: 0, but chance gives"},
-		{"corrected", "[0.099", "[0.199", "nnts[0].corrected: 0.199"},
-		{"nnts", "\"corrected\": [", "\"corrected\": null, \"x\": [", "nnts[0].corrected: not a list of rows"},
-		{"nnts", "\"corrected\": [", "\"corrected\": [[1, 1, 1], ", "nnts[0].corrected: 4 rows, 3 layers"},
 		{"overlap", "\"mean\"", "\"meen\"", "nnts[0].overlap.mean: missing"},
 		{"overlap", "[1, ", "[2, ", "nnts[0].overlap.mean: 2 at row 0, column 0 is outside 0..1"},
 		{"overlap", "[1, ", "[0.5, ", "overlap(0,0;k=2) is 0.5, not 1"},
@@ -377,6 +384,28 @@ static void test_broken_parts(void **state)
 		{"nntp", "[4, ", "[5, ", "cover layer 0 9007199254740998 times, but 9007199254740997 pairs"},
 		{"nntp", "\"pairs\": [", "\"pairs\": [1, ", "nntp[0].pairs: has 4 numbers, 3 layers"},
 		{"nntp", "\"pairs\"", "\"peers\"", "nntp[0].pairs: missing"},
+	};
+	kith_stack *s = make_stack();
+	(void)state;
+	write_it(s);
+	kith_stack_free(s);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		break_good(cases[i].after, cases[i].old, cases[i].new);
+		expect_refusal(KITH_ECORRUPT, cases[i].says);
+	}
+}
+
+/* What follows from other numbers is nothing to the reader, and kith-check's business. */
+static void test_broken_followers(void **state)
+{
+	static const struct {
+		const char *after, *old, *new, *says;
+	} cases[] = {
+		{"nnts", "\"expected\": ", "\"expected\": 1", "nnts[0].expected: 1.66"},
+		{"nnts", "\"expected\": ", "\"expected\": \"x\", \"x\": ", "nnts[0].expected: 0, but chance gives"},
+		{"corrected", "[0.099", "[0.199", "nnts[0].corrected: 0.199"},
+		{"nnts", "\"corrected\": [", "\"corrected\": null, \"x\": [", "nnts[0].corrected: not a list of rows"},
+		{"nnts", "\"corrected\": [", "\"corrected\": [[1, 1, 1], ", "nnts[0].corrected: 4 rows, 3 layers"},
 		{"", "\"dynamics\": [", "\"dynamics\": 5, \"x\": [", "dynamics[0].k: missing"},
 		{"", "\"dynamics\": [", "\"dynamics\": [], \"x\": [", "dynamics[0].k: missing"},
 		{"dynamics", "}\n  ]", "}, {}\n  ]", "dynamics: not a list of 2"},
@@ -397,11 +426,21 @@ static void test_broken_parts(void **state)
 		{"", "\"returns\"", "\"return\"", "dynamics[0].returns: not a list of 3 rows"},
 	};
 	kith_stack *s = make_stack();
+	kith_err err = {0};
 	(void)state;
 	write_it(s);
+	if (kith_stack_verify(path, &err))
+		fail_msg("%s", err.msg);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		kith_stack *again = NULL;
+		break_good(cases[i].after, cases[i].old, cases[i].new);
+		expect_unsound(KITH_ECORRUPT, cases[i].says);
+		if (kith_stack_read(&again, mutant, &err))
+			fail_msg("%s", err.msg);
+		expect_equal(s, again);
+		kith_stack_free(again);
+	}
 	kith_stack_free(s);
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		expect_broken(cases[i].after, cases[i].old, cases[i].new, KITH_ECORRUPT, cases[i].says);
 }
 
 static void test_unknown_members(void **state)
@@ -430,10 +469,13 @@ static void test_hollow(void **state)
 {
 	FILE *f = fopen(mutant, "w");
 	(void)state;
-	fputs("{\"format\": \"kith-stack\", \"version\": 1, \"n\": 9, \"layers\": [{}", f);
-	for (size_t v = 1; v < KITH_MAX_LAYERS; v++)
-		fputs(",{}", f);
-	fputs("], \"nnts\": [{}], \"nntp\": [{}", f);
+	fputs("{\"format\": \"kith-stack\", \"version\": 1, \"n\": 9, \"layers\": [", f);
+	for (size_t v = 0; v < KITH_MAX_LAYERS; v++)
+		fprintf(f,
+			"%s{\"name\": \"\", \"dim\": 1, \"metric\": \"\", \"engine\": \"\", \"digest\": \"\", "
+			"\"recall\": 1}",
+			v ? "," : "");
+	fputs("], \"nnts\": [{\"k\": 1}], \"nntp\": [{}", f);
 	for (size_t i = 1; i < 100000; i++)
 		fputs(",{}", f);
 	fputs("]}", f);
@@ -441,7 +483,8 @@ static void test_hollow(void **state)
 	expect_refusal(KITH_ECORRUPT, "nnts[0].mean: missing");
 }
 
-/* Any damage is refused or gives a stack that satisfies the identities; sanitizers watch the rest. */
+/* Any damage is refused, or gives a stack that satisfies the identities and is at odds with what follows from it, or it
+ * does not matter; sanitizers watch the rest. */
 static void test_mutations(void **state)
 {
 	kith_stack *s = make_stack();
@@ -473,6 +516,7 @@ static void test_mutations(void **state)
 			refused++;
 		} else {
 			assert_int_equal(kith_stack_check(got, &err), 0);
+			refused += kith_stack_verify(mutant, &err) != 0;
 		}
 		kith_stack_free(got);
 	}
@@ -629,13 +673,21 @@ static void test_outfile_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_doubles),
-		cmocka_unit_test(test_not_utf8),     cmocka_unit_test(test_old_file),
-		cmocka_unit_test(test_unwritable),   cmocka_unit_test(test_not_a_stack),
-		cmocka_unit_test(test_broken_parts), cmocka_unit_test(test_unknown_members),
-		cmocka_unit_test(test_hollow),       cmocka_unit_test(test_mutations),
-		cmocka_unit_test(test_check),        cmocka_unit_test(test_new),
-		cmocka_unit_test(test_outfile),      cmocka_unit_test(test_outfile_refusals),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_doubles),
+		cmocka_unit_test(test_not_utf8),
+		cmocka_unit_test(test_old_file),
+		cmocka_unit_test(test_unwritable),
+		cmocka_unit_test(test_not_a_stack),
+		cmocka_unit_test(test_broken_parts),
+		cmocka_unit_test(test_broken_followers),
+		cmocka_unit_test(test_unknown_members),
+		cmocka_unit_test(test_hollow),
+		cmocka_unit_test(test_mutations),
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_new),
+		cmocka_unit_test(test_outfile),
+		cmocka_unit_test(test_outfile_refusals),
 	};
 	sandbox_path(path, "stack.json");
 	sandbox_path(mutant, "mutant.json");

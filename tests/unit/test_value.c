@@ -14,24 +14,21 @@
 #include "sandbox.h"
 #include "value.h"
 
-static kith_encoder *encoder;
-static kith_decoder *decoder;
-static kith_value value;
+static kith_encoder value;
+static kith_decoder decoder;
 
 static int setup(void **state)
 {
+	kith_err err;
 	(void)state;
-	encoder = kith_encoder_new();
-	decoder = kith_decoder_new();
-	return !encoder || !decoder;
+	return kith_encoder_init(&value, &err) || kith_decoder_init(&decoder, &err);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	kith_encoder_free(encoder);
-	kith_decoder_free(decoder);
-	free(value.bytes);
+	kith_encoder_free(&value);
+	kith_decoder_free(&decoder);
 	return 0;
 }
 
@@ -46,7 +43,7 @@ static kith_view open_value(void)
 	kith_err err;
 	kith_view view;
 	kith_value_seal(&value);
-	assert_int_equal(kith_view_open(&view, value.bytes, value.size, KITH_TABLE_ROWS, 7, &err), 0);
+	assert_int_equal(kith_view_open(&view, &decoder, value.bytes, value.size, KITH_TABLE_ROWS, 7, &err), 0);
 	return view;
 }
 
@@ -57,9 +54,9 @@ static size_t round_trip(const uint8_t *raw, size_t size)
 	uint8_t *back = must_alloc(size + 1, 1);
 	start(0);
 	size_t before = value.size;
-	assert_int_equal(kith_value_stream(encoder, &value, raw, size, &err), 0);
+	assert_int_equal(kith_value_stream(&value, raw, size, &err), 0);
 	kith_view view = open_value();
-	assert_int_equal(kith_view_stream(decoder, &view, back, size, &err), 0);
+	assert_int_equal(kith_view_stream(&view, back, size, &err), 0);
 	assert_int_equal(kith_view_end(&view, &err), 0);
 	assert_memory_equal(raw, back, size);
 	free(back);
@@ -136,9 +133,9 @@ static void test_sets(void **state)
 			gaps[last] += (uint32_t)(n - ids[last]);
 		}
 		start(count);
-		assert_int_equal(kith_value_u32s(encoder, &value, gaps, count, kith_width(n), &err), 0);
+		assert_int_equal(kith_value_u32s(&value, gaps, count, kith_width(n), &err), 0);
 		kith_view view = open_value();
-		assert_int_equal(kith_view_sets(decoder, &view, offset, SETS, base, step, n, back, &bad, &err), 0);
+		assert_int_equal(kith_view_sets(&view, offset, SETS, base, step, n, back, &bad, &err), 0);
 		assert_int_equal(kith_view_end(&view, &err), 0);
 		assert_int_equal(bad != 0, spoilt);
 		if (!spoilt)

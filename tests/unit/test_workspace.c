@@ -47,6 +47,41 @@ static void test_random_lists(void **state)
 	}
 }
 
+/* One memory for lists of other counts, which grows when it has to and only then. */
+static void test_place(void **state)
+{
+	rng r = {18};
+	void *memory = NULL;
+	uint64_t capacity = 0;
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		kith_workspace w = {0};
+		uint32_t *a;
+		uint64_t *b, m = rng_below(&r, 50), n = rng_below(&r, 50), had = capacity;
+		void *before = memory;
+		KITH_BUFFER_ZERO(&w, a, m);
+		KITH_BUFFER(&w, b, n);
+		assert_int_equal(kith_workspace_place(&w, &memory, &capacity, "a test", NULL), 0);
+		assert_true(kith_workspace_bytes(&w) <= capacity);
+		if (before && kith_workspace_bytes(&w) <= had)
+			assert_ptr_equal(memory, before);
+		for (uint64_t i = 0; i < n; i++)
+			b[i] = UINT64_MAX;
+		for (uint64_t i = 0; i < m; i++) {
+			assert_int_equal(a[i], 0);
+			a[i] = UINT32_MAX;
+		}
+	}
+	kith_workspace w = {0};
+	char *large;
+	KITH_BUFFER(&w, large, capacity + 1);
+	kith_alloc_fail_nth(1);
+	assert_int_equal(kith_workspace_place(&w, &memory, &capacity, "a test", NULL), KITH_ENOMEM);
+	kith_alloc_fail_nth(0);
+	assert_null(memory);
+	assert_int_equal(capacity, 0);
+}
+
 static void test_overflow(void **state)
 {
 	kith_workspace w = {0};
@@ -82,6 +117,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_lists),
+		cmocka_unit_test(test_place),
 		cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_no_memory),
 	};

@@ -84,15 +84,14 @@ double kith_axis_depth(const kith_axis *axis)
 
 void kith_axis_draw(kith_canvas *canvas, const kith_axis *axis, double x, double y, int above)
 {
-	static const kith_colour ink = KITH_INK;
 	double side = above ? -1 : 1;
 	for (size_t v = 0; v < axis->count; v += axis->step) {
 		double at = x + (double)v * axis->spacing;
 		if (axis->upward)
 			kith_canvas_text(canvas, at, y + side * KITH_AXIS_GAP, axis->font, 0,
-					 above ? KITH_START : KITH_END, 1, ink, axis->labels[v]);
+					 above ? KITH_START : KITH_END, 1, kith_ink, axis->labels[v]);
 		else
 			kith_canvas_text(canvas, at, y + side * (KITH_AXIS_GAP + axis->font / 2), axis->font, 0,
-					 KITH_MIDDLE, 0, ink, axis->labels[v]);
+					 KITH_MIDDLE, 0, kith_ink, axis->labels[v]);
 	}
 }

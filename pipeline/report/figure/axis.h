@@ -7,24 +7,18 @@
 #include "canvas.h"
 #include "kith/err.h"
 
-#define KITH_INK                                                                                                       \
-	{                                                                                                              \
-		0.1, 0.1, 0.1                                                                                          \
-	}
-#define KITH_LINE                                                                                                      \
-	{                                                                                                              \
-		0.55, 0.55, 0.55                                                                                       \
-	}
 #define KITH_AXIS_GAP  4.0 /* between a label and what it labels */
 #define KITH_TICK_TEXT 16
+
+static const kith_colour kith_ink = {0.1, 0.1, 0.1}, kith_line = {0.55, 0.55, 0.55};
 
 typedef struct kith_tick {
 	double at; /* 0..1 */
 	char text[KITH_TICK_TEXT];
 } kith_tick;
 
-/* The names of `count` layers that stand `spacing` points apart: shortened, thinned to every step-th and turned as room
- * demands. */
+/* The names of `count` layers that stand `spacing` points apart: shortened, thinned to every step-th and turned as the
+ * spacing demands. */
 typedef struct kith_axis {
 	size_t count, step;
 	double spacing, font;
@@ -37,7 +31,7 @@ int kith_axis_make(kith_axis *out, kith_canvas *canvas, const char *const *label
 		   kith_err *err);
 void kith_axis_free(kith_axis *axis); /* all zeros is fine */
 
-/* The room that the labels take above or below, with the gap. */
+/* The height that the labels take above or below, with the gap. */
 double kith_axis_depth(const kith_axis *axis);
 
 /* Draws them above, or else below, the line y; the first layer is at x. */

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
-
 /* Font configuration finds its like everywhere: Arial, Liberation Sans, or else the default sans. */
 #define FACE           "Arial"
 #define PNG_SCALE      2.0
@@ -21,7 +19,8 @@
 #endif
 #endif
 #if defined WATCHED || defined __SANITIZE_ADDRESS__
-/* The font library loses some of what it has loaded; that is neither ours to free nor to report. */
+/* The font library loses some of what it has loaded. The sanitizer's library looks these two functions up. */
+#pragma GCC visibility push(default)
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_options(void);
 const char *__lsan_default_options(void)
@@ -32,11 +31,8 @@ const char *__lsan_default_suppressions(void)
 {
 	return "leak:libfontconfig\n";
 }
+#pragma GCC visibility pop
 #endif
-
-struct kith_canvas {
-	cairo_t *cairo;
-};
 
 /* ---- drawing ------------------------------------------------------------------------------------------------- */
 
@@ -54,7 +50,7 @@ kith_colour kith_colour_on(kith_colour ground)
 
 static void set_colour(kith_canvas *c, kith_colour colour)
 {
-	cairo_set_source_rgb(c->cairo, colour.r, colour.g, colour.b);
+	cairo_set_source_rgb(c, colour.r, colour.g, colour.b);
 }
 
 /* Unhinted, so that text is as wide in a PNG as in an SVG and one layout serves both. */
@@ -64,18 +60,18 @@ static void set_font(kith_canvas *c, double size, int bold)
 	cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
 	cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
 	cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
-	cairo_set_font_options(c->cairo, options);
+	cairo_set_font_options(c, options);
 	cairo_font_options_destroy(options);
-	cairo_select_font_face(c->cairo, FACE, CAIRO_FONT_SLANT_NORMAL,
+	cairo_select_font_face(c, FACE, CAIRO_FONT_SLANT_NORMAL,
 			       bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
-	cairo_set_font_size(c->cairo, size);
+	cairo_set_font_size(c, size);
 }
 
 double kith_canvas_text_width(kith_canvas *c, double size, int bold, const char *text)
 {
 	cairo_text_extents_t extents;
 	set_font(c, size, bold);
-	cairo_text_extents(c->cairo, text, &extents);
+	cairo_text_extents(c, text, &extents);
 	return extents.x_advance;
 }
 
@@ -84,69 +80,69 @@ void kith_canvas_text(kith_canvas *c, double x, double y, double size, int bold,
 {
 	double width = kith_canvas_text_width(c, size, bold, text);
 	double back = anchor == KITH_START ? 0 : anchor == KITH_MIDDLE ? width / 2 : width;
-	cairo_save(c->cairo);
-	cairo_translate(c->cairo, x, y);
+	cairo_save(c);
+	cairo_translate(c, x, y);
 	if (upward)
-		cairo_rotate(c->cairo, -M_PI / 2);
-	cairo_move_to(c->cairo, -back, HALF_CAPITAL * size);
+		cairo_rotate(c, -M_PI / 2);
+	cairo_move_to(c, -back, HALF_CAPITAL * size);
 	set_colour(c, colour);
-	cairo_show_text(c->cairo, text);
-	cairo_restore(c->cairo);
+	cairo_show_text(c, text);
+	cairo_restore(c);
 }
 
 void kith_canvas_box(kith_canvas *c, double x, double y, double width, double height, kith_colour colour)
 {
 	set_colour(c, colour);
-	cairo_rectangle(c->cairo, x, y, width, height);
-	cairo_fill(c->cairo);
+	cairo_rectangle(c, x, y, width, height);
+	cairo_fill(c);
 }
 
 void kith_canvas_frame(kith_canvas *c, double x, double y, double width, double height, double line, kith_colour colour)
 {
 	set_colour(c, colour);
-	cairo_set_line_width(c->cairo, line);
-	cairo_rectangle(c->cairo, x, y, width, height);
-	cairo_stroke(c->cairo);
+	cairo_set_line_width(c, line);
+	cairo_rectangle(c, x, y, width, height);
+	cairo_stroke(c);
 }
 
 void kith_canvas_move(kith_canvas *c, double x, double y)
 {
-	cairo_move_to(c->cairo, x, y);
+	cairo_move_to(c, x, y);
 }
 
 void kith_canvas_line(kith_canvas *c, double x, double y)
 {
-	cairo_line_to(c->cairo, x, y);
+	cairo_line_to(c, x, y);
 }
 
 void kith_canvas_ease(kith_canvas *c, double x, double y)
 {
 	double from_x, from_y, middle;
-	cairo_get_current_point(c->cairo, &from_x, &from_y);
+	cairo_get_current_point(c, &from_x, &from_y);
 	middle = (from_x + x) / 2;
-	cairo_curve_to(c->cairo, middle, from_y, middle, y, x, y);
+	cairo_curve_to(c, middle, from_y, middle, y, x, y);
 }
 
 void kith_canvas_fill(kith_canvas *c, kith_colour colour)
 {
 	set_colour(c, colour);
-	cairo_fill(c->cairo);
+	cairo_fill(c);
 }
 
 void kith_canvas_stroke(kith_canvas *c, double width, kith_colour colour)
 {
 	set_colour(c, colour);
-	cairo_set_line_width(c->cairo, width);
-	cairo_set_line_join(c->cairo, CAIRO_LINE_JOIN_ROUND);
-	cairo_stroke(c->cairo);
+	cairo_set_line_width(c, width);
+	cairo_set_line_join(c, CAIRO_LINE_JOIN_ROUND);
+	cairo_stroke(c);
 }
 
 void kith_canvas_dot(kith_canvas *c, double x, double y, double radius, kith_colour colour)
 {
 	set_colour(c, colour);
-	cairo_new_sub_path(c->cairo);
-	cairo_arc(c->cairo, x, y, radius, 0, 2 * M_PI);
-	cairo_fill(c->cairo);
+	cairo_new_sub_path(c);
+	cairo_arc(c, x, y, radius, 0, 2 * M_PI);
+	cairo_fill(c);
 }
 
 void kith_canvas_ramp(kith_canvas *c, double x, double y, double width, double height, size_t stops,
@@ -156,9 +152,9 @@ void kith_canvas_ramp(kith_canvas *c, double x, double y, double width, double h
 	for (size_t i = 0; i < stops; i++)
 		cairo_pattern_add_color_stop_rgb(ramp, (double)i / (double)(stops - 1), colours[i].r, colours[i].g,
 						 colours[i].b);
-	cairo_set_source(c->cairo, ramp);
-	cairo_rectangle(c->cairo, x, y, width, height);
-	cairo_fill(c->cairo);
+	cairo_set_source(c, ramp);
+	cairo_rectangle(c, x, y, width, height);
+	cairo_fill(c);
 	cairo_pattern_destroy(ramp);
 }
 
@@ -180,14 +176,14 @@ int kith_canvas_raster(kith_canvas *c, double x, double y, double width, double 
 			memcpy(cairo_image_surface_get_data(image) + r * (size_t)cairo_image_surface_get_stride(image),
 			       pixels + r * columns, columns * sizeof *pixels);
 		cairo_surface_mark_dirty(image);
-		cairo_save(c->cairo);
-		cairo_translate(c->cairo, x, y);
-		cairo_scale(c->cairo, width / (double)columns, height / (double)rows);
-		cairo_set_source_surface(c->cairo, image, 0, 0);
-		cairo_rectangle(c->cairo, 0, 0, (double)columns, (double)rows);
-		cairo_fill(c->cairo);
-		cairo_restore(c->cairo);
-		status = cairo_status(c->cairo);
+		cairo_save(c);
+		cairo_translate(c, x, y);
+		cairo_scale(c, width / (double)columns, height / (double)rows);
+		cairo_set_source_surface(c, image, 0, 0);
+		cairo_rectangle(c, 0, 0, (double)columns, (double)rows);
+		cairo_fill(c);
+		cairo_restore(c);
+		status = cairo_status(c);
 	}
 	cairo_surface_destroy(image);
 	return status == CAIRO_STATUS_SUCCESS ? 0 : failed(status, err);
@@ -196,37 +192,27 @@ int kith_canvas_raster(kith_canvas *c, double x, double y, double width, double 
 /* ---- canvases ------------------------------------------------------------------------------------------------ */
 
 /* Takes the surface over, on failure too. */
-static int start(kith_canvas *c, cairo_surface_t *surface, kith_err *err)
+static int start(cairo_t **out, cairo_surface_t *surface, kith_err *err)
 {
-	cairo_status_t status;
-	c->cairo = cairo_create(surface);
+	cairo_t *c = cairo_create(surface);
+	cairo_status_t status = cairo_status(c);
 	cairo_surface_destroy(surface); /* the drawing holds it */
-	status = cairo_status(c->cairo);
-	if (status == CAIRO_STATUS_SUCCESS)
-		return 0;
-	cairo_destroy(c->cairo);
-	return failed(status, err);
+	if (status != CAIRO_STATUS_SUCCESS) {
+		cairo_destroy(c);
+		return failed(status, err);
+	}
+	*out = c;
+	return 0;
 }
 
 int kith_canvas_new(kith_canvas **out, kith_err *err)
 {
-	kith_canvas *c = kith_alloc_zero(1, sizeof *c);
-	int status;
-	if (!c)
-		return kith_fail_nomem(err, "a drawing", sizeof *c);
-	status = start(c, cairo_image_surface_create(CAIRO_FORMAT_A8, 1, 1), err);
-	if (status)
-		free(c);
-	else
-		*out = c;
-	return status;
+	return start(out, cairo_image_surface_create(CAIRO_FORMAT_A8, 1, 1), err);
 }
 
 void kith_canvas_free(kith_canvas *c)
 {
-	if (c)
-		cairo_destroy(c->cairo);
-	free(c);
+	cairo_destroy(c);
 }
 
 /* ---- SVG ----------------------------------------------------------------------------------------------------- */
@@ -275,8 +261,8 @@ static const char *announces_id(const char *at)
 static int rename_ids(FILE *out, const char *svg, const char *name)
 {
 	id_list list = {0};
-	int status = 0;
-	while (*svg && !status) {
+	int rc = 0;
+	while (*svg && !rc) {
 		const char *before = announces_id(svg);
 		size_t length, index;
 		if (!before) {
@@ -285,13 +271,13 @@ static int rename_ids(FILE *out, const char *svg, const char *name)
 		}
 		svg += strlen(before);
 		length = strcspn(svg, "\")");
-		status = find_id(&list, svg, length, &index);
-		if (!status)
+		rc = find_id(&list, svg, length, &index);
+		if (!rc)
 			fprintf(out, "%s%s-%zu", before, name, index);
 		svg += length;
 	}
 	free(list.ids);
-	return status;
+	return rc;
 }
 
 static int put_svg(FILE *out, const char *svg, kith_image image, const char *name, const char *title, kith_err *err)
@@ -319,27 +305,27 @@ static cairo_status_t put_bytes(void *out, const unsigned char *bytes, unsigned 
 /* Draws on white and finishes the surface; releases the drawing. */
 static int draw_on(cairo_surface_t *surface, double scale, kith_draw *draw, const void *what, FILE *png, kith_err *err)
 {
-	kith_canvas c;
+	cairo_t *c = NULL;
 	cairo_status_t state;
-	int status = start(&c, surface, err);
-	if (status)
-		return status;
-	surface = cairo_get_target(c.cairo);
-	cairo_scale(c.cairo, scale, scale);
-	cairo_set_source_rgb(c.cairo, 1, 1, 1);
-	cairo_paint(c.cairo);
-	status = draw(&c, what, err);
-	state = cairo_status(c.cairo);
-	if (state == CAIRO_STATUS_SUCCESS && !status && png)
+	int rc = start(&c, surface, err);
+	if (rc)
+		return rc;
+	surface = cairo_get_target(c);
+	cairo_scale(c, scale, scale);
+	cairo_set_source_rgb(c, 1, 1, 1);
+	cairo_paint(c);
+	rc = draw(c, what, err);
+	state = cairo_status(c);
+	if (state == CAIRO_STATUS_SUCCESS && !rc && png)
 		state = cairo_surface_write_to_png_stream(surface, put_bytes, png);
 	cairo_surface_finish(surface);
 	if (state == CAIRO_STATUS_SUCCESS)
 		state = cairo_surface_status(surface);
 	/* what the stream refused is the stream's to report, with the system's reason */
-	if (!status && state != CAIRO_STATUS_SUCCESS && state != CAIRO_STATUS_WRITE_ERROR)
-		status = failed(state, err);
-	cairo_destroy(c.cairo);
-	return status;
+	if (!rc && state != CAIRO_STATUS_SUCCESS && state != CAIRO_STATUS_WRITE_ERROR)
+		rc = failed(state, err);
+	cairo_destroy(c);
+	return rc;
 }
 
 static int render_png(FILE *out, double width, double height, kith_draw *draw, const void *what, kith_err *err)
@@ -355,18 +341,17 @@ int kith_canvas_render(FILE *out, kith_image image, const char *name, const char
 	char *svg = NULL;
 	size_t size = 0;
 	FILE *memory;
-	int status;
+	int rc;
 	if (image == KITH_PNG)
 		return render_png(out, width, height, draw, what, err);
 	memory = open_memstream(&svg, &size);
 	if (!memory)
 		return kith_fail_nomem(err, "a drawing", 0);
-	status = draw_on(cairo_svg_surface_create_for_stream(put_bytes, memory, width, height), 1, draw, what, NULL,
-			 err);
-	if (fclose(memory) && !status)
-		status = kith_fail_nomem(err, "a drawing", size);
-	if (!status)
-		status = put_svg(out, svg, image, name, title, err);
+	rc = draw_on(cairo_svg_surface_create_for_stream(put_bytes, memory, width, height), 1, draw, what, NULL, err);
+	if (fclose(memory) && !rc)
+		rc = kith_fail_nomem(err, "a drawing", size);
+	if (!rc)
+		rc = put_svg(out, svg, image, name, title, err);
 	free(svg);
-	return status;
+	return rc;
 }

@@ -17,11 +17,11 @@ typedef struct kith_colour {
 /* Black or white, whichever reads better on `ground` (WCAG 2 contrast). */
 kith_colour kith_colour_on(kith_colour ground);
 
-typedef struct kith_canvas kith_canvas;
+typedef struct _cairo kith_canvas; /* the library's own */
 
 typedef enum kith_anchor { KITH_START, KITH_MIDDLE, KITH_END } kith_anchor;
 
-/* A canvas that nobody sees, to measure text on. */
+/* A canvas to measure text on. */
 int kith_canvas_new(kith_canvas **out, kith_err *err);
 void kith_canvas_free(kith_canvas *canvas); /* NULL is fine */
 
@@ -35,8 +35,8 @@ void kith_canvas_box(kith_canvas *canvas, double x, double y, double width, doub
 void kith_canvas_frame(kith_canvas *canvas, double x, double y, double width, double height, double line,
 		       kith_colour colour);
 
-/* A path: the pen is put down at a point, drawn straight or in an S that is level at both ends, and what it has
- * enclosed filled, or its trace inked. Several pieces may be filled at once. */
+/* A path: it begins at a point, goes on by a straight line or by an S-shaped curve that is horizontal at both ends, and
+ * is filled or stroked. Several pieces may be filled at once. */
 void kith_canvas_move(kith_canvas *canvas, double x, double y);
 void kith_canvas_line(kith_canvas *canvas, double x, double y);
 void kith_canvas_ease(kith_canvas *canvas, double x, double y);

@@ -17,7 +17,7 @@
 #define LINE_HEIGHT 13.0
 #define KEY_WIDTH   130.0 /* names in the legend are shortened to this */
 
-static const kith_colour ink = KITH_INK, line = KITH_LINE, pale = {0.88, 0.88, 0.88};
+static const kith_colour pale = {0.88, 0.88, 0.88};
 
 typedef struct layout {
 	const kith_chart *chart;
@@ -44,11 +44,11 @@ static int lay_out(layout *l, kith_canvas *canvas, kith_err *err)
 {
 	const kith_chart *chart = l->chart;
 	double ticks = 0, keys = kith_canvas_text_width(canvas, FONT, 0, chart->legend_title) - SWATCH - 4;
-	int status;
+	int rc;
 	l->plot.spacing = fmin(MOST_APART, WIDTH / (double)(chart->layers - 1));
 	l->plot.height = HEIGHT;
-	if ((status = kith_axis_make(&l->axis, canvas, chart->labels, chart->layers, l->plot.spacing, err)))
-		return status;
+	if ((rc = kith_axis_make(&l->axis, canvas, chart->labels, chart->layers, l->plot.spacing, err)))
+		return rc;
 	for (size_t i = 0; i < chart->tick_count; i++)
 		ticks = fmax(ticks, kith_canvas_text_width(canvas, FONT, 0, chart->ticks[i].text));
 	for (size_t i = 0; i < chart->key_count; i++) {
@@ -70,11 +70,11 @@ static int lay_out(layout *l, kith_canvas *canvas, kith_err *err)
 static void draw_legend(kith_canvas *c, const layout *l)
 {
 	double x = l->legend_x, y = l->plot.y - HEIGHT;
-	kith_canvas_text(c, x, y, FONT, 0, KITH_START, 0, ink, l->chart->legend_title);
+	kith_canvas_text(c, x, y, FONT, 0, KITH_START, 0, kith_ink, l->chart->legend_title);
 	for (size_t i = l->chart->key_count; i-- > 0;) {
 		y += LINE_HEIGHT;
 		kith_canvas_box(c, x, y - SWATCH / 2, SWATCH, SWATCH, l->chart->keys[i].colour);
-		kith_canvas_text(c, x + SWATCH + 4, y, FONT, 0, KITH_START, 0, ink, l->keys[i]);
+		kith_canvas_text(c, x + SWATCH + 4, y, FONT, 0, KITH_START, 0, kith_ink, l->keys[i]);
 	}
 }
 
@@ -84,12 +84,12 @@ static int draw_chart(kith_canvas *c, const void *what, kith_err *err)
 	const kith_chart *chart = l->chart;
 	double x = l->plot.x, y = l->plot.y, left = x - 2 * KITH_AXIS_GAP;
 	(void)err;
-	kith_canvas_text(c, MARGIN, MARGIN + TITLE_FONT / 2, TITLE_FONT, 1, KITH_START, 0, ink, chart->title);
-	kith_canvas_text(c, MARGIN + FONT / 2, y - HEIGHT / 2, FONT, 0, KITH_MIDDLE, 1, ink, chart->scale_title);
+	kith_canvas_text(c, MARGIN, MARGIN + TITLE_FONT / 2, TITLE_FONT, 1, KITH_START, 0, kith_ink, chart->title);
+	kith_canvas_text(c, MARGIN + FONT / 2, y - HEIGHT / 2, FONT, 0, KITH_MIDDLE, 1, kith_ink, chart->scale_title);
 	for (size_t i = 0; i < chart->tick_count; i++) {
 		double at = y - chart->ticks[i].at * HEIGHT;
-		kith_canvas_box(c, left, at - 0.25, l->plot_width + 4 * KITH_AXIS_GAP, 0.5, i ? pale : line);
-		kith_canvas_text(c, left - 3, at, FONT, 0, KITH_END, 0, ink, chart->ticks[i].text);
+		kith_canvas_box(c, left, at - 0.25, l->plot_width + 4 * KITH_AXIS_GAP, 0.5, i ? pale : kith_line);
+		kith_canvas_text(c, left - 3, at, FONT, 0, KITH_END, 0, kith_ink, chart->ticks[i].text);
 	}
 	kith_axis_draw(c, &l->axis, x, y + KITH_AXIS_GAP, 0);
 	draw_legend(c, l);
@@ -101,16 +101,16 @@ int kith_chart_render(const kith_chart *chart, FILE *out, kith_image image, cons
 {
 	layout l = {.chart = chart};
 	kith_canvas *canvas = NULL;
-	int status = kith_canvas_new(&canvas, err);
-	if (status)
-		return status;
-	status = lay_out(&l, canvas, err);
-	if (!status)
-		status = kith_canvas_render(out, image, name, chart->alternative, ceil(l.width), ceil(l.height),
-					    draw_chart, &l, err);
+	int rc = kith_canvas_new(&canvas, err);
+	if (rc)
+		return rc;
+	rc = lay_out(&l, canvas, err);
+	if (!rc)
+		rc = kith_canvas_render(out, image, name, chart->alternative, ceil(l.width), ceil(l.height), draw_chart,
+					&l, err);
 	for (size_t i = 0; i < chart->key_count; i++)
 		free(l.keys[i]);
 	kith_axis_free(&l.axis);
 	kith_canvas_free(canvas);
-	return status;
+	return rc;
 }

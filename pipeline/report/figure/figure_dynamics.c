@@ -74,12 +74,12 @@ static void draw_survival(kith_canvas *c, const kith_plot *plot, const void *dat
 	}
 }
 
-int kith_figure_survival(const kith_report_data *data, const kith_dynamics *d, FILE *out, kith_image image,
-			 const char *name, kith_err *err)
+int kith_figure_survival(const kith_report_data *data, const void *of, FILE *out, kith_image image, const char *name,
+			 kith_err *err)
 {
 	generations g;
 	kith_chart chart;
-	start(data, d, &g, &chart);
+	start(data, of, &g, &chart);
 	for (size_t i = 0; i < g.count; i++)
 		chart.keys[i].last = chart.keys[i].first;
 	chart.scale_title = "share still present";
@@ -140,7 +140,8 @@ static double height_of(const flow *f, double pairs)
 	return f->plot->y - pairs / f->g->most * f->plot->height;
 }
 
-/* A band between column c and the next, over from..to of the way, with these counts at its left and its right end. */
+/* A band between column c and the next, over the fractions from..to of the distance, with these counts at its left and
+ * its right end. */
 static void add_band(const flow *f, size_t c, double from, double to, const double left[2], const double right[2])
 {
 	const kith_plot *p = f->plot;
@@ -199,7 +200,7 @@ static void draw_flow(kith_canvas *canvas, const kith_plot *plot, const void *da
 	}
 }
 
-/* Round counts from 0 on, three to seven above it where there are so many. */
+/* Round counts from 0 on, three to seven above it, fewer where the greatest count is small. */
 static void count_ticks(kith_chart *chart, double most, uint64_t unit)
 {
 	double decade = pow(10, floor(log10(most))), lead = most / decade;
@@ -211,9 +212,10 @@ static void count_ticks(kith_chart *chart, double most, uint64_t unit)
 	}
 }
 
-int kith_figure_flow(const kith_report_data *data, const kith_dynamics *d, FILE *out, kith_image image,
-		     const char *name, kith_err *err)
+int kith_figure_flow(const kith_report_data *data, const void *of, FILE *out, kith_image image, const char *name,
+		     kith_err *err)
 {
+	const kith_dynamics *d = of;
 	generations g;
 	kith_chart chart;
 	start(data, d, &g, &chart);

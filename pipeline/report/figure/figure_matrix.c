@@ -54,7 +54,8 @@ static void nnts_cell(const void *data, size_t panel, size_t row, size_t column,
 	snprintf(out->text, sizeof out->text, "%.2f", out->shade);
 }
 
-int kith_figure_nnts(const kith_report_data *data, FILE *out, kith_image image, const char *name, kith_err *err)
+int kith_figure_nnts(const kith_report_data *data, const void *of, FILE *out, kith_image image, const char *name,
+		     kith_err *err)
 {
 	kith_heatmap map = {.layers = data->stack->layer_count,
 			    .panels = data->stack->nnts_count,
@@ -65,6 +66,7 @@ int kith_figure_nnts(const kith_report_data *data, FILE *out, kith_image image, 
 			    .bar_title = "NNTS",
 			    .tick_count = 6,
 			    .alternative = "NNTS between every two layers, one matrix for each k"};
+	(void)of;
 	fill_scale(map.scale, viridis, sizeof viridis / sizeof *viridis);
 	for (size_t i = 0; i < map.tick_count; i++) {
 		map.ticks[i].at = (double)i / 5;
@@ -119,10 +121,10 @@ static void nntp_ticks(kith_heatmap *map, uint64_t most, uint64_t unit)
 	map->tick_count = (size_t)(tick - map->ticks) + 1;
 }
 
-int kith_figure_nntp(const kith_report_data *data, const kith_nntp *p, FILE *out, kith_image image, const char *name,
+int kith_figure_nntp(const kith_report_data *data, const void *of, FILE *out, kith_image image, const char *name,
 		     kith_err *err)
 {
-	nntp_figure f = {data, p, kith_nntp_largest(p, data->stack->layer_count)};
+	nntp_figure f = {data, of, kith_nntp_largest(of, data->stack->layer_count)};
 	kith_heatmap map = {.layers = data->stack->layer_count,
 			    .panels = 1,
 			    .labels = (const char *const *)data->labels,

@@ -18,15 +18,13 @@
 #define BAR_WIDTH  10.0
 #define GAP        KITH_AXIS_GAP
 
-static const kith_colour ink = KITH_INK, line = KITH_LINE;
-
 typedef struct layout {
 	const kith_heatmap *map;
 	kith_axis axis;
 	double cell;    /* width of one */
 	int with_text;  /* cells show their values */
-	double left;    /* of the matrix within its panel: the row labels' room */
-	double top;     /* the title's and the column labels' room */
+	double left;    /* of the matrix within its panel: the width of the row labels */
+	double top;     /* the height of the title and the column labels */
 	double side;    /* of the matrix */
 	size_t columns; /* panels in a row */
 	double panel_width, panel_height;
@@ -142,7 +140,7 @@ static void draw_cells(kith_canvas *c, const layout *l, size_t panel, double x, 
 			if (cell.empty)
 				continue;
 			ground = kith_scale_colour(map->scale, cell.shade);
-			/* a hair of white between cells, or antialiasing would draw one of its own */
+			/* a thin white line between cells, or antialiasing would draw one of its own */
 			kith_canvas_box(c, cx + 0.25, cy + 0.25, l->cell - 0.5, l->cell - 0.5, ground);
 			kith_canvas_text(c, cx + l->cell / 2, cy + l->cell / 2, CELL_FONT, 0, KITH_MIDDLE, 0,
 					 kith_colour_on(ground), cell.text);
@@ -162,7 +160,7 @@ static int draw_raster(kith_canvas *c, const layout *l, size_t panel, double x, 
 	size_t per_cell = l->cell >= 0.5 ? (size_t)lround(2 * l->cell) : 1, width = per_cell * map->layers;
 	uint32_t *pixels = kith_alloc(width, width * sizeof *pixels);
 	kith_cell cell;
-	int status;
+	int rc;
 	if (!pixels)
 		return kith_fail_nomem(err, "a picture", (unsigned long long)width * width * sizeof *pixels);
 	for (size_t a = 0; a < map->layers; a++) {
@@ -176,15 +174,15 @@ static int draw_raster(kith_canvas *c, const layout *l, size_t panel, double x, 
 		for (size_t i = 1; i < per_cell; i++)
 			memcpy(row + i * width, row, width * sizeof *row);
 	}
-	status = kith_canvas_raster(c, x, y, l->side, l->side, width, width, pixels, err);
+	rc = kith_canvas_raster(c, x, y, l->side, l->side, width, width, pixels, err);
 	free(pixels);
-	return status;
+	return rc;
 }
 
 static void draw_labels(kith_canvas *c, const layout *l, double x, double y)
 {
 	for (size_t v = 0; v < l->map->layers; v += l->axis.step)
-		kith_canvas_text(c, x - GAP, y + ((double)v + 0.5) * l->cell, l->axis.font, 0, KITH_END, 0, ink,
+		kith_canvas_text(c, x - GAP, y + ((double)v + 0.5) * l->cell, l->axis.font, 0, KITH_END, 0, kith_ink,
 				 l->axis.labels[v]);
 	kith_axis_draw(c, &l->axis, x + l->cell / 2, y, 1);
 }
@@ -200,26 +198,26 @@ static int draw_panel(kith_canvas *c, const layout *l, size_t panel, double x, d
 	const kith_heatmap *map = l->map;
 	double mx = x + l->left, my = y + l->top;
 	char title[160];
-	int status = 0;
+	int rc = 0;
 	map->title(map->data, panel, title, sizeof title);
 	kith_canvas_text(c, centred(c, mx + l->side / 2, x, TITLE_FONT, 1, title), y + TITLE_FONT / 2, TITLE_FONT, 1,
-			 KITH_MIDDLE, 0, ink, title);
+			 KITH_MIDDLE, 0, kith_ink, title);
 	if (map->column_title)
 		kith_canvas_text(c, centred(c, mx + l->side / 2, mx, AXIS_FONT, 0, map->column_title),
-				 y + 2 * TITLE_FONT + AXIS_FONT / 2, AXIS_FONT, 0, KITH_MIDDLE, 0, ink,
+				 y + 2 * TITLE_FONT + AXIS_FONT / 2, AXIS_FONT, 0, KITH_MIDDLE, 0, kith_ink,
 				 map->column_title);
 	if (map->row_title) {
 		double length = kith_canvas_text_width(c, AXIS_FONT, 0, map->row_title);
 		kith_canvas_text(c, x + AXIS_FONT / 2, my + fmax(l->side, length) / 2, AXIS_FONT, 0, KITH_MIDDLE, 1,
-				 ink, map->row_title);
+				 kith_ink, map->row_title);
 	}
 	draw_labels(c, l, mx, my);
 	if (l->with_text)
 		draw_cells(c, l, panel, mx, my);
 	else
-		status = draw_raster(c, l, panel, mx, my, err);
-	kith_canvas_frame(c, mx, my, l->side, l->side, 0.5, line);
-	return status;
+		rc = draw_raster(c, l, panel, mx, my, err);
+	kith_canvas_frame(c, mx, my, l->side, l->side, 0.5, kith_line);
+	return rc;
 }
 
 static void draw_bar(kith_canvas *c, const layout *l)
@@ -227,43 +225,44 @@ static void draw_bar(kith_canvas *c, const layout *l)
 	const kith_heatmap *map = l->map;
 	double x = l->bar_x, y = l->bar_y;
 	kith_canvas_ramp(c, x, y, BAR_WIDTH, l->bar_height, KITH_SCALE_STOPS, map->scale);
-	kith_canvas_frame(c, x, y, BAR_WIDTH, l->bar_height, 0.5, line);
+	kith_canvas_frame(c, x, y, BAR_WIDTH, l->bar_height, 0.5, kith_line);
 	for (size_t i = 0; i < map->tick_count; i++) {
 		double ty = y + (1 - map->ticks[i].at) * l->bar_height;
-		kith_canvas_box(c, x + BAR_WIDTH, ty - 0.25, 3, 0.5, line);
-		kith_canvas_text(c, x + BAR_WIDTH + 3 + 2, ty, TICK_FONT, 0, KITH_START, 0, ink, map->ticks[i].text);
+		kith_canvas_box(c, x + BAR_WIDTH, ty - 0.25, 3, 0.5, kith_line);
+		kith_canvas_text(c, x + BAR_WIDTH + 3 + 2, ty, TICK_FONT, 0, KITH_START, 0, kith_ink,
+				 map->ticks[i].text);
 	}
 	kith_canvas_text(c, x + BAR_WIDTH + 3 + GAP + l->tick_width + TICK_FONT, y + l->bar_height / 2, TICK_FONT, 0,
-			 KITH_MIDDLE, 1, ink, map->bar_title);
+			 KITH_MIDDLE, 1, kith_ink, map->bar_title);
 }
 
 static int draw_figure(kith_canvas *c, const void *what, kith_err *err)
 {
 	const layout *l = what;
-	int status = 0;
-	for (size_t p = 0; p < l->map->panels && !status; p++)
-		status = draw_panel(c, l, p, MARGIN + (double)(p % l->columns) * (l->panel_width + PANEL_GAP),
-				    MARGIN + (double)(p / l->columns) * (l->panel_height + PANEL_GAP), err);
+	int rc = 0;
+	for (size_t p = 0; p < l->map->panels && !rc; p++)
+		rc = draw_panel(c, l, p, MARGIN + (double)(p % l->columns) * (l->panel_width + PANEL_GAP),
+				MARGIN + (double)(p / l->columns) * (l->panel_height + PANEL_GAP), err);
 	draw_bar(c, l);
-	return status;
+	return rc;
 }
 
 int kith_heatmap_render(const kith_heatmap *map, FILE *out, kith_image image, const char *name, kith_err *err)
 {
 	layout l = {.map = map};
 	kith_canvas *canvas = NULL;
-	int status = kith_canvas_new(&canvas, err);
-	if (status)
-		return status;
+	int rc = kith_canvas_new(&canvas, err);
+	if (rc)
+		return rc;
 	lay_cells(&l, canvas);
-	status = kith_axis_make(&l.axis, canvas, map->labels, map->layers, l.cell, err);
-	if (!status) {
+	rc = kith_axis_make(&l.axis, canvas, map->labels, map->layers, l.cell, err);
+	if (!rc) {
 		lay_labels(&l);
 		lay_panels(&l, canvas);
-		status = kith_canvas_render(out, image, name, map->alternative, ceil(l.width), ceil(l.height),
-					    draw_figure, &l, err);
+		rc = kith_canvas_render(out, image, name, map->alternative, ceil(l.width), ceil(l.height), draw_figure,
+					&l, err);
 	}
 	kith_axis_free(&l.axis);
 	kith_canvas_free(canvas);
-	return status;
+	return rc;
 }

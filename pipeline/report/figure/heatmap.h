@@ -35,7 +35,7 @@ typedef struct kith_heatmap {
 kith_colour kith_scale_colour(const kith_colour *scale, double shade);
 
 /* Lays the figure out so that nothing overlaps or is cut (cell texts and layer names are dropped, thinned, turned or
- * shortened as room demands) and renders it; `image` and `name` as for kith_canvas_render. */
+ * shortened as space demands) and renders it; `image` and `name` as for kith_canvas_render. */
 int kith_heatmap_render(const kith_heatmap *map, FILE *out, kith_image image, const char *name, kith_err *err);
 
 #endif

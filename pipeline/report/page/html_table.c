@@ -1,6 +1,5 @@
 /* html_table.c - see html_table.h */
 #include "html_table.h"
-#include "text.h"
 
 #include <math.h>
 #include <string.h>
@@ -8,11 +7,12 @@
 #define WHITE_FROM 0.6 /* cells shaded more than this have their text inverted */
 #define NAME_LONG  6   /* longer names turn the head of a table */
 
-void kith_html_count(FILE *out, uint64_t count, uint64_t unit)
+const char *kith_html_count(uint64_t count, uint64_t unit, char out[KITH_HTML_COUNT])
 {
 	char text[32];
 	kith_count_text(count, unit, text, sizeof text);
-	kith_put_html(out, text);
+	snprintf(out, KITH_HTML_COUNT, "%s%s", *text == '<' ? "&lt;" : "", *text == '<' ? text + 1 : text);
+	return out;
 }
 
 static int names_long(const kith_report_data *d)
@@ -30,21 +30,16 @@ const char *kith_html_matrix_class(const kith_report_data *d)
 
 void kith_html_matrix_head(const kith_report_data *d, FILE *out)
 {
-	int turned = names_long(d);
+	const char *format = names_long(d) ? "<th scope=\"col\"><span>%s</span></th>" : "<th scope=\"col\">%s</th>";
 	fputs("<thead><tr><td></td>", out);
-	for (size_t v = 0; v < d->stack->layer_count; v++) {
-		fputs(turned ? "<th scope=\"col\"><span>" : "<th scope=\"col\">", out);
-		kith_put_html(out, d->labels[v]);
-		fputs(turned ? "</span></th>" : "</th>", out);
-	}
+	for (size_t v = 0; v < d->stack->layer_count; v++)
+		fprintf(out, format, d->html[v]);
 	fputs("</tr></thead>\n<tbody>\n", out);
 }
 
 void kith_html_open_row(const kith_report_data *d, FILE *out, size_t v)
 {
-	fputs("<tr><th scope=\"row\">", out);
-	kith_put_html(out, d->labels[v]);
-	fputs("</th>", out);
+	fprintf(out, "<tr><th scope=\"row\">%s</th>", d->html[v]);
 }
 
 void kith_html_open_cell(FILE *out, double shade)
@@ -55,25 +50,48 @@ void kith_html_open_cell(FILE *out, double shade)
 		fprintf(out, "<td%s style=\"--s:%.2f\">", shade > WHITE_FROM ? " class=\"w\"" : "", shade);
 }
 
-void kith_html_ratios(const kith_report_data *d, const char *caption, const double *m, double expected, int triangular,
+void kith_html_ratio(FILE *out, double ratio)
+{
+	if (isnan(ratio)) {
+		fputs("<td></td>", out);
+		return;
+	}
+	kith_html_open_cell(out, ratio);
+	fprintf(out, "%.3f</td>", ratio);
+}
+
+void kith_html_value(const kith_report_data *d, const kith_column *c, size_t layer, FILE *out)
+{
+	char text[KITH_HTML_COUNT];
+	if (!kith_column_shows(c, layer))
+		fputs("<td></td>", out);
+	else if (c->values.counts)
+		fprintf(out, "<td>%s</td>",
+			kith_html_count(c->values.counts[layer], kith_unit_of(d, c->measure), text));
+	else
+		kith_html_ratio(out, c->values.ratios[layer]);
+}
+
+void kith_html_ratios(const kith_report_data *d, const char *caption, const kith_measure *m, const kith_values *v,
 		      FILE *out)
 {
-	size_t L = d->stack->layer_count;
 	fprintf(out, "<div class=\"scroll\" tabindex=\"0\">\n<table class=\"%s\"><caption>%s</caption>\n",
 		kith_html_matrix_class(d), caption);
 	kith_html_matrix_head(d, out);
-	for (size_t a = 0; a < L; a++) {
+	for (size_t a = 0; a < v->rows; a++) {
 		kith_html_open_row(d, out, a);
-		for (size_t b = 0; b < L; b++) {
-			double x = kith_nnts_corrected(m[a * L + b], expected);
-			if (isnan(x) || (triangular && b < a)) {
-				fputs("<td></td>", out);
-				continue;
-			}
-			kith_html_open_cell(out, x);
-			fprintf(out, "%.3f</td>", x);
-		}
+		for (size_t b = 0; b < v->columns; b++)
+			kith_html_ratio(out, m->shape == KITH_TRIANGLE && b < a ? NAN : v->ratios[a * v->columns + b]);
 		fputs("</tr>\n", out);
 	}
 	fputs("</tbody></table></div>\n", out);
+}
+
+int kith_html_figure(const kith_report_data *d, kith_figure *draw, const void *of, const char *stem, FILE *out,
+		     kith_err *err)
+{
+	fputs("<figure>\n<div class=\"card\" tabindex=\"0\">", out);
+	int rc = draw(d, of, out, KITH_SVG_INLINE, stem, err);
+	fputs("</div>\n<figcaption>", out);
+	return rc;
 }

@@ -1,4 +1,4 @@
-/* html_table.h - tables of layers in the page, and its section on layer dynamics. Write errors are the stream's. */
+/* html_table.h - tables of layers, and figures, in the page. Write errors are the stream's. */
 #ifndef KITH_HTML_TABLE_H
 #define KITH_HTML_TABLE_H
 
@@ -10,22 +10,29 @@
 
 #define KITH_TABLE_LAYERS 64 /* beyond this many layers a table is no longer read: a figure stands in for it */
 
-/* As kith_count_text. */
-void kith_html_count(FILE *out, uint64_t count, uint64_t unit);
+#define KITH_HTML_COUNT 40 /* bytes that any count takes, with its 0 */
 
-/* The parts of a table with the layers' names along its left side: class, head of layers, a row's head, a cell whose
- * ground is `shade` of the scale's colour. */
+/* As kith_count_text, in HTML. Returns `out`. */
+const char *kith_html_count(uint64_t count, uint64_t unit, char out[KITH_HTML_COUNT]);
+
+/* The parts of a table with the layers' names along its left side: class, head of layers, a row's head. */
 const char *kith_html_matrix_class(const kith_report_data *d);
 void kith_html_matrix_head(const kith_report_data *d, FILE *out);
 void kith_html_open_row(const kith_report_data *d, FILE *out, size_t v);
-void kith_html_open_cell(FILE *out, double shade);
 
-/* A whole table of L x L numbers of [0,1], corrected for what chance gives (0: as they are). Empty are cells of NaN
- * and, of a triangular matrix, those below the diagonal. */
-void kith_html_ratios(const kith_report_data *d, const char *caption, const double *m, double expected, int triangular,
+/* A cell whose ground is `shade` of the scale's colour, to be written into; a ratio in such a cell, or an empty cell
+ * for NaN; a layer's value in a column. */
+void kith_html_open_cell(FILE *out, double shade);
+void kith_html_ratio(FILE *out, double ratio);
+void kith_html_value(const kith_report_data *d, const kith_column *column, size_t layer, FILE *out);
+
+/* A whole table of a matrix of ratios of [0,1]. */
+void kith_html_ratios(const kith_report_data *d, const char *caption, const kith_measure *m, const kith_values *v,
 		      FILE *out);
 
-/* html_dynamics.c */
-int kith_html_dynamics(const kith_report_data *d, FILE *out, kith_err *err);
+/* A figure up to its caption, which the caller writes and ends with KITH_FIGURE_END. */
+int kith_html_figure(const kith_report_data *d, kith_figure *draw, const void *of, const char *stem, FILE *out,
+		     kith_err *err);
+#define KITH_FIGURE_END "</figcaption></figure>\n"
 
 #endif

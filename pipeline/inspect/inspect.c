@@ -1,0 +1,58 @@
+/* inspect.c - see inspect.h and filetype.h */
+#include "inspect.h"
+
+#include "filetype.h"
+
+#define TAIL 4096 /* bytes */
+
+/* The first that recognises a file has it. */
+static const kith_filetype *const types[] = {&kith_pairs_file, &kith_graph_file, &kith_activations_file,
+					     &kith_stack_file};
+
+static int read_ends(const char *path, kith_file_ends *ends, kith_err *err)
+{
+	FILE *file = fopen(path, "re");
+	int rc = 0;
+	if (!file)
+		return kith_fail_errno(err, "%s: cannot open", path);
+	*ends = (kith_file_ends){0};
+	ends->head_size = fread(ends->head, 1, sizeof ends->head - 1, file);
+	if (ferror(file))
+		rc = kith_fail_errno(err, "%s: cannot read", path);
+	ends->has_tail =
+		!fseek(file, -TAIL, SEEK_END) && fread(ends->tail, 1, sizeof ends->tail, file) == sizeof ends->tail;
+	fclose(file);
+	return rc;
+}
+
+static int find_type(const char *path, const kith_filetype **out, kith_err *err)
+{
+	kith_file_ends ends;
+	int rc = read_ends(path, &ends, err);
+	if (rc)
+		return rc;
+	for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+		if (types[t]->recognise(path, &ends)) {
+			*out = types[t];
+			return 0;
+		}
+	return kith_fail(err, KITH_EUSAGE, "%s: not a kith file (.nng, .kpr, stack.json) and not a .npy", path);
+}
+
+int kith_show(const char *path, const kith_show_options *options, FILE *out, kith_err *err)
+{
+	const kith_filetype *type;
+	int rc = find_type(path, &type, err);
+	if (!rc)
+		rc = type->show(path, options, out, err);
+	if (!rc && (fflush(out) || ferror(out)))
+		rc = kith_fail_errno(err, "cannot write the output");
+	return rc;
+}
+
+int kith_check(const char *path, const kith_progress *progress, kith_err *err)
+{
+	const kith_filetype *type;
+	int rc = find_type(path, &type, err);
+	return rc ? rc : type->check(path, progress, err);
+}

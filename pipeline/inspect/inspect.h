@@ -1,0 +1,25 @@
+/* inspect.h - any kith file, or activations, as text; and whether it is what it should be. */
+#ifndef KITH_INSPECT_H
+#define KITH_INSPECT_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "kith/err.h"
+
+typedef struct kith_show_options {
+	uint64_t first, last; /* nodes (samples) first..last-1; last UINT64_MAX: to the end */
+	int json;
+	kith_progress progress;
+} kith_show_options;
+
+/* Writes the graph, pair store, stack or activations `path` to `out`, and flushes it: header lines that start with '#',
+ * then rows of tab-separated values; or JSON. What is shown depends on the contents only, not on how or when the file
+ * was made. */
+int kith_show(const char *path, const kith_show_options *options, FILE *out, kith_err *err);
+
+/* Reads everything: every checksum, every rule of the format, every identity that the definitions imply. Returns 0, or
+ * a status with the first thing found wrong. */
+int kith_check(const char *path, const kith_progress *progress, kith_err *err);
+
+#endif

@@ -1,0 +1,89 @@
+/* inspect_activations.c - activations as text, and checked. */
+#include <stdlib.h>
+
+#include "activations.h"
+#include "alloc.h"
+#include "filetype.h"
+#include "machine.h"
+#include "text.h"
+
+static void put_row(const double *row, uint64_t d, FILE *out)
+{
+	char number[KITH_DOUBLE_TEXT];
+	for (uint64_t t = 0; t < d; t++)
+		fprintf(out, t ? "\t%s" : "%s", kith_double_text(row[t], number));
+	putc('\n', out);
+}
+
+static void put_row_json(const double *row, uint64_t d, kith_json *j)
+{
+	kith_json_gap(j, "\n ");
+	kith_json_begin(j, '[');
+	for (uint64_t t = 0; t < d; t++)
+		kith_json_number(j, row[t]);
+	kith_json_end(j);
+}
+
+static int show(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
+{
+	kith_activations *a = NULL;
+	double *row = NULL;
+	kith_json json = {.out = out};
+	uint64_t last;
+	int rc = kith_activations_open(&a, path, err);
+	if (rc)
+		return rc;
+	const kith_activations_info *info = kith_activations_get_info(a);
+	const char *dtype = kith_dtype_name(info->dtype);
+	uint64_t n = info->n, d = info->d;
+	if ((rc = kith_show_last(path, o, n, &last, err)))
+		goto done;
+	if (!(row = kith_alloc(d, sizeof *row))) {
+		rc = kith_fail_nomem(err, "a row", d * sizeof *row);
+		goto done;
+	}
+	if (o->json) {
+		kith_json_begin(&json, '{');
+		kith_json_put_count(&json, "n", n);
+		kith_json_put_count(&json, "d", d);
+		kith_json_put_string(&json, "dtype", dtype);
+		kith_json_open(&json, "rows", '[');
+	} else {
+		fprintf(out, "# activations\n# n\t%llu\n# d\t%llu\n# dtype\t%s\n", (unsigned long long)n,
+			(unsigned long long)d, dtype);
+	}
+	for (uint64_t i = o->first; i < last; i++) {
+		if ((rc = kith_progress_tick(&o->progress, "rows", i - o->first, last - o->first, err)) ||
+		    (rc = kith_activations_read(a, i, 1, row, NULL, err)))
+			goto done;
+		if (o->json)
+			put_row_json(row, d, &json);
+		else
+			put_row(row, d, out);
+	}
+	if (o->json)
+		kith_show_end_json(&json);
+done:
+	free(row);
+	kith_activations_close(a);
+	return rc;
+}
+
+static int check(const char *path, const kith_progress *progress, kith_err *err)
+{
+	kith_activations *a;
+	kith_scan scan;
+	int rc = kith_activations_open(&a, path, err);
+	if (rc)
+		return rc;
+	rc = kith_activations_scan(a, 32u << 20, kith_machine_cores(), progress, &scan, NULL, err);
+	kith_activations_close(a);
+	return rc;
+}
+
+static int recognise(const char *path, const kith_file_ends *ends)
+{
+	return kith_activations_recognise(path, ends->head, ends->head_size) != NULL;
+}
+
+const kith_filetype kith_activations_file = {recognise, show, check};

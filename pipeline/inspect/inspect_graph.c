@@ -1,0 +1,169 @@
+/* inspect_graph.c - a graph as text, and checked. */
+#include <stdlib.h>
+
+#include "filetype.h"
+#include "kith/graph.h"
+#include "machine.h"
+#include "text.h"
+#include "workspace.h"
+
+struct window {
+	uint32_t *ids, *near_ids;
+	double *dist2;
+};
+
+static void put_header(const kith_graph_info *i, FILE *out)
+{
+	char ladder[256], recall[KITH_DOUBLE_TEXT];
+	fprintf(out,
+		"# kith graph\n# n\t%llu\n# d\t%llu\n# k\t%s\n# metric\t%s\n# engine\t%s\n# recall\t%s\n"
+		"# digest\t%s\n# node\tneighbour\tk\trank\tdist2\n",
+		(unsigned long long)i->n, (unsigned long long)i->d,
+		kith_ladder_text(i->ladder, i->tiers, ladder, sizeof ladder), i->metric, i->engine,
+		kith_double_text(i->recall, recall), i->digest);
+}
+
+static void begin_json(const kith_graph_info *i, kith_json *j)
+{
+	kith_json_begin(j, '{');
+	kith_json_put_string(j, "format", "kith-graph");
+	kith_json_put_count(j, "version", 1);
+	kith_json_put_count(j, "n", i->n);
+	kith_json_put_count(j, "d", i->d);
+	kith_show_ladder(j, i->ladder, i->tiers);
+	kith_json_gap(j, "\n ");
+	kith_json_put_string(j, "metric", i->metric);
+	kith_json_put_string(j, "engine", i->engine);
+	kith_json_put_number(j, "recall", i->recall);
+	kith_json_put_string(j, "digest", i->digest);
+	kith_json_gap(j, "\n ");
+	kith_json_open(j, "nodes", '[');
+}
+
+/* One row: the near list in rank order, then the rest as stored. k is the smallest ladder k that includes the
+ * neighbour; rank counts from 1, and is 0 (dist2 nan) where the store keeps none, so that every column is a number. */
+static void put_row(const kith_graph_info *i, uint64_t node, const uint32_t *ids, const uint32_t *near_ids,
+		    const double *dist2, FILE *out)
+{
+	char number[KITH_DOUBLE_TEXT];
+	for (uint32_t r = 0, t = 0; r < i->near; r++) {
+		while (r >= i->ladder[t])
+			t++;
+		kith_double_text(dist2[r], number);
+		fprintf(out, "%llu\t%u\t%u\t%u\t%s\n", (unsigned long long)node, near_ids[r], i->ladder[t], r + 1,
+			number);
+	}
+	for (uint32_t p = 0, t = 0; p < kith_info_k(i); p++) {
+		int is_near = 0;
+		while (p >= i->ladder[t])
+			t++;
+		for (uint32_t r = 0; r < i->near && !is_near; r++)
+			is_near = near_ids[r] == ids[p];
+		if (!is_near)
+			fprintf(out, "%llu\t%u\t%u\t0\tnan\n", (unsigned long long)node, ids[p], i->ladder[t]);
+	}
+}
+
+/* JSON has no infinity: a distance beyond a double is null. */
+static void put_row_json(const kith_graph_info *i, uint64_t node, const uint32_t *ids, const uint32_t *near_ids,
+			 const double *dist2, kith_json *j)
+{
+	kith_json_gap(j, "\n  ");
+	kith_json_begin(j, '{');
+	kith_json_put_count(j, "node", node);
+	kith_json_open(j, "tiers", '[');
+	for (uint32_t t = 0, p = 0; t < i->tiers; t++) {
+		kith_json_begin(j, '[');
+		for (; p < i->ladder[t]; p++)
+			kith_json_count(j, ids[p]);
+		kith_json_end(j);
+	}
+	kith_json_end(j);
+	kith_json_open(j, "near", '[');
+	for (uint32_t r = 0; r < i->near; r++) {
+		kith_json_begin(j, '[');
+		kith_json_count(j, near_ids[r]);
+		kith_json_number(j, dist2[r]);
+		kith_json_end(j);
+	}
+	kith_json_end(j);
+	kith_json_end(j);
+}
+
+/* As JSON, or else as rows. */
+static int show_window(kith_graph *g, uint64_t first, uint64_t count, const struct window *w, kith_json *json,
+		       FILE *out, kith_err *err)
+{
+	const kith_graph_info *i = kith_graph_get_info(g);
+	size_t k = kith_info_k(i);
+	int rc = kith_graph_read_rows(g, first, count, i->tiers, w->ids, err);
+	if (rc || (rc = kith_graph_read_near(g, first, count, w->near_ids, w->dist2, err)))
+		return rc;
+	for (uint64_t r = 0; r < count; r++) {
+		const uint32_t *ids = w->ids + r * k, *near = w->near_ids + r * i->near;
+		if (json)
+			put_row_json(i, first + r, ids, near, w->dist2 + r * i->near, json);
+		else
+			put_row(i, first + r, ids, near, w->dist2 + r * i->near, out);
+	}
+	return 0;
+}
+
+static int show(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
+{
+	kith_graph *g = NULL;
+	struct window w;
+	kith_workspace buffers = {0};
+	void *memory = NULL;
+	kith_json json = {.out = out};
+	uint64_t last;
+	int rc = kith_graph_open(&g, path, err);
+	if (rc)
+		return rc;
+	const kith_graph_info *i = kith_graph_get_info(g);
+	if ((rc = kith_show_last(path, o, i->n, &last, err)))
+		goto done;
+	KITH_BUFFER(&buffers, w.ids, (uint64_t)i->block_nodes * kith_info_k(i));
+	KITH_BUFFER(&buffers, w.near_ids, (uint64_t)i->block_nodes * i->near);
+	KITH_BUFFER(&buffers, w.dist2, (uint64_t)i->block_nodes * i->near);
+	if ((rc = kith_workspace_alloc(&buffers, &memory, "a window of rows", err)))
+		goto done;
+	if (o->json)
+		begin_json(i, &json);
+	else
+		put_header(i, out);
+	for (uint64_t first = o->first; !rc && first < last;) {
+		/* up to the next block's start, so that no block is decoded twice */
+		uint64_t count = i->block_nodes - first % i->block_nodes;
+		count = count < last - first ? count : last - first;
+		if (!(rc = kith_progress_tick(&o->progress, "nodes", first - o->first, last - o->first, err)))
+			rc = show_window(g, first, count, &w, o->json ? &json : NULL, out, err);
+		first += count;
+	}
+	if (!rc && o->json)
+		kith_show_end_json(&json);
+done:
+	free(memory);
+	kith_graph_close(g);
+	return rc;
+}
+
+static int check(const char *path, const kith_progress *progress, kith_err *err)
+{
+	kith_graph *graph;
+	int rc = kith_graph_open(&graph, path, err);
+	if (rc)
+		return rc;
+	rc = kith_graph_check(graph, 256u << 20, kith_machine_cores(), progress, err);
+	kith_graph_close(graph);
+	return rc;
+}
+
+/* A file that was cut off has no tail and counts as a graph, which the store then says is truncated. */
+static int recognise(const char *path, const kith_file_ends *ends)
+{
+	(void)path;
+	return kith_is_lmdb(ends);
+}
+
+const kith_filetype kith_graph_file = {recognise, show, check};

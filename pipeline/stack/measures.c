@@ -1,0 +1,142 @@
+/* measures.c - see measures.h */
+#include "measures.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+
+/* Source and offsets of a measure. */
+#define NNTS(values, errors) KITH_FROM_NNTS, offsetof(kith_nnts, values), offsetof(kith_nnts, errors)
+#define CHANCE(values)       KITH_FROM_CHANCE, offsetof(kith_chance, values)
+#define NNTP(values)         KITH_FROM_NNTP, offsetof(kith_nntp, values)
+#define DYNAMICS(values)     KITH_FROM_DYNAMICS, offsetof(kith_dynamics, values)
+
+/* clang-format off */
+const kith_measure kith_measures[] = {
+	{"nnts", NULL, KITH_SQUARE, KITH_MEAN, KITH_PER_K, NNTS(mean, std_err), .title = "NNTS"},
+	{"expected", "expected", KITH_SCALAR, KITH_RATIO, KITH_PER_K, CHANCE(expected), .title = NULL},
+	{"corrected", "corrected", KITH_SQUARE, KITH_RATIO, KITH_PER_K, CHANCE(corrected),
+	 .errors = offsetof(kith_chance, corrected_err), .title = "NNTS corrected for chance"},
+	{"overlap", "overlap", KITH_SQUARE, KITH_MEAN, KITH_PER_K, NNTS(overlap, overlap_err), .title = "Overlap",
+	 .may_lack = 1},
+
+	{"nntp", "count", KITH_TRIANGLE, KITH_COUNT, KITH_PER_ALPHA, NNTP(count), .unit = "runs", .title = "NNTP"},
+	{"pairs", "pairs", KITH_LAYERS, KITH_COUNT, KITH_PER_GRAPH, NNTP(pairs), .unit = "pairs", .title = "present",
+	 .sentence = "are present in the layer"},
+	{"isolated", "isolated", KITH_LAYERS, KITH_COUNT, KITH_PER_GRAPH, NNTP(isolated), .unit = "samples",
+	 .title = "isolated", .sentence = "isolated, the samples without a mutual neighbour", .may_lack = 1,
+	 .mutual_only = 1},
+
+	{"births", "births", KITH_LAYERS, KITH_COUNT, KITH_PER_GRAPH, DYNAMICS(births), .unit = "pairs", .title = "born",
+	 .sentence = "are new there"},
+	{"deaths", "deaths", KITH_LAYERS, KITH_COUNT, KITH_PER_GRAPH, DYNAMICS(deaths), .unit = "pairs", .title = "die",
+	 .sentence = "are gone in the next", .open_ended = 1},
+	{"survivors", "survivors", KITH_STEPS, KITH_COUNT, KITH_PER_GRAPH, DYNAMICS(survivors), .unit = "pairs",
+	 .title = "stay", .sentence = "are in both"},
+	{"removal", "removal", KITH_LAYERS, KITH_RATIO, KITH_PER_GRAPH, DYNAMICS(removal), .title = "removal score",
+	 .sentence = "the removal score, the Jaccard index of the pairs present in the layer and in the one before"},
+	{"survival", "survival", KITH_TRIANGLE, KITH_COUNT, KITH_PER_GRAPH, DYNAMICS(survival), .unit = "pairs"},
+	{"share", "share", KITH_TRIANGLE, KITH_RATIO, KITH_PER_GRAPH, DYNAMICS(share),
+	 .title = "Of the pairs born in the row&#8217;s layer, the share that dies in the column&#8217;s"},
+	{"returns", "returns", KITH_GAPS, KITH_COUNT, KITH_PER_GRAPH, DYNAMICS(returns), .unit = "pairs",
+	 .title = "Returns: of the pairs that die in a layer, the share that comes back after a gap of g layers"},
+	{.name = NULL},
+};
+/* clang-format on */
+
+int kith_measure_is_list(const kith_measure *m)
+{
+	return m->shape == KITH_LAYERS || m->shape == KITH_STEPS;
+}
+
+int kith_measure_is_matrix(const kith_measure *m)
+{
+	return m->shape >= KITH_SQUARE;
+}
+
+void kith_measure_size(const kith_measure *m, size_t layers, size_t gaps, size_t *rows, size_t *columns)
+{
+	*rows = kith_measure_is_matrix(m) ? layers : 1;
+	*columns = m->shape == KITH_SCALAR  ? 1
+		   : m->shape == KITH_STEPS ? layers - 1
+		   : m->shape == KITH_GAPS  ? gaps
+					    : layers;
+}
+
+/* ---- the pointers, of whatever type -------------------------------------------------------------------------- */
+
+static void *get_pointer(const void *object, size_t offset)
+{
+	void *p;
+	memcpy(&p, (const char *)object + offset, sizeof p);
+	return p;
+}
+
+static void set_pointer(void *object, size_t offset, void *p)
+{
+	memcpy((char *)object + offset, &p, sizeof p);
+}
+
+void kith_measure_set(const kith_measure *m, void *object, int errors, void *values)
+{
+	set_pointer(object, errors ? m->errors : m->values, values);
+}
+
+int kith_measures_alloc(kith_source source, void *object, size_t layers, size_t gaps, kith_err *err)
+{
+	_Static_assert(sizeof(double) == sizeof(uint64_t), "counts and ratios take the same");
+	for (const kith_measure *m = kith_measures; m->name; m++) {
+		size_t rows, columns;
+		if (m->source != source || m->shape == KITH_SCALAR)
+			continue;
+		kith_measure_size(m, layers, gaps, &rows, &columns);
+		for (int errors = 0; errors <= (m->errors != 0); errors++) {
+			void *values = kith_alloc_zero(rows * columns, sizeof(double));
+			if (!values)
+				return kith_fail_nomem(err, m->name, 1ull * rows * columns * sizeof(double));
+			kith_measure_set(m, object, errors, values);
+		}
+	}
+	return 0;
+}
+
+void kith_measures_free(kith_source source, void *object)
+{
+	for (const kith_measure *m = kith_measures; m->name; m++) {
+		if (m->source != source || m->shape == KITH_SCALAR)
+			continue;
+		free(get_pointer(object, m->values));
+		if (m->errors)
+			free(get_pointer(object, m->errors));
+	}
+}
+
+const kith_nntp *kith_entry_table(const kith_entry *e)
+{
+	return e->dynamics ? e->dynamics->runs : e->nntp;
+}
+
+int kith_measure_get(const kith_measure *m, const kith_entry *e, kith_values *out)
+{
+	const void *objects[] = {e->nnts, e->chance, e->nntp, e->dynamics}; /* by kith_source */
+	const char *object = objects[m->source];
+	kith_values v = {0};
+	void *values;
+	if (!object || (m->mutual_only && kith_entry_table(e)->graph != KITH_MUTUAL))
+		return 0;
+	values = m->shape == KITH_SCALAR ? (void *)(object + m->values) : get_pointer(object, m->values);
+	kith_measure_size(m, e->layers, e->dynamics ? e->dynamics->gaps : 0, &v.rows, &v.columns);
+	if (!values || (m->shape == KITH_GAPS && !v.columns))
+		return 0;
+	if (m->kind == KITH_COUNT) {
+		v.counts = values;
+	} else {
+		v.ratios = values;
+		v.errors = m->errors ? get_pointer(object, m->errors) : NULL;
+		v.undefined = m->shape == KITH_SQUARE && isnan(v.ratios[0]);
+	}
+	*out = v;
+	return 1;
+}
