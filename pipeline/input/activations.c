@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -321,9 +322,13 @@ static int report_not_finite(const kith_activations_info *a, uint64_t first, con
 	return 0;
 }
 
-/* What the threads of a pass share; only the one whose block is next in the file touches it. */
+/* A pass, whose blocks are taken in the order of the file by whichever thread has read them. */
 struct scan {
 	const kith_activations *a;
+	uint64_t step; /* rows of a block */
+	uint8_t *head; /* data_at bytes */
+	uint8_t *raw;  /* threads x step rows, as they are stored */
+	double *rows;  /* the same as doubles */
 	kith_scan found;
 	kith_hash_state *hash;
 	double *mean; /* NULL: not wanted */
@@ -335,53 +340,42 @@ struct scan {
 };
 
 /* The block in its turn: hashed, checked, some of its rows added to the mean. */
-static void take_block(struct scan *s, uint64_t first, uint64_t count, const uint8_t *raw, const double *rows,
-		       double most)
+static int take_block(struct scan *s, uint64_t first, uint64_t count, const uint8_t *raw, const double *rows,
+		      double most)
 {
 	const kith_activations_info *i = &s->a->info;
-	if (s->rc || (s->rc = kith_progress_tick(s->progress, "reading", first, i->n, &s->err)))
-		return;
-	if (!isfinite(most)) {
-		s->rc = report_not_finite(i, first, rows, count, &s->err);
-		return;
-	}
+	int rc = kith_progress_tick(s->progress, "reading", first, i->n, &s->err);
+	if (rc || !isfinite(most))
+		return rc ? rc : report_not_finite(i, first, rows, count, &s->err);
 	kith_hash_update(s->hash, raw, count * i->row_bytes);
 	s->found.max_abs = most > s->found.max_abs ? most : s->found.max_abs;
 	for (uint64_t r = (s->stride - first % s->stride) % s->stride; s->mean && r < count; r += s->stride)
 		add_row(s->mean, rows + r * i->d, i->d, s->weight);
+	return 0;
 }
 
-static void scan_rows(struct scan *s, uint64_t step, int threads)
+static void scan_rows(struct scan *s, int threads)
 {
 	const kith_activations_info *i = &s->a->info;
-#pragma omp parallel num_threads(threads)
-	{
-		void *memory;
-		uint8_t *raw = NULL;
-		double *rows = NULL;
-		kith_workspace w = {0};
-		kith_err err = {0};
-		KITH_BUFFER(&w, raw, step * i->row_bytes);
-		KITH_BUFFER(&w, rows, step * i->d);
-		int rc = kith_workspace_alloc(&w, &memory, "a block of rows", &err);
-#pragma omp for ordered schedule(static, 1)
-		for (uint64_t first = 0; first < i->n; first += step) {
-			uint64_t count = step < i->n - first ? step : i->n - first;
-			double most = 0;
-			if (!rc && !(rc = read_stored(s->a, first, count, raw, &err))) {
-				to_doubles(i->dtype, raw, count * i->d, rows);
-				most = largest(rows, count * i->d);
-			}
-#pragma omp ordered
-			{
-				if (rc && !s->rc) {
-					s->rc = rc;
-					s->err = err;
-				}
-				take_block(s, first, count, raw, rows, most);
-			}
+	uint64_t step = s->step;
+#pragma omp parallel for ordered num_threads(threads) schedule(static, 1)
+	for (uint64_t first = 0; first < i->n; first += step) {
+		uint64_t thread = (uint64_t)omp_get_thread_num(), count = step < i->n - first ? step : i->n - first;
+		uint8_t *raw = s->raw + thread * step * i->row_bytes;
+		double *rows = s->rows + thread * step * i->d, most = 0;
+		kith_err err;
+		int rc = read_stored(s->a, first, count, raw, &err);
+		if (!rc) {
+			to_doubles(i->dtype, raw, count * i->d, rows);
+			most = largest(rows, count * i->d);
 		}
-		free(memory);
+#pragma omp ordered
+		if (rc && !s->rc) {
+			s->rc = rc;
+			s->err = err;
+		} else if (!s->rc) {
+			s->rc = take_block(s, first, count, raw, rows, most);
+		}
 	}
 }
 
@@ -390,30 +384,35 @@ int kith_activations_scan(const kith_activations *a, uint64_t memory, int thread
 {
 	const kith_activations_info *i = &a->info;
 	uint64_t step = memory / ((i->row_bytes + i->d * sizeof(double)) * (uint64_t)threads);
-	struct scan s = {
-		.a = a, .mean = mean, .stride = i->n / MEAN_ROWS + 1, .hash = kith_hash_new(), .progress = progress};
-	uint8_t *head = kith_alloc(a->data_at, 1);
+	struct scan s = {.a = a, .mean = mean, .stride = i->n / MEAN_ROWS + 1, .progress = progress};
+	kith_workspace w = {0};
+	void *space = NULL;
 
-	step = step < 1 ? 1 : step > i->n ? i->n : step;
+	s.step = step < 1 ? 1 : step > i->n ? i->n : step;
 	/* each term is divided before it is added, so that the sum of huge numbers stays finite */
 	s.weight = 1.0 / (double)((i->n + s.stride - 1) / s.stride);
-	if (!head || !s.hash)
-		s.rc = kith_fail_nomem(&s.err, "a header", a->data_at);
-	else if (kith_reader_read(a, head, a->data_at, 0))
+	KITH_BUFFER(&w, s.head, a->data_at);
+	KITH_BUFFER(&w, s.raw, (uint64_t)threads * s.step * i->row_bytes);
+	KITH_BUFFER(&w, s.rows, (uint64_t)threads * s.step * i->d);
+	if ((s.rc = kith_workspace_alloc(&w, &space, "blocks of rows", &s.err)))
+		goto done;
+	if (!(s.hash = kith_hash_new()))
+		s.rc = kith_fail_nomem(&s.err, "a digest", 1);
+	else if (kith_reader_read(a, s.head, a->data_at, 0))
 		s.rc = kith_fail_errno(&s.err, "%s: cannot read", i->path);
+	if (s.rc)
+		goto done;
 	if (mean)
 		memset(mean, 0, i->d * sizeof *mean);
-	if (!s.rc) {
-		kith_hash_update(s.hash, head, a->data_at);
-		scan_rows(&s, step, threads);
-	}
+	kith_hash_update(s.hash, s.head, a->data_at);
+	scan_rows(&s, threads);
+	s.found.digest = kith_hash_value(s.hash);
+done:
 	if (s.rc)
 		*err = s.err;
-	else {
-		s.found.digest = kith_hash_value(s.hash);
+	else
 		*out = s.found;
-	}
-	free(head);
 	kith_hash_free(s.hash);
+	free(space);
 	return s.rc;
 }

@@ -1,5 +1,6 @@
 /* knn_main.c - kith-knn: parse, check, run, report. */
 #include <assert.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,7 @@ int main(int argc, char **argv)
 	int code = 1;
 
 	kith_cli_start(&cli, argv);
+	mallopt(M_MMAP_THRESHOLD, 1 << 20); /* freed work spaces go back to the system, so that -m is kept */
 	kith_knn_defaults(&a.knn);
 	snprintf(about, sizeof about,
 		 "Build the k-nearest-neighbour graph of one layer's activations (.npy, one row per sample).\v"

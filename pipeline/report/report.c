@@ -17,13 +17,12 @@
 /* A copy of a layer's name in which control characters, which neither XML nor a font has, are U+FFFD. */
 static char *make_label(const kith_layer *layer)
 {
-	const char *replacement = "\xef\xbf\xbd";
 	char *label = malloc(3 * strlen(layer->name) + sizeof KITH_APPROX_MARK), *o = label;
 	if (!label)
 		return NULL;
 	for (const char *s = layer->name; *s; s++)
 		if ((unsigned char)*s < ' ' || *s == 0x7f)
-			o = stpcpy(o, replacement);
+			o = stpcpy(o, KITH_REPLACEMENT_CHARACTER);
 		else
 			*o++ = *s;
 	strcpy(o, layer->recall < 1 ? KITH_APPROX_MARK : "");

@@ -4,8 +4,27 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "text.h"
+
+static void put_text(FILE *out, const char *text)
+{
+	static const char plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
+	putc('"', out);
+	for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
+		size_t length = kith_utf8_length((const char *)s);
+		const char *short_form = strchr(plain, *s);
+		if (short_form)
+			fprintf(out, "\\%c", letter[short_form - plain]);
+		else if (*s < 0x20)
+			fprintf(out, "\\u%04X", *s);
+		else
+			fwrite(length ? (const char *)s : KITH_REPLACEMENT_CHARACTER, 1, length ? length : 3, out);
+		s += length ? length : 1;
+	}
+	putc('"', out);
+}
 
 static void put_gap(kith_json *j, const char *otherwise)
 {
@@ -49,7 +68,7 @@ void kith_json_gap(kith_json *j, const char *gap)
 void kith_json_key(kith_json *j, const char *name)
 {
 	start_item(j);
-	kith_put_json(j->out, name);
+	put_text(j->out, name);
 	fputs(": ", j->out);
 	j->after_key = 1;
 }
@@ -57,7 +76,7 @@ void kith_json_key(kith_json *j, const char *name)
 void kith_json_string(kith_json *j, const char *text)
 {
 	start_item(j);
-	kith_put_json(j->out, text);
+	put_text(j->out, text);
 }
 
 void kith_json_count(kith_json *j, uint64_t count)

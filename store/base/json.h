@@ -43,8 +43,9 @@ void kith_json_gap(kith_json *j, const char *gap);
 /* In an object: the name of the value that follows. */
 void kith_json_key(kith_json *j, const char *name);
 
-/* Values. Strings as kith_put_json writes them; of doubles the fewest digits that read back the same, and null where
- * they are not finite. */
+/* Values. JSON is UTF-8, file names are bytes, and a long command line may have been cut inside a character: bytes of a
+ * string that are not UTF-8 become U+FFFD, which loses nothing that a result depends on; a NULL is "". Doubles are
+ * written with the fewest digits that read back the same, or as null where they are not finite. */
 void kith_json_string(kith_json *j, const char *text);
 void kith_json_count(kith_json *j, uint64_t count);
 void kith_json_number(kith_json *j, double x);

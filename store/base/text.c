@@ -42,8 +42,6 @@ const char *kith_ladder_text(const uint32_t *ladder, uint32_t count, char *out, 
 
 /* ---- UTF-8 and escapes ---- */
 
-#define REPLACEMENT_CHARACTER "\xef\xbf\xbd" /* U+FFFD */
-
 size_t kith_utf8_length(const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
@@ -55,24 +53,6 @@ size_t kith_utf8_length(const char *text)
 	    (s[0] == 0xf4 && s[1] > 0x8f))
 		return 0;
 	return length;
-}
-
-void kith_put_json(FILE *out, const char *text)
-{
-	static const char plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
-	fputc('"', out);
-	for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
-		size_t length = kith_utf8_length((const char *)s);
-		const char *short_form = strchr(plain, *s);
-		if (short_form)
-			fprintf(out, "\\%c", letter[short_form - plain]);
-		else if (*s < 0x20)
-			fprintf(out, "\\u%04X", *s);
-		else
-			fwrite(length ? (const char *)s : REPLACEMENT_CHARACTER, 1, length ? length : 3, out);
-		s += length ? length : 1;
-	}
-	fputc('"', out);
 }
 
 /* Writes text with replacement[c] for a character c that has one, and `bad` for what is no UTF-8 and for control
@@ -98,7 +78,7 @@ void kith_put_html(FILE *out, const char *text)
 		['&'] = "&amp;",  ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;",
 		['\''] = "&#39;", ['\n'] = "\n",  ['\t'] = "\t",
 	};
-	put_replaced(out, text, html, REPLACEMENT_CHARACTER);
+	put_replaced(out, text, html, KITH_REPLACEMENT_CHARACTER);
 }
 
 void kith_put_xml(FILE *out, const char *text)
@@ -106,7 +86,7 @@ void kith_put_xml(FILE *out, const char *text)
 	static const char *const xml[128] = {
 		['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['\n'] = "\n", ['\t'] = "\t",
 	};
-	put_replaced(out, text, xml, REPLACEMENT_CHARACTER);
+	put_replaced(out, text, xml, KITH_REPLACEMENT_CHARACTER);
 }
 
 /* A line end would end the row's line or, doubled, the paragraph. */

@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define KITH_DOUBLE_TEXT 32 /* bytes that any double fits in */
+#define KITH_DOUBLE_TEXT           32             /* room for any double */
+#define KITH_REPLACEMENT_CHARACTER "\xef\xbf\xbd" /* U+FFFD */
 
 /* The fewest digits (15 to 17) that read back as the same double, in the C locale; zero of either sign is "0". Returns
  * `out`. */
@@ -22,11 +23,6 @@ const char *kith_ladder_text(const uint32_t *ladder, uint32_t count, char *out, 
 
 /* The length of the UTF-8 sequence at `text` (RFC 3629: no overlong forms, no surrogates), or 0 if there is none. */
 size_t kith_utf8_length(const char *text);
-
-/* Writes `text` (NULL counts as "") as a JSON string, quoted and escaped. JSON is UTF-8, file names are bytes, and a
- * long command line may have been cut inside a character: bytes that are not UTF-8 become U+FFFD, which loses nothing
- * that a result depends on. */
-void kith_put_json(FILE *out, const char *text);
 
 /* Writes `text` as HTML text or attribute value, as XML text, as a CSV field (RFC 4180), as LaTeX text. In HTML and
  * XML, control characters and bytes that are not UTF-8 become U+FFFD; in LaTeX, blanks. */

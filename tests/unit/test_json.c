@@ -69,8 +69,30 @@ static void test_gaps(void **state)
 	expect(&j, "[ 1, 2,3,\n [4],\n [4]\n]");
 }
 
+static void test_strings(void **state)
+{
+	static const struct {
+		const char *text, *json;
+	} cases[] = {
+		{NULL, "\"\""},
+		{"", "\"\""},
+		{"a \"b\" \\ /", "\"a \\\"b\\\" \\\\ /\""},
+		{"\b\f\n\r\t\x01\x1f\x7f", "\"\\b\\f\\n\\r\\t\\u0001\\u001F\x7f\""},
+		{"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""},
+		{"\xff-\xe2\x82", "\"\xef\xbf\xbd-\xef\xbf\xbd\xef\xbf\xbd\""}, /* no UTF-8; cut inside a character */
+		{"\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\""},                   /* overlong */
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		kith_json j = start();
+		kith_json_string(&j, cases[i].text);
+		expect(&j, cases[i].json);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_items), cmocka_unit_test(test_gaps)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_items), cmocka_unit_test(test_gaps),
+					   cmocka_unit_test(test_strings)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

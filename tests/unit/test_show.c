@@ -12,30 +12,6 @@
 #include "kith/graph.h"
 #include "kith/stack.h"
 #include "sandbox.h"
-#include "text.h"
-
-static void test_strings(void **state)
-{
-	static const struct {
-		const char *text, *json;
-	} cases[] = {
-		{NULL, "\"\""},
-		{"", "\"\""},
-		{"a \"b\" \\ /", "\"a \\\"b\\\" \\\\ /\""},
-		{"\b\f\n\r\t\x01\x1f\x7f", "\"\\b\\f\\n\\r\\t\\u0001\\u001F\x7f\""},
-		{"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""},
-		{"\xff-\xe2\x82", "\"\xef\xbf\xbd-\xef\xbf\xbd\xef\xbf\xbd\""}, /* no UTF-8; cut inside a character */
-		{"\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\""},                   /* overlong */
-	};
-	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		char got[64] = {0};
-		FILE *out = fmemopen(got, sizeof got, "w");
-		kith_put_json(out, cases[i].text);
-		fclose(out);
-		assert_string_equal(got, cases[i].json);
-	}
-}
 
 static void test_graph(void **state)
 {
@@ -133,7 +109,6 @@ static void test_stack(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_strings), cmocka_unit_test(test_graph),
-					   cmocka_unit_test(test_stack)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_graph), cmocka_unit_test(test_stack)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

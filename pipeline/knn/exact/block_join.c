@@ -64,6 +64,8 @@ struct join {
 	kith_blocks some;
 	uint32_t rank;
 	void *memory; /* holds boxes and centres */
+	kith_candidates candidates;
+	void *beside; /* holds what of the candidates is not lists */
 	struct worker *workers;
 	uint64_t panel_groups;
 };
@@ -192,7 +194,21 @@ static int init_workers(struct join *j, kith_err *err)
 	return rc;
 }
 
-static int init(struct join *j, kith_candidates *c, kith_err *err)
+static int init_panels(struct join *j, void **lists, kith_err *err)
+{
+	const kith_join *in = j->in;
+	const kith_plan *plan = in->plan;
+	kith_workspace kept = {0}, w = {0};
+	j->panel_groups = (plan->panel + GROUP - 1) / GROUP;
+	if (plan->in_place || j->panel_groups > j->blocks->groups)
+		j->panel_groups = j->blocks->groups;
+	kith_candidates_init(&j->candidates, j->fine, kith_info_k(in->info), (uint32_t)(j->panel_groups * GROUP),
+			     plan->capacity, in->info->near, plan->known, &kept, &w);
+	int rc = kith_workspace_alloc(&kept, lists, "candidates", err);
+	return rc ? rc : kith_workspace_alloc(&w, &j->beside, "candidates", err);
+}
+
+static int init(struct join *j, void **lists, kith_err *err)
 {
 	const kith_join *in = j->in;
 	const kith_plan *plan = in->plan;
@@ -210,15 +226,7 @@ static int init(struct join *j, kith_candidates *c, kith_err *err)
 	for (uint64_t block = 0; block < blocks; block++)
 		fill_box(j, block);
 	fill_centres(j);
-	if (plan->guess && (rc = pick_some(j, err)))
-		return rc;
-	j->panel_groups = (plan->panel + GROUP - 1) / GROUP;
-	if (plan->in_place || j->panel_groups > j->blocks->groups)
-		j->panel_groups = j->blocks->groups;
-	w = (kith_workspace){0};
-	kith_candidates_init(c, j->fine, kith_info_k(in->info), (uint32_t)(j->panel_groups * GROUP), plan->capacity,
-			     in->info->near, plan->known, &w);
-	if ((rc = kith_workspace_alloc(&w, &c->memory, "candidates", err)))
+	if ((plan->guess && (rc = pick_some(j, err))) || (rc = init_panels(j, lists, err)))
 		return rc;
 	return init_workers(j, err);
 }
@@ -229,6 +237,7 @@ static void release(struct join *j)
 		free(j->workers[t].memory);
 	free(j->workers);
 	free(j->memory);
+	free(j->beside);
 	free(j->some.memory);
 }
 
@@ -664,17 +673,17 @@ static int redo_panel(struct join *j, const struct panel *p, kith_err *err)
 	return gather_errors(j, err);
 }
 
-int kith_join_run(const kith_join *in, kith_candidates *candidates, kith_results *results, kith_err *err)
+int kith_join_run(const kith_join *in, void **lists, kith_results *results, kith_err *err)
 {
 	struct join j = {.in = in, .blocks = in->blocks};
-	int rc = init(&j, candidates, err);
+	int rc = init(&j, lists, err);
 	if (!rc && in->plan->in_place)
-		kith_results_in_place(results, candidates, in->place, in->info->near);
+		kith_results_in_place(results, &j.candidates, in->place, in->info->near);
 	for (uint64_t group = 0; !rc && group < j.blocks->groups; group += j.panel_groups) {
 		uint64_t groups = j.panel_groups, left = in->m - group * GROUP;
 		groups = groups < j.blocks->groups - group ? groups : j.blocks->groups - group;
-		struct panel p = {candidates, group, groups};
-		kith_candidates_reset(candidates, in->id + group * GROUP,
+		struct panel p = {&j.candidates, group, groups};
+		kith_candidates_reset(p.candidates, in->id + group * GROUP,
 				      (uint32_t)(left < groups * GROUP ? left : groups * GROUP));
 		if (!(rc = find_bounds(&j, &p, err)) && !(rc = join_groups(&j, &p, err)) &&
 		    !(rc = in->plan->guess ? redo_panel(&j, &p, err) : 0))

@@ -25,9 +25,9 @@ typedef struct kith_join {
 	const kith_progress *progress;
 } kith_join;
 
-/* The results of the samples id[]. Where the plan is to have them in the place of the candidates, they are valid until
- * candidates->memory is freed, which is for the caller to do, also after a failure. */
-int kith_join_run(const kith_join *join, kith_candidates *candidates, kith_results *results, kith_err *err);
+/* The results of the samples id[]. *lists holds the lists of candidates, in whose place the plan may have the results:
+ * it is for the caller to free, also after a failure. */
+int kith_join_run(const kith_join *join, void **lists, kith_results *results, kith_err *err);
 
 /* What it takes with m samples, beside what is passed to it, candidates and refiners. */
 uint64_t kith_join_bytes(const kith_plan *plan, uint64_t m);

@@ -8,14 +8,14 @@
 #include "select.h"
 
 void kith_candidates_init(kith_candidates *c, const kith_level *level, uint32_t k, uint32_t rows, uint32_t capacity,
-			  uint32_t near, uint32_t room_known, kith_workspace *w)
+			  uint32_t near, uint32_t room_known, kith_workspace *lists, kith_workspace *w)
 {
 	uint64_t stride = capacity > 3ull * near ? capacity : 3ull * near;
 	stride += stride & 1; /* even, so that rows of floats are aligned for doubles */
 	*c = (kith_candidates){
 		.level = level, .k = k, .capacity = capacity, .stride = stride, .room_known = room_known};
-	KITH_BUFFER(w, c->id, rows * stride);
-	KITH_BUFFER(w, c->low, rows * stride);
+	KITH_BUFFER(lists, c->id, rows * stride);
+	KITH_BUFFER(lists, c->low, rows * stride);
 	KITH_BUFFER(w, c->count, rows);
 	KITH_BUFFER(w, c->bound, rows);
 	KITH_BUFFER_ZERO(w, c->locked, rows);
@@ -29,7 +29,7 @@ uint64_t kith_candidates_row_bytes(uint32_t capacity, uint32_t near, uint32_t ro
 	enum { MANY = 1024 }; /* rows: what rounding up adds to a row of one alone is lost among them */
 	kith_candidates c;
 	kith_workspace w = {0};
-	kith_candidates_init(&c, NULL, 1, MANY, capacity, near, room_known, &w);
+	kith_candidates_init(&c, NULL, 1, MANY, capacity, near, room_known, &w, &w);
 	return kith_workspace_bytes(&w) / MANY;
 }
 

@@ -26,13 +26,12 @@ typedef struct kith_candidates {
 	uint32_t room_known;
 	uint32_t *known, *known_id;
 	double *known_dist;
-	void *memory; /* for the caller to keep the allocation in */
 } kith_candidates;
 
-/* Lists the buffers of `rows` rows of up to `capacity` candidates in `w`, with whose allocation they become valid. Each
- * row has room for 3 near values. */
+/* Lists the buffers of `rows` rows of up to `capacity` candidates: id and low, where each row has room for 3 near
+ * values, in `lists`, the others in `w` (which may be the same), with whose allocation they become valid. */
 void kith_candidates_init(kith_candidates *c, const kith_level *level, uint32_t k, uint32_t rows, uint32_t capacity,
-			  uint32_t near, uint32_t room_known, kith_workspace *w);
+			  uint32_t near, uint32_t room_known, kith_workspace *lists, kith_workspace *w);
 /* What a row of many takes. */
 uint64_t kith_candidates_row_bytes(uint32_t capacity, uint32_t near, uint32_t room_known);
 

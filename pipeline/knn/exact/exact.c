@@ -32,7 +32,7 @@ struct exact {
 	uint32_t *order; /* m: the samples that are not left out */
 	uint32_t *place; /* n: where they stand in that order; UINT32_MAX: left out */
 	uint64_t m;
-	kith_candidates candidates;
+	void *lists; /* of candidates, in whose place results may be */
 	kith_results results;
 };
 
@@ -158,7 +158,7 @@ static int join(struct exact *e, kith_err *err)
 			.place = e->place,
 			.m = e->m,
 			.progress = e->job->progress};
-	return kith_join_run(&in, &e->candidates, &e->results, err);
+	return kith_join_run(&in, &e->lists, &e->results, err);
 }
 
 /* Finished rows on their way to the writer, in the order of the samples. */
@@ -264,7 +264,7 @@ done:
 	free(e.blocks.memory);
 	free(e.duplicates.memory);
 	kith_results_free(&e.results);
-	free(e.candidates.memory);
+	free(e.lists);
 	free(e.hash);
 	free(e.order);
 	free(e.place);

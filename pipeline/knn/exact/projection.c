@@ -185,35 +185,48 @@ static void sketch_row(kith_sketch *s, const kith_screen *screen, struct errors 
 	s->slack[i] = kith_round_up(coarse.e * norm + screen->absolute);
 }
 
-/* What one thread works with: a chunk of rows, centred; their projections. */
-struct worker {
+/* What threads work with: of each, a chunk of rows, centred; their projections. */
+struct scratch {
+	uint64_t chunk; /* rows, a power of two */
 	double *z, *p;
 	void *cells; /* chunk x d, unless all rows are kept */
 	float *v;    /* one row, where no level of floats is wanted */
 	uint8_t *raw;
 };
 
-static void init_worker(struct worker *w, const kith_projection *to, const kith_rows *rows, uint64_t chunk,
-			kith_workspace *space)
+static uint64_t dims_of(const kith_projection *to)
 {
-	KITH_BUFFER(space, w->z, chunk * rows->d);
-	KITH_BUFFER(space, w->p, chunk * (to->sketch ? to->sketch->dims : 1));
-	KITH_BUFFER(space, w->cells, to->all ? 0 : chunk * rows->d * rows->cell);
-	KITH_BUFFER(space, w->v, rows->d);
-	KITH_BUFFER(space, w->raw, chunk * rows->row_bytes);
+	return to->sketch ? to->sketch->dims : 0;
 }
 
-/* As many rows as fit into `memory`, of a power of two. */
-static uint64_t choose_chunk(const kith_projection *to, const kith_rows *rows, uint64_t memory)
+/* Of as many rows at a time as fit into `memory`. */
+static void init_scratch(struct scratch *s, const kith_projection *to, const kith_rows *rows, uint64_t memory,
+			 uint64_t threads, kith_workspace *w)
 {
-	uint64_t chunk = CHUNK;
-	for (;; chunk /= 2) {
-		struct worker worker;
-		kith_workspace w = {0};
-		init_worker(&worker, to, rows, chunk, &w);
-		if (chunk == 1 || kith_workspace_bytes(&w) <= memory)
-			return chunk;
+	for (s->chunk = CHUNK;; s->chunk /= 2) {
+		uint64_t all = threads * s->chunk;
+		*w = (kith_workspace){0};
+		KITH_BUFFER(w, s->z, all * rows->d);
+		KITH_BUFFER(w, s->p, all * dims_of(to));
+		KITH_BUFFER(w, s->cells, to->all ? 0 : all * rows->d * rows->cell);
+		KITH_BUFFER(w, s->v, threads * rows->d);
+		KITH_BUFFER(w, s->raw, all * rows->row_bytes);
+		if (s->chunk == 1 || kith_workspace_bytes(w) <= memory)
+			return;
 	}
+}
+
+/* A thread's own. */
+static struct scratch scratch_of(const struct scratch *all, const kith_projection *to, const kith_rows *rows,
+				 uint64_t thread)
+{
+	uint64_t first = thread * all->chunk;
+	return (struct scratch){.chunk = all->chunk,
+				.z = all->z + first * rows->d,
+				.p = all->p + first * dims_of(to),
+				.cells = (char *)all->cells + first * rows->d * rows->cell,
+				.v = all->v + thread * rows->d,
+				.raw = all->raw + first * rows->row_bytes};
 }
 
 /* Sample i, of which z are the centred values, into the level of all columns. */
@@ -228,7 +241,7 @@ static void fill_level(const kith_projection *to, const kith_screen *s, uint64_t
 }
 
 /* Rows first..first+count-1: read, hashed, centred, to floats, projected. */
-static int project_rows(const kith_projection *to, const kith_screen *s, struct worker *w, uint64_t first,
+static int project_rows(const kith_projection *to, const kith_screen *s, const struct scratch *w, uint64_t first,
 			uint64_t count, kith_err *err)
 {
 	uint64_t d = s->rows->d, row = d * s->rows->cell;
@@ -272,29 +285,31 @@ static int allocate(const kith_projection *to, const kith_screen *s, kith_err *e
 int kith_project(const kith_projection *to, const kith_screen *s, uint64_t memory, int threads,
 		 const kith_progress *progress, kith_err *err)
 {
-	uint64_t n = s->rows->n, chunk = choose_chunk(to, s->rows, memory / (uint64_t)threads);
+	uint64_t n = s->rows->n;
+	struct scratch all;
+	kith_workspace w;
+	void *space = NULL;
+	init_scratch(&all, to, s->rows, memory, (uint64_t)threads, &w);
 	int rc = allocate(to, s, err);
-	if (rc)
+	if (rc || (rc = kith_workspace_alloc(&w, &space, "blocks of rows", err)))
 		return rc;
 #pragma omp parallel num_threads(threads)
 	{
-		struct worker w;
-		void *mine = NULL;
-		kith_workspace space = {0};
-		kith_err why = {0};
-		init_worker(&w, to, s->rows, chunk, &space);
-		int bad = kith_workspace_alloc(&space, &mine, "a thread's block of rows", &why);
+		int thread = omp_get_thread_num(), bad = 0;
+		struct scratch own = scratch_of(&all, to, s->rows, (uint64_t)thread);
+		kith_err why;
 #pragma omp for schedule(dynamic, 1)
-		for (uint64_t first = 0; first < n; first += chunk) {
-			if (!bad && omp_get_thread_num() == 0)
+		for (uint64_t first = 0; first < n; first += own.chunk) {
+			uint64_t count = own.chunk < n - first ? own.chunk : n - first;
+			if (!bad && thread == 0)
 				bad = kith_progress_tick(progress, "sketching", first, n, &why);
 			if (!bad)
-				bad = project_rows(to, s, &w, first, chunk < n - first ? chunk : n - first, &why);
+				bad = project_rows(to, s, &own, first, count, &why);
 		}
 #pragma omp critical(kith_project)
 		if (bad && !rc)
 			rc = kith_fail(err, bad, "%s", why.msg);
-		free(mine);
 	}
+	free(space);
 	return rc;
 }

@@ -94,7 +94,8 @@ static int init(struct stream *s, kith_err *err)
 	s->tile = plan->tile;
 	s->sub = (uint32_t)clamp((s->panel + threads - 1) / threads, 1, SUB_ROWS);
 	kith_workspace shared = {0};
-	kith_candidates_init(&s->candidates, in->level, kith_info_k(in->info), s->panel, plan->capacity, 0, 0, &shared);
+	kith_candidates_init(&s->candidates, in->level, kith_info_k(in->info), s->panel, plan->capacity, 0, 0, &shared,
+			     &shared);
 	KITH_BUFFER(&shared, s->self, s->panel);
 	KITH_BUFFER(&shared, s->panel_floats, s->panel * s->d);
 	KITH_BUFFER(&shared, s->tile_floats, s->tile * s->d);

@@ -19,7 +19,8 @@
 #endif
 #endif
 #if defined WATCHED || defined __SANITIZE_ADDRESS__
-/* The font library loses some of what it has loaded; that is neither ours to free nor to report. */
+/* The font library loses some of what it has loaded. The sanitizer's library looks these two functions up. */
+#pragma GCC visibility push(default)
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_options(void);
 const char *__lsan_default_options(void)
@@ -30,6 +31,7 @@ const char *__lsan_default_suppressions(void)
 {
 	return "leak:libfontconfig\n";
 }
+#pragma GCC visibility pop
 #endif
 
 /* ---- drawing ------------------------------------------------------------------------------------------------- */
