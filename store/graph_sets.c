@@ -1,8 +1,6 @@
 /* graph_sets.c - rows and reverse lists as sets. */
-#include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
 #include "graph_reader.h"
 
 #define GAP_PLANES 3 /* bytes of a gap while it is decoded, at most */

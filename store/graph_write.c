@@ -5,7 +5,6 @@
 #include "alloc.h"
 #include "first_error.h"
 #include "graph_codec.h"
-#include "kith/limits.h"
 #include "reverse.h"
 #include "workspace.h"
 

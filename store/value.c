@@ -281,22 +281,22 @@ int kith_view_u32s(kith_view *view, uint32_t *numbers, size_t count, int width, 
 int kith_view_sets(kith_view *view, const uint64_t *offset, size_t sets, uint64_t base, uint64_t step, uint64_t n,
 		   uint32_t *ids, int *bad, kith_err *err)
 {
-	const kith_set_kernels *kernels = kith_set_kernels_get();
+	kith_decoder *d = view->decoder;
 	int width = kith_width(n), rc;
 	size_t count = offset[sets], stride = count + KITH_SPARE;
 	*bad = 0;
-	if (width > 3 || !kernels->unpack) {
-		rc = kith_view_u32s(view, ids, count, width, err);
-		for (size_t r = 0; !rc && r < sets; r++, base += step)
+	if (width > 3) { /* in place: no kernel takes four planes */
+		if ((rc = kith_view_u32s(view, ids, count, width, err)))
+			return rc;
+		for (size_t r = 0; r < sets; r++, base += step)
 			*bad |= kith_gaps_decode(ids + offset[r], offset[r + 1] - offset[r], base, n);
-		return rc;
+		return 0;
 	}
-	kith_decoder *d = view->decoder;
 	rc = KITH_SCRATCH(d->plane, d->plane_capacity, (size_t)width * stride, err);
 	for (int p = 0; !rc && p < width; p++)
 		rc = kith_view_stream(view, d->plane + (size_t)p * stride, count, err);
 	if (!rc)
-		*bad = kernels->unpack(d->plane, stride, width, offset, sets, base, step, n, ids);
+		*bad = kith_set_kernels_get()->unpack(d->plane, stride, width, offset, sets, base, step, n, ids);
 	return rc;
 }
 

@@ -15,7 +15,7 @@ enum {
 	KITH_TABLE_NEAR = 2,
 	KITH_TABLE_REVERSE = 3,
 	KITH_TABLE_PAIR_BLOCKS = 4, /* of pair stores */
-	/* 5: what older writers kept beside the pairs (FORMAT.md) */
+				    /* 5: what older writers kept beside the pairs (FORMAT.md) */
 };
 
 /* ---- encoding: start, any number of streams, seal ------------------------------------------------------------ */
