@@ -50,7 +50,7 @@ typedef struct kith_measure {
 	const char *sentence;  /* what a value says, as a part of a caption; or NULL */
 	int may_lack;          /* older files do not have it */
 	int mutual_only;       /* only the mutual graph has it */
-	int open_ended;        /* tables leave out the last layer's value, which no next layer confirms */
+	int open_ended;        /* tables leave out the last layer's value, as no layer follows it */
 } kith_measure;
 
 /* In the order of kith-show and of each entry of stack.json; ends with a row without a name. */
