@@ -20,7 +20,7 @@ void kith_components_free(kith_components *c); /* all zeros is fine */
 /* Joins the components of i and j. */
 void kith_components_join(kith_components *c, uint32_t i, uint32_t j);
 
-/* No more pairs: fills `of` and `size`; returns how many components there are in *count. */
+/* To be called after the last pair: fills `of` and `size`, and sets *count to the number of components. */
 int kith_components_finish(kith_components *c, uint64_t *count, kith_err *err);
 
 #endif

@@ -50,7 +50,7 @@ static int write_tsv(answer *a, uint64_t *count, kith_err *err)
 
 #define NPY_HEADER 128
 
-/* The length is known at the end only: the header is written twice, always as long. */
+/* The number of pairs is known only at the end, so the header, of fixed length, is written twice. */
 static void put_npy_header(FILE *out, uint64_t pairs)
 {
 	char text[NPY_HEADER - 9];

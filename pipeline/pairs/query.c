@@ -1,4 +1,4 @@
-/* query.c - see query.h. Every question but two is what it demands of a pair in each layer. */
+/* query.c - see query.h. Every question but two (all, returns) is a demand on each layer: present, absent, or any. */
 #include "query.h"
 
 #include <ctype.h>

@@ -57,7 +57,7 @@ static void put_matrix(FILE *out, const content *c)
 	}
 }
 
-/* The i-th entry's values of what does not depend on alpha: the first table of each graph has them. */
+/* Gets a measure that does not depend on alpha once for each k and graph, from the first of its tables. */
 static int get_once(const content *c, size_t i, kith_values *out)
 {
 	const kith_entry *e = &c->data->entries[i];

@@ -8,7 +8,7 @@
 
 #define SHADE_MOST 85 /* percent of the shade's colour in the fullest cell */
 #define WHITE_FROM 60 /* above this many percent, white reads better than black */
-#define NAME_LONG  4  /* longer names turn the head of the table */
+#define NAME_LONG  4  /* longer names are written upwards */
 
 static void put_layer(FILE *out, const kith_layer *layer)
 {
@@ -114,7 +114,7 @@ static int is_of_pairs(const kith_column *c)
 	return c->values.counts && !strcmp(c->measure->unit, "pairs");
 }
 
-/* What the columns say: those of pairs in one list, then each of the others. */
+/* Joins the columns' sentences: those of pairs in one list, then each of the others. */
 static void put_sentences(const kith_column *columns, size_t count, FILE *out)
 {
 	size_t left = 0, first = 1;

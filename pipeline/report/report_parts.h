@@ -67,7 +67,7 @@ typedef struct kith_column {
 /* Everything that the entry has of each layer; returns how many columns. */
 size_t kith_columns_of(const kith_entry *e, kith_column out[KITH_MAX_COLUMNS]);
 
-/* Has the column a value for the layer that says something, rather than an empty cell? */
+/* Whether the column shows a value for the layer; if not, the cell is empty. */
 int kith_column_shows(const kith_column *column, size_t layer);
 
 /* ---- figure_matrix.c, figure_dynamics.c ---------------------------------------------------------------------- */

@@ -16,9 +16,10 @@ static __float128 iou(uint64_t k, uint64_t c)
 	return (__float128)c / (2 * k - c);
 }
 
-/* The probabilities are known up to a factor, so their most likely c has 1, the others what the steps from there make
- * of it: nothing is larger than 1, and what becomes too small for quadruple precision could not be seen in the sum. All
- * terms are positive, and the steps' errors, a few 2^-113 each, stay far below what the last rounding sees. */
+/* The weights are the probabilities up to a common factor: the most likely c has 1, the others follow from it by the
+ * ratios of neighbouring ones. No weight is larger than 1, and one too small for quadruple precision cannot show in the
+ * sum. All terms are positive, and the ratios' errors, a few 2^-113 each, stay far below what the last rounding sees.
+ */
 double kith_nnts_expected(uint64_t n, uint32_t k)
 {
 	uint64_t others = n - 1, least = 2ull * k > others ? 2ull * k - others : 0;

@@ -7,7 +7,7 @@
 
 #include "measures.h"
 
-/* How many tables follow that close gaps of 1, 2, ... layers, as far as there are such gaps. */
+/* Counts the tables of alpha = 1, 2, ... that follow, up to the longest gap that there can be, L - 2. */
 static uint32_t count_gaps(const kith_stack *s, size_t table)
 {
 	const kith_nntp *p = &s->nntp[table];
@@ -24,7 +24,7 @@ void kith_dynamics_free(kith_dynamics *d)
 	memset(d, 0, sizeof *d);
 }
 
-/* Quadruple precision holds every count, and one more rounding after its own cannot matter. */
+/* Quadruple precision holds every count exactly, and its own rounding is too small to change the double's. */
 static double ratio(uint64_t part, uint64_t whole)
 {
 	return whole ? (double)((__float128)part / whole) : NAN;

@@ -47,10 +47,10 @@ typedef struct kith_measure {
 	size_t values, errors; /* offsets of the pointers to them, or of the scalar itself; errors 0: none */
 	const char *unit;      /* of counts: "pairs", "runs", "samples" */
 	const char *title;     /* of a table of the page, or of a column or line of one, in HTML; NULL: in none */
-	const char *sentence;  /* what it says of a layer, where captions are put together; or NULL */
+	const char *sentence;  /* what a value says, as a part of a caption; or NULL */
 	int may_lack;          /* older files do not have it */
-	int mutual_only;       /* there is none of the union graph */
-	int open_ended;        /* the last layer's value says nothing, as no layer follows: tables leave it out */
+	int mutual_only;       /* only the mutual graph has it */
+	int open_ended;        /* tables leave out the last layer's value, as no layer follows it */
 } kith_measure;
 
 /* In the order of kith-show and of each entry of stack.json; ends with a row without a name. */
@@ -75,14 +75,15 @@ typedef struct kith_chance {
 int kith_chance_make(kith_chance *out, const kith_stack *stack, size_t nnts, kith_err *err);
 void kith_chance_free(kith_chance *chance); /* all zeros is fine */
 
-/* Allocates, zeroed, what the measures of `source` point to in `object`, a struct of that kind; releases it. On
- * KITH_ENOMEM some may be allocated: release them. */
+/* Allocates the values of all measures of a source in `object`, a struct of that kind, filled with zeros; releases
+ * them. After KITH_ENOMEM some may be allocated: release them. */
 int kith_measures_alloc(kith_source source, void *object, size_t layers, size_t gaps, kith_err *err);
 void kith_measures_free(kith_source source, void *object);
 
 /* ---- values -------------------------------------------------------------------------------------------------- */
 
-/* What to take values from: what there is of one k, or of one k and graph (and alpha); NULL: not that. */
+/* The structs that values are taken from: nnts and chance of one k, or nntp and dynamics of one k, graph and alpha.
+ * Those that are NULL have none. It owns nothing. */
 typedef struct kith_entry {
 	size_t layers;
 	const kith_nnts *nnts;
@@ -91,12 +92,12 @@ typedef struct kith_entry {
 	const kith_dynamics *dynamics;
 } kith_entry;
 
-/* The table of counts that says the entry's k and graph; NULL of one k. */
+/* The entry's NNTP table, its own or that of its dynamics; NULL if the entry is of one k. */
 const kith_nntp *kith_entry_table(const kith_entry *entry);
 
 typedef struct kith_values {
 	size_t rows, columns;
-	uint64_t *counts; /* counts, or else ratios, and of these the errors if there are any */
+	uint64_t *counts; /* counts, or else ratios with their errors, if there are any */
 	double *ratios, *errors;
 	int undefined; /* all of it is NaN: there is nothing to correct */
 } kith_values;
@@ -104,7 +105,8 @@ typedef struct kith_values {
 /* The values of a measure; they belong to the entry. Returns 0 if the entry does not have it. */
 int kith_measure_get(const kith_measure *measure, const kith_entry *entry, kith_values *out);
 
-/* Gives `values`, or else errors, of the right size to the measure's pointer in `object`, a struct of its source. */
+/* Sets the measure's pointer to its values or, if `errors`, to their standard errors, in `object`, a struct of its
+ * source, which owns them from then on. */
 void kith_measure_set(const kith_measure *measure, void *object, int errors, void *values);
 
 #endif

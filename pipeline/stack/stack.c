@@ -91,7 +91,7 @@ static int check_mean(const char *what, const double *mean, const double *std_er
 	return 0;
 }
 
-/* Rounding keeps order, so means of which one is the larger stay so; the bound from below is computed, and may err. */
+/* Rounding is monotonic, so overlap >= NNTS holds exactly; the lower bound is computed, and has a tolerance. */
 static int check_nnts(const kith_nnts *t, size_t L, kith_err *err)
 {
 	int rc = check_mean("NNTS", t->mean, t->std_err, t->k, L, err);

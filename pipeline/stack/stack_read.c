@@ -75,7 +75,7 @@ static int get_string(const place *at, const json_t *object, const char *member,
 
 /* ---- measures ------------------------------------------------------------------------------------------------- */
 
-/* A list of numbers: a row of a matrix, or, where `row` is -1, no row. */
+/* Checks a list of numbers: row `row` of a matrix or, if `row` is -1, a list of its own. */
 static int check_row(const place *at, const char *member, long row, const json_t *list, size_t count)
 {
 	char which[48] = "";
@@ -153,7 +153,7 @@ static int get_mean(const place *at, const kith_measure *m, const json_t *object
 	return rc ? rc : get_values(at, m, object, "stderr", L, 1, out);
 }
 
-/* All that the entry's struct, `out`, has of it. */
+/* Takes every measure of a source from an entry into `out`, a struct of that source. */
 static int get_measures(const place *at, const json_t *entry, kith_source source, size_t L, void *out)
 {
 	int rc = 0;
@@ -320,7 +320,7 @@ static int not_json(const char *path, const json_error_t *why, kith_err *err)
 	return kith_fail(err, KITH_EUSAGE, "%s: line %d, column %d: not JSON: %s", path, why->line, why->column, text);
 }
 
-/* Other files of kith's come here by mistake. Not known of what cannot be read twice. */
+/* Recognises other kith files that are given by mistake, but not in a pipe, which cannot be read twice. */
 static int is_other(FILE *f, const char *path, kith_err *err)
 {
 	char head[24] = {0};
@@ -375,7 +375,7 @@ static int match_corrected(const place *at, const json_t *rows, const double *co
 	return rc;
 }
 
-/* Files from before these were written lack them. */
+/* Older files lack both members. */
 static int match_chance(const place *at, const json_t *object, const kith_chance *chance, size_t L)
 {
 	const json_t *expected = json_object_get(object, "expected"), *rows = json_object_get(object, "corrected");
@@ -387,7 +387,7 @@ static int match_chance(const place *at, const json_t *object, const kith_chance
 	return json_is_array(rows) ? match_corrected(at, rows, chance->corrected, L) : 0;
 }
 
-/* The list holds just row `row` of the values; NaN is null. */
+/* Compares the list with row `row` of the values; NaN stands as null. */
 static int match_list(const place *at, const char *member, const json_t *list, const kith_values *v, size_t row)
 {
 	if (!json_is_array(list) || json_array_size(list) != v->columns)

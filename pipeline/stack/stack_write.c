@@ -12,12 +12,11 @@
 #define MEMBER_LINE "\n     " /* before a list or a matrix of an entry */
 #define ROW_LINE    "\n       "
 
-/* Nothing is written that could not be read back. */
+/* Refuses values that could not be read back. */
 static int check_values(const kith_measure *m, const kith_values *v, kith_err *err)
 {
 	for (size_t i = 0; i < v->rows * v->columns; i++) {
-		if (m->kind == KITH_COUNT &&
-		    v->counts[i] > INT64_MAX) /* what JSON readers, ours among them, can take */
+		if (m->kind == KITH_COUNT && v->counts[i] > INT64_MAX) /* JSON readers have signed 64 bits */
 			return kith_fail(err, KITH_EBUG, "count %" PRIu64 " is beyond 2^63", v->counts[i]);
 		if (m->kind == KITH_MEAN && (!isfinite(v->ratios[i]) || !isfinite(v->errors[i])))
 			return kith_fail(err, KITH_EBUG, "%s[%zu][%zu] is not a finite number",
@@ -49,7 +48,7 @@ static void put_values(kith_json *j, const kith_measure *m, const kith_values *v
 		kith_json_end(j);
 }
 
-/* An object, or else members of the entry itself. */
+/* As an object or, if the measure has no key, as members of the entry itself. */
 static void put_mean(kith_json *j, const kith_measure *m, const kith_values *v)
 {
 	if (m->key)
@@ -84,7 +83,7 @@ static int put_measure(kith_json *j, const kith_measure *m, const kith_entry *e,
 	return 0;
 }
 
-/* All measures that the entry has; numbers stand on its first line. */
+/* Writes every measure that the entry has; numbers stand on its first line. */
 static int put_entry(kith_json *j, const kith_entry *e, kith_err *err)
 {
 	const kith_nntp *table = kith_entry_table(e);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Font configuration finds its like everywhere: Arial, Liberation Sans, or else the default sans. */
+/* Font configuration substitutes what there is: Arial, Liberation Sans, or else the default sans. */
 #define FACE           "Arial"
 #define PNG_SCALE      2.0
 #define HALF_CAPITAL   0.358 /* of the font size: text is centred on its capitals and digits */

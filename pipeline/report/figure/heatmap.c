@@ -153,7 +153,7 @@ static uint32_t pixel(kith_colour colour)
 	       (uint32_t)lround(colour.b * 255);
 }
 
-/* Many small cells are one picture: a hundredth of the size of as many boxes. */
+/* Draws many small cells as one raster image, which is a hundredth of the size of as many boxes. */
 static int draw_raster(kith_canvas *c, const layout *l, size_t panel, double x, double y, kith_err *err)
 {
 	const kith_heatmap *map = l->map;

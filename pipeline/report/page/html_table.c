@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define WHITE_FROM 0.6 /* cells shaded more than this have their text inverted */
-#define NAME_LONG  6   /* longer names turn the head of a table */
+#define NAME_LONG  6   /* longer names are written upwards */
 
 const char *kith_html_count(uint64_t count, uint64_t unit, char out[KITH_HTML_COUNT])
 {

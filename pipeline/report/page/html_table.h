@@ -8,7 +8,7 @@
 #include "kith/err.h"
 #include "report_parts.h"
 
-#define KITH_TABLE_LAYERS 64 /* beyond this many layers a table is no longer read: a figure stands in for it */
+#define KITH_TABLE_LAYERS 64 /* of a table at most; with more layers, a figure takes its place */
 
 #define KITH_HTML_COUNT 40 /* bytes that any count takes, with its 0 */
 
