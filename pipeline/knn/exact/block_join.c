@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "first_error.h"
 #include "select.h"
 #include "tile_kernels.h"
 
@@ -22,7 +23,7 @@ struct boxes {
 	uint32_t dims;
 	float *least, *most;
 	float *slack;   /* of each block */
-	float *centres; /* where to look for near blocks: value t of block b of all `blocks` at [t * blocks + b] */
+	float *centres; /* the boxes' middles: value t of block b of all `blocks` at [t * blocks + b] */
 };
 
 /* The samples of a group that are within the bound of one row: their places in the group, and their t. */
@@ -46,8 +47,6 @@ struct worker {
 	float *values;     /* 2 x probed */
 	uint32_t *place;   /* 3 x probed */
 	void *memory;      /* holds all of these */
-	kith_err err;
-	int rc;
 };
 
 struct join {
@@ -66,6 +65,7 @@ struct join {
 	uint64_t group, groups, most_groups;
 	struct worker *workers;
 	void *boxes_memory, *candidates_memory;
+	kith_first_error failed;
 };
 
 static uint64_t blocks_of(const struct join *j)
@@ -81,6 +81,7 @@ static void fill_box(struct join *j, uint64_t block)
 	struct boxes *b = &j->boxes;
 	b->slack[block] = 0;
 	for (uint32_t t = 0; t < b->dims; t++) {
+		uint64_t place = (block / LANES * b->dims + t) * LANES + block % LANES;
 		float least = INFINITY, most = -INFINITY;
 		for (uint64_t at = block * LANES; at < block * LANES + LANES && at < j->in->m; at++) {
 			uint32_t id = j->in->id[at];
@@ -90,22 +91,10 @@ static void fill_box(struct join *j, uint64_t block)
 			most = fmaxf(most, outside ? FLT_MAX : x);
 			b->slack[block] = fmaxf(b->slack[block], p->slack[id]);
 		}
-		b->least[(block / LANES * b->dims + t) * LANES + block % LANES] = least;
-		b->most[(block / LANES * b->dims + t) * LANES + block % LANES] = most;
+		b->least[place] = least;
+		b->most[place] = most;
+		b->centres[t * blocks_of(j) + block] = least <= most ? least / 2 + most / 2 : FLT_MAX;
 	}
-}
-
-/* The middles of the boxes. */
-static void fill_centres(struct join *j)
-{
-	const struct boxes *b = &j->boxes;
-	uint64_t blocks = blocks_of(j);
-	for (uint64_t block = 0; block < blocks; block++)
-		for (uint32_t t = 0; t < b->dims; t++) {
-			uint64_t at = (block / LANES * b->dims + t) * LANES + block % LANES;
-			float middle = b->least[at] / 2 + b->most[at] / 2;
-			j->boxes.centres[t * blocks + block] = b->least[at] <= b->most[at] ? middle : FLT_MAX;
-		}
 }
 
 static kith_tile_side side_of(const kith_quantised *b, uint64_t block, const float *bound)
@@ -216,7 +205,6 @@ static int init(struct join *j, void **lists, kith_err *err)
 #pragma omp parallel for num_threads(plan->threads) schedule(static)
 	for (uint64_t block = 0; block < blocks; block++)
 		fill_box(j, block);
-	fill_centres(j);
 	if ((plan->guess && (rc = pick_sample(j, err))) || (rc = init_panels(j, lists, err)))
 		return rc;
 	return init_workers(j, err);
@@ -237,20 +225,14 @@ static struct worker *this_worker(struct join *j)
 	return &j->workers[omp_get_thread_num()];
 }
 
-static int gather_errors(struct join *j, kith_err *err)
+/* Whether to stop: some thread failed, or the user wishes it. One thread tells how far all have come. */
+static int stops(struct join *j, const char *what, uint64_t done, uint64_t total)
 {
-	for (int t = 0; t < j->in->plan->threads; t++)
-		if (j->workers[t].rc)
-			return kith_fail(err, j->workers[t].rc, "%s", j->workers[t].err.msg);
-	return 0;
-}
-
-/* One thread tells how far all have come. */
-static int tick(struct join *j, struct worker *w, const char *what, uint64_t done, uint64_t total)
-{
-	if (!w->rc && omp_get_thread_num() == 0)
-		w->rc = kith_progress_tick(j->in->progress, what, done, total, &w->err);
-	return w->rc;
+	kith_err why;
+	if (omp_get_thread_num() == 0 && !kith_first_error_seen(&j->failed))
+		kith_first_error_note(&j->failed, 0, kith_progress_tick(j->in->progress, what, done, total, &why),
+				      &why);
+	return kith_first_error_seen(&j->failed);
 }
 
 /* ---- first bounds ---- */
@@ -356,12 +338,14 @@ static int in_batches(struct join *j, const char *what, kith_results *results, k
 	for (uint64_t at = 0; at < rows; at += batch) {
 		struct worker *w = this_worker(j);
 		uint32_t some = (uint32_t)(rows - at < batch ? rows - at : batch);
-		if (tick(j, w, what, j->group * GROUP + at, j->in->m))
+		kith_err why;
+		if (stops(j, what, j->group * GROUP + at, j->in->m))
 			continue;
-		w->rc = results ? kith_refine_rows(&w->refiner, &j->candidates, (uint32_t)at, some, results, &w->err)
-				: kith_refine_bounds(&w->refiner, &j->candidates, (uint32_t)at, some, &w->err);
+		int rc = results ? kith_refine_rows(&w->refiner, &j->candidates, (uint32_t)at, some, results, &why)
+				 : kith_refine_bounds(&w->refiner, &j->candidates, (uint32_t)at, some, &why);
+		kith_first_error_note(&j->failed, at, rc, &why);
 	}
-	return gather_errors(j, err);
+	return kith_first_error_get(&j->failed, err);
 }
 
 /* The t of the rows of `block` with `near` blocks of `others` (which[], or the first), row by row, into w->probed_t. */
@@ -418,11 +402,10 @@ static int find_bounds(struct join *j, kith_err *err)
 {
 #pragma omp parallel for num_threads(j->in->plan->threads) schedule(dynamic, 1)
 	for (uint64_t g = j->group; g < j->group + j->groups; g++) {
-		struct worker *w = this_worker(j);
-		if (!tick(j, w, "first bounds", g, j->blocks->groups))
-			probe_group(j, w, g);
+		if (!stops(j, "first bounds", g, j->blocks->groups))
+			probe_group(j, this_worker(j), g);
 	}
-	int rc = gather_errors(j, err);
+	int rc = kith_first_error_get(&j->failed, err);
 	return rc || j->tight ? rc : in_batches(j, "first bounds", NULL, err);
 }
 
@@ -457,9 +440,12 @@ static void push(struct join *j, struct worker *w, uint64_t r, uint64_t from, co
 		}
 		c->count[r] = have;
 	} else {
+		kith_err why;
+		int rc = 0;
 		for (uint32_t h = 0; h < count; h++)
-			while (!w->rc && kith_candidates_take(c, (uint32_t)r, id[hit[h]], low[h], w->refiner.values))
-				w->rc = kith_refine_settle(&w->refiner, c, (uint32_t)r, &w->err);
+			while (!rc && kith_candidates_take(c, (uint32_t)r, id[hit[h]], low[h], w->refiner.values))
+				rc = kith_refine_settle(&w->refiner, c, (uint32_t)r, &why);
+		kith_first_error_note(&j->failed, r, rc, &why);
 	}
 	unlock(j, r);
 }
@@ -570,9 +556,9 @@ static void join_pair(struct join *j, struct worker *w, uint64_t ga, uint64_t gb
 		w->most_b[t] = greatest(w->bound_b + t * LANES);
 	for (uint32_t i = 0; i < GROUP; i++)
 		w->column[i].count = 0;
-	for (uint32_t a = 0; a < LANES && !w->rc; a++)
+	for (uint32_t a = 0; a < LANES; a++)
 		join_block(j, w, ga * LANES + a, gb, ga == gb ? a : 0);
-	for (uint32_t i = 0; i < GROUP && !w->rc; i++)
+	for (uint32_t i = 0; i < GROUP; i++)
 		if (w->column[i].count)
 			push(j, w, gb * GROUP + i - j->group * GROUP, ga * GROUP, w->column[i].place, w->column[i].low,
 			     w->column[i].count);
@@ -590,14 +576,14 @@ static int join_groups(struct join *j, kith_err *err)
 		uint64_t to = from + strip < group + groups ? from + strip : group + groups;
 		for (uint64_t gb = 0; gb < all; gb++) {
 			uint64_t ahead = gb > from ? gb - from : 0; /* of a triangle of pairs */
-			if (tick(j, w, "neighbours", from * (2 * all - from) + 2 * strip * ahead, all * all))
+			if (stops(j, "neighbours", from * (2 * all - from) + 2 * strip * ahead, all * all))
 				break;
 			for (uint64_t ga = from; ga < to; ga++)
 				if (gb < group || gb >= ga) /* else that pair was had from the other side */
 					join_pair(j, w, ga, gb);
 		}
 	}
-	return gather_errors(j, err);
+	return kith_first_error_get(&j->failed, err);
 }
 
 /* ---- guesses that were too low ---- */
@@ -616,7 +602,7 @@ static void redo_rows(struct join *j, struct worker *w, uint64_t a, uint32_t row
 			c->bound[first + i] = INFINITY;
 		}
 	}
-	for (uint64_t b = 0; b * LANES < j->in->m && !w->rc; b++) {
+	for (uint64_t b = 0; b * LANES < j->in->m && !kith_first_error_seen(&j->failed); b++) {
 		for (uint32_t i = 0; i < LANES; i++)
 			bound[i] = rows >> i & 1 ? c->bound[first + i] : -INFINITY;
 		kith_tile_side mine = side_of(j->blocks, a, bound), columns = side_of(j->blocks, b, none);
@@ -657,10 +643,10 @@ static int redo_panel(struct join *j, kith_err *err)
 			uint32_t r = (uint32_t)(a * LANES + i - j->group * GROUP);
 			rows |= (uint32_t)!bound_holds(&j->candidates, r, w->refiner.values) << i;
 		}
-		if (rows && !w->rc)
+		if (rows)
 			redo_rows(j, w, a, rows);
 	}
-	return gather_errors(j, err);
+	return kith_first_error_get(&j->failed, err);
 }
 
 int kith_block_join_run(const kith_block_join *in, void **lists, kith_results *results, kith_err *err)

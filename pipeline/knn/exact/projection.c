@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "first_error.h"
 #include "hash.h"
 #include "matrix.h"
 #include "workspace.h"
@@ -260,27 +261,27 @@ static struct scratch scratch_of(const struct scratch *all, const kith_pass *pas
 }
 
 /* Samples first..first+count-1: read, hashed, centred, to floats, projected. */
-static int take_chunk(const kith_pass *pass, const kith_scaling *s, const struct scratch *own, uint64_t first,
-		      uint64_t count, kith_err *err)
+static int take_chunk(const kith_pass *pass, const kith_scaling *s, struct scratch own, uint64_t first, uint64_t count,
+		      kith_err *err)
 {
 	const kith_vectors *vectors = s->vectors;
 	uint64_t d = vectors->d, dims = dims_of(pass), bytes = d * vectors->value_size;
-	char *values = pass->all ? (char *)pass->all + first * bytes : own->values;
+	char *values = pass->all ? (char *)pass->all + first * bytes : own.values;
 	double norm[CHUNK];
 	int outside[CHUNK];
-	int rc = kith_vectors_read_values(vectors, first, count, values, own->raw, err);
+	int rc = kith_vectors_read_values(vectors, first, count, values, own.raw, err);
 	for (uint64_t r = 0; !rc && r < count; r++) {
 		if (pass->hash)
 			pass->hash[first + r] = kith_hash(values + r * bytes, bytes);
-		outside[r] = kith_scaling_centre(s, values + r * bytes, own->z + r * d, &norm[r]);
+		outside[r] = kith_scaling_centre(s, values + r * bytes, own.z + r * d, &norm[r]);
 		if (pass->full)
-			put_full(pass, s, first + r, own->z + r * d, outside[r], own->v);
+			put_full(pass, s, first + r, own.z + r * d, outside[r], own.v);
 	}
 	if (rc || !dims)
 		return rc;
-	kith_multiply(1, 0, 1, count, dims, d, own->z, d, pass->basis->axes, own->p);
+	kith_multiply(1, 0, 1, count, dims, d, own.z, d, pass->basis->axes, own.p);
 	for (uint64_t r = 0; r < count; r++)
-		put_projection(pass, s, first + r, own->p + r * dims, outside[r], norm[r]);
+		put_projection(pass, s, first + r, own.p + r * dims, outside[r], norm[r]);
 	return 0;
 }
 
@@ -291,27 +292,25 @@ int kith_pass_run(const kith_pass *pass, const kith_scaling *s, uint64_t memory,
 	struct scratch all;
 	kith_workspace w;
 	void *space = NULL;
+	kith_first_error failed = {0};
 	init_scratch(&all, pass, s->vectors, memory, (uint64_t)threads, &w);
 	int rc = allocate(pass, s->vectors, err);
 	if (rc || (rc = kith_workspace_alloc(&w, &space, "blocks of rows", err)))
 		return rc;
-#pragma omp parallel num_threads(threads)
-	{
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+	for (uint64_t first = 0; first < n; first += all.chunk) {
+		uint64_t count = all.chunk < n - first ? all.chunk : n - first;
 		int thread = omp_get_thread_num(), bad = 0;
-		struct scratch own = scratch_of(&all, pass, s->vectors, (uint64_t)thread);
 		kith_err why;
-#pragma omp for schedule(dynamic, 1)
-		for (uint64_t first = 0; first < n; first += own.chunk) {
-			uint64_t count = own.chunk < n - first ? own.chunk : n - first;
-			if (!bad && thread == 0)
-				bad = kith_progress_tick(progress, "sketching", first, n, &why);
-			if (!bad)
-				bad = take_chunk(pass, s, &own, first, count, &why);
-		}
-#pragma omp critical(kith_pass)
-		if (bad && !rc)
-			rc = kith_fail(err, bad, "%s", why.msg);
+		if (kith_first_error_seen(&failed))
+			continue;
+		if (thread == 0)
+			bad = kith_progress_tick(progress, "sketching", first, n, &why);
+		if (!bad)
+			bad = take_chunk(pass, s, scratch_of(&all, pass, s->vectors, (uint64_t)thread), first, count,
+					 &why);
+		kith_first_error_note(&failed, first, bad, &why);
 	}
 	free(space);
-	return rc;
+	return kith_first_error_get(&failed, err);
 }

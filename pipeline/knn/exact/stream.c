@@ -6,6 +6,7 @@
 #include <omp.h>
 #include <stdlib.h>
 
+#include "first_error.h"
 #include "matrix.h"
 #include "tile_kernels.h"
 
@@ -21,8 +22,6 @@ struct worker {
 	char *values;
 	uint8_t *raw;
 	void *memory; /* holds all of these */
-	kith_err err;
-	int rc;
 };
 
 struct stream {
@@ -37,6 +36,7 @@ struct stream {
 	float *tile_floats;  /* tile x d */
 	struct worker *workers;
 	void *memory; /* holds all of these */
+	kith_first_error failed;
 };
 
 static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
@@ -128,14 +128,6 @@ static struct worker *this_worker(struct stream *s)
 	return &s->workers[omp_get_thread_num()];
 }
 
-static int gather_errors(struct stream *s, kith_err *err)
-{
-	for (int t = 0; t < s->in->plan->threads; t++)
-		if (s->workers[t].rc)
-			return kith_fail(err, s->workers[t].rc, "%s", s->workers[t].err.msg);
-	return 0;
-}
-
 /* Samples first..first+count-1 as floats. */
 static int load(struct stream *s, uint64_t first, uint64_t count, float *out, kith_err *err)
 {
@@ -144,73 +136,93 @@ static int load(struct stream *s, uint64_t first, uint64_t count, float *out, ki
 		struct worker *w = this_worker(s);
 		double norm;
 		float lo, width;
-		if (w->rc || (w->rc = kith_vectors_read_values(s->vectors, first + r, 1, w->values, w->raw, &w->err)))
+		kith_err why;
+		int rc = kith_vectors_read_values(s->vectors, first + r, 1, w->values, w->raw, &why);
+		kith_first_error_note(&s->failed, r, rc, &why);
+		if (rc)
 			continue;
 		int outside = kith_scaling_centre(s->in->scaling, w->values, w->z, &norm);
 		kith_scaling_floats(s->in->scaling, w->z, outside, out + r * s->d, &lo, &width);
 	}
-	return gather_errors(s, err);
+	return kith_first_error_get(&s->failed, err);
 }
 
 /* Offers sample `id` to panel row r, settling the row first if it must. */
-static int take(struct stream *s, struct worker *w, uint32_t r, uint32_t id, float t)
+static int take(struct stream *s, struct worker *w, uint32_t r, uint32_t id, float t, kith_err *err)
 {
+	int rc = 0;
 	if (id == s->self[r] || kith_is_left_out(s->in->duplicates, id))
 		return 0;
-	while (!w->rc && kith_candidates_take(&s->candidates, r, id, t, w->refiner.values))
-		w->rc = kith_refine_settle(&w->refiner, &s->candidates, r, &w->err);
-	return w->rc;
+	while (!rc && kith_candidates_take(&s->candidates, r, id, t, w->refiner.values))
+		rc = kith_refine_settle(&w->refiner, &s->candidates, r, err);
+	return rc;
 }
 
 /* Row r against columns of which the products g are known. */
-static int compare_row(struct stream *s, struct worker *w, uint32_t r, uint64_t first, uint32_t columns, const float *g)
+static int compare_row(struct stream *s, struct worker *w, uint32_t r, uint64_t first, uint32_t columns, const float *g,
+		       kith_err *err)
 {
 	const float *lo = s->in->bounds->lo;
 	float own = lo[s->self[r]];
 	uint32_t hits[CHUNK];
+	int rc = 0;
 	for (uint32_t at = 0; at < columns; at += CHUNK) {
 		uint32_t some = columns - at < CHUNK ? columns - at : CHUNK;
 		uint32_t found = kith_row_hits(g + at, own, lo + first + at, some, s->candidates.bound[r], hits);
-		for (uint32_t h = 0; h < found; h++) {
+		for (uint32_t h = 0; h < found && !rc; h++) {
 			uint32_t column = at + hits[h];
 			float t = (own + lo[first + column]) - 2 * g[column];
-			if (take(s, w, r, (uint32_t)(first + column), t))
-				return w->rc;
+			rc = take(s, w, r, (uint32_t)(first + column), t, err);
 		}
 	}
-	return 0;
+	return rc;
 }
 
 /* Panel rows row..row+count-1 against the tile's columns first..: products, then bounds. */
-static void compare_block(struct stream *s, struct worker *w, uint32_t row, uint32_t count, uint64_t first,
-			  uint32_t columns)
+static int compare_rows(struct stream *s, struct worker *w, uint32_t row, uint32_t count, uint64_t first,
+			uint32_t columns, kith_err *err)
 {
+	int rc = 0;
 	kith_multiply_floats(count, columns, s->d, s->panel_floats + row * s->d, s->tile_floats, w->products);
-	for (uint32_t r = 0; r < count; r++)
-		if (compare_row(s, w, row + r, first, columns, w->products + (size_t)r * columns))
-			return;
+	for (uint32_t r = 0; r < count && !rc; r++)
+		rc = compare_row(s, w, row + r, first, columns, w->products + (size_t)r * columns, err);
+	return rc;
 }
 
 static int compare_panel(struct stream *s, uint64_t node, uint32_t panel, kith_err *err)
 {
-	for (uint64_t first = 0; first < s->n; first += s->tile) {
+	int rc = 0;
+	for (uint64_t first = 0; !rc && first < s->n; first += s->tile) {
 		uint32_t columns = (uint32_t)clamp(s->n - first, 1, s->tile);
-		int rc = kith_progress_tick(s->in->progress, "neighbours", node * s->n + panel * first, s->n * s->n,
-					    err);
-		if (rc || (rc = load(s, first, columns, s->tile_floats, err)))
+		uint64_t done = node * s->n + panel * first;
+		if ((rc = kith_progress_tick(s->in->progress, "neighbours", done, s->n * s->n, err)) ||
+		    (rc = load(s, first, columns, s->tile_floats, err)))
 			return rc;
 		kith_activations_will_read(s->vectors->input, first + columns,
 					   clamp(s->n - first - columns, 0, s->tile));
 #pragma omp parallel for num_threads(s->in->plan->threads) schedule(dynamic, 1)
 		for (uint32_t row = 0; row < panel; row += s->rows) {
-			struct worker *w = this_worker(s);
-			if (!w->rc)
-				compare_block(s, w, row, panel - row < s->rows ? panel - row : s->rows, first, columns);
+			uint32_t count = panel - row < s->rows ? panel - row : s->rows;
+			kith_err why;
+			int bad = compare_rows(s, this_worker(s), row, count, first, columns, &why);
+			kith_first_error_note(&s->failed, row, bad, &why);
 		}
-		if ((rc = gather_errors(s, err)))
-			return rc;
+		rc = kith_first_error_get(&s->failed, err);
 	}
-	return 0;
+	return rc;
+}
+
+static int finish_panel(struct stream *s, uint32_t panel, kith_results *results, kith_err *err)
+{
+	uint32_t batch = s->in->plan->batch;
+#pragma omp parallel for num_threads(s->in->plan->threads) schedule(dynamic, 1)
+	for (uint32_t r = 0; r < panel; r += batch) {
+		uint32_t count = panel - r < batch ? panel - r : batch;
+		kith_err why;
+		int rc = kith_refine_rows(&this_worker(s)->refiner, &s->candidates, r, count, results, &why);
+		kith_first_error_note(&s->failed, r, rc, &why);
+	}
+	return kith_first_error_get(&s->failed, err);
 }
 
 int kith_stream_run(const kith_stream *in, kith_results *results, kith_err *err)
@@ -218,20 +230,12 @@ int kith_stream_run(const kith_stream *in, kith_results *results, kith_err *err)
 	struct stream s = {.in = in};
 	int rc = init(&s, err);
 	for (uint64_t node = 0; !rc && node < s.n; node += s.panel) {
-		uint32_t panel = (uint32_t)clamp(s.n - node, 1, s.panel), batch = in->plan->batch;
+		uint32_t panel = (uint32_t)clamp(s.n - node, 1, s.panel);
 		for (uint32_t r = 0; r < panel; r++)
 			s.self[r] = (uint32_t)(node + r);
 		kith_candidates_reset(&s.candidates, s.self, panel);
-		if ((rc = load(&s, node, panel, s.panel_floats, err)) || (rc = compare_panel(&s, node, panel, err)))
-			break;
-#pragma omp parallel for num_threads(in->plan->threads) schedule(dynamic, 1)
-		for (uint32_t r = 0; r < panel; r += batch) {
-			struct worker *w = this_worker(&s);
-			if (!w->rc)
-				w->rc = kith_refine_rows(&w->refiner, &s.candidates, r,
-							 panel - r < batch ? panel - r : batch, results, &w->err);
-		}
-		rc = gather_errors(&s, err);
+		if (!(rc = load(&s, node, panel, s.panel_floats, err)) && !(rc = compare_panel(&s, node, panel, err)))
+			rc = finish_panel(&s, panel, results, err);
 	}
 	release(&s);
 	return rc;
