@@ -99,17 +99,13 @@ static int run(arguments *a, uint64_t *count, char *question, size_t size, kith_
 	kith_pair_store *store = NULL;
 	kith_outfile *file = NULL;
 	int rc = kith_pair_store_open(&store, a->path, err);
-	if (rc || (rc = resolve(a, store, err)))
-		goto done;
-	if (a->output && (rc = kith_outfile_open(&file, a->output, err)))
+	if (rc || (rc = resolve(a, store, err)) || (a->output && (rc = kith_outfile_open(&file, a->output, err))))
 		goto done;
 	snprintf(question, size, "%s%s%s", a->option, a->layers ? " " : "", a->layers ? a->layers : "");
 	kith_pair_output output = {format_of(a), file ? kith_outfile_stream(file) : stdout,
 				   a->output ? a->output : "standard output", question};
-	if ((rc = kith_pair_answer(store, &a->query, &output, count, err)))
-		kith_outfile_abort(file);
-	else if (file)
-		rc = kith_outfile_commit(file, err);
+	rc = kith_pair_answer(store, &a->query, &output, count, err);
+	rc = kith_outfile_close(file, rc, err);
 done:
 	kith_pair_store_close(store);
 	return rc;

@@ -120,10 +120,9 @@ static int write_csv(const char *directory, const char *stem, void (*put)(FILE *
 {
 	kith_outfile *file = NULL;
 	int rc = kith_report_open(&file, directory, stem, "csv", err);
-	if (rc)
-		return rc;
-	put(kith_outfile_stream(file), c);
-	return kith_outfile_commit(file, err);
+	if (!rc)
+		put(kith_outfile_stream(file), c);
+	return kith_outfile_close(file, rc, err);
 }
 
 /* Every matrix of an entry, and of means their standard errors. */

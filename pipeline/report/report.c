@@ -152,13 +152,9 @@ static int write_image(const album *a, kith_figure *draw, const void *of, const 
 {
 	kith_outfile *file = NULL;
 	int rc = kith_report_open(&file, a->directory, stem, image == KITH_PNG ? "png" : "svg", err);
-	if (rc)
-		return rc;
-	if ((rc = draw(a->data, of, kith_outfile_stream(file), image, stem, err))) {
-		kith_outfile_abort(file);
-		return rc;
-	}
-	return kith_outfile_commit(file, err);
+	if (!rc)
+		rc = draw(a->data, of, kith_outfile_stream(file), image, stem, err);
+	return kith_outfile_close(file, rc, err);
 }
 
 static int write_figure(album *a, kith_figure *draw, const void *of, const char *stem, kith_err *err)
@@ -199,10 +195,9 @@ static int write_latex(const kith_report_data *data, const char *path, kith_err 
 {
 	kith_outfile *file = NULL;
 	int rc = kith_outfile_open(&file, path, err);
-	if (rc)
-		return rc;
-	kith_report_latex(data, kith_outfile_stream(file));
-	return kith_outfile_commit(file, err);
+	if (!rc)
+		kith_report_latex(data, kith_outfile_stream(file));
+	return kith_outfile_close(file, rc, err);
 }
 
 /* ---- the stage ----------------------------------------------------------------------------------------------- */
@@ -262,17 +257,11 @@ int kith_report(const char *input, const char *output, const kith_report_options
 		rc = kith_report_data_make(&data, stack, err);
 	if (!rc)
 		rc = kith_outfile_open(&page, output, err);
-	if (rc)
-		goto done;
-	rc = write_all(&data, options, kith_outfile_stream(page), err);
-	if (rc) {
-		kith_outfile_abort(page);
-		goto done;
-	}
-	rc = kith_outfile_commit(page, err);
+	if (!rc)
+		rc = write_all(&data, options, kith_outfile_stream(page), err);
+	rc = kith_outfile_close(page, rc, err);
 	if (!rc && summary)
 		summarise(stack, summary);
-done:
 	kith_report_data_free(&data);
 	kith_stack_free(stack);
 	return rc;

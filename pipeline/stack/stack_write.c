@@ -193,11 +193,7 @@ int kith_stack_write(const kith_stack *stack, const char *path, kith_err *err)
 {
 	kith_outfile *file = NULL;
 	int rc = kith_outfile_open(&file, path, err);
-	if (rc)
-		return rc;
-	if ((rc = put_stack(kith_outfile_stream(file), stack, err))) {
-		kith_outfile_abort(file);
-		return rc;
-	}
-	return kith_outfile_commit(file, err);
+	if (!rc)
+		rc = put_stack(kith_outfile_stream(file), stack, err);
+	return kith_outfile_close(file, rc, err);
 }

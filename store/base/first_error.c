@@ -12,7 +12,7 @@ void kith_first_error_note(kith_first_error *first, uint64_t index, int rc, cons
 	if (!first->rc || index < first->index) {
 		first->index = index;
 		first->err = *why;
-		first->rc = rc;
+		__atomic_store_n(&first->rc, rc, __ATOMIC_RELAXED);
 	}
 	pthread_mutex_unlock(&lock);
 }

@@ -25,6 +25,12 @@ typedef struct kith_first_error {
 /* Iteration `index` came to `rc`, and to `why` unless that is 0. Thread safe. */
 void kith_first_error_note(kith_first_error *first, uint64_t index, int rc, const kith_err *why);
 
+/* Has an error been reported? Thread safe; for iterations that are of no use after one. */
+static inline int kith_first_error_seen(const kith_first_error *first)
+{
+	return __atomic_load_n(&first->rc, __ATOMIC_RELAXED) != 0;
+}
+
 /* After the loop: its status, 0 or the error's, which then fills `err`. */
 int kith_first_error_get(const kith_first_error *first, kith_err *err);
 

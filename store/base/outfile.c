@@ -47,21 +47,15 @@ int kith_outfile_open(kith_outfile **out, const char *path, kith_err *err)
 {
 	static const cookie_io_functions_t calls = {.write = write_all, .seek = seek_to};
 	kith_outfile *file = kith_alloc_zero(1, sizeof *file);
-	int status;
 	if (!file)
 		return kith_fail_nomem(err, "an output file", sizeof *file);
-	if ((status = kith_atomic_file_open(&file->part, path, err)))
-		goto done;
-	file->stream = fopencookie(file, "w", calls);
-	if (!file->stream || setvbuf(file->stream, NULL, _IOFBF, 1 << 16)) {
-		status = kith_fail_nomem(err, "an output buffer", 1 << 16);
-		goto done;
-	}
+	int rc = kith_atomic_file_open(&file->part, path, err);
+	if (!rc && (!(file->stream = fopencookie(file, "w", calls)) || setvbuf(file->stream, NULL, _IOFBF, 1 << 16)))
+		rc = kith_fail_nomem(err, "an output buffer", 1 << 16);
+	if (rc)
+		return kith_outfile_close(file, rc, err);
 	*out = file;
-done:
-	if (status)
-		kith_outfile_abort(file);
-	return status;
+	return 0;
 }
 
 FILE *kith_outfile_stream(kith_outfile *file)
@@ -69,27 +63,20 @@ FILE *kith_outfile_stream(kith_outfile *file)
 	return file->stream;
 }
 
-int kith_outfile_commit(kith_outfile *file, kith_err *err)
-{
-	kith_atomic_file *part = file->part;
-	int status;
-	if (fflush(file->stream) || ferror(file->stream)) {
-		errno = file->write_errno ? file->write_errno : EIO;
-		status = kith_fail_errno(err, "%s: cannot write", kith_atomic_file_path(part));
-		kith_outfile_abort(file);
-		return status;
-	}
-	fclose(file->stream);
-	free(file);
-	return kith_atomic_file_commit(part, err);
-}
-
-void kith_outfile_abort(kith_outfile *file)
+int kith_outfile_close(kith_outfile *file, int rc, kith_err *err)
 {
 	if (!file)
-		return;
+		return rc;
+	kith_atomic_file *part = file->part;
+	if (!rc && (fflush(file->stream) || ferror(file->stream))) {
+		errno = file->write_errno ? file->write_errno : EIO;
+		rc = kith_fail_errno(err, "%s: cannot write", kith_atomic_file_path(part));
+	}
 	if (file->stream)
 		fclose(file->stream);
-	kith_atomic_file_abort(file->part);
 	free(file);
+	if (!rc)
+		return kith_atomic_file_commit(part, err);
+	kith_atomic_file_abort(part);
+	return rc;
 }

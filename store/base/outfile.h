@@ -13,12 +13,9 @@ typedef struct kith_outfile kith_outfile;
 int kith_outfile_open(kith_outfile **out, const char *path, kith_err *err);
 FILE *kith_outfile_stream(kith_outfile *file);
 
-/* Flushes, then as kith_atomic_file_commit; any write error since open is reported here. Releases the outfile, on
- * failure too.
- */
-int kith_outfile_commit(kith_outfile *file, kith_err *err);
-
-/* Gives up: removes what was written. NULL is fine. */
-void kith_outfile_abort(kith_outfile *file);
+/* Ends the work on an outfile, which came to `rc`. If that is 0, commits it as kith_atomic_file_commit does; any write
+ * error since open is reported here. If not, or on failure, removes what was written. Releases the outfile and returns
+ * `rc`, or the status of the commit. NULL is fine. */
+int kith_outfile_close(kith_outfile *file, int rc, kith_err *err);
 
 #endif

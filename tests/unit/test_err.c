@@ -36,6 +36,7 @@ static void test_first_error(void **state)
 		int rc = first == 64 ? 0 : first % 2 ? KITH_EIO : KITH_EBUG;
 		assert_int_equal(kith_first_error_get(&failed, NULL), rc);
 		assert_int_equal(kith_first_error_get(&failed, &err), rc);
+		assert_int_equal(kith_first_error_seen(&failed), rc != 0);
 		assert_int_equal(err.code, rc);
 		assert_string_equal(err.msg, wanted);
 	}

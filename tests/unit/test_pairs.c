@@ -114,7 +114,7 @@ static void assert_answer(kith_pair_store *store, const kith_pair_query *query, 
 	kith_err err;
 	assert_int_equal(kith_outfile_open(&file, sandbox_path(name, "answer"), &err), 0);
 	kith_pair_output output = {format, kith_outfile_stream(file), name, "a <question>"};
-	if (kith_pair_answer(store, query, &output, &got, &err) || kith_outfile_commit(file, &err))
+	if (kith_outfile_close(file, kith_pair_answer(store, query, &output, &got, &err), &err))
 		fail_msg("%s", err.msg);
 	assert_int_equal(got, count);
 	unsigned char *bytes = sandbox_read(name, &got_size);

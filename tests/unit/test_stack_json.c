@@ -626,7 +626,7 @@ static void test_outfile(void **state)
 	text = read_text(path);
 	assert_string_equal(text, "old");
 	free(text);
-	kith_outfile_abort(one);
+	assert_int_equal(kith_outfile_close(one, KITH_EIO, NULL), KITH_EIO);
 	assert_int_equal(access(part, F_OK), -1);
 	text = read_text(path);
 	assert_string_equal(text, "old");
@@ -637,7 +637,7 @@ static void test_outfile(void **state)
 	assert_int_equal(symlink(path, link), 0);
 	assert_int_equal(kith_outfile_open(&one, link, &err), 0);
 	fputs("new", kith_outfile_stream(one));
-	assert_int_equal(kith_outfile_commit(one, &err), 0);
+	assert_int_equal(kith_outfile_close(one, 0, &err), 0);
 	assert_int_equal(access(part, F_OK), -1);
 	text = read_text(path);
 	assert_string_equal(text, "new");
@@ -666,7 +666,7 @@ static void test_outfile_refusals(void **state)
 	assert_int_equal(kith_outfile_open(&file, "/dev/null", &err), KITH_EUSAGE);
 	assert_non_null(strstr(err.msg, "not a plain file"));
 	assert_null(file);
-	kith_outfile_abort(NULL);
+	assert_int_equal(kith_outfile_close(NULL, KITH_EUSAGE, &err), KITH_EUSAGE);
 	assert_int_equal(sandbox_entries(), entries);
 }
 
