@@ -81,11 +81,31 @@ KITH_CLONES static void portable_transpose(uint64_t *to, const uint64_t *from)
 	kith_transpose(to);
 }
 
-/* No branch depends on a mask: half of them would be mispredicted. */
+/* Of masks of one word, as up to 32 layers have. No branch depends on a mask: half of them would be mispredicted. */
+static int select_words(const kith_bits_masks *m, uint32_t node, uint64_t *rows, uint64_t *above, uint32_t found[2])
+{
+	const uint64_t *mask = m->mask, bits = m->row_bits;
+	const uint32_t *id = m->id;
+	uint32_t a = 0, b = 0, own = 0, count = m->count;
+	for (uint32_t e = 0; e < count; e++) {
+		uint64_t x = mask[e], row = x & bits;
+		rows[a] = row;
+		above[b] = x;
+		own |= (row != 0) & (id[e] == node);
+		a += row != 0;
+		b += (x != 0) & (id[e] > node);
+	}
+	found[0] = a;
+	found[1] = b;
+	return own != 0;
+}
+
 int kith_bits_select_any(const kith_bits_masks *m, uint32_t node, uint64_t *rows, uint64_t *above, size_t stride,
 			 uint32_t found[2])
 {
 	uint32_t a = 0, b = 0, own = 0;
+	if (m->words == 1)
+		return select_words(m, node, rows, above, found);
 	for (uint32_t e = 0; e < m->count; e++) {
 		uint64_t row = 0, reverse = 0;
 		for (uint32_t w = 0; w < m->words; w++) {
