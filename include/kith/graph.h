@@ -84,6 +84,22 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
 int kith_graph_append(kith_graph_writer *writer, uint64_t count, uint32_t *ids, const uint32_t *near_ids,
 		      const double *near_dist2, kith_err *err);
 
+/* What a graph that is not exact carries: the exact rows of some samples, and what they say of the others. The samples
+ * follow from n, rows and seed alone, so that they are the same in every layer. */
+typedef struct kith_graph_audit {
+	uint32_t rows; /* 0: the graph has no audit */
+	uint64_t seed;
+	uint32_t *id;    /* rows: the samples, ascending */
+	uint32_t *exact; /* rows x ladder[tiers-1]: their exact rows, tier by tier, ascending ids within a tier */
+	/* For each k of the ladder: of the exact rows' nearest k, the part that the graph's have, and a 95 % confidence
+	 * interval of that part over all samples; high < 1 also where no miss was found. */
+	double recall[KITH_MAX_TIERS], low[KITH_MAX_TIERS], high[KITH_MAX_TIERS];
+	void *memory; /* holds id and exact; release it with free() */
+} kith_graph_audit;
+
+/* Adds the audit, which is copied, before kith_graph_finish, and sets the graph's recall to that of its largest k. */
+int kith_graph_put_audit(kith_graph_writer *writer, const kith_graph_audit *audit, kith_err *err);
+
 /* After all n rows: derives the reverse lists out of core, seals the file, syncs it and renames it to its name. From
  * then on the file exists, whole. Releases the writer, on failure too (then nothing is left behind). */
 int kith_graph_finish(kith_graph_writer *writer, const kith_progress *progress, kith_err *err);
@@ -117,6 +133,9 @@ int kith_graph_read_rows(kith_graph *graph, uint64_t first, uint64_t count, uint
 /* Decodes the near lists of rows first..: near_ids[count][near], near_dist2[count][near]. Either may be NULL. */
 int kith_graph_read_near(kith_graph *graph, uint64_t first, uint64_t count, uint32_t *near_ids, double *near_dist2,
 			 kith_err *err);
+
+/* The graph's audit; rows = 0 if it has none, as exact graphs have. Release out->memory with free(). */
+int kith_graph_read_audit(kith_graph *graph, kith_graph_audit *out, kith_err *err);
 
 #define KITH_SETS_SPARE 16u
 

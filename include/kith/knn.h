@@ -18,7 +18,7 @@ typedef struct kith_knn_options {
 	uint32_t tiers;                  /* 1..KITH_MAX_TIERS */
 	uint32_t ladder[KITH_MAX_TIERS]; /* ascending, distinct */
 	kith_metric metric;
-	const char *engine;  /* "exact" */
+	const char *engine;  /* "exact", or another engine's NAME[:SPEC] */
 	uint64_t memory;     /* bytes */
 	int threads;         /* >= 1 */
 	const char *command; /* recorded in the graph; "" if none */

@@ -14,6 +14,9 @@ typedef struct kith_engine_job {
 	kith_vectors *vectors;       /* the samples; the engine may have all of them kept in memory */
 	const kith_graph_info *info; /* of the graph: n, d, ladder, near */
 	const void *options;         /* the engine's own struct */
+	/* Of an engine that is not exact, when it builds: exact rows of some samples, which tell it how far it has come
+	 * (recall.h); else NULL. */
+	const kith_graph_audit *audit;
 	uint64_t memory;             /* bytes */
 	int threads;
 	const char *output; /* temporary files stand beside it; NULL: only to foresee */
@@ -27,24 +30,27 @@ typedef struct kith_engine_option {
 } kith_engine_option;
 
 typedef struct kith_engine {
-	const char *name; /* --engine NAME */
+	const char *name; /* --engine NAME[:SPEC] */
+	int exact;        /* whether its neighbours are the true ones. What an engine without this builds is audited */
 
-	/* Its own options: a struct of options_size bytes, all zeros being the defaults, a table that ends with an
-	 * option without a name, and what puts the argument of options[which] into the struct, as a text and as a
-	 * number. */
+	/* Takes what follows the colon into the engine's own struct; NULL: nothing may follow. */
+	int (*parse)(void *own, const char *spec, kith_err *err);
+
+	/* Its own options: a struct of options_size bytes, all zeros being the defaults, a table (or NULL) that ends
+	 * with an option without a name, and what puts the argument of options[which] into the struct, as a text and as
+	 * a number. */
 	size_t options_size;
 	const kith_engine_option *options;
 	int (*take)(void *own, size_t which, const char *text, uint32_t number, kith_err *err);
 
-	/* What it promises: fills in engine, parameters, recall (1: exact) and, if it has a wish, block_nodes of the
-	 * graph's header. */
+	/* What it promises: fills in engine, parameters and, if it has a wish, block_nodes of the graph's header. */
 	void (*promise)(const void *own, kith_graph_info *info);
 
 	/* What build would do and take: plan, seconds, memory and temporary of the estimate. Looks at a sample of the
 	 * rows. */
 	int (*foresee)(const kith_engine_job *job, kith_knn_estimate *out, kith_err *err);
 
-	/* Appends the rows of all n samples to `writer`; fills in the summary's plan, which is for people. */
+	/* Appends the rows of all n samples by kith_engine_append; fills in the summary's plan, which is for people. */
 	int (*build)(const kith_engine_job *job, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err);
 } kith_engine;
 
@@ -53,8 +59,13 @@ extern const kith_engine kith_engine_exact;
 /* The engines of this build, for `i` from 0 until it returns NULL; the first is the default. */
 const kith_engine *kith_engine_at(size_t i);
 
-/* The engine that kith_knn_options.engine names, into *out. KITH_EUSAGE if this build has none of that name. */
-int kith_engine_find(const kith_engine **out, const char *name, kith_err *err);
+/* The engine that kith_knn_options.engine, NAME[:SPEC], names, into *out, and where its SPEC begins (NULL: there is
+ * none) into *spec. KITH_EUSAGE if this build has none of that name, or if it takes no SPEC. */
+int kith_engine_find(const kith_engine **out, const char **spec, const char *text, kith_err *err);
+
+/* kith_graph_append, for engines. */
+int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,
+		       const uint32_t *near_ids, const double *near_dist2, kith_err *err);
 
 /* kith_knn_build and kith_knn_foresee (kith/knn.h) with the engine's own options; NULL: its defaults. For kith-knn's
  * command line and for tests. */

@@ -19,19 +19,31 @@ const kith_engine *kith_engine_at(size_t i)
 	return i < ENGINES ? engines[i] : NULL;
 }
 
-int kith_engine_find(const kith_engine **out, const char *name, kith_err *err)
+int kith_engine_find(const kith_engine **out, const char **spec, const char *text, kith_err *err)
 {
 	char names[256] = "";
+	size_t length = strcspn(text, ":");
 	for (size_t e = 0; e < ENGINES; e++) {
-		size_t length = strlen(names);
-		if (!strcmp(name, engines[e]->name)) {
+		size_t at = strlen(names);
+		if (strlen(engines[e]->name) == length && !strncmp(text, engines[e]->name, length)) {
 			*out = engines[e];
-			return 0;
+			*spec = text[length] ? text + length + 1 : NULL;
+			return *spec && !engines[e]->parse
+				       ? kith_fail(err, KITH_EUSAGE, "engine %s: %s takes no options here", text,
+						   engines[e]->name)
+				       : 0;
 		}
-		snprintf(names + length, sizeof names - length, "%s%s", e ? ", " : "", engines[e]->name);
+		snprintf(names + at, sizeof names - at, "%s%s", e ? ", " : "", engines[e]->name);
 	}
-	return kith_fail(err, KITH_EUSAGE, "engine %s: this build has only the engine%s %s", name,
+	return kith_fail(err, KITH_EUSAGE, "engine %s: this build has only the engine%s %s", text,
 			 ENGINES > 1 ? "s" : "", names);
+}
+
+int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,
+		       const uint32_t *near_ids, const double *near_dist2, kith_err *err)
+{
+	(void)job;
+	return kith_graph_append(writer, count, ids, near_ids, near_dist2, err);
 }
 
 void kith_knn_defaults(kith_knn_options *o)
@@ -64,7 +76,7 @@ static int check_ladder(const kith_activations *activations, const kith_knn_opti
 struct run {
 	const kith_knn_options *options;
 	const kith_engine *engine;
-	void *defaults; /* the engine's own options, if the caller gives none */
+	void *own; /* the engine's options */
 	kith_activations *activations;
 	kith_vectors vectors;
 	kith_graph_info info;
@@ -80,6 +92,7 @@ static void fill_info(struct run *r)
 	info->d = r->vectors.d;
 	info->tiers = o->tiers;
 	memcpy(info->ladder, o->ladder, o->tiers * sizeof *o->ladder);
+	info->recall = 1; /* until an audit says otherwise */
 	info->near = kith_info_k(info) < KITH_NEAR_DEFAULT ? kith_info_k(info) : KITH_NEAR_DEFAULT;
 	kith_copy_text(info->metric, sizeof info->metric, o->metric == KITH_COSINE ? "cosine" : "l2");
 	kith_copy_text(info->input, sizeof info->input, slash ? slash + 1 : r->vectors.path);
@@ -93,14 +106,19 @@ static int start(struct run *r, const char *input, const char *output, const voi
 {
 	const kith_knn_options *o = r->options;
 	uint64_t memory = o->memory / 4 < 32u << 20 ? o->memory / 4 : 32u << 20;
-	int rc = kith_engine_find(&r->engine, o->engine, err);
+	const char *spec;
+	int rc = kith_engine_find(&r->engine, &spec, o->engine, err);
 	if (rc)
 		return rc;
-	if (!own && !(own = r->defaults = kith_alloc_zero(1, r->engine->options_size)))
+	if (!(r->own = kith_alloc_zero(1, r->engine->options_size)))
 		return kith_fail_nomem(err, "options", r->engine->options_size);
+	if (own)
+		memcpy(r->own, own, r->engine->options_size);
+	if (spec && (rc = r->engine->parse(r->own, spec, err)))
+		return rc;
 	r->job = (kith_engine_job){.vectors = &r->vectors,
 				   .info = &r->info,
-				   .options = own,
+				   .options = r->own,
 				   .memory = o->memory,
 				   .threads = o->threads,
 				   .output = output,
@@ -118,7 +136,7 @@ static void finish(struct run *r)
 {
 	kith_vectors_free(&r->vectors);
 	kith_activations_close(r->activations);
-	free(r->defaults);
+	free(r->own);
 }
 
 /* The stored distances, and ids at about the entropy of a random set, one and a half times: in the rows, and half of

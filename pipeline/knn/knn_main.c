@@ -50,7 +50,7 @@ static int add_own_options(arguments *a, kith_option *table, own_option *own)
 		assert(e < MAX_ENGINES);
 		if (!(a->own[e] = kith_alloc_zero(1, engine->options_size)))
 			return 0;
-		for (size_t which = 0; engine->options[which].name; which++, at++) {
+		for (size_t which = 0; engine->options && engine->options[which].name; which++, at++) {
 			const kith_engine_option *o = &engine->options[which];
 			assert(at + 1 < MAX_OPTIONS);
 			own[at] = (own_option){engine, a->own[e], which};
@@ -64,10 +64,15 @@ static int add_own_options(arguments *a, kith_option *table, own_option *own)
 /* The engine's own options, as they are set. */
 static const void *own_of(const arguments *a)
 {
+	const kith_engine *named;
+	const char *spec;
+	kith_err unused;
+	if (kith_engine_find(&named, &spec, a->knn.engine, &unused))
+		return NULL; /* the stage will say why */
 	for (size_t e = 0; kith_engine_at(e); e++)
-		if (!strcmp(kith_engine_at(e)->name, a->knn.engine))
+		if (kith_engine_at(e) == named)
 			return a->own[e];
-	return NULL; /* there is no such engine, which the stage will say */
+	return NULL;
 }
 
 static int check(void *context, kith_err *err)

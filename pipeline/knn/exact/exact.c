@@ -197,7 +197,7 @@ static int write_rows(struct exact *e, kith_graph_writer *writer, kith_err *err)
 		for (uint64_t r = 0; r < count; r++)
 			copy_row(e, first + r,
 				 (kith_row){out.ids + r * k, out.near_ids + r * near, out.near_dist2 + r * near});
-		rc = kith_graph_append(writer, count, out.ids, out.near_ids, out.near_dist2, err);
+		rc = kith_engine_append(e->job, writer, count, out.ids, out.near_ids, out.near_dist2, err);
 	}
 	free(memory);
 	return rc;
@@ -310,12 +310,12 @@ static void promise(const void *own, kith_graph_info *info)
 {
 	const kith_exact_options *o = own;
 	strcpy(info->engine, "exact");
-	info->recall = 1;
 	info->block_nodes = o->block_nodes;
 }
 
 const kith_engine kith_engine_exact = {
 	.name = "exact",
+	.exact = 1,
 	.options_size = sizeof(kith_exact_options),
 	.options = options,
 	.take = take,
