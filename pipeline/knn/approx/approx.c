@@ -10,6 +10,7 @@
 #include "alloc.h"
 #include "descent.h"
 #include "engine.h"
+#include "exact.h"
 #include "first_error.h"
 #include "forest.h"
 #include "recall.h"
@@ -78,6 +79,13 @@ static void choose_dims(struct plan *p, const kith_survey *survey, const kith_ba
 		}
 }
 
+/* A leaf has half as many samples at least, so that lists are full after one tree. */
+static uint64_t leaf_of(const struct approx *a)
+{
+	uint64_t least = 2 * (a->k + 1ull), leaf = a->options->leaf ? a->options->leaf : 500 + 4ull * a->k;
+	return leaf < least ? least : leaf;
+}
+
 static int choose_plan(struct approx *a, kith_err *err)
 {
 	struct plan *p = &a->plan;
@@ -90,9 +98,7 @@ static int choose_plan(struct approx *a, kith_err *err)
 	choose_dims(p, &survey, &a->basis, a->n, d, a->k);
 	p->length = (p->length + 7) / 8 * 8; /* whole vectors */
 	p->recall = a->options->recall > 0 ? a->options->recall : 0.99;
-	p->leaf = a->options->leaf ? a->options->leaf : (uint32_t)at_most(500 + 4ull * a->k, a->n);
-	if (p->leaf < 2 * (a->k + 1))
-		p->leaf = 2 * (a->k + 1); /* a leaf has half as many at least, and a list is full after one tree */
+	p->leaf = (uint32_t)leaf_of(a);
 	p->forward = (uint32_t)at_most(p->length, a->k < 24 ? 16 : 32);
 	p->reverse = p->forward;
 	p->resident = 1;
@@ -187,6 +193,19 @@ static void join_leaf(void *context, const uint32_t *member, uint32_t count)
 	kith_local_join_run(&a->joins[omp_get_thread_num()], member, count, count);
 }
 
+/* Identical samples of which others are left out: each has all of them in its list. */
+static void join_identical(struct approx *a)
+{
+	const kith_duplicates *d = &a->duplicates;
+	for (uint64_t i = 0; d->left_out && i < a->n; i++) {
+		uint32_t count = 0;
+		for (uint64_t id = i; d->twin[i] == i && id != UINT32_MAX; id = d->next[id])
+			a->work[count++] = a->place[id];
+		if (count)
+			kith_local_join_run(&a->joins[0], a->work, count, count);
+	}
+}
+
 static int add_tree(struct approx *a, kith_err *err)
 {
 	kith_forest forest = forest_of(a);
@@ -262,11 +281,12 @@ static int search(struct approx *a, kith_err *err)
 	const kith_approx_options *o = a->options;
 	uint32_t trees = o->trees ? o->trees : FIRST_TREES, stale = 0;
 	uint32_t rounds = o->rounds ? o->rounds - 1 : a->job->audit ? MAX_ROUNDS : 2;
-	int rc = 0, whole = a->plan.leaf >= a->m;
-	for (uint32_t t = 0; !rc && t < (whole ? 1 : trees); t++)
+	int rc = 0;
+	for (uint32_t t = 0; !rc && t < trees; t++)
 		rc = add_tree(a, err);
-	if (whole || rc)
+	if (rc)
 		return rc;
+	join_identical(a);
 	if (a->job->audit && (rc = look(a, err)))
 		return rc;
 	while (!rc && a->rounds < rounds && stale < 2) {
@@ -327,6 +347,25 @@ static int finish_batch(struct approx *a, struct finisher *f, uint64_t first, ui
 	return kith_refine_rows(&f->refiner, c, 0, count, &a->results, err);
 }
 
+/* The rows of samples left out: the first of their group, at distance 0. */
+static void finish_left_out(struct approx *a)
+{
+	const kith_duplicates *d = &a->duplicates;
+	for (uint64_t i = 0; d->left_out && i < a->n; i++) {
+		if (!kith_is_left_out(d, i))
+			continue;
+		kith_row row = kith_results_row(&a->results, i);
+		uint32_t id = d->twin[i];
+		for (uint32_t e = 0; e < a->k; e++, id = d->next[id]) {
+			row.ids[e] = id;
+			if (e < a->near) {
+				row.near_ids[e] = id;
+				row.near_dist2[e] = 0;
+			}
+		}
+	}
+}
+
 static int finish_rows(struct approx *a, kith_err *err)
 {
 	int threads = a->job->threads, rc = 0;
@@ -376,6 +415,21 @@ static int alloc(struct approx *a, kith_err *err)
 	return kith_results_init(&a->results, a->n, a->k, a->near, NULL, err);
 }
 
+/* One leaf that holds all samples finds all neighbours, and nobody finds those faster than the exact engine. */
+static int build_whole(const kith_engine_job *job, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
+{
+	kith_exact_options exact = {0};
+	kith_engine_job whole = *job;
+	char plan[sizeof summary->plan];
+	whole.options = &exact;
+	int rc = kith_engine_exact.build(&whole, writer, summary, err);
+	if (!rc) {
+		snprintf(plan, sizeof plan, "approx (one leaf: %.40s)", summary->plan);
+		memcpy(summary->plan, plan, sizeof plan);
+	}
+	return rc;
+}
+
 static double now(void)
 {
 	return omp_get_wtime();
@@ -396,6 +450,8 @@ static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn
 			   .near = job->info->near};
 	int rc;
 	double start = now();
+	if (leaf_of(&a) >= a.n)
+		return build_whole(job, writer, summary, err);
 	if ((rc = kith_scaling_init(&a.scaling, a.vectors, err)) || (rc = choose_plan(&a, err)))
 		goto done;
 	TRACE("plan");
@@ -411,7 +467,8 @@ static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn
 	if ((rc = finish_rows(&a, err)))
 		goto done;
 	TRACE("rows");
-	rc = kith_results_write(&a.results, &a.duplicates, job, writer, err);
+	finish_left_out(&a);
+	rc = kith_results_write(&a.results, NULL, job, writer, err);
 	TRACE("written");
 	describe(&a, summary->plan, sizeof summary->plan);
 done:
@@ -481,6 +538,7 @@ static void promise(const void *own, kith_graph_info *info)
 {
 	const kith_approx_options *o = own;
 	strcpy(info->engine, "approx");
+	info->block_nodes = o->block_nodes;
 	snprintf(info->parameters, sizeof info->parameters, "seed=%llu", (unsigned long long)o->seed);
 }
 

@@ -12,6 +12,7 @@ typedef struct kith_approx_options {
 	uint32_t leaf;   /* samples of a leaf, at most */
 	uint32_t rounds; /* of descent, and one more; 0: as many as it takes */
 	uint64_t seed;
+	uint32_t block_nodes; /* see kith/graph.h */
 } kith_approx_options;
 
 #endif
