@@ -17,10 +17,16 @@
 #include "survey.h"
 #include "write_rows.h"
 
-#define FIRST_TREES 4u
-#define MAX_TREES   64u
-#define MAX_ROUNDS  16u
-#define BATCH       64u /* rows that a thread finishes together */
+#define FIRST_TREES  4u
+#define MORE_TREES   4u
+#define MAX_TREES    64u
+#define MAX_ROUNDS   16u
+#define FIRST_LEFT   (1 / 6.0) /* of misses, what a first round leaves, about */
+#define USUAL_TREES  8u        /* of trees and rounds, where only the other is given */
+#define USUAL_ROUNDS 1u
+#define LEAST_JOINED 20u /* of a list, the entries that rounds look at */
+#define MOST_JOINED  40u
+#define BATCH        64u /* rows that a thread finishes together */
 
 struct plan {
 	double recall;
@@ -99,7 +105,8 @@ static int choose_plan(struct approx *a, kith_err *err)
 	p->length = (p->length + 7) / 8 * 8; /* whole vectors */
 	p->recall = a->options->recall > 0 ? a->options->recall : 0.99;
 	p->leaf = (uint32_t)leaf_of(a);
-	p->forward = (uint32_t)at_most(p->length, a->k < 24 ? 16 : 32);
+	p->forward = a->k + 5 < LEAST_JOINED ? LEAST_JOINED : a->k + 5 > MOST_JOINED ? MOST_JOINED : a->k + 5;
+	p->forward = (uint32_t)at_most(p->length, p->forward);
 	p->reverse = p->forward;
 	p->resident = 1;
 	return 0;
@@ -274,38 +281,57 @@ static int look(struct approx *a, kith_err *err)
 	return 0;
 }
 
-/* A round finds the more the more there is already, so trees come first; and when rounds find nothing new any more,
- * more trees do. */
+static int add_trees(struct approx *a, uint32_t count, kith_err *err)
+{
+	int rc = 0;
+	while (!rc && count--)
+		rc = add_tree(a, err);
+	return rc;
+}
+
+/* Trees, then rounds, as many as the options say. */
+static int search_fixed(struct approx *a, uint32_t trees, uint32_t rounds, kith_err *err)
+{
+	int rc = add_trees(a, trees, err);
+	if (!rc)
+		join_identical(a);
+	while (!rc && rounds--)
+		rc = add_round(a, err);
+	return rc || !a->job->audit ? rc : look(a, err);
+}
+
+/* Trees and rounds until the audit is content. A round leaves a part of the misses, the same part about as the round
+ * before, and less where the lists are better to begin with; where that would not do, more trees come first. When
+ * neither finds much any more, this is how far it goes. */
+static int search_until(struct approx *a, kith_err *err)
+{
+	double left = FIRST_LEFT, allowed = 1 - a->plan.recall;
+	uint32_t stale = 0;
+	int rc = add_trees(a, FIRST_TREES, err);
+	if (!rc)
+		join_identical(a);
+	if (!rc)
+		rc = look(a, err);
+	while (!rc && a->reached.low < a->plan.recall && stale < 2 && a->rounds < MAX_ROUNDS) {
+		double before = 1 - a->reached.recall;
+		int grow = before * left > allowed && a->trees < MAX_TREES;
+		if (grow && ((rc = add_trees(a, MORE_TREES, err)) || (rc = look(a, err))))
+			break;
+		double miss = 1 - a->reached.recall;
+		if ((rc = add_round(a, err)) || (rc = look(a, err)))
+			break;
+		left = miss > 0 ? (1 - a->reached.recall) / miss : 0;
+		stale = 1 - a->reached.recall > 0.8 * before ? stale + 1 : 0;
+	}
+	return rc;
+}
+
 static int search(struct approx *a, kith_err *err)
 {
 	const kith_approx_options *o = a->options;
-	uint32_t trees = o->trees ? o->trees : FIRST_TREES, stale = 0;
-	uint32_t rounds = o->rounds ? o->rounds - 1 : a->job->audit ? MAX_ROUNDS : 2;
-	int rc = 0;
-	for (uint32_t t = 0; !rc && t < trees; t++)
-		rc = add_tree(a, err);
-	if (rc)
-		return rc;
-	join_identical(a);
-	if (a->job->audit && (rc = look(a, err)))
-		return rc;
-	while (!rc && a->rounds < rounds && stale < 2) {
-		double before = a->reached.recall;
-		if (a->job->audit && !o->rounds && a->reached.low >= a->plan.recall)
-			break;
-		int grow = !o->trees && a->job->audit && (before < 0.3 || stale) && a->trees < MAX_TREES;
-		for (uint32_t t = 0, more = before < 0.3 ? a->trees : 4; !rc && grow && t < more; t++)
-			rc = add_tree(a, err);
-		if (!rc)
-			rc = add_round(a, err);
-		if (!rc && a->job->audit)
-			rc = look(a, err);
-		stale = a->job->audit && a->reached.recall - before < 0.2 * (1 - before) ? stale + 1 : 0;
-		if (getenv("KITH_TRACE"))
-			fprintf(stderr, "trees %u rounds %u recall %.5f low %.5f\n", a->trees, a->rounds,
-				a->reached.recall, a->reached.low);
-	}
-	return rc;
+	if (!o->trees && !o->rounds && a->job->audit)
+		return search_until(a, err);
+	return search_fixed(a, o->trees ? o->trees : USUAL_TREES, o->rounds ? o->rounds - 1 : USUAL_ROUNDS, err);
 }
 
 /* ---- rows ---- */
