@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 int kith_stack_is_exact(const kith_stack *s)
 {
@@ -45,7 +44,9 @@ const char *kith_recall_number(double recall, char out[32])
 	int decimals = 3;
 	do
 		snprintf(out, 32, "%.*f", decimals, recall);
-	while (recall < 1 && strtod(out, NULL) >= 1 && decimals++ < 17);
+	while (recall < 1 && *out == '1' && ++decimals <= 6);
+	if (recall < 1 && *out == '1')
+		snprintf(out, 32, ">0.999999");
 	return out;
 }
 

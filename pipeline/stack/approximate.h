@@ -7,7 +7,7 @@
 #include "kith/stack.h"
 
 #define KITH_RECALL_WARNS 0.99 /* below this, NNTP is far off */
-#define KITH_RECALL_TEXT  96
+#define KITH_RECALL_TEXT  112
 
 /* Whether all layers' graphs are exact. */
 int kith_stack_is_exact(const kith_stack *stack);
@@ -22,7 +22,8 @@ typedef struct kith_layer_recall {
 kith_layer_recall kith_layer_recall_at(const kith_stack *stack, size_t layer, size_t nnts);
 kith_layer_recall kith_layer_recall_lowest(const kith_stack *stack, size_t layer);
 
-/* Three decimals, "0.982", or so many that what is less than 1 is not shown as 1: "0.99996". Returns `out`. */
+/* Three decimals, "0.982", or so many that what is less than 1 is not shown as 1: "0.99996", ">0.999999". Returns
+ * `out`. */
 const char *kith_recall_number(double recall, char out[32]);
 
 /* "0.93 (0.92 to 0.94)", "0.93" without an audit, or "not measured". Returns `out`. */

@@ -211,7 +211,7 @@ static int get_layer(const place *at, const json_t *object, kith_stack *s, size_
 	out->recall = json_number_value(recall);
 	if (!json_is_number(recall))
 		return broken(at, "recall", recall ? "not a number" : "missing");
-	if (!(out->recall > 0 && out->recall <= 1))
+	if (!(out->recall >= 0 && out->recall <= 1))
 		return broken(at, "recall", "%.17g is outside 0..1", out->recall);
 	return 0;
 }

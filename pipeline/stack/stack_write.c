@@ -110,7 +110,7 @@ static int put_entry(kith_json *j, const kith_entry *e, kith_err *err)
 static int put_layer(kith_json *j, const kith_stack *s, size_t v, kith_err *err)
 {
 	const kith_layer *layer = &s->layers[v];
-	if (!(layer->recall > 0 && layer->recall <= 1))
+	if (!(layer->recall >= 0 && layer->recall <= 1))
 		return kith_fail(err, KITH_EBUG, "recall %g of layer %s is outside 0..1", layer->recall,
 				 layer->name ? layer->name : "");
 	kith_json_gap(j, ENTRY_LINE);

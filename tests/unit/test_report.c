@@ -150,7 +150,8 @@ static void write_stack(size_t layers, uint64_t unit, double recall)
 					    strdup("xxh3:0"),
 					    strdup("<in>.npy"),
 					    strdup("kith-knn '<x>'"),
-					    a ? 1 : recall};
+					    a ? 1 : recall,
+					    0};
 		for (size_t b = 0; b < layers; b++) {
 			s->nnts[0].mean[a * layers + b] = a == b ? 1 : 1.0 / 3;
 			s->nnts[0].overlap[a * layers + b] = a == b ? 1 : 0.5;

@@ -55,7 +55,8 @@ static kith_stack *make_stack(void)
 					    strdup("xxh3:0123456789abcdef"),
 					    strdup("a b.npy"),
 					    strdup("kith-knn -o 'a b.nng' 'a b.npy'"),
-					    v ? 1 : 0.1 + 0.2};
+					    v ? 1 : 0.1 + 0.2,
+					    v ? 0 : 1000};
 	for (size_t i = 0; i < 2; i++) {
 		s->nnts[i].k = i ? 100 : 2;
 		for (size_t a = 0; a < LAYERS; a++)
@@ -272,7 +273,7 @@ static void test_unwritable(void **state)
 	s->nntp[0].count[0] = UINT64_MAX;
 	expect_unwritable(s, "beyond 2^63");
 	s = make_stack();
-	s->layers[2].recall = 0;
+	s->layers[2].recall = -0.5;
 	expect_unwritable(s, "recall");
 }
 
