@@ -107,7 +107,7 @@ static void write_graph(degrading *d, const char *path, uint32_t rows)
 	rng samples = {2020};
 	rows = rows < d->info.n ? rows : (uint32_t)d->info.n;
 	slow_audit(&d->info, d->width, d->truth, d->ranks, rows, &samples, &audit);
-	double spread = 2 * sqrt(audit.recall[0] * (1 - audit.recall[0]) / rows);
+	double spread = 2 * sqrt(audit.recall[0] * (1 - audit.recall[0]) / (rows + 1));
 	audit.low[0] = fmax(0, audit.recall[0] - spread);
 	audit.high[0] = fmin(1 - 0x1p-53, audit.recall[0] + spread);
 	must(slow_graph_write(path, &d->info, d->width, d->ranks, d->dist2, &audit, (uint64_t)64 << 20, &d->random,
