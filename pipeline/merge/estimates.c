@@ -198,6 +198,8 @@ static void add_difference(kith_difference *to, __float128 d)
 	if (!to->count++)
 		to->first = d;
 	off = d - to->first;
+	if (off == 0) /* most often: the row lacks nothing */
+		return;
 	to->sum += off;
 	to->squares += off * off;
 }
