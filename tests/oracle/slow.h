@@ -21,6 +21,9 @@
 /* Divides each row by its norm, as kith/knn.h defines it for cosine. Returns the first zero row, or n. */
 size_t slow_normalise(double *x, size_t n, size_t d);
 
+/* The canonical squared distance of two vectors (design: every operation in double, in index order). */
+double slow_distance(const double *x, const double *y, size_t d);
+
 /* All pairs, then a sort by (squared distance, index). Fills ranks[n][width] and dist2[n][width]. */
 void slow_knn(const double *x, size_t n, size_t d, size_t width, uint32_t *ranks, double *dist2);
 
