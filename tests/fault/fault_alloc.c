@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "audit.h"
 #include "engine.h"
 #include "exact.h"
 #include "kith/merge.h"
@@ -105,6 +106,58 @@ static int try_check(kith_err *err)
 	if (!status)
 		status = kith_graph_check(graph, (uint64_t)16 << 20, 2, NULL, err);
 	kith_graph_close(graph);
+	return status;
+}
+
+/* A graph with an audit: found, written, read. */
+static int try_audit(kith_err *err)
+{
+	kith_graph_info info = {.n = NODES, .d = COLUMNS, .tiers = 2, .ladder = {3, 12}, .recall = 1};
+	kith_activations *activations = NULL;
+	kith_vectors vectors = {0};
+	kith_audit audit = {0};
+	kith_graph_audit read = {0};
+	kith_graph_writer *writer = NULL;
+	kith_graph *graph = NULL;
+	uint32_t ids[NODES * 12];
+	for (uint32_t i = 0; i < NODES; i++)
+		for (uint32_t p = 0; p < 12; p++)
+			ids[12 * i + p] = (i + 1 + p) % NODES;
+	int status = kith_activations_open(&activations, npy[0], err);
+	if (!status && !(status = kith_vectors_init(&vectors, activations, KITH_L2, 1 << 20, 1, NULL, err)) &&
+	    !(status = kith_audit_init(&audit, &vectors, &info, 9, 0, 8 << 20, 1, NULL, err)) &&
+	    !(status = kith_graph_create(&writer, output, &info, 8 << 20, 1, err)) &&
+	    !(status = kith_graph_append(writer, NODES, ids, ids, &(double){0}, err))) {
+		kith_audit_note(&audit, NODES, ids);
+		kith_audit_close(&audit);
+		if (!(status = kith_graph_put_audit(writer, &audit.record, err))) {
+			status = kith_graph_finish(writer, NULL, err);
+			writer = NULL;
+		}
+	}
+	kith_graph_abort(writer);
+	if (!status && !(status = kith_graph_open(&graph, output, err)) &&
+	    !(status = kith_graph_read_audit(graph, &read, err)))
+		status = kith_graph_check(graph, 8 << 20, 1, NULL, err);
+	if (status)
+		remove(output); /* a whole one, if it is the reading that failed */
+	free(read.memory);
+	kith_graph_close(graph);
+	kith_audit_free(&audit);
+	kith_vectors_free(&vectors);
+	kith_activations_close(activations);
+	return status;
+}
+
+static int try_recall(kith_err *err)
+{
+	kith_knn_options options;
+	kith_graph_audit found = {0};
+	kith_knn_defaults(&options);
+	options.memory = 16 << 20;
+	options.threads = 1;
+	int status = kith_knn_audit(npy[0], nng[0], &options, &found, err);
+	free(found.memory);
 	return status;
 }
 
@@ -210,7 +263,8 @@ int main(void)
 			return 1;
 		}
 	failed += walk("kith_merge", try_merge) + walk("kith_merge, pairs", try_merge_pairs) +
-		  walk("kith_graph_check", try_check) + walk("pair stores", try_pairs);
-	printf("fault_alloc: %d passed, %d failed\n", 6 - failed, failed);
+		  walk("kith_graph_check", try_check) + walk("pair stores", try_pairs) + walk("audits", try_audit) +
+		  walk("kith_knn_audit", try_recall);
+	printf("fault_alloc: %d passed, %d failed\n", 8 - failed, failed);
 	return failed != 0;
 }
