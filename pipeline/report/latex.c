@@ -108,7 +108,7 @@ static void put_recall_cell(const kith_stack *s, size_t layer, size_t nnts, FILE
 		return;
 	}
 	fputs(" & ", out);
-	kith_put_latex(out, kith_recall_text(&r, text));
+	kith_put_latex(out, kith_layer_recall_text(&r, text));
 }
 
 /* If there is an approximate layer. */

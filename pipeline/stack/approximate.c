@@ -39,28 +39,14 @@ kith_layer_recall kith_layer_recall_lowest(const kith_stack *s, size_t v)
 	return lowest;
 }
 
-const char *kith_recall_number(double recall, char out[32])
+const char *kith_layer_recall_text(const kith_layer_recall *r, char out[KITH_RECALL_TEXT])
 {
-	int decimals = 3;
-	do
-		snprintf(out, 32, "%.*f", decimals, recall);
-	while (recall < 1 && *out == '1' && ++decimals <= 6);
-	if (recall < 1 && *out == '1')
-		snprintf(out, 32, ">0.999999");
-	return out;
-}
-
-const char *kith_recall_text(const kith_layer_recall *r, char out[KITH_RECALL_TEXT])
-{
-	char recall[32], low[32], high[32];
-	kith_recall_number(r->recall, recall);
 	if (isnan(r->recall))
 		snprintf(out, KITH_RECALL_TEXT, "not measured");
 	else if (isnan(r->low) || isnan(r->high))
-		snprintf(out, KITH_RECALL_TEXT, "%s", recall);
+		kith_part_text(r->recall, out);
 	else
-		snprintf(out, KITH_RECALL_TEXT, "%s (%s to %s)", recall, kith_recall_number(r->low, low),
-			 kith_recall_number(r->high, high));
+		kith_recall_text(r->recall, r->low, r->high, out);
 	return out;
 }
 
@@ -83,7 +69,7 @@ int kith_layer_warning(const kith_stack *s, size_t v, char *out, size_t size)
 		return 0;
 	if (s->nnts_count > 1)
 		snprintf(at, sizeof at, " at k=%u", r.k);
-	kith_recall_text(&r, text);
+	kith_layer_recall_text(&r, text);
 	if (isnan(r.low))
 		snprintf(out, size,
 			 "approximate, recall %s%s, and not audited: how far NNTS and NNTP are off is not known", text,

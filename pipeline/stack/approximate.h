@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 #include "kith/stack.h"
+#include "text.h"
 
 #define KITH_RECALL_WARNS 0.99 /* below this, NNTP is far off */
-#define KITH_RECALL_TEXT  112
 
 /* Whether all layers' graphs are exact. */
 int kith_stack_is_exact(const kith_stack *stack);
@@ -22,12 +22,8 @@ typedef struct kith_layer_recall {
 kith_layer_recall kith_layer_recall_at(const kith_stack *stack, size_t layer, size_t nnts);
 kith_layer_recall kith_layer_recall_lowest(const kith_stack *stack, size_t layer);
 
-/* Three decimals, "0.982", or so many that what is less than 1 is not shown as 1: "0.99996", ">0.999999". Returns
- * `out`. */
-const char *kith_recall_number(double recall, char out[32]);
-
-/* "0.93 (0.92 to 0.94)", "0.93" without an audit, or "not measured". Returns `out`. */
-const char *kith_recall_text(const kith_layer_recall *recall, char out[KITH_RECALL_TEXT]);
+/* As kith_recall_text; "0.93" without an audit, or "not measured". Returns `out`. */
+const char *kith_layer_recall_text(const kith_layer_recall *recall, char out[KITH_RECALL_TEXT]);
 
 /* What is to be known before an approximate layer's results are used, for a line on stderr: "recall 0.93 (0.92 to
  * 0.94): NNTP of mutual pairs may be off by tens of percent". Returns 0 if there is nothing to say. */

@@ -80,7 +80,7 @@ refused() { # refused CODE TEXT COMMAND...
 	stack 0.953 faiss:HNSW32 >approximate.json
 	kith-report -q --latex t.tex -o report.html approximate.json
 	grep -qF '<b>Approximate.</b>' report.html
-	grep -qF 'b,1: recall 0.953' report.html
+	grep -qF 'b,1: recall 0.9530' report.html
 	grep -qF 'Without audits of the same samples' report.html
 	grep -qF '<th scope="row">b,1≈</th>' report.html
 	grep -qF 'b,1$^{\approx}$' t.tex

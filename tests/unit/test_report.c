@@ -257,7 +257,7 @@ static void test_outputs(void **state)
 	text = read_text(page);
 	expect_in(text, "<!DOCTYPE html>", "<td class=\"w\" style=\"--s:1.00\">455</td>", "<td>0</td>",
 		  "<th scope=\"row\">&lt;i&gt;&amp;&quot;q&quot;" KITH_APPROX_MARK "</th>",
-		  ": recall 0.950 (0.940 to 0.975)", "<code>&lt;in&gt;.npy</code>",
+		  ": recall 0.9500 (0.9400 to 0.9750)", "<code>&lt;in&gt;.npy</code>",
 		  "<code>kith-knn &#39;&lt;x&gt;&#39;</code>", "60,000 samples, 3 layers", NULL);
 	assert_null(strstr(text, "<i>"));
 	assert_null(strstr(text, "<in>"));
@@ -282,8 +282,8 @@ static void test_approximate(void **state)
 		    "k,\"<i>&\"\"q\"\"\",\"b,c_d\",layer.\xce\xb1.of_a_long_name_that_no_figure_has_the_room_to_show\n"
 		    "15,0.9999999999999999,1,1\n");
 	text = read_text(page);
-	expect_in(text, "<b>Approximate.</b>", ": recall >0.999999 (0.990 to >0.999999)", " class=\"approx\"",
-		  "<tr><th scope=\"row\">recall</th><td>>0.999999</td><td>1</td><td>1</td></tr>",
+	expect_in(text, "<b>Approximate.</b>", ": recall above 0.9900 (no miss found)", " class=\"approx\"",
+		  "<tr><th scope=\"row\">recall</th><td>0.999999</td><td>1</td><td>1</td></tr>",
 		  "it differs by up to 0.013, and its standard error is up to 0.0013",
 		  "Of some pairs of layers there is no", "0.3458&nbsp;&#177;&nbsp;0.0013</td><td></td></tr>",
 		  "1,000 samples audited",
@@ -297,7 +297,7 @@ static void test_approximate(void **state)
 	expect_in(text, "may be off by several percent", NULL);
 	free(text);
 	text = read_text(latex);
-	expect_in(text, "\\label{tab:recall}", " & 0.950 (0.940 to 0.975) \\\\", "b,c\\_d & 1 \\\\", NULL);
+	expect_in(text, "\\label{tab:recall}", " & 0.9500 (0.9400 to 0.9750) \\\\", "b,c\\_d & 1 \\\\", NULL);
 	free(text);
 }
 

@@ -30,7 +30,7 @@ void kith_html_warning(const kith_report_data *d, FILE *out)
 			continue;
 		fputs(first ? "" : ", ", out);
 		kith_put_html(out, s->layers[v].name);
-		fprintf(out, ": recall %s", kith_recall_text(&r, text));
+		fprintf(out, ": recall %s", kith_layer_recall_text(&r, text));
 		if (s->nnts_count > 1)
 			fprintf(out, " at k&nbsp;=&nbsp;%" PRIu32, r.k);
 		first = 0;
@@ -123,7 +123,7 @@ void kith_html_nntp_caution(const kith_report_data *d, const kith_nntp *p, FILE 
 	fputs(p->graph == KITH_MUTUAL ? ", and mutual pairs, which need both directions, lose most" : "", out);
 	if (lowest.recall <= 1)
 		fprintf(out, "; the lowest recall is that of <b>%s</b>, %s", d->html[at],
-			kith_recall_text(&lowest, text));
+			kith_layer_recall_text(&lowest, text));
 	if (lowest.recall < KITH_RECALL_WARNS)
 		fprintf(out, ", and with that %s may be off by %s",
 			p->graph == KITH_MUTUAL ? "counts" : "counts, of long runs above all,",
@@ -143,7 +143,7 @@ void kith_html_recall_row(const kith_report_data *d, const kith_nntp *p, FILE *o
 		fprintf(out, "<td>%s</td>",
 			is_exact(d, v)    ? "1"
 			: isnan(r.recall) ? "?"
-					  : kith_recall_number(r.recall, text));
+					  : kith_part_text(r.recall, text));
 	}
 	fputs("</tr>", out);
 }
@@ -162,7 +162,7 @@ void kith_html_recall_cell(const kith_report_data *d, size_t v, FILE *out)
 	for (size_t i = 0; i < s->nnts_count; i++) {
 		kith_layer_recall r = kith_layer_recall_at(s, v, i);
 		fprintf(out, "%s" KITH_APPROX_MARK "&nbsp;", i ? "<br>" : "");
-		kith_put_html(out, kith_recall_text(&r, text)); /* it may begin with '>' */
+		fputs(kith_layer_recall_text(&r, text), out);
 		if (s->nnts_count > 1)
 			fprintf(out, " at k&nbsp;=&nbsp;%" PRIu32, r.k);
 	}
