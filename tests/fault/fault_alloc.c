@@ -14,6 +14,7 @@
 #include "pair_output.h"
 #include "rng.h"
 #include "sandbox.h"
+#include "slow.h"
 
 #define LAYERS  3
 #define NODES   40
@@ -56,6 +57,22 @@ static int try_knn(kith_err *err)
 static int try_cosine(kith_err *err)
 {
 	return build(npy[0], output, KITH_COSINE, err);
+}
+
+/* An approximate layer with an audit. */
+static int write_approximate(const char *path, kith_err *err)
+{
+	kith_graph_info info = {
+		.n = NODES, .d = COLUMNS, .tiers = 2, .ladder = {3, 12}, .metric = "l2", .engine = "approx"};
+	uint32_t truth[NODES * (NODES - 1)], ranks[NODES * (NODES - 1)];
+	kith_graph_audit audit;
+	rng r = {8};
+	slow_random_ranks(&r, NODES, NULL, truth);
+	slow_random_ranks(&r, NODES, truth, ranks);
+	slow_audit(&info, NODES - 1, truth, ranks, 9, &r, &audit);
+	int status = slow_graph_write(path, &info, NODES - 1, ranks, NULL, &audit, (uint64_t)16 << 20, &r, err);
+	free(audit.memory);
+	return status;
 }
 
 static int try_merge(kith_err *err)
@@ -241,7 +258,7 @@ int main(void)
 	sandbox_path(output, "output");
 	failed = walk("kith_knn_build", try_knn) + walk("kith_knn_build, cosine", try_cosine);
 	for (int v = 0; v < LAYERS; v++)
-		if (build(npy[v], nng[v], KITH_L2, &err)) {
+		if (v == 1 ? write_approximate(nng[v], &err) : build(npy[v], nng[v], KITH_L2, &err)) {
 			printf("FAILED: %s\n", err.msg);
 			return 1;
 		}
