@@ -1,10 +1,9 @@
 /* bench_approx.c - what bench/approx/bench.py needs to know of graphs.
  *
  *   bench_approx recall EXACT.nng FOUND
- *       the part of the exact neighbours, at the exact graph's largest k, that FOUND has: a graph, or lists as the rivals
- *       write them (rival.h)
- *   bench_approx parameters GRAPH.nng
- *       what the graph says of how it was made: its engine, a semicolon, its parameters */
+ *       the part of the exact neighbours, at the exact graph's largest k, that FOUND has: a graph, or lists as the
+ * rivals write them (rival.h) bench_approx parameters GRAPH.nng what the graph says of how it was made: its engine, a
+ * semicolon, its parameters */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* rival.h - what the programs that run other libraries have in common.
  *
  *   PROGRAM SETTINGS K THREADS FILE.npy LISTS
- *       writes each row's K neighbours to LISTS, 32-bit ids, ones where fewer were found; prints seconds, CPU seconds and
- *       peak resident MiB. Seconds run from the array in memory to the finished lists: index and search of all rows
+ *       writes each row's K neighbours to LISTS, 32-bit ids, ones where fewer were found; prints seconds, CPU seconds
+ * and peak resident MiB. Seconds run from the array in memory to the finished lists: index and search of all rows
  *   PROGRAM version
  *
  * SETTINGS are NAME=VALUE, separated by commas or semicolons. FILE.npy holds 32-bit floats. */

@@ -2,9 +2,9 @@
  *   IVF1024,Flat;nprobe=12                 HNSW16;efConstruction=40,efSearch=24
  *   NSG16;GK=32,L=40,iter=8,search_L=32    NNDescent20;L=40,iter=8,S=10,R=100   (the graph itself, without a search) */
 #include <faiss/AutoTune.h>
+#include <faiss/index_factory.h>
 #include <faiss/IndexNNDescent.h>
 #include <faiss/IndexNSG.h>
-#include <faiss/index_factory.h>
 
 #include <memory>
 
@@ -73,7 +73,7 @@ static void build(rival &r)
 
 int main(int argc, char **argv)
 {
-	return rival_main(argc, argv,
-			  "FAISS " TEXT(FAISS_VERSION_MAJOR) "." TEXT(FAISS_VERSION_MINOR) "." TEXT(FAISS_VERSION_PATCH),
-			  build);
+	return rival_main(
+		argc, argv,
+		"FAISS " TEXT(FAISS_VERSION_MAJOR) "." TEXT(FAISS_VERSION_MINOR) "." TEXT(FAISS_VERSION_PATCH), build);
 }

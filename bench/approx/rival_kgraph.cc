@@ -18,6 +18,7 @@ static void build(rival &r)
 	wanted.R = (unsigned)r.get("R", 100);
 	wanted.iterations = (unsigned)r.get("iter", 6);
 	kgraph::verbosity = 0;
+	std::cout.setstate(std::ios::failbit); // it talks
 	kgraph::KGraphConstructor made(oracle, wanted, nullptr);
 	for (size_t i = 0; i < r.n; i++) {
 		std::vector<int64_t> labels;
