@@ -1,158 +1,18 @@
 /* property_knn.c - kith_knn_build on small random inputs of every awkward kind, against the definition: every
- * neighbour, every tier, every near distance and every pair equal, whatever the block sizes, threads and memory. */
-#include <float.h>
-#include <math.h>
+ * neighbour, every tier, every near distance and every pair equal, whatever the block sizes, threads and memory. And
+ * the true neighbours of some samples, as an audit finds them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit.h"
 #include "engine.h"
 #include "exact.h"
 #include "hash.h"
 #include "npy_write.h"
+#include "random_input.h"
 #include "sandbox.h"
 #include "slow.h"
-
-typedef enum family {
-	NORMAL,
-	OFFSET,
-	NEAR_COPIES,
-	COPIES,
-	CONSTANT_COLUMNS,
-	OUTLIER,
-	DENORMAL,
-	NEAR_MAXIMUM,
-	GRID,
-	LOW_RANK,
-	IDENTICAL,
-	SORTED,
-	CLUSTERS,
-	BELOW_FLOAT,
-	SCALES,
-	OVERFLOWING,
-	ZERO_ROWS,
-	FAMILIES
-} family;
-
-static const char *const family_names[] = {"normal",
-					   "offset",
-					   "near copies",
-					   "copies",
-					   "constant columns",
-					   "outlier",
-					   "denormal",
-					   "near maximum",
-					   "grid",
-					   "low rank",
-					   "identical",
-					   "sorted",
-					   "clusters",
-					   "below float precision",
-					   "column scales",
-					   "overflowing",
-					   "zero rows"};
-
-typedef struct input {
-	size_t n, d;
-	kith_dtype dtype;
-	family kind;
-	double *x;
-	void *raw;
-} input;
-
-static double smallest(kith_dtype dtype)
-{
-	return dtype == KITH_F8 ? 0x1p-1074 : dtype == KITH_F4 ? 0x1p-149 : dtype == KITH_F2 ? 0x1p-24 : 1;
-}
-
-/* The largest value whose squared differences over some columns still are finite in double, or nearly. */
-static double largest(kith_dtype dtype)
-{
-	return dtype == KITH_F8 ? sqrt(DBL_MAX) : dtype == KITH_F4 ? FLT_MAX : dtype == KITH_F2 ? 65504 : 127;
-}
-
-/* One value of families whose values do not depend on other values. */
-static double lone_value(const input *in, size_t i, size_t t, rng *r)
-{
-	switch (in->kind) {
-	case OFFSET:
-		return (in->dtype == KITH_F2 ? 1e3 : 1e6) + rng_normal(r);
-	case CONSTANT_COLUMNS:
-		return t % 3 ? (double)t * 1000 : rng_normal(r);
-	case DENORMAL:
-		return smallest(in->dtype) * (double)rng_below(r, 9);
-	case NEAR_MAXIMUM:
-		return largest(in->dtype) * (2 * rng_unit(r) - 1);
-	case GRID:
-		return (double)rng_below(r, 3) - 1;
-	case SORTED:
-		return (double)i * 0.37 + (t ? 0 : 1e-3 * (double)i * (double)i);
-	case BELOW_FLOAT:
-		return 1 + 1e-11 * rng_normal(r);
-	case SCALES:
-		return rng_normal(r) * exp2((double)(t * 37 % 61) - 30);
-	case OVERFLOWING:
-		return in->dtype == KITH_F8 ? (rng_unit(r) - 0.5) * (rng_chance(r, 50) ? DBL_MAX : 1e160)
-					    : largest(in->dtype) * (rng_chance(r, 50) ? 1 : -1);
-	default:
-		return rng_normal(r);
-	}
-}
-
-/* Rows made from a few others: copies, near copies, clusters, combinations. */
-static void copy_rows(input *in, rng *r)
-{
-	size_t n = in->n, d = in->d, bases = in->kind == IDENTICAL ? 1 : rng_between(r, 1, n < 5 ? n : 5);
-	double spread = in->kind == NEAR_COPIES ? exp2(-(double)rng_between(r, 8, 50)) : 1e-2;
-	for (size_t i = bases; i < n; i++) {
-		const double *base = in->x + rng_below(r, bases) * d, *other = in->x + rng_below(r, bases) * d;
-		double weight = (double)rng_below(r, 5) - 2;
-		for (size_t t = 0; t < d; t++) {
-			double x = base[t];
-			if (in->kind == NEAR_COPIES || in->kind == CLUSTERS)
-				x += spread * rng_normal(r);
-			else if (in->kind == LOW_RANK)
-				x = weight * x + other[t];
-			in->x[i * d + t] = x;
-		}
-	}
-}
-
-static void fill(input *in, rng *r)
-{
-	size_t n = in->n, d = in->d;
-	double scale = in->dtype == KITH_U1 || in->dtype == KITH_I1 ? (double)rng_between(r, 1, 60) : 1;
-	for (size_t i = 0; i < n; i++)
-		for (size_t t = 0; t < d; t++)
-			in->x[i * d + t] = lone_value(in, i, t, r);
-	if (in->kind == NEAR_COPIES || in->kind == COPIES || in->kind == CLUSTERS || in->kind == IDENTICAL ||
-	    in->kind == LOW_RANK)
-		copy_rows(in, r);
-	if (in->kind == OUTLIER)
-		in->x[rng_below(r, n * d)] = in->dtype == KITH_F8 ? (rng_chance(r, 50) ? 1e300 : -1e150) : 1e30;
-	if (in->kind == ZERO_ROWS)
-		for (size_t i = 0; i < n; i += rng_between(r, 1, n))
-			for (size_t t = 0; t < d; t++)
-				in->x[i * d + t] = rng_chance(r, 50) ? 0.0 : -0.0;
-	for (size_t i = 0; i < n * d && in->kind != DENORMAL; i++)
-		in->x[i] *= scale;
-	npy_encode(in->dtype, in->x, n * d, in->raw);
-	npy_decode(in->dtype, in->raw, n * d, in->x); /* from here on, what the file says */
-}
-
-static void draw_input(input *in, rng *r)
-{
-	static const kith_dtype dtypes[] = {KITH_F4, KITH_F4, KITH_F8, KITH_F8, KITH_F2, KITH_U1, KITH_I1};
-	in->n = rng_between(r, 2, rng_chance(r, 30) ? 300 : rng_chance(r, 50) ? 90 : 12);
-	if (rng_chance(r, 1)) /* so many that groups, strips, panels and copies by the thousand come up */
-		in->n = rng_between(r, 1000, 2500);
-	in->d = rng_between(r, 1, rng_chance(r, 50) ? 70 : 5);
-	in->dtype = dtypes[rng_below(r, 7)];
-	in->kind = (family)rng_below(r, FAMILIES);
-	in->x = must_alloc(in->n * in->d, sizeof *in->x);
-	in->raw = must_alloc(in->n * in->d, npy_size(in->dtype));
-	fill(in, r);
-}
 
 static void draw_own(kith_exact_options *own, size_t n, rng *r)
 {
@@ -187,7 +47,7 @@ static void draw_options(kith_knn_options *options, size_t n, rng *r)
 	options->command = "property_knn";
 }
 
-static void want_info(kith_graph_info *want, const input *in, const kith_knn_options *options,
+static void want_info(kith_graph_info *want, const random_layer *in, const kith_knn_options *options,
 		      const kith_exact_options *own, const char *path)
 {
 	size_t size;
@@ -207,14 +67,81 @@ static void want_info(kith_graph_info *want, const input *in, const kith_knn_opt
 	free(file);
 }
 
-static int compare(const char *path, const kith_graph_info *want, const double *x, rng *r, char *why, size_t size)
+static int audited_rows_differ(const kith_audit *a, const kith_graph_info *want, const uint32_t *ranks, char *why,
+			       size_t size)
+{
+	size_t width = want->ladder[want->tiers - 1];
+	for (uint32_t row = 0; row < a->record.rows; row++)
+		for (uint32_t t = 0, from = 0; t < want->tiers; from = want->ladder[t++])
+			for (uint32_t p = from; p < want->ladder[t]; p++) {
+				const uint32_t *exact = a->record.exact + row * width, id = a->record.id[row];
+				uint32_t q = from;
+				while (q < want->ladder[t] && ranks[id * width + q] != exact[p])
+					q++;
+				if (q == want->ladder[t] || (p > from && exact[p - 1] >= exact[p]))
+					return snprintf(why, size, "the audit's row of %u, place %u of %u: %u", id, p,
+							(uint32_t)width, exact[p]) > 0;
+			}
+	return 0;
+}
+
+/* Of some samples, or all. */
+static int audit_differs(const char *npy, const kith_graph_info *want, const uint32_t *ranks,
+			 const kith_knn_options *options, rng *r, char *why, size_t size)
+{
+	uint32_t rows = (uint32_t)rng_between(r, 1, rng_chance(r, 20) ? 2 * want->n : (want->n + 2) / 3);
+	kith_activations *activations = NULL;
+	kith_vectors vectors = {0};
+	kith_audit audit = {0};
+	kith_err err = {0};
+	int differs = 0;
+	uint64_t memory = options->memory + 16ull * (rows < want->n ? rows : want->n) * want->ladder[want->tiers - 1];
+	if (kith_activations_open(&activations, npy, &err) ||
+	    kith_vectors_init(&vectors, activations, options->metric, options->memory / 4, options->threads, NULL,
+			      &err) ||
+	    kith_audit_init(&audit, &vectors, want, rows, rng_next(r), memory, options->threads, NULL, &err))
+		differs = snprintf(why, size, "audit: %s", err.msg) > 0;
+	else if (audit.record.rows != (rows < want->n ? rows : want->n))
+		differs = snprintf(why, size, "an audit of %u samples", audit.record.rows) > 0;
+	else
+		differs = audited_rows_differ(&audit, want, ranks, why, size);
+	kith_audit_free(&audit);
+	kith_vectors_free(&vectors);
+	kith_activations_close(activations);
+	return differs;
+}
+
+/* An exact graph, audited, lacks nothing. */
+static int misses_found(const char *npy, const char *path, const kith_knn_options *options, rng *r, char *why,
+			size_t size)
+{
+	kith_knn_options again = *options;
+	kith_graph_audit audit = {0};
+	kith_err err = {0};
+	int differs = 0;
+	again.audit_rows = (uint32_t)rng_between(r, 1, 50);
+	again.audit_seed = rng_next(r);
+	if (kith_knn_audit(npy, path, &again, &audit, &err))
+		differs = snprintf(why, size, "kith_knn_audit: %s", err.msg) > 0;
+	for (uint32_t t = 0; t < options->tiers && !differs; t++)
+		if (audit.recall[t] != 0x1.fffffffffffffp-1)
+			differs =
+				snprintf(why, size, "kith_knn_audit: recall %.17g at tier %u", audit.recall[t], t) > 0;
+	free(audit.memory);
+	return differs;
+}
+
+static int compare(const char *npy, const char *path, const kith_graph_info *want, const double *x,
+		   const kith_knn_options *options, rng *r, char *why, size_t size)
 {
 	size_t n = want->n, width = want->ladder[want->tiers - 1];
 	uint32_t *ranks = must_alloc(n * width, sizeof *ranks);
 	double *dist2 = must_alloc(n * width, sizeof *dist2);
 	int differs;
 	slow_knn(x, n, want->d, width, ranks, dist2);
-	differs = slow_graph_differs(path, want, width, ranks, dist2, r, why, size);
+	differs = slow_graph_differs(path, want, width, ranks, dist2, r, why, size) ||
+		  audit_differs(npy, want, ranks, options, r, why, size) ||
+		  misses_found(npy, path, options, r, why, size);
 	free(ranks);
 	free(dist2);
 	return differs;
@@ -233,7 +160,7 @@ static int refused_zero_row(int status, const kith_err *err, size_t row, char *w
 static int round_knn(uint64_t seed, char *why, size_t size)
 {
 	rng r = {seed};
-	input in;
+	random_layer in;
 	kith_knn_options options;
 	kith_exact_options own = {0};
 	kith_knn_summary summary = {0};
@@ -242,7 +169,7 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 	char npy[SANDBOX_PATH], nng[SANDBOX_PATH], what[1024] = "";
 	size_t zero_row, entries;
 	int status, differs;
-	draw_input(&in, &r);
+	random_input(&in, &r);
 	draw_options(&options, in.n, &r);
 	draw_own(&own, in.n, &r);
 	sandbox_path(npy, "layer.npy");
@@ -257,17 +184,17 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 		differs = refused_zero_row(status, &err, zero_row, what, sizeof what);
 	else if (status)
 		differs = snprintf(what, sizeof what, "status %d: %.900s", status, err.msg) > 0;
-	else if (summary.n != in.n || summary.d != in.d || summary.recall != 1 || !summary.plan[0])
+	else if (summary.n != in.n || summary.d != in.d || summary.recall != 1 || summary.low != 1 || !summary.plan[0])
 		differs = snprintf(what, sizeof what, "summary is wrong (plan \"%s\")", summary.plan) > 0;
 	else
-		differs = compare(nng, &want, in.x, &r, what, sizeof what);
+		differs = compare(npy, nng, &want, in.x, &options, &r, what, sizeof what);
 	if (!differs && sandbox_entries() != entries + (status == 0))
 		differs = snprintf(what, sizeof what, "something is left behind") > 0;
 	if (differs)
 		snprintf(why, size,
 			 "%s, %s, n=%zu d=%zu %s, %u tiers to %u, threads %d, memory %lluM, panel %u, tile %u, block "
 			 "%u, plan %d, sketch %u of %u, probes %u: %s",
-			 family_names[in.kind], want.metric, in.n, in.d, npy_descr(in.dtype), options.tiers,
+			 in.family, want.metric, in.n, in.d, npy_descr(in.dtype), options.tiers,
 			 options.ladder[options.tiers - 1], options.threads, (unsigned long long)options.memory >> 20,
 			 own.panel_rows, own.tile_rows, own.block_nodes, (int)own.plan, own.coarse_dims,
 			 own.sketch_dims, own.probe_blocks, what);

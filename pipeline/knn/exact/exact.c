@@ -13,9 +13,7 @@
 #include "kd_order.h"
 #include "planner.h"
 #include "stream.h"
-#include "workspace.h"
-
-#define OUT_BYTES (4u << 20) /* of finished rows handed to the writer at once */
+#include "write_rows.h"
 
 struct exact {
 	const kith_engine_job *job;
@@ -60,6 +58,8 @@ static int stream(struct exact *e, kith_err *err)
 			  .info = e->job->info,
 			  .bounds = &e->full,
 			  .duplicates = &e->duplicates,
+			  .count = e->n,
+			  .work = "neighbours",
 			  .progress = e->job->progress};
 	return kith_stream_run(&in, &e->results, err);
 }
@@ -163,46 +163,6 @@ static int join(struct exact *e, kith_err *err)
 	return kith_block_join_run(&in, &e->lists, &e->results, err);
 }
 
-/* Sample i's finished row, into `to`. */
-static void copy_row(const struct exact *e, uint64_t i, kith_row to)
-{
-	if (e->plan.kind != KITH_PLAN_STREAM && kith_is_left_out(&e->duplicates, i)) {
-		kith_row twin = kith_results_row(&e->results, e->duplicates.twin[i]);
-		kith_duplicates_row(&e->duplicates, (uint32_t)i, twin, e->k, e->near, to);
-		return;
-	}
-	kith_row from = kith_results_row(&e->results, i);
-	memcpy(to.ids, from.ids, e->k * sizeof *to.ids);
-	memcpy(to.near_ids, from.near_ids, e->near * sizeof *to.near_ids);
-	memcpy(to.near_dist2, from.near_dist2, e->near * sizeof *to.near_dist2);
-}
-
-static int write_rows(struct exact *e, kith_graph_writer *writer, kith_err *err)
-{
-	uint64_t n = e->n, k = e->k, near = e->near;
-	uint64_t most = e->job->memory / 16 < OUT_BYTES ? e->job->memory / 16 : OUT_BYTES, rows;
-	kith_row out;
-	void *memory = NULL;
-	kith_workspace w = {0};
-	rows = most / (4 * k + 12 * near);
-	rows = rows < 1 ? 1 : rows < n ? rows : n;
-	KITH_BUFFER(&w, out.ids, rows * k);
-	KITH_BUFFER(&w, out.near_ids, rows * near);
-	KITH_BUFFER(&w, out.near_dist2, rows * near);
-	int rc = kith_workspace_alloc(&w, &memory, "finished rows", err);
-	for (uint64_t first = 0; !rc && first < n; first += rows) {
-		uint64_t count = n - first < rows ? n - first : rows;
-		if ((rc = kith_progress_tick(e->job->progress, "writing", first, n, err)))
-			break;
-		for (uint64_t r = 0; r < count; r++)
-			copy_row(e, first + r,
-				 (kith_row){out.ids + r * k, out.near_ids + r * near, out.near_dist2 + r * near});
-		rc = kith_engine_append(e->job, writer, count, out.ids, out.near_ids, out.near_dist2, err);
-	}
-	free(memory);
-	return rc;
-}
-
 static void describe(const kith_plan *p, char *out, size_t size)
 {
 	if (p->kind == KITH_PLAN_STREAM)
@@ -255,7 +215,8 @@ static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn
 	}
 	rc = e.plan.kind == KITH_PLAN_STREAM ? stream(&e, err) : join(&e, err);
 	if (!rc)
-		rc = write_rows(&e, writer, err);
+		rc = kith_results_write(&e.results, e.plan.kind == KITH_PLAN_STREAM ? NULL : &e.duplicates, job, writer,
+					err);
 done:
 	kith_basis_free(&e.basis);
 	kith_projections_free(&e.projections);

@@ -1,0 +1,18 @@
+/* approx.h - engine "approx": most of every row's true k nearest, found by random projection trees and NN-Descent.
+ * engine.h declares it as kith_engine_approx. */
+#ifndef KITH_APPROX_H
+#define KITH_APPROX_H
+
+#include <stdint.h>
+
+/* The engine's own options. What is 0 it chooses by itself. */
+typedef struct kith_approx_options {
+	double recall;   /* to be reached by the lower end of the audit's interval; 0: 0.99 */
+	uint32_t trees;  /* of the forest; 0: as many as it takes */
+	uint32_t leaf;   /* samples of a leaf, at most */
+	uint32_t rounds; /* of descent, and one more; 0: as many as it takes */
+	uint64_t seed;
+	uint32_t block_nodes; /* see kith/graph.h */
+} kith_approx_options;
+
+#endif
