@@ -36,13 +36,14 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from statistics import median
 from typing import Callable, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from common import (BUILD, LENET, PYTHON, ROOT, Bench, Claim, Skip, attempt, exponent, output, read_into_page_cache, run_in_cgroup,
-                    shared, start)
+from common import (BUILD, LENET, PYTHON, Bench, Claim, Skip, attempt, exponent, output, read_into_page_cache,
+                    run_in_cgroup, shared, start)
 
 HERE = Path(__file__).resolve().parent
 BENCH_APPROX = BUILD / "bench/bench_approx"
@@ -61,17 +62,15 @@ class Peer(NamedTuple):
     settings: list
 
 
-def hnsw(form, *searches):
-    return [form.format(*search) for search in searches]
-
-
 PEERS = [
     Peer("FAISS IVF", "rival_faiss", [f"IVF1024,Flat;nprobe={probes}" for probes in (6, 9, 12, 18, 27, 40, 64)]),
     Peer("FAISS HNSW", "rival_faiss", [
-        "HNSW12;efConstruction=40,efSearch=20", "HNSW16;efConstruction=40,efSearch=24", "HNSW16;efConstruction=60,efSearch=32",
-        "HNSW24;efConstruction=60,efSearch=40", "HNSW32;efConstruction=80,efSearch=64", "HNSW32;efConstruction=120,efSearch=128"]),
+        "HNSW12;efConstruction=40,efSearch=20", "HNSW16;efConstruction=40,efSearch=24",
+        "HNSW16;efConstruction=60,efSearch=32", "HNSW24;efConstruction=60,efSearch=40",
+        "HNSW32;efConstruction=80,efSearch=64", "HNSW32;efConstruction=120,efSearch=128"]),
     Peer("FAISS NSG", "rival_faiss", [
-        "NSG16;GK=20,L=40,iter=6,search_L=24", "NSG24;GK=32,L=50,iter=8,search_L=32", "NSG32;GK=40,L=60,iter=8,search_L=64"]),
+        "NSG16;GK=20,L=40,iter=6,search_L=24", "NSG24;GK=32,L=50,iter=8,search_L=32",
+        "NSG32;GK=40,L=60,iter=8,search_L=64"]),
     Peer("FAISS NNDescent", "rival_faiss", [
         "NNDescent16;L=24,iter=6", "NNDescent16;L=30,iter=7", "NNDescent20;L=40,iter=8", "NNDescent24;L=60,iter=8",
         "NNDescent32;L=80,iter=10"]),
@@ -142,6 +141,9 @@ class Data:
             self.path = bench.made(self.name, self.n)
         else:
             self.path = bench.activation_file(self.name)
+            if bench.rows and bench.rows < shape_of(self.path)[0]:
+                whole, self.path = self.path, bench.folder / f"lenet5-{bench.data}-{self.name}-{bench.rows}.npy"
+                cut(whole, bench.rows, self.path)
         self.n, self.d, _ = shape_of(self.path)
         return {"data": "-" if self.name in MADE else bench.data, "n": self.n, "d": self.d, "k": self.k}
 
@@ -164,6 +166,8 @@ class Timed(NamedTuple):
     seconds: float
     cpu: float
     mib: int
+    plan: str = ""  # what kith-knn's closing report says of the engine
+    audit: str = ""  # and of the recall
 
 
 class Engine(NamedTuple):
@@ -174,23 +178,26 @@ class Engine(NamedTuple):
 
 
 def timed(command):
-    """A whole process: its seconds, CPU seconds and peak MiB."""
-    begin = os.times().elapsed
-    child = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    """A whole kith-knn: its seconds, CPU seconds and peak MiB, and what it reports."""
+    begin = time.monotonic()
+    child = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     said = child.stderr.read()
     _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
-    seconds = os.times().elapsed - begin
+    seconds = time.monotonic() - begin
     if child.returncode:
         raise Skip(f"{' '.join(map(str, command))}: exit code {child.returncode}: {said.strip()}")
-    return Timed(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss // 1024)
+    plan = re.search(r" k=\S+ (.*?): ", said)
+    audit = re.search(r": recall ([0-9.]+ \([^)]*\))", said)
+    return Timed(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss // 1024, *(found[1] if found else ""
+                                                                                  for found in (plan, audit)))
 
 
 def kith(engine, *options):
     def prepared(bench, data):
         setting = " ".join(map(str, [engine, *options]))
         found = bench.scratch / (re.sub(r"\W+", "-", setting) + ".nng")  # of its own: two of kith's may run in turn
-        command = [KITH_KNN, "-q", "--engine", engine, "-k", data.k, "-t", bench.threads, *options, "-o", found, data.path]
+        command = [KITH_KNN, "--engine", engine, "-k", data.k, "-t", bench.threads, *options, "-o", found, data.path]
         return Engine("exact" if engine == "exact" else "kith", setting, lambda: timed(command), found)
     return prepared
 
@@ -214,13 +221,11 @@ def recall_of(bench, data, found):
 def measured(bench, data, engine, times):
     """An engine's columns after its last run, without what they are called."""
     recall = recall_of(bench, data, engine.found)
-    setting = engine.setting
-    if engine.found.suffix == ".nng":
-        setting = output(BENCH_APPROX, "parameters", engine.found).strip(";")
     engine.found.unlink()
-    seconds, cpu = (f"{median(column):.3f}" for column in list(zip(*times))[:2])
-    return {"s": seconds, "cpu": cpu, "mib": max(run.mib for run in times), "recall": f"{recall:.5f}",
-            "setting": setting.replace(",", " ")}
+    plan = times[-1].plan[times[-1].plan.find("("):]
+    return {"s": f"{median(run.seconds for run in times):.3f}", "cpu": f"{median(run.cpu for run in times):.3f}",
+            "mib": max(run.mib for run in times), "recall": f"{recall:.5f}", "audit": times[-1].audit,
+            "setting": f"{engine.setting} {plan}".strip().replace(",", " ")}
 
 
 def ours(columns):
@@ -337,14 +342,14 @@ def by_cheapest(name, recall):
 
 
 def share_of_audit(bench, inputs):
-    """The part of the time that auditing 1,000 samples adds to auditing few; the way is fixed by what the engine chose."""
-    data = inputs[0]
-    first = kith("approx:recall=0.99")(bench, data)
-    first.run()
-    chosen = output(BENCH_APPROX, "parameters", first.found)
-    first.found.unlink()
-    words = [word for word in re.split("[ ,;]+", chosen) if re.match("(trees|leaf|rounds)=", word)]
-    spec = "approx:" + ",".join(words)
+    """The part of the time that auditing 1,000 samples adds to auditing few, where all goes as the engine has chosen."""
+    chosen = kith("approx:recall=0.99")(bench, inputs[0])
+    plan = chosen.run().plan
+    chosen.found.unlink()
+    numbers = re.search(r"(\d+) trees of (\d+), (\d+) rounds", plan)
+    if not numbers:
+        raise Skip(f"{plan}: no trees")
+    spec = "approx:trees=%s,leaf=%s,rounds=%s" % numbers.groups()
     line = versus(kith(spec, "--audit", 1000), kith(spec, "--audit", 20), slower)(bench, inputs)[0]
     return [{**line, "figure": f"{1 - 1 / float(line['figure']):.3f}"}]
 
@@ -359,9 +364,9 @@ def confined(bench, inputs):
     limit = half(data) + HEADROOM
     command = [KITH_KNN, "-q", "--engine", "approx:recall=0.99", "-k", data.k, "-t", bench.threads, "-m",
                f"{half(data) >> 20}M", "-o", bench.scratch / "kith.nng", data.path]
-    begin = os.times().elapsed
+    begin = time.monotonic()
     code, _, peak = run_in_cgroup(limit, list(map(str, command)))
-    line = {"kith_s": f"{os.times().elapsed - begin:.3f}", "kith_mib": peak >> 20 if peak else "",
+    line = {"kith_s": f"{time.monotonic() - begin:.3f}", "kith_mib": peak >> 20 if peak else "",
             "against": f"cgroup of {limit >> 20} MiB", "figure": f"exit code {code}" if code else "completes"}
     if not code:
         line["kith_recall"] = f"{recall_of(bench, data, bench.scratch / 'kith.nng'):.5f}"
@@ -396,17 +401,20 @@ def corrected_nnts(bench, inputs):
             engine.run()
             engine.found.rename(graphs[data.name])
             recalls.append(recall_of(bench, data, graphs[data.name]))
-        found = merged(bench, graphs)["estimate"]
+        found = merged(bench, graphs).get("estimate")
+        if not found:
+            raise Skip("kith-merge writes no estimates")
         cells = zip(pairs_of(found["mean"]), want, pairs_of(found["stderr"]))
         good += [abs(mean - exact) <= 3 * error for mean, exact, error in cells]
-    return [{"kith_setting": "approx:recall=0.95", "kith_recall": f"{min(recalls):.5f}", "figure": f"{sum(good) / len(good):.4f}"}]
+    return [{"kith_setting": "approx:recall=0.95", "kith_recall": f"{min(recalls):.5f}",
+             "figure": f"{sum(good) / len(good):.4f}"}]
 
 
 class Approx(Bench):
     NAME = "approx"
     TARGETS = ["kith-knn", "kith-merge", "bench_approx"]
     COLUMNS = ("date,commit,machine,threads,data,runs,work,case,n,d,k,kith_setting,kith_s,kith_cpu,kith_mib,kith_recall,"
-               "against,against_setting,against_s,against_cpu,against_mib,against_recall,figure,bar")
+               "kith_audit,against,against_setting,against_s,against_cpu,against_mib,against_recall,figure,bar")
     TABLE = ("work<8 case<24 n>7 k>3 kith_s>8 kith_cpu>8 kith_recall>7 against<15 against_setting<34 against_s>8 "
              "against_cpu>8 against_recall>7 figure>9 bar>9 verdict<11 commit<")
 
@@ -449,7 +457,8 @@ class Approx(Bench):
                   versus(kith("approx:recall=0.98"), rival(CONTEST, CONTEST.settings[0]), faster), ">= 2"),
             *[Claim("recall", f"{name} {setting}".replace(",", "/"), data(name), alone(kith(f"approx:{setting}")))
               for name in [*MADE, *layers] for setting in grid],
-            *[Claim("recall", f"{name} R={recall}", data(name), alone(kith(f"approx:recall={recall}"), below(recall)), "<= 0.005")
+            *[Claim("recall", f"{name} R={recall}", data(name), alone(kith(f"approx:recall={recall}"), below(recall)),
+                    "<= 0.005")
               for name in [*MADE, *layers] for recall in (0.9, 0.95, 0.99)],
             *[Claim("recall", f"{name} R={recall} time", None, by_cheapest(name, recall), "<= 1.5")
               for name in [*MADE, *layers] for recall in (0.9, 0.95, 0.99)],

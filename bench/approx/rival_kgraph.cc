@@ -7,6 +7,7 @@
 
 static void build(rival &r)
 {
+	std::cout.setstate(std::ios::failbit); // it talks
 	kgraph::Matrix<float> data((unsigned)r.n, (unsigned)r.d);
 	for (size_t i = 0; i < r.n; i++)
 		memcpy(data[(unsigned)i], &r.x[i * r.d], r.d * sizeof(float));
@@ -18,7 +19,6 @@ static void build(rival &r)
 	wanted.R = (unsigned)r.get("R", 100);
 	wanted.iterations = (unsigned)r.get("iter", 6);
 	kgraph::verbosity = 0;
-	std::cout.setstate(std::ios::failbit); // it talks
 	kgraph::KGraphConstructor made(oracle, wanted, nullptr);
 	for (size_t i = 0; i < r.n; i++) {
 		std::vector<int64_t> labels;
