@@ -11,7 +11,7 @@
 #include "machine.h"
 #include "text.h"
 
-static const kith_engine *const engines[] = {&kith_engine_exact};
+static const kith_engine *const engines[] = {&kith_engine_exact, &kith_engine_faiss};
 #define ENGINES (sizeof engines / sizeof *engines)
 
 const kith_engine *kith_engine_at(size_t i)
@@ -28,6 +28,9 @@ int kith_engine_find(const kith_engine **out, const char **spec, const char *tex
 		if (strlen(engines[e]->name) == length && !strncmp(text, engines[e]->name, length)) {
 			*out = engines[e];
 			*spec = text[length] ? text + length + 1 : NULL;
+			if (!*spec && engines[e]->example)
+				return kith_fail(err, KITH_EUSAGE, "engine %s: needs to know more, such as %s:%s", text,
+						 text, engines[e]->example);
 			return *spec && !engines[e]->parse
 				       ? kith_fail(err, KITH_EUSAGE, "engine %s: %s takes no options here", text,
 						   engines[e]->name)
