@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph_audit.h"
 #include "graph_reader.h"
 #include "reverse.h"
 #include "workspace.h"
@@ -112,6 +113,54 @@ static int compare_reverse(void *context, uint32_t tier, uint64_t first, uint32_
 	return 0;
 }
 
+/* Adds to hits[t] how many of the exact nearest ladder[t] are among the row's nearest ladder[t]. `tier` has n zeros. */
+static void count_hits(const kith_graph_info *info, const uint32_t *exact, const uint32_t *row, uint8_t *tier,
+		       uint64_t *hits)
+{
+	for (uint32_t t = 0; t < info->tiers; t++)
+		for (uint32_t p = kith_info_tier_start(info, t); p < info->ladder[t]; p++)
+			tier[exact[p]] = (uint8_t)(t + 1);
+	for (uint32_t t = 0; t < info->tiers; t++)
+		for (uint32_t p = kith_info_tier_start(info, t); p < info->ladder[t]; p++)
+			for (uint32_t both = t; tier[row[p]] && both < info->tiers; both++)
+				hits[both] += tier[row[p]] <= both + 1;
+	for (uint32_t p = 0; p < kith_info_k(info); p++)
+		tier[exact[p]] = 0;
+}
+
+/* Counts the audit's hits in the rows once more. */
+static int check_audit(kith_graph *g, kith_err *err)
+{
+	const kith_graph_info *info = &g->info;
+	size_t k = kith_info_k(info);
+	uint64_t hits[KITH_MAX_TIERS] = {0};
+	kith_graph_audit audit = {0};
+	uint8_t *tier;
+	uint32_t *row;
+	void *memory = NULL;
+	kith_workspace w = {0};
+	int rc = kith_graph_read_audit(g, &audit, err);
+	if (rc || !audit.rows)
+		return rc;
+	KITH_BUFFER_ZERO(&w, tier, info->n);
+	KITH_BUFFER(&w, row, k);
+	rc = kith_fail_in(err, kith_audit_check(info, &audit, KITH_ECORRUPT, err), g->path);
+	if (!rc)
+		rc = kith_workspace_alloc(&w, &memory, "the tiers of a row", err);
+	for (uint32_t a = 0; !rc && a < audit.rows; a++)
+		if (!(rc = kith_graph_read_rows(g, audit.id[a], 1, info->tiers, row, err)))
+			count_hits(info, audit.exact + a * k, row, tier, hits);
+	for (uint32_t t = 0; !rc && t < info->tiers; t++)
+		if (audit.recall[t] != kith_recall_part(hits[t], (uint64_t)audit.rows * info->ladder[t]))
+			rc = kith_fail(err, KITH_ECORRUPT, "%s: its recall at k=%u is not what the audit's rows say",
+				       g->path, info->ladder[t]);
+	if (!rc && info->recall != audit.recall[info->tiers - 1])
+		rc = kith_fail(err, KITH_ECORRUPT, "%s: its recall is not the audit's", g->path);
+	free(audit.memory);
+	free(memory);
+	return rc;
+}
+
 int kith_graph_check(kith_graph *g, uint64_t memory, int threads, const kith_progress *progress, kith_err *err)
 {
 	struct compare c = {.graph = g};
@@ -125,5 +174,5 @@ int kith_graph_check(kith_graph *g, uint64_t memory, int threads, const kith_pro
 	if (c.total != g->reverse_total)
 		return kith_fail(err, KITH_ECORRUPT, "%s: its reverse lists hold %llu edges, its meta record says %llu",
 				 g->path, (unsigned long long)c.total, (unsigned long long)g->reverse_total);
-	return 0;
+	return check_audit(g, err);
 }

@@ -121,59 +121,89 @@ static int encode_tier(kith_block_scratch *s, const kith_graph_info *info, uint3
 	return kith_value_u32s(&s->encoder, s->numbers, nodes * members, kith_width(info->n), err);
 }
 
-int kith_rows_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *ids,
-		     kith_err *err)
+int kith_some_rows_encode(kith_block_scratch *s, const kith_graph_info *info, uint32_t table, uint32_t number,
+			  uint32_t nodes, const uint32_t *ids, kith_err *err)
 {
-	uint32_t nodes = kith_info_block_size(info, block);
-	int rc = kith_value_start(&s->encoder, KITH_TABLE_ROWS, (uint32_t)block, nodes,
-				  (uint64_t)nodes * kith_info_k(info), err);
+	int rc = kith_value_start(&s->encoder, table, number, nodes, (uint64_t)nodes * kith_info_k(info), err);
 	for (uint32_t t = 0; !rc && t < info->tiers; t++)
 		rc = encode_tier(s, info, t, nodes, ids, err);
 	return rc ? rc : kith_value_seal(&s->encoder);
+}
+
+int kith_rows_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *ids,
+		     kith_err *err)
+{
+	return kith_some_rows_encode(s, info, KITH_TABLE_ROWS, (uint32_t)block, kith_info_block_size(info, block), ids,
+				     err);
+}
+
+/* Tier t of the rows of a value that has been opened and read up to there, as sets. */
+static int decode_tier(const kith_graph_info *info, uint32_t t, kith_view *view, uint64_t first, kith_sets *out,
+		       kith_err *err)
+{
+	size_t members = kith_info_tier_size(info, t);
+	int bad = 0, rc;
+
+	out->items = view->nodes * members;
+	if (kith_tier_is_dense(info, t)) {
+		rc = decode_bits(view, first, 0, info->n, out, err);
+		for (size_t r = 0; !rc && r < out->count; r++)
+			bad |= count_bits(out->bits + r * out->stride, 0, out->stride, 0, info->n) != members;
+	} else if (!(rc = kith_sets_start_ids(out, first, view->nodes, out->items, err))) {
+		for (size_t r = 0; r <= out->count; r++)
+			out->offset[r] = r * members;
+		rc = kith_view_sets(view, out->offset, out->count, 0, 0, info->n, out->id, &bad, err);
+	}
+	if (!rc && bad)
+		rc = kith_fail(err, KITH_ECORRUPT, "a row of tier %u holds an impossible id", t);
+	return !rc && t + 1 == info->tiers ? kith_view_end(view, err) : rc;
 }
 
 int kith_row_sets_decode(kith_block_scratch *s, const kith_graph_info *info, uint32_t t, uint64_t block,
 			 const void *bytes, size_t size, kith_sets *out, kith_err *err)
 {
 	kith_view view;
-	uint64_t first = block * info->block_nodes;
-	size_t members = kith_info_tier_size(info, t);
-	int bad = 0, rc = open_block(s, &view, info, KITH_TABLE_ROWS, t, block, bytes, size, err);
-
+	int rc = open_block(s, &view, info, KITH_TABLE_ROWS, t, block, bytes, size, err);
 	for (uint32_t before = 0; !rc && before < t; before++)
 		rc = kith_view_skip(&view, kith_tier_is_dense(info, before) ? 1 : kith_width(info->n), err);
-	if (rc)
-		return rc;
-	out->items = view.nodes * members;
-	if (kith_tier_is_dense(info, t)) {
-		rc = decode_bits(&view, first, 0, info->n, out, err);
-		for (size_t r = 0; !rc && r < out->count; r++)
-			bad |= count_bits(out->bits + r * out->stride, 0, out->stride, 0, info->n) != members;
-	} else if (!(rc = kith_sets_start_ids(out, first, view.nodes, out->items, err))) {
-		for (size_t r = 0; r <= out->count; r++)
-			out->offset[r] = r * members;
-		rc = kith_view_sets(&view, out->offset, out->count, 0, 0, info->n, out->id, &bad, err);
+	return rc ? rc : decode_tier(info, t, &view, block * info->block_nodes, out, err);
+}
+
+/* Copies tier t of some rows to where it stands in rows of k neighbours. */
+static void take_tier(const kith_graph_info *info, uint32_t t, const kith_sets *x, size_t k, uint32_t *ids)
+{
+	for (size_t r = 0; r < x->count; r++) {
+		uint32_t *to = ids + r * k + kith_info_tier_start(info, t);
+		if (x->dense)
+			kith_bits_decode(x->bits + r * x->stride, x->stride, to);
+		else
+			memcpy(to, x->id + x->offset[r], kith_info_tier_size(info, t) * sizeof *to);
 	}
-	if (!rc && bad)
-		rc = kith_fail(err, KITH_ECORRUPT, "a row of tier %u holds an impossible id", t);
-	return !rc && t + 1 == info->tiers ? kith_view_end(&view, err) : rc;
 }
 
 int kith_rows_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const void *bytes, size_t size,
 		     uint32_t tiers, uint32_t *ids, kith_err *err)
 {
-	const kith_sets *x = &s->sets;
 	int rc = 0;
 	for (uint32_t t = 0; t < tiers; t++) {
 		if ((rc = kith_row_sets_decode(s, info, t, block, bytes, size, &s->sets, err)))
 			return rc;
-		for (size_t r = 0; r < x->count; r++) {
-			uint32_t *to = ids + r * info->ladder[tiers - 1] + kith_info_tier_start(info, t);
-			if (x->dense)
-				kith_bits_decode(x->bits + r * x->stride, x->stride, to);
-			else
-				memcpy(to, x->id + x->offset[r], kith_info_tier_size(info, t) * sizeof *to);
-		}
+		take_tier(info, t, &s->sets, info->ladder[tiers - 1], ids);
+	}
+	return rc;
+}
+
+int kith_some_rows_decode(kith_block_scratch *s, const kith_graph_info *info, uint32_t table, uint32_t number,
+			  uint32_t nodes, const void *bytes, size_t size, uint32_t *ids, kith_err *err)
+{
+	kith_view view;
+	int rc = kith_view_open(&view, &s->decoder, bytes, size, table, number, err);
+	if (!rc && view.nodes != nodes)
+		rc = kith_fail(err, KITH_ECORRUPT, "value %u/%u has %u nodes", table, number, view.nodes);
+	for (uint32_t t = 0; !rc && t < info->tiers; t++) {
+		rc = decode_tier(info, t, &view, 0, &s->sets, err);
+		if (!rc)
+			take_tier(info, t, &s->sets, kith_info_k(info), ids);
 	}
 	return rc;
 }
@@ -316,7 +346,7 @@ struct meta {
 	uint32_t version, tiers, near, block_nodes;
 	uint64_t n, d, reverse;
 	double recall;
-	uint32_t ladder[KITH_MAX_TIERS], zero;
+	uint32_t ladder[KITH_MAX_TIERS], audit_rows;
 	char metric[16], engine[128], parameters[256], digest[32], input[256], command[1024], kith[32];
 };
 #define META_MAGIC   "KITHNNG"
@@ -324,7 +354,8 @@ struct meta {
 
 _Static_assert(sizeof(struct meta) == 120 + 16 + 128 + 256 + 32 + 256 + 1024 + 32, "FORMAT.md promises no padding");
 
-int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t reverse, kith_err *err)
+int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t reverse, uint32_t audit_rows,
+		     kith_err *err)
 {
 	struct meta m = {
 		.magic = META_MAGIC,
@@ -335,6 +366,7 @@ int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 		.n = info->n,
 		.d = info->d,
 		.reverse = reverse,
+		.audit_rows = audit_rows,
 		.recall = info->recall,
 	};
 	memcpy(m.ladder, info->ladder, info->tiers * sizeof *m.ladder);
@@ -376,7 +408,7 @@ int kith_info_check(const kith_graph_info *info, kith_err *err)
 			return kith_fail(err, KITH_EUSAGE, "k=%u: the ladder must ascend from 1 to at most n-1 = %llu",
 					 info->ladder[t], (unsigned long long)info->n - 1);
 	if (info->near > kith_info_k(info) || (info->block_nodes & (info->block_nodes - 1)) ||
-	    info->block_nodes > KITH_MAX_BLOCK_NODES || !(info->recall > 0 && info->recall <= 1))
+	    info->block_nodes > KITH_MAX_BLOCK_NODES || !(info->recall >= 0 && info->recall <= 1))
 		return kith_fail(err, KITH_EUSAGE, "near=%u, block_nodes=%u or recall=%g is out of range", info->near,
 				 info->block_nodes, info->recall);
 	if (info->block_nodes &&
@@ -387,7 +419,7 @@ int kith_info_check(const kith_graph_info *info, kith_err *err)
 }
 
 int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith_graph_info *info, uint64_t *reverse,
-		     kith_err *err)
+		     uint32_t *audit_rows, kith_err *err)
 {
 	struct meta m;
 	kith_view view;
@@ -415,10 +447,11 @@ int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith
 	kith_copy_text(found.input, sizeof found.input, m.input);
 	kith_copy_text(found.command, sizeof found.command, m.command);
 	kith_copy_text(found.version, sizeof found.version, m.kith);
-	if (!found.block_nodes || kith_info_check(&found, NULL))
+	if (!found.block_nodes || kith_info_check(&found, NULL) || m.audit_rows > found.n)
 		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense");
 	found.block_nodes = kith_block_nodes_fit(found.block_nodes, found.n); /* older files have larger ones */
 	*info = found;
 	*reverse = m.reverse;
+	*audit_rows = m.audit_rows;
 	return 0;
 }

@@ -107,13 +107,21 @@ int kith_row_sets_decode(kith_block_scratch *s, const kith_graph_info *info, uin
 int kith_reverse_decode(kith_block_scratch *s, const kith_graph_info *info, uint32_t tier, uint64_t block,
 			const void *bytes, size_t size, kith_sets *out, kith_err *err);
 
+/* The rows of any `nodes` nodes, all tiers, as value `number` of a table. */
+int kith_some_rows_encode(kith_block_scratch *s, const kith_graph_info *info, uint32_t table, uint32_t number,
+			  uint32_t nodes, const uint32_t *ids, kith_err *err);
+int kith_some_rows_decode(kith_block_scratch *s, const kith_graph_info *info, uint32_t table, uint32_t number,
+			  uint32_t nodes, const void *bytes, size_t size, uint32_t *ids, kith_err *err);
+
 /* KITH_EUSAGE, without a file's name, unless every number of `info` is in range. block_nodes may be 0. */
 int kith_info_check(const kith_graph_info *info, kith_err *err);
 
-/* The meta record; `reverse` counts the ids in all reverse lists of the graph. Decoding checks every number. */
-int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t reverse, kith_err *err);
-int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith_graph_info *info, uint64_t *reverse,
+/* The meta record; `reverse` counts the ids in all reverse lists of the graph, `audit_rows` the samples of its audit.
+ * Decoding checks every number. */
+int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t reverse, uint32_t audit_rows,
 		     kith_err *err);
+int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith_graph_info *info, uint64_t *reverse,
+		     uint32_t *audit_rows, kith_err *err);
 
 /* KITH_EUSAGE if a file's format is newer than `known`, KITH_EVERSION if it is older: `maker` has to build it again. */
 int kith_version_check(uint32_t version, uint32_t known, const char *maker, kith_err *err);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "graph_audit.h"
 #include "graph_reader.h"
 #include "workspace.h"
 
@@ -22,7 +23,7 @@ int kith_graph_open(kith_graph **out, const char *path, kith_err *err)
 	if (!(rc = kith_container_open(&g->container, path, KITH_CONTAINER_GRAPH, err)) &&
 	    !(rc = kith_container_get(g->container, KITH_TABLE_META, 0, &bytes, &size, err)) &&
 	    !(rc = kith_block_scratch_init(&g->scratch, err))) {
-		rc = kith_meta_decode(&g->scratch, bytes, size, &g->info, &g->reverse_total, err);
+		rc = kith_meta_decode(&g->scratch, bytes, size, &g->info, &g->reverse_total, &g->audit_rows, err);
 		kith_fail_in(err, rc, path);
 	}
 	if (rc) {
@@ -181,4 +182,9 @@ int kith_graph_read_near(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 		count -= p.count;
 	}
 	return rc;
+}
+
+int kith_graph_read_audit(kith_graph *g, kith_graph_audit *out, kith_err *err)
+{
+	return kith_audit_get(g->container, &g->scratch, &g->info, g->audit_rows, out, err);
 }

@@ -10,6 +10,7 @@ struct kith_graph {
 	const char *path; /* the container's */
 	kith_container *container;
 	uint64_t reverse_total;
+	uint32_t audit_rows;
 	kith_block_scratch scratch;
 	/* caches: the last block of rows, and of near lists, of which a part was read */
 	uint64_t rows_block, near_block;

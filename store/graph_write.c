@@ -4,6 +4,7 @@
 
 #include "alloc.h"
 #include "first_error.h"
+#include "graph_audit.h"
 #include "graph_codec.h"
 #include "reverse.h"
 #include "text.h"
@@ -20,7 +21,7 @@ struct kith_graph_writer {
 	const char *path;  /* the container's */
 	uint64_t memory;   /* the caller's budget, in bytes */
 	uint64_t appended; /* rows so far, pending ones included */
-	uint32_t threads;
+	uint32_t audit_rows, threads;
 	/* rows of up to `threads` blocks, to be encoded together */
 	uint64_t pending, pending_most;
 	uint32_t *ids, *positions;
@@ -253,6 +254,21 @@ int kith_graph_append(kith_graph_writer *w, uint64_t count, uint32_t *ids, const
 	return 0;
 }
 
+int kith_graph_put_audit(kith_graph_writer *w, const kith_graph_audit *audit, kith_err *err)
+{
+	int rc;
+	if (w->audit_rows)
+		return kith_fail(err, KITH_EBUG, "%s: a second audit", w->path);
+	if (!audit->rows)
+		return 0;
+	if ((rc = kith_fail_in(err, kith_audit_check(&w->info, audit, KITH_EBUG, err), w->path)) ||
+	    (rc = kith_audit_put(w->container, &w->scratch[0], &w->info, audit, err)))
+		return rc;
+	w->audit_rows = audit->rows;
+	w->info.recall = audit->recall[w->info.tiers - 1];
+	return 0;
+}
+
 struct put_reverse {
 	kith_graph_writer *writer;
 	uint64_t total; /* ids in the lists so far */
@@ -292,7 +308,7 @@ int kith_graph_finish(kith_graph_writer *w, const kith_progress *progress, kith_
 	if (!rc)
 		rc = kith_reverse_derive(w->container, &w->info, w->memory, w->threads, progress, &sink, err);
 	if (!rc)
-		rc = kith_meta_encode(&w->scratch[0], &w->info, p.total, err);
+		rc = kith_meta_encode(&w->scratch[0], &w->info, p.total, w->audit_rows, err);
 	if (!rc)
 		rc = kith_container_put(w->container, KITH_TABLE_META, 0, meta->bytes, meta->size, err);
 	if (!rc)

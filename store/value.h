@@ -16,6 +16,7 @@ enum {
 	KITH_TABLE_REVERSE = 3,
 	KITH_TABLE_PAIR_BLOCKS = 4, /* of pair stores */
 				    /* 5: what older writers kept beside the pairs (FORMAT.md) */
+	KITH_TABLE_AUDIT = 6,       /* of graphs */
 };
 
 /* ---- encoding: start, any number of streams, seal ------------------------------------------------------------ */

@@ -42,7 +42,7 @@ typedef struct kith_graph_info {
 	uint32_t near;                   /* distances kept per node, 0..ladder[tiers-1] */
 	uint32_t block_nodes; /* nodes per stored block, a power of two; when creating, 0 lets the store choose, and
 				 more than the least that holds n becomes that */
-	double recall;        /* 1 for an exact graph, else measured; above 0 */
+	double recall;        /* 1 for an exact graph, else measured; below 1 if there is an audit */
 	char metric[16];      /* "l2" or "cosine" */
 	char engine[128];     /* "exact", or the approximate engine's name and factory */
 	char parameters[256]; /* what else the result depends on; "" if nothing */
@@ -94,13 +94,22 @@ typedef struct kith_graph_audit {
 	uint64_t seed;
 	uint32_t *id;    /* rows: the samples, ascending */
 	uint32_t *exact; /* rows x ladder[tiers-1]: their exact rows, tier by tier, ascending ids within a tier */
-	/* For each k of the ladder: of the exact rows' nearest k, the part that the graph's have, and a 95 % confidence
-	 * interval of that part over all samples; high < 1 also where no miss was found. */
+	/* For each k of the ladder: of the exact rows' nearest k, the part that the graph's have (kith_recall_part),
+	 * and a 95 % confidence interval of that part over all samples; 0 <= low <= recall <= high < 1. */
 	double recall[KITH_MAX_TIERS], low[KITH_MAX_TIERS], high[KITH_MAX_TIERS];
 	void *memory; /* holds id and exact; release it with free() */
 } kith_graph_audit;
 
-/* Adds the audit, which is copied, before kith_graph_finish, and sets the graph's recall to that of its largest k. */
+/* `hits` of `total` as a recall: their quotient, and the largest double below 1 where nothing was missed, because 1
+ * says that a graph is exact, and no audit can know that. */
+static inline double kith_recall_part(uint64_t hits, uint64_t total)
+{
+	return hits < total ? (double)hits / (double)total : 1 - 0x1p-53;
+}
+
+/* Adds the audit, which is copied, before kith_graph_finish, and sets the graph's recall to that of its largest k. An
+ * audit of no rows is none. KITH_EBUG if it breaks what the struct promises, or there is one already; whether its
+ * recall is that of the rows, kith_graph_check can tell. */
 int kith_graph_put_audit(kith_graph_writer *writer, const kith_graph_audit *audit, kith_err *err);
 
 /* After all n rows: derives the reverse lists out of core, seals the file, syncs it and renames it to its name. From
@@ -185,9 +194,9 @@ int kith_graph_reverse_bytes(kith_graph *graph, uint64_t first, uint64_t count, 
 			     kith_err *err);
 
 /* Reads everything and checks every rule of the format and of the definitions: checksums, each row k distinct ids none
- * its own, near lists ascending and inside their tiers, the reverse lists exactly the rows' edges to smaller nodes.
- * `memory` bounds the work space; at most `threads` OpenMP threads are used. Returns 0 or KITH_ECORRUPT with the first
- * thing found wrong. */
+ * its own, near lists ascending and inside their tiers, the reverse lists exactly the rows' edges to smaller nodes, the
+ * audit's recall what its rows and the graph's say. `memory` bounds the work space; at most `threads` OpenMP threads
+ * are used. Returns 0 or KITH_ECORRUPT with the first thing found wrong. */
 int kith_graph_check(kith_graph *graph, uint64_t memory, int threads, const kith_progress *progress, kith_err *err);
 
 #pragma GCC visibility pop

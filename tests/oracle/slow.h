@@ -98,9 +98,18 @@ void slow_components(size_t n, size_t pairs, const uint32_t *i, const uint32_t *
 
 /* Writes the graph of a rank table through kith_graph_create, _append and _finish, in pieces of random sizes, each
  * tier shuffled, by a random number of threads. dist2 is [n][width] as ranks is; NULL: every neighbour's is its rank.
- * Returns 0 or the status with `err` filled. */
+ * audit: NULL if there is none. Returns 0 or the status with `err` filled. */
 int slow_graph_write(const char *path, const kith_graph_info *info, size_t width, const uint32_t *ranks,
-		     const double *dist2, uint64_t memory, rng *r, kith_err *err);
+		     const double *dist2, const kith_graph_audit *audit, uint64_t memory, rng *r, kith_err *err);
+
+/* The audit of `rows` random samples: their rows are those of the rank table `truth`, of the same width as `ranks`,
+ * the graph's, and the recall what the two say. Intervals are anything around it. Release out->memory with free(). */
+void slow_audit(const kith_graph_info *info, size_t width, const uint32_t *truth, const uint32_t *ranks, uint32_t rows,
+		rng *r, kith_graph_audit *out);
+
+/* Reads the graph's audit and compares it, every number. Returns 0, or 1 with one line in `why`. */
+int slow_audit_differs(const char *path, const kith_graph_info *info, const kith_graph_audit *want, char *why,
+		       size_t size);
 
 /* Reads the graph at `path` in windows of random sizes and compares header, rows, near lists and reverse lists,
  * every number, with the rank table and the n, d, ladder, near and metric in `want`; runs kith_graph_check too. Returns

@@ -78,7 +78,7 @@ static int append_some(kith_graph_writer *writer, const kith_graph_info *info, s
 }
 
 int slow_graph_write(const char *path, const kith_graph_info *info, size_t width, const uint32_t *ranks,
-		     const double *dist2, uint64_t memory, rng *r, kith_err *err)
+		     const double *dist2, const kith_graph_audit *audit, uint64_t memory, rng *r, kith_err *err)
 {
 	kith_graph_writer *writer = NULL;
 	int status = kith_graph_create(&writer, path, info, memory, (int)rng_between(r, 1, 4), err);
@@ -93,6 +93,10 @@ int slow_graph_write(const char *path, const kith_graph_info *info, size_t width
 			kith_graph_abort(writer);
 			return status;
 		}
+	}
+	if (audit && (status = kith_graph_put_audit(writer, audit, err))) {
+		kith_graph_abort(writer);
+		return status;
 	}
 	return kith_graph_finish(writer, NULL, err);
 }

@@ -127,6 +127,71 @@ static void break_row(const kith_graph_info *info, size_t width, uint32_t *ranks
 	}
 }
 
+/* Breaks an audit in one of the ways that kith_graph_put_audit promises to notice. */
+static void break_audit(const kith_graph_info *info, kith_graph_audit *audit, rng *r)
+{
+	uint32_t k = info->ladder[info->tiers - 1], a = (uint32_t)rng_below(r, audit->rows);
+	uint32_t *row = audit->exact + (size_t)a * k, t = (uint32_t)rng_below(r, info->tiers);
+	switch (rng_below(r, 6)) {
+	case 0:
+		row[rng_below(r, k)] = audit->id[a];
+		break;
+	case 1:
+		row[rng_below(r, k)] = (uint32_t)info->n;
+		break;
+	case 2:
+		audit->id[a] = a ? audit->id[a - 1] : (uint32_t)info->n;
+		break;
+	case 3:
+		audit->high[t] = 1;
+		break;
+	case 4:
+		audit->low[t] = nextafter(audit->recall[t], 1);
+		break;
+	default:
+		if (k > 1)
+			row[k - 1] = row[0];
+		else
+			audit->high[t] = NAN;
+	}
+}
+
+/* An audit of a truth from which the graph's rows differ here and there. */
+static void draw_audit(const kith_graph_info *info, size_t width, const uint32_t *ranks, rng *r,
+		       kith_graph_audit *audit)
+{
+	uint32_t *truth = must_alloc(info->n * width, sizeof *truth);
+	double(*order)[2] = must_alloc(info->n + 1, sizeof *order);
+	unsigned changed = rng_chance(r, 20) ? 0 : (unsigned)rng_below(r, 101);
+	memcpy(truth, ranks, info->n * width * sizeof *truth);
+	for (uint64_t i = 0; i < info->n; i++)
+		if (rng_chance(r, changed))
+			draw_row((shape)rng_below(r, SHAPES), info->n, i, width, order, truth + i * width, r);
+	slow_audit(info, width, truth, ranks,
+		   (uint32_t)rng_between(r, 1, rng_chance(r, 10) ? info->n : (info->n + 3) / 4), r, audit);
+	free(truth);
+	free(order);
+}
+
+/* A graph whose recall is not what its audit and rows say is not what it should be. */
+static int lie_is_missed(const char *path, const kith_graph_info *info, size_t width, const uint32_t *ranks,
+			 const double *dist2, kith_graph_audit *audit, rng *r, char *why, size_t size)
+{
+	kith_graph *graph = NULL;
+	kith_err err = {0};
+	uint32_t t = (uint32_t)rng_below(r, info->tiers);
+	audit->recall[t] *= 0.9;
+	audit->low[t] *= 0.9;
+	int honest = audit->recall[t] == 0;
+	int status = slow_graph_write(path, info, width, ranks, dist2, audit, (uint64_t)64 << 20, r, &err);
+	if (!status && !(status = kith_graph_open(&graph, path, &err)))
+		status = kith_graph_check(graph, (uint64_t)16 << 20, 2, NULL, &err);
+	kith_graph_close(graph);
+	if (status != (honest ? 0 : KITH_ECORRUPT))
+		return snprintf(why, size, "a recall that is not true: status %d, \"%.900s\"", status, err.msg) > 0;
+	return 0;
+}
+
 static int round_store(uint64_t seed, char *why, size_t size)
 {
 	rng r = {seed};
@@ -139,7 +204,8 @@ static int round_store(uint64_t seed, char *why, size_t size)
 	double *dist2 = must_alloc(info.n * width, sizeof *dist2), (*order)[2] = must_alloc(info.n + 1, sizeof *order);
 	shape kind = (shape)rng_below(&r, SHAPES);
 	uint64_t memory = (rng_chance(&r, 50) ? (uint64_t)4 << 20 : (uint64_t)256 << 20) + 8 * info.n;
-	int broken = rng_chance(&r, 15), status, differs = 0;
+	int broken = rng_chance(&r, 15), broken_audit = !broken && rng_chance(&r, 10), status, differs = 0;
+	kith_graph_audit audit = {0};
 	for (uint64_t i = 0; i < info.n; i++) {
 		draw_row(kind, info.n, i, width, order, ranks + i * width, &r);
 		draw_dist2(dist2 + i * width, width, &r);
@@ -147,18 +213,30 @@ static int round_store(uint64_t seed, char *why, size_t size)
 	}
 	if (broken)
 		break_row(&info, width, ranks, &r);
+	if (!broken && (broken_audit || rng_chance(&r, 30))) {
+		draw_audit(&info, width, ranks, &r, &audit);
+		if (broken_audit)
+			break_audit(&info, &audit, &r);
+	}
+	broken |= broken_audit;
 	remove(sandbox_path(path, "graph.nng"));
 	entries = sandbox_entries();
-	status = slow_graph_write(path, &info, width, ranks, dist2, memory, &r, &err);
+	status = slow_graph_write(path, &info, width, ranks, dist2, &audit, memory, &r, &err);
+	if (audit.rows)
+		info.recall = audit.recall[info.tiers - 1];
 	if (broken && (status != KITH_EBUG || !err.msg[0]))
-		differs = snprintf(what, sizeof what, "a broken row: status %d, \"%.900s\"", status, err.msg) > 0;
+		differs = snprintf(what, sizeof what, "a broken row or audit: status %d, \"%.900s\"", status, err.msg) >
+			  0;
 	else if (!broken && status)
 		differs = snprintf(what, sizeof what, "status %d: %.900s", status, err.msg) > 0;
 	else if (sandbox_entries() != entries + !broken)
 		differs = snprintf(what, sizeof what, "something is left behind") > 0;
 	else if (!broken)
 		differs = info_text_differs(path, &info, what, sizeof what) ||
-			  slow_graph_differs(path, &info, width, ranks, dist2, &r, what, sizeof what);
+			  slow_graph_differs(path, &info, width, ranks, dist2, &r, what, sizeof what) ||
+			  slow_audit_differs(path, &info, &audit, what, sizeof what) ||
+			  (audit.rows && rng_chance(&r, 20) &&
+			   lie_is_missed(path, &info, width, ranks, dist2, &audit, &r, what, sizeof what));
 	if (differs)
 		snprintf(why, size, "shape %d, n=%llu, %u tiers to %zu, near %u, block %u, memory %llu: %s", (int)kind,
 			 (unsigned long long)info.n, info.tiers, width, info.near, info.block_nodes,
@@ -166,6 +244,7 @@ static int round_store(uint64_t seed, char *why, size_t size)
 	free(ranks);
 	free(dist2);
 	free(order);
+	free(audit.memory);
 	return differs;
 }
 

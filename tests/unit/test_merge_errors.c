@@ -41,7 +41,7 @@ static void write_graph(uint32_t v)
 	}
 	sandbox_path(path[v], "layer%u.nng", v);
 	remove(path[v]);
-	if (slow_graph_write(path[v], &info, K, ranks, NULL, 64 << 20, &r, &err))
+	if (slow_graph_write(path[v], &info, K, ranks, NULL, NULL, 64 << 20, &r, &err))
 		fail_msg("%s", err.msg);
 	free(ranks);
 	free(all);
