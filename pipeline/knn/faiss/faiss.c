@@ -34,20 +34,27 @@ struct kith_faiss {
 
 /* ---- errors ---- */
 
-/* What FAISS says, without the place in its source that comes before it: "Error in void f() at a.cpp:17: ". */
-static const char *reason(void)
+/* The text after the first `mark` in it; all of it, if there is none. */
+static const char *after(const char *text, const char *mark)
 {
-	const char *text = faiss_get_last_error(), *place = strstr(text, " at "), *line;
-	if (!strncmp(text, "Error in ", 9) && place && (line = strchr(place, ':')) && (line = strchr(line + 1, ':')))
-		text = line + 1;
-	text += strspn(text, " ");
-	if (!strncmp(text, "Error: ", 7))
-		text += 7;
-	return text;
+	const char *at = strstr(text, mark);
+	return at ? at + strlen(mark) : text;
 }
 
-/* FAISS refused, or failed, to do `what`. */
-static int refused(const char *name, const char *what, kith_err *err)
+/* What FAISS says, without the place in its source that comes before it, "Error in void f() at a.cpp:17: ", and without
+ * the condition that failed, "Error: 'nx >= k' failed: ". */
+static const char *reason(void)
+{
+	const char *text = faiss_get_last_error();
+	if (!strncmp(text, "Error in ", 9))
+		text = after(after(text, " at "), ": ");
+	if (!strncmp(text, "Error: '", 8) && *after(text, "' failed: "))
+		text = after(text, "' failed: ");
+	return text + strspn(text, " ");
+}
+
+/* FAISS refused, or failed, to do `what`. `hint`, or "": what to do about it. */
+static int refused(const char *name, const char *what, const char *hint, kith_err *err)
 {
 	char line[512];
 	snprintf(line, sizeof line, "%s", reason());
@@ -55,7 +62,7 @@ static int refused(const char *name, const char *what, kith_err *err)
 		*c = *c == '\n' ? ' ' : *c;
 	if (strstr(line, "bad_alloc") || strstr(line, "length_error"))
 		return kith_fail(err, KITH_ENOMEM, "engine %s: out of memory: FAISS cannot %s", name, what);
-	return kith_fail(err, KITH_EUSAGE, "engine %s: FAISS cannot %s: %s", name, what, line);
+	return kith_fail(err, KITH_EUSAGE, "engine %s: FAISS cannot %s: %s%s", name, what, line, hint);
 }
 
 /* ---- one index ---- */
@@ -66,7 +73,7 @@ static int take(kith_faiss *f, kith_err *err)
 	if (metric != METRIC_L2)
 		return kith_fail(err, KITH_EUSAGE, "engine %s: the index searches by %s, not by L2: make one that does",
 				 f->name, metric == METRIC_INNER_PRODUCT ? "inner product" : "another distance");
-	return faiss_ParameterSpace_new(&f->space) ? refused(f->name, "make a parameter space", err) : 0;
+	return faiss_ParameterSpace_new(&f->space) ? refused(f->name, "make a parameter space", "", err) : 0;
 }
 
 static int start(kith_faiss **out, const char *name, int threads, kith_err *err)
@@ -87,7 +94,7 @@ int kith_faiss_make(kith_faiss **out, const char *factory, uint64_t d, int threa
 	if (rc)
 		return rc;
 	BY_THREADS(threads, bad, faiss_index_factory(&f->index, (int)d, factory, METRIC_L2))
-	rc = bad ? refused(f->name, "make that index", err) : take(f, err);
+	rc = bad ? refused(f->name, "make that index", "", err) : take(f, err);
 	if (rc)
 		kith_faiss_free(f);
 	else
@@ -108,7 +115,8 @@ int kith_faiss_load(kith_faiss **out, const char *path, uint64_t memory, int thr
 		return rc;
 	BY_THREADS(threads, bad,
 		   faiss_read_index_fname(path, (uint64_t)file.st_size > memory ? FAISS_IO_FLAG_MMAP : 0, &f->index))
-	rc = bad ? refused(f->name, "read that index (of floats, as faiss.write_index writes it)", err) : take(f, err);
+	rc = bad ? refused(f->name, "read it", " (an index of floats is wanted, as faiss.write_index writes it)", err)
+		 : take(f, err);
 	if (rc)
 		kith_faiss_free(f);
 	else
@@ -146,9 +154,12 @@ int kith_faiss_set(kith_faiss *f, const char *name, double value, kith_err *err)
 {
 	if (!faiss_ParameterSpace_set_index_parameter(f->space, f->index, name, value))
 		return 0;
+	if (strstr(reason(), "could not set parameter"))
+		return kith_fail(err, KITH_EUSAGE, "engine %s: FAISS knows no parameter %s of this index", f->name,
+				 name);
 	char what[64];
 	snprintf(what, sizeof what, "set %s=%g", name, value);
-	return refused(f->name, what, err);
+	return refused(f->name, what, "", err);
 }
 
 int kith_faiss_train(kith_faiss *f, uint64_t n, const float *x, kith_err *err)
@@ -157,14 +168,14 @@ int kith_faiss_train(kith_faiss *f, uint64_t n, const float *x, kith_err *err)
 	int bad;
 	BY_THREADS(f->threads, bad, faiss_Index_train(f->index, (faiss_idx_t)n, x))
 	snprintf(what, sizeof what, "train the index on %llu samples", (unsigned long long)n);
-	return bad ? refused(f->name, what, err) : 0;
+	return bad ? refused(f->name, what, "", err) : 0;
 }
 
 int kith_faiss_add(kith_faiss *f, uint64_t n, const float *x, kith_err *err)
 {
 	int bad;
 	BY_THREADS(f->threads, bad, faiss_Index_add(f->index, (faiss_idx_t)n, x))
-	return bad ? refused(f->name, "add samples to the index", err) : 0;
+	return bad ? refused(f->name, "add samples to the index", "", err) : 0;
 }
 
 int kith_faiss_search(const kith_faiss *f, uint64_t n, const float *x, uint64_t k, float *distances, int64_t *labels,
@@ -172,12 +183,12 @@ int kith_faiss_search(const kith_faiss *f, uint64_t n, const float *x, uint64_t 
 {
 	int bad;
 	BY_THREADS(f->threads, bad, faiss_Index_search(f->index, (faiss_idx_t)n, x, (faiss_idx_t)k, distances, labels))
-	return bad ? refused(f->name, "search the index", err) : 0;
+	return bad ? refused(f->name, "search the index", "", err) : 0;
 }
 
 int kith_faiss_reset(kith_faiss *f, kith_err *err)
 {
-	return faiss_Index_reset(f->index) ? refused(f->name, "empty the index", err) : 0;
+	return faiss_Index_reset(f->index) ? refused(f->name, "empty the index", "", err) : 0;
 }
 
 /* ---- its size ---- */

@@ -16,7 +16,7 @@
 #include "refine.h"
 #include "text.h"
 
-#define TRIAL_ROWS 1024u
+#define MOST_ALIKE 64u /* samples that are the same, for an NSG */
 
 struct faiss_run {
 	const kith_engine_job *job;
@@ -67,6 +67,20 @@ static int open_index(struct faiss_run *f, kith_err *err)
 	return rc;
 }
 
+/* FAISS never finishes an NSG of many samples that are the same: it is about 114 of them. */
+static int check_nsg(struct faiss_run *f, kith_err *err)
+{
+	uint64_t alike;
+	if (f->spec.is_file || !strstr(f->spec.factory, "NSG"))
+		return 0;
+	int rc = kith_faiss_input_alike(&f->input, &alike, err);
+	if (!rc && alike > MOST_ALIKE)
+		rc = kith_fail(err, KITH_EUSAGE,
+			       "engine faiss:%s: %llu samples of %s are the same, which FAISS' NSG cannot do: use HNSW",
+			       f->spec.factory, (unsigned long long)alike, f->vectors->path);
+	return rc;
+}
+
 static int train(struct faiss_run *f, kith_err *err)
 {
 	uint64_t rows;
@@ -76,12 +90,15 @@ static int train(struct faiss_run *f, kith_err *err)
 	if ((rc = kith_faiss_plan_training(&f->plan, f->job, &f->spec, err)))
 		return rc;
 	rows = f->plan.train_rows;
-	float *x = kith_alloc(rows * f->d, sizeof *x);
+	float *x = kith_alloc(rows * f->plan.repeats * f->d, sizeof *x);
 	if (!x)
-		return kith_fail_nomem(err, "samples to train on", rows * f->d * sizeof *x);
+		return kith_fail_nomem(err, "samples to train on", rows * f->plan.repeats * f->d * sizeof *x);
 	if (!(rc = kith_progress_tick(f->job->progress, "training", 0, rows, err)) &&
-	    !(rc = kith_faiss_input_read(&f->input, 0, f->n, NULL, rows, x, err)))
-		rc = kith_faiss_train(f->index, rows, x, err);
+	    !(rc = kith_faiss_input_read(&f->input, 0, f->n, NULL, rows, x, err))) {
+		for (uint64_t again = 1; again < f->plan.repeats; again++)
+			memcpy(x + again * rows * f->d, x, rows * f->d * sizeof *x);
+		rc = kith_faiss_train(f->index, rows * f->plan.repeats, x, err);
+	}
 	free(x);
 	return rc;
 }
@@ -89,12 +106,14 @@ static int train(struct faiss_run *f, kith_err *err)
 /* The bytes of the index when empty, and for each sample: by a trial, unless there will be room in any case. */
 static int weigh(struct faiss_run *f, uint64_t *fixed, uint64_t *row, kith_err *err)
 {
-	uint64_t rows = f->n < TRIAL_ROWS ? f->n : TRIAL_ROWS, bytes;
+	uint64_t rows, bytes;
 	int rc;
 	*fixed = kith_faiss_bytes(f->index);
 	*row = kith_faiss_row_bound(&f->spec, f->d);
 	if (f->spec.is_file || (double)f->n * (double)*row < (double)(f->job->memory / 4))
 		return 0;
+	if ((rc = kith_faiss_plan_trial(&rows, f->job, &f->spec, err)))
+		return rc;
 	float *x = kith_alloc(rows * f->d, sizeof *x);
 	if (!x)
 		return kith_fail_nomem(err, "some samples", rows * f->d * sizeof *x);
@@ -191,7 +210,7 @@ static int prepare(struct faiss_run *f, kith_err *err)
 	int rc;
 	if ((rc = open_index(f, err)) ||
 	    (rc = kith_faiss_input_init(&f->input, f->vectors, f->spec.is_file, f->job->threads, err)) ||
-	    (rc = train(f, err)) || (rc = weigh(f, &fixed, &row, err)) ||
+	    (rc = check_nsg(f, err)) || (rc = train(f, err)) || (rc = weigh(f, &fixed, &row, err)) ||
 	    (rc = kith_faiss_plan_sizes(&f->plan, f->job, &f->spec, fixed, row, err)))
 		return rc;
 	if (f->plan.resident && (rc = keep_vectors(f, err)))

@@ -9,6 +9,11 @@
 
 #define PER_CENTROID 256u   /* FAISS' k-means drops what is beyond that */
 #define LEAST_TRAIN  65536u /* that many do for what is no k-means, or one of 256 centroids */
+#define FEW          39u    /* samples for each centroid, below which FAISS prints a warning, */
+#define FEW_IN_ALL   9984u  /* which there is no other way to have none of; in all, so that it takes no time */
+#define TRIAL_ROWS   1024u
+#define LEAST_TRIAL  16u
+#define LEAST_NSG    200u /* FAISS divides by zero at about half as many */
 #define MAX_BLOCK    8192u
 #define LEAST_SHARD  1000u
 #define GROWTH       1.5 /* of an index's size: half of a vector's old values while it moves, lists with room to spare */
@@ -50,7 +55,18 @@ int kith_faiss_plan_training(kith_faiss_plan *plan, const kith_engine_job *job, 
 	plan->train_rows = at_most(want, at_least(job->memory / 2 / row, 1));
 	if (plan->train_rows < at_most(centroids, job->info->n))
 		return too_small(job, spec, "training", 2 * row * centroids, err);
+	want = FEW * centroids;
+	if (plan->train_rows < centroids || want > FEW_IN_ALL || want > job->memory / 4 / row)
+		want = 1;
+	plan->repeats = (want + plan->train_rows - 1) / plan->train_rows;
 	return 0;
+}
+
+int kith_faiss_plan_trial(uint64_t *rows, const kith_engine_job *job, const kith_faiss_spec *spec, kith_err *err)
+{
+	uint64_t n = job->info->n, row = kith_faiss_row_bound(spec, job->info->d), least = at_most(n, LEAST_TRIAL);
+	*rows = at_most(at_most(n, TRIAL_ROWS), job->memory / 4 / row);
+	return *rows < least ? too_small(job, spec, "some samples", 4 * least * row, err) : 0;
 }
 
 uint64_t kith_faiss_row_bound(const kith_faiss_spec *spec, uint64_t d)
@@ -107,6 +123,10 @@ int kith_faiss_plan_sizes(kith_faiss_plan *p, const kith_engine_job *job, const 
 		if (spec->shard_rows)
 			p->shard_rows = at_most(spec->shard_rows, n);
 	}
+	if (p->at_once && p->shard_rows < LEAST_NSG)
+		return kith_fail(err, KITH_EUSAGE,
+				 "engine faiss:%s: needs %u samples, but %s has %llu: use HNSW or Flat", spec->factory,
+				 LEAST_NSG, job->vectors->path, (unsigned long long)p->shard_rows);
 	p->shards = (n + p->shard_rows - 1) / p->shard_rows;
 	p->shard_rows = (n + p->shards - 1) / p->shards;
 	p->spill = p->spill && p->shards > 1;

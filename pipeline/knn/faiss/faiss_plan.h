@@ -9,6 +9,7 @@
 typedef struct kith_faiss_plan {
 	uint64_t found;        /* neighbours asked of a search: see kith_faiss_found */
 	uint64_t train_rows;   /* samples that the index is trained on */
+	uint64_t repeats;      /* how often each of them is there */
 	uint64_t block;        /* samples searched, or added, at a time */
 	uint64_t shard_rows;   /* samples in an index at a time */
 	uint64_t shards;       /* more than one: each is searched by all samples, and the best are kept */
@@ -31,6 +32,9 @@ int kith_faiss_plan_training(kith_faiss_plan *plan, const kith_engine_job *job, 
 /* The rest, of an index that has `fixed` bytes when empty and `row` for each sample. KITH_EUSAGE if -m is too small. */
 int kith_faiss_plan_sizes(kith_faiss_plan *plan, const kith_engine_job *job, const kith_faiss_spec *spec,
 			  uint64_t fixed, uint64_t row, kith_err *err);
+
+/* Samples to find out `row` with, as many as -m has room for. KITH_EUSAGE if those are too few. */
+int kith_faiss_plan_trial(uint64_t *rows, const kith_engine_job *job, const kith_faiss_spec *spec, kith_err *err);
 
 /* The bytes of a sample in such an index: no less, but for codes that are shorter than the sample. */
 uint64_t kith_faiss_row_bound(const kith_faiss_spec *spec, uint64_t d);

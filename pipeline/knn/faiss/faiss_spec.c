@@ -22,6 +22,19 @@ static int ends_with(const char *text, const char *end)
 
 /* ---- parsing ---- */
 
+/* FAISS makes an index of 0 lists, links or parts, and then crashes. */
+static int has_zero(const char *factory)
+{
+	for (const char *c = factory; *c; c++)
+		if (isdigit((unsigned char)*c)) {
+			size_t digits = strspn(c, "0123456789");
+			if (strspn(c, "0") == digits)
+				return 1;
+			c += digits - 1;
+		}
+	return 0;
+}
+
 static int take_factory(kith_faiss_spec *s, const char *text, size_t length, kith_err *err)
 {
 	if (!length)
@@ -44,6 +57,8 @@ static int take_factory(kith_faiss_spec *s, const char *text, size_t length, kit
 				 "engine faiss:%s: that is a binary index, and samples are vectors of numbers: use one "
 				 "such as IVF1024,Flat",
 				 s->factory);
+	if (has_zero(s->factory))
+		return kith_fail(err, KITH_EUSAGE, "engine faiss:%s: there is no index with 0 of anything", s->factory);
 	return 0;
 }
 
@@ -189,7 +204,7 @@ double kith_faiss_spec_value(const kith_faiss_spec *s, const char *name, double 
 /* Codes of so many bits have 2^bits centroids: PQ16x10, IMI2x9. */
 static uint64_t code_centroids(const char *factory)
 {
-	uint64_t most = 1;
+	uint64_t most = strstr(factory, "OPQ") ? CODE_CENTROIDS : 1;
 	static const char *const coders[] = {"PQ", "RQ", "LSQ", "IMI", "PLSQ", "PRQ"};
 	for (size_t c = 0; c < sizeof coders / sizeof *coders; c++)
 		for (const char *at = factory; (at = strstr(at, coders[c]));) {
