@@ -18,17 +18,21 @@ typedef struct kith_knn_options {
 	uint32_t tiers;                  /* 1..KITH_MAX_TIERS */
 	uint32_t ladder[KITH_MAX_TIERS]; /* ascending, distinct */
 	kith_metric metric;
-	const char *engine;  /* "exact", or another engine's NAME[:SPEC] */
-	uint64_t memory;     /* bytes */
-	int threads;         /* >= 1 */
+	const char *engine; /* "exact", or another engine's NAME[:SPEC] */
+	uint64_t memory;    /* bytes */
+	int threads;        /* >= 1 */
+	/* The audit of what an engine that is not exact builds: how many samples, and what they are chosen by, besides
+	 * n. Layers with the same three are audited by the same samples. */
+	uint32_t audit_rows; /* >= 1; more than n count as n */
+	uint64_t audit_seed;
 	const char *command; /* recorded in the graph; "" if none */
 	kith_progress progress;
 } kith_knn_options;
 
 typedef struct kith_knn_summary {
 	uint64_t n, d;
-	double recall;
-	char plan[64]; /* what the engine did, for the closing report: "exact (sketch r=24,127)" */
+	double recall, low, high; /* at the largest k, as measured, with its 95 % confidence interval; 1 if exact */
+	char plan[64];            /* what the engine did, for the closing report: "exact (sketch r=24,127)" */
 } kith_knn_summary;
 
 /* What kith_knn_build would do and take, about: seconds on a machine like those kith was tuned on, bytes of memory, of
@@ -40,7 +44,8 @@ typedef struct kith_knn_estimate {
 	uint64_t memory, temporary, graph;
 } kith_knn_estimate;
 
-/* The defaults: k = 15, l2, exact, 4 GiB or half of the machine's memory, every core. */
+/* The defaults: k = 15, l2, exact, 4 GiB or half of the machine's memory, every core, an audit of 1,000 samples with
+ * seed 0. */
 void kith_knn_defaults(kith_knn_options *options);
 
 /* Reads the activations `input` and writes the graph `output`.
@@ -56,6 +61,13 @@ int kith_knn_build(const char *input, const char *output, const kith_knn_options
 /* Looks at the header and a sample of the rows (with KITH_COSINE, at all of them). The same errors as kith_knn_build,
  * but for what only reading everything shows. */
 int kith_knn_foresee(const char *input, const kith_knn_options *options, kith_knn_estimate *out, kith_err *err);
+
+/* Measures the recall of a finished graph of `input`, whatever engine made it: finds the true neighbours of
+ * options->audit_rows samples, chosen by options->audit_seed, within options->memory and with options->threads, and
+ * counts those that the graph has. A graph that is exact and lacks one is KITH_ECORRUPT, and the message names it;
+ * KITH_EUSAGE if it is not the graph of this input. Release out->memory with free(). */
+int kith_knn_audit(const char *input, const char *graph, const kith_knn_options *options, kith_graph_audit *out,
+		   kith_err *err);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -17,7 +17,8 @@ typedef struct kith_engine_job {
 	/* Of an engine that is not exact, when it builds: exact rows of some samples, which tell it how far it has come
 	 * (recall.h); else NULL. */
 	const kith_graph_audit *audit;
-	uint64_t memory; /* bytes */
+	struct kith_audit *tally; /* it counts what it has of the rows that kith_engine_append sees; or NULL */
+	uint64_t memory;          /* bytes */
 	int threads;
 	const char *output; /* temporary files stand beside it; NULL: only to foresee */
 	const kith_progress *progress;
@@ -64,7 +65,7 @@ const kith_engine *kith_engine_at(size_t i);
  * none) into *spec. KITH_EUSAGE if this build has none of that name, if it takes no SPEC, or if it needs one. */
 int kith_engine_find(const kith_engine **out, const char **spec, const char *text, kith_err *err);
 
-/* kith_graph_append, for engines. */
+/* kith_graph_append, for engines: the audit sees the rows, too. */
 int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,
 		       const uint32_t *near_ids, const double *near_dist2, kith_err *err);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "audit.h"
 #include "engine.h"
 #include "machine.h"
 #include "text.h"
@@ -45,8 +46,10 @@ int kith_engine_find(const kith_engine **out, const char **spec, const char *tex
 int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,
 		       const uint32_t *near_ids, const double *near_dist2, kith_err *err)
 {
-	(void)job;
-	return kith_graph_append(writer, count, ids, near_ids, near_dist2, err);
+	int rc = kith_graph_append(writer, count, ids, near_ids, near_dist2, err);
+	if (!rc && job->tally)
+		kith_audit_note(job->tally, count, ids);
+	return rc;
 }
 
 void kith_knn_defaults(kith_knn_options *o)
@@ -58,6 +61,7 @@ void kith_knn_defaults(kith_knn_options *o)
 	o->engine = engines[0]->name;
 	o->memory = half < 4ull << 30 ? half : 4ull << 30;
 	o->threads = kith_machine_cores();
+	o->audit_rows = KITH_AUDIT_ROWS;
 	o->command = "";
 }
 
@@ -84,6 +88,7 @@ struct run {
 	kith_vectors vectors;
 	kith_graph_info info;
 	kith_engine_job job;
+	kith_audit audit;
 };
 
 static void fill_info(struct run *r)
@@ -119,6 +124,9 @@ static int start(struct run *r, const char *input, const char *output, const voi
 		memcpy(r->own, own, r->engine->options_size);
 	if (spec && (rc = r->engine->parse(r->own, spec, err)))
 		return rc;
+	if (!r->engine->exact && !o->audit_rows)
+		return kith_fail(err, KITH_EUSAGE, "engine %s is not exact: an audit of at least 1 sample says how far",
+				 o->engine);
 	r->job = (kith_engine_job){.vectors = &r->vectors,
 				   .info = &r->info,
 				   .options = r->own,
@@ -139,6 +147,7 @@ static void finish(struct run *r)
 {
 	kith_vectors_free(&r->vectors);
 	kith_activations_close(r->activations);
+	kith_audit_free(&r->audit);
 	free(r->own);
 }
 
@@ -160,10 +169,41 @@ int kith_knn_foresee_with(const char *input, const kith_knn_options *o, const vo
 		found.n = r.info.n;
 		found.d = r.info.d;
 		found.graph = graph_bytes(&r.info);
+		if (!r.engine->exact)
+			found.seconds += kith_audit_seconds(r.info.n, r.info.d, o->audit_rows, o->threads);
 		*out = found;
 	}
 	finish(&r);
 	return rc;
+}
+
+/* The engine is about to build. If it is not exact, its graph will be measured; the audit's samples tell it how far it
+ * has come, too. */
+static int begin_audit(struct run *r, kith_err *err)
+{
+	const kith_knn_options *o = r->options;
+	if (r->engine->exact)
+		return 0;
+	int rc = kith_audit_init(&r->audit, &r->vectors, &r->info, o->audit_rows, o->audit_seed, o->memory, o->threads,
+				 &o->progress, err);
+	r->job.audit = &r->audit.record;
+	r->job.tally = &r->audit;
+	r->job.memory -= rc ? 0 : r->audit.bytes;
+	return rc;
+}
+
+static int end_audit(struct run *r, kith_graph_writer *writer, kith_knn_summary *done, kith_err *err)
+{
+	const kith_graph_audit *record = &r->audit.record;
+	uint32_t last = r->info.tiers - 1;
+	done->recall = done->low = done->high = 1;
+	if (r->engine->exact)
+		return 0;
+	kith_audit_close(&r->audit);
+	done->recall = record->recall[last];
+	done->low = record->low[last];
+	done->high = record->high[last];
+	return kith_graph_put_audit(writer, record, err);
 }
 
 int kith_knn_build_with(const char *input, const char *output, const kith_knn_options *o, const void *own,
@@ -174,11 +214,11 @@ int kith_knn_build_with(const char *input, const char *output, const kith_knn_op
 	kith_knn_summary done = {0};
 	int rc = start(&r, input, output, own, err);
 	if (rc || (rc = kith_graph_create(&writer, output, &r.info, o->memory, o->threads, err)) ||
-	    (rc = r.engine->build(&r.job, writer, &done, err)))
+	    (rc = begin_audit(&r, err)) || (rc = r.engine->build(&r.job, writer, &done, err)) ||
+	    (rc = end_audit(&r, writer, &done, err)))
 		goto done;
 	done.n = r.info.n;
 	done.d = r.info.d;
-	done.recall = r.info.recall;
 	kith_vectors_free(&r.vectors); /* the reverse lists get all the memory */
 	rc = kith_graph_finish(writer, &o->progress, err);
 	writer = NULL;

@@ -105,12 +105,14 @@ static int build(kith_cli *cli, const arguments *a)
 {
 	kith_knn_summary done;
 	kith_err err;
-	char ladder[256];
+	char ladder[256], recall[KITH_RECALL_TEXT];
 	if (kith_knn_build_with(a->input, a->output, &a->knn, own_of(a), &done, &err))
 		return kith_cli_fail(cli, &err);
-	kith_cli_report(cli, "%s -> %s: n=%llu d=%llu k=%s %s", a->input, a->output, (unsigned long long)done.n,
+	kith_cli_report(cli, "%s -> %s: n=%llu d=%llu k=%s %s%s%s", a->input, a->output, (unsigned long long)done.n,
 			(unsigned long long)done.d,
-			kith_ladder_text(a->knn.ladder, a->knn.tiers, ladder, sizeof ladder), done.plan);
+			kith_ladder_text(a->knn.ladder, a->knn.tiers, ladder, sizeof ladder), done.plan,
+			done.recall < 1 ? ": recall " : "",
+			done.recall < 1 ? kith_recall_text(done.recall, done.low, done.high, recall) : "");
 	return 0;
 }
 
@@ -127,6 +129,8 @@ int main(int argc, char **argv)
 		{0, "dry-run", NULL, "Say what would be done and take, and stop", 2, kith_take_flag, .to = &a.dry_run},
 		{0, "engine", "NAME", "exact: the true neighbours, whatever the memory and threads", 1, kith_take_text,
 		 .to = &a.knn.engine},
+		{0, "audit", "M", "Samples whose true neighbours measure the recall, unless the engine is exact", 1,
+		 kith_take_count, .to = &a.knn.audit_rows, .least = 1, .most = KITH_MAX_NODES},
 		{'m', NULL, "MEM", "Memory to work in, such as 512M or 4G", 2, kith_take_bytes, .to = &a.knn.memory},
 		{'t', NULL, "THREADS", "Threads", 2, kith_take_count, .to = &a.knn.threads, .least = 1, .most = 256},
 		{'o', NULL, "LAYER.nng", "The graph to write (required)", 1, kith_take_text, .to = &a.output},
@@ -141,9 +145,9 @@ int main(int argc, char **argv)
 	kith_knn_defaults(&a.knn);
 	snprintf(about, sizeof about,
 		 "Build the k-nearest-neighbour graph of one layer's activations (.npy, one row per sample).\v"
-		 "Defaults: -k %u --metric l2 --engine %s -m %s -t %d.\n\n"
+		 "Defaults: -k %u --metric l2 --engine %s --audit %u -m %s -t %d.\n\n"
 		 "Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.",
-		 a.knn.ladder[0], a.knn.engine, kith_cli_bytes_text(a.knn.memory), a.knn.threads);
+		 a.knn.ladder[0], a.knn.engine, a.knn.audit_rows, kith_cli_bytes_text(a.knn.memory), a.knn.threads);
 	if (add_own_options(&a, options, own)) {
 		kith_cli_parse(&cli, &(kith_cli_arguments){options, "ACTIVATIONS.npy", about, check, &a}, argc, argv);
 		kith_cli_command(argc, argv, command, sizeof command);

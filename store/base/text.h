@@ -21,6 +21,11 @@ void kith_copy_text(char *field, size_t size, const char *text);
 /* "15,100" for the ladder of these `count` values, cut at `size`. Returns `out`. */
 const char *kith_ladder_text(const uint32_t *ladder, uint32_t count, char *out, size_t size);
 
+/* A measured recall with its interval, "0.9961 (0.9950 to 0.9970)", or "above 0.9984 (no miss found)"; what is below 1
+ * is not rounded to 1. Returns `out`. */
+#define KITH_RECALL_TEXT 64
+const char *kith_recall_text(double recall, double low, double high, char out[KITH_RECALL_TEXT]);
+
 /* The length of the UTF-8 sequence at `text` (RFC 3629: no overlong forms, no surrogates), or 0 if there is none. */
 size_t kith_utf8_length(const char *text);
 

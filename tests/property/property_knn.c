@@ -1,11 +1,13 @@
 /* property_knn.c - kith_knn_build on small random inputs of every awkward kind, against the definition: every
- * neighbour, every tier, every near distance and every pair equal, whatever the block sizes, threads and memory. */
+ * neighbour, every tier, every near distance and every pair equal, whatever the block sizes, threads and memory. And
+ * the true neighbours of some samples, as an audit finds them. */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit.h"
 #include "engine.h"
 #include "exact.h"
 #include "hash.h"
@@ -207,14 +209,81 @@ static void want_info(kith_graph_info *want, const input *in, const kith_knn_opt
 	free(file);
 }
 
-static int compare(const char *path, const kith_graph_info *want, const double *x, rng *r, char *why, size_t size)
+static int audited_rows_differ(const kith_audit *a, const kith_graph_info *want, const uint32_t *ranks, char *why,
+			       size_t size)
+{
+	size_t width = want->ladder[want->tiers - 1];
+	for (uint32_t row = 0; row < a->record.rows; row++)
+		for (uint32_t t = 0, from = 0; t < want->tiers; from = want->ladder[t++])
+			for (uint32_t p = from; p < want->ladder[t]; p++) {
+				const uint32_t *exact = a->record.exact + row * width, id = a->record.id[row];
+				uint32_t q = from;
+				while (q < want->ladder[t] && ranks[id * width + q] != exact[p])
+					q++;
+				if (q == want->ladder[t] || (p > from && exact[p - 1] >= exact[p]))
+					return snprintf(why, size, "the audit's row of %u, place %u of %u: %u", id, p,
+							(uint32_t)width, exact[p]) > 0;
+			}
+	return 0;
+}
+
+/* Of some samples, or all. */
+static int audit_differs(const char *npy, const kith_graph_info *want, const uint32_t *ranks,
+			 const kith_knn_options *options, rng *r, char *why, size_t size)
+{
+	uint32_t rows = (uint32_t)rng_between(r, 1, rng_chance(r, 20) ? 2 * want->n : (want->n + 2) / 3);
+	kith_activations *activations = NULL;
+	kith_vectors vectors = {0};
+	kith_audit audit = {0};
+	kith_err err = {0};
+	int differs = 0;
+	uint64_t memory = options->memory + 16ull * (rows < want->n ? rows : want->n) * want->ladder[want->tiers - 1];
+	if (kith_activations_open(&activations, npy, &err) ||
+	    kith_vectors_init(&vectors, activations, options->metric, options->memory / 4, options->threads, NULL,
+			      &err) ||
+	    kith_audit_init(&audit, &vectors, want, rows, rng_next(r), memory, options->threads, NULL, &err))
+		differs = snprintf(why, size, "audit: %s", err.msg) > 0;
+	else if (audit.record.rows != (rows < want->n ? rows : want->n))
+		differs = snprintf(why, size, "an audit of %u samples", audit.record.rows) > 0;
+	else
+		differs = audited_rows_differ(&audit, want, ranks, why, size);
+	kith_audit_free(&audit);
+	kith_vectors_free(&vectors);
+	kith_activations_close(activations);
+	return differs;
+}
+
+/* An exact graph, audited, lacks nothing. */
+static int misses_found(const char *npy, const char *path, const kith_knn_options *options, rng *r, char *why,
+			size_t size)
+{
+	kith_knn_options again = *options;
+	kith_graph_audit audit = {0};
+	kith_err err = {0};
+	int differs = 0;
+	again.audit_rows = (uint32_t)rng_between(r, 1, 50);
+	again.audit_seed = rng_next(r);
+	if (kith_knn_audit(npy, path, &again, &audit, &err))
+		differs = snprintf(why, size, "kith_knn_audit: %s", err.msg) > 0;
+	for (uint32_t t = 0; t < options->tiers && !differs; t++)
+		if (audit.recall[t] != 0x1.fffffffffffffp-1)
+			differs =
+				snprintf(why, size, "kith_knn_audit: recall %.17g at tier %u", audit.recall[t], t) > 0;
+	free(audit.memory);
+	return differs;
+}
+
+static int compare(const char *npy, const char *path, const kith_graph_info *want, const double *x,
+		   const kith_knn_options *options, rng *r, char *why, size_t size)
 {
 	size_t n = want->n, width = want->ladder[want->tiers - 1];
 	uint32_t *ranks = must_alloc(n * width, sizeof *ranks);
 	double *dist2 = must_alloc(n * width, sizeof *dist2);
 	int differs;
 	slow_knn(x, n, want->d, width, ranks, dist2);
-	differs = slow_graph_differs(path, want, width, ranks, dist2, r, why, size);
+	differs = slow_graph_differs(path, want, width, ranks, dist2, r, why, size) ||
+		  audit_differs(npy, want, ranks, options, r, why, size) ||
+		  misses_found(npy, path, options, r, why, size);
 	free(ranks);
 	free(dist2);
 	return differs;
@@ -257,10 +326,10 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 		differs = refused_zero_row(status, &err, zero_row, what, sizeof what);
 	else if (status)
 		differs = snprintf(what, sizeof what, "status %d: %.900s", status, err.msg) > 0;
-	else if (summary.n != in.n || summary.d != in.d || summary.recall != 1 || !summary.plan[0])
+	else if (summary.n != in.n || summary.d != in.d || summary.recall != 1 || summary.low != 1 || !summary.plan[0])
 		differs = snprintf(what, sizeof what, "summary is wrong (plan \"%s\")", summary.plan) > 0;
 	else
-		differs = compare(nng, &want, in.x, &r, what, sizeof what);
+		differs = compare(npy, nng, &want, in.x, &options, &r, what, sizeof what);
 	if (!differs && sandbox_entries() != entries + (status == 0))
 		differs = snprintf(what, sizeof what, "something is left behind") > 0;
 	if (differs)

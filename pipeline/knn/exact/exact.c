@@ -60,6 +60,8 @@ static int stream(struct exact *e, kith_err *err)
 			  .info = e->job->info,
 			  .bounds = &e->full,
 			  .duplicates = &e->duplicates,
+			  .count = e->n,
+			  .work = "neighbours",
 			  .progress = e->job->progress};
 	return kith_stream_run(&in, &e->results, err);
 }

@@ -302,7 +302,7 @@ static void consider_stream(kith_plan *best, const struct planner *q)
 	kith_plan p = {.kind = KITH_PLAN_STREAM, .threads = best->threads, .share = 1};
 	uint64_t results = kith_results_bytes(q->n, q->k, q->info->near);
 	p.spill = results > q->memory / 4;
-	p.memory = kith_stream_sizes(&p, q->vectors, q->k, q->memory - (p.spill ? 0 : results), o->panel_rows,
+	p.memory = kith_stream_sizes(&p, q->vectors, q->n, q->k, q->memory - (p.spill ? 0 : results), o->panel_rows,
 				     o->tile_rows);
 	p.memory += p.spill ? 0 : results;
 	p.disk = p.spill ? results : 0;

@@ -68,10 +68,11 @@ void kith_results_in_place(kith_results *r, const kith_candidates *c, const uint
 
 kith_row kith_results_row(const kith_results *r, uint64_t i)
 {
+	uint64_t at = r->place ? r->place[i] : i;
 	if (r->block)
-		return (kith_row){r->ids + i * r->k, r->near_ids + i * r->near, r->near_dist2 + i * r->near};
-	float *low = r->low + r->place[i] * r->stride;
-	return (kith_row){r->ids + r->place[i] * r->stride, (uint32_t *)(low + 2 * r->near), (double *)(void *)low};
+		return (kith_row){r->ids + at * r->k, r->near_ids + at * r->near, r->near_dist2 + at * r->near};
+	float *low = r->low + at * r->stride;
+	return (kith_row){r->ids + at * r->stride, (uint32_t *)(low + 2 * r->near), (double *)(void *)low};
 }
 
 void kith_results_free(kith_results *r)

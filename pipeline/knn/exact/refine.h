@@ -5,7 +5,7 @@
 
 #include "candidates.h"
 
-/* The finished rows of all n samples: in the place of their candidates; or, where those of all do not fit into memory
+/* The finished rows of n samples: in the place of their candidates; or, where those of all do not fit into memory
  * together, in one piece of memory; or, where that is too much, in a file.
  *
  * In the place of candidates, sample i's row is row place[i] of their lists, which are no longer needed:
@@ -15,13 +15,14 @@
  */
 typedef struct kith_results {
 	uint32_t k, near;
+	/* Sample i's row is row place[i]; NULL: row i. */
+	const uint32_t *place;
 	uint32_t *ids;      /* n x k */
 	uint32_t *near_ids; /* n x near */
 	double *near_dist2; /* n x near */
 	void *block;        /* holds these three; NULL: they are in the place of candidates */
 	uint64_t bytes;     /* of the block */
 	int spilled;        /* the block is a mapped file */
-	const uint32_t *place;
 	float *low;
 	uint64_t stride;
 } kith_results;

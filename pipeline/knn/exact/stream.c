@@ -14,12 +14,14 @@
 #define MAX_ROWS  256u  /* of a panel that a thread takes at a time */
 #define MAX_PANEL 8192u /* beyond this, reading the columns less often gains nothing */
 #define CHUNK     256u  /* columns compared before the bound is looked at again */
+#define READ      16u   /* columns that a thread reads together, */
+#define READ_SIZE 65536 /* or fewer, where they take more bytes */
 
 struct worker {
 	kith_refiner refiner;
 	float *products; /* rows x tile */
 	double *z;       /* one sample on its way to floats */
-	char *values;
+	char *values;    /* samples read together */
 	uint8_t *raw;
 	void *memory; /* holds all of these */
 };
@@ -50,14 +52,19 @@ static uint32_t rows_at_a_time(const kith_plan *plan)
 	return (uint32_t)clamp((plan->panel + threads - 1) / threads, 1, MAX_ROWS);
 }
 
+static uint64_t read_at_a_time(const kith_vectors *vectors)
+{
+	return clamp(READ_SIZE / (vectors->d * sizeof(double)), 1, READ);
+}
+
 static void init_worker(struct worker *w, const kith_plan *plan, const kith_vectors *vectors, uint64_t rows,
 			kith_workspace *space)
 {
 	kith_refiner_init(&w->refiner, vectors, 0, plan->capacity, plan->batch, space);
 	KITH_BUFFER(space, w->products, rows * plan->tile);
 	KITH_BUFFER(space, w->z, vectors->d);
-	KITH_BUFFER(space, w->values, vectors->d * vectors->value_size);
-	KITH_BUFFER(space, w->raw, vectors->row_bytes);
+	KITH_BUFFER(space, w->values, read_at_a_time(vectors) * vectors->d * vectors->value_size);
+	KITH_BUFFER(space, w->raw, read_at_a_time(vectors) * vectors->row_bytes);
 }
 
 static uint64_t workers_bytes(const kith_plan *plan, const kith_vectors *vectors, uint64_t rows)
@@ -68,8 +75,8 @@ static uint64_t workers_bytes(const kith_plan *plan, const kith_vectors *vectors
 	return (uint64_t)plan->threads * kith_workspace_bytes(&w);
 }
 
-uint64_t kith_stream_sizes(kith_plan *plan, const kith_vectors *vectors, uint32_t k, uint64_t memory, uint32_t panel,
-			   uint32_t tile)
+uint64_t kith_stream_sizes(kith_plan *plan, const kith_vectors *vectors, uint64_t count, uint32_t k, uint64_t memory,
+			   uint32_t panel, uint32_t tile)
 {
 	uint64_t n = vectors->n, d = vectors->d, share = memory / 8, row, held, all, most, panels;
 	plan->capacity = (uint32_t)clamp(k + clamp(k / 2, 256, UINT32_MAX), 1, n - 1);
@@ -80,10 +87,10 @@ uint64_t kith_stream_sizes(kith_plan *plan, const kith_vectors *vectors, uint32_
 	held = n * 8 + d * 8 + plan->tile * d * 4;
 	all = held + workers_bytes(plan, vectors, 1) + row;
 	most = memory > all ? (memory - all) / (row + plan->tile * sizeof(float)) : 1;
-	plan->panel = (uint32_t)(panel ? clamp(panel, 1, n) : clamp(most, 1, clamp(n, 1, MAX_PANEL)));
+	plan->panel = (uint32_t)(panel ? clamp(panel, 1, count) : clamp(most, 1, clamp(count, 1, MAX_PANEL)));
 	/* even panels: the last is not a sliver that reads everything once more for nothing */
-	panels = (n + plan->panel - 1) / plan->panel;
-	plan->panel = (uint32_t)((n + panels - 1) / panels);
+	panels = (count + plan->panel - 1) / plan->panel;
+	plan->panel = (uint32_t)((count + panels - 1) / panels);
 	return held + workers_bytes(plan, vectors, rows_at_a_time(plan)) + plan->panel * row;
 }
 
@@ -128,21 +135,42 @@ static struct worker *this_worker(struct stream *s)
 	return &s->workers[omp_get_thread_num()];
 }
 
+/* Samples first..first+count-1, few enough to be read together, as floats. */
+static int load_some(struct stream *s, struct worker *w, uint64_t first, uint64_t count, float *out, kith_err *err)
+{
+	uint64_t bytes = s->d * s->vectors->value_size;
+	double norm;
+	float lo, width;
+	int rc = kith_vectors_read_values(s->vectors, first, count, w->values, w->raw, err);
+	for (uint64_t r = 0; !rc && r < count; r++) {
+		int outside = kith_scaling_centre(s->in->scaling, w->values + r * bytes, w->z, &norm);
+		kith_scaling_floats(s->in->scaling, w->z, outside, out + r * s->d, &lo, &width);
+	}
+	return rc;
+}
+
 /* Samples first..first+count-1 as floats. */
-static int load(struct stream *s, uint64_t first, uint64_t count, float *out, kith_err *err)
+static int load_columns(struct stream *s, uint64_t first, uint64_t count, kith_err *err)
+{
+	uint64_t step = read_at_a_time(s->vectors);
+#pragma omp parallel for num_threads(s->in->plan->threads) schedule(dynamic, 1)
+	for (uint64_t r = 0; r < count; r += step) {
+		kith_err why;
+		int rc = load_some(s, this_worker(s), first + r, clamp(count - r, 1, step), s->tile_floats + r * s->d,
+				   &why);
+		kith_first_error_note(&s->failed, r, rc, &why);
+	}
+	return kith_first_error_get(&s->failed, err);
+}
+
+/* The panel's samples as floats. */
+static int load_panel(struct stream *s, uint32_t panel, kith_err *err)
 {
 #pragma omp parallel for num_threads(s->in->plan->threads) schedule(dynamic, 16)
-	for (uint64_t r = 0; r < count; r++) {
-		struct worker *w = this_worker(s);
-		double norm;
-		float lo, width;
+	for (uint32_t r = 0; r < panel; r++) {
 		kith_err why;
-		int rc = kith_vectors_read_values(s->vectors, first + r, 1, w->values, w->raw, &why);
+		int rc = load_some(s, this_worker(s), s->self[r], 1, s->panel_floats + r * s->d, &why);
 		kith_first_error_note(&s->failed, r, rc, &why);
-		if (rc)
-			continue;
-		int outside = kith_scaling_centre(s->in->scaling, w->values, w->z, &norm);
-		kith_scaling_floats(s->in->scaling, w->z, outside, out + r * s->d, &lo, &width);
 	}
 	return kith_first_error_get(&s->failed, err);
 }
@@ -195,8 +223,8 @@ static int compare_panel(struct stream *s, uint64_t node, uint32_t panel, kith_e
 	for (uint64_t first = 0; !rc && first < s->n; first += s->tile) {
 		uint32_t columns = (uint32_t)clamp(s->n - first, 1, s->tile);
 		uint64_t done = node * s->n + panel * first;
-		if ((rc = kith_progress_tick(s->in->progress, "neighbours", done, s->n * s->n, err)) ||
-		    (rc = load(s, first, columns, s->tile_floats, err)))
+		if ((rc = kith_progress_tick(s->in->progress, s->in->work, done, s->in->count * s->n, err)) ||
+		    (rc = load_columns(s, first, columns, err)))
 			return rc;
 		kith_activations_will_read(s->vectors->input, first + columns,
 					   clamp(s->n - first - columns, 0, s->tile));
@@ -229,12 +257,12 @@ int kith_stream_run(const kith_stream *in, kith_results *results, kith_err *err)
 {
 	struct stream s = {.in = in};
 	int rc = init(&s, err);
-	for (uint64_t node = 0; !rc && node < s.n; node += s.panel) {
-		uint32_t panel = (uint32_t)clamp(s.n - node, 1, s.panel);
+	for (uint64_t node = 0; !rc && node < in->count; node += s.panel) {
+		uint32_t panel = (uint32_t)clamp(in->count - node, 1, s.panel);
 		for (uint32_t r = 0; r < panel; r++)
-			s.self[r] = (uint32_t)(node + r);
+			s.self[r] = in->rows ? in->rows[node + r] : (uint32_t)(node + r);
 		kith_candidates_reset(&s.candidates, s.self, panel);
-		if (!(rc = load(&s, node, panel, s.panel_floats, err)) && !(rc = compare_panel(&s, node, panel, err)))
+		if (!(rc = load_panel(&s, panel, err)) && !(rc = compare_panel(&s, node, panel, err)))
 			rc = finish_panel(&s, panel, results, err);
 	}
 	release(&s);

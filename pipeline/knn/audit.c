@@ -1,0 +1,127 @@
+/* audit.c - see audit.h */
+#include "audit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "some_rows.h"
+#include "workspace.h"
+
+/* splitmix64 (Steele, Lea, Flood 2014). Which samples are audited is a promise: it does not change. */
+static uint64_t next_random(uint64_t *state)
+{
+	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+int kith_audit_choose(uint64_t n, uint64_t seed, uint32_t rows, uint32_t *out, kith_err *err)
+{
+	uint64_t words = (n + 63) / 64, *chosen = kith_alloc_zero(words, sizeof *chosen), state = seed;
+	if (!chosen)
+		return kith_fail_nomem(err, "a bitmap of the samples", words * sizeof *chosen);
+	for (uint32_t left = rows; left;) {
+		uint64_t i = (uint64_t)((unsigned __int128)next_random(&state) * n >> 64), bit = 1ull << (i & 63);
+		left -= !(chosen[i / 64] & bit);
+		chosen[i / 64] |= bit;
+	}
+	for (uint64_t w = 0; w < words; w++)
+		for (uint64_t rest = chosen[w]; rest; rest &= rest - 1)
+			*out++ = (uint32_t)(64 * w + (unsigned)__builtin_ctzll(rest));
+	free(chosen);
+	return 0;
+}
+
+/* Of one thread of about 3 GHz with 512-bit vectors, like the exact engine's. */
+#define PAIR       0.7e-9
+#define PAIR_VALUE 0.02e-9
+#define READ_VALUE 4e-9
+
+double kith_audit_seconds(uint64_t n, uint64_t d, uint32_t rows, int threads)
+{
+	double pairs = (double)n * (double)(rows < n ? rows : n);
+	return (pairs * (PAIR + PAIR_VALUE * (double)d) + (double)n * (double)d * READ_VALUE) / threads;
+}
+
+int kith_audit_init(kith_audit *a, const kith_vectors *vectors, const kith_graph_info *info, uint32_t rows,
+		    uint64_t seed, uint64_t memory, int threads, const kith_progress *progress, kith_err *err)
+{
+	uint64_t k = kith_info_k(info), n = vectors->n;
+	kith_workspace w = {0};
+	*a = (kith_audit){.tiers = info->tiers, .record = {.rows = rows < n ? rows : (uint32_t)n, .seed = seed}};
+	memcpy(a->ladder, info->ladder, info->tiers * sizeof *info->ladder);
+	KITH_BUFFER(&w, a->record.id, a->record.rows);
+	KITH_BUFFER(&w, a->record.exact, a->record.rows * k);
+	KITH_BUFFER_ZERO(&w, a->found, (uint64_t)a->record.rows * a->tiers);
+	a->bytes = kith_workspace_bytes(&w);
+	if (a->bytes > memory / 2)
+		return kith_fail(
+			err, KITH_EUSAGE,
+			"%s: an audit of %u samples at k=%u takes %llu bytes, more than half of -m: give it more "
+			"or audit fewer samples (--audit)",
+			vectors->path, a->record.rows, (uint32_t)k, (unsigned long long)a->bytes);
+	int rc = kith_workspace_alloc(&w, &a->memory, "an audit", err);
+	if (rc || (rc = kith_audit_choose(n, seed, a->record.rows, a->record.id, err)))
+		return rc;
+	kith_some_rows some = {.vectors = vectors,
+			       .ladder = a->ladder,
+			       .tiers = a->tiers,
+			       .rows = a->record.id,
+			       .count = a->record.rows,
+			       .memory = memory - a->bytes,
+			       .threads = threads,
+			       .work = "audit",
+			       .progress = progress};
+	return kith_some_rows_find(&some, a->record.exact, err);
+}
+
+/* How many ids two ascending lists share. */
+static uint32_t in_both(const uint32_t *x, uint32_t count_x, const uint32_t *y, uint32_t count_y)
+{
+	uint32_t both = 0;
+	for (uint32_t i = 0, j = 0; i < count_x && j < count_y;) {
+		both += x[i] == y[j];
+		uint32_t step_x = x[i] <= y[j], step_y = y[j] <= x[i];
+		i += step_x;
+		j += step_y;
+	}
+	return both;
+}
+
+void kith_audit_note_row(kith_audit *a, uint32_t r, const uint32_t *ids)
+{
+	const uint32_t *exact = a->record.exact + (size_t)r * a->ladder[a->tiers - 1];
+	for (uint32_t t = 0, x = 0; t < a->tiers; x = a->ladder[t++])
+		for (uint32_t u = 0, y = 0; u < a->tiers; y = a->ladder[u++])
+			a->found[(size_t)(t > u ? t : u) * a->record.rows + r] +=
+				in_both(exact + x, a->ladder[t] - x, ids + y, a->ladder[u] - y);
+}
+
+void kith_audit_note(kith_audit *a, uint64_t count, const uint32_t *ids)
+{
+	const kith_graph_audit *record = &a->record;
+	for (; a->next < record->rows && record->id[a->next] < a->appended + count; a->next++)
+		kith_audit_note_row(a, a->next, ids + (record->id[a->next] - a->appended) * a->ladder[a->tiers - 1]);
+	a->appended += count;
+}
+
+void kith_audit_close(kith_audit *a)
+{
+	uint32_t *found = a->found, rows = a->record.rows;
+	for (uint32_t t = 0; t < a->tiers; t++, found += rows) {
+		for (uint32_t r = 0; t && r < rows; r++)
+			found[r] += (found - rows)[r];
+		kith_recall x = kith_recall_of(found, rows, a->ladder[t]);
+		a->record.recall[t] = x.recall;
+		a->record.low[t] = x.low;
+		a->record.high[t] = x.high;
+	}
+}
+
+void kith_audit_free(kith_audit *a)
+{
+	free(a->memory);
+	*a = (kith_audit){0};
+}

@@ -1,0 +1,23 @@
+/* some_rows.h - the true neighbours of some of the samples: by products with all columns, as the plan `stream` finds
+ * those of all. */
+#ifndef KITH_SOME_ROWS_H
+#define KITH_SOME_ROWS_H
+
+#include "engine.h"
+
+typedef struct kith_some_rows {
+	const kith_vectors *vectors;
+	const uint32_t *ladder; /* of `tiers` values */
+	uint32_t tiers;
+	const uint32_t *rows; /* the samples, distinct */
+	uint32_t count;
+	uint64_t memory; /* bytes, beside 24 for each of the n samples */
+	int threads;
+	const char *work; /* what progress calls it */
+	const kith_progress *progress;
+} kith_some_rows;
+
+/* Their rows into out[count][k], tier by tier, ascending ids within a tier. KITH_EUSAGE if the memory is too little. */
+int kith_some_rows_find(const kith_some_rows *some, uint32_t *out, kith_err *err);
+
+#endif
