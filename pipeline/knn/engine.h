@@ -38,6 +38,9 @@ typedef struct kith_engine {
 	int (*parse)(void *own, const char *spec, kith_err *err);
 	const char *example; /* of a SPEC, where there has to be one */
 
+	/* Refuses, before the input is read, what cannot be done with its n samples of d values; NULL: nothing. */
+	int (*check)(const void *own, const char *path, uint64_t n, uint64_t d, kith_err *err);
+
 	/* Its own options: a struct of options_size bytes, all zeros being the defaults, a table (or NULL) that ends
 	 * with an option without a name, and what puts the argument of options[which] into the struct, as a text and as
 	 * a number. */

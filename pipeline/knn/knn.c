@@ -136,6 +136,11 @@ static int start(struct run *r, const char *input, const char *output, const voi
 				   .progress = &o->progress};
 	if ((rc = kith_activations_open(&r->activations, input, err)) || (rc = check_ladder(r->activations, o, err)))
 		return rc;
+	if (r->engine->check) {
+		const kith_activations_info *file = kith_activations_get_info(r->activations);
+		if ((rc = r->engine->check(r->own, file->path, file->n, file->d, err)))
+			return rc;
+	}
 	rc = output ? kith_vectors_init(&r->vectors, r->activations, o->metric, memory, o->threads, &o->progress, err)
 		    : kith_vectors_glance(&r->vectors, r->activations, o->metric, memory, o->threads, err);
 	if (!rc)

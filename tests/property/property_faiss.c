@@ -129,19 +129,19 @@ static int check_rows(const char *path, const input *in, size_t k, const uint32_
 }
 
 static int compare(const char *path, const input *in, const kith_knn_options *options, const char *factory, int whole,
-		   const char *plan, rng *r, char *why, size_t size)
+		   const kith_knn_summary *summary, rng *r, char *why, size_t size)
 {
 	size_t n = in->n, width = n - 1, exact, k = options->ladder[options->tiers - 1];
 	uint32_t *ranks = must_alloc(n * width, sizeof *ranks);
 	double *dist2 = must_alloc(n * width, sizeof *dist2);
 	unsigned long long completed = 0;
-	const char *said = strstr(plan, " rows completed");
+	const char *plan = summary->plan, *said = strstr(plan, " rows completed");
 	slow_knn(in->x, n, in->d, width, ranks, dist2);
 	int differs = check_rows(path, in, k, ranks, dist2, &exact, why, size);
 	if (!differs && whole) {
 		size_t size_of_file;
 		unsigned char *file = sandbox_read(options->command, &size_of_file);
-		kith_graph_info want = {.n = n, .d = in->d, .tiers = options->tiers, .recall = 1};
+		kith_graph_info want = {.n = n, .d = in->d, .tiers = options->tiers, .recall = summary->recall};
 		memcpy(want.ladder, options->ladder, sizeof want.ladder);
 		want.near = k < KITH_NEAR_DEFAULT ? (uint32_t)k : KITH_NEAR_DEFAULT;
 		strcpy(want.metric, options->metric == KITH_COSINE ? "cosine" : "l2");
@@ -193,7 +193,7 @@ static int round_faiss(uint64_t seed, char *why, size_t size)
 	if (status)
 		differs = snprintf(what, sizeof what, "status %d: %.900s", status, err.msg) > 0;
 	else
-		differs = compare(nng, &in, &options, factory, whole, summary.plan, &r, what, sizeof what);
+		differs = compare(nng, &in, &options, factory, whole, &summary, &r, what, sizeof what);
 	if (!differs && sandbox_entries() != entries + 1)
 		differs = snprintf(what, sizeof what, "something is left behind") > 0;
 	if (differs)

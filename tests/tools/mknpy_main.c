@@ -1,6 +1,7 @@
 /* mknpy - writes a .npy file of random values for the command-line tests, or one that is wrong in a chosen way.
  *
- *   mknpy [-n ROWS] [-d COLUMNS] [-t DESCR] [-s SEED] [-v VERSION] [-S SHAPE] [-F] [-g] [-e] [-c] [-p ROW,COLUMN,VALUE]...
+ *   mknpy [-n ROWS] [-d COLUMNS] [-t DESCR] [-s SEED] [-v VERSION] [-S SHAPE] [-F] [-g] [-e] [-c] [-p
+ * ROW,COLUMN,VALUE]...
  *         [-z ROW] FILE
  *
  * -t an element type as numpy writes it (<f4; types that kith does not read are filled with zeros), -S a shape for the

@@ -194,7 +194,8 @@ static int alloc_blocks(struct faiss_run *f, kith_err *err)
 	KITH_BUFFER(&w, f->near_ids, p->block * f->near);
 	KITH_BUFFER(&w, f->rows.ids, several ? 0 : p->block * f->k);
 	KITH_BUFFER(&w, f->rows.dist2, several ? 0 : p->block * f->k);
-	kith_faiss_ranker_init(&f->ranker, f->vectors, f->k, p->found, f->job->memory / 16, f->job->threads, &w);
+	kith_faiss_ranker_init(&f->ranker, f->vectors, f->k, p->found, f->job->memory / 16, f->job->threads,
+			       f->job->progress, &w);
 	int rc = kith_workspace_alloc(&w, &f->memory, "blocks of rows", err);
 	if (!rc && several)
 		rc = kith_results_init(&f->so_far, f->n, 0, f->k, p->spill ? f->job->output : NULL, err);
@@ -387,6 +388,19 @@ static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn
 
 /* ---- the door ---- */
 
+static int check(const void *own, const char *path, uint64_t n, uint64_t d, kith_err *err)
+{
+	const kith_faiss_spec *s = own;
+	kith_faiss *index = NULL;
+	(void)path, (void)n;
+	int rc = s->is_file ? 0 : kith_faiss_make(&index, s->factory, d, 1, err);
+	for (uint32_t i = 0; !rc && !s->is_file && i < s->count; i++)
+		rc = kith_faiss_set(index, s->parameter[i].name, s->parameter[i].is_auto ? 1 : s->parameter[i].value,
+				    err);
+	kith_faiss_free(index);
+	return rc;
+}
+
 static int parse(void *own, const char *spec, kith_err *err)
 {
 	return kith_faiss_spec_parse(own, spec, err);
@@ -405,6 +419,7 @@ const kith_engine kith_engine_faiss = {
 	.name = "faiss",
 	.example = "IVF1024,Flat;nprobe=16",
 	.parse = parse,
+	.check = check,
 	.options_size = sizeof(kith_faiss_spec),
 	.promise = promise,
 	.foresee = foresee,

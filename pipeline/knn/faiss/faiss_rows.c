@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "first_error.h"
+#include "some_rows.h"
 
 #define MAX_BLOCK 1024u
 #define MAX_PANEL 4096u
+#define FEW       64u /* rows that are compared with all samples sooner than products with these are made ready */
 
 typedef struct kith_ranked_id {
 	double dist2;
@@ -35,9 +38,11 @@ static uint64_t sample_bytes(const kith_faiss_ranker *q)
 }
 
 void kith_faiss_ranker_init(kith_faiss_ranker *q, const kith_vectors *vectors, uint32_t k, uint64_t most,
-			    uint64_t memory, int threads, kith_workspace *w)
+			    uint64_t memory, int threads, const kith_progress *progress, kith_workspace *w)
 {
 	*q = (kith_faiss_ranker){.vectors = vectors,
+				 .memory = memory,
+				 .progress = progress,
 				 .k = k,
 				 .most = most,
 				 .threads = threads,
@@ -203,6 +208,52 @@ static int complete_panel(kith_faiss_ranker *q, kith_faiss_rows *rows, uint32_t 
 	return rc;
 }
 
+/* The same for many: whom a row has is found by products of all values, and their distances are measured then. */
+static int complete_many(kith_faiss_ranker *q, kith_faiss_rows *rows, uint32_t count, kith_err *err)
+{
+	void *memory = NULL;
+	uint32_t *sample, *ids;
+	int64_t *labels;
+	kith_workspace w = {0};
+	kith_first_error failed = {0};
+	KITH_BUFFER(&w, sample, count);
+	KITH_BUFFER(&w, ids, (uint64_t)count * q->k);
+	KITH_BUFFER(&w, labels, (uint64_t)count * q->k);
+	int rc = kith_workspace_alloc(&w, &memory, "rows to complete", err);
+	if (rc)
+		return rc;
+	for (uint32_t i = 0; i < count; i++)
+		sample[i] = (uint32_t)rows->first + q->wanted[i];
+	rc = kith_some_rows_find(&(kith_some_rows){.vectors = q->vectors,
+						   .ladder = &q->k,
+						   .tiers = 1,
+						   .rows = sample,
+						   .count = count,
+						   .memory = q->memory,
+						   .threads = q->threads,
+						   .work = "completing",
+						   .progress = q->progress},
+				 ids, err);
+	for (uint64_t i = 0; !rc && i < (uint64_t)count * q->k; i++)
+		labels[i] = ids[i];
+#pragma omp parallel for num_threads(q->threads) schedule(dynamic, 16)
+	for (uint32_t i = 0; i < (rc ? 0 : count); i++) {
+		uint64_t r = q->wanted[i];
+		kith_err why;
+		memset(rows->ids + r * q->k, 0xff, q->k * sizeof *rows->ids);
+		int bad = take_row(q, rows, r, labels + (uint64_t)i * q->k, q->k, 0, &why);
+		kith_first_error_note(&failed, i, bad, &why);
+	}
+	free(memory);
+	return rc ? rc : kith_first_error_get(&failed, err);
+}
+
+static int complete(kith_faiss_ranker *q, kith_faiss_rows *rows, uint32_t count, kith_err *err)
+{
+	int rc = count > FEW ? complete_many(q, rows, count, err) : KITH_EUSAGE;
+	return rc == KITH_EUSAGE ? complete_panel(q, rows, count, err) : rc; /* there may be no room for products */
+}
+
 int kith_faiss_rows_complete(kith_faiss_ranker *q, kith_faiss_rows *rows, uint64_t *completed, kith_err *err)
 {
 	uint32_t count = 0;
@@ -212,7 +263,7 @@ int kith_faiss_rows_complete(kith_faiss_ranker *q, kith_faiss_rows *rows, uint64
 			q->wanted[count++] = (uint32_t)r;
 		if (count == q->panel || (count && r + 1 == rows->count)) {
 			*completed += count;
-			rc = complete_panel(q, rows, count, err);
+			rc = complete(q, rows, count, err);
 			count = 0;
 		}
 	}

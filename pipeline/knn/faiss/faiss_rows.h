@@ -19,8 +19,10 @@ typedef struct kith_faiss_rows {
 typedef struct kith_faiss_ranker {
 	const kith_vectors *vectors;
 	uint32_t k;
-	uint64_t most; /* candidates of a row that come at a time */
+	uint64_t most;   /* candidates of a row that come at a time */
+	uint64_t memory; /* bytes, for what completing takes */
 	int threads;
+	const kith_progress *progress;
 	struct kith_ranked_id *ranked; /* threads x (most + k) */
 	/* Samples on their way from the file; nothing where all are in memory. */
 	char *values; /* threads x (KITH_CANONICAL_PAIRS + 1) x d */
@@ -36,7 +38,7 @@ typedef struct kith_faiss_ranker {
 /* Lists the buffers of a ranker in `w`, with whose allocation they become valid: about `memory` bytes, where the
  * samples are not in memory (vectors->all). */
 void kith_faiss_ranker_init(kith_faiss_ranker *ranker, const kith_vectors *vectors, uint32_t k, uint64_t most,
-			    uint64_t memory, int threads, kith_workspace *w);
+			    uint64_t memory, int threads, const kith_progress *progress, kith_workspace *w);
 
 /* Nobody is in the rows. */
 void kith_faiss_rows_clear(kith_faiss_rows *rows, uint32_t k);

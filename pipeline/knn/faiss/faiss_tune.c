@@ -37,9 +37,11 @@ static uint32_t count_hits(const kith_faiss_searcher *s, int64_t *labels, const 
 	return missed < k ? k - (uint32_t)missed : 0;
 }
 
-/* hits[rows] with the index as it is. */
-static int try_value(kith_faiss_searcher *s, const kith_graph_audit *audit, uint32_t k, uint32_t *hits, kith_err *err)
+/* hits[rows] with the index as it is, and in *missed how many more there could be. */
+static int try_value(kith_faiss_searcher *s, const kith_graph_audit *audit, uint32_t k, uint32_t *hits,
+		     uint64_t *missed, kith_err *err)
 {
+	*missed = 0;
 	uint64_t found = s->plan->found;
 	int rc = 0;
 	for (uint64_t first = 0; !rc && first < audit->rows; first += s->plan->block) {
@@ -47,8 +49,10 @@ static int try_value(kith_faiss_searcher *s, const kith_graph_audit *audit, uint
 		if ((rc = kith_faiss_input_read(s->input, 0, 0, audit->id + first, rows, s->x, err)) ||
 		    (rc = kith_faiss_search(s->index, rows, s->x, found, s->distances, s->labels, err)))
 			break;
-		for (uint64_t r = 0; r < rows; r++)
+		for (uint64_t r = 0; r < rows; r++) {
 			hits[first + r] = count_hits(s, s->labels + r * found, audit->exact + (first + r) * k, k);
+			*missed += k - hits[first + r];
+		}
 	}
 	return rc;
 }
@@ -75,6 +79,7 @@ int kith_faiss_tune(kith_faiss_searcher *s, kith_faiss_spec *spec, const kith_en
 	kith_faiss_parameter *p = &spec->parameter[spec->automatic];
 	uint32_t k = kith_info_k(job->info), *hits;
 	double value = strcmp(p->name, "nprobe") ? (double)(k + 1) : 1, last = most(s, spec);
+	uint64_t missed;
 	int gained_nothing = 0, rc = 0;
 	*reached = (kith_recall){.recall = -1};
 	if (!audit || !audit->rows)
@@ -84,7 +89,8 @@ int kith_faiss_tune(kith_faiss_searcher *s, kith_faiss_spec *spec, const kith_en
 	value = value < last ? value : last;
 	for (;; value = next_value(value, last)) {
 		if ((rc = kith_progress_tick(job->progress, p->name, (uint64_t)value, (uint64_t)last, err)) ||
-		    (rc = kith_faiss_set(s->index, p->name, value, err)) || (rc = try_value(s, audit, k, hits, err)))
+		    (rc = kith_faiss_set(s->index, p->name, value, err)) ||
+		    (rc = try_value(s, audit, k, hits, &missed, err)))
 			break;
 		kith_recall now = kith_recall_of(hits, audit->rows, k);
 		if (now.recall > reached->recall) {
@@ -94,7 +100,7 @@ int kith_faiss_tune(kith_faiss_searcher *s, kith_faiss_spec *spec, const kith_en
 		} else {
 			gained_nothing++;
 		}
-		if (now.low >= spec->recall || now.recall == 1 || value >= last || gained_nothing == PLATEAU)
+		if (now.low >= spec->recall || !missed || value >= last || gained_nothing == PLATEAU)
 			break;
 	}
 	free(hits);
