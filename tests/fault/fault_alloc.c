@@ -7,6 +7,7 @@
 #include "alloc.h"
 #include "engine.h"
 #include "exact.h"
+#include "faiss_spec.h"
 #include "kith/merge.h"
 #include "kith/pairs.h"
 #include "npy_write.h"
@@ -55,6 +56,28 @@ static int try_knn(kith_err *err)
 static int try_cosine(kith_err *err)
 {
 	return build(npy[0], output, KITH_COSINE, err);
+}
+
+/* In shards, with rows to complete and a parameter to find. */
+static int try_faiss(kith_err *err)
+{
+	kith_knn_options options;
+	kith_knn_summary summary;
+	kith_faiss_spec own = {.shard_rows = 20, .block_rows = 16};
+	kith_knn_defaults(&options);
+	options.engine = "faiss:IVF4,Flat;nprobe=auto,recall=0.1";
+	options.memory = (uint64_t)32 << 20;
+	options.threads = 1;
+	return kith_knn_build_with(npy[0], output, &options, &own, &summary, err);
+}
+
+static int has_faiss(void)
+{
+	kith_knn_options options;
+	kith_knn_estimate estimate;
+	kith_knn_defaults(&options);
+	options.engine = "faiss:Flat";
+	return !kith_knn_foresee(npy[0], &options, &estimate, NULL);
 }
 
 static int try_merge(kith_err *err)
@@ -182,7 +205,7 @@ static int walk(const char *what, int (*attempt)(kith_err *))
 
 int main(void)
 {
-	int failed;
+	int failed, walks = 6;
 	kith_err err = {0};
 	write_layers();
 	sandbox_path(output, "output");
@@ -194,6 +217,10 @@ int main(void)
 		}
 	failed += walk("kith_merge", try_merge) + walk("kith_merge, pairs", try_merge_pairs) +
 		  walk("kith_graph_check", try_check) + walk("pair stores", try_pairs);
-	printf("fault_alloc: %d passed, %d failed\n", 6 - failed, failed);
+	if (has_faiss()) {
+		failed += walk("kith_knn_build, faiss", try_faiss);
+		walks++;
+	}
+	printf("fault_alloc: %d passed, %d failed\n", walks - failed, failed);
 	return failed != 0;
 }

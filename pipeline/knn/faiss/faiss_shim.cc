@@ -5,14 +5,12 @@
 #include <faiss/c_api/Index_c.h>
 #include <faiss/c_api/index_factory_c.h>
 #include <faiss/c_api/index_io_c.h>
-#include <faiss/c_api/IndexFlat_c.h>
 
 #include <faiss/AutoTune.h>
 #include <faiss/impl/FaissException.h>
 #include <faiss/Index.h>
 #include <faiss/index_factory.h>
 #include <faiss/index_io.h>
-#include <faiss/IndexFlat.h>
 
 #include <cstdio>
 #include <exception>
@@ -75,11 +73,6 @@ int faiss_index_factory(FaissIndex **out, int d, const char *description, FaissM
 {
 	return guarded(
 		[&] { *out = to(faiss::index_factory(d, description, static_cast<faiss::MetricType>(metric))); });
-}
-
-int faiss_IndexFlatL2_new_with(FaissIndexFlatL2 **out, idx_t d)
-{
-	return guarded([&] { *out = reinterpret_cast<FaissIndexFlatL2 *>(new faiss::IndexFlatL2(d)); });
 }
 
 void faiss_Index_free(FaissIndex *index)
@@ -153,10 +146,5 @@ int faiss_read_index_fname(const char *path, int io_flags, FaissIndex **out)
 int faiss_write_index(const FaissIndex *index, FILE *file)
 {
 	return guarded([&] { faiss::write_index(of(index), file); });
-}
-
-int faiss_write_index_fname(const FaissIndex *index, const char *path)
-{
-	return guarded([&] { faiss::write_index(of(index), path); });
 }
 }

@@ -1,6 +1,6 @@
 # Finds FAISS for the engine "faiss": -DKITH_FAISS=AUTO (if it is there), ON (or stop), OFF; -DKITH_FAISS_ROOT=DIR looks
 # there and nowhere else: DIR/lib and DIR/include, as FAISS installs itself. Sets KITH_FAISS_FOUND, KITH_FAISS_INCLUDE,
-# KITH_FAISS_LIBRARIES and KITH_FAISS_OBJECTS, which are to be linked with these.
+# KITH_FAISS_LIBRARIES and KITH_FAISS_OBJECTS, which are to be linked with these, and KITH_FAISS_VERSION.
 #
 # The engine speaks FAISS' C API. A libfaiss_c that has it is used; Debian's libfaiss-dev has its headers alone, and then
 # faiss_shim.cc is compiled, for which alone C++ is needed. FAISS gets the OpenBLAS that kith has, whatever "-lblas"
@@ -36,7 +36,10 @@ function(kith_find_faiss)
                PATH_SUFFIXES lib lib64 lib/${CMAKE_LIBRARY_ARCHITECTURE} ${only})
   mark_as_advanced(KITH_FAISS_INCLUDE KITH_FAISS_LIBRARY KITH_FAISS_C_LIBRARY)
   if(NOT KITH_FAISS_INCLUDE OR NOT KITH_FAISS_LIBRARY)
-    set(why "no libfaiss with the headers of its C API (libfaiss-dev)" PARENT_SCOPE)
+    if(KITH_FAISS_ROOT)
+      set(where " in ${KITH_FAISS_ROOT}")
+    endif()
+    set(why "no libfaiss with the headers of its C API${where} (libfaiss-dev has them)" PARENT_SCOPE)
     return()
   endif()
   set(libraries ${KITH_FAISS_LIBRARY} ${OPENBLAS_LIBRARY} OpenMP::OpenMP_C stdc++ m)
@@ -90,8 +93,22 @@ if(KITH_FAISS_FOUND AND KITH_FAISS_SHIM)
   set_target_properties(kith_faiss_shim PROPERTIES CXX_STANDARD 17)
   set(KITH_FAISS_OBJECTS $<TARGET_OBJECTS:kith_faiss_shim>)
 endif()
+if(KITH_FAISS_FOUND)
+  file(STRINGS ${KITH_FAISS_INCLUDE}/faiss/Index.h lines REGEX "define FAISS_VERSION_(MAJOR|MINOR|PATCH)")
+  string(REGEX REPLACE "[^0-9]*([0-9]+);[^0-9]*([0-9]+);[^0-9]*([0-9]+).*" "\\1.\\2.\\3" KITH_FAISS_VERSION "${lines}")
+endif()
+# As kith.pc wants them.
+set(KITH_FAISS_FLAGS "")
+if(KITH_FAISS_FOUND)
+  foreach(library ${KITH_FAISS_LIBRARIES})
+    if(library MATCHES "^(.*)/lib(faiss[a-z0-9_]*)\\.[a-z]+$")
+      set(KITH_FAISS_FLAGS "${KITH_FAISS_FLAGS}-L${CMAKE_MATCH_1} -l${CMAKE_MATCH_2} ")
+    endif()
+  endforeach()
+  set(KITH_FAISS_FLAGS "${KITH_FAISS_FLAGS}-lstdc++ ")
+endif()
 if(KITH_FAISS_SHIM)
-  message(STATUS "FAISS: ${KITH_FAISS_LIBRARY}, and a C API for it")
+  message(STATUS "FAISS ${KITH_FAISS_VERSION}: ${KITH_FAISS_LIBRARY}, and a C API for it")
 elseif(KITH_FAISS_FOUND)
-  message(STATUS "FAISS: ${KITH_FAISS_LIBRARY}, ${KITH_FAISS_C_LIBRARY}")
+  message(STATUS "FAISS ${KITH_FAISS_VERSION}: ${KITH_FAISS_LIBRARY}, ${KITH_FAISS_C_LIBRARY}")
 endif()
