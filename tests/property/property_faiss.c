@@ -92,8 +92,8 @@ static void draw_factory(char out[64], int whole, size_t n, rng *r)
 }
 
 /* The rows of a graph against distances by the definition. Returns how many are the exact ones. */
-static int check_rows(const char *path, const input *in, size_t k, const uint32_t *ranks, const double *dist2,
-		      size_t *exact, char *why, size_t size)
+static int check_rows(const char *path, const input *in, size_t k, const char *parameters, const uint32_t *ranks,
+		      const double *dist2, size_t *exact, char *why, size_t size)
 {
 	kith_graph *graph = NULL;
 	kith_err err;
@@ -101,6 +101,11 @@ static int check_rows(const char *path, const input *in, size_t k, const uint32_
 	int bad = kith_graph_open(&graph, path, &err) || kith_graph_check(graph, 1 << 24, 1, NULL, &err);
 	if (bad) {
 		snprintf(why, size, "%.900s", err.msg);
+		kith_graph_close(graph);
+		return 1;
+	}
+	if (strcmp(kith_graph_get_info(graph)->parameters, parameters)) {
+		snprintf(why, size, "the header has the parameters %s", kith_graph_get_info(graph)->parameters);
 		kith_graph_close(graph);
 		return 1;
 	}
@@ -137,7 +142,8 @@ static int compare(const char *path, const input *in, const kith_knn_options *op
 	unsigned long long completed = 0;
 	const char *plan = summary->plan, *said = strstr(plan, " rows completed");
 	slow_knn(in->x, n, in->d, width, ranks, dist2);
-	int differs = check_rows(path, in, k, ranks, dist2, &exact, why, size);
+	int differs = check_rows(path, in, k, strchr(factory, ';') ? strchr(factory, ';') + 1 : "", ranks, dist2,
+				 &exact, why, size);
 	if (!differs && whole) {
 		size_t size_of_file;
 		unsigned char *file = sandbox_read(options->command, &size_of_file);

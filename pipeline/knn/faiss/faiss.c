@@ -53,14 +53,16 @@ static const char *reason(void)
 	return text + strspn(text, " ");
 }
 
-/* FAISS refused, or failed, to do `what`. `hint`, or "": what to do about it. */
-static int refused(const char *name, const char *what, const char *hint, kith_err *err)
+/* FAISS came to `code` when it was to do `what`. `hint`, or "": what to do about it. Some versions of the C API forget
+ * which exception of the C++ library it was. */
+static int refused(const char *name, int code, const char *what, const char *hint, kith_err *err)
 {
+	int forgotten = code == STD_EXCEPT && !strcmp(reason(), "std::exception");
 	char line[512];
 	snprintf(line, sizeof line, "%s", reason());
 	for (char *c = line; *c; c++)
 		*c = *c == '\n' ? ' ' : *c;
-	if (strstr(line, "bad_alloc") || strstr(line, "length_error"))
+	if (strstr(line, "bad_alloc") || strstr(line, "length_error") || (forgotten && !strstr(what, "that index")))
 		return kith_fail(err, KITH_ENOMEM, "engine %s: out of memory: FAISS cannot %s", name, what);
 	return kith_fail(err, KITH_EUSAGE, "engine %s: FAISS cannot %s: %s%s", name, what, line, hint);
 }
@@ -73,7 +75,8 @@ static int take(kith_faiss *f, kith_err *err)
 	if (metric != METRIC_L2)
 		return kith_fail(err, KITH_EUSAGE, "engine %s: the index searches by %s, not by L2: make one that does",
 				 f->name, metric == METRIC_INNER_PRODUCT ? "inner product" : "another distance");
-	return faiss_ParameterSpace_new(&f->space) ? refused(f->name, "make a parameter space", "", err) : 0;
+	int bad = faiss_ParameterSpace_new(&f->space);
+	return bad ? refused(f->name, bad, "make a parameter space", "", err) : 0;
 }
 
 static int start(kith_faiss **out, const char *name, int threads, kith_err *err)
@@ -94,7 +97,7 @@ int kith_faiss_make(kith_faiss **out, const char *factory, uint64_t d, int threa
 	if (rc)
 		return rc;
 	BY_THREADS(threads, bad, faiss_index_factory(&f->index, (int)d, factory, METRIC_L2))
-	rc = bad ? refused(f->name, "make that index", "", err) : take(f, err);
+	rc = bad ? refused(f->name, bad, "make that index", "", err) : take(f, err);
 	if (rc)
 		kith_faiss_free(f);
 	else
@@ -115,7 +118,8 @@ int kith_faiss_load(kith_faiss **out, const char *path, uint64_t memory, int thr
 		return rc;
 	BY_THREADS(threads, bad,
 		   faiss_read_index_fname(path, (uint64_t)file.st_size > memory ? FAISS_IO_FLAG_MMAP : 0, &f->index))
-	rc = bad ? refused(f->name, "read it", " (an index of floats is wanted, as faiss.write_index writes it)", err)
+	rc = bad ? refused(f->name, bad, "read it", " (an index of floats is wanted, as faiss.write_index writes it)",
+			   err)
 		 : take(f, err);
 	if (rc)
 		kith_faiss_free(f);
@@ -152,14 +156,15 @@ int kith_faiss_is_trained(const kith_faiss *f)
 
 int kith_faiss_set(kith_faiss *f, const char *name, double value, kith_err *err)
 {
-	if (!faiss_ParameterSpace_set_index_parameter(f->space, f->index, name, value))
+	int bad = faiss_ParameterSpace_set_index_parameter(f->space, f->index, name, value);
+	if (!bad)
 		return 0;
 	if (strstr(reason(), "could not set parameter"))
 		return kith_fail(err, KITH_EUSAGE, "engine %s: FAISS knows no parameter %s of this index", f->name,
 				 name);
 	char what[64];
 	snprintf(what, sizeof what, "set %s=%g", name, value);
-	return refused(f->name, what, "", err);
+	return refused(f->name, bad, what, "", err);
 }
 
 int kith_faiss_train(kith_faiss *f, uint64_t n, const float *x, kith_err *err)
@@ -168,14 +173,14 @@ int kith_faiss_train(kith_faiss *f, uint64_t n, const float *x, kith_err *err)
 	int bad;
 	BY_THREADS(f->threads, bad, faiss_Index_train(f->index, (faiss_idx_t)n, x))
 	snprintf(what, sizeof what, "train the index on %llu samples", (unsigned long long)n);
-	return bad ? refused(f->name, what, "", err) : 0;
+	return bad ? refused(f->name, bad, what, "", err) : 0;
 }
 
 int kith_faiss_add(kith_faiss *f, uint64_t n, const float *x, kith_err *err)
 {
 	int bad;
 	BY_THREADS(f->threads, bad, faiss_Index_add(f->index, (faiss_idx_t)n, x))
-	return bad ? refused(f->name, "add samples to the index", "", err) : 0;
+	return bad ? refused(f->name, bad, "add samples to the index", "", err) : 0;
 }
 
 int kith_faiss_search(const kith_faiss *f, uint64_t n, const float *x, uint64_t k, float *distances, int64_t *labels,
@@ -183,12 +188,13 @@ int kith_faiss_search(const kith_faiss *f, uint64_t n, const float *x, uint64_t 
 {
 	int bad;
 	BY_THREADS(f->threads, bad, faiss_Index_search(f->index, (faiss_idx_t)n, x, (faiss_idx_t)k, distances, labels))
-	return bad ? refused(f->name, "search the index", "", err) : 0;
+	return bad ? refused(f->name, bad, "search the index", "", err) : 0;
 }
 
 int kith_faiss_reset(kith_faiss *f, kith_err *err)
 {
-	return faiss_Index_reset(f->index) ? refused(f->name, "empty the index", "", err) : 0;
+	int bad = faiss_Index_reset(f->index);
+	return bad ? refused(f->name, bad, "empty the index", "", err) : 0;
 }
 
 /* ---- its size ---- */
