@@ -178,6 +178,20 @@ void kith_codes_bound(kith_codes *c, kith_bounds *bounds)
 	}
 }
 
+KITH_CLONES static int32_t product(const int16_t *restrict a, const int16_t *restrict b, uint32_t width)
+{
+	int32_t sum = 0;
+	for (uint32_t t = 0; t < width; t++)
+		sum += a[t] * b[t];
+	return sum;
+}
+
+float kith_codes_distance(const kith_codes *c, uint64_t a, uint64_t b)
+{
+	float g = (float)product(c->q + a * c->width, c->q + b * c->width, c->width);
+	return (c->lo[a] + c->lo[b]) - 2 * c->scale[a] * c->scale[b] * g;
+}
+
 int kith_codes_arrange(kith_codes *c, const uint32_t *id, uint64_t m, int threads, kith_err *err)
 {
 	kith_codes to;

@@ -68,6 +68,8 @@ void kith_codes_put(kith_codes *codes, uint64_t at, const float *v, uint64_t val
 /* After the last: fills in lo and slack from the lo of `bounds`, and adds 2 slack to their w, which then is that of
  * bounds made of codes. */
 void kith_codes_bound(kith_codes *codes, kith_bounds *bounds);
+/* t of quantised.h for vectors a and b. */
+float kith_codes_distance(const kith_codes *codes, uint64_t a, uint64_t b);
 /* Keeps the m vectors id[], in that order. */
 int kith_codes_arrange(kith_codes *codes, const uint32_t *id, uint64_t m, int threads, kith_err *err);
 
