@@ -97,7 +97,8 @@ static int draw_stack(stack *s, rng *r, char *why, size_t size)
 		draw_info(s, &s->info[v], r);
 		sandbox_path(s->path[v], "layer%zu.nng", v);
 		remove(s->path[v]);
-		if (slow_graph_write(s->path[v], &s->info[v], s->width, s->ranks[v], NULL, NULL, (uint64_t)16 << 20, r, &err))
+		if (slow_graph_write(s->path[v], &s->info[v], s->width, s->ranks[v], NULL, NULL, (uint64_t)16 << 20, r,
+				     &err))
 			failed = snprintf(why, size, "writing: %.900s", err.msg) > 0;
 	}
 	return failed;
