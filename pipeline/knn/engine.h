@@ -59,7 +59,7 @@ typedef struct kith_engine {
 	int (*build)(const kith_engine_job *job, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err);
 } kith_engine;
 
-extern const kith_engine kith_engine_exact, kith_engine_faiss;
+extern const kith_engine kith_engine_exact, kith_engine_approx, kith_engine_faiss;
 
 /* The engines of this build, for `i` from 0 until it returns NULL; the first is the default. */
 const kith_engine *kith_engine_at(size_t i);

@@ -12,7 +12,7 @@
 #include "machine.h"
 #include "text.h"
 
-static const kith_engine *const engines[] = {&kith_engine_exact, &kith_engine_faiss};
+static const kith_engine *const engines[] = {&kith_engine_exact, &kith_engine_approx, &kith_engine_faiss};
 #define ENGINES (sizeof engines / sizeof *engines)
 
 const kith_engine *kith_engine_at(size_t i)

@@ -39,20 +39,25 @@ static int by_distance_then_id(const void *left, const void *right)
 	return a->id < b->id ? -1 : a->id > b->id;
 }
 
+double slow_distance(const double *x, const double *y, size_t d)
+{
+	double sum = 0;
+	for (size_t t = 0; t < d; t++) {
+		double gap = x[t] - y[t];
+		sum += gap * gap;
+	}
+	return sum;
+}
+
 void slow_knn(const double *x, size_t n, size_t d, size_t width, uint32_t *ranks, double *dist2)
 {
 	candidate *all = must_alloc(n, sizeof *all);
 	for (size_t i = 0; i < n; i++) {
 		size_t found = 0;
 		for (size_t j = 0; j < n; j++) {
-			double sum = 0;
 			if (j == i)
 				continue;
-			for (size_t t = 0; t < d; t++) {
-				double gap = x[i * d + t] - x[j * d + t];
-				sum += gap * gap;
-			}
-			all[found].dist2 = sum;
+			all[found].dist2 = slow_distance(x + i * d, x + j * d, d);
 			all[found++].id = (uint32_t)j;
 		}
 		qsort(all, found, sizeof *all, by_distance_then_id);

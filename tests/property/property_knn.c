@@ -1,8 +1,6 @@
 /* property_knn.c - kith_knn_build on small random inputs of every awkward kind, against the definition: every
  * neighbour, every tier, every near distance and every pair equal, whatever the block sizes, threads and memory. And
  * the true neighbours of some samples, as an audit finds them. */
-#include <float.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,149 +10,9 @@
 #include "exact.h"
 #include "hash.h"
 #include "npy_write.h"
+#include "random_input.h"
 #include "sandbox.h"
 #include "slow.h"
-
-typedef enum family {
-	NORMAL,
-	OFFSET,
-	NEAR_COPIES,
-	COPIES,
-	CONSTANT_COLUMNS,
-	OUTLIER,
-	DENORMAL,
-	NEAR_MAXIMUM,
-	GRID,
-	LOW_RANK,
-	IDENTICAL,
-	SORTED,
-	CLUSTERS,
-	BELOW_FLOAT,
-	SCALES,
-	OVERFLOWING,
-	ZERO_ROWS,
-	FAMILIES
-} family;
-
-static const char *const family_names[] = {"normal",
-					   "offset",
-					   "near copies",
-					   "copies",
-					   "constant columns",
-					   "outlier",
-					   "denormal",
-					   "near maximum",
-					   "grid",
-					   "low rank",
-					   "identical",
-					   "sorted",
-					   "clusters",
-					   "below float precision",
-					   "column scales",
-					   "overflowing",
-					   "zero rows"};
-
-typedef struct input {
-	size_t n, d;
-	kith_dtype dtype;
-	family kind;
-	double *x;
-	void *raw;
-} input;
-
-static double smallest(kith_dtype dtype)
-{
-	return dtype == KITH_F8 ? 0x1p-1074 : dtype == KITH_F4 ? 0x1p-149 : dtype == KITH_F2 ? 0x1p-24 : 1;
-}
-
-/* The largest value whose squared differences over some columns still are finite in double, or nearly. */
-static double largest(kith_dtype dtype)
-{
-	return dtype == KITH_F8 ? sqrt(DBL_MAX) : dtype == KITH_F4 ? FLT_MAX : dtype == KITH_F2 ? 65504 : 127;
-}
-
-/* One value of families whose values do not depend on other values. */
-static double lone_value(const input *in, size_t i, size_t t, rng *r)
-{
-	switch (in->kind) {
-	case OFFSET:
-		return (in->dtype == KITH_F2 ? 1e3 : 1e6) + rng_normal(r);
-	case CONSTANT_COLUMNS:
-		return t % 3 ? (double)t * 1000 : rng_normal(r);
-	case DENORMAL:
-		return smallest(in->dtype) * (double)rng_below(r, 9);
-	case NEAR_MAXIMUM:
-		return largest(in->dtype) * (2 * rng_unit(r) - 1);
-	case GRID:
-		return (double)rng_below(r, 3) - 1;
-	case SORTED:
-		return (double)i * 0.37 + (t ? 0 : 1e-3 * (double)i * (double)i);
-	case BELOW_FLOAT:
-		return 1 + 1e-11 * rng_normal(r);
-	case SCALES:
-		return rng_normal(r) * exp2((double)(t * 37 % 61) - 30);
-	case OVERFLOWING:
-		return in->dtype == KITH_F8 ? (rng_unit(r) - 0.5) * (rng_chance(r, 50) ? DBL_MAX : 1e160)
-					    : largest(in->dtype) * (rng_chance(r, 50) ? 1 : -1);
-	default:
-		return rng_normal(r);
-	}
-}
-
-/* Rows made from a few others: copies, near copies, clusters, combinations. */
-static void copy_rows(input *in, rng *r)
-{
-	size_t n = in->n, d = in->d, bases = in->kind == IDENTICAL ? 1 : rng_between(r, 1, n < 5 ? n : 5);
-	double spread = in->kind == NEAR_COPIES ? exp2(-(double)rng_between(r, 8, 50)) : 1e-2;
-	for (size_t i = bases; i < n; i++) {
-		const double *base = in->x + rng_below(r, bases) * d, *other = in->x + rng_below(r, bases) * d;
-		double weight = (double)rng_below(r, 5) - 2;
-		for (size_t t = 0; t < d; t++) {
-			double x = base[t];
-			if (in->kind == NEAR_COPIES || in->kind == CLUSTERS)
-				x += spread * rng_normal(r);
-			else if (in->kind == LOW_RANK)
-				x = weight * x + other[t];
-			in->x[i * d + t] = x;
-		}
-	}
-}
-
-static void fill(input *in, rng *r)
-{
-	size_t n = in->n, d = in->d;
-	double scale = in->dtype == KITH_U1 || in->dtype == KITH_I1 ? (double)rng_between(r, 1, 60) : 1;
-	for (size_t i = 0; i < n; i++)
-		for (size_t t = 0; t < d; t++)
-			in->x[i * d + t] = lone_value(in, i, t, r);
-	if (in->kind == NEAR_COPIES || in->kind == COPIES || in->kind == CLUSTERS || in->kind == IDENTICAL ||
-	    in->kind == LOW_RANK)
-		copy_rows(in, r);
-	if (in->kind == OUTLIER)
-		in->x[rng_below(r, n * d)] = in->dtype == KITH_F8 ? (rng_chance(r, 50) ? 1e300 : -1e150) : 1e30;
-	if (in->kind == ZERO_ROWS)
-		for (size_t i = 0; i < n; i += rng_between(r, 1, n))
-			for (size_t t = 0; t < d; t++)
-				in->x[i * d + t] = rng_chance(r, 50) ? 0.0 : -0.0;
-	for (size_t i = 0; i < n * d && in->kind != DENORMAL; i++)
-		in->x[i] *= scale;
-	npy_encode(in->dtype, in->x, n * d, in->raw);
-	npy_decode(in->dtype, in->raw, n * d, in->x); /* from here on, what the file says */
-}
-
-static void draw_input(input *in, rng *r)
-{
-	static const kith_dtype dtypes[] = {KITH_F4, KITH_F4, KITH_F8, KITH_F8, KITH_F2, KITH_U1, KITH_I1};
-	in->n = rng_between(r, 2, rng_chance(r, 30) ? 300 : rng_chance(r, 50) ? 90 : 12);
-	if (rng_chance(r, 1)) /* so many that groups, strips, panels and copies by the thousand come up */
-		in->n = rng_between(r, 1000, 2500);
-	in->d = rng_between(r, 1, rng_chance(r, 50) ? 70 : 5);
-	in->dtype = dtypes[rng_below(r, 7)];
-	in->kind = (family)rng_below(r, FAMILIES);
-	in->x = must_alloc(in->n * in->d, sizeof *in->x);
-	in->raw = must_alloc(in->n * in->d, npy_size(in->dtype));
-	fill(in, r);
-}
 
 static void draw_own(kith_exact_options *own, size_t n, rng *r)
 {
@@ -189,7 +47,7 @@ static void draw_options(kith_knn_options *options, size_t n, rng *r)
 	options->command = "property_knn";
 }
 
-static void want_info(kith_graph_info *want, const input *in, const kith_knn_options *options,
+static void want_info(kith_graph_info *want, const random_layer *in, const kith_knn_options *options,
 		      const kith_exact_options *own, const char *path)
 {
 	size_t size;
@@ -302,7 +160,7 @@ static int refused_zero_row(int status, const kith_err *err, size_t row, char *w
 static int round_knn(uint64_t seed, char *why, size_t size)
 {
 	rng r = {seed};
-	input in;
+	random_layer in;
 	kith_knn_options options;
 	kith_exact_options own = {0};
 	kith_knn_summary summary = {0};
@@ -311,7 +169,7 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 	char npy[SANDBOX_PATH], nng[SANDBOX_PATH], what[1024] = "";
 	size_t zero_row, entries;
 	int status, differs;
-	draw_input(&in, &r);
+	random_input(&in, &r);
 	draw_options(&options, in.n, &r);
 	draw_own(&own, in.n, &r);
 	sandbox_path(npy, "layer.npy");
@@ -336,7 +194,7 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 		snprintf(why, size,
 			 "%s, %s, n=%zu d=%zu %s, %u tiers to %u, threads %d, memory %lluM, panel %u, tile %u, block "
 			 "%u, plan %d, sketch %u of %u, probes %u: %s",
-			 family_names[in.kind], want.metric, in.n, in.d, npy_descr(in.dtype), options.tiers,
+			 in.family, want.metric, in.n, in.d, npy_descr(in.dtype), options.tiers,
 			 options.ladder[options.tiers - 1], options.threads, (unsigned long long)options.memory >> 20,
 			 own.panel_rows, own.tile_rows, own.block_nodes, (int)own.plan, own.coarse_dims,
 			 own.sketch_dims, own.probe_blocks, what);

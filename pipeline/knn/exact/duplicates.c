@@ -34,9 +34,14 @@ static int allocate(struct finder *f, kith_err *err)
 	kith_workspace found = {0}, w = {0};
 	KITH_BUFFER_ZERO(&found, f->out->left_out, (n + 63) / 64);
 	KITH_BUFFER(&found, f->out->twin, n);
+	KITH_BUFFER(&found, f->out->next, n);
 	KITH_BUFFER(&w, f->first, f->vectors->d);
 	KITH_BUFFER(&w, f->other, f->vectors->d);
 	int rc = kith_workspace_alloc(&found, &f->out->memory, "duplicates", err);
+	if (!rc) {
+		memset(f->out->twin, 0xff, n * sizeof *f->out->twin);
+		memset(f->out->next, 0xff, n * sizeof *f->out->next);
+	}
 	return rc ? rc : kith_workspace_alloc(&w, &f->memory, "two samples", err);
 }
 
@@ -44,6 +49,7 @@ static int allocate(struct finder *f, kith_err *err)
 static int mark_group(struct finder *f, const struct hashed *group, uint64_t count, kith_err *err)
 {
 	uint64_t same = 0;
+	uint32_t last = group[0].id;
 	int rc = f->memory ? 0 : allocate(f, err);
 	if (!rc)
 		rc = kith_vectors_read(f->vectors, group[0].id, 1, f->first, NULL, err);
@@ -51,9 +57,13 @@ static int mark_group(struct finder *f, const struct hashed *group, uint64_t cou
 		if ((rc = kith_vectors_read(f->vectors, group[i].id, 1, f->other, NULL, err)) ||
 		    memcmp(f->first, f->other, f->vectors->d * sizeof *f->first))
 			continue;
-		if (same++ > f->k) {
+		if (same++ <= f->k) {
+			if (i)
+				f->out->next[last] = group[i].id;
+			last = group[i].id;
+		} else {
 			f->out->left_out[group[i].id / 64] |= 1ull << (group[i].id & 63);
-			f->out->twin[group[i].id] = group[0].id;
+			f->out->twin[group[i].id] = f->out->twin[group[0].id] = group[0].id;
 		}
 	}
 	return rc;

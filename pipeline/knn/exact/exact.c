@@ -13,9 +13,7 @@
 #include "kd_order.h"
 #include "planner.h"
 #include "stream.h"
-#include "workspace.h"
-
-#define OUT_BYTES (4u << 20) /* of finished rows handed to the writer at once */
+#include "write_rows.h"
 
 struct exact {
 	const kith_engine_job *job;
@@ -66,20 +64,10 @@ static int stream(struct exact *e, kith_err *err)
 	return kith_stream_run(&in, &e->results, err);
 }
 
-/* All samples in memory: the file itself, where it has values as they are kept; else room that the first pass fills. */
-static int keep_vectors(kith_vectors *v, kith_err *err)
-{
-	if (v->metric == KITH_L2 && v->row_bytes == v->d * v->value_size)
-		v->all = kith_activations_map(v->input);
-	if (!v->all && !(v->own = kith_alloc(v->n * v->d, v->value_size)))
-		return kith_fail_nomem(err, "the samples", v->n * v->d * v->value_size);
-	return 0;
-}
-
 /* The first pass over the samples: projections, hashes and, if the plan wants it, all values in memory. */
 static int project(struct exact *e, kith_err *err)
 {
-	int rc = e->plan.resident ? keep_vectors(e->vectors, err) : 0;
+	int rc = e->plan.resident ? kith_vectors_keep(e->vectors, err) : 0;
 	if (rc)
 		return rc;
 	e->projections.dims = e->plan.dims;
@@ -165,46 +153,6 @@ static int join(struct exact *e, kith_err *err)
 	return kith_block_join_run(&in, &e->lists, &e->results, err);
 }
 
-/* Sample i's finished row, into `to`. */
-static void copy_row(const struct exact *e, uint64_t i, kith_row to)
-{
-	if (e->plan.kind != KITH_PLAN_STREAM && kith_is_left_out(&e->duplicates, i)) {
-		kith_row twin = kith_results_row(&e->results, e->duplicates.twin[i]);
-		kith_duplicates_row(&e->duplicates, (uint32_t)i, twin, e->k, e->near, to);
-		return;
-	}
-	kith_row from = kith_results_row(&e->results, i);
-	memcpy(to.ids, from.ids, e->k * sizeof *to.ids);
-	memcpy(to.near_ids, from.near_ids, e->near * sizeof *to.near_ids);
-	memcpy(to.near_dist2, from.near_dist2, e->near * sizeof *to.near_dist2);
-}
-
-static int write_rows(struct exact *e, kith_graph_writer *writer, kith_err *err)
-{
-	uint64_t n = e->n, k = e->k, near = e->near;
-	uint64_t most = e->job->memory / 16 < OUT_BYTES ? e->job->memory / 16 : OUT_BYTES, rows;
-	kith_row out;
-	void *memory = NULL;
-	kith_workspace w = {0};
-	rows = most / (4 * k + 12 * near);
-	rows = rows < 1 ? 1 : rows < n ? rows : n;
-	KITH_BUFFER(&w, out.ids, rows * k);
-	KITH_BUFFER(&w, out.near_ids, rows * near);
-	KITH_BUFFER(&w, out.near_dist2, rows * near);
-	int rc = kith_workspace_alloc(&w, &memory, "finished rows", err);
-	for (uint64_t first = 0; !rc && first < n; first += rows) {
-		uint64_t count = n - first < rows ? n - first : rows;
-		if ((rc = kith_progress_tick(e->job->progress, "writing", first, n, err)))
-			break;
-		for (uint64_t r = 0; r < count; r++)
-			copy_row(e, first + r,
-				 (kith_row){out.ids + r * k, out.near_ids + r * near, out.near_dist2 + r * near});
-		rc = kith_engine_append(e->job, writer, count, out.ids, out.near_ids, out.near_dist2, err);
-	}
-	free(memory);
-	return rc;
-}
-
 static void describe(const kith_plan *p, char *out, size_t size)
 {
 	if (p->kind == KITH_PLAN_STREAM)
@@ -257,7 +205,8 @@ static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn
 	}
 	rc = e.plan.kind == KITH_PLAN_STREAM ? stream(&e, err) : join(&e, err);
 	if (!rc)
-		rc = write_rows(&e, writer, err);
+		rc = kith_results_write(&e.results, e.plan.kind == KITH_PLAN_STREAM ? NULL : &e.duplicates, job, writer,
+					err);
 done:
 	kith_basis_free(&e.basis);
 	kith_projections_free(&e.projections);

@@ -2,19 +2,12 @@
 #include "planner.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "alloc.h"
 #include "block_join.h"
-#include "matrix.h"
-#include "select.h"
 #include "stream.h"
-#include "workspace.h"
+#include "survey.h"
 
-#define SAMPLE_ROWS 2048u /* samples that tell what bounds rule out; half of them make the basis */
-#define QUERY_ROWS  64u   /* of them, those whose neighbours are looked at */
-#define MAX_DIMS    255u  /* with the remainder's length: a whole number of vector registers */
+#define MAX_DIMS    255u /* with the remainder's length: a whole number of vector registers */
 #define MIN_DIMS    15u
 #define MAX_BATCH   (8 * KITH_GROUP)
 #define LEAST_BATCH 512u /* rows from the file are finished together, rather than have room for more candidates */
@@ -38,10 +31,6 @@
 #define SKETCH_VALUE 0.045e-9 /* for each of the basis' directions */
 #define WRITE_EDGE   40e-9
 
-/* Numbers of directions to choose from: with the remainder's length, even numbers of values. */
-static const uint32_t menu[] = {3, 7, 11, 15, 19, 23, 31, 39, 47, 63, 79, 95, 111, 127, 159, 191, 255};
-#define MENU (sizeof menu / sizeof *menu)
-
 struct planner {
 	const kith_vectors *vectors;
 	const kith_graph_info *info;
@@ -50,11 +39,7 @@ struct planner {
 	int threads;
 	uint32_t k;
 	uint64_t n, d;
-	uint64_t m;         /* samples looked at; the first `leading` of them make the basis */
-	uint64_t leading;   /* so that the others can say what it is worth */
-	double *sample;     /* m x d, centred and scaled */
-	uint32_t rank;      /* directions that hold all of the data; UINT32_MAX if that is not known */
-	double share[MENU]; /* of all pairs, those that pass bounds in the first menu[i] directions */
+	kith_survey survey;
 };
 
 static uint64_t at_least(uint64_t a, uint64_t b)
@@ -65,94 +50,6 @@ static uint64_t at_least(uint64_t a, uint64_t b)
 static uint64_t at_most(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
-}
-
-/* ---- what a sample says ---- */
-
-/* The first `leading` are spread over all of the file, and so are the others. */
-static int read_sample(struct planner *q, const kith_scaling *scaling, kith_err *err)
-{
-	char *values;
-	uint8_t *raw;
-	void *memory = NULL;
-	kith_workspace w = {0};
-	KITH_BUFFER(&w, values, q->d * q->vectors->value_size);
-	KITH_BUFFER(&w, raw, q->vectors->row_bytes);
-	if (!(q->sample = kith_alloc(q->m * q->d, sizeof *q->sample)))
-		return kith_fail_nomem(err, "some samples", q->m * q->d * sizeof *q->sample);
-	int rc = kith_workspace_alloc(&w, &memory, "a sample", err);
-	for (uint64_t i = 0; !rc && i < q->m; i++) {
-		uint64_t others = q->m - q->leading, n = q->n;
-		uint64_t from = i < q->leading ? i * n / q->leading : ((i - q->leading) * n + n / 2) / others;
-		double norm;
-		if (!(rc = kith_vectors_read_values(q->vectors, from, 1, values, raw, err)))
-			kith_scaling_centre(scaling, values, q->sample + i * q->d, &norm);
-	}
-	free(memory);
-	return rc;
-}
-
-/* Adds to share[] how many of the sample are within the bounds of its i-th, for every number of directions. `p`: the
- * sample's projections; `norm`: its squared lengths; tau: the i-th's k-th squared distance. */
-static void survey_query(struct planner *q, const double *p, const double *norm, uint32_t dims, uint64_t own, float tau)
-{
-	for (uint64_t i = 0; i < q->m; i++) {
-		double apart = 0, inside = 0, own_inside = 0;
-		uint32_t t = 0;
-		if (i == own)
-			continue;
-		for (uint32_t e = 0; e < MENU && menu[e] <= dims; e++) {
-			for (; t < menu[e]; t++) {
-				double x = p[i * dims + t], y = p[own * dims + t];
-				apart += (x - y) * (x - y);
-				inside += x * x;
-				own_inside += y * y;
-			}
-			double rest = sqrt(fmax(norm[i] - inside, 0)) - sqrt(fmax(norm[own] - own_inside, 0));
-			q->share[e] += apart + rest * rest <= tau;
-		}
-	}
-}
-
-static double square_norm(const double *x, uint64_t d)
-{
-	double sum = 0;
-	for (uint64_t t = 0; t < d; t++)
-		sum += x[t] * x[t];
-	return sum;
-}
-
-/* How much each number of directions would let pass. A row's k-th distance among n is about its (k m/n)-th among the m
- * samples. */
-static int survey(struct planner *q, const kith_basis *basis, kith_err *err)
-{
-	uint64_t m = q->m, d = q->d, queries = at_most(m, QUERY_ROWS), step = m / queries;
-	uint64_t rank = (uint64_t)((double)q->k * (double)m / (double)q->n + 0.5);
-	double *p, *norm, *near;
-	float *sorted;
-	void *memory = NULL;
-	kith_workspace w = {0};
-	KITH_BUFFER(&w, p, m * basis->dims);
-	KITH_BUFFER(&w, norm, m);
-	KITH_BUFFER(&w, near, queries * m);
-	KITH_BUFFER(&w, sorted, m);
-	int rc = kith_workspace_alloc(&w, &memory, "a survey of samples", err);
-	if (rc)
-		return rc;
-	rank = at_most(at_least(rank, 1), m - 1);
-	kith_multiply(q->threads, 0, 1, m, basis->dims, d, q->sample, d, basis->axes, p);
-	kith_multiply(q->threads, 0, 1, queries, m, d, q->sample, d * step, q->sample, near);
-	for (uint64_t i = 0; i < m; i++)
-		norm[i] = square_norm(q->sample + i * d, d);
-	for (uint64_t own = 0, at = 0; at < queries; own += step, at++) {
-		for (uint64_t i = 0; i < m; i++)
-			sorted[i] = i == own ? INFINITY : (float)(norm[own] + norm[i] - 2 * near[at * m + i]);
-		survey_query(q, p, norm, basis->dims, own, kith_kth_smallest(sorted, (uint32_t)m, (uint32_t)rank));
-	}
-	for (uint32_t e = 0; e < MENU; e++)
-		q->share[e] /= (double)queries * (double)(m - 1);
-	free(memory);
-	return 0;
 }
 
 /* ---- what a plan takes ---- */
@@ -202,14 +99,6 @@ static int size_join(kith_plan *p, const struct planner *q, int panels)
 	return 1;
 }
 
-static double share_of(const struct planner *q, uint32_t dims)
-{
-	double share = 1;
-	for (uint32_t e = 0; e < MENU && menu[e] <= dims; e++)
-		share = q->share[e];
-	return share;
-}
-
 /* Seconds of a join whose sizes are known. */
 static void time_join(kith_plan *p, const struct planner *q)
 {
@@ -224,7 +113,7 @@ static void time_join(kith_plan *p, const struct planner *q)
 			      (PAIR_START + (p->kind == KITH_PLAN_SCREEN ? FULL_VALUE * d : PAIR_VALUE * p->dims));
 	p->refined = near;
 	if (p->kind == KITH_PLAN_SKETCH && !p->tight) { /* the measured first bounds, and what projections leave */
-		p->refined = p->known + share_of(q, p->dims) * n;
+		p->refined = p->known + kith_survey_share(&q->survey, p->dims) * n;
 		p->seconds += n * (2 * k + 16) * (PAIR_START + PAIR_VALUE * p->dims);
 	}
 	p->seconds += n * p->refined * (MEASURE * d + PAIR_START) + n * p->probes * PROBE;
@@ -277,18 +166,19 @@ static void consider_joins(kith_plan *best, const struct planner *q, uint32_t di
 	const kith_exact_options *o = q->options;
 	kith_plan p = *best;
 	p.dims = dims;
-	p.tight = dims == q->rank;
-	for (uint32_t e = 0; e <= MENU; e++) {
-		p.coarse = e < MENU ? menu[e] : dims;
+	p.tight = dims == q->survey.rank;
+	for (uint32_t e = 0; e <= KITH_SURVEY_MENU; e++) {
+		p.coarse = e < KITH_SURVEY_MENU ? kith_survey_menu[e] : dims;
 		if (p.coarse > dims || (o->coarse_dims && p.coarse != at_most(o->coarse_dims, dims)))
 			continue;
-		p.share = share_of(q, p.coarse);
+		p.share = kith_survey_share(&q->survey, p.coarse);
 		for (p.kind = KITH_PLAN_SKETCH; p.kind <= KITH_PLAN_FULL; p.kind++) {
 			p.known = p.kind == KITH_PLAN_SKETCH && !p.tight
 					  ? (uint32_t)at_most(q->k + q->k / 8 + 2, q->n - 1)
 					  : 0;
 			choose_probes(&p, q);
-			p.capacity = room(q, p.kind == KITH_PLAN_SKETCH ? share_of(q, dims) * (double)q->n : 0);
+			p.capacity = room(
+				q, p.kind == KITH_PLAN_SKETCH ? kith_survey_share(&q->survey, dims) * (double)q->n : 0);
 			if (o->plan == KITH_PLAN_AUTO || o->plan == p.kind)
 				consider(best, p, q);
 		}
@@ -325,12 +215,8 @@ static int consider_bases(kith_plan *best, struct planner *q, kith_basis *basis,
 	int rc;
 	while (dims > MIN_DIMS && !forced && kith_projections_bytes(q->n, dims) > q->memory / 4)
 		dims = (dims + 1) / 2 - 1;
-	if ((rc = read_sample(q, scaling, err)) ||
-	    (rc = kith_basis_find(basis, q->sample, q->leading, q->d, dims, q->threads, err)))
-		return rc;
-	if (basis->dims == q->d || basis->dims < dims)
-		q->rank = basis->dims;
-	if (!basis->dims || (rc = survey(q, basis, err)))
+	if ((rc = kith_survey_run(&q->survey, basis, scaling, q->k, dims, q->memory / 3, q->threads, err)) ||
+	    !basis->dims)
 		return rc;
 	for (dims = basis->dims;; dims = (dims + 1) / 2 - 1) {
 		consider_joins(best, q, dims);
@@ -350,14 +236,11 @@ int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_scaling *sca
 			    .threads = job->threads,
 			    .k = kith_info_k(job->info),
 			    .n = job->info->n,
-			    .d = job->info->d,
-			    .rank = UINT32_MAX};
+			    .d = job->info->d};
 	kith_plan best = {.seconds = -1, .threads = job->threads};
 	int rc = 0;
 
-	q.m = at_most(at_most(q.n, SAMPLE_ROWS), q.memory / 3 / (q.d * sizeof(double)));
-	q.leading = q.m < q.n ? at_least(q.m / 2, 1) : q.m;
-	if (o->plan != KITH_PLAN_STREAM && !scaling->off && q.m >= 2)
+	if (o->plan != KITH_PLAN_STREAM && !scaling->off && kith_survey_rows(q.n, q.d, q.memory / 3) >= 2)
 		rc = consider_bases(&best, &q, basis, scaling, err);
 	if (!rc && (o->plan == KITH_PLAN_AUTO || o->plan == KITH_PLAN_STREAM || best.seconds < 0))
 		consider_stream(&best, &q);
@@ -366,7 +249,6 @@ int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_scaling *sca
 			       "%s: -m is too small: n=%llu d=%llu k=%u with %d threads needs at least %llu bytes",
 			       q.vectors->path, (unsigned long long)q.n, (unsigned long long)q.d, q.k, best.threads,
 			       (unsigned long long)best.memory);
-	free(q.sample);
 	*plan = best;
 	return rc;
 }

@@ -152,7 +152,9 @@ static int allocate(const kith_pass *pass, const kith_vectors *vectors, kith_err
 	int rc = pass->full ? kith_bounds_alloc(pass->full, n, pass->m, pass->vectors ? vectors->d : 0, err) : 0;
 	if (!rc && pass->blocks)
 		rc = kith_quantised_alloc(pass->blocks, pass->m, vectors->d, err);
-	if (!p || rc || (rc = kith_bounds_alloc(&p->bounds, n, n, p->dims + 1ull, err)))
+	if (!rc && pass->codes)
+		rc = kith_codes_alloc(pass->codes, n, p ? p->dims + 1ull : vectors->d, err);
+	if (!p || rc || (rc = kith_bounds_alloc(&p->bounds, n, pass->codes ? 0 : n, p->dims + 1ull, err)))
 		return rc;
 	KITH_BUFFER(&w, p->rho, n);
 	KITH_BUFFER(&w, p->lo, n);
@@ -188,16 +190,18 @@ static float rest(const double *p, uint32_t r, double norm, double *size)
 
 /* Sample i, of which p are the projections and norm is |z|^2. */
 static void put_projection(const kith_pass *pass, const kith_scaling *s, uint64_t i, const double *p, int outside,
-			   double norm)
+			   double norm, float *spare)
 {
 	kith_projections *to = pass->projections;
 	struct errors fine = errors_of(to->dims, s->vectors->d, pass->basis->delta);
 	struct errors coarse = errors_of(to->coarse, s->vectors->d, pass->basis->delta);
-	float *v = to->bounds.v + i * to->bounds.width;
+	float *v = pass->codes ? spare : to->bounds.v + i * to->bounds.width;
 	double size;
 	for (uint32_t t = 0; t < to->dims; t++)
 		v[t] = (float)p[t];
 	float rho = v[to->dims] = rest(p, to->dims, norm, &size);
+	if (pass->codes)
+		kith_codes_put(pass->codes, i, v, to->dims + 1ull);
 	double hi = size + 2 * (double)rho * rho + (fine.e + 8 * fine.c + 4 * fine.c * fine.c) * norm + s->absolute;
 	to->bounds.lo[i] = outside ? KITH_LO_OUTSIDE : kith_round_down(size - fine.e * norm - s->absolute);
 	to->bounds.w[i] = outside ? INFINITY : kith_round_up((double)kith_round_up(hi) - to->bounds.lo[i]);
@@ -215,6 +219,8 @@ static void put_full(const kith_pass *pass, const kith_scaling *s, uint64_t i, c
 	kith_scaling_floats(s, z, outside, v, &pass->full->lo[i], &pass->full->w[i]);
 	if (pass->blocks && place != UINT32_MAX)
 		kith_quantised_put(pass->blocks, place, v, s->vectors->d);
+	if (pass->codes && !pass->projections)
+		kith_codes_put(pass->codes, i, v, s->vectors->d);
 }
 
 /* A thread's buffers for `chunk` samples at a time, or those of all threads one after the other. */
@@ -242,7 +248,7 @@ static void init_scratch(struct scratch *s, const kith_pass *pass, const kith_ve
 		KITH_BUFFER(w, s->p, rows * dims_of(pass));
 		KITH_BUFFER(w, s->values, pass->all ? 0 : rows * vectors->d * vectors->value_size);
 		KITH_BUFFER(w, s->raw, rows * vectors->row_bytes);
-		KITH_BUFFER(w, s->v, threads * vectors->d);
+		KITH_BUFFER(w, s->v, threads * (vectors->d + 1)); /* a projection may have one value more */
 		if (s->chunk == 1 || kith_workspace_bytes(w) <= memory)
 			return;
 	}
@@ -257,7 +263,7 @@ static struct scratch scratch_of(const struct scratch *all, const kith_pass *pas
 				.p = all->p + row * dims_of(pass),
 				.values = all->values + row * vectors->d * vectors->value_size,
 				.raw = all->raw + row * vectors->row_bytes,
-				.v = all->v + thread * vectors->d};
+				.v = all->v + thread * (vectors->d + 1)};
 }
 
 /* Samples first..first+count-1: read, hashed, centred, to floats, projected. */
@@ -281,7 +287,7 @@ static int take_chunk(const kith_pass *pass, const kith_scaling *s, struct scrat
 		return rc;
 	kith_multiply(1, 0, 1, count, dims, d, own.z, d, pass->basis->axes, own.p);
 	for (uint64_t r = 0; r < count; r++)
-		put_projection(pass, s, first + r, own.p + r * dims, outside[r], norm[r]);
+		put_projection(pass, s, first + r, own.p + r * dims, outside[r], norm[r], own.v);
 	return 0;
 }
 

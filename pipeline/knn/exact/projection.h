@@ -47,7 +47,8 @@ typedef struct kith_pass {
 	kith_bounds *full;             /* the bounds of all d columns */
 	int vectors;                   /* and their v, in the order of place */
 	kith_quantised *blocks; /* the same vectors in blocks, in that order (kith_quantised_bound is the caller's) */
-	const uint32_t *place;  /* with these two: sample i is the place[i]-th of m; UINT32_MAX: left out */
+	kith_codes *codes;      /* instead of either's vectors, of all samples (kith_codes_bound is the caller's) */
+	const uint32_t *place;  /* with vectors and blocks: sample i is the place[i]-th of m; UINT32_MAX: left out */
 	uint64_t m;
 	uint64_t *hash; /* n: of each sample's values */
 	void *all;      /* n x d values (vectors.h) */

@@ -15,6 +15,7 @@
 #include "quantised.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cpu.h"
@@ -71,24 +72,38 @@ static inline uint32_t round_value(float x, float by, double scale, double *off)
 	return (uint32_t)(int32_t)q & 0xffff;
 }
 
-void kith_quantised_put(kith_quantised *b, uint64_t at, const float *v, uint64_t values)
+/* Quantises v into pairs of values, `step` pairs from one to the next, all zeros before. Returns its scale; *squared
+ * is no less than |v|^2, *eps no less than |v - scale q| / |v|. */
+static float quantise(const float *v, uint64_t values, uint32_t *pair, size_t step, float *squared, float *eps)
 {
-	float most, *length = &b->lo[at], *eps = &b->slack[at]; /* until kith_quantised_bound */
-	double squared = norm_of(v, values, &most), norm = sqrt(squared), off = 0;
+	float most;
+	double sum = norm_of(v, values, &most), norm = sqrt(sum), off = 0;
 	double room = LARGEST_NORM - sqrt((double)values) / 2 - 1; /* for rounding up */
-	*length = kith_round_up(squared);
+	*squared = kith_round_up(sum);
 	*eps = 0;
 	if (norm < SHORTEST)
-		return;
+		return 0;
 	float scale = (float)fmax(norm / room, most / LARGEST_VALUE), by = 1 / scale;
-	uint32_t *pair = (uint32_t *)(void *)kith_quantised_block(b, at / KITH_LANES) + at % KITH_LANES;
 	for (uint64_t t = 0; t < values; t += 2) {
 		uint32_t low = round_value(v[t], by, scale, &off);
 		uint32_t high = t + 1 < values ? round_value(v[t + 1], by, scale, &off) : 0;
-		pair[t / 2 * KITH_LANES] = low | high << 16;
+		pair[t / 2 * step] = low | high << 16;
 	}
-	b->scale[at] = scale;
 	*eps = kith_round_up(sqrt(off) / norm * (1 + 0x1p-20));
+	return scale;
+}
+
+/* What products of quantised vectors take from a bound, by the greatest eps that there is. */
+static float slack_of(float squared, double eps)
+{
+	return kith_round_up((2 * eps + eps * eps + 8 * 0x1p-24) * squared + 0x1p-90);
+}
+
+void kith_quantised_put(kith_quantised *b, uint64_t at, const float *v, uint64_t values)
+{
+	uint32_t *pair = (uint32_t *)(void *)kith_quantised_block(b, at / KITH_LANES) + at % KITH_LANES;
+	/* lo and slack hold squared and eps until kith_quantised_bound */
+	b->scale[at] = quantise(v, values, pair, KITH_LANES, &b->lo[at], &b->slack[at]);
 }
 
 void kith_quantised_bound(kith_quantised *b, const uint32_t *id, uint64_t m, const float *lo)
@@ -97,8 +112,7 @@ void kith_quantised_bound(kith_quantised *b, const uint32_t *id, uint64_t m, con
 	for (uint64_t at = 0; at < m; at++)
 		eps = b->slack[at] > eps ? b->slack[at] : eps;
 	for (uint64_t at = 0; at < b->groups * KITH_GROUP; at++) {
-		double squared = b->lo[at];
-		b->slack[at] = kith_round_up((2 * eps + eps * eps + 8 * 0x1p-24) * squared + 0x1p-90);
+		b->slack[at] = slack_of(b->lo[at], eps);
 		b->lo[at] = at < m ? kith_round_down((double)lo[id[at]] - b->slack[at]) : INFINITY;
 	}
 }
@@ -116,4 +130,69 @@ int kith_quantised_pick(kith_quantised *out, const kith_quantised *b, uint64_t m
 			memcpy(copy + (size_t)t * KITH_LANES, q + (size_t)t * KITH_LANES, 2 * sizeof *q);
 	}
 	return rc;
+}
+
+/* ---- one after the other ---- */
+
+static void init_codes(kith_codes *c, uint64_t n, uint64_t values, kith_workspace *w)
+{
+	*c = (kith_codes){.n = n,
+			  .values = (uint32_t)(values + (values & 1)),
+			  .width = (uint32_t)((values + KITH_LANES - 1) / KITH_LANES * KITH_LANES)};
+	KITH_BUFFER_ZERO(w, c->q, n * c->width);
+	KITH_BUFFER_ZERO(w, c->scale, n);
+	KITH_BUFFER_ZERO(w, c->lo, n);
+	KITH_BUFFER_ZERO(w, c->slack, n);
+}
+
+uint64_t kith_codes_bytes(uint64_t n, uint64_t values)
+{
+	kith_codes c;
+	kith_workspace w = {0};
+	init_codes(&c, n, values, &w);
+	return kith_workspace_bytes(&w);
+}
+
+int kith_codes_alloc(kith_codes *c, uint64_t n, uint64_t values, kith_err *err)
+{
+	kith_workspace w = {0};
+	init_codes(c, n, values, &w);
+	return kith_workspace_alloc(&w, &c->memory, "codes of samples", err);
+}
+
+void kith_codes_put(kith_codes *c, uint64_t at, const float *v, uint64_t values)
+{
+	uint32_t *pair = (uint32_t *)(void *)(c->q + at * c->width);
+	c->scale[at] = quantise(v, values, pair, 1, &c->lo[at], &c->slack[at]);
+}
+
+void kith_codes_bound(kith_codes *c, kith_bounds *bounds)
+{
+	double eps = 0;
+	for (uint64_t i = 0; i < c->n; i++)
+		eps = c->slack[i] > eps ? c->slack[i] : eps;
+	for (uint64_t i = 0; i < c->n; i++) {
+		c->slack[i] = slack_of(c->lo[i], eps);
+		c->lo[i] = kith_round_down((double)bounds->lo[i] - c->slack[i]);
+		bounds->w[i] = kith_round_up((double)bounds->w[i] + 2 * (double)c->slack[i]);
+	}
+}
+
+int kith_codes_arrange(kith_codes *c, const uint32_t *id, uint64_t m, int threads, kith_err *err)
+{
+	kith_codes to;
+	int rc = kith_codes_alloc(&to, m, c->values, err);
+	if (rc)
+		return rc;
+#pragma omp parallel for num_threads(threads) schedule(static)
+	for (uint64_t at = 0; at < m; at++) {
+		uint64_t i = id[at];
+		memcpy(to.q + at * to.width, c->q + i * c->width, to.width * sizeof *to.q);
+		to.scale[at] = c->scale[i];
+		to.lo[at] = c->lo[i];
+		to.slack[at] = c->slack[i];
+	}
+	free(c->memory);
+	*c = to;
+	return 0;
 }

@@ -50,4 +50,25 @@ static inline const int16_t *kith_quantised_block(const kith_quantised *b, uint6
 	return b->q + block * KITH_LANES * b->width;
 }
 
+/* The same integers vector after vector: for tiles of vectors that do not stand together. */
+typedef struct kith_codes {
+	uint64_t n;
+	uint32_t values;           /* of a vector, even */
+	uint32_t width;            /* from one vector to the next, filled up with zeros: a multiple of KITH_LANES */
+	int16_t *q;                /* n x width */
+	float *scale, *lo, *slack; /* n */
+	void *memory;              /* holds these; release it with free() */
+} kith_codes;
+
+uint64_t kith_codes_bytes(uint64_t n, uint64_t values);
+/* Room for n vectors of `values` floats, and zeros in it. */
+int kith_codes_alloc(kith_codes *codes, uint64_t n, uint64_t values, kith_err *err);
+/* Puts vector `at` in. Threads may put different ones at once. */
+void kith_codes_put(kith_codes *codes, uint64_t at, const float *v, uint64_t values);
+/* After the last: fills in lo and slack from the lo of `bounds`, and adds 2 slack to their w, which then is that of
+ * bounds made of codes. */
+void kith_codes_bound(kith_codes *codes, kith_bounds *bounds);
+/* Keeps the m vectors id[], in that order. */
+int kith_codes_arrange(kith_codes *codes, const uint32_t *id, uint64_t m, int threads, kith_err *err);
+
 #endif

@@ -1,0 +1,20 @@
+/* approx.h - engine "approx": most of every row's true k nearest, found by random projection trees and NN-Descent.
+ * engine.h declares it as kith_engine_approx. */
+#ifndef KITH_APPROX_H
+#define KITH_APPROX_H
+
+#include <stdint.h>
+
+#define KITH_APPROX_RECALL 0.99
+
+/* The engine's own options. What is 0 it chooses by itself. */
+typedef struct kith_approx_options {
+	double recall;   /* to be reached by the lower end of the audit's interval; 0: KITH_APPROX_RECALL */
+	uint32_t trees;  /* of the forest; if this or rounds is given, that many, whatever the recall */
+	uint32_t leaf;   /* samples of a leaf, at most */
+	uint32_t rounds; /* of descent, and one more */
+	uint64_t seed;
+	uint32_t block_nodes; /* see kith/graph.h */
+} kith_approx_options;
+
+#endif

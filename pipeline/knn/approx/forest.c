@@ -1,0 +1,149 @@
+/* forest.c - see forest.h */
+#include "forest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu.h"
+#include "select.h"
+#include "workspace.h"
+
+#define PARALLEL 4096u /* samples that are worth a task of their own */
+#define AHEAD    8u    /* samples fetched before their turn */
+
+struct tree {
+	const kith_forest *forest;
+	uint64_t seed;       /* the tree's */
+	uint32_t *id;        /* n: the order in the making */
+	uint32_t *high;      /* n: scratch */
+	float *key, *sorted; /* n each */
+	kith_leaf *leaf;
+	void *context;
+};
+
+/* splitmix64 */
+static uint64_t mix(uint64_t z)
+{
+	z += 0x9e3779b97f4a7c15ull;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	return z ^ z >> 31;
+}
+
+/* The sum stays within 32 bits: both norms are below 2^15.5 (quantised.c). */
+KITH_CLONES static int32_t product_of_codes(const int16_t *restrict a, const int16_t *restrict b, uint32_t width)
+{
+	int32_t sum = 0;
+	for (uint32_t t = 0; t < width; t++)
+		sum += a[t] * b[t];
+	return sum;
+}
+
+/* Where each sample is between a and b, as |x - a|^2 - |x - b|^2 but for a constant: 2 x.(b - a). The two are scaled
+ * alike, so x's products with both are taken from one another. */
+static void find_keys(const struct tree *t, uint64_t first, uint64_t count, uint32_t a, uint32_t b)
+{
+	const kith_codes *c = t->forest->codes;
+	const int16_t *qa = c->q + (size_t)a * c->width, *qb = c->q + (size_t)b * c->width;
+	for (uint64_t x = first; x < first + count; x++) {
+		const int16_t *q = c->q + (size_t)t->id[x] * c->width;
+		if (x + AHEAD < first + count) {
+			const char *next = (const char *)(c->q + (size_t)t->id[x + AHEAD] * c->width);
+			for (size_t line = 0; line < c->width * sizeof *q; line += 64)
+				__builtin_prefetch(next + line);
+		}
+		float to_a = c->scale[a] * (float)product_of_codes(q, qa, c->width);
+		float to_b = c->scale[b] * (float)product_of_codes(q, qb, c->width);
+		t->key[x] = c->scale[t->id[x]] * (to_b - to_a);
+	}
+}
+
+/* Moves the `half` samples of the smallest keys to the front; either part keeps its order. */
+static void split(const struct tree *t, uint64_t first, uint64_t count, uint64_t half)
+{
+	uint32_t *id = t->id + first, *high = t->high + first;
+	const float *key = t->key + first;
+	uint64_t below = 0, low = 0, other = 0;
+	memcpy(t->sorted + first, key, count * sizeof *key);
+	float middle = kith_kth_smallest(t->sorted + first, (uint32_t)count, (uint32_t)half);
+	for (uint64_t i = 0; i < count; i++)
+		below += key[i] < middle;
+	for (uint64_t i = 0, equal = half - below; i < count; i++) {
+		if (key[i] < middle || (key[i] == middle && equal && equal--))
+			id[low++] = id[i];
+		else
+			high[other++] = id[i];
+	}
+	memcpy(id + half, high, other * sizeof *id);
+}
+
+static void grow(const struct tree *t, uint64_t first, uint64_t count)
+{
+	if (count <= t->forest->leaf) {
+		if (t->leaf)
+			t->leaf(t->context, t->id + first, (uint32_t)count);
+		return;
+	}
+	uint64_t half = count / 2, random = mix(t->seed ^ mix(first << 32 ^ count));
+	uint32_t a = t->id[first + random % count], b = t->id[first + mix(random) % count];
+	find_keys(t, first, count, a, b);
+	split(t, first, count, half);
+#pragma omp task if (count > PARALLEL)
+	grow(t, first, half);
+	grow(t, first + half, count - half);
+}
+
+static void init(struct tree *t, uint64_t n, kith_workspace *w)
+{
+	KITH_BUFFER(w, t->high, n);
+	KITH_BUFFER(w, t->key, n);
+	KITH_BUFFER(w, t->sorted, n);
+}
+
+uint64_t kith_forest_bytes(uint64_t n)
+{
+	struct tree t;
+	kith_workspace w = {0};
+	init(&t, n, &w);
+	return kith_workspace_bytes(&w);
+}
+
+int kith_forest_tree(const kith_forest *f, uint32_t number, uint32_t *order, uint64_t m, kith_leaf *leaf, void *context,
+		     kith_err *err)
+{
+	struct tree t = {
+		.forest = f, .seed = mix(f->seed ^ mix(number)), .id = order, .leaf = leaf, .context = context};
+	void *memory = NULL;
+	kith_workspace w = {0};
+	init(&t, m, &w);
+	int rc = kith_workspace_alloc(&w, &memory, "a tree", err);
+	if (rc)
+		return rc;
+#pragma omp parallel num_threads(f->threads)
+#pragma omp single
+	grow(&t, 0, m);
+	free(memory);
+	return 0;
+}
+
+static void visit(const kith_forest *f, uint32_t *places, uint64_t first, uint64_t count, kith_leaf *leaf,
+		  void *context)
+{
+	if (count <= f->leaf) {
+		leaf(context, places + first, (uint32_t)count);
+		return;
+	}
+	uint64_t half = count / 2;
+#pragma omp task
+	visit(f, places, first, half, leaf, context);
+	visit(f, places, first + half, count - half, leaf, context);
+}
+
+void kith_forest_leaves(const kith_forest *f, uint32_t *places, uint64_t n, kith_leaf *leaf, void *context)
+{
+	for (uint64_t i = 0; i < n; i++)
+		places[i] = (uint32_t)i;
+#pragma omp parallel num_threads(f->threads)
+#pragma omp single
+	visit(f, places, 0, n, leaf, context);
+}
