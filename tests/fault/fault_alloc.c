@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "approx.h"
 #include "audit.h"
 #include "engine.h"
 #include "exact.h"
@@ -60,6 +61,36 @@ static int try_cosine(kith_err *err)
 	return build(npy[0], output, KITH_COSINE, err);
 }
 
+/* An approximate layer with an audit. */
+static int write_approximate(const char *path, kith_err *err)
+{
+	kith_graph_info info = {
+		.n = NODES, .d = COLUMNS, .tiers = 2, .ladder = {3, 12}, .metric = "l2", .engine = "approx"};
+	uint32_t truth[NODES * (NODES - 1)], ranks[NODES * (NODES - 1)];
+	kith_graph_audit audit;
+	rng r = {8};
+	slow_random_ranks(&r, NODES, NULL, truth);
+	slow_random_ranks(&r, NODES, truth, ranks);
+	slow_audit(&info, NODES - 1, truth, ranks, 9, &r, &audit);
+	int status = slow_graph_write(path, &info, NODES - 1, ranks, NULL, &audit, (uint64_t)16 << 20, &r, err);
+	free(audit.memory);
+	return status;
+}
+
+/* By trees and rounds until an audit is content. */
+static int try_approx(kith_err *err)
+{
+	kith_knn_options options;
+	kith_knn_summary summary;
+	kith_approx_options own = {.leaf = 8};
+	kith_knn_defaults(&options);
+	options.ladder[0] = 3;
+	options.engine = "approx:recall=0.5";
+	options.memory = (uint64_t)32 << 20;
+	options.threads = 1;
+	return kith_knn_build_with(npy[0], output, &options, &own, &summary, err);
+}
+
 /* In shards, with rows to complete and a parameter to find. */
 static int try_faiss(kith_err *err)
 {
@@ -80,22 +111,6 @@ static int has_faiss(void)
 	kith_knn_defaults(&options);
 	options.engine = "faiss:Flat";
 	return !kith_knn_foresee(npy[0], &options, &estimate, NULL);
-}
-
-/* An approximate layer with an audit. */
-static int write_approximate(const char *path, kith_err *err)
-{
-	kith_graph_info info = {
-		.n = NODES, .d = COLUMNS, .tiers = 2, .ladder = {3, 12}, .metric = "l2", .engine = "approx"};
-	uint32_t truth[NODES * (NODES - 1)], ranks[NODES * (NODES - 1)];
-	kith_graph_audit audit;
-	rng r = {8};
-	slow_random_ranks(&r, NODES, NULL, truth);
-	slow_random_ranks(&r, NODES, truth, ranks);
-	slow_audit(&info, NODES - 1, truth, ranks, 9, &r, &audit);
-	int status = slow_graph_write(path, &info, NODES - 1, ranks, NULL, &audit, (uint64_t)16 << 20, &r, err);
-	free(audit.memory);
-	return status;
 }
 
 static int try_merge(kith_err *err)
@@ -275,7 +290,7 @@ static int walk(const char *what, int (*attempt)(kith_err *))
 
 int main(void)
 {
-	int failed, walks = 8;
+	int failed, walks = 9;
 	kith_err err = {0};
 	write_layers();
 	sandbox_path(output, "output");
@@ -287,7 +302,7 @@ int main(void)
 		}
 	failed += walk("kith_merge", try_merge) + walk("kith_merge, pairs", try_merge_pairs) +
 		  walk("kith_graph_check", try_check) + walk("pair stores", try_pairs) + walk("audits", try_audit) +
-		  walk("kith_knn_audit", try_recall);
+		  walk("kith_knn_audit", try_recall) + walk("kith_knn_build, approx", try_approx);
 	if (has_faiss()) {
 		failed += walk("kith_knn_build, faiss", try_faiss);
 		walks++;
