@@ -3,6 +3,7 @@
 #define KITH_LAYER_H
 
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -13,8 +14,15 @@ typedef struct kith_layer {
 	char *name;
 	uint64_t dim; /* activations per sample, 1..KITH_MAX_DIM */
 	char *metric, *engine, *digest, *input, *command;
-	double recall; /* 1 for an exact graph, else measured; above 0 */
+	double recall;    /* 1 for an exact graph, else measured */
+	uint32_t audited; /* samples of the graph's audit (kith/graph.h); 0: none. Pair stores do not keep it */
 } kith_layer;
+
+/* Whether the layer's graph has all true neighbours, for certain. A recall of 1 is not enough: it may be measured. */
+static inline int kith_layer_is_exact(const kith_layer *layer)
+{
+	return layer->engine && !strcmp(layer->engine, "exact");
+}
 
 #ifdef __cplusplus
 }

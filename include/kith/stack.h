@@ -30,6 +30,20 @@ typedef struct kith_nnts {
 	double *mean;    /* L x L, symmetric, diagonal 1, each the correctly rounded mean over the samples */
 	double *std_err; /* L x L ("stderr" in the file) */
 	double *overlap, *overlap_err; /* the overlap's; NULL if the file they were read from has none */
+
+	/* What a stack has only where some layer is approximate (kith_layer_is_exact); else NULL.
+	 *
+	 * L: the part of the true k nearest neighbours that each layer's graph has, and the 95 % confidence interval of
+	 * its audit. 1 of exact layers, NaN of layers without an audit. */
+	double *recall, *recall_low, *recall_high;
+
+	/* L x L: NNTS of the exact graphs, by the difference estimator: mean, and to it the mean over the m samples of
+	 * the layers' audits of d_i, the IoU of their exact rows less that of the rows in the graphs. It is unbiased
+	 * whatever the graphs lack. Its standard error, sqrt((1 - m/n) sum_i (d_i - mean d)^2 / (m (m-1))), tells how
+	 * far the exact graphs' NNTS of these n samples may be, not what other samples would give. It may lie outside
+	 * 0..1. NaN where two layers were not audited by the same two or more samples; an exact layer needs no audit,
+	 * and of two exact ones it is the mean, with an error of 0. */
+	double *estimate, *estimate_err;
 } kith_nnts;
 
 /* What chance gives: the expected IoU of two independent random sets of k of a sample's n-1 others,
@@ -64,8 +78,13 @@ typedef struct kith_stack {
 	kith_nntp *nntp; /* by k, then graph (union first), then alpha */
 } kith_stack;
 
-/* A stack of n samples with everything allocated, all numbers zero and all strings NULL. */
+/* A stack of n samples with everything allocated that a stack of exact layers has, all numbers zero and all strings
+ * NULL. */
 int kith_stack_new(kith_stack **out, uint64_t n, size_t layers, size_t nnts, size_t nntp, kith_err *err);
+
+/* Allocates what a stack has for approximate layers, all zeros, too; once. */
+int kith_stack_add_estimates(kith_stack *stack, kith_err *err);
+
 void kith_stack_free(kith_stack *stack); /* NULL is fine */
 
 /* Writes stack.json: a temporary name, synced, then renamed. Doubles are written with the fewest digits that read back
@@ -83,7 +102,8 @@ int kith_stack_read(kith_stack **out, const char *path, kith_err *err);
 int kith_stack_verify(const char *path, kith_err *err);
 
 /* Checks the identities every result satisfies: NNTS and overlap in [0,1], symmetric, diagonal 1, and
- * overlap >= NNTS >= overlap / (2 - overlap) (of each sample, equal to the latter, which is convex); NNTP upper
+ * overlap >= NNTS >= overlap / (2 - overlap) (of each sample, equal to the latter, which is convex); an estimate of
+ * NNTS symmetric with diagonal 1, and no further from it than 1; recall in its interval; NNTP upper
  * triangular, sum over a <= v <= b of NNTP(0,k)[a][b] = pairs[v]; for alpha > 0 that sum is >= pairs[v]; the runs over
  * all (a,b), and those that begin or end at a layer, never grow with alpha. KITH_EBUG with the first one broken. */
 int kith_stack_check(const kith_stack *stack, kith_err *err);

@@ -146,6 +146,17 @@ int kith_cli_fail(kith_cli *cli, const kith_err *err)
 	return err->code == KITH_OK ? 0 : err->code == KITH_EUSAGE || err->code == KITH_EVERSION ? 2 : 1;
 }
 
+void kith_cli_warn(kith_cli *cli, const char *format, ...)
+{
+	va_list args;
+	kith_cli_clear(cli);
+	fprintf(stderr, "%s: ", cli->name);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	putc('\n', stderr);
+}
+
 void kith_cli_report(kith_cli *cli, const char *format, ...)
 {
 	struct rusage usage;

@@ -38,6 +38,9 @@ int kith_cli_fail(kith_cli *cli, const kith_err *err);
 /* Prints the closing report on stderr unless -q: "NAME: FORMAT...: 7.1 s, 142 MB peak". */
 void kith_cli_report(kith_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Prints "NAME: FORMAT..." on stderr, with -q, too: of a result that may mislead. */
+void kith_cli_warn(kith_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Erases the progress bar, if one stands. */
 void kith_cli_clear(kith_cli *cli);
 

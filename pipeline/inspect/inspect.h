@@ -22,4 +22,9 @@ int kith_show(const char *path, const kith_show_options *options, FILE *out, kit
  * a status with the first thing found wrong. */
 int kith_check(const char *path, const kith_progress *progress, kith_err *err);
 
+/* Measures the recall of the graph `path` of the activations `input` by `rows` samples, others than its own audit's,
+ * and writes a line for each k to `out`. KITH_ECORRUPT if the graph is exact and lacks a neighbour. */
+int kith_check_recall(const char *input, const char *path, uint32_t rows, const kith_progress *progress, FILE *out,
+		      kith_err *err);
+
 #endif

@@ -12,18 +12,54 @@ struct window {
 	double *dist2;
 };
 
-static void put_header(const kith_graph_info *i, FILE *out)
+static void put_audit(const kith_graph_info *i, const kith_graph_audit *a, FILE *out)
+{
+	char recall[KITH_DOUBLE_TEXT], low[KITH_DOUBLE_TEXT], high[KITH_DOUBLE_TEXT];
+	if (a->rows)
+		fprintf(out, "# audit\tsamples\t%u\tseed\t%llu\n", a->rows, (unsigned long long)a->seed);
+	for (uint32_t t = 0; a->rows && t < i->tiers; t++)
+		fprintf(out, "# audit\tk\t%u\trecall\t%s\tlow\t%s\thigh\t%s\n", i->ladder[t],
+			kith_double_text(a->recall[t], recall), kith_double_text(a->low[t], low),
+			kith_double_text(a->high[t], high));
+}
+
+static void put_header(const kith_graph_info *i, const kith_graph_audit *a, FILE *out)
 {
 	char ladder[256], recall[KITH_DOUBLE_TEXT];
 	fprintf(out,
 		"# kith graph\n# n\t%llu\n# d\t%llu\n# k\t%s\n# metric\t%s\n# engine\t%s\n# recall\t%s\n"
-		"# digest\t%s\n# node\tneighbour\tk\trank\tdist2\n",
+		"# digest\t%s\n",
 		(unsigned long long)i->n, (unsigned long long)i->d,
 		kith_ladder_text(i->ladder, i->tiers, ladder, sizeof ladder), i->metric, i->engine,
 		kith_double_text(i->recall, recall), i->digest);
+	put_audit(i, a, out);
+	fputs("# node\tneighbour\tk\trank\tdist2\n", out);
 }
 
-static void begin_json(const kith_graph_info *i, kith_json *j)
+/* A number for each k of the ladder. */
+static void put_parts(kith_json *j, const char *name, const double *part, uint32_t tiers)
+{
+	kith_json_open(j, name, '[');
+	for (uint32_t t = 0; t < tiers; t++)
+		kith_json_number(j, part[t]);
+	kith_json_end(j);
+}
+
+static void put_audit_json(const kith_graph_info *i, const kith_graph_audit *a, kith_json *j)
+{
+	if (!a->rows)
+		return;
+	kith_json_gap(j, "\n ");
+	kith_json_open(j, "audit", '{');
+	kith_json_put_count(j, "samples", a->rows);
+	kith_json_put_count(j, "seed", a->seed);
+	put_parts(j, "recall", a->recall, i->tiers);
+	put_parts(j, "low", a->low, i->tiers);
+	put_parts(j, "high", a->high, i->tiers);
+	kith_json_end(j);
+}
+
+static void begin_json(const kith_graph_info *i, const kith_graph_audit *a, kith_json *j)
 {
 	kith_json_begin(j, '{');
 	kith_json_put_string(j, "format", "kith-graph");
@@ -36,6 +72,7 @@ static void begin_json(const kith_graph_info *i, kith_json *j)
 	kith_json_put_string(j, "engine", i->engine);
 	kith_json_put_number(j, "recall", i->recall);
 	kith_json_put_string(j, "digest", i->digest);
+	put_audit_json(i, a, j);
 	kith_json_gap(j, "\n ");
 	kith_json_open(j, "nodes", '[');
 }
@@ -116,12 +153,13 @@ static int show(const char *path, const kith_show_options *o, FILE *out, kith_er
 	kith_workspace buffers = {0};
 	void *memory = NULL;
 	kith_json json = {.out = out};
+	kith_graph_audit audit = {0};
 	uint64_t last;
 	int rc = kith_graph_open(&g, path, err);
 	if (rc)
 		return rc;
 	const kith_graph_info *i = kith_graph_get_info(g);
-	if ((rc = kith_show_last(path, o, i->n, &last, err)))
+	if ((rc = kith_show_last(path, o, i->n, &last, err)) || (rc = kith_graph_read_audit(g, &audit, err)))
 		goto done;
 	KITH_BUFFER(&buffers, w.ids, (uint64_t)i->block_nodes * kith_info_k(i));
 	KITH_BUFFER(&buffers, w.near_ids, (uint64_t)i->block_nodes * i->near);
@@ -129,9 +167,9 @@ static int show(const char *path, const kith_show_options *o, FILE *out, kith_er
 	if ((rc = kith_workspace_alloc(&buffers, &memory, "a window of rows", err)))
 		goto done;
 	if (o->json)
-		begin_json(i, &json);
+		begin_json(i, &audit, &json);
 	else
-		put_header(i, out);
+		put_header(i, &audit, out);
 	for (uint64_t first = o->first; !rc && first < last;) {
 		/* up to the next block's start, so that no block is decoded twice */
 		uint64_t count = i->block_nodes - first % i->block_nodes;
@@ -143,6 +181,7 @@ static int show(const char *path, const kith_show_options *o, FILE *out, kith_er
 	if (!rc && o->json)
 		kith_show_end_json(&json);
 done:
+	free(audit.memory);
 	free(memory);
 	kith_graph_close(g);
 	return rc;

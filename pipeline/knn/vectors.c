@@ -149,6 +149,15 @@ void kith_vectors_free(kith_vectors *v)
 	*v = (kith_vectors){0};
 }
 
+int kith_vectors_keep(kith_vectors *v, kith_err *err)
+{
+	if (v->metric == KITH_L2 && v->row_bytes == v->d * v->value_size)
+		v->all = kith_activations_map(v->input);
+	if (!v->all && !(v->own = kith_alloc(v->n * v->d, v->value_size)))
+		return kith_fail_nomem(err, "the samples", v->n * v->d * v->value_size);
+	return 0;
+}
+
 int kith_vectors_read(const kith_vectors *v, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
 {
 	int rc = kith_activations_read(v->input, first, count, out, raw, err);

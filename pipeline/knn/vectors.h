@@ -36,6 +36,10 @@ int kith_vectors_glance(kith_vectors *vectors, kith_activations *input, kith_met
 			int threads, kith_err *err);
 void kith_vectors_free(kith_vectors *vectors);
 
+/* All samples in memory: the file itself, where it has values as they are kept; else `own`, room that a pass over the
+ * samples fills, after which the caller sets `all` to it. */
+int kith_vectors_keep(kith_vectors *vectors, kith_err *err);
+
 /* Samples first..first+count-1 as doubles into out[count][d]. `raw` as for kith_activations_read. Thread safe. */
 int kith_vectors_read(const kith_vectors *vectors, uint64_t first, uint64_t count, double *out, void *raw,
 		      kith_err *err);

@@ -9,6 +9,7 @@
 
 #include "alloc.h"
 #include "count_nodes.h"
+#include "estimates.h"
 #include "first_error.h"
 #include "isolated.h"
 #include "machine.h"
@@ -32,6 +33,7 @@ struct merge {
 	kith_counter *counters; /* one per thread */
 	kith_window window;
 	kith_isolated isolated;
+	kith_estimates estimates;
 	kith_pair_writer *pairs; /* NULL: no pair store is asked for */
 	kith_pair_info pair_info;
 	uint64_t nodes; /* of a window */
@@ -156,6 +158,7 @@ static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
 static uint64_t count_bytes(const struct merge *m)
 {
 	return m->threads * kith_counter_bytes(&m->plan) + kith_isolated_bytes(&m->plan) +
+	       kith_estimates_bytes(&m->estimates, m->threads) +
 	       (m->options->pairs ? kith_pair_writer_bytes(&m->pair_info, (int)m->threads) : 0);
 }
 
@@ -211,6 +214,8 @@ static int prepare(struct merge *m, kith_err *err)
 		rc = kith_counter_init(&m->counters[t], &m->plan, err);
 	if (!rc)
 		rc = kith_isolated_init(&m->isolated, &m->plan, err);
+	if (!rc)
+		rc = kith_estimates_init(&m->estimates, m->threads, err);
 	return rc ? rc : kith_window_init(&m->window, m->layers, m->count, m->plan.tiers, err);
 }
 
@@ -244,8 +249,10 @@ static int walk(struct merge *m, kith_err *err)
 		    !(rc = kith_window_check(&m->window, first, count, room, memory, err)) &&
 		    !(rc = kith_window_read(&m->window, first, count, m->threads, err)))
 			rc = count_window(m, first, count, err);
-		if (!rc)
-			kith_isolated_add(&m->isolated, &m->window.sources, first, count, m->threads);
+		if (rc)
+			break;
+		kith_isolated_add(&m->isolated, &m->window.sources, first, count, m->threads);
+		kith_estimates_add(&m->estimates, &m->window.sources, first, count, m->threads);
 	}
 	return rc;
 }
@@ -289,6 +296,8 @@ static int result(struct merge *m, kith_stack *stack, kith_err *err)
 		return rc;
 	kith_to_stack_fill(stack, &m->counters[0].counts, m->threads);
 	kith_isolated_fill(&m->isolated, stack);
+	if ((rc = kith_estimates_fill(&m->estimates, stack, err)))
+		return rc;
 	return kith_stack_check(stack, err);
 }
 
@@ -296,7 +305,8 @@ static int merge_layers(struct merge *m, kith_stack *stack, kith_err *err)
 {
 	const char *pairs = m->options->pairs;
 	int rc;
-	if ((rc = fit_memory(m, err)) || (rc = prepare(m, err)))
+	if ((rc = kith_estimates_open(&m->estimates, m->layers, stack->layers, &m->plan, err)) ||
+	    (rc = fit_memory(m, err)) || (rc = prepare(m, err)))
 		return rc;
 	if (pairs && (rc = kith_pair_writer_create(&m->pairs, pairs, &m->pair_info, (int)m->threads, err)))
 		return rc;
@@ -342,6 +352,7 @@ done:
 		kith_counter_free(&m.counters[t]);
 	free(m.counters);
 	kith_isolated_free(&m.isolated);
+	kith_estimates_free(&m.estimates);
 	kith_window_free(&m.window, m.threads);
 #pragma omp parallel for num_threads(m.threads) schedule(dynamic, 1)
 	for (size_t v = 0; v < layers; v++) /* in parallel: unmapping a file takes a while */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "approximate.h"
 #include "atomic_file.h"
 #include "cli.h"
 #include "kith/merge.h"
@@ -80,6 +81,14 @@ static int check_output(const char *path, kith_err *err)
 	return rc;
 }
 
+static void warn(kith_cli *cli, const arguments *a, const kith_stack *stack)
+{
+	char text[512];
+	for (size_t v = 0; v < a->count; v++)
+		if (kith_layer_warning(stack, v, text, sizeof text))
+			kith_cli_warn(cli, "%s: %s", a->paths[v], text);
+}
+
 int main(int argc, char **argv)
 {
 	kith_cli cli = {.name = "kith-merge"};
@@ -128,6 +137,7 @@ int main(int argc, char **argv)
 	    kith_stack_write(stack, a.output, &err)) {
 		code = kith_cli_fail(&cli, &err);
 	} else {
+		warn(&cli, &a, stack);
 		for (size_t q = 0; q < stack->nnts_count; q++)
 			k[q] = stack->nnts[q].k;
 		kith_cli_report(&cli, "%zu layers -> %s%s%s: n=%llu k=%s", a.count, a.output,

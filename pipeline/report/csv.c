@@ -78,7 +78,11 @@ static int is_anywhere(const content *c)
 static void put_lines(FILE *out, const content *c)
 {
 	kith_values v;
-	fprintf(out, c->measure->shape == KITH_SCALAR ? "k,%s\n" : "k,graph", c->measure->name);
+	fprintf(out,
+		c->measure->shape == KITH_SCALAR ? "k,%s\n"
+		: c->measure->per == KITH_PER_K  ? "k"
+						 : "k,graph",
+		c->measure->name);
 	if (c->measure->shape != KITH_SCALAR)
 		put_names(out, c->data->stack);
 	for (size_t i = 0; i < c->data->entry_count; i++) {
@@ -136,7 +140,7 @@ static int write_matrices(const kith_report_data *data, const kith_entry *e, con
 			continue;
 		kith_measure_stem(m, e, stem, sizeof stem);
 		rc = write_csv(directory, stem, put_matrix, &c, err);
-		if (!rc && (c.errors = m->kind == KITH_MEAN))
+		if (!rc && (c.errors = kith_measure_has_errors(m)))
 			rc = write_csv(directory, strcat(stem, "_stderr"), put_matrix, &c, err);
 	}
 	return rc;
@@ -148,7 +152,7 @@ int kith_report_csv(const kith_report_data *data, const char *directory, kith_er
 	int rc = kith_make_directory(directory, err);
 	for (const kith_measure *m = kith_measures; m->name && !rc; m++) {
 		content c = {.data = data, .measure = m};
-		if ((m->shape == KITH_SCALAR || (kith_measure_is_list(m) && m->source == KITH_FROM_NNTP)) &&
+		if ((m->shape == KITH_SCALAR || (kith_measure_is_list(m) && m->source != KITH_FROM_DYNAMICS)) &&
 		    is_anywhere(&c))
 			rc = write_csv(directory, m->name, put_lines, &c, err);
 	}

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "approximate.h"
 #include "report_parts.h"
 #include "text.h"
 
@@ -13,7 +14,7 @@
 static void put_layer(FILE *out, const kith_layer *layer)
 {
 	kith_put_latex(out, layer->name);
-	if (layer->recall < 1)
+	if (!kith_layer_is_exact(layer))
 		fputs("$^{\\approx}$", out);
 }
 
@@ -67,7 +68,9 @@ static void put_caption(const kith_report_data *data, const kith_nntp *p, FILE *
 		"run in "
 		"which they are neighbours; $n$ = %s. Shading follows the square root.%s}\n",
 		p->k, kith_graph_kind_name(p->graph), p->alpha, data->unit == 1000 ? "thousands" : "numbers", n,
-		data->approximate ? " $\\approx$: the layer's graph is approximate." : "");
+		data->approximate ? " $\\approx$: the layer's graph is approximate (Table~\\ref{tab:recall}); a "
+				    "missed neighbour breaks a run."
+				  : "");
 }
 
 static void put_table(const kith_report_data *data, const kith_nntp *p, FILE *out)
@@ -92,6 +95,45 @@ static void put_table(const kith_report_data *data, const kith_nntp *p, FILE *ou
 		fputs(" \\\\\n", out);
 	}
 	fputs("\\bottomrule\n\\end{tabular}}\n\\end{table}\n", out);
+}
+
+/* ---- recall -------------------------------------------------------------------------------------------------- */
+
+static void put_recall_cell(const kith_stack *s, size_t layer, size_t nnts, FILE *out)
+{
+	kith_layer_recall r = kith_layer_recall_at(s, layer, nnts);
+	char text[KITH_RECALL_TEXT];
+	if (kith_layer_is_exact(&s->layers[layer])) {
+		fputs(" & 1", out);
+		return;
+	}
+	fputs(" & ", out);
+	kith_put_latex(out, kith_layer_recall_text(&r, text));
+}
+
+/* If there is an approximate layer. */
+static void put_recall(const kith_report_data *data, FILE *out)
+{
+	const kith_stack *s = data->stack;
+	if (!data->approximate)
+		return;
+	fputs("\n\\begin{table}\n\\centering\n\\caption{Recall: the part of the true $k$ nearest neighbours that each "
+	      "layer's graph has, and its 95\\,\\% confidence interval; 1: the graph is exact.}\n\\label{tab:recall}\n"
+	      "\\smallskip\n\\footnotesize\n\\begin{tabular}{@{}l",
+	      out);
+	for (size_t i = 0; i < s->nnts_count; i++)
+		putc('r', out);
+	fputs("}\n\\toprule\n", out);
+	for (size_t i = 0; i < s->nnts_count; i++)
+		fprintf(out, " & $k = %" PRIu32 "$", s->nnts[i].k);
+	fputs(" \\\\\n\\midrule\n", out);
+	for (size_t v = 0; v < s->layer_count; v++) {
+		put_layer(out, &s->layers[v]);
+		for (size_t i = 0; i < s->nnts_count; i++)
+			put_recall_cell(s, v, i, out);
+		fputs(" \\\\\n", out);
+	}
+	fputs("\\bottomrule\n\\end{tabular}\n\\end{table}\n", out);
 }
 
 /* ---- layer dynamics ------------------------------------------------------------------------------------------ */
@@ -169,6 +211,7 @@ void kith_report_latex(const kith_report_data *data, FILE *out)
 	      out);
 	for (size_t i = 0; i < data->stack->nntp_count; i++)
 		put_table(data, &data->stack->nntp[i], out);
+	put_recall(data, out);
 	for (size_t i = 0; i < data->entry_count; i++)
 		if (data->entries[i].dynamics)
 			put_dynamics(data, &data->entries[i], out);

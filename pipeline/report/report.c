@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "alloc.h"
+#include "approximate.h"
 #include "outfile.h"
 #include "report_parts.h"
 #include "text.h"
@@ -25,7 +26,7 @@ static char *make_label(const kith_layer *layer)
 			o = stpcpy(o, KITH_REPLACEMENT_CHARACTER);
 		else
 			*o++ = *s;
-	strcpy(o, layer->recall < 1 ? KITH_APPROX_MARK : "");
+	strcpy(o, kith_layer_is_exact(layer) ? "" : KITH_APPROX_MARK);
 	return label;
 }
 
@@ -48,7 +49,6 @@ static int make_labels(kith_report_data *data, kith_err *err)
 	data->labels = kith_alloc_zero(s->layer_count, sizeof *data->labels);
 	data->html = kith_alloc_zero(s->layer_count, sizeof *data->html);
 	for (size_t v = 0; data->labels && data->html && v < s->layer_count; v++) {
-		data->approximate |= s->layers[v].recall < 1;
 		data->labels[v] = make_label(&s->layers[v]);
 		data->html[v] = data->labels[v] ? make_html(data->labels[v]) : NULL;
 		if (!data->html[v])
@@ -85,7 +85,7 @@ static int make_entries(kith_report_data *data, kith_err *err)
 
 int kith_report_data_make(kith_report_data *out, const kith_stack *stack, kith_err *err)
 {
-	kith_report_data data = {.stack = stack, .unit = 1};
+	kith_report_data data = {.stack = stack, .unit = 1, .approximate = !kith_stack_is_exact(stack)};
 	int rc = make_labels(&data, err);
 	if (!rc)
 		rc = make_entries(&data, err);

@@ -17,7 +17,7 @@ typedef struct kith_report_data {
 	const kith_stack *stack;
 	char **labels, **html; /* as text, and in HTML */
 	uint64_t unit;
-	int approximate;      /* some layer's recall is below 1 */
+	int approximate;      /* some layer's graph is not exact */
 	kith_chance *chances; /* for each k */
 	kith_dynamics *dynamics;
 	size_t dynamics_count; /* one for each k and graph; 0 where there is a single layer, and so nothing to follow */

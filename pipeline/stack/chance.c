@@ -51,7 +51,7 @@ int kith_chance_make(kith_chance *out, const kith_stack *stack, size_t nnts, kit
 	const kith_nnts *t = &stack->nnts[nnts];
 	size_t L = stack->layer_count;
 	kith_chance c = {.expected = kith_nnts_expected(stack->n, t->k)};
-	int rc = kith_measures_alloc(KITH_FROM_CHANCE, &c, L, 0, err);
+	int rc = kith_measures_alloc(KITH_FROM_CHANCE, 0, &c, L, 0, err);
 	if (rc) {
 		kith_chance_free(&c);
 		return rc;

@@ -8,19 +8,30 @@
 #include "alloc.h"
 
 /* Source and offsets of a measure. */
-#define NNTS(values, errors) KITH_FROM_NNTS, offsetof(kith_nnts, values), offsetof(kith_nnts, errors)
-#define CHANCE(values)       KITH_FROM_CHANCE, offsetof(kith_chance, values)
-#define NNTP(values)         KITH_FROM_NNTP, offsetof(kith_nntp, values)
-#define DYNAMICS(values)     KITH_FROM_DYNAMICS, offsetof(kith_dynamics, values)
+#define NNTS(values)     KITH_FROM_NNTS, offsetof(kith_nnts, values)
+#define CHANCE(values)   KITH_FROM_CHANCE, offsetof(kith_chance, values)
+#define NNTP(values)     KITH_FROM_NNTP, offsetof(kith_nntp, values)
+#define DYNAMICS(values) KITH_FROM_DYNAMICS, offsetof(kith_dynamics, values)
+#define ERRORS(values)   .errors = offsetof(kith_nnts, values)
 
 /* clang-format off */
 const kith_measure kith_measures[] = {
-	{"nnts", NULL, KITH_SQUARE, KITH_MEAN, KITH_PER_K, NNTS(mean, std_err), .title = "NNTS"},
+	{"nnts", NULL, KITH_SQUARE, KITH_MEAN, KITH_PER_K, NNTS(mean), ERRORS(std_err), .title = "NNTS"},
 	{"expected", "expected", KITH_SCALAR, KITH_RATIO, KITH_PER_K, CHANCE(expected), .title = NULL},
 	{"corrected", "corrected", KITH_SQUARE, KITH_RATIO, KITH_PER_K, CHANCE(corrected),
 	 .errors = offsetof(kith_chance, corrected_err), .title = "NNTS corrected for chance"},
-	{"overlap", "overlap", KITH_SQUARE, KITH_MEAN, KITH_PER_K, NNTS(overlap, overlap_err), .title = "Overlap",
-	 .may_lack = 1},
+	{"overlap", "overlap", KITH_SQUARE, KITH_MEAN, KITH_PER_K, NNTS(overlap), ERRORS(overlap_err),
+	 .title = "Overlap", .may_lack = 1},
+
+	{"recall", "recall", KITH_LAYERS, KITH_RATIO, KITH_PER_K, NNTS(recall), .title = "recall", .may_lack = 1,
+	 .approximate_only = 1},
+	{"recall_low", "recall_low", KITH_LAYERS, KITH_RATIO, KITH_PER_K, NNTS(recall_low), .title = "from",
+	 .may_lack = 1, .approximate_only = 1},
+	{"recall_high", "recall_high", KITH_LAYERS, KITH_RATIO, KITH_PER_K, NNTS(recall_high), .title = "to",
+	 .may_lack = 1, .approximate_only = 1},
+	{"estimate", "estimate", KITH_SQUARE, KITH_ESTIMATE, KITH_PER_K, NNTS(estimate), ERRORS(estimate_err),
+	 .title = "NNTS of the exact graphs, estimated from the audits, &#177; its standard error", .may_lack = 1,
+	 .approximate_only = 1},
 
 	{"nntp", "count", KITH_TRIANGLE, KITH_COUNT, KITH_PER_ALPHA, NNTP(count), .unit = "runs", .title = "NNTP"},
 	{"pairs", "pairs", KITH_LAYERS, KITH_COUNT, KITH_PER_GRAPH, NNTP(pairs), .unit = "pairs", .title = "present",
@@ -56,6 +67,11 @@ int kith_measure_is_matrix(const kith_measure *m)
 	return m->shape >= KITH_SQUARE;
 }
 
+int kith_measure_has_errors(const kith_measure *m)
+{
+	return m->kind == KITH_MEAN || m->kind == KITH_ESTIMATE;
+}
+
 void kith_measure_size(const kith_measure *m, size_t layers, size_t gaps, size_t *rows, size_t *columns)
 {
 	*rows = kith_measure_is_matrix(m) ? layers : 1;
@@ -84,12 +100,12 @@ void kith_measure_set(const kith_measure *m, void *object, int errors, void *val
 	set_pointer(object, errors ? m->errors : m->values, values);
 }
 
-int kith_measures_alloc(kith_source source, void *object, size_t layers, size_t gaps, kith_err *err)
+int kith_measures_alloc(kith_source source, int approximate, void *object, size_t layers, size_t gaps, kith_err *err)
 {
 	_Static_assert(sizeof(double) == sizeof(uint64_t), "counts and ratios take the same");
 	for (const kith_measure *m = kith_measures; m->name; m++) {
 		size_t rows, columns;
-		if (m->source != source || m->shape == KITH_SCALAR)
+		if (m->source != source || m->shape == KITH_SCALAR || m->approximate_only != approximate)
 			continue;
 		kith_measure_size(m, layers, gaps, &rows, &columns);
 		for (int errors = 0; errors <= (m->errors != 0); errors++) {

@@ -30,9 +30,10 @@ typedef enum kith_shape {
 } kith_shape;
 
 typedef enum kith_kind {
-	KITH_COUNT, /* uint64_t, below 2^63 */
-	KITH_RATIO, /* double; NaN where it is 0/0 */
-	KITH_MEAN   /* double of 0..1, with a standard error of 0..1 */
+	KITH_COUNT,   /* uint64_t, below 2^63 */
+	KITH_RATIO,   /* double; NaN where it is 0/0, or not known. One that is read from stack.json is of 0..1 */
+	KITH_MEAN,    /* double of 0..1, with a standard error of 0..1 */
+	KITH_ESTIMATE /* double of -1..2, with a standard error of 0..2; NaN where it is not known */
 } kith_kind;
 
 typedef enum kith_per { KITH_PER_K, KITH_PER_GRAPH, KITH_PER_ALPHA } kith_per; /* each with what stands before it */
@@ -49,6 +50,7 @@ typedef struct kith_measure {
 	const char *title;     /* of a table of the page, or of a column or line of one, in HTML; NULL: in none */
 	const char *sentence;  /* what a value says, as a part of a caption; or NULL */
 	int may_lack;          /* older files do not have it */
+	int approximate_only;  /* only stacks with an approximate layer have it: kith_stack_add_estimates */
 	int mutual_only;       /* only the mutual graph has it */
 	int open_ended;        /* tables leave out the last layer's value, as no layer follows it */
 } kith_measure;
@@ -59,6 +61,9 @@ extern const kith_measure kith_measures[];
 /* A number is neither. */
 int kith_measure_is_list(const kith_measure *measure);
 int kith_measure_is_matrix(const kith_measure *measure);
+
+/* Whether files hold standard errors of it, too. */
+int kith_measure_has_errors(const kith_measure *measure);
 
 /* The rows and columns of its values: 1 x 1 of a number, 1 row of a list. */
 void kith_measure_size(const kith_measure *measure, size_t layers, size_t gaps, size_t *rows, size_t *columns);
@@ -75,9 +80,10 @@ typedef struct kith_chance {
 int kith_chance_make(kith_chance *out, const kith_stack *stack, size_t nnts, kith_err *err);
 void kith_chance_free(kith_chance *chance); /* all zeros is fine */
 
-/* Allocates the values of all measures of a source in `object`, a struct of that kind, filled with zeros; releases
- * them. After KITH_ENOMEM some may be allocated: release them. */
-int kith_measures_alloc(kith_source source, void *object, size_t layers, size_t gaps, kith_err *err);
+/* Allocates the values of all measures of a source in `object`, a struct of that kind, filled with zeros: those that
+ * every stack has, or else those that are approximate_only; releases them. After KITH_ENOMEM some may be allocated:
+ * release them. */
+int kith_measures_alloc(kith_source source, int approximate, void *object, size_t layers, size_t gaps, kith_err *err);
 void kith_measures_free(kith_source source, void *object);
 
 /* ---- values -------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* stack.c - stacks in memory and the identities they satisfy; see kith/stack.h */
 #include "kith/stack.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "alloc.h"
@@ -35,13 +36,21 @@ int kith_stack_new(kith_stack **out, uint64_t n, size_t layers, size_t nnts, siz
 	kith_stack *s = NULL;
 	int rc = stack_new_empty(&s, n, layers, nnts, nntp, err);
 	for (size_t i = 0; i < nnts && !rc; i++)
-		rc = kith_measures_alloc(KITH_FROM_NNTS, &s->nnts[i], layers, 0, err);
+		rc = kith_measures_alloc(KITH_FROM_NNTS, 0, &s->nnts[i], layers, 0, err);
 	for (size_t i = 0; i < nntp && !rc; i++)
-		rc = kith_measures_alloc(KITH_FROM_NNTP, &s->nntp[i], layers, 0, err);
+		rc = kith_measures_alloc(KITH_FROM_NNTP, 0, &s->nntp[i], layers, 0, err);
 	if (rc)
 		kith_stack_free(s);
 	else
 		*out = s;
+	return rc;
+}
+
+int kith_stack_add_estimates(kith_stack *s, kith_err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; i < s->nnts_count && !rc; i++)
+		rc = kith_measures_alloc(KITH_FROM_NNTS, 1, &s->nnts[i], s->layer_count, 0, err);
 	return rc;
 }
 
@@ -91,10 +100,48 @@ static int check_mean(const char *what, const double *mean, const double *std_er
 	return 0;
 }
 
+/* What is not known is NaN, which no comparison finds wrong. */
+static int check_estimate(const kith_nnts *t, size_t L, kith_err *err)
+{
+	for (size_t a = 0; t->estimate && a < L; a++)
+		for (size_t b = 0; b < L; b++) {
+			double q = t->estimate[a * L + b], mirror = t->estimate[b * L + a];
+			double off = q - t->mean[a * L + b], e = t->estimate_err[a * L + b];
+			if (a == b ? q != 1 : !(fabs(off) <= 1 + 1e-9 || isnan(off)) || e < 0 || e > 2)
+				return kith_fail(err, KITH_EBUG,
+						 "the estimate of NNTS(%zu,%zu;k=%u) is %.17g, with an error of %.17g; "
+						 "NNTS is %.17g",
+						 a, b, t->k, q, e, t->mean[a * L + b]);
+			if (q != mirror && !(isnan(q) && isnan(mirror)))
+				return kith_fail(err, KITH_EBUG,
+						 "the estimate of NNTS(%zu,%zu;k=%u) is %.17g, but that of (%zu,%zu) "
+						 "is %.17g",
+						 a, b, t->k, q, b, a, mirror);
+		}
+	return 0;
+}
+
+static int check_recall(const kith_nnts *t, size_t L, kith_err *err)
+{
+	if (!t->recall || !t->recall_low || !t->recall_high)
+		return 0;
+	for (size_t v = 0; v < L; v++) {
+		double low = t->recall_low[v], recall = t->recall[v], high = t->recall_high[v];
+		if (low > recall || recall > high)
+			return kith_fail(err, KITH_EBUG, "recall of layer %zu at k=%u is %.17g, not in %.17g to %.17g",
+					 v, t->k, recall, low, high);
+	}
+	return 0;
+}
+
 /* Rounding is monotonic, so overlap >= NNTS holds exactly; the lower bound is computed, and has a tolerance. */
 static int check_nnts(const kith_nnts *t, size_t L, kith_err *err)
 {
 	int rc = check_mean("NNTS", t->mean, t->std_err, t->k, L, err);
+	if (!rc)
+		rc = check_estimate(t, L, err);
+	if (!rc)
+		rc = check_recall(t, L, err);
 	if (rc || !t->overlap)
 		return rc;
 	rc = check_mean("overlap", t->overlap, t->overlap_err, t->k, L, err);

@@ -75,8 +75,8 @@ static int get_string(const place *at, const json_t *object, const char *member,
 
 /* ---- measures ------------------------------------------------------------------------------------------------- */
 
-/* Checks a list of numbers: row `row` of a matrix or, if `row` is -1, a list of its own. */
-static int check_row(const place *at, const char *member, long row, const json_t *list, size_t count)
+/* Checks a list of numbers, or of nulls, too: row `row` of a matrix or, if `row` is -1, a list of its own. */
+static int check_row(const place *at, const char *member, long row, const json_t *list, size_t count, int nulls)
 {
 	char which[48] = "";
 	if (row >= 0)
@@ -85,9 +85,11 @@ static int check_row(const place *at, const char *member, long row, const json_t
 		return broken(at, member, "%sis not a list", which);
 	if (json_array_size(list) != count)
 		return broken(at, member, "%shas %zu numbers, %zu layers", which, json_array_size(list), count);
-	for (size_t i = 0; i < count; i++)
-		if (!json_is_number(json_array_get(list, i)))
+	for (size_t i = 0; i < count; i++) {
+		const json_t *value = json_array_get(list, i);
+		if (!json_is_number(value) && !(nulls && json_is_null(value)))
 			return broken(at, member, "%shas no number at column %zu", which, i);
+	}
 	return 0;
 }
 
@@ -100,23 +102,37 @@ static int check_rows(const place *at, const char *member, const json_t *value, 
 	return 0;
 }
 
-static int get_row(const place *at, const kith_measure *m, const char *member, long row, const json_t *list,
-		   size_t count, void *out)
+/* The least and greatest that a measure may be. */
+static void get_range(const kith_measure *m, int errors, double *least, double *most)
 {
+	*least = m->kind == KITH_ESTIMATE && !errors ? -1 : 0;
+	*most = m->kind == KITH_ESTIMATE ? 2 : 1;
+}
+
+/* Null, where it may be, is NaN. */
+static int get_row(const place *at, const kith_measure *m, const char *member, long row, const json_t *list,
+		   size_t count, int errors, void *out)
+{
+	int nulls = m->kind == KITH_RATIO || m->kind == KITH_ESTIMATE;
 	char part[48];
-	int rc = check_row(at, member, row, list, count);
+	double least, most;
+	int rc = check_row(at, member, row, list, count, nulls);
+	get_range(m, errors, &least, &most);
 	snprintf(part, sizeof part, row >= 0 ? "%s[%ld]" : "%s", member, row);
 	for (size_t i = 0; i < count && !rc; i++) {
 		const json_t *value = json_array_get(list, i);
-		double x = json_number_value(value);
+		double x = json_is_null(value) ? NAN : json_number_value(value);
 		if (m->kind == KITH_COUNT && (!json_is_integer(value) || json_integer_value(value) < 0))
 			rc = broken(at, part, "%.17g at column %zu is not a count", x, i);
 		else if (m->kind == KITH_COUNT)
 			((uint64_t *)out)[i] = (uint64_t)json_integer_value(value);
-		else if (x >= 0 && x <= 1)
+		else if ((x >= least && x <= most) || json_is_null(value))
 			((double *)out)[i] = x;
+		else if (row < 0)
+			rc = broken(at, member, "%.17g at column %zu is outside %g..%g", x, i, least, most);
 		else /* also a NaN, should a JSON reader ever let one in */
-			rc = broken(at, member, "%.17g at row %ld, column %zu is outside 0..1", x, row, i);
+			rc = broken(at, member, "%.17g at row %ld, column %zu is outside %g..%g", x, row, i, least,
+				    most);
 	}
 	return rc;
 }
@@ -139,7 +155,7 @@ static int get_values(const place *at, const kith_measure *m, const json_t *obje
 		return kith_fail_nomem(at->err, m->name, 1ull * rows * columns * sizeof(double));
 	for (size_t a = 0; a < rows && !rc; a++)
 		rc = get_row(at, m, member, is_matrix ? (long)a : -1, is_matrix ? json_array_get(value, a) : value,
-			     columns, numbers + a * columns * sizeof(double));
+			     columns, errors, numbers + a * columns * sizeof(double));
 	if (rc)
 		free(numbers);
 	else
@@ -161,7 +177,7 @@ static int get_measures(const place *at, const json_t *entry, kith_source source
 		const json_t *value = m->key ? json_object_get(entry, m->key) : entry;
 		if (m->source != source || (m->may_lack && !value))
 			continue;
-		if (m->kind != KITH_MEAN) {
+		if (!kith_measure_has_errors(m)) {
 			rc = get_values(at, m, entry, m->key, L, 0, out);
 		} else {
 			place inside = m->key ? place_in_member(at, m->key) : *at;
@@ -183,7 +199,11 @@ static int get_layer(const place *at, const json_t *object, kith_stack *s, size_
 	} texts[] = {{"name", 0, &out->name},     {"metric", 0, &out->metric}, {"engine", 0, &out->engine},
 		     {"digest", 0, &out->digest}, {"input", 1, &out->input},   {"command", 1, &out->command}};
 	const json_t *recall = json_object_get(object, "recall");
+	uint64_t audited = 0;
 	int rc = get_count(at, object, "dim", 1, KITH_MAX_DIM, &out->dim);
+	if (!rc && json_object_get(object, "audited"))
+		rc = get_count(at, object, "audited", 0, s->n, &audited);
+	out->audited = (uint32_t)audited;
 	for (size_t i = 0; i < sizeof texts / sizeof *texts && !rc; i++)
 		rc = get_string(at, object, texts[i].member, texts[i].may_lack, texts[i].text);
 	if (rc)
@@ -191,7 +211,7 @@ static int get_layer(const place *at, const json_t *object, kith_stack *s, size_
 	out->recall = json_number_value(recall);
 	if (!json_is_number(recall))
 		return broken(at, "recall", recall ? "not a number" : "missing");
-	if (!(out->recall > 0 && out->recall <= 1))
+	if (!(out->recall >= 0 && out->recall <= 1))
 		return broken(at, "recall", "%.17g is outside 0..1", out->recall);
 	return 0;
 }
@@ -364,7 +384,7 @@ static int match_corrected(const place *at, const json_t *rows, const double *co
 	int rc = check_rows(at, "corrected", rows, L);
 	for (size_t a = 0; a < L && !rc; a++) {
 		const json_t *row = json_array_get(rows, a);
-		rc = check_row(at, "corrected", (long)a, row, L);
+		rc = check_row(at, "corrected", (long)a, row, L, 0);
 		for (size_t b = 0; b < L && !rc; b++) {
 			double x = json_number_value(json_array_get(row, b));
 			if (x != corrected[a * L + b])

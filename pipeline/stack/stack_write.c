@@ -76,7 +76,7 @@ static int put_measure(kith_json *j, const kith_measure *m, const kith_entry *e,
 		kith_json_key(j, m->key);
 	if (v.undefined)
 		kith_json_null(j);
-	else if (m->kind == KITH_MEAN)
+	else if (kith_measure_has_errors(m))
 		put_mean(j, m, &v);
 	else
 		put_values(j, m, &v, v.ratios);
@@ -110,7 +110,7 @@ static int put_entry(kith_json *j, const kith_entry *e, kith_err *err)
 static int put_layer(kith_json *j, const kith_stack *s, size_t v, kith_err *err)
 {
 	const kith_layer *layer = &s->layers[v];
-	if (!(layer->recall > 0 && layer->recall <= 1))
+	if (!(layer->recall >= 0 && layer->recall <= 1))
 		return kith_fail(err, KITH_EBUG, "recall %g of layer %s is outside 0..1", layer->recall,
 				 layer->name ? layer->name : "");
 	kith_json_gap(j, ENTRY_LINE);
@@ -120,6 +120,8 @@ static int put_layer(kith_json *j, const kith_stack *s, size_t v, kith_err *err)
 	kith_json_put_string(j, "metric", layer->metric);
 	kith_json_put_string(j, "engine", layer->engine);
 	kith_json_put_number(j, "recall", layer->recall);
+	if (layer->audited)
+		kith_json_put_count(j, "audited", layer->audited);
 	kith_json_put_string(j, "digest", layer->digest);
 	kith_json_put_string(j, "input", layer->input);
 	kith_json_put_string(j, "command", layer->command);

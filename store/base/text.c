@@ -40,8 +40,7 @@ const char *kith_ladder_text(const uint32_t *ladder, uint32_t count, char *out, 
 	return out;
 }
 
-/* Four decimals; where these would be 1, six. */
-static const char *part_text(double x, char out[KITH_DOUBLE_TEXT])
+const char *kith_part_text(double x, char out[KITH_DOUBLE_TEXT])
 {
 	if (x < 1 && x >= 0.99995)
 		snprintf(out, KITH_DOUBLE_TEXT, "%.6f", x < 0.999999 ? x : 0.999999);
@@ -54,10 +53,10 @@ const char *kith_recall_text(double recall, double low, double high, char out[KI
 {
 	char a[KITH_DOUBLE_TEXT], b[KITH_DOUBLE_TEXT], c[KITH_DOUBLE_TEXT];
 	if (recall >= 1 - 0x1p-53) /* kith_recall_part of all */
-		snprintf(out, KITH_RECALL_TEXT, "above %.12s (no miss found)", part_text(low, a));
+		snprintf(out, KITH_RECALL_TEXT, "above %.12s (no miss found)", kith_part_text(low, a));
 	else
-		snprintf(out, KITH_RECALL_TEXT, "%.12s (%.12s to %.12s)", part_text(recall, a), part_text(low, b),
-			 part_text(high, c));
+		snprintf(out, KITH_RECALL_TEXT, "%.12s (%.12s to %.12s)", kith_part_text(recall, a),
+			 kith_part_text(low, b), kith_part_text(high, c));
 	return out;
 }
 

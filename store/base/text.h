@@ -21,6 +21,9 @@ void kith_copy_text(char *field, size_t size, const char *text);
 /* "15,100" for the ladder of these `count` values, cut at `size`. Returns `out`. */
 const char *kith_ladder_text(const uint32_t *ladder, uint32_t count, char *out, size_t size);
 
+/* A part of a whole, with four decimals, or with six where these would make 1 of what is less. Returns `out`. */
+const char *kith_part_text(double part, char out[KITH_DOUBLE_TEXT]);
+
 /* A measured recall with its interval, "0.9961 (0.9950 to 0.9970)", or "above 0.9984 (no miss found)"; what is below 1
  * is not rounded to 1. Returns `out`. */
 #define KITH_RECALL_TEXT 64

@@ -11,13 +11,13 @@ setup() {
 
 # Three layers, k = 15 at alpha 0 and 1. By hand: 455,000 pairs are in layer a only, 122,000 in a and b, 6,990 in all
 # three, 427,000 in b only, 550,000 in c only; at alpha 1, 10,000 that were in a and then in c only are joined.
-stack() { # stack [RECALL]
+stack() { # stack [RECALL ENGINE]
 	cat <<-END
 	{ "format": "kith-stack", "version": 1, "made_by": "kith-merge 0.1.0", "n": 60000,
 	  "layers": [
 	    {"name": "a<&>\"", "dim": 784, "metric": "l2", "engine": "exact", "recall": 1, "digest": "xxh3:00000000000000aa",
 	     "input": "a.npy", "command": "kith-knn -o a.nng a.npy"},
-	    {"name": "b,1", "dim": 3456, "metric": "l2", "engine": "exact", "recall": ${1-1}, "digest": "xxh3:00000000000000bb"},
+	    {"name": "b,1", "dim": 3456, "metric": "l2", "engine": "${2-exact}", "recall": ${1-1}, "digest": "xxh3:00000000000000bb"},
 	    {"name": "c_2", "dim": 10, "metric": "cosine", "engine": "exact", "recall": 1, "digest": "xxh3:00000000000000cc"}
 	  ],
 	  "nnts": [
@@ -77,12 +77,17 @@ refused() { # refused CODE TEXT COMMAND...
 }
 
 @test "approximate layers are marked" {
-	stack 0.953 >approximate.json
+	stack 0.953 faiss:HNSW32 >approximate.json
 	kith-report -q --latex t.tex -o report.html approximate.json
 	grep -qF '<b>Approximate.</b>' report.html
-	grep -qF 'b,1 (recall 0.953)' report.html
+	grep -qF 'b,1: recall 0.9530' report.html
+	grep -qF 'Without audits of the same samples' report.html
 	grep -qF '<th scope="row">b,1≈</th>' report.html
 	grep -qF 'b,1$^{\approx}$' t.tex
+	stack 1 faiss:HNSW32 >found-all.json # says who?
+	kith-report -q --latex t.tex -o report.html found-all.json
+	grep -qF 'b,1: recall not measured' report.html
+	grep -qF 'b,1$^{\approx}$ & not measured' t.tex
 }
 
 @test "--csv: exact counts, full doubles, quoted names" {

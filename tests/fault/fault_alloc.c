@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "audit.h"
 #include "engine.h"
 #include "exact.h"
 #include "kith/merge.h"
@@ -13,6 +14,7 @@
 #include "pair_output.h"
 #include "rng.h"
 #include "sandbox.h"
+#include "slow.h"
 
 #define LAYERS  3
 #define NODES   40
@@ -57,6 +59,22 @@ static int try_cosine(kith_err *err)
 	return build(npy[0], output, KITH_COSINE, err);
 }
 
+/* An approximate layer with an audit. */
+static int write_approximate(const char *path, kith_err *err)
+{
+	kith_graph_info info = {
+		.n = NODES, .d = COLUMNS, .tiers = 2, .ladder = {3, 12}, .metric = "l2", .engine = "approx"};
+	uint32_t truth[NODES * (NODES - 1)], ranks[NODES * (NODES - 1)];
+	kith_graph_audit audit;
+	rng r = {8};
+	slow_random_ranks(&r, NODES, NULL, truth);
+	slow_random_ranks(&r, NODES, truth, ranks);
+	slow_audit(&info, NODES - 1, truth, ranks, 9, &r, &audit);
+	int status = slow_graph_write(path, &info, NODES - 1, ranks, NULL, &audit, (uint64_t)16 << 20, &r, err);
+	free(audit.memory);
+	return status;
+}
+
 static int try_merge(kith_err *err)
 {
 	static const char *const names[] = {"a", "b", "c"};
@@ -88,6 +106,58 @@ static int try_check(kith_err *err)
 	if (!status)
 		status = kith_graph_check(graph, (uint64_t)16 << 20, 2, NULL, err);
 	kith_graph_close(graph);
+	return status;
+}
+
+/* A graph with an audit: found, written, read. */
+static int try_audit(kith_err *err)
+{
+	kith_graph_info info = {.n = NODES, .d = COLUMNS, .tiers = 2, .ladder = {3, 12}, .recall = 1};
+	kith_activations *activations = NULL;
+	kith_vectors vectors = {0};
+	kith_audit audit = {0};
+	kith_graph_audit read = {0};
+	kith_graph_writer *writer = NULL;
+	kith_graph *graph = NULL;
+	uint32_t ids[NODES * 12];
+	for (uint32_t i = 0; i < NODES; i++)
+		for (uint32_t p = 0; p < 12; p++)
+			ids[12 * i + p] = (i + 1 + p) % NODES;
+	int status = kith_activations_open(&activations, npy[0], err);
+	if (!status && !(status = kith_vectors_init(&vectors, activations, KITH_L2, 1 << 20, 1, NULL, err)) &&
+	    !(status = kith_audit_init(&audit, &vectors, &info, 9, 0, 8 << 20, 1, NULL, err)) &&
+	    !(status = kith_graph_create(&writer, output, &info, 8 << 20, 1, err)) &&
+	    !(status = kith_graph_append(writer, NODES, ids, ids, &(double){0}, err))) {
+		kith_audit_note(&audit, NODES, ids);
+		kith_audit_close(&audit);
+		if (!(status = kith_graph_put_audit(writer, &audit.record, err))) {
+			status = kith_graph_finish(writer, NULL, err);
+			writer = NULL;
+		}
+	}
+	kith_graph_abort(writer);
+	if (!status && !(status = kith_graph_open(&graph, output, err)) &&
+	    !(status = kith_graph_read_audit(graph, &read, err)))
+		status = kith_graph_check(graph, 8 << 20, 1, NULL, err);
+	if (status)
+		remove(output); /* a whole one, if it is the reading that failed */
+	free(read.memory);
+	kith_graph_close(graph);
+	kith_audit_free(&audit);
+	kith_vectors_free(&vectors);
+	kith_activations_close(activations);
+	return status;
+}
+
+static int try_recall(kith_err *err)
+{
+	kith_knn_options options;
+	kith_graph_audit found = {0};
+	kith_knn_defaults(&options);
+	options.memory = 16 << 20;
+	options.threads = 1;
+	int status = kith_knn_audit(npy[0], nng[0], &options, &found, err);
+	free(found.memory);
 	return status;
 }
 
@@ -188,12 +258,13 @@ int main(void)
 	sandbox_path(output, "output");
 	failed = walk("kith_knn_build", try_knn) + walk("kith_knn_build, cosine", try_cosine);
 	for (int v = 0; v < LAYERS; v++)
-		if (build(npy[v], nng[v], KITH_L2, &err)) {
+		if (v == 1 ? write_approximate(nng[v], &err) : build(npy[v], nng[v], KITH_L2, &err)) {
 			printf("FAILED: %s\n", err.msg);
 			return 1;
 		}
 	failed += walk("kith_merge", try_merge) + walk("kith_merge, pairs", try_merge_pairs) +
-		  walk("kith_graph_check", try_check) + walk("pair stores", try_pairs);
-	printf("fault_alloc: %d passed, %d failed\n", 6 - failed, failed);
+		  walk("kith_graph_check", try_check) + walk("pair stores", try_pairs) + walk("audits", try_audit) +
+		  walk("kith_knn_audit", try_recall);
+	printf("fault_alloc: %d passed, %d failed\n", 8 - failed, failed);
 	return failed != 0;
 }

@@ -39,6 +39,12 @@ void slow_nnts(const uint32_t *a, const uint32_t *b, size_t n, size_t width, uin
 void slow_mean(const uint64_t *times, const uint32_t *p, const uint32_t *q, size_t count, uint32_t bound, double *mean,
 	       double *std_err);
 
+/* NNTS of layers whose true rank tables are exact_a and exact_b, by the difference estimator (kith/stack.h), from that
+ * of the tables a and b, which is `mean`, and `rows` audited samples; and its standard error. */
+void slow_estimate(const uint32_t *a, const uint32_t *exact_a, const uint32_t *b, const uint32_t *exact_b, size_t n,
+		   size_t width, uint32_t k, const uint32_t *id, uint32_t rows, double mean, double *estimate,
+		   double *std_err);
+
 /* The mean IoU of a set of k of the n-1 others with each of all such sets, from the binomials, correctly rounded. */
 double slow_expected(uint64_t n, uint32_t k);
 

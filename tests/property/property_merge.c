@@ -18,7 +18,11 @@ typedef struct stack {
 	size_t n, layers, width; /* width = n - 1: every rank table is complete */
 	uint32_t shared, k[4];   /* every layer's ladder holds these */
 	uint32_t *ranks[MOST_LAYERS];
+	uint32_t *truth[MOST_LAYERS]; /* what an approximate graph should have had; else ranks again */
 	kith_graph_info info[MOST_LAYERS];
+	kith_graph_audit audit[MOST_LAYERS];
+	uint32_t audited; /* samples */
+	uint64_t audit_seed;
 	char path[MOST_LAYERS][SANDBOX_PATH], name[MOST_LAYERS][32];
 } stack;
 
@@ -53,6 +57,24 @@ static void draw_info(const stack *s, kith_graph_info *info, rng *r)
 	snprintf(info->digest, sizeof info->digest, "xxh3:%016llx", (unsigned long long)rng_next(r));
 }
 
+/* Approximate layers are audited, mostly by the same samples. */
+static void draw_audit(stack *s, size_t v, rng *r)
+{
+	int same = rng_chance(r, 90);
+	uint32_t rows = same ? s->audited : (uint32_t)rng_below(r, s->n + 1);
+	rng own = {same ? s->audit_seed : rng_next(r)};
+	s->truth[v] = s->ranks[v];
+	s->audit[v] = (kith_graph_audit){.rows = 0};
+	if (!strcmp(s->info[v].engine, "exact"))
+		return;
+	s->truth[v] = must_alloc(s->n * s->width, sizeof **s->truth);
+	slow_random_ranks(r, s->n, s->ranks[v], s->truth[v]);
+	if (!rows || rng_chance(r, 10))
+		return;
+	slow_audit(&s->info[v], s->width, s->truth[v], s->ranks[v], rows, &own, &s->audit[v]);
+	s->info[v].recall = s->audit[v].recall[s->info[v].tiers - 1];
+}
+
 static void draw_shape(stack *s, rng *r)
 {
 	if (rng_chance(r, 6)) { /* around the width of machine words */
@@ -70,6 +92,8 @@ static void draw_shape(stack *s, rng *r)
 	/* often few neighbours of many, as samples really have */
 	uint32_t most = rng_chance(r, 40) && s->width > 8 ? (uint32_t)s->width / 8 : (uint32_t)s->width;
 	s->shared = slow_random_ladder(r, most, 4, s->k);
+	s->audited = (uint32_t)(rng_chance(r, 15) ? s->n : rng_between(r, 1, s->n));
+	s->audit_seed = rng_next(r);
 }
 
 static void repeat_layer(stack *s, size_t v, size_t of)
@@ -77,6 +101,8 @@ static void repeat_layer(stack *s, size_t v, size_t of)
 	size_t items = s->n * s->width;
 	s->ranks[v] = must_alloc(items, sizeof **s->ranks);
 	memcpy(s->ranks[v], s->ranks[of], items * sizeof **s->ranks);
+	s->truth[v] = s->truth[of];
+	s->audit[v] = s->audit[of];
 	s->info[v] = s->info[of];
 	strcpy(s->path[v], s->path[of]);
 }
@@ -95,9 +121,11 @@ static int draw_stack(stack *s, rng *r, char *why, size_t size)
 		}
 		draw_ranks(s, v, r);
 		draw_info(s, &s->info[v], r);
+		draw_audit(s, v, r);
 		sandbox_path(s->path[v], "layer%zu.nng", v);
 		remove(s->path[v]);
-		if (slow_graph_write(s->path[v], &s->info[v], s->width, s->ranks[v], NULL, NULL, (uint64_t)16 << 20, r, &err))
+		if (slow_graph_write(s->path[v], &s->info[v], s->width, s->ranks[v], NULL, &s->audit[v],
+				     (uint64_t)16 << 20, r, &err))
 			failed = snprintf(why, size, "writing: %.900s", err.msg) > 0;
 	}
 	return failed;
@@ -131,8 +159,73 @@ static int layers_differ(const stack *s, const kith_stack *got, char *why, size_
 		const kith_graph_info *info = &s->info[v];
 		if (strcmp(layer->name, s->name[v]) || layer->dim != info->d || strcmp(layer->metric, info->metric) ||
 		    strcmp(layer->engine, info->engine) || strcmp(layer->digest, info->digest) ||
-		    layer->recall != info->recall)
+		    layer->recall != info->recall || layer->audited != s->audit[v].rows)
 			return snprintf(why, size, "what it says of layer %zu", v) > 0;
+	}
+	return 0;
+}
+
+static int is_exact(const stack *s, size_t v)
+{
+	return !strcmp(s->info[v].engine, "exact");
+}
+
+/* Of two layers, into *estimate and *std_err. */
+static void expected_estimate(const stack *s, size_t a, size_t b, uint32_t k, double mean, double *estimate,
+			      double *std_err)
+{
+	const kith_graph_audit *audit = &s->audit[is_exact(s, a) ? b : a], *other = &s->audit[is_exact(s, b) ? a : b];
+	int same = audit->rows == other->rows && !memcmp(audit->id, other->id, audit->rows * sizeof *audit->id);
+	*estimate = mean;
+	*std_err = 0;
+	if (a == b || (is_exact(s, a) && is_exact(s, b)))
+		return;
+	slow_estimate(s->ranks[a], s->truth[a], s->ranks[b], s->truth[b], s->n, s->width, k, audit->id,
+		      same ? audit->rows : 0, mean, estimate, std_err);
+}
+
+static int differ(double x, double y)
+{
+	return x != y && !(isnan(x) && isnan(y)) && !(fabs(x - y) < 1e-30);
+}
+
+static int recall_differs(const stack *s, const kith_nnts *got, size_t v, char *why, size_t size)
+{
+	const kith_graph_audit *audit = &s->audit[v];
+	double missing = is_exact(s, v) ? 1 : NAN, recall = missing, low = missing, high = missing;
+	for (uint32_t t = 0; audit->rows && t < s->info[v].tiers; t++)
+		if (s->info[v].ladder[t] == got->k) {
+			recall = audit->recall[t];
+			low = audit->low[t];
+			high = audit->high[t];
+		}
+	return (differ(got->recall[v], recall) || differ(got->recall_low[v], low) ||
+		differ(got->recall_high[v], high)) &&
+	       snprintf(why, size, "recall of layer %zu at k=%u: %a (%a to %a)", v, got->k, got->recall[v],
+			got->recall_low[v], got->recall_high[v]) > 0;
+}
+
+/* All that there is only where some layer is approximate. */
+static int estimates_differ(const stack *s, const kith_nnts *got, char *why, size_t size)
+{
+	int approximate = 0;
+	double estimate, std_err;
+	for (size_t v = 0; v < s->layers; v++)
+		approximate |= !is_exact(s, v);
+	if (!approximate || !got->estimate)
+		return (approximate != 0) != (got->estimate != NULL) && snprintf(why, size, "estimates") > 0;
+	for (size_t a = 0; a < s->layers; a++) {
+		if (recall_differs(s, got, a, why, size))
+			return 1;
+		for (size_t b = a; b < s->layers; b++) {
+			size_t ab = a * s->layers + b, ba = b * s->layers + a;
+			expected_estimate(s, a, b, got->k, got->mean[ab], &estimate, &std_err);
+			if (differ(got->estimate[ab], estimate) || differ(got->estimate_err[ab], std_err) ||
+			    differ(got->estimate[ba], estimate) || differ(got->estimate_err[ba], std_err))
+				return snprintf(why, size, "estimate(%zu,%zu;%u) = %a +- %a, should be %a +- %a", a, b,
+						got->k, got->estimate[ab], got->estimate_err[ab], estimate,
+						std_err) > 0;
+		}
 	}
 	return 0;
 }
@@ -241,7 +334,8 @@ static int result_differs(const stack *s, const kith_merge_options *options, con
 	if (layers_differ(s, got, why, size))
 		return 1;
 	for (uint32_t t = 0; t < ks; t++) {
-		if (nnts_differs(s, &got->nnts[t], ladder[t], why, size))
+		if (nnts_differs(s, &got->nnts[t], ladder[t], why, size) ||
+		    estimates_differ(s, &got->nnts[t], why, size))
 			return 1;
 		for (int kind = options->with_union ? 0 : 1; kind <= (options->with_mutual ? 1 : 0); kind++)
 			for (uint32_t alpha = 0; alpha < alphas; alpha++)
@@ -370,8 +464,13 @@ static int round_merge(uint64_t seed, char *why, size_t size)
 			 s->layers, s->n, s->shared, options.k_count, (int)options.alpha, options.with_union,
 			 options.with_mutual, (unsigned long long)options.memory >> 20, options.threads, what);
 	kith_stack_free(got);
-	for (size_t v = 0; v < s->layers; v++)
+	for (size_t v = 0; v < s->layers; v++) {
+		if (v < MOST_GRAPHS && s->truth[v] != s->ranks[v])
+			free(s->truth[v]);
+		if (v < MOST_GRAPHS)
+			free(s->audit[v].memory);
 		free(s->ranks[v]);
+	}
 	free(s);
 	return differs;
 }

@@ -1,6 +1,7 @@
 /* test_report.c - what the report prints: numbers as the paper prints them, names that hold every kind of markup, and
  * files that are there only if all went well. */
 #include <dirent.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -135,7 +136,29 @@ static char input[SANDBOX_PATH], page[SANDBOX_PATH], csv[SANDBOX_PATH], svg[SAND
 static const char *const names[] = {"<i>&\"q\"", "b,c_d",
 				    "layer.\xce\xb1.of_a_long_name_that_no_figure_has_the_room_to_show"};
 
+/* Estimates of layer 0 with others, but none of it with layer 2. */
+static void add_estimates(kith_stack *s, double recall)
+{
+	kith_nnts *t = &s->nnts[0];
+	size_t L = s->layer_count;
+	kith_err err;
+	assert_int_equal(kith_stack_add_estimates(s, &err), 0);
+	s->layers[0].audited = 1000;
+	for (size_t a = 0; a < L; a++) {
+		t->recall[a] = a ? 1 : recall;
+		t->recall_low[a] = a ? 1 : recall - 0.01;
+		t->recall_high[a] = a ? 1 : recall > 0.99 ? recall : recall + (1 - recall) / 2;
+		for (size_t b = 0; b < L; b++) {
+			t->estimate[a * L + b] = t->mean[a * L + b] + (a + b == 1             ? 0.0125
+								       : a + b == 2 && a != b ? NAN
+											      : 0);
+			t->estimate_err[a * L + b] = a + b == 1 ? 0.00125 : a + b == 2 && a != b ? NAN : 0;
+		}
+	}
+}
+
 /* Every pair is present in one layer only, unit pairs in each: the identities hold whatever `layers` is. */
+/* The first layer is approximate, with an audit, unless `recall` is 1. */
 static void write_stack(size_t layers, uint64_t unit, double recall)
 {
 	kith_stack *s = NULL;
@@ -146,17 +169,20 @@ static void write_stack(size_t layers, uint64_t unit, double recall)
 		s->layers[a] = (kith_layer){strdup(names[a % 3]),
 					    10,
 					    strdup("l2"),
-					    strdup("exact"),
+					    strdup(a || recall == 1 ? "exact" : "faiss:HNSW32"),
 					    strdup("xxh3:0"),
 					    strdup("<in>.npy"),
 					    strdup("kith-knn '<x>'"),
-					    a ? 1 : recall};
+					    a ? 1 : recall,
+					    0};
 		for (size_t b = 0; b < layers; b++) {
 			s->nnts[0].mean[a * layers + b] = a == b ? 1 : 1.0 / 3;
 			s->nnts[0].overlap[a * layers + b] = a == b ? 1 : 0.5;
 		}
 		s->nntp[0].count[a * layers + a] = s->nntp[0].pairs[a] = unit;
 	}
+	if (recall < 1)
+		add_estimates(s, recall);
 	if (kith_stack_write(s, input, &err))
 		fail_msg("%s", err.msg);
 	kith_stack_free(s);
@@ -230,9 +256,9 @@ static void test_outputs(void **state)
 		    "15,union,455000,455000,455000\n");
 	text = read_text(page);
 	expect_in(text, "<!DOCTYPE html>", "<td class=\"w\" style=\"--s:1.00\">455</td>", "<td>0</td>",
-		  "<th scope=\"row\">&lt;i&gt;&amp;&quot;q&quot;" KITH_APPROX_MARK "</th>", "(recall 0.95)",
-		  "<code>&lt;in&gt;.npy</code>", "<code>kith-knn &#39;&lt;x&gt;&#39;</code>",
-		  "60,000 samples, 3 layers", NULL);
+		  "<th scope=\"row\">&lt;i&gt;&amp;&quot;q&quot;" KITH_APPROX_MARK "</th>",
+		  ": recall 0.9500 (0.9400 to 0.9750)", "<code>&lt;in&gt;.npy</code>",
+		  "<code>kith-knn &#39;&lt;x&gt;&#39;</code>", "60,000 samples, 3 layers", NULL);
 	assert_null(strstr(text, "<i>"));
 	assert_null(strstr(text, "<in>"));
 	assert_null(strstr(text, "<script"));
@@ -242,6 +268,36 @@ static void test_outputs(void **state)
 	expect_in(text, "\\cellcolor{kithshade!85}\\color{white}455", "b,c\\_d", "$^{\\approx}$",
 		  "\\textless{}i\\textgreater{}\\&\\textquotedbl{}q\\textquotedbl{}",
 		  "\\label{tab:nntp_k15_union_alpha0}", NULL);
+	free(text);
+}
+
+/* An approximate graph is one whatever its recall. */
+static void test_approximate(void **state)
+{
+	char *text;
+	(void)state;
+	write_stack(3, 455000, 1 - 0x1p-53);
+	report();
+	expect_file(csv, "recall.csv",
+		    "k,\"<i>&\"\"q\"\"\",\"b,c_d\",layer.\xce\xb1.of_a_long_name_that_no_figure_has_the_room_to_show\n"
+		    "15,0.9999999999999999,1,1\n");
+	text = read_text(page);
+	expect_in(text, "<b>Approximate.</b>", ": recall above 0.9900 (no miss found)", " class=\"approx\"",
+		  "<tr><th scope=\"row\">recall</th><td>0.999999</td><td>1</td><td>1</td></tr>",
+		  "it differs by up to 0.013, and its standard error is up to 0.0013",
+		  "Of some pairs of layers there is no", "0.3458&nbsp;&#177;&nbsp;0.0013</td><td></td></tr>",
+		  "1,000 samples audited",
+		  "A neighbour that a layer marked " KITH_APPROX_MARK " has missed breaks a run",
+		  "(NNTS about 0.35 at k&nbsp;=&nbsp;15)", NULL);
+	assert_null(strstr(text, "several percent"));
+	free(text);
+	write_stack(3, 455000, 0.95);
+	report();
+	text = read_text(page);
+	expect_in(text, "may be off by several percent", NULL);
+	free(text);
+	text = read_text(latex);
+	expect_in(text, "\\label{tab:recall}", " & 0.9500 (0.9400 to 0.9750) \\\\", "b,c\\_d & 1 \\\\", NULL);
 	free(text);
 }
 
@@ -428,11 +484,12 @@ int main(void)
 {
 	int failed;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_thousands),    cmocka_unit_test(test_small_numbers),
-		cmocka_unit_test(test_escapes),      cmocka_unit_test(test_outputs),
-		cmocka_unit_test(test_small_counts), cmocka_unit_test(test_sizes_and_bytes),
-		cmocka_unit_test(test_ids),          cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_colours),      cmocka_unit_test(test_canvas),
+		cmocka_unit_test(test_thousands),       cmocka_unit_test(test_small_numbers),
+		cmocka_unit_test(test_escapes),         cmocka_unit_test(test_outputs),
+		cmocka_unit_test(test_approximate),     cmocka_unit_test(test_small_counts),
+		cmocka_unit_test(test_sizes_and_bytes), cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_failures),        cmocka_unit_test(test_colours),
+		cmocka_unit_test(test_canvas),
 	};
 	sandbox_path(input, "stack.json");
 	sandbox_path(page, "report.html");

@@ -51,6 +51,46 @@ static void test_graph(void **state)
 	free(text);
 }
 
+/* Node 0's true neighbour is 2, not 1. */
+static void test_audit(void **state)
+{
+	static const char rows[] =
+		"# node\tneighbour\tk\trank\tdist2\n0\t1\t1\t0\tnan\n1\t0\t1\t0\tnan\n2\t0\t1\t0\tnan\n";
+	static const char header[] = "# kith graph\n# n\t3\n# d\t3\n# k\t1\n# metric\tl2\n# engine\tapprox\n"
+				     "# recall\t0.5\n# digest\t\n# audit\tsamples\t2\tseed\t7\n"
+				     "# audit\tk\t1\trecall\t0.5\tlow\t0.25\thigh\t0.75\n";
+	static const char json[] = "{\"format\": \"kith-graph\", \"version\": 1, \"n\": 3, \"d\": 3, \"k\": [1],\n"
+				   " \"metric\": \"l2\", \"engine\": \"approx\", \"recall\": 0.5, \"digest\": \"\",\n"
+				   " \"audit\": {\"samples\": 2, \"seed\": 7, \"recall\": [0.5], \"low\": [0.25], "
+				   "\"high\": [0.75]},\n";
+	kith_graph_info info = {
+		.n = 3, .d = 3, .tiers = 1, .ladder = {1}, .recall = 1, .metric = "l2", .engine = "approx"};
+	uint32_t ids[] = {1, 0, 0}, id[] = {0, 1}, exact[] = {2, 0};
+	kith_graph_audit audit = {
+		.rows = 2, .seed = 7, .id = id, .exact = exact, .recall = {0.5}, .low = {0.25}, .high = {0.75}};
+	kith_show_options options = {.last = UINT64_MAX};
+	kith_graph_writer *writer = NULL;
+	char path[SANDBOX_PATH], *text = NULL;
+	size_t size;
+	kith_err err;
+	(void)state;
+	sandbox_path(path, "audited.nng");
+	if (kith_graph_create(&writer, path, &info, 16 << 20, 1, &err) ||
+	    kith_graph_append(writer, 3, ids, ids, &(double){0}, &err) || kith_graph_put_audit(writer, &audit, &err) ||
+	    kith_graph_finish(writer, NULL, &err))
+		fail_msg("%s", err.msg);
+	for (options.json = 0; options.json < 2; options.json++) {
+		FILE *out = open_memstream(&text, &size);
+		if (kith_show(path, &options, out, &err))
+			fail_msg("%s", err.msg);
+		fclose(out);
+		assert_non_null(strstr(text, options.json ? json : header));
+		assert_int_equal(strstr(text, rows) != NULL, !options.json);
+		free(text);
+	}
+	assert_int_equal(kith_check(path, &(kith_progress){0}, &err), 0);
+}
+
 /* Five samples, k = 1; a pair in layer a only, two in both, one in b only. */
 static void test_stack(void **state)
 {
@@ -109,6 +149,7 @@ static void test_stack(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_graph), cmocka_unit_test(test_stack)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_graph), cmocka_unit_test(test_audit),
+					   cmocka_unit_test(test_stack)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

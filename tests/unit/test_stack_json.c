@@ -55,7 +55,8 @@ static kith_stack *make_stack(void)
 					    strdup("xxh3:0123456789abcdef"),
 					    strdup("a b.npy"),
 					    strdup("kith-knn -o 'a b.nng' 'a b.npy'"),
-					    v ? 1 : 0.1 + 0.2};
+					    v ? 1 : 0.1 + 0.2,
+					    v ? 0 : 1000};
 	for (size_t i = 0; i < 2; i++) {
 		s->nnts[i].k = i ? 100 : 2;
 		for (size_t a = 0; a < LAYERS; a++)
@@ -66,6 +67,18 @@ static kith_stack *make_stack(void)
 				s->nnts[i].overlap_err[a * LAYERS + b] = a == b ? 0 : 2e-3 / (double)(7 + a + b);
 			}
 	}
+	if (kith_stack_add_estimates(s, &err))
+		fail_msg("%s", err.msg);
+	for (size_t i = 0; i < 2; i++)
+		for (size_t a = 0; a < LAYERS; a++) {
+			s->nnts[i].recall[a] = a ? 1 : i ? 0.3 : NAN;
+			s->nnts[i].recall_low[a] = a ? 1 : i ? 0.25 : NAN;
+			s->nnts[i].recall_high[a] = a ? 1 : i ? 0.375 : NAN;
+			for (size_t b = 0; b < LAYERS; b++) {
+				s->nnts[i].estimate[a * LAYERS + b] = a == b ? 1 : (a && b) || i ? -0.125 : NAN;
+				s->nnts[i].estimate_err[a * LAYERS + b] = a == b ? 0 : (a && b) || i ? 1.5 : NAN;
+			}
+		}
 	for (size_t i = 0; i < 3; i++) {
 		s->nntp[i].k = 2;
 		s->nntp[i].graph = i == 2 ? KITH_MUTUAL : KITH_UNION;
@@ -83,6 +96,14 @@ static void write_it(const kith_stack *s)
 		fail_msg("%s", err.msg);
 }
 
+/* NaN or not, if they are there. */
+static void expect_same_doubles(const double *x, const double *y, size_t count)
+{
+	assert_int_equal(x != NULL, y != NULL);
+	for (size_t i = 0; x && i < count; i++)
+		assert_true(x[i] == y[i] || (isnan(x[i]) && isnan(y[i])));
+}
+
 static void expect_equal(const kith_stack *s, const kith_stack *t)
 {
 	assert_int_equal(s->n, t->n);
@@ -97,12 +118,18 @@ static void expect_equal(const kith_stack *s, const kith_stack *t)
 		assert_string_equal(s->layers[v].input, t->layers[v].input);
 		assert_string_equal(s->layers[v].command, t->layers[v].command);
 		assert_int_equal(s->layers[v].dim, t->layers[v].dim);
+		assert_int_equal(s->layers[v].audited, t->layers[v].audited);
 		assert_memory_equal(&s->layers[v].recall, &t->layers[v].recall, sizeof(double));
 	}
 	for (size_t i = 0; i < s->nnts_count; i++) {
 		assert_int_equal(s->nnts[i].k, t->nnts[i].k);
 		assert_memory_equal(s->nnts[i].mean, t->nnts[i].mean, LAYERS * LAYERS * sizeof(double));
 		assert_memory_equal(s->nnts[i].std_err, t->nnts[i].std_err, LAYERS * LAYERS * sizeof(double));
+		expect_same_doubles(s->nnts[i].recall, t->nnts[i].recall, LAYERS);
+		expect_same_doubles(s->nnts[i].recall_low, t->nnts[i].recall_low, LAYERS);
+		expect_same_doubles(s->nnts[i].recall_high, t->nnts[i].recall_high, LAYERS);
+		expect_same_doubles(s->nnts[i].estimate, t->nnts[i].estimate, LAYERS * LAYERS);
+		expect_same_doubles(s->nnts[i].estimate_err, t->nnts[i].estimate_err, LAYERS * LAYERS);
 		assert_int_equal(s->nnts[i].overlap != NULL, t->nnts[i].overlap != NULL);
 		if (!s->nnts[i].overlap)
 			continue;
@@ -272,7 +299,7 @@ static void test_unwritable(void **state)
 	s->nntp[0].count[0] = UINT64_MAX;
 	expect_unwritable(s, "beyond 2^63");
 	s = make_stack();
-	s->layers[2].recall = 0;
+	s->layers[2].recall = -0.5;
 	expect_unwritable(s, "recall");
 }
 
@@ -376,6 +403,19 @@ static void test_broken_parts(void **state)
 		{"overlap", "[1, ", "[0.5, ", "overlap(0,0;k=2) is 0.5, not 1"},
 		{"overlap", "\"stderr\"", "\"error\"", "nnts[0].overlap.stderr: missing"},
 		{"overlap", "[0, ", "[-1, ", "nnts[0].overlap.stderr: -1 at row 0, column 0 is outside 0..1"},
+		{"", "\"audited\": 1000", "\"audited\": 0.5", "layers[0].audited: not a whole number"},
+		{"nnts", "\"recall\": [null", "\"recall\": [2", "nnts[0].recall: 2 at column 0 is outside 0..1"},
+		{"nnts", "\"recall\": [null", "\"recall\": [\"\"", "nnts[0].recall: has no number at column 0"},
+		{"\"k\": 100", "\"recall\": [0.3", "\"recall\": [0.5",
+		 "recall of layer 0 at k=100 is 0.5, not in 0.25 to"},
+		{"estimate", "[1, null, ", "[1, ", "nnts[0].estimate.mean: row 0 has 2 numbers, 3 layers"},
+		{"estimate", "[1, ", "[null, ", "the estimate of NNTS(0,0;k=2) is nan"},
+		{"estimate", "[null, 1, -0.125]", "[null, 1, -0.25]",
+		 "the estimate of NNTS(1,2;k=2) is -0.25, but that of"},
+		{"estimate", "[null, 1, -0.125]", "[null, 1, -1.25]",
+		 "nnts[0].estimate.mean: -1.25 at row 1, column 2 is"},
+		{"estimate", "[null, 1, -0.125]", "[null, 1, 1.5]", "the estimate of NNTS(1,2;k=2) is 1.5, with"},
+		{"estimate", "\"stderr\"", "\"error\"", "nnts[0].estimate.stderr: missing"},
 		{"nntp", "\"union\"", "\"onion\"", "nntp[0].graph: neither"},
 		{"nntp", "\"alpha\": 1", "\"alpha\": 0", "nntp[1].k: out of order"},
 		{"nntp", "\"alpha\": 1", "\"alpha\": -1", "nntp[1].alpha: -1 is outside"},

@@ -5,12 +5,14 @@
 
 #include <stdint.h>
 
+#define KITH_APPROX_RECALL 0.99
+
 /* The engine's own options. What is 0 it chooses by itself. */
 typedef struct kith_approx_options {
-	double recall;   /* to be reached by the lower end of the audit's interval; 0: 0.99 */
-	uint32_t trees;  /* of the forest; 0: as many as it takes */
+	double recall;   /* to be reached by the lower end of the audit's interval; 0: KITH_APPROX_RECALL */
+	uint32_t trees;  /* of the forest; if this or rounds is given, that many, whatever the recall */
 	uint32_t leaf;   /* samples of a leaf, at most */
-	uint32_t rounds; /* of descent, and one more; 0: as many as it takes */
+	uint32_t rounds; /* of descent, and one more */
 	uint64_t seed;
 	uint32_t block_nodes; /* see kith/graph.h */
 } kith_approx_options;

@@ -64,20 +64,10 @@ static int stream(struct exact *e, kith_err *err)
 	return kith_stream_run(&in, &e->results, err);
 }
 
-/* All samples in memory: the file itself, where it has values as they are kept; else room that the first pass fills. */
-static int keep_vectors(kith_vectors *v, kith_err *err)
-{
-	if (v->metric == KITH_L2 && v->row_bytes == v->d * v->value_size)
-		v->all = kith_activations_map(v->input);
-	if (!v->all && !(v->own = kith_alloc(v->n * v->d, v->value_size)))
-		return kith_fail_nomem(err, "the samples", v->n * v->d * v->value_size);
-	return 0;
-}
-
 /* The first pass over the samples: projections, hashes and, if the plan wants it, all values in memory. */
 static int project(struct exact *e, kith_err *err)
 {
-	int rc = e->plan.resident ? keep_vectors(e->vectors, err) : 0;
+	int rc = e->plan.resident ? kith_vectors_keep(e->vectors, err) : 0;
 	if (rc)
 		return rc;
 	e->projections.dims = e->plan.dims;

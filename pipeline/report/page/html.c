@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "html_approximate.h"
 #include "html_dynamics.h"
 #include "html_table.h"
 #include "page_text.h"
@@ -26,7 +27,15 @@ static void put_k_list(FILE *out, const kith_stack *s)
 	}
 }
 
-/* The steps of the network that keep most and fewest neighbours, at the smallest k. */
+/* NNTS of a layer and the next at the smallest k: that of the exact graphs, as far as it is known. */
+static double step(const kith_report_data *d, size_t v)
+{
+	const kith_nnts *t = &d->stack->nnts[0];
+	size_t at = v * d->stack->layer_count + v + 1;
+	return t->estimate && !isnan(t->estimate[at]) ? t->estimate[at] : t->mean[at];
+}
+
+/* The steps of the network that keep most and fewest neighbours. */
 static void put_nnts_finding(const kith_report_data *d, FILE *out)
 {
 	const kith_stack *s = d->stack;
@@ -34,18 +43,17 @@ static void put_nnts_finding(const kith_report_data *d, FILE *out)
 	size_t L = s->layer_count, most = 0, least = 0;
 	if (L < 3)
 		return;
-#define STEP(v) t->mean[(v)*L + (v) + 1]
 	for (size_t v = 0; v + 1 < L; v++) {
-		most = STEP(v) > STEP(most) ? v : most;
-		least = STEP(v) < STEP(least) ? v : least;
+		most = step(d, v) > step(d, most) ? v : most;
+		least = step(d, v) < step(d, least) ? v : least;
 	}
-	if (STEP(most) == STEP(least))
+	if (step(d, most) == step(d, least))
 		return;
 	fprintf(out,
-		" From one layer to the next, neighbourhoods change least from <b>%s</b> to <b>%s</b> (NNTS %.2f at "
+		" From one layer to the next, neighbourhoods change least from <b>%s</b> to <b>%s</b> (NNTS %s%.2f at "
 		"k&nbsp;=&nbsp;%" PRIu32 ") and most from <b>%s</b> to <b>%s</b> (%.2f).",
-		d->html[most], d->html[most + 1], STEP(most), t->k, d->html[least], d->html[least + 1], STEP(least));
-#undef STEP
+		d->html[most], d->html[most + 1], d->approximate ? "about " : "", step(d, most), t->k, d->html[least],
+		d->html[least + 1], step(d, least));
 }
 
 static void put_summary(const kith_report_data *d, FILE *out)
@@ -63,34 +71,24 @@ static void put_summary(const kith_report_data *d, FILE *out)
 	fputs("</p>\n", out);
 }
 
-static void put_warning(const kith_report_data *d, FILE *out)
-{
-	int first = 1;
-	if (!d->approximate)
-		return;
-	fputs("<p class=\"warn\"><b>Approximate.</b> These layers&#8217; graphs were not built exactly, and everything "
-	      "that involves them is an estimate; they are marked " KITH_APPROX_MARK ": ",
-	      out);
-	for (size_t v = 0; v < d->stack->layer_count; v++) {
-		const kith_layer *layer = &d->stack->layers[v];
-		if (layer->recall >= 1)
-			continue;
-		fputs(first ? "" : ", ", out);
-		kith_put_html(out, layer->name);
-		fprintf(out, " (recall %.4g)", layer->recall);
-		first = 0;
-	}
-	fputs(".</p>\n", out);
-}
-
 /* ---- NNTP ---------------------------------------------------------------------------------------------------- */
 
-/* What the numbers of this very table say: its first and its last corner, in words. */
-static void put_nntp_reading(const kith_report_data *d, const kith_nntp *p, FILE *out)
+/* What the first and the last corner of this very table say, in words. */
+static void put_corners(const kith_report_data *d, const kith_nntp *p, FILE *out)
 {
 	size_t L = d->stack->layer_count;
 	const char *unit = d->unit == 1000 ? " thousand" : "";
 	char first[KITH_HTML_COUNT], gone[KITH_HTML_COUNT], last[KITH_HTML_COUNT];
+	fprintf(out, " Of the %s%s pairs present in %s, %s%s are gone in the next layer%s, and %s%s last%s to %s.",
+		kith_html_count(p->pairs[0], d->unit, first), unit, d->html[0],
+		kith_html_count(p->count[0], d->unit, gone), unit,
+		p->alpha ? " and do not return within such a gap" : "", kith_html_count(p->count[L - 1], d->unit, last),
+		unit, p->alpha ? ", with such gaps," : "", d->html[L - 1]);
+}
+
+static void put_nntp_reading(const kith_report_data *d, const kith_nntp *p, FILE *out)
+{
+	size_t L = d->stack->layer_count;
 	fprintf(out,
 		"A pair of samples is present in a layer if %s is among the other&#8217;s %" PRIu32 " nearest. Each "
 		"cell counts the runs that begin in the row&#8217;s layer and end in the column&#8217;s",
@@ -99,13 +97,9 @@ static void put_nntp_reading(const kith_report_data *d, const kith_nntp *p, FILE
 		fprintf(out, ", gaps of up to %" PRIu32 " layer%s allowed", p->alpha, plural(p->alpha));
 	fputs(d->unit == 1000 ? ", in thousands, to three significant digits" : "", out);
 	fputs("; shading follows the square root of the count.", out);
-	if (L < 2)
-		return;
-	fprintf(out, " Of the %s%s pairs present in %s, %s%s are gone in the next layer%s, and %s%s last%s to %s.",
-		kith_html_count(p->pairs[0], d->unit, first), unit, d->html[0],
-		kith_html_count(p->count[0], d->unit, gone), unit,
-		p->alpha ? " and do not return within such a gap" : "", kith_html_count(p->count[L - 1], d->unit, last),
-		unit, p->alpha ? ", with such gaps," : "", d->html[L - 1]);
+	if (L > 1)
+		put_corners(d, p, out);
+	kith_html_nntp_caution(d, p, out);
 }
 
 static void put_nntp_title(const kith_nntp *p, FILE *out)
@@ -150,6 +144,7 @@ static void put_nntp_table(const kith_report_data *d, const kith_nntp *p, FILE *
 			kith_html_value(d, &columns[c], v, out);
 		fputs("</tr>", out);
 	}
+	kith_html_recall_row(d, p, out);
 	fputs("</tfoot></table></div>\n", out);
 }
 
@@ -181,7 +176,7 @@ static void put_chances(const kith_stack *s, FILE *out)
 
 static void put_nnts_tables(const kith_report_data *d, const kith_entry *e, FILE *out)
 {
-	char caption[96];
+	char caption[160];
 	kith_values v;
 	for (const kith_measure *m = kith_measures; m->name; m++) {
 		if (m->shape != KITH_SQUARE || !kith_measure_get(m, e, &v) || v.undefined)
@@ -203,7 +198,9 @@ static int put_nnts_section(const kith_report_data *d, FILE *out, kith_err *err)
 	rc = kith_html_figure(d, kith_figure_nnts, NULL, "nnts", out, err);
 	fprintf(out, "%s The largest standard error is %.2g. Chance alone gives ", kith_nnts_html, worst);
 	put_chances(s, out);
-	fputs("." KITH_FIGURE_END, out);
+	fputs(".", out);
+	kith_html_estimates(d, out);
+	fputs(KITH_FIGURE_END, out);
 	if (s->layer_count > KITH_TABLE_LAYERS)
 		return rc;
 	fputs("<details><summary>The same as numbers; corrected for chance; and as overlap</summary>\n", out);
@@ -261,13 +258,10 @@ static void put_provenance_row(const kith_report_data *d, size_t v, FILE *out)
 	char dim[32];
 	kith_grouped(layer->dim, dim, sizeof dim);
 	fprintf(out, "<tr%s><td>%zu</td><th scope=\"row\" class=\"left\">%s</th><td>%s</td>",
-		layer->recall < 1 ? " class=\"approx\"" : "", v, d->html[v], dim);
+		kith_layer_is_exact(layer) ? "" : " class=\"approx\"", v, d->html[v], dim);
 	put_text_cell(out, layer->metric, 0);
 	put_text_cell(out, layer->engine, 0);
-	if (layer->recall < 1)
-		fprintf(out, "<td>" KITH_APPROX_MARK "&nbsp;%.4g</td>", layer->recall);
-	else
-		fputs("<td>1</td>", out);
+	kith_html_recall_cell(d, v, out);
 	put_text_cell(out, layer->input, 1);
 	put_text_cell(out, layer->digest, 1);
 	fputs("</tr>\n", out);
@@ -310,7 +304,7 @@ int kith_report_html(const kith_report_data *data, FILE *out, kith_err *err)
 	fprintf(out, "%s\n", kith_report_css);
 	fputs("</style>\n</head>\n<body>\n<main>\n<h1>Which samples stay neighbours, layer by layer</h1>\n", out);
 	put_summary(data, out);
-	put_warning(data, out);
+	kith_html_warning(data, out);
 	rc = put_nnts_section(data, out, err);
 	if (!rc)
 		rc = put_nntp_section(data, out, err);

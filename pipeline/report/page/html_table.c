@@ -44,6 +44,7 @@ void kith_html_open_row(const kith_report_data *d, FILE *out, size_t v)
 
 void kith_html_open_cell(FILE *out, double shade)
 {
+	shade = fmin(shade, 1);
 	if (shade < 0.005)
 		fputs("<td>", out);
 	else
@@ -58,6 +59,17 @@ void kith_html_ratio(FILE *out, double ratio)
 	}
 	kith_html_open_cell(out, ratio);
 	fprintf(out, "%.3f</td>", ratio);
+}
+
+/* With its standard error, unless that is 0. */
+static void put_estimate(double x, double error, FILE *out)
+{
+	if (isnan(x) || error == 0) {
+		kith_html_ratio(out, x);
+		return;
+	}
+	kith_html_open_cell(out, x);
+	fprintf(out, "%.4f&nbsp;&#177;&nbsp;%.4f</td>", x, error);
 }
 
 void kith_html_value(const kith_report_data *d, const kith_column *c, size_t layer, FILE *out)
@@ -81,7 +93,11 @@ void kith_html_ratios(const kith_report_data *d, const char *caption, const kith
 	for (size_t a = 0; a < v->rows; a++) {
 		kith_html_open_row(d, out, a);
 		for (size_t b = 0; b < v->columns; b++)
-			kith_html_ratio(out, m->shape == KITH_TRIANGLE && b < a ? NAN : v->ratios[a * v->columns + b]);
+			if (m->kind == KITH_ESTIMATE)
+				put_estimate(v->ratios[a * v->columns + b], v->errors[a * v->columns + b], out);
+			else
+				kith_html_ratio(
+					out, m->shape == KITH_TRIANGLE && b < a ? NAN : v->ratios[a * v->columns + b]);
 		fputs("</tr>\n", out);
 	}
 	fputs("</tbody></table></div>\n", out);

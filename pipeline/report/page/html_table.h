@@ -26,7 +26,7 @@ void kith_html_open_cell(FILE *out, double shade);
 void kith_html_ratio(FILE *out, double ratio);
 void kith_html_value(const kith_report_data *d, const kith_column *column, size_t layer, FILE *out);
 
-/* A whole table of a matrix of ratios of [0,1]. */
+/* A whole table of a matrix of ratios of about [0,1]. */
 void kith_html_ratios(const kith_report_data *d, const char *caption, const kith_measure *m, const kith_values *v,
 		      FILE *out);
 

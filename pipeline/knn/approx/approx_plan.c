@@ -1,0 +1,146 @@
+/* approx_plan.c - see approx_plan.h */
+#include "approx_plan.h"
+
+#include "descent.h"
+#include "forest.h"
+#include "refine.h"
+#include "survey.h"
+
+#define MOST_DIMS    255u /* with the remainder's length: a whole number of vector registers */
+#define USUAL_TREES  8u
+#define USUAL_ROUNDS 1u
+#define LEAST_JOINED 20u /* of a list, the entries that rounds look at */
+#define MOST_JOINED  40u
+#define BATCH        64u /* rows that a thread finishes together; from the file more, as near rows want the same ones */
+#define FILE_BATCH   4096u
+
+/* Seconds of one thread, as in the exact engine's planner.c. */
+#define READ_VALUE 4e-9
+#define PAIR_VALUE 0.012e-9 /* a pair of a join, for each value of its codes */
+#define TREE_START 0.6e-6   /* a sample in a tree */
+#define JOIN_START 60e-9    /* a sample that is joined with others in a round */
+#define MEASURE    0.27e-9
+#define PAIR_START 25e-9
+#define WRITE_EDGE 40e-9
+
+static uint64_t at_most(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* A leaf has half as many samples at least, so that lists are full after one tree. */
+static uint64_t leaf_of(const kith_engine_job *job)
+{
+	const kith_approx_options *o = job->options;
+	uint64_t k = kith_info_k(job->info), least = 2 * (k + 1), leaf = o->leaf ? o->leaf : 500 + 4 * k;
+	return leaf < least ? least : leaf;
+}
+
+int kith_approx_is_whole(const kith_engine_job *job)
+{
+	return leaf_of(job) >= job->info->n;
+}
+
+/* As few directions as leave a list's spare entries for those that their bounds cannot tell from neighbours. */
+static void choose_dims(kith_approx_plan *p, const kith_survey *survey, uint32_t dims, uint64_t n, uint64_t d,
+			uint32_t k)
+{
+	uint32_t spare = k / 2 + 8;
+	p->dims = 0;
+	p->length = k + 8;
+	for (uint32_t e = 0; e < KITH_SURVEY_MENU && kith_survey_menu[e] <= dims; e++)
+		if (kith_survey_menu[e] + 1 < d && survey->share[e] * (double)n <= k + spare / 2.0) {
+			p->dims = kith_survey_menu[e];
+			p->length = k + spare;
+			break;
+		}
+	p->length = (p->length + 7) / 8 * 8; /* whole vectors */
+}
+
+static uint64_t values_of(const kith_approx_plan *p, const kith_engine_job *job)
+{
+	return p->dims ? p->dims + 1ull : job->info->d;
+}
+
+/* The most that is there at one time, while all codes are put into order, while lists grow, or while rows are finished;
+ * without the samples themselves. */
+static uint64_t bytes_of(const kith_approx_plan *p, const kith_vectors *vectors, const kith_engine_job *job)
+{
+	const kith_graph_info *info = job->info;
+	uint64_t n = info->n, threads = (uint64_t)job->threads, arranged, searched, finished;
+	uint64_t codes = kith_codes_bytes(n, values_of(p, job)), lists = kith_neighbour_lists_bytes(n, p->length);
+	kith_codes shape = {.values = (uint32_t)values_of(p, job) + 1,
+			    .width = (uint32_t)values_of(p, job) + KITH_LANES};
+	kith_neighbour_lists all = {.n = n, .length = p->length};
+	kith_descent descent = {&shape, &all, p->forward, p->reverse, job->threads, NULL};
+	kith_workspace join = {0};
+	kith_local_join own;
+	uint64_t tree = kith_forest_bytes(n), round = kith_descent_bytes(&descent, n);
+	kith_local_join_init(&own, &shape, &all, p->leaf, &join);
+	arranged = 2 * codes + tree;
+	searched = codes + lists + (tree > round ? tree : round) + threads * kith_workspace_bytes(&join);
+	finished = lists + kith_results_bytes(n, kith_info_k(info), info->near) +
+		   threads * (kith_refiner_bytes(vectors, p->resident, p->length, p->batch) +
+			      p->batch * kith_candidates_row_bytes(p->length, 0, 0));
+	arranged = arranged > searched ? arranged : searched;
+	return (arranged > finished ? arranged : finished) + n * 32; /* ids, hashes and bounds */
+}
+
+/* The samples stay in memory where a good half of it is left. */
+static int fit(kith_approx_plan *p, const kith_vectors *vectors, const kith_engine_job *job, kith_err *err)
+{
+	uint64_t samples = vectors->n * vectors->d * vectors->value_size;
+	p->resident = 1;
+	p->batch = BATCH;
+	p->memory = bytes_of(p, vectors, job);
+	if (p->memory <= job->memory && samples <= (job->memory - p->memory) / 2) {
+		p->memory += samples;
+		return 0;
+	}
+	p->resident = 0;
+	for (p->batch = FILE_BATCH; p->batch > 1 && bytes_of(p, vectors, job) > job->memory;)
+		p->batch /= 2;
+	p->memory = bytes_of(p, vectors, job);
+	return p->memory <= job->memory
+		       ? 0
+		       : kith_fail(
+				 err, KITH_EUSAGE,
+				 "%s: -m is too small: engine approx needs at least %llu bytes for n=%llu d=%llu k=%u; "
+				 "engine exact works in less",
+				 vectors->path, (unsigned long long)p->memory, (unsigned long long)vectors->n,
+				 (unsigned long long)vectors->d, kith_info_k(job->info));
+}
+
+static double seconds_of(const kith_approx_plan *p, const kith_engine_job *job)
+{
+	double n = (double)job->info->n, d = (double)job->info->d, k = kith_info_k(job->info);
+	double values = (double)values_of(p, job), joined = p->forward + p->reverse;
+	double tree = p->leaf * values * PAIR_VALUE + TREE_START;
+	double round = joined * (joined * values * PAIR_VALUE + JOIN_START);
+	double row = d * READ_VALUE + p->trees * tree + p->rounds * round + p->length * (MEASURE * d + PAIR_START) +
+		     k * WRITE_EDGE;
+	return n * row / job->threads;
+}
+
+int kith_approx_plan_choose(kith_approx_plan *p, kith_basis *basis, const kith_scaling *scaling,
+			    const kith_engine_job *job, kith_err *err)
+{
+	const kith_approx_options *o = job->options;
+	uint64_t n = job->info->n, d = job->info->d;
+	uint32_t k = kith_info_k(job->info);
+	kith_survey survey;
+	int rc = kith_survey_run(&survey, basis, scaling, k, (uint32_t)at_most(MOST_DIMS, d), job->memory / 3,
+				 job->threads, err);
+	if (rc)
+		return rc;
+	*p = (kith_approx_plan){.recall = o->recall > 0 ? o->recall : KITH_APPROX_RECALL,
+				.until_recall = !o->trees && !o->rounds && job->audit,
+				.trees = o->trees ? o->trees : USUAL_TREES,
+				.rounds = o->rounds ? o->rounds - 1 : USUAL_ROUNDS,
+				.leaf = (uint32_t)leaf_of(job)};
+	choose_dims(p, &survey, basis->dims, n, d, k);
+	p->forward = k + 5 < LEAST_JOINED ? LEAST_JOINED : k + 5 > MOST_JOINED ? MOST_JOINED : k + 5;
+	p->forward = p->reverse = (uint32_t)at_most(p->length, p->forward);
+	p->seconds = seconds_of(p, job);
+	return fit(p, scaling->vectors, job, err);
+}
