@@ -72,16 +72,16 @@ PEERS = [
         "NSG16;GK=20,L=40,iter=6,search_L=24", "NSG24;GK=32,L=50,iter=8,search_L=32",
         "NSG32;GK=40,L=60,iter=8,search_L=64"]),
     Peer("FAISS NNDescent", "rival_faiss", [
-        "NNDescent16;L=24,iter=6", "NNDescent16;L=30,iter=7", "NNDescent20;L=40,iter=8", "NNDescent24;L=60,iter=8",
-        "NNDescent32;L=80,iter=10"]),
+        "NNDescent15;L=15,iter=6", "NNDescent16;L=20,iter=6", "NNDescent16;L=30,iter=7", "NNDescent20;L=40,iter=8",
+        "NNDescent24;L=60,iter=8", "NNDescent32;L=80,iter=10"]),
     Peer("hnswlib", "rival_hnswlib", [
         "M=8,efc=40,ef=20", "M=12,efc=40,ef=20", "M=12,efc=60,ef=24", "M=12,efc=80,ef=32", "M=16,efc=80,ef=48",
         "M=16,efc=120,ef=80", "M=24,efc=160,ef=128"]),
     Peer("PyNNDescent", "rival_pynndescent.py", [
         "n_neighbors=16,n_iters=4", "n_neighbors=20,n_iters=5", "n_neighbors=30", "n_neighbors=45", "n_neighbors=60"]),
     Peer("KGraph", "rival_kgraph", [
-        "K=15,L=20,iter=5", "K=15,L=24,iter=6", "K=15,L=30,iter=6", "K=15,L=40,S=12,iter=6", "K=15,L=60,S=15,iter=7",
-        "K=15,L=80,S=20,iter=8"]),
+        "K=15,L=15,S=10,iter=5", "K=15,L=15,S=10,iter=6", "K=15,L=18,S=10,iter=6", "K=15,L=24,S=10,iter=6",
+        "K=15,L=30,S=10,iter=7", "K=15,L=40,S=15,iter=7", "K=15,L=60,S=20,iter=8"]),
 ]
 CONTEST = Peer("KGraph", "rival_kgraph", ["K=100,L=165,S=85,R=400,iter=6"])
 
