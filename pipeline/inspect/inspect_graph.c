@@ -27,11 +27,12 @@ static void put_header(const kith_graph_info *i, const kith_graph_audit *a, FILE
 {
 	char ladder[256], recall[KITH_DOUBLE_TEXT];
 	fprintf(out,
-		"# kith graph\n# n\t%llu\n# d\t%llu\n# k\t%s\n# metric\t%s\n# engine\t%s\n# recall\t%s\n"
-		"# digest\t%s\n",
+		"# kith graph\n# n\t%llu\n# d\t%llu\n# k\t%s\n# metric\t%s\n# engine\t%s\n",
 		(unsigned long long)i->n, (unsigned long long)i->d,
-		kith_ladder_text(i->ladder, i->tiers, ladder, sizeof ladder), i->metric, i->engine,
-		kith_double_text(i->recall, recall), i->digest);
+		kith_ladder_text(i->ladder, i->tiers, ladder, sizeof ladder), i->metric, i->engine);
+	if (i->parameters[0])
+		fprintf(out, "# parameters\t%s\n", i->parameters);
+	fprintf(out, "# recall\t%s\n# digest\t%s\n", kith_double_text(i->recall, recall), i->digest);
 	put_audit(i, a, out);
 	fputs("# node\tneighbour\tk\trank\tdist2\n", out);
 }
@@ -70,6 +71,8 @@ static void begin_json(const kith_graph_info *i, const kith_graph_audit *a, kith
 	kith_json_gap(j, "\n ");
 	kith_json_put_string(j, "metric", i->metric);
 	kith_json_put_string(j, "engine", i->engine);
+	if (i->parameters[0])
+		kith_json_put_string(j, "parameters", i->parameters);
 	kith_json_put_number(j, "recall", i->recall);
 	kith_json_put_string(j, "digest", i->digest);
 	put_audit_json(i, a, j);

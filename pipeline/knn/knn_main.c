@@ -106,13 +106,13 @@ static int check(void *context, kith_err *err)
 	return rc;
 }
 
-static int foresee_one(kith_cli *cli, const arguments *a)
+static int foresee_one(const arguments *a, kith_err *err)
 {
 	kith_knn_estimate e;
-	kith_err err;
 	char ladder[256];
-	if (kith_knn_foresee_with(a->input, &a->knn, own_of(a), &e, &err))
-		return kith_cli_fail(cli, &err);
+	int rc = kith_knn_foresee_with(a->input, &a->knn, own_of(a), &e, err);
+	if (rc)
+		return rc;
 	printf("%s: n=%llu d=%llu k=%s %s: about %.1f s, %.0f MB of memory, %.0f MB of temporary files, a graph of "
 	       "%.0f MB\n",
 	       a->input, (unsigned long long)e.n, (unsigned long long)e.d,
@@ -122,13 +122,16 @@ static int foresee_one(kith_cli *cli, const arguments *a)
 }
 
 /* --dry-run: a line for people and scripts, on standard output; and another one of the exact engine if that was not
- * asked for, or of the approximate one if it was. */
+ * asked for, or of the approximate one if it was, unless -m does not do for it. */
 static int foresee(kith_cli *cli, const arguments *a)
 {
 	arguments other = *a;
-	int code = foresee_one(cli, a);
+	kith_err err;
 	other.knn.engine = strcmp(a->knn.engine, "exact") ? "exact" : "approx";
-	return code ? code : foresee_one(cli, &other);
+	if (foresee_one(a, &err))
+		return kith_cli_fail(cli, &err);
+	foresee_one(&other, &err);
+	return 0;
 }
 
 static int build(kith_cli *cli, const arguments *a)

@@ -206,17 +206,30 @@ static int find_lists(struct approx *a, kith_err *err)
 }
 
 /* One leaf that holds all samples finds all neighbours, and nobody finds those faster than the exact engine. */
+static void describe_whole(char *plan, size_t size)
+{
+	char exact[64];
+	snprintf(exact, sizeof exact, "%s", plan);
+	snprintf(plan, size, "approx (one leaf: %.40s)", exact);
+}
+
 static int build_whole(const kith_engine_job *job, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
 {
 	kith_exact_options exact = {0};
 	kith_engine_job whole = *job;
-	char plan[sizeof summary->plan];
 	whole.options = &exact;
 	int rc = kith_engine_exact.build(&whole, writer, summary, err);
-	if (!rc) {
-		snprintf(plan, sizeof plan, "approx (one leaf: %.40s)", summary->plan);
-		memcpy(summary->plan, plan, sizeof plan);
-	}
+	describe_whole(summary->plan, sizeof summary->plan);
+	return rc;
+}
+
+static int foresee_whole(const kith_engine_job *job, kith_knn_estimate *out, kith_err *err)
+{
+	kith_exact_options exact = {0};
+	kith_engine_job whole = *job;
+	whole.options = &exact;
+	int rc = kith_engine_exact.foresee(&whole, out, err);
+	describe_whole(out->plan, sizeof out->plan);
 	return rc;
 }
 
@@ -250,12 +263,8 @@ done:
 static int foresee(const kith_engine_job *job, kith_knn_estimate *out, kith_err *err)
 {
 	struct approx a = start(job);
-	kith_exact_options exact = {0};
-	kith_engine_job whole = *job;
-	if (kith_approx_is_whole(job)) {
-		whole.options = &exact;
-		return kith_engine_exact.foresee(&whole, out, err);
-	}
+	if (kith_approx_is_whole(job))
+		return foresee_whole(job, out, err);
 	int rc = kith_scaling_init(&a.scaling, a.vectors, err);
 	if (!rc && !(rc = kith_approx_plan_choose(&a.plan, &a.basis, &a.scaling, job, err))) {
 		a.search.trees = a.plan.trees;
