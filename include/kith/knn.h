@@ -24,8 +24,8 @@ typedef struct kith_knn_options {
 	 * look as if it had parted. May be NULL if candidate_graphs is 0. */
 	const char *const *candidates;
 	uint32_t candidate_graphs;
-	uint64_t memory;    /* bytes */
-	int threads;        /* >= 1 */
+	uint64_t memory; /* bytes */
+	int threads;     /* >= 1 */
 	/* The audit of what an engine that is not exact builds: how many samples, and what they are chosen by, besides
 	 * n. Layers with the same three are audited by the same samples. */
 	uint32_t audit_rows; /* >= 1; more than n count as n */

@@ -26,8 +26,7 @@ static void put_audit(const kith_graph_info *i, const kith_graph_audit *a, FILE 
 static void put_header(const kith_graph_info *i, const kith_graph_audit *a, FILE *out)
 {
 	char ladder[256], recall[KITH_DOUBLE_TEXT];
-	fprintf(out,
-		"# kith graph\n# n\t%llu\n# d\t%llu\n# k\t%s\n# metric\t%s\n# engine\t%s\n",
+	fprintf(out, "# kith graph\n# n\t%llu\n# d\t%llu\n# k\t%s\n# metric\t%s\n# engine\t%s\n",
 		(unsigned long long)i->n, (unsigned long long)i->d,
 		kith_ladder_text(i->ladder, i->tiers, ladder, sizeof ladder), i->metric, i->engine);
 	if (i->parameters[0])

@@ -16,7 +16,7 @@ typedef struct kith_duplicates {
 	uint32_t *twin; /* of its first sample and of those left out, the first one, which has the lowest id; else
 			   UINT32_MAX */
 	uint32_t *next; /* of those not left out, the next one; UINT32_MAX: it is the last, or in no such group */
-	void *memory;       /* holds these; release it with free() */
+	void *memory;   /* holds these; release it with free() */
 } kith_duplicates;
 
 static inline int kith_is_left_out(const kith_duplicates *duplicates, uint64_t i)
