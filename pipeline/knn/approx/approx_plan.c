@@ -1,27 +1,31 @@
 /* approx_plan.c - see approx_plan.h */
 #include "approx_plan.h"
 
+#include <math.h>
+
 #include "descent.h"
 #include "forest.h"
 #include "refine.h"
 #include "survey.h"
 
-#define MOST_DIMS    255u /* with the remainder's length: a whole number of vector registers */
-#define USUAL_TREES  8u
-#define USUAL_ROUNDS 1u
-#define LEAST_JOINED 20u /* of a list, the entries that rounds look at */
-#define MOST_JOINED  40u
-#define BATCH        64u /* rows that a thread finishes together; from the file more, as near rows want the same ones */
-#define FILE_BATCH   4096u
+#define MOST_DIMS      255u /* with the remainder's length: a whole number of vector registers */
+#define USUAL_TREES    8u
+#define USUAL_ROUNDS   1u
+#define MOST_SURVIVORS 4u  /* times k: with more, lists are too long */
+#define LEAST_JOINED   20u /* of a list, the entries that rounds look at */
+#define MOST_JOINED    40u
+#define BATCH          64u /* rows that a thread finishes together; from the file more, as near rows want the same ones */
+#define FILE_BATCH     4096u
 
 /* Seconds of one thread, as in the exact engine's planner.c. */
-#define READ_VALUE 4e-9
-#define PAIR_VALUE 0.012e-9 /* a pair of a join, for each value of its codes */
-#define TREE_START 0.6e-6   /* a sample in a tree */
-#define JOIN_START 60e-9    /* a sample that is joined with others in a round */
-#define MEASURE    0.27e-9
-#define PAIR_START 25e-9
-#define WRITE_EDGE 40e-9
+#define READ_VALUE    4e-9
+#define PAIR_VALUE    0.012e-9 /* a pair of a join, for each value of its codes */
+#define TREE_START    0.6e-6   /* a sample in a tree */
+#define JOIN_START    60e-9    /* a sample that is joined with others in a round */
+#define PROJECT_VALUE 0.045e-9
+#define MEASURE       0.27e-9
+#define PAIR_START    25e-9
+#define WRITE_EDGE    40e-9
 
 static uint64_t at_most(uint64_t a, uint64_t b)
 {
@@ -39,22 +43,6 @@ static uint64_t leaf_of(const kith_engine_job *job)
 int kith_approx_is_whole(const kith_engine_job *job)
 {
 	return leaf_of(job) >= job->info->n;
-}
-
-/* As few directions as leave a list's spare entries for those that their bounds cannot tell from neighbours. */
-static void choose_dims(kith_approx_plan *p, const kith_survey *survey, uint32_t dims, uint64_t n, uint64_t d,
-			uint32_t k)
-{
-	uint32_t spare = k / 2 + 8;
-	p->dims = 0;
-	p->length = k + 8;
-	for (uint32_t e = 0; e < KITH_SURVEY_MENU && kith_survey_menu[e] <= dims; e++)
-		if (kith_survey_menu[e] + 1 < d && survey->share[e] * (double)n <= k + spare / 2.0) {
-			p->dims = kith_survey_menu[e];
-			p->length = k + spare;
-			break;
-		}
-	p->length = (p->length + 7) / 8 * 8; /* whole vectors */
 }
 
 static uint64_t values_of(const kith_approx_plan *p, const kith_engine_job *job)
@@ -117,20 +105,54 @@ static double seconds_of(const kith_approx_plan *p, const kith_engine_job *job)
 	double values = (double)values_of(p, job), joined = p->forward + p->reverse;
 	double tree = p->leaf * values * PAIR_VALUE + TREE_START;
 	double round = joined * (joined * values * PAIR_VALUE + JOIN_START);
-	double row = d * READ_VALUE + p->trees * tree + p->rounds * round + p->length * (MEASURE * d + PAIR_START) +
-		     k * WRITE_EDGE;
+	/* bounds in all values tell nearly all candidates apart, those in fewer directions next to none */
+	double measured = p->dims ? p->length : k;
+	double row = d * READ_VALUE + p->dims * d * PROJECT_VALUE + p->trees * tree + p->rounds * round +
+		     measured * (MEASURE * d + PAIR_START) + k * WRITE_EDGE;
 	return n * row / job->threads;
+}
+
+/* Entries of a list: those whose bounds do not tell them from a row's neighbours, on average, and half as many again.
+ */
+static uint32_t length_of(double survivors, uint32_t k)
+{
+	double length = fmax(k + 8, 1.5 * survivors + 8);
+	return (uint32_t)ceil(length / 8) * 8; /* whole vectors */
+}
+
+static void choose_lists(kith_approx_plan *p, uint32_t dims, double survivors, const kith_engine_job *job)
+{
+	uint32_t k = kith_info_k(job->info), joined = k + 5;
+	p->dims = dims;
+	p->length = length_of(survivors, k);
+	joined = joined < LEAST_JOINED ? LEAST_JOINED : joined > MOST_JOINED ? MOST_JOINED : joined;
+	p->forward = p->reverse = (uint32_t)at_most(p->length, joined);
+	p->seconds = seconds_of(p, job);
+}
+
+/* All values, or as many directions as make it fastest: fewer make shorter codes and longer lists. */
+static void choose_dims(kith_approx_plan *p, const kith_survey *survey, uint32_t found, const kith_engine_job *job)
+{
+	uint32_t k = kith_info_k(job->info);
+	kith_approx_plan other = *p;
+	choose_lists(p, 0, k, job);
+	for (uint32_t e = 0; e < KITH_SURVEY_MENU && kith_survey_menu[e] <= found; e++) {
+		double survivors = survey->share[e] * (double)job->info->n;
+		if (kith_survey_menu[e] + 1 >= job->info->d || survivors > MOST_SURVIVORS * k)
+			continue;
+		choose_lists(&other, kith_survey_menu[e], survivors, job);
+		*p = other.seconds < p->seconds ? other : *p;
+	}
 }
 
 int kith_approx_plan_choose(kith_approx_plan *p, kith_basis *basis, const kith_scaling *scaling,
 			    const kith_engine_job *job, kith_err *err)
 {
 	const kith_approx_options *o = job->options;
-	uint64_t n = job->info->n, d = job->info->d;
 	uint32_t k = kith_info_k(job->info);
 	kith_survey survey;
-	int rc = kith_survey_run(&survey, basis, scaling, k, (uint32_t)at_most(MOST_DIMS, d), job->memory / 3,
-				 job->threads, err);
+	int rc = kith_survey_run(&survey, basis, scaling, k, (uint32_t)at_most(MOST_DIMS, job->info->d),
+				 job->memory / 3, job->threads, err);
 	if (rc)
 		return rc;
 	*p = (kith_approx_plan){.recall = o->recall > 0 ? o->recall : KITH_APPROX_RECALL,
@@ -138,9 +160,6 @@ int kith_approx_plan_choose(kith_approx_plan *p, kith_basis *basis, const kith_s
 				.trees = o->trees ? o->trees : USUAL_TREES,
 				.rounds = o->rounds ? o->rounds - 1 : USUAL_ROUNDS,
 				.leaf = (uint32_t)leaf_of(job)};
-	choose_dims(p, &survey, basis->dims, n, d, k);
-	p->forward = k + 5 < LEAST_JOINED ? LEAST_JOINED : k + 5 > MOST_JOINED ? MOST_JOINED : k + 5;
-	p->forward = p->reverse = (uint32_t)at_most(p->length, p->forward);
-	p->seconds = seconds_of(p, job);
+	choose_dims(p, &survey, basis->dims, job);
 	return fit(p, scaling->vectors, job, err);
 }
