@@ -84,7 +84,8 @@ if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>
 	cat >&2 <<-'END'
 		setup.sh: this system has no apt, so install these yourself, development files included:
 		  to build   a C17 compiler with OpenMP (gcc 12 or clang 14), make, CMake 3.18, pkg-config,
-		             LMDB, zstd, xxHash, OpenBLAS (its OpenMP build), jansson, cairo
+		             LMDB, zstd, xxHash, OpenBLAS (its OpenMP build), jansson, cairo;
+		             for --engine faiss, FAISS and a C++17 compiler
 		  tests      cmocka, bats, Python 3 with NumPy
 		  examples   Python 3 with NumPy and PyTorch; the Fashion-MNIST IDX files
 	END
@@ -93,10 +94,11 @@ fi
 
 missing=''
 need_command gcc gcc
+need_command g++ g++ # for FAISS alone, whose C API Debian's package lacks
 need_command make make
 need_command cmake cmake
 need_command pkg-config pkg-config
-need libc6-dev liblmdb-dev libzstd-dev libxxhash-dev libopenblas-openmp-dev libjansson-dev libcairo2-dev
+need libc6-dev liblmdb-dev libzstd-dev libxxhash-dev libopenblas-openmp-dev libjansson-dev libcairo2-dev libfaiss-dev
 if [ "$tests" ]; then
 	need libcmocka-dev
 	need_command bats bats
@@ -135,6 +137,18 @@ fi
 if ! listed $missing; then
 	say "will run: ${as}apt-get update"
 	apt update || say "apt-get update failed; going on with the lists there are" >&2
+fi
+# FAISS is worth having and not needed; systems older than Debian 12 have no package of it.
+case " $missing " in
+*" libfaiss-dev "*)
+	if ! listed libfaiss-dev; then
+		say "no libfaiss-dev for this system: kith-knn will be built without --engine faiss"
+		missing=$(printf '%s\n' "$missing" | sed 's/ *libfaiss-dev//')
+	fi
+	;;
+esac
+if [ -z "$missing" ]; then
+	exit 0
 fi
 say "will run: ${as}apt-get install --no-install-recommends $missing"
 if ! apt install --no-install-recommends $missing; then

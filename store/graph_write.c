@@ -7,6 +7,7 @@
 #include "graph_audit.h"
 #include "graph_codec.h"
 #include "reverse.h"
+#include "text.h"
 #include "workspace.h"
 
 #define BLOCK_BYTES     (512u << 10) /* of a raw block: large enough to compress well, small enough for many blocks */
@@ -83,6 +84,11 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
 	w->path = kith_container_path(w->container);
 	*out = w;
 	return 0;
+}
+
+void kith_graph_put_parameters(kith_graph_writer *w, const char *parameters)
+{
+	kith_copy_text(w->info.parameters, sizeof w->info.parameters, parameters);
 }
 
 void kith_graph_abort(kith_graph_writer *w)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds kith and runs every test, then both again with the address and undefined-behaviour sanitizers. Installs what is
-# missing first, so that it works on a fresh machine:  sh tests/run.sh
+# missing first, so that it works on a fresh machine:  sh tests/run.sh [CMAKE OPTION...]
 set -eu
 cd "$(dirname "$0")/.."
 sh setup.sh --tests --examples
@@ -14,5 +14,10 @@ suite() {
 	(cd "$folder" && ctest --output-on-failure --parallel "$jobs")
 }
 
-suite build -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=ON
-suite build-asan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBUILD_TESTING=ON -DKITH_SANITIZE=address,undefined
+suite build -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=ON "$@"
+suite build-asan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBUILD_TESTING=ON -DKITH_SANITIZE=address,undefined "$@"
+
+# What is left without FAISS.
+cmake -S . -B build-plain -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=ON -DKITH_FAISS=OFF
+cmake --build build-plain --parallel "$jobs" --target kith-knn mknpy
+(cd build-plain && ctest --output-on-failure -R cli_faiss)

@@ -6,6 +6,10 @@
  *       the same of FAISS' IndexFlatL2
  *   bench_knn check K THREADS 0 FILE.npy
  *       percent of rows with the same neighbour set from both, percent of neighbours in common
+ *   bench_knn engine K THREADS ENGINE FILE.npy
+ *       seconds, peak resident MiB of kith with --engine ENGINE
+ *   bench_knn bare K THREADS FACTORY[;PARAMETER=VALUE,...] FILE.npy
+ *       the same of that FAISS index, trained on, given and asked for all samples in a call each
  *   bench_knn shape FILE.npy
  *       n, d, bytes of the file
  *   bench_knn cut ROWS FILE.npy OUT.npy
@@ -16,12 +20,14 @@
  *       OpenBLAS, FAISS
  *
  * Seconds run from the array, already in the page cache, to the finished neighbour lists. For kith that is all that
- * kith-knn does: reading, the graph, its reverse lists, the file synced in $TMPDIR. For FAISS it is IndexFlatL2's add
- * and search of k + 1 neighbours (the query itself is one) over an array of floats in memory; reading it is not
+ * kith-knn does: reading, the graph, its reverse lists, the file synced in $TMPDIR. For FAISS it is training, adding
+ * and the search of k + 1 neighbours (the query itself is one) over an array of floats in memory; reading it is not
  * counted. */
 #include <cblas.h>
+#include <faiss/c_api/AutoTune_c.h>
+#include <faiss/c_api/error_c.h>
 #include <faiss/c_api/Index_c.h>
-#include <faiss/c_api/IndexFlat_c.h>
+#include <faiss/c_api/index_factory_c.h>
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -34,7 +40,6 @@
 
 #include "activations.h"
 #include "alloc.h"
-#include "bench_faiss.h"
 #include "kith/graph.h"
 #include "kith/knn.h"
 #include "npy_write.h"
@@ -42,6 +47,7 @@
 
 typedef struct job {
 	const char *path;
+	const char *engine; /* kith's, or FAISS' factory and parameters; NULL: exact, Flat */
 	uint64_t memory;
 	uint32_t k;
 	int threads;
@@ -68,6 +74,8 @@ static int build_kith(const job *j, const char *output, double *seconds, kith_er
 	kith_knn_defaults(&options);
 	options.ladder[0] = j->k;
 	options.threads = j->threads;
+	if (j->engine)
+		options.engine = j->engine;
 	if (j->memory)
 		options.memory = j->memory;
 	double start = now();
@@ -124,10 +132,31 @@ done:
 	return rc;
 }
 
+/* FAISS' index of j->engine, with its parameters set. */
+static int make_index(const job *j, uint64_t d, FaissIndex **index)
+{
+	const char *text = j->engine ? j->engine : "Flat";
+	char factory[256];
+	FaissParameterSpace *space = NULL;
+	snprintf(factory, sizeof factory, "%.*s", (int)strcspn(text, ";"), text);
+	text += strcspn(text, ";");
+	int bad = faiss_index_factory(index, (int)d, factory, METRIC_L2) || faiss_ParameterSpace_new(&space);
+	while (!bad && *text) {
+		char name[64];
+		double value;
+		bad = sscanf(++text, "%63[^=]=%lf", name, &value) != 2 ||
+		      faiss_ParameterSpace_set_index_parameter(space, *index, name, value);
+		text += strcspn(text, ",");
+	}
+	if (space)
+		faiss_ParameterSpace_free(space);
+	return bad;
+}
+
 /* labels[n][k + 1], for the caller to free. */
 static int search_faiss(const job *j, double *seconds, uint64_t *n, idx_t **out, kith_err *err)
 {
-	FaissIndexFlatL2 *index = NULL;
+	FaissIndex *index = NULL;
 	float *x = NULL, *distances = NULL;
 	idx_t *labels = NULL;
 	uint64_t d, per_row = (uint64_t)j->k + 1;
@@ -142,9 +171,10 @@ static int search_faiss(const job *j, double *seconds, uint64_t *n, idx_t **out,
 	}
 	omp_set_num_threads(j->threads);
 	double start = now();
-	if (faiss_IndexFlatL2_new_with(&index, (idx_t)d) || faiss_Index_add(index, (idx_t)*n, x) ||
+	if (make_index(j, d, &index) || (!faiss_Index_is_trained(index) && faiss_Index_train(index, (idx_t)*n, x)) ||
+	    faiss_Index_add(index, (idx_t)*n, x) ||
 	    faiss_Index_search(index, (idx_t)*n, x, (idx_t)per_row, distances, labels)) {
-		rc = kith_fail(err, KITH_ENOMEM, "FAISS failed");
+		rc = kith_fail(err, KITH_ENOMEM, "FAISS failed: %s", faiss_get_last_error());
 		goto done;
 	}
 	*seconds = now() - start;
@@ -315,8 +345,27 @@ static int print_versions(char **argv, kith_err *err)
 	(void)argv, (void)err;
 	char name[64] = "", version[64] = "";
 	sscanf(openblas_get_config(), "%63s %63s", name, version);
-	printf("%s %s %s,%s\n", name, version, openblas_get_corename(), bench_faiss_version());
+	printf("%s %s %s,%s\n", name, version, openblas_get_corename(), BENCH_FAISS_VERSION);
 	return 0;
+}
+
+/* K THREADS ENGINE FILE.npy */
+static int run_engine(char **argv, kith_err *err)
+{
+	job j = {.k = (uint32_t)strtoul(argv[0], NULL, 10),
+		 .threads = atoi(argv[1]),
+		 .engine = argv[2],
+		 .path = argv[3]};
+	return run_kith(&j, err);
+}
+
+static int run_bare(char **argv, kith_err *err)
+{
+	job j = {.k = (uint32_t)strtoul(argv[0], NULL, 10),
+		 .threads = atoi(argv[1]),
+		 .engine = argv[2],
+		 .path = argv[3]};
+	return run_faiss(&j, err);
 }
 
 static int run_job(int (*run)(const job *, kith_err *), char **argv, kith_err *err)
@@ -337,10 +386,15 @@ int main(int argc, char **argv)
 		int arguments;
 		int (*job)(const job *, kith_err *);
 		int (*call)(char **, kith_err *);
-	} verbs[] = {
-		{"kith", 4, run_kith, NULL},          {"faiss", 4, run_faiss, NULL}, {"check", 4, run_check, NULL},
-		{"shape", 1, NULL, print_shape},      {"cut", 3, NULL, cut},         {"gauss", 3, NULL, write_gauss},
-		{"versions", 0, NULL, print_versions}};
+	} verbs[] = {{"kith", 4, run_kith, NULL},
+		     {"faiss", 4, run_faiss, NULL},
+		     {"check", 4, run_check, NULL},
+		     {"engine", 4, NULL, run_engine},
+		     {"bare", 4, NULL, run_bare},
+		     {"shape", 1, NULL, print_shape},
+		     {"cut", 3, NULL, cut},
+		     {"gauss", 3, NULL, write_gauss},
+		     {"versions", 0, NULL, print_versions}};
 	kith_err err;
 	for (size_t v = 0; v < sizeof verbs / sizeof *verbs; v++) {
 		if (argc < 2 || strcmp(argv[1], verbs[v].name) || argc != 2 + verbs[v].arguments)

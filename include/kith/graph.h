@@ -84,6 +84,9 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
 int kith_graph_append(kith_graph_writer *writer, uint64_t count, uint32_t *ids, const uint32_t *near_ids,
 		      const double *near_dist2, kith_err *err);
 
+/* Sets the header's `parameters`, where they are found only on the way, before kith_graph_finish. */
+void kith_graph_put_parameters(kith_graph_writer *writer, const char *parameters);
+
 /* What a graph that is not exact carries: the exact rows of some samples, and what they say of the others. The samples
  * follow from n, rows and seed alone, so that they are the same in every layer. */
 typedef struct kith_graph_audit {

@@ -36,6 +36,10 @@ typedef struct kith_engine {
 
 	/* Takes what follows the colon into the engine's own struct; NULL: nothing may follow. */
 	int (*parse)(void *own, const char *spec, kith_err *err);
+	const char *example; /* of a SPEC, where there has to be one */
+
+	/* Refuses, before the input is read, what cannot be done with its n samples of d values; NULL: nothing. */
+	int (*check)(const void *own, const char *path, uint64_t n, uint64_t d, kith_err *err);
 
 	/* Its own options: a struct of options_size bytes, all zeros being the defaults, a table (or NULL) that ends
 	 * with an option without a name, and what puts the argument of options[which] into the struct, as a text and as
@@ -55,13 +59,13 @@ typedef struct kith_engine {
 	int (*build)(const kith_engine_job *job, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err);
 } kith_engine;
 
-extern const kith_engine kith_engine_exact, kith_engine_approx;
+extern const kith_engine kith_engine_exact, kith_engine_approx, kith_engine_faiss;
 
 /* The engines of this build, for `i` from 0 until it returns NULL; the first is the default. */
 const kith_engine *kith_engine_at(size_t i);
 
 /* The engine that kith_knn_options.engine, NAME[:SPEC], names, into *out, and where its SPEC begins (NULL: there is
- * none) into *spec. KITH_EUSAGE if this build has none of that name, or if it takes no SPEC. */
+ * none) into *spec. KITH_EUSAGE if this build has none of that name, if it takes no SPEC, or if it needs one. */
 int kith_engine_find(const kith_engine **out, const char **spec, const char *text, kith_err *err);
 
 /* kith_graph_append, for engines: the audit sees the rows, too. */

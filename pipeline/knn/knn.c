@@ -12,7 +12,7 @@
 #include "machine.h"
 #include "text.h"
 
-static const kith_engine *const engines[] = {&kith_engine_exact, &kith_engine_approx};
+static const kith_engine *const engines[] = {&kith_engine_exact, &kith_engine_approx, &kith_engine_faiss};
 #define ENGINES (sizeof engines / sizeof *engines)
 
 const kith_engine *kith_engine_at(size_t i)
@@ -29,6 +29,9 @@ int kith_engine_find(const kith_engine **out, const char **spec, const char *tex
 		if (strlen(engines[e]->name) == length && !strncmp(text, engines[e]->name, length)) {
 			*out = engines[e];
 			*spec = text[length] ? text + length + 1 : NULL;
+			if (!*spec && engines[e]->example)
+				return kith_fail(err, KITH_EUSAGE, "engine %s: needs to know more, such as %s:%s", text,
+						 text, engines[e]->example);
 			return *spec && !engines[e]->parse
 				       ? kith_fail(err, KITH_EUSAGE, "engine %s: %s takes no options here", text,
 						   engines[e]->name)
@@ -133,6 +136,11 @@ static int start(struct run *r, const char *input, const char *output, const voi
 				   .progress = &o->progress};
 	if ((rc = kith_activations_open(&r->activations, input, err)) || (rc = check_ladder(r->activations, o, err)))
 		return rc;
+	if (r->engine->check) {
+		const kith_activations_info *file = kith_activations_get_info(r->activations);
+		if ((rc = r->engine->check(r->own, file->path, file->n, file->d, err)))
+			return rc;
+	}
 	rc = output ? kith_vectors_init(&r->vectors, r->activations, o->metric, memory, o->threads, &o->progress, err)
 		    : kith_vectors_glance(&r->vectors, r->activations, o->metric, memory, o->threads, err);
 	if (!rc)

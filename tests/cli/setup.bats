@@ -40,13 +40,13 @@ run_setup() {
 
 have_build() {
 	cat libraries >>installed
-	for tool in gcc make cmake pkg-config; do
+	for tool in gcc g++ make cmake pkg-config; do
 		fake "$tool" ''
 	done
 }
 
-libraries="libc6-dev liblmdb-dev libzstd-dev libxxhash-dev libopenblas-openmp-dev libjansson-dev libcairo2-dev"
-build="gcc make cmake pkg-config $libraries"
+libraries="libc6-dev liblmdb-dev libzstd-dev libxxhash-dev libopenblas-openmp-dev libjansson-dev libcairo2-dev libfaiss-dev"
+build="gcc g++ make cmake pkg-config $libraries"
 install="apt-get -y -q -o DPkg::Lock::Timeout=120 install --no-install-recommends"
 
 @test "--check names what is missing, installs nothing, exits 1" {
@@ -97,6 +97,21 @@ install="apt-get -y -q -o DPkg::Lock::Timeout=120 install --no-install-recommend
 	[[ $(head -n 1 log) == *" update (noninteractive)" ]]
 	[[ $(tail -n 1 log) == "$install libc6-dev"* ]]
 	[ "$(wc -l <log)" -eq 2 ]
+}
+
+@test "a system without FAISS goes without it" {
+	have_build
+	grep -vx -e libfaiss-dev -e liblmdb-dev libraries >installed
+	echo libfaiss-dev >unlisted
+	run_setup
+	[ "$status" -eq 0 ]
+	[[ $output == *"without --engine faiss"* ]]
+	[ "$(tail -n 1 log)" = "$install liblmdb-dev (noninteractive)" ]
+	cp libraries installed
+	sed -i /libfaiss-dev/d installed
+	run_setup
+	[ "$status" -eq 0 ]
+	[ "$(grep -c install log)" -eq 1 ]
 }
 
 @test "a lock: waits, fetches the lists and tries once more" {

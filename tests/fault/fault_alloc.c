@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "approx.h"
 #include "audit.h"
 #include "engine.h"
 #include "exact.h"
+#include "faiss_spec.h"
 #include "kith/merge.h"
 #include "kith/pairs.h"
 #include "npy_write.h"
@@ -73,6 +75,42 @@ static int write_approximate(const char *path, kith_err *err)
 	int status = slow_graph_write(path, &info, NODES - 1, ranks, NULL, &audit, (uint64_t)16 << 20, &r, err);
 	free(audit.memory);
 	return status;
+}
+
+/* By trees and rounds until an audit is content. */
+static int try_approx(kith_err *err)
+{
+	kith_knn_options options;
+	kith_knn_summary summary;
+	kith_approx_options own = {.leaf = 8};
+	kith_knn_defaults(&options);
+	options.ladder[0] = 3;
+	options.engine = "approx:recall=0.5";
+	options.memory = (uint64_t)32 << 20;
+	options.threads = 1;
+	return kith_knn_build_with(npy[0], output, &options, &own, &summary, err);
+}
+
+/* In shards, with rows to complete and a parameter to find. */
+static int try_faiss(kith_err *err)
+{
+	kith_knn_options options;
+	kith_knn_summary summary;
+	kith_faiss_spec own = {.shard_rows = 20, .block_rows = 16};
+	kith_knn_defaults(&options);
+	options.engine = "faiss:IVF4,Flat;nprobe=auto,recall=0.1";
+	options.memory = (uint64_t)32 << 20;
+	options.threads = 1;
+	return kith_knn_build_with(npy[0], output, &options, &own, &summary, err);
+}
+
+static int has_faiss(void)
+{
+	kith_knn_options options;
+	kith_knn_estimate estimate;
+	kith_knn_defaults(&options);
+	options.engine = "faiss:Flat";
+	return !kith_knn_foresee(npy[0], &options, &estimate, NULL);
 }
 
 static int try_merge(kith_err *err)
@@ -252,7 +290,7 @@ static int walk(const char *what, int (*attempt)(kith_err *))
 
 int main(void)
 {
-	int failed;
+	int failed, walks = 9;
 	kith_err err = {0};
 	write_layers();
 	sandbox_path(output, "output");
@@ -264,7 +302,11 @@ int main(void)
 		}
 	failed += walk("kith_merge", try_merge) + walk("kith_merge, pairs", try_merge_pairs) +
 		  walk("kith_graph_check", try_check) + walk("pair stores", try_pairs) + walk("audits", try_audit) +
-		  walk("kith_knn_audit", try_recall);
-	printf("fault_alloc: %d passed, %d failed\n", 8 - failed, failed);
+		  walk("kith_knn_audit", try_recall) + walk("kith_knn_build, approx", try_approx);
+	if (has_faiss()) {
+		failed += walk("kith_knn_build, faiss", try_faiss);
+		walks++;
+	}
+	printf("fault_alloc: %d passed, %d failed\n", walks - failed, failed);
 	return failed != 0;
 }

@@ -1,10 +1,12 @@
 /* mknpy - writes a .npy file of random values for the command-line tests, or one that is wrong in a chosen way.
  *
- *   mknpy [-n ROWS] [-d COLUMNS] [-t DESCR] [-s SEED] [-v VERSION] [-S SHAPE] [-F] [-g] [-p ROW,COLUMN,VALUE]...
+ *   mknpy [-n ROWS] [-d COLUMNS] [-t DESCR] [-s SEED] [-v VERSION] [-S SHAPE] [-F] [-g] [-e] [-c] [-p
+ * ROW,COLUMN,VALUE]...
  *         [-z ROW] FILE
  *
  * -t an element type as numpy writes it (<f4; types that kith does not read are filled with zeros), -S a shape for the
- * header in place of (ROWS, COLUMNS), -F claims Fortran order, -g whole numbers 0..3, -p puts VALUE (nan, inf, ...) at
+ * header in place of (ROWS, COLUMNS), -F claims Fortran order, -g whole numbers 0..3, -e
+ * rows that are all the same, -c a constant first column, -p puts VALUE (nan, inf, ...) at
  * a place, -z makes a row zero. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +20,7 @@
 typedef struct request {
 	size_t rows, columns;
 	const char *descr, *shape;
-	int version, fortran, grid;
+	int version, fortran, grid, equal, constant;
 	uint64_t seed;
 	struct {
 		size_t row, column;
@@ -29,7 +31,7 @@ typedef struct request {
 
 static void parse(request *q, int argc, char **argv)
 {
-	for (int option; (option = getopt(argc, argv, "n:d:t:s:v:S:Fgp:z:")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "n:d:t:s:v:S:Fgecp:z:")) != -1;) {
 		if (option == 'n')
 			q->rows = strtoull(optarg, NULL, 10);
 		else if (option == 'd')
@@ -46,6 +48,10 @@ static void parse(request *q, int argc, char **argv)
 			q->fortran = 1;
 		else if (option == 'g')
 			q->grid = 1;
+		else if (option == 'e')
+			q->equal = 1;
+		else if (option == 'c')
+			q->constant = 1;
 		else if (option == 'z')
 			q->zero_row = strtoull(optarg, NULL, 10);
 		else if (option == 'p' && q->put_count < 16 &&
@@ -83,6 +89,9 @@ int main(int argc, char **argv)
 	void *raw = must_alloc(count, 16);
 	for (size_t i = 0; i < count; i++)
 		values[i] = q.grid ? (double)rng_below(&r, 4) : 10 * rng_normal(&r);
+	for (size_t i = 1; i < q.rows; i++)
+		for (size_t t = 0; t < (q.equal ? q.columns : q.constant ? 1 : 0); t++)
+			values[i * q.columns + t] = values[t];
 	for (size_t t = 0; q.zero_row < q.rows && t < q.columns; t++)
 		values[q.zero_row * q.columns + t] = 0;
 	for (size_t p = 0; p < q.put_count; p++)
