@@ -14,7 +14,7 @@
 #   ACTIVATIONS  the folder that holds a .npy file for each layer                        (activations)
 #   OUT          the folder for everything made here                                     (kith)
 #   METRIC       l2 or cosine                                                            (l2)
-#   ENGINE       exact                                                                   (exact)
+#   ENGINE       exact, or approx or another one of kith-knn's                           (exact)
 #   GRAPH        which pairs count: union, mutual or both                                (union)
 #   ALPHA        largest alpha for NNTP, or all                                          (0)
 #   PAIRS        yes: keep every pair through all layers, too, for kith-pairs          (no)
@@ -25,6 +25,7 @@
 # Targets.
 #
 #   $(OUT)/NAME.nng     the neighbour graph of one layer
+#   $(OUT)/first/NAME.nng   with ENGINE = approx: what it is made of, together with those of the layers beside it
 #   $(OUT)/stack.json   NNTS and NNTP
 #   $(OUT)/pairs.kpr    with PAIRS = yes: every pair through all layers, made in the same run (with PAIRS = no one of an
 #                       earlier run stays as it is); needs GNU make 4.3
@@ -95,8 +96,25 @@ KITH_MERGE_SETTINGS := GRAPH=$(KITH_GRAPH) ALPHA=$(KITH_ALPHA) LAYERS=$(KITH_LAY
 
 kith: $(KITH_GRAPHS) $(KITH_STACK) $(KITH_STORE) $(KITH_REPORT)
 
+KITH_KNN = $(call KITH_PROGRAM,knn) -k $(KITH_K) --metric $(KITH_METRIC) $(KITH_LIMITS)--engine
+ifeq ($(filter approx approx:%,$(KITH_ENGINE)),)
 $(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%.npy $(KITH_KNN_STAMP) | $(KITH_OUT)/.
-	$(call KITH_PROGRAM,knn) -k $(KITH_K) --metric $(KITH_METRIC) --engine '$(KITH_ENGINE)' $(KITH_LIMITS)-o $@ $<
+	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<
+else
+# Approximate graphs first, $(OUT)/first/NAME.nng. Then each layer's is made once more of what was found for it and for
+# the layers before and after, which have neighbours that were missed: they repair the pairs whose runs a miss would cut.
+KITH_FIRST := $(KITH_LAYERS:%=$(KITH_OUT)/first/%.nng)
+$(KITH_FIRST): $(KITH_OUT)/first/%.nng: $(KITH_ACTIVATIONS)/%.npy $(KITH_KNN_STAMP) | $(KITH_OUT)/first/.
+	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<
+$(foreach KITH_NAME,$(KITH_LAYERS),$(eval KITH_BEFORE_$(KITH_NAME) := $(KITH_LAST))$(eval \
+	KITH_AFTER_$(KITH_LAST) := $(KITH_NAME))$(eval KITH_LAST := $(KITH_NAME)))
+define KITH_IMPROVED
+$(KITH_OUT)/$1.nng: $(KITH_ACTIVATIONS)/$1.npy $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) $(KITH_AFTER_$1),$(KITH_OUT)/first/$(KITH_NAME).nng)
+	$$(KITH_KNN) approx:trees=1,rounds=0 $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) \
+		$(KITH_AFTER_$1),--candidates $(KITH_OUT)/first/$(KITH_NAME).nng) -o $$@ $$<
+endef
+$(foreach KITH_NAME,$(KITH_LAYERS),$(eval $(call KITH_IMPROVED,$(KITH_NAME))))
+endif
 
 define KITH_MERGE
 $(call KITH_PROGRAM,merge) --alpha $(KITH_ALPHA) --graph $(KITH_GRAPH) $(KITH_LIMITS)$(KITH_STORE:%=--pairs % )-o $(KITH_STACK) \
@@ -120,7 +138,7 @@ $(KITH_REPORT): $(KITH_STACK)
 		--latex $(KITH_OUT)/report.tex -o $@ $<
 
 # The dot keeps the folder's target apart from the phony target of the same name, OUT being kith by default.
-$(KITH_OUT)/.:
+$(KITH_OUT)/. $(KITH_OUT)/first/.:
 	@mkdir -p $@
 
 $(KITH_KNN_STAMP) $(KITH_MERGE_STAMP): | $(KITH_OUT)/.
@@ -137,7 +155,8 @@ endif
 KITH_FORCE:
 
 kith-clean:
-	rm -f $(foreach KITH_FILE,$(KITH_GRAPHS) $(KITH_STACK) $(KITH_STORE) $(KITH_REPORT) $(KITH_OUT)/report.tex,\
+	rm -f $(foreach KITH_FILE,$(KITH_GRAPHS) $(KITH_FIRST) $(KITH_STACK) $(KITH_STORE) $(KITH_REPORT) $(KITH_OUT)/report.tex,\
 		$(KITH_FILE) $(KITH_FILE).part) $(KITH_KNN_STAMP) $(KITH_MERGE_STAMP)
 	rm -rf $(KITH_OUT)/report-csv $(KITH_OUT)/report-svg
+	rmdir $(KITH_OUT)/first 2>/dev/null || :
 	rmdir $(KITH_OUT) 2>/dev/null || :

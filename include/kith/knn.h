@@ -19,6 +19,11 @@ typedef struct kith_knn_options {
 	uint32_t ladder[KITH_MAX_TIERS]; /* ascending, distinct */
 	kith_metric metric;
 	const char *engine; /* "exact", or another engine's NAME[:SPEC] */
+	/* Graphs of other layers of the same samples, for engines that are not exact: their rows are measured, too,
+	 * before the k best are kept. Near layers share neighbours, so this finds those whose absence would make a pair
+	 * look as if it had parted. May be NULL if candidate_graphs is 0. */
+	const char *const *candidates;
+	uint32_t candidate_graphs;
 	uint64_t memory;    /* bytes */
 	int threads;        /* >= 1 */
 	/* The audit of what an engine that is not exact builds: how many samples, and what they are chosen by, besides

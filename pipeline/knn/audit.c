@@ -34,10 +34,10 @@ int kith_audit_choose(uint64_t n, uint64_t seed, uint32_t rows, uint32_t *out, k
 	return 0;
 }
 
-/* Of one thread of about 3 GHz with 512-bit vectors, like the exact engine's. */
-#define PAIR       0.7e-9
-#define PAIR_VALUE 0.02e-9
-#define READ_VALUE 4e-9
+/* Of one thread of about 3 GHz with 512-bit vectors, like the exact engine's (planner.c). */
+#define PAIR       0.2e-9
+#define PAIR_VALUE 0.01e-9
+#define READ_VALUE 8e-9 /* a value of the file: read twice, hashed, to floats, to integers */
 
 double kith_audit_seconds(uint64_t n, uint64_t d, uint32_t rows, int threads)
 {

@@ -18,7 +18,11 @@ typedef struct kith_engine_job {
 	 * (recall.h); else NULL. */
 	const kith_graph_audit *audit;
 	struct kith_audit *tally; /* it counts what it has of the rows that kith_engine_append sees; or NULL */
-	uint64_t memory;          /* bytes */
+	/* Graphs of other layers, of n samples each, whose rows are to be measured, too; only for engines that take
+	 * them. */
+	kith_graph *const *candidates;
+	uint32_t candidate_graphs;
+	uint64_t memory; /* bytes */
 	int threads;
 	const char *output; /* temporary files stand beside it; NULL: only to foresee */
 	const kith_progress *progress;
@@ -33,6 +37,7 @@ typedef struct kith_engine_option {
 typedef struct kith_engine {
 	const char *name; /* --engine NAME[:SPEC] */
 	int exact;        /* whether its neighbours are the true ones. What an engine without this builds is audited */
+	int takes_candidates;
 
 	/* Takes what follows the colon into the engine's own struct; NULL: nothing may follow. */
 	int (*parse)(void *own, const char *spec, kith_err *err);

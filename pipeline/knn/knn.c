@@ -13,7 +13,8 @@
 #include "text.h"
 
 static const kith_engine *const engines[] = {&kith_engine_exact, &kith_engine_approx, &kith_engine_faiss};
-#define ENGINES (sizeof engines / sizeof *engines)
+#define MAX_CANDIDATES 16
+#define ENGINES        (sizeof engines / sizeof *engines)
 
 const kith_engine *kith_engine_at(size_t i)
 {
@@ -89,6 +90,7 @@ struct run {
 	kith_graph_info info;
 	kith_engine_job job;
 	kith_audit audit;
+	kith_graph *candidates[MAX_CANDIDATES];
 };
 
 static void fill_info(struct run *r)
@@ -107,6 +109,11 @@ static void fill_info(struct run *r)
 	kith_copy_text(info->command, sizeof info->command, o->command);
 	snprintf(info->digest, sizeof info->digest, "xxh3:%016llx", (unsigned long long)r->vectors.digest);
 	r->engine->promise(r->job.options, info);
+	if (o->candidate_graphs) {
+		size_t at = strlen(info->parameters);
+		snprintf(info->parameters + at, sizeof info->parameters - at, "%scandidates=%u", at ? "," : "",
+			 o->candidate_graphs);
+	}
 }
 
 /* Opens the input and looks at its rows: at all of them or, without `output`, at a sample. */
@@ -148,8 +155,38 @@ static int start(struct run *r, const char *input, const char *output, const voi
 	return rc;
 }
 
+/* Opens the graphs whose rows are candidates, too. */
+static int open_candidates(struct run *r, kith_err *err)
+{
+	const kith_knn_options *o = r->options;
+	if (!o->candidate_graphs)
+		return 0;
+	if (!r->engine->takes_candidates)
+		return kith_fail(err, KITH_EUSAGE, "engine %s takes no candidates: %s", o->engine,
+				 r->engine->exact ? "it finds every neighbour without them" : "use engine approx");
+	if (o->candidate_graphs > MAX_CANDIDATES)
+		return kith_fail(err, KITH_EUSAGE, "candidates of %u graphs: no more than %d are taken",
+				 o->candidate_graphs, MAX_CANDIDATES);
+	for (uint32_t g = 0; g < o->candidate_graphs; g++) {
+		int rc = kith_graph_open(&r->candidates[g], o->candidates[g], err);
+		if (rc)
+			return rc;
+		unsigned long long n = kith_graph_get_info(r->candidates[g])->n;
+		if (n != r->info.n)
+			return kith_fail(
+				err, KITH_EUSAGE,
+				"%s: has %llu samples, but %s has %llu: candidates are layers of the same samples",
+				o->candidates[g], n, r->vectors.path, (unsigned long long)r->info.n);
+	}
+	r->job.candidates = r->candidates;
+	r->job.candidate_graphs = o->candidate_graphs;
+	return 0;
+}
+
 static void finish(struct run *r)
 {
+	for (uint32_t g = 0; g < MAX_CANDIDATES; g++)
+		kith_graph_close(r->candidates[g]);
 	kith_vectors_free(&r->vectors);
 	kith_activations_close(r->activations);
 	kith_audit_free(&r->audit);
@@ -218,7 +255,8 @@ int kith_knn_build_with(const char *input, const char *output, const kith_knn_op
 	kith_graph_writer *writer = NULL;
 	kith_knn_summary done = {0};
 	int rc = start(&r, input, output, own, err);
-	if (rc || (rc = kith_graph_create(&writer, output, &r.info, o->memory, o->threads, err)) ||
+	if (rc || (rc = open_candidates(&r, err)) ||
+	    (rc = kith_graph_create(&writer, output, &r.info, o->memory, o->threads, err)) ||
 	    (rc = begin_audit(&r, err)) || (rc = r.engine->build(&r.job, writer, &done, err)) ||
 	    (rc = end_audit(&r, writer, &done, err)))
 		goto done;

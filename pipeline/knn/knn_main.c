@@ -10,8 +10,9 @@
 #include "engine.h"
 #include "text.h"
 
-#define MAX_ENGINES 8
-#define MAX_OPTIONS 64
+#define MAX_ENGINES    8
+#define MAX_OPTIONS    64
+#define MAX_CANDIDATES 64
 
 /* An option that only one engine has. */
 typedef struct own_option {
@@ -24,8 +25,25 @@ typedef struct arguments {
 	kith_knn_options knn;
 	const char *input, *output;
 	int dry_run;
+	char *candidates[MAX_CANDIDATES];
 	void *own[MAX_ENGINES]; /* the options of each engine */
 } arguments;
+
+/* --candidates GRAPH[,GRAPH...], once or more often. */
+static int take_candidates(const kith_option *option, const char *arg, kith_err *err)
+{
+	arguments *a = option->to;
+	for (const char *at = arg, *end; at; at = *end ? end + 1 : NULL) {
+		end = strchrnul(at, ',');
+		if (end == at || a->knn.candidate_graphs == MAX_CANDIDATES)
+			return kith_fail(err, KITH_EUSAGE, "--candidates %s: %s", arg,
+					 end == at ? "a graph without a name" : "too many graphs");
+		if (!(a->candidates[a->knn.candidate_graphs] = strndup(at, (size_t)(end - at))))
+			return kith_fail_nomem(err, "a name", (size_t)(end - at));
+		a->knn.candidate_graphs++;
+	}
+	return 0;
+}
 
 static int take_own(const kith_option *option, const char *arg, kith_err *err)
 {
@@ -82,11 +100,13 @@ static int check(void *context, kith_err *err)
 		return 0;
 	if (!a->output)
 		return kith_fail(err, KITH_EUSAGE, "no output given: -o layer.nng");
-	return kith_cli_distinct("-o", a->output, a->input, err);
+	int rc = kith_cli_distinct("-o", a->output, a->input, err);
+	for (uint32_t g = 0; !rc && g < a->knn.candidate_graphs; g++)
+		rc = kith_cli_distinct("-o", a->output, a->candidates[g], err);
+	return rc;
 }
 
-/* --dry-run: one line for people and scripts, on standard output. */
-static int foresee(kith_cli *cli, const arguments *a)
+static int foresee_one(kith_cli *cli, const arguments *a)
 {
 	kith_knn_estimate e;
 	kith_err err;
@@ -101,6 +121,16 @@ static int foresee(kith_cli *cli, const arguments *a)
 	return 0;
 }
 
+/* --dry-run: a line for people and scripts, on standard output; and another one of the exact engine if that was not
+ * asked for, or of the approximate one if it was. */
+static int foresee(kith_cli *cli, const arguments *a)
+{
+	arguments other = *a;
+	int code = foresee_one(cli, a);
+	other.knn.engine = strcmp(a->knn.engine, "exact") ? "exact" : "approx";
+	return code ? code : foresee_one(cli, &other);
+}
+
 static int build(kith_cli *cli, const arguments *a)
 {
 	kith_knn_summary done;
@@ -111,8 +141,8 @@ static int build(kith_cli *cli, const arguments *a)
 	kith_cli_report(cli, "%s -> %s: n=%llu d=%llu k=%s %s%s%s", a->input, a->output, (unsigned long long)done.n,
 			(unsigned long long)done.d,
 			kith_ladder_text(a->knn.ladder, a->knn.tiers, ladder, sizeof ladder), done.plan,
-			done.recall < 1 ? ": recall " : "",
-			done.recall < 1 ? kith_recall_text(done.recall, done.low, done.high, recall) : "");
+			done.high < 1 ? ": recall " : "",
+			done.high < 1 ? kith_recall_text(done.recall, done.low, done.high, recall) : "");
 	return 0;
 }
 
@@ -127,10 +157,13 @@ int main(int argc, char **argv)
 		{0, "metric", "l2|cosine", "Distance between activations", 1, kith_take_choice, .to = &a.knn.metric,
 		 .noun = "metric"},
 		{0, "dry-run", NULL, "Say what would be done and take, and stop", 2, kith_take_flag, .to = &a.dry_run},
-		{0, "engine", "NAME", "exact: the true neighbours, whatever the memory and threads", 1, kith_take_text,
-		 .to = &a.knn.engine},
+		{0, "engine", "NAME[:SPEC]",
+		 "exact: the true neighbours; approx[:recall=R]: nearly all; faiss:FACTORY: by an index of FAISS", 1,
+		 kith_take_text, .to = &a.knn.engine},
 		{0, "audit", "M", "Samples whose true neighbours measure the recall, unless the engine is exact", 1,
 		 kith_take_count, .to = &a.knn.audit_rows, .least = 1, .most = KITH_MAX_NODES},
+		{0, "candidates", "GRAPH.nng[,...]",
+		 "Measure the rows of these layers, too, unless the engine is exact", 1, take_candidates, .to = &a},
 		{'m', NULL, "MEM", "Memory to work in, such as 512M or 4G", 2, kith_take_bytes, .to = &a.knn.memory},
 		{'t', NULL, "THREADS", "Threads", 2, kith_take_count, .to = &a.knn.threads, .least = 1, .most = 256},
 		{'o', NULL, "LAYER.nng", "The graph to write (required)", 1, kith_take_text, .to = &a.output},
@@ -143,6 +176,7 @@ int main(int argc, char **argv)
 	kith_cli_start(&cli, argv);
 	mallopt(M_MMAP_THRESHOLD, 1 << 20); /* freed work spaces go back to the system, so that -m is kept */
 	kith_knn_defaults(&a.knn);
+	a.knn.candidates = (const char *const *)a.candidates;
 	snprintf(about, sizeof about,
 		 "Build the k-nearest-neighbour graph of one layer's activations (.npy, one row per sample).\v"
 		 "Defaults: -k %u --metric l2 --engine %s --audit %u -m %s -t %d.\n\n"
@@ -157,5 +191,7 @@ int main(int argc, char **argv)
 	}
 	for (size_t e = 0; e < MAX_ENGINES; e++)
 		free(a.own[e]);
+	for (uint32_t g = 0; g < a.knn.candidate_graphs; g++)
+		free(a.candidates[g]);
 	return code;
 }

@@ -49,3 +49,23 @@ setup() {
 	run --separate-stderr kith-knn --audit 0 -o b.nng a.npy
 	[ "$status" -eq 2 ]
 }
+
+@test "an approximate graph says how much of the truth it has, and never that it is exact" {
+	run --separate-stderr kith-knn -k 4,10 --engine approx --audit 200 -o b.nng a.npy
+	[ "$status" -eq 0 ]
+	[[ "$stderr" =~ :\ recall\ (above\ 0\.[0-9]+\ \(no\ miss\ found\)|0\.[0-9]+\ \(0\.[0-9]+\ to\ 0\.[0-9]+\)) ]]
+	kith-check -q b.nng
+	kith-show b.nng | grep -qx "# audit	samples	200	seed	0"
+	[ "$(kith-show b.nng | grep -c "^# audit	k	")" -eq 2 ]
+	! kith-show b.nng | grep -q "^# recall	1$"
+	kith-show --format json b.nng >b.json
+	python3 -c 'import json
+a = json.load(open("b.json"))["audit"]
+assert a["samples"] == 200
+assert all(0 < l <= r <= h < 1 for l, r, h in zip(a["low"], a["recall"], a["high"]))'
+	run --separate-stderr kith-check --recall b.npy b.nng
+	[ "$status" -eq 1 ]
+	run --separate-stderr kith-check --recall a.npy b.nng
+	[ "$status" -eq 0 ]
+	[[ "${lines[1]}" =~ ^b\.nng:\ k=10:\ recall\ .*,\ 600\ samples$ ]]
+}

@@ -175,7 +175,8 @@ static void expected_estimate(const stack *s, size_t a, size_t b, uint32_t k, do
 			      double *std_err)
 {
 	const kith_graph_audit *audit = &s->audit[is_exact(s, a) ? b : a], *other = &s->audit[is_exact(s, b) ? a : b];
-	int same = audit->rows == other->rows && !memcmp(audit->id, other->id, audit->rows * sizeof *audit->id);
+	int same = audit->rows && audit->rows == other->rows &&
+		   !memcmp(audit->id, other->id, audit->rows * sizeof *audit->id);
 	*estimate = mean;
 	*std_err = 0;
 	if (a == b || (is_exact(s, a) && is_exact(s, b)))

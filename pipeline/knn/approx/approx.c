@@ -198,6 +198,8 @@ static int find_lists(struct approx *a, kith_err *err)
 	if ((rc = make_codes(a, err)) || (rc = find_duplicates(a, err)) || (rc = kith_search_arrange(&a->search, err)))
 		return rc;
 	rc = kith_search_run(&a->search, err);
+	for (uint32_t g = 0; !rc && g < a->job->candidate_graphs; g++)
+		rc = kith_search_offer(&a->search, a->job->candidates[g], err);
 	free(a->codes.memory);
 	a->codes.memory = NULL;
 	return rc;
@@ -345,6 +347,7 @@ static void promise(const void *own, kith_graph_info *info)
 
 const kith_engine kith_engine_approx = {
 	.name = "approx",
+	.takes_candidates = 1,
 	.options_size = sizeof(kith_approx_options),
 	.parse = parse,
 	.promise = promise,

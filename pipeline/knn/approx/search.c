@@ -195,6 +195,52 @@ int kith_search_run(kith_search *s, kith_err *err)
 	return rc;
 }
 
+/* ---- candidates from elsewhere ---- */
+
+static void offer_row(kith_search *s, uint64_t sample, const uint32_t *ids, uint32_t count)
+{
+	uint32_t own = s->place[sample];
+	for (uint32_t e = 0; e < count && own != UINT32_MAX; e++) {
+		uint32_t other = s->place[ids[e]];
+		if (other == UINT32_MAX)
+			continue;
+		float t = kith_codes_distance(s->codes, own, other);
+		if (t <= kith_list_bound(&s->lists, own))
+			kith_list_offer(&s->lists, own, other, t);
+		if (t <= kith_list_bound(&s->lists, other))
+			kith_list_offer(&s->lists, other, own, t);
+	}
+}
+
+/* Of a longer ladder, the tiers up to about as many neighbours as there are to find. */
+static uint32_t tiers_to_offer(const kith_graph_info *theirs, uint32_t k)
+{
+	uint32_t tiers = 1;
+	while (tiers < theirs->tiers && theirs->ladder[tiers] <= 2 * k)
+		tiers++;
+	return tiers;
+}
+
+int kith_search_offer(kith_search *s, kith_graph *graph, kith_err *err)
+{
+	const kith_graph_info *theirs = kith_graph_get_info(graph);
+	uint32_t tiers = tiers_to_offer(theirs, kith_info_k(s->job->info)), k = theirs->ladder[tiers - 1];
+	uint64_t n = theirs->n, step = theirs->block_nodes;
+	uint32_t *ids = kith_alloc(step * k, sizeof *ids);
+	int rc = ids ? 0 : kith_fail_nomem(err, "rows of candidates", step * k * sizeof *ids);
+	for (uint64_t first = 0; !rc && first < n; first += step) {
+		uint64_t count = n - first < step ? n - first : step;
+		if ((rc = kith_progress_tick(s->job->progress, "candidates", first, n, err)) ||
+		    (rc = kith_graph_read_rows(graph, first, count, tiers, ids, err)))
+			break;
+#pragma omp parallel for num_threads(s->job->threads) schedule(static)
+		for (uint64_t r = 0; r < count; r++)
+			offer_row(s, first + r, ids + r * k, k);
+	}
+	free(ids);
+	return rc;
+}
+
 void kith_search_free(kith_search *s)
 {
 	free(s->lists.memory);

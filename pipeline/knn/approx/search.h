@@ -35,6 +35,9 @@ int kith_search_arrange(kith_search *search, kith_err *err);
 /* Fills the lists. They do not depend on the number of threads. */
 int kith_search_run(kith_search *search, kith_err *err);
 
+/* Offers the rows of another layer's graph of the same samples to the lists: each pair to both. */
+int kith_search_offer(kith_search *search, kith_graph *graph, kith_err *err);
+
 void kith_search_free(kith_search *search);
 
 #endif

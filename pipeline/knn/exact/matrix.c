@@ -26,16 +26,6 @@ void kith_multiply(int threads, int transpose_a, int transpose_b, uint64_t m, ui
 	}
 }
 
-void kith_multiply_floats(uint64_t m, uint64_t n, uint64_t k, const float *a, const float *b, float *c)
-{
-#pragma omp parallel num_threads(1)
-	{
-		omp_set_num_threads(1);
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)n, (blasint)k, 1, a,
-			    (blasint)k, b, (blasint)k, 0, c, (blasint)n);
-	}
-}
-
 /* Row `row`, which follows `kept` orthonormal ones, made orthogonal to them and of length 1. Returns 0 if nothing of it
  * is left. */
 static int add_direction(double *basis, uint32_t kept, uint64_t d, int times, double *work)

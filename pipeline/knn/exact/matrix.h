@@ -10,9 +10,6 @@
 void kith_multiply(int threads, int transpose_a, int transpose_b, uint64_t m, uint64_t n, uint64_t k, const double *a,
 		   uint64_t a_width, const double *b, double *c);
 
-/* c = a b' of m x n floats, by the calling thread alone: a is m rows of k values, b n rows of k. */
-void kith_multiply_floats(uint64_t m, uint64_t n, uint64_t k, const float *a, const float *b, float *c);
-
 /* Makes the rows of `basis` (r x d) orthonormal by Gram-Schmidt and drops those that have no direction of their own
  * left. Once is enough between rounds, twice makes them orthonormal to the last bits. Returns how many stay. `work`
  * holds r values. */

@@ -94,7 +94,7 @@ static float quantise(const float *v, uint64_t values, uint32_t *pair, size_t st
 }
 
 /* What products of quantised vectors take from a bound, by the greatest eps that there is. */
-static float slack_of(float squared, double eps)
+float kith_quantised_slack(float squared, double eps)
 {
 	return kith_round_up((2 * eps + eps * eps + 8 * 0x1p-24) * squared + 0x1p-90);
 }
@@ -106,13 +106,19 @@ void kith_quantised_put(kith_quantised *b, uint64_t at, const float *v, uint64_t
 	b->scale[at] = quantise(v, values, pair, KITH_LANES, &b->lo[at], &b->slack[at]);
 }
 
-void kith_quantised_bound(kith_quantised *b, const uint32_t *id, uint64_t m, const float *lo)
+double kith_quantised_eps(const kith_quantised *b, uint64_t m)
 {
 	double eps = 0;
 	for (uint64_t at = 0; at < m; at++)
 		eps = b->slack[at] > eps ? b->slack[at] : eps;
+	return eps;
+}
+
+void kith_quantised_bound(kith_quantised *b, const uint32_t *id, uint64_t m, const float *lo)
+{
+	double eps = kith_quantised_eps(b, m);
 	for (uint64_t at = 0; at < b->groups * KITH_GROUP; at++) {
-		b->slack[at] = slack_of(b->lo[at], eps);
+		b->slack[at] = kith_quantised_slack(b->lo[at], eps);
 		b->lo[at] = at < m ? kith_round_down((double)lo[id[at]] - b->slack[at]) : INFINITY;
 	}
 }
@@ -172,10 +178,24 @@ void kith_codes_bound(kith_codes *c, kith_bounds *bounds)
 	for (uint64_t i = 0; i < c->n; i++)
 		eps = c->slack[i] > eps ? c->slack[i] : eps;
 	for (uint64_t i = 0; i < c->n; i++) {
-		c->slack[i] = slack_of(c->lo[i], eps);
+		c->slack[i] = kith_quantised_slack(c->lo[i], eps);
 		c->lo[i] = kith_round_down((double)bounds->lo[i] - c->slack[i]);
 		bounds->w[i] = kith_round_up((double)bounds->w[i] + 2 * (double)c->slack[i]);
 	}
+}
+
+KITH_CLONES static int32_t product(const int16_t *restrict a, const int16_t *restrict b, uint32_t width)
+{
+	int32_t sum = 0;
+	for (uint32_t t = 0; t < width; t++)
+		sum += a[t] * b[t];
+	return sum;
+}
+
+float kith_codes_distance(const kith_codes *c, uint64_t a, uint64_t b)
+{
+	float g = (float)product(c->q + a * c->width, c->q + b * c->width, c->width);
+	return (c->lo[a] + c->lo[b]) - 2 * c->scale[a] * c->scale[b] * g;
 }
 
 int kith_codes_arrange(kith_codes *c, const uint32_t *id, uint64_t m, int threads, kith_err *err)

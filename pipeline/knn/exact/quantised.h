@@ -42,6 +42,13 @@ void kith_quantised_put(kith_quantised *b, uint64_t at, const float *v, uint64_t
  * positions from m on are nobody's neighbour (lo = infinity). */
 void kith_quantised_bound(kith_quantised *b, const uint32_t *id, uint64_t m, const float *lo);
 
+/* For vectors that are put in again and again, to be joined with others than those beside them. After putting m in,
+ * their lo is no less than their squared lengths, and this is the greatest of their eps (quantised.c); the greatest of
+ * both sides' then makes their slacks, from such squared lengths. Before a vector is put in again its scale is to be 0.
+ */
+double kith_quantised_eps(const kith_quantised *b, uint64_t m);
+float kith_quantised_slack(float squared, double eps);
+
 /* Of the m vectors of b, `count` at even steps, as blocks of their own. */
 int kith_quantised_pick(kith_quantised *out, const kith_quantised *b, uint64_t m, uint64_t count, kith_err *err);
 
@@ -68,6 +75,8 @@ void kith_codes_put(kith_codes *codes, uint64_t at, const float *v, uint64_t val
 /* After the last: fills in lo and slack from the lo of `bounds`, and adds 2 slack to their w, which then is that of
  * bounds made of codes. */
 void kith_codes_bound(kith_codes *codes, kith_bounds *bounds);
+/* t of quantised.h for vectors a and b. */
+float kith_codes_distance(const kith_codes *codes, uint64_t a, uint64_t b);
 /* Keeps the m vectors id[], in that order. */
 int kith_codes_arrange(kith_codes *codes, const uint32_t *id, uint64_t m, int threads, kith_err *err);
 

@@ -47,31 +47,6 @@ kith_tile_kernel kith_tile_kernel_best(void)
 	return tile_portable;
 }
 
-/* Most groups of 16 have no hit. */
-KITH_CLONES static uint32_t row_hits(const float *g, float lo, const float *lo_b, uint32_t count, float bound,
-				     uint32_t *hits)
-{
-	uint32_t found = 0, i = 0;
-	for (; i + 16 <= count; i += 16) {
-		int any = 0;
-		for (uint32_t j = i; j < i + 16; j++)
-			any |= (lo + lo_b[j]) - 2 * g[j] <= bound;
-		if (any)
-			for (uint32_t j = i; j < i + 16; j++)
-				if ((lo + lo_b[j]) - 2 * g[j] <= bound)
-					hits[found++] = j;
-	}
-	for (; i < count; i++)
-		if ((lo + lo_b[i]) - 2 * g[i] <= bound)
-			hits[found++] = i;
-	return found;
-}
-
-uint32_t kith_row_hits(const float *g, float lo, const float *lo_b, uint32_t count, float bound, uint32_t *hits)
-{
-	return row_hits(g, lo, lo_b, count, bound, hits);
-}
-
 KITH_CLONES static void gaps(const float *least_a, const float *most_a, const float *least_b, const float *most_b,
 			     uint32_t dims, float *gap)
 {

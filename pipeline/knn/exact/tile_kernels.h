@@ -27,9 +27,6 @@ kith_tile_kernel kith_tile_kernel_best(void);
 int kith_tile_avx2(const kith_tile_side *a, const kith_tile_side *b, uint32_t width, float *t, uint16_t *hits);
 int kith_tile_avx512(const kith_tile_side *a, const kith_tile_side *b, uint32_t width, float *t, uint16_t *hits);
 
-/* Columns i < count whose (lo + lo_b[i]) - 2 g[i] does not exceed the bound, into hits[count]; returns how many. */
-uint32_t kith_row_hits(const float *g, float lo, const float *lo_b, uint32_t count, float bound, uint32_t *hits);
-
 /* Squared gaps between one box and 16 others, into gap[16]: value t of the one's least and most is at [16 t], the
  * others' at [16 t + b]. */
 void kith_box_gaps(const float *least_a, const float *most_a, const float *least_b, const float *most_b, uint32_t dims,
