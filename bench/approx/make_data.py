@@ -4,7 +4,8 @@
 
   net   what the hidden layer of a small convnet says of augmented images
   pix   the pixels of the same images, in their 100 directions of greatest variance
-  gmm   2,000 Gaussians, each spread over 12 dimensions of its own, plus noise in all of them
+  gmm   2,000 Gaussians, each spread over 12 dimensions of its own, plus noise in all of them; they overlap, so that their
+        neighbours are hard to find
 
 An augmented image is a training image of Fashion-MNIST (IMAGES, Debian's dataset-fashion-mnist), drawn at random, then
 turned, shifted, scaled, mirrored, made brighter or darker and noisy. The convnet has two layers of convolutions (8 and 16
@@ -203,7 +204,7 @@ def main(kind, n, path, folder=IMAGES):
     global shared
     if kind == "gmm":
         rng = np.random.default_rng(0)
-        means = rng.normal(size=(2000, D))
+        means = rng.normal(0, 0.35, (2000, D))
         spread = np.linalg.qr(rng.normal(size=(2000, D, 12)))[0].transpose(0, 2, 1)
         shared = means, np.ascontiguousarray(spread)
     else:

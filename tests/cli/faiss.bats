@@ -139,6 +139,7 @@ rows() { # rows GRAPH: its rows as text
 }
 
 @test "memory that FAISS cannot get is exit 1" {
+	[ -z "${KITH_SANITIZED-}" ] || skip "sanitizers need more address space"
 	mknpy -n 20000 -d 500 good.npy
 	ulimit -v 1200000
 	refused 1 "cannot allocate" faiss:HNSW20000 -m 40G -t 1

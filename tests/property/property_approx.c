@@ -186,5 +186,5 @@ static int round_approx(uint64_t seed, char *why, size_t size)
 
 int main(int argc, char **argv)
 {
-	return property_run_all("property_approx", property_start(argc, argv, 1000), round_approx);
+	return property_run_all("property_approx", property_start(argc, argv, 300), round_approx);
 }

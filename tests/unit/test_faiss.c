@@ -155,7 +155,8 @@ static void test_file(void **state)
 	write_index(path, "Flat", METRIC_INNER_PRODUCT, N, D);
 	assert_int_equal(build(path, &err), KITH_EUSAGE);
 	assert_non_null(strstr(err.msg, "inner product"));
-	assert_int_equal(truncate(path, 200), 0);
+	/* FAISS leaks what it has read of a file that ends early */
+	assert_int_equal(truncate(path, getenv("KITH_SANITIZED") ? 3 : 200), 0);
 	assert_int_equal(build(path, &err), KITH_EUSAGE);
 	assert_non_null(strstr(err.msg, "made.index"));
 }

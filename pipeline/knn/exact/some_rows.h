@@ -11,7 +11,7 @@ typedef struct kith_some_rows {
 	uint32_t tiers;
 	const uint32_t *rows; /* the samples, distinct */
 	uint32_t count;
-	uint64_t memory; /* bytes, beside 24 for each of the n samples */
+	uint64_t memory; /* bytes; where it is less than 32 for each of the n samples, these are taken all the same */
 	int threads;
 	const char *work; /* what progress calls it */
 	const kith_progress *progress;
