@@ -17,7 +17,7 @@ typedef struct kith_engine_job {
 	/* Of an engine that is not exact, when it builds: exact rows of some samples, which tell it how far it has come
 	 * (recall.h); else NULL. */
 	const kith_graph_audit *audit;
-	struct kith_audit *tally; /* it counts what it has of the rows that kith_engine_append sees; or NULL */
+	struct kith_audit *hits; /* it counts what it has of the rows that kith_engine_append sees; or NULL */
 	/* Graphs of other layers, of n samples each, whose rows are to be measured, too; only for engines that take
 	 * them. */
 	kith_graph *const *candidates;

@@ -48,8 +48,8 @@ int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, ui
 		       const uint32_t *near_ids, const double *near_dist2, kith_err *err)
 {
 	int rc = kith_graph_append(writer, count, ids, near_ids, near_dist2, err);
-	if (!rc && job->tally)
-		kith_audit_note(job->tally, count, ids);
+	if (!rc && job->hits)
+		kith_audit_note(job->hits, count, ids);
 	return rc;
 }
 
@@ -229,7 +229,7 @@ static int begin_audit(struct run *r, kith_err *err)
 	int rc = kith_audit_init(&r->audit, &r->vectors, &r->info, o->audit_rows, o->audit_seed, o->memory, o->threads,
 				 &o->progress, err);
 	r->job.audit = &r->audit.record;
-	r->job.tally = &r->audit;
+	r->job.hits = &r->audit;
 	r->job.memory -= rc ? 0 : r->audit.bytes;
 	return rc;
 }

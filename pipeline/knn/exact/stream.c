@@ -42,7 +42,7 @@ struct stream {
 	uint64_t width;      /* floats from one vector to the next */
 	float *panel_floats; /* panel x width */
 	float *tile_floats;  /* tile x width */
-	kith_quantised panel_blocks, tile_blocks;
+	kith_quantised panel_blocks, column_blocks;
 	float *squared; /* panel: the rows' squared lengths, and */
 	double eps;     /* how far their integers are off (quantised.h) */
 	kith_tile_kernel kernel;
@@ -146,7 +146,7 @@ static int init(struct stream *s, kith_err *err)
 	KITH_BUFFER_ZERO(&shared, s->panel_floats, s->panel * s->width); /* what fills them up is not written again */
 	KITH_BUFFER_ZERO(&shared, s->tile_floats, s->tile * s->width);
 	init_blocks(&s->panel_blocks, s->panel, s->d, &shared);
-	init_blocks(&s->tile_blocks, s->tile, s->d, &shared);
+	init_blocks(&s->column_blocks, s->tile, s->d, &shared);
 	KITH_BUFFER_ZERO(&shared, s->workers, (uint64_t)plan->threads);
 	int rc = kith_workspace_alloc(&shared, &s->memory, "a panel of rows", err);
 	for (int t = 0; !rc && t < plan->threads; t++) {
@@ -210,7 +210,7 @@ static int load_columns(struct stream *s, uint64_t first, uint64_t count, kith_e
 	for (uint64_t r = 0; r < count; r += step) {
 		kith_err why;
 		int rc = load_some(s, this_worker(s), first + r, clamp(count - r, 1, step), s->tile_floats,
-				   &s->tile_blocks, r, &why);
+				   &s->column_blocks, r, &why);
 		kith_first_error_note(&s->failed, r, rc, &why);
 	}
 	return kith_first_error_get(&s->failed, err);
@@ -233,14 +233,14 @@ static int load_panel(struct stream *s, uint32_t panel, kith_err *err)
 static void bound_blocks(struct stream *s, uint32_t panel, uint64_t first, uint32_t columns)
 {
 	const float *lo = s->in->bounds->lo;
-	double eps = kith_quantised_eps(&s->tile_blocks, columns);
+	double eps = kith_quantised_eps(&s->column_blocks, columns);
 	eps = eps > s->eps ? eps : s->eps;
 	for (uint32_t r = 0; r < panel; r++)
 		put_lo(&s->panel_blocks, r, s->squared[r], lo[s->self[r]], eps);
 	for (uint32_t c = 0; c < columns; c++)
-		put_lo(&s->tile_blocks, c, s->tile_blocks.lo[c], lo[first + c], eps);
+		put_lo(&s->column_blocks, c, s->column_blocks.lo[c], lo[first + c], eps);
 	end_blocks(&s->panel_blocks, panel);
-	end_blocks(&s->tile_blocks, columns);
+	end_blocks(&s->column_blocks, columns);
 }
 
 /* Offers sample `id` to panel row r, settling the row first if it must. */
@@ -294,7 +294,7 @@ static int compare_block(struct stream *s, struct worker *w, uint32_t row, uint3
 	}
 	for (uint32_t column = 0; column < columns; column += LANES) {
 		uint32_t there = columns - column < LANES ? (1u << (columns - column)) - 1 : 0xffff;
-		b = side_of(&s->tile_blocks, column / LANES, w->bound + LANES);
+		b = side_of(&s->column_blocks, column / LANES, w->bound + LANES);
 		if (!s->kernel(&a, &b, s->panel_blocks.width, w->t, hits))
 			continue;
 		for (uint32_t r = 0; r < count && !rc; r++) {
