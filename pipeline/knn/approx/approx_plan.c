@@ -63,8 +63,9 @@ static uint64_t bytes_of(const kith_approx_plan *p, const kith_vectors *vectors,
 	kith_descent descent = {&shape, &all, p->forward, p->reverse, job->threads, NULL};
 	kith_workspace join = {0};
 	kith_local_join own;
-	uint64_t tree = kith_forest_bytes(n), round = kith_descent_bytes(&descent, n);
-	kith_local_join_init(&own, &shape, &all, p->leaf, &join);
+	kith_forest forest = {.codes = &shape, .leaf = p->leaf, .threads = job->threads};
+	uint64_t tree = kith_forest_bytes(&forest, n), round = kith_descent_bytes(&descent, n);
+	kith_local_join_init(&own, &shape, &all, p->leaf, 0, &join);
 	arranged = 2 * codes + tree;
 	searched = codes + lists + (tree > round ? tree : round) + threads * kith_workspace_bytes(&join);
 	finished = lists + kith_results_bytes(n, kith_info_k(info), info->near) +

@@ -40,7 +40,7 @@ struct round {
 
 static void init_worker(struct worker *w, const kith_descent *d, kith_workspace *space)
 {
-	kith_local_join_init(&w->join, d->codes, d->lists, d->forward + d->reverse, space);
+	kith_local_join_init(&w->join, d->codes, d->lists, d->forward + d->reverse, 1, space);
 	KITH_BUFFER(space, w->members[0].id, d->forward + d->reverse);
 	KITH_BUFFER(space, w->members[1].id, d->forward + d->reverse);
 }

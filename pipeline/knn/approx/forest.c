@@ -1,6 +1,8 @@
 /* forest.c - see forest.h */
 #include "forest.h"
 
+#include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,8 +10,9 @@
 #include "select.h"
 #include "workspace.h"
 
-#define PARALLEL 4096u /* samples that are worth a task of their own */
-#define AHEAD    8u    /* samples fetched before their turn */
+#define PARALLEL       4096u /* samples that are worth a task of their own */
+#define DIRECTION_NORM 32000.0
+#define AHEAD          8u /* samples fetched before their turn */
 
 struct tree {
 	const kith_forest *forest;
@@ -17,6 +20,7 @@ struct tree {
 	uint32_t *id;        /* n: the order in the making */
 	uint32_t *high;      /* n: scratch */
 	float *key, *sorted; /* n each */
+	int16_t *direction;  /* one for each thread */
 	kith_leaf *leaf;
 	void *context;
 };
@@ -30,31 +34,37 @@ static uint64_t mix(uint64_t z)
 	return z ^ z >> 31;
 }
 
-/* The sum stays within 32 bits: both norms are below 2^15.5 (quantised.c). */
-KITH_CLONES static int32_t product_of_codes(const int16_t *restrict a, const int16_t *restrict b, uint32_t width)
+/* The direction from sample a to sample b, as integers of a norm whose products with codes stay within 32 bits
+ * (quantised.c). */
+static void find_direction(const kith_codes *c, uint32_t a, uint32_t b, int16_t *out)
 {
-	int32_t sum = 0;
-	for (uint32_t t = 0; t < width; t++)
-		sum += a[t] * b[t];
-	return sum;
+	const int16_t *qa = c->q + (size_t)a * c->width, *qb = c->q + (size_t)b * c->width;
+	double norm = 0;
+	for (uint32_t t = 0; t < c->width; t++) {
+		double x = (double)c->scale[b] * qb[t] - (double)c->scale[a] * qa[t];
+		norm += x * x;
+	}
+	double factor = norm > 0 ? DIRECTION_NORM / sqrt(norm) : 0;
+	for (uint32_t t = 0; t < c->width; t++)
+		out[t] = (int16_t)(factor * ((double)c->scale[b] * qb[t] - (double)c->scale[a] * qa[t]));
 }
 
-/* Where each sample is between a and b, as |x - a|^2 - |x - b|^2 but for a constant: 2 x.(b - a). The two are scaled
- * alike, so x's products with both are taken from one another. */
-static void find_keys(const struct tree *t, uint64_t first, uint64_t count, uint32_t a, uint32_t b)
+/* How far each of the samples id[count] is along a direction. */
+KITH_CLONES static void project_codes(const kith_codes *c, const int16_t *restrict direction, const uint32_t *id,
+				      uint64_t count, float *key)
 {
-	const kith_codes *c = t->forest->codes;
-	const int16_t *qa = c->q + (size_t)a * c->width, *qb = c->q + (size_t)b * c->width;
-	for (uint64_t x = first; x < first + count; x++) {
-		const int16_t *q = c->q + (size_t)t->id[x] * c->width;
-		if (x + AHEAD < first + count) {
-			const char *next = (const char *)(c->q + (size_t)t->id[x + AHEAD] * c->width);
-			for (size_t line = 0; line < c->width * sizeof *q; line += 64)
+	uint32_t width = c->width;
+	for (uint64_t x = 0; x < count; x++) {
+		const int16_t *restrict q = c->q + (size_t)id[x] * width;
+		int32_t sum = 0;
+		if (x + AHEAD < count) {
+			const char *next = (const char *)(c->q + (size_t)id[x + AHEAD] * width);
+			for (size_t line = 0; line < width * sizeof *q; line += 64)
 				__builtin_prefetch(next + line);
 		}
-		float to_a = c->scale[a] * (float)product_of_codes(q, qa, c->width);
-		float to_b = c->scale[b] * (float)product_of_codes(q, qb, c->width);
-		t->key[x] = c->scale[t->id[x]] * (to_b - to_a);
+		for (uint32_t t = 0; t < width; t++)
+			sum += q[t] * direction[t];
+		key[x] = c->scale[id[x]] * (float)sum;
 	}
 }
 
@@ -86,25 +96,28 @@ static void grow(const struct tree *t, uint64_t first, uint64_t count)
 	}
 	uint64_t half = count / 2, random = mix(t->seed ^ mix(first << 32 ^ count));
 	uint32_t a = t->id[first + random % count], b = t->id[first + mix(random) % count];
-	find_keys(t, first, count, a, b);
+	int16_t *direction = t->direction + (size_t)omp_get_thread_num() * t->forest->codes->width;
+	find_direction(t->forest->codes, a, b, direction);
+	project_codes(t->forest->codes, direction, t->id + first, count, t->key + first);
 	split(t, first, count, half);
 #pragma omp task if (count > PARALLEL)
 	grow(t, first, half);
 	grow(t, first + half, count - half);
 }
 
-static void init(struct tree *t, uint64_t n, kith_workspace *w)
+static void init(struct tree *t, const kith_forest *f, uint64_t n, kith_workspace *w)
 {
 	KITH_BUFFER(w, t->high, n);
 	KITH_BUFFER(w, t->key, n);
 	KITH_BUFFER(w, t->sorted, n);
+	KITH_BUFFER(w, t->direction, (uint64_t)f->threads * f->codes->width);
 }
 
-uint64_t kith_forest_bytes(uint64_t n)
+uint64_t kith_forest_bytes(const kith_forest *f, uint64_t n)
 {
 	struct tree t;
 	kith_workspace w = {0};
-	init(&t, n, &w);
+	init(&t, f, n, &w);
 	return kith_workspace_bytes(&w);
 }
 
@@ -115,7 +128,7 @@ int kith_forest_tree(const kith_forest *f, uint32_t number, uint32_t *order, uin
 		.forest = f, .seed = mix(f->seed ^ mix(number)), .id = order, .leaf = leaf, .context = context};
 	void *memory = NULL;
 	kith_workspace w = {0};
-	init(&t, m, &w);
+	init(&t, f, m, &w);
 	int rc = kith_workspace_alloc(&w, &memory, "a tree", err);
 	if (rc)
 		return rc;

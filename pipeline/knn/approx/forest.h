@@ -23,6 +23,6 @@ int kith_forest_tree(const kith_forest *forest, uint32_t tree, uint32_t *order, 
 /* The leaves of a tree whose n samples stand in its order. places[n] is scratch. */
 void kith_forest_leaves(const kith_forest *forest, uint32_t *places, uint64_t n, kith_leaf *leaf, void *context);
 
-uint64_t kith_forest_bytes(uint64_t n);
+uint64_t kith_forest_bytes(const kith_forest *forest, uint64_t n);
 
 #endif

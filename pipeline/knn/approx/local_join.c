@@ -9,10 +9,11 @@
 #define LANES KITH_LANES
 
 void kith_local_join_init(kith_local_join *j, const kith_codes *codes, kith_neighbour_lists *lists, uint32_t most,
-			  kith_workspace *w)
+			  int shared, kith_workspace *w)
 {
 	uint64_t positions = ((uint64_t)most + LANES - 1) / LANES * LANES;
-	*j = (kith_local_join){.codes = codes, .lists = lists, .tile = kith_tile_kernel_best(), .most = most};
+	*j = (kith_local_join){
+		.codes = codes, .lists = lists, .tile = kith_tile_kernel_best(), .most = most, .shared = shared};
 	KITH_BUFFER(w, j->q, positions * codes->width);
 	KITH_BUFFER(w, j->scale, positions);
 	KITH_BUFFER(w, j->lo, positions);
@@ -89,9 +90,9 @@ static void offer_row(kith_local_join *j, const uint32_t *member, uint32_t row, 
 	for (; bits; bits &= bits - 1) {
 		uint32_t lane = (uint32_t)__builtin_ctz(bits), column = columns + lane;
 		if (t[lane] <= j->bound[row])
-			j->bound[row] = kith_list_offer(j->lists, member[row], member[column], t[lane]);
+			j->bound[row] = kith_list_offer(j->lists, member[row], member[column], t[lane], j->shared);
 		if (t[lane] <= j->bound[column])
-			j->bound[column] = kith_list_offer(j->lists, member[column], member[row], t[lane]);
+			j->bound[column] = kith_list_offer(j->lists, member[column], member[row], t[lane], j->shared);
 	}
 }
 

@@ -13,6 +13,7 @@ typedef struct kith_local_join {
 	kith_neighbour_lists *lists;
 	kith_tile_kernel tile;
 	uint32_t most;
+	int shared;                /* other threads join some of the same samples meanwhile */
 	int16_t *q;                /* of the samples, in blocks (quantised.h) */
 	float *scale, *lo, *bound; /* of each position in them */
 	float *t;                  /* of a tile */
@@ -20,7 +21,7 @@ typedef struct kith_local_join {
 
 /* Lists its buffers in `w`, with whose allocation they become valid. */
 void kith_local_join_init(kith_local_join *join, const kith_codes *codes, kith_neighbour_lists *lists, uint32_t most,
-			  kith_workspace *w);
+			  int shared, kith_workspace *w);
 
 /* Joins member[count], places among the codes and lists, all different, of which the first `fresh` are new to one
  * another: of pairs, those that at least one of these is in. */

@@ -68,14 +68,15 @@ static void insert(uint32_t *ids, float *ts, uint32_t length, uint32_t id, float
 	ts[at] = t;
 }
 
-float kith_list_offer(kith_neighbour_lists *l, uint64_t i, uint32_t id, float t)
+float kith_list_offer(kith_neighbour_lists *l, uint64_t i, uint32_t id, float t, int shared)
 {
 	uint64_t from = i * l->length;
-	while (__atomic_test_and_set(&l->locked[i], __ATOMIC_ACQUIRE))
+	while (shared && __atomic_test_and_set(&l->locked[i], __ATOMIC_ACQUIRE))
 		;
 	insert(l->id + from, l->t + from, l->length, id, t);
 	float bound = l->t[from + l->length - 1];
 	__atomic_store(&l->bound[i], &bound, __ATOMIC_RELAXED);
-	__atomic_clear(&l->locked[i], __ATOMIC_RELEASE);
+	if (shared)
+		__atomic_clear(&l->locked[i], __ATOMIC_RELEASE);
 	return bound;
 }

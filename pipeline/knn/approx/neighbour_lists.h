@@ -34,8 +34,9 @@ static inline float kith_list_bound(const kith_neighbour_lists *l, uint64_t i)
 	return bound;
 }
 
-/* Offers sample `id` at t to list i; returns the list's bound. Threads may offer to the same list. */
-float kith_list_offer(kith_neighbour_lists *lists, uint64_t i, uint32_t id, float t);
+/* Offers sample `id` at t to list i; returns the list's bound. Threads may offer to one list if all of them say that it
+ * is `shared`. */
+float kith_list_offer(kith_neighbour_lists *lists, uint64_t i, uint32_t id, float t, int shared);
 
 /* Fetches list i into the cache. */
 static inline void kith_list_fetch(const kith_neighbour_lists *l, uint64_t i)

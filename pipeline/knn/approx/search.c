@@ -10,6 +10,7 @@
 #define FIRST_TREES 4u
 #define MORE_TREES  4u
 #define MAX_TREES   64u
+#define ORDER_LEAF  KITH_LANES /* within leaves, near ones meet first, and fewer of the others pass */
 #define MAX_ROUNDS  16u
 #define FIRST_LEFT  (1 / 6.0) /* of misses, what a first round leaves, about */
 
@@ -24,6 +25,7 @@ int kith_search_arrange(kith_search *s, kith_err *err)
 	int threads = s->job->threads;
 	kith_forest forest = forest_of(s);
 	kith_workspace w = {0};
+	forest.leaf = ORDER_LEAF;
 	KITH_BUFFER(&w, s->order, n);
 	KITH_BUFFER(&w, s->place, n);
 	KITH_BUFFER(&w, s->work, n);
@@ -185,7 +187,8 @@ int kith_search_run(kith_search *s, kith_err *err)
 	void *memory = NULL;
 	kith_workspace w = {0};
 	for (int t = 0; t < threads; t++)
-		kith_local_join_init(&s->joins[t], s->codes, &s->lists, p->leaf, &w);
+		kith_local_join_init(&s->joins[t], s->codes, &s->lists, p->leaf, 0,
+				     &w); /* a tree's leaves share no sample */
 	int rc = kith_neighbour_lists_alloc(&s->lists, s->m, p->length, threads, err);
 	if (!rc)
 		rc = kith_workspace_alloc(&w, &memory, "threads' work space", err);
@@ -206,9 +209,9 @@ static void offer_row(kith_search *s, uint64_t sample, const uint32_t *ids, uint
 			continue;
 		float t = kith_codes_distance(s->codes, own, other);
 		if (t <= kith_list_bound(&s->lists, own))
-			kith_list_offer(&s->lists, own, other, t);
+			kith_list_offer(&s->lists, own, other, t, 1);
 		if (t <= kith_list_bound(&s->lists, other))
-			kith_list_offer(&s->lists, other, own, t);
+			kith_list_offer(&s->lists, other, own, t, 1);
 	}
 }
 
