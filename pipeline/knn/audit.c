@@ -5,25 +5,18 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "random.h"
 #include "some_rows.h"
 #include "workspace.h"
 
-/* splitmix64 (Steele, Lea, Flood 2014). Which samples are audited is a promise: it does not change. */
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
+/* Which samples are audited is a promise: it does not change. */
 int kith_audit_choose(uint64_t n, uint64_t seed, uint32_t rows, uint32_t *out, kith_err *err)
 {
 	uint64_t words = (n + 63) / 64, *chosen = kith_alloc_zero(words, sizeof *chosen), state = seed;
 	if (!chosen)
 		return kith_fail_nomem(err, "a bitmap of the samples", words * sizeof *chosen);
 	for (uint32_t left = rows; left;) {
-		uint64_t i = (uint64_t)((unsigned __int128)next_random(&state) * n >> 64), bit = 1ull << (i & 63);
+		uint64_t i = (uint64_t)((unsigned __int128)kith_random_next(&state) * n >> 64), bit = 1ull << (i & 63);
 		left -= !(chosen[i / 64] & bit);
 		chosen[i / 64] |= bit;
 	}

@@ -213,22 +213,26 @@ static void describe_whole(char *plan, size_t size)
 	snprintf(plan, size, "approx (one leaf: %.40s)", exact);
 }
 
+static kith_engine_job exact_job(const kith_engine_job *job)
+{
+	static const kith_exact_options usual;
+	kith_engine_job exact = *job;
+	exact.options = &usual;
+	return exact;
+}
+
 static int build_whole(const kith_engine_job *job, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
 {
-	kith_exact_options exact = {0};
-	kith_engine_job whole = *job;
-	whole.options = &exact;
-	int rc = kith_engine_exact.build(&whole, writer, summary, err);
+	kith_engine_job exact = exact_job(job);
+	int rc = kith_engine_exact.build(&exact, writer, summary, err);
 	describe_whole(summary->plan, sizeof summary->plan);
 	return rc;
 }
 
 static int foresee_whole(const kith_engine_job *job, kith_knn_estimate *out, kith_err *err)
 {
-	kith_exact_options exact = {0};
-	kith_engine_job whole = *job;
-	whole.options = &exact;
-	int rc = kith_engine_exact.foresee(&whole, out, err);
+	kith_engine_job exact = exact_job(job);
+	int rc = kith_engine_exact.foresee(&exact, out, err);
 	describe_whole(out->plan, sizeof out->plan);
 	return rc;
 }

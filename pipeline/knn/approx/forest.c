@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cpu.h"
+#include "random.h"
 #include "select.h"
 #include "workspace.h"
 
@@ -25,13 +26,9 @@ struct tree {
 	void *context;
 };
 
-/* splitmix64 */
 static uint64_t mix(uint64_t z)
 {
-	z += 0x9e3779b97f4a7c15ull;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
+	return kith_random_next(&z);
 }
 
 /* The direction from sample a to sample b, as integers of a norm whose products with codes stay within 32 bits

@@ -12,8 +12,7 @@ void kith_local_join_init(kith_local_join *j, const kith_codes *codes, kith_neig
 			  int shared, kith_workspace *w)
 {
 	uint64_t positions = ((uint64_t)most + LANES - 1) / LANES * LANES;
-	*j = (kith_local_join){
-		.codes = codes, .lists = lists, .tile = kith_tile_kernel_best(), .most = most, .shared = shared};
+	*j = (kith_local_join){.codes = codes, .lists = lists, .tile = kith_tile_kernel_best(), .shared = shared};
 	KITH_BUFFER(w, j->q, positions * codes->width);
 	KITH_BUFFER(w, j->scale, positions);
 	KITH_BUFFER(w, j->lo, positions);

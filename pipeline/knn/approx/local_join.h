@@ -12,7 +12,6 @@ typedef struct kith_local_join {
 	const kith_codes *codes;
 	kith_neighbour_lists *lists;
 	kith_tile_kernel tile;
-	uint32_t most;
 	int shared;                /* other threads join some of the same samples meanwhile */
 	int16_t *q;                /* of the samples, in blocks (quantised.h) */
 	float *scale, *lo, *bound; /* of each position in them */

@@ -29,20 +29,12 @@
 #include "first_error.h"
 #include "hash.h"
 #include "matrix.h"
+#include "random.h"
 #include "workspace.h"
 
 #define ROUNDS   2 /* of the power iteration: enough to turn the leading directions in */
 #define CHUNK    256u
 #define MAX_LOST 1e-6
-
-/* splitmix64: a fixed sequence, so that runs are alike (no result depends on it, only speed). */
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = (*state += 0x9e3779b97f4a7c15ull);
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
-}
 
 /* ---- the basis ---- */
 
@@ -94,7 +86,7 @@ int kith_basis_find(kith_basis *basis, const double *sample, uint64_t m, uint64_
 		    kith_err *err)
 {
 	struct finder f = {.sample = sample, .m = m, .d = d, .threads = threads};
-	uint64_t state = 1;
+	uint64_t state = 1; /* so that runs are alike: no result depends on it, only speed */
 	void *memory = NULL;
 	kith_workspace w = {0};
 	*basis = (kith_basis){.dims = dims, .axes = kith_alloc(dims * d, sizeof *basis->axes)};
@@ -108,7 +100,7 @@ int kith_basis_find(kith_basis *basis, const double *sample, uint64_t m, uint64_
 	if (rc)
 		return rc;
 	for (uint64_t i = 0; i < dims * d; i++)
-		basis->axes[i] = (double)(int64_t)next_random(&state) * 0x1p-63;
+		basis->axes[i] = (double)(int64_t)kith_random_next(&state) * 0x1p-63;
 	for (int round = 0; round <= ROUNDS && basis->dims; round++) {
 		kith_multiply(threads, 0, 1, m, basis->dims, d, sample, d, basis->axes, f.product);
 		kith_multiply(threads, 1, 0, basis->dims, d, m, f.product, basis->dims, sample, basis->axes);

@@ -160,20 +160,16 @@ static int add_samples(struct faiss_run *f, uint64_t first, uint64_t count, kith
 
 /* ---- preparing ---- */
 
-/* All samples in memory: the file itself, where it has values as they are kept. */
+/* All samples in memory. */
 static int keep_vectors(struct faiss_run *f, kith_err *err)
 {
 	kith_vectors *v = f->vectors;
-	uint8_t *raw;
-	int rc = 0;
-	if (v->metric == KITH_L2 && v->row_bytes == v->d * v->value_size)
-		v->all = kith_activations_map(v->input);
-	if (v->all)
-		return 0;
-	v->own = kith_alloc(v->n * v->d, v->value_size);
-	raw = kith_alloc(f->plan.block, v->row_bytes);
-	if (!v->own || !raw)
-		rc = kith_fail_nomem(err, "the samples", v->n * v->d * v->value_size);
+	int rc = kith_vectors_keep(v, err);
+	if (rc || v->all)
+		return rc;
+	uint8_t *raw = kith_alloc(f->plan.block, v->row_bytes);
+	if (!raw)
+		return kith_fail_nomem(err, "samples as they are stored", f->plan.block * v->row_bytes);
 	for (uint64_t first = 0; !rc && first < v->n; first += f->plan.block) {
 		uint64_t count = v->n - first < f->plan.block ? v->n - first : f->plan.block;
 		rc = kith_vectors_read_values(v, first, count, (char *)v->own + first * v->d * v->value_size, raw, err);
