@@ -34,6 +34,8 @@ static void draw_own(kith_exact_options *own, size_t n, rng *r)
 	}
 	if (rng_chance(r, 50))
 		own->probe_blocks = (uint32_t)rng_between(r, 1, 20);
+	if (rng_chance(r, 60)) /* as if they were many */
+		own->divide = (uint32_t)rng_between(r, 2, 20);
 }
 
 static void draw_options(kith_knn_options *options, size_t n, rng *r)
@@ -193,11 +195,11 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 	if (differs)
 		snprintf(why, size,
 			 "%s, %s, n=%zu d=%zu %s, %u tiers to %u, threads %d, memory %lluM, panel %u, tile %u, block "
-			 "%u, plan %d, sketch %u of %u, probes %u: %s",
+			 "%u, plan %d, sketch %u of %u, probes %u, divide %u: %s",
 			 in.family, want.metric, in.n, in.d, npy_descr(in.dtype), options.tiers,
 			 options.ladder[options.tiers - 1], options.threads, (unsigned long long)options.memory >> 20,
 			 own.panel_rows, own.tile_rows, own.block_nodes, (int)own.plan, own.coarse_dims,
-			 own.sketch_dims, own.probe_blocks, what);
+			 own.sketch_dims, own.probe_blocks, own.divide, what);
 	free(in.x);
 	free(in.raw);
 	return differs;

@@ -17,6 +17,7 @@ typedef struct kith_duplicates {
 			   UINT32_MAX */
 	uint32_t *next; /* of those not left out, the next one; UINT32_MAX: it is the last, or in no such group */
 	void *memory;   /* holds these; release it with free() */
+	uint64_t copies; /* samples whose hash an earlier one has, too */
 } kith_duplicates;
 
 static inline int kith_is_left_out(const kith_duplicates *duplicates, uint64_t i)
