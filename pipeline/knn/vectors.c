@@ -168,28 +168,43 @@ static int read_of_file(const kith_vectors *v, uint64_t first, uint64_t count, d
 	return rc;
 }
 
-int kith_vectors_read(const kith_vectors *v, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
+/* Some of the samples: one by one, from memory if they are there. */
+static int read_some(const kith_vectors *v, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
 {
 	int rc = 0;
-	if (!v->id)
-		return read_of_file(v, first, count, out, raw, err);
-	for (uint64_t r = 0; !rc && r < count; r++)
-		rc = read_of_file(v, v->id[first + r], 1, out + r * v->d, raw, err);
+	for (uint64_t r = 0; !rc && r < count; r++, out += v->d)
+		if (!v->all)
+			rc = read_of_file(v, v->id[first + r], 1, out, raw, err);
+		else if (v->value_size == sizeof(double))
+			memcpy(out, kith_vectors_at(v, first + r), v->d * sizeof *out);
+		else
+			for (uint64_t t = 0; t < v->d; t++)
+				out[t] = ((const float *)kith_vectors_at(v, first + r))[t];
 	return rc;
+}
+
+static int read_some_floats(const kith_vectors *v, uint64_t first, uint64_t count, float *out, void *raw, kith_err *err)
+{
+	int rc = 0;
+	for (uint64_t r = 0; !rc && r < count; r++, out += v->d)
+		if (v->all)
+			memcpy(out, kith_vectors_at(v, first + r), v->d * sizeof *out);
+		else
+			rc = kith_activations_read_floats(v->input, v->id[first + r], 1, out, raw, err);
+	return rc;
+}
+
+int kith_vectors_read(const kith_vectors *v, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
+{
+	return (v->id ? read_some : read_of_file)(v, first, count, out, raw, err);
 }
 
 int kith_vectors_read_values(const kith_vectors *v, uint64_t first, uint64_t count, void *out, void *raw, kith_err *err)
 {
-	uint64_t bytes = v->d * v->value_size;
-	int rc = 0;
 	if (v->value_size != sizeof(float))
 		return kith_vectors_read(v, first, count, out, raw, err);
-	if (!v->id)
-		return kith_activations_read_floats(v->input, first, count, out, raw, err);
-	for (uint64_t r = 0; !rc && r < count; r++)
-		rc = kith_activations_read_floats(v->input, v->id[first + r], 1, (void *)((char *)out + r * bytes), raw,
-						  err);
-	return rc;
+	return v->id ? read_some_floats(v, first, count, out, raw, err)
+		     : kith_activations_read_floats(v->input, first, count, out, raw, err);
 }
 
 KITH_CLONES static void add_to(double *sum, const double *row, uint64_t d, double *most)

@@ -6,6 +6,7 @@
 
 #include "alloc.h"
 #include "exact.h"
+#include "lattice.h"
 #include "part_join.h"
 #include "parts.h"
 #include "workspace.h"
@@ -13,8 +14,9 @@
 #define MANY_COPIES 5u   /* one sample in so many */
 #define MAX_K       512u /* beyond, rows with all their distances are too much */
 #define DEPTH       16   /* of parts within parts */
+#define FEW         3072u
 
-static int solve(const kith_engine_job *job, int depth, kith_ranked_rows *rows, kith_err *err);
+static int solve(const kith_engine_job *job, uint32_t k, int depth, kith_ranked_rows *rows, kith_err *err);
 
 static int has_room(const kith_engine_job *job)
 {
@@ -28,13 +30,26 @@ uint32_t kith_divide_copies(const kith_engine_job *job)
 	return has_room(job) ? MANY_COPIES : 0;
 }
 
-/* The job for some of its samples, which is left with less memory. */
-static kith_engine_job job_for(const kith_engine_job *job, kith_vectors *some, kith_graph_info *info, uint32_t k)
+/* All samples in memory, where they are as they should be in the file and there is room. */
+static int keep_samples(const kith_engine_job *job, kith_err *err)
+{
+	kith_vectors *v = job->vectors;
+	int as_stored = v->metric == KITH_L2 && v->row_bytes == v->d * v->value_size;
+	return v->all || v->id || !as_stored || v->n * v->row_bytes > job->memory / 2 ? 0 : kith_vectors_keep(v, err);
+}
+
+/* The job for some of its samples. Of few, all pairs are multiplied sooner than they are surveyed. */
+static kith_engine_job job_for(const kith_engine_job *job, kith_vectors *some, kith_graph_info *info,
+			       kith_exact_options *options, uint32_t k)
 {
 	kith_engine_job sub = *job;
+	*options = *(const kith_exact_options *)job->options;
+	if (options->plan == KITH_PLAN_AUTO && some->n <= FEW)
+		options->plan = KITH_PLAN_STREAM;
 	*info = (kith_graph_info){.n = some->n, .d = some->d, .tiers = 1, .ladder = {k}, .near = k};
 	sub.vectors = some;
 	sub.info = info;
+	sub.options = options;
 	return sub;
 }
 
@@ -44,13 +59,16 @@ static int solve_some(const kith_engine_job *job, const uint32_t *id, uint64_t c
 {
 	kith_vectors some = {0};
 	kith_graph_info info;
+	kith_exact_options options;
 	int rc = kith_vectors_some(&some, job->vectors, id, count, err);
 	k = k < count - 1 ? k : (uint32_t)(count - 1);
 	if (!rc && mean)
 		memcpy(mean, some.mean, some.d * sizeof *mean);
-	if (!rc && !(rc = kith_ranked_rows_alloc(rows, count, k, err)) && k) {
-		kith_engine_job sub = job_for(job, &some, &info, k);
-		rc = solve(&sub, depth, rows, err);
+	if (!rc && k) {
+		kith_engine_job sub = job_for(job, &some, &info, &options, k);
+		rc = solve(&sub, k, depth, rows, err);
+	} else if (!rc) {
+		rc = kith_ranked_rows_alloc(rows, count, k, err);
 	}
 	for (uint64_t e = 0; !rc && e < count * k; e++)
 		rows->id[e] = id[rows->id[e]];
@@ -228,50 +246,56 @@ static int solve_distinct(const kith_engine_job *job, const uint64_t *hash, int 
 	return rc;
 }
 
-/* ---- either, or neither ---- */
+/* ---- which of them ---- */
 
-/* Rows of all of the job's samples; the rows are allocated. */
-static int solve(const kith_engine_job *job, int depth, kith_ranked_rows *rows, kith_err *err)
+/* The samples in parts, or on a lattice, if they are: then *done is set, and the rows, which are allocated here, are
+ * theirs. */
+static int solve_divided(const kith_engine_job *job, const kith_scaling *scaling, uint32_t k, int depth,
+			 kith_ranked_rows *rows, int *done, kith_err *err)
 {
 	const kith_exact_options *o = job->options;
-	kith_scaling scaling;
+	uint64_t n = job->vectors->n;
 	kith_parts parts = {0};
+	int rc = kith_parts_find(&parts, scaling, k, o->divide, job->memory, job->threads, err);
+	if (!rc && parts.count && !(rc = keep_samples(job, err)) && !(rc = kith_ranked_rows_alloc(rows, n, k, err))) {
+		*done = 1;
+		rc = solve_parts(job, scaling, &parts, depth, rows, err);
+	} else if (!rc) {
+		rc = kith_lattice_rank(job->vectors, k, o->divide, job->memory, job->threads, job->progress, rows, done,
+				       err);
+	}
+	free(parts.memory);
+	return rc;
+}
+
+/* Rows of all of the job's samples; they are allocated here. */
+static int solve(const kith_engine_job *job, uint32_t k, int depth, kith_ranked_rows *rows, kith_err *err)
+{
+	kith_scaling scaling;
 	uint64_t *hash = NULL;
-	int rc = kith_scaling_init(&scaling, job->vectors, err);
+	int done = 0, rc = kith_scaling_init(&scaling, job->vectors, err);
 	if (!rc && depth < DEPTH)
-		rc = kith_parts_find(&parts, &scaling, rows->k, o->divide, job->memory, job->threads, err);
-	if (!rc && parts.count)
-		rc = solve_parts(job, &scaling, &parts, depth, rows, err);
-	else if (!rc && !(rc = kith_exact_rank(job, &scaling, depth < DEPTH ? MANY_COPIES : 0, rows, &hash, err)) && hash)
+		rc = solve_divided(job, &scaling, k, depth, rows, &done, err);
+	if (!rc && !done && !(rc = kith_ranked_rows_alloc(rows, job->vectors->n, k, err)) &&
+	    !(rc = kith_exact_rank(job, &scaling, depth < DEPTH ? MANY_COPIES : 0, rows, &hash, err)) && hash)
 		rc = solve_distinct(job, hash, depth, rows, err);
 	free(hash);
-	free(parts.memory);
 	return rc;
 }
 
 int kith_divide(const kith_engine_job *job, const kith_scaling *scaling, const uint64_t *hash, kith_ranked_rows *rows,
 		int *divided, kith_err *err)
 {
-	const kith_exact_options *o = job->options;
-	uint64_t n = job->info->n, taken = 2 * kith_ranked_rows_bytes(n, kith_info_k(job->info));
+	uint32_t k = kith_info_k(job->info);
 	kith_engine_job own = *job;
-	kith_parts parts = {0};
-	int rc = 0;
+	int rc;
 	if (!has_room(job))
 		return 0;
-	own.memory -= taken;
+	own.memory -= 2 * kith_ranked_rows_bytes(job->info->n, k);
 	if (!hash)
-		rc = kith_parts_find(&parts, scaling, kith_info_k(job->info), o->divide, job->memory, job->threads, err);
-	if (!rc && (hash || parts.count)) {
-		*divided = 1;
-		if (!job->vectors->all && job->vectors->metric == KITH_L2 &&
-		    job->vectors->row_bytes == job->vectors->d * job->vectors->value_size &&
-		    n * job->vectors->row_bytes <= own.memory / 2)
-			rc = kith_vectors_keep(job->vectors, err);
-		if (!rc && !(rc = kith_ranked_rows_alloc(rows, n, kith_info_k(job->info), err)))
-			rc = hash ? solve_distinct(&own, hash, 0, rows, err)
-				  : solve_parts(&own, scaling, &parts, 0, rows, err);
-	}
-	free(parts.memory);
-	return rc;
+		return solve_divided(&own, scaling, k, 0, rows, divided, err);
+	*divided = 1;
+	if ((rc = keep_samples(&own, err)) || (rc = kith_ranked_rows_alloc(rows, job->info->n, k, err)))
+		return rc;
+	return solve_distinct(&own, hash, 0, rows, err);
 }

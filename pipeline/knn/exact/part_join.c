@@ -38,12 +38,18 @@ struct placed {
 	uint32_t id;
 };
 
+/* Samples that are to be measured for a row: as many as are measured at once. */
+struct pending {
+	uint32_t count, id[KITH_CANONICAL_PAIRS];
+};
+
 struct worker {
 	double *z; /* a sample */
 	float *v;
 	float *t, *bound, *none, *lo; /* LANES x LANES; LANES each */
 	kith_quantised rows;          /* a block */
-	char *x, *y;                  /* LANES samples each, where they come from the file */
+	struct pending *pending;      /* LANES */
+	char *x, *y;                  /* a sample and KITH_CANONICAL_PAIRS, where they come from the file */
 	uint8_t *raw;
 	void *memory;
 };
@@ -54,6 +60,7 @@ struct join {
 	kith_ranked_rows *rows;
 	const double *centre;
 	double loose;
+	double radius[KITH_MAX_PARTS], farthest[KITH_MAX_PARTS]; /* of each part; of the rest, INFINITY */
 	uint64_t panel;         /* columns in work together */
 	kith_quantised columns; /* they: lo is not used, slack is eps */
 	kith_tile_kernel tile;
@@ -89,9 +96,12 @@ KITH_CLONES static double centre_on(double *z, const double *centre, double scal
 /* Sample `id` into w->z; its norm. */
 static int place(const struct join *j, struct worker *w, uint32_t id, struct placed *out, kith_err *err)
 {
-	int rc = kith_vectors_read(j->vectors, id, 1, w->z, w->raw, err);
+	const float *x = j->vectors->all && j->vectors->value_size == sizeof *x ? kith_vectors_at(j->vectors, id) : NULL;
+	int rc = x ? 0 : kith_vectors_read(j->vectors, id, 1, w->z, w->raw, err);
 	if (rc)
 		return rc;
+	for (uint64_t t = 0; x && t < j->vectors->d; t++)
+		w->z[t] = x[t];
 	double norm = centre_on(w->z, j->centre, j->in->scaling->scale, j->vectors->d);
 	*out = (struct placed){norm <= LARGEST ? norm : INFINITY, id};
 	return 0;
@@ -164,32 +174,36 @@ static void put_lo(const struct join *j, float *lo, const struct placed *y, uint
 	}
 }
 
-/* Row `own` and the samples y[] whose bits are set. */
-static int measure(struct join *j, struct worker *w, uint32_t own, const struct placed *y, uint32_t bits, kith_err *err)
+/* Measures what is pending for row `own`. */
+static int measure(struct join *j, struct worker *w, uint32_t own, struct pending *p, kith_err *err)
 {
-	const void *x, *to[LANES];
-	uint32_t id[LANES], count = 0;
+	const kith_vectors *v = j->vectors;
+	const void *x = v->all ? kith_vectors_at(v, own) : w->x, *y[KITH_CANONICAL_PAIRS];
 	double dist[KITH_CANONICAL_PAIRS];
-	int rc = 0;
-	for (; bits; bits &= bits - 1)
-		id[count++] = y[__builtin_ctz(bits)].id;
-	x = w->x;
-	if (j->vectors->all)
-		x = kith_vectors_at(j->vectors, own);
-	else
-		rc = kith_vectors_read_values(j->vectors, own, 1, w->x, w->raw, err);
-	for (uint32_t i = 0; i < count && !rc; i++) {
-		to[i] = w->y + i * bytes_of(j);
-		if (j->vectors->all)
-			to[i] = kith_vectors_at(j->vectors, id[i]);
-		else
-			rc = kith_vectors_read_values(j->vectors, id[i], 1, w->y + i * bytes_of(j), w->raw, err);
+	int rc = v->all ? 0 : kith_vectors_read_values(v, own, 1, w->x, w->raw, err);
+	for (uint32_t i = 0; i < p->count && !rc; i++) {
+		y[i] = v->all ? kith_vectors_at(v, p->id[i]) : w->y + i * bytes_of(j);
+		if (!v->all)
+			rc = kith_vectors_read_values(v, p->id[i], 1, w->y + i * bytes_of(j), w->raw, err);
 	}
-	for (uint32_t i = 0; i < count && !rc; i += KITH_CANONICAL_PAIRS) {
-		uint32_t some = count - i < KITH_CANONICAL_PAIRS ? count - i : KITH_CANONICAL_PAIRS;
-		kith_canonical_distances(j->vectors, &x, 1, to + i, some, dist);
-		for (uint32_t e = 0; e < some; e++)
-			kith_ranked_rows_take(j->rows, own, id[i + e], dist[e]);
+	if (rc)
+		return rc;
+	kith_canonical_distances(v, &x, 1, y, p->count, dist);
+	for (uint32_t i = 0; i < p->count; i++)
+		kith_ranked_rows_take(j->rows, own, p->id[i], dist[i]);
+	p->count = 0;
+	return 0;
+}
+
+/* Row `own` is to be measured with the samples y[] whose bits are set. */
+static int add_pending(struct join *j, struct worker *w, uint32_t own, struct pending *p, const struct placed *y,
+		       uint32_t bits, kith_err *err)
+{
+	int rc = 0;
+	for (; bits && !rc; bits &= bits - 1) {
+		p->id[p->count++] = y[__builtin_ctz(bits)].id;
+		if (p->count == KITH_CANONICAL_PAIRS)
+			rc = measure(j, w, own, p, err);
 	}
 	return rc;
 }
@@ -225,10 +239,12 @@ static int join_block(struct join *j, struct worker *w, const struct placed *x, 
 			continue;
 		for (uint64_t i = 0; i < rows && !rc; i++) {
 			uint32_t bits = hits[i] & ((1u << count) - 1);
-			if (bits)
-				rc = measure(j, w, x[i].id, some, bits, err);
+			rc = add_pending(j, w, x[i].id, &w->pending[i], some, bits, err);
 		}
 	}
+	for (uint64_t i = 0; i < rows && !rc; i++)
+		if (w->pending[i].count)
+			rc = measure(j, w, x[i].id, &w->pending[i], err);
 	return rc;
 }
 
@@ -273,21 +289,64 @@ static int improve(struct join *j, struct placed *x, uint64_t rows, struct place
 
 /* ---- a part and those after it ---- */
 
+/* Of a part's samples: how far they are from the centre, and the greatest of their k-th distances. */
+static void measure_part(struct join *j, uint64_t size, double *radius, double *farthest)
+{
+	*radius = *farthest = 0;
+	for (uint64_t i = 0; i < size; i++) {
+		*radius = fmax(*radius, j->inside[i].norm);
+		*farthest = fmax(*farthest, reach(j, j->inside[i].id));
+	}
+}
+
+static uint64_t list_part(struct join *j, uint32_t p)
+{
+	uint64_t size = 0;
+	for (uint64_t i = 0; i < j->vectors->n; i++)
+		if (j->in->parts->part[i] == p)
+			j->inside[size++].id = (uint32_t)i;
+	return size;
+}
+
+/* What is known of all parts but the rest. */
+static int measure_parts(struct join *j, kith_err *err)
+{
+	uint32_t rest = j->in->parts->count - 1;
+	int rc = 0;
+	for (uint32_t p = 0; p < rest && !rc; p++) {
+		uint64_t size = list_part(j, p);
+		j->centre = j->in->mean[p];
+		if (!(rc = place_all(j, j->inside, size, err)))
+			measure_part(j, size, &j->radius[p], &j->farthest[p]);
+	}
+	j->radius[rest] = j->farthest[rest] = INFINITY;
+	return rc;
+}
+
+/* Whether no sample of part q can be in a row of part p, nor the other way round. */
+static int are_apart(const struct join *j, uint32_t p, uint32_t q)
+{
+	const double *x = j->in->mean[p], *y = j->in->mean[q];
+	double sum = 0, scale = j->in->scaling->scale;
+	if (q == j->in->parts->count - 1)
+		return 0;
+	for (uint64_t t = 0; t < j->vectors->d; t++)
+		sum += (x[t] - y[t]) * scale * ((x[t] - y[t]) * scale);
+	double gap = sqrt(sum) * (1 - j->loose) - (j->radius[p] + j->radius[q]) * (1 + j->loose);
+	return gap > 0 && gap * gap > fmax(j->farthest[p], j->farthest[q]);
+}
+
 /* A part's samples and those of the parts after it: first the rows of these that may have neighbours in the part, then
  * the part's own, among those that may be neighbours. */
 static int join_others(struct join *j, uint64_t size, uint64_t others, kith_err *err)
 {
-	double radius = 0, farthest = 0;
-	uint64_t rows = 0;
+	double radius, farthest;
 	int rc;
 	if ((rc = place_all(j, j->inside, size, err)) || (rc = place_all(j, j->active, others, err)))
 		return rc;
-	for (uint64_t i = 0; i < size; i++) {
-		radius = fmax(radius, j->inside[i].norm);
-		farthest = fmax(farthest, reach(j, j->inside[i].id));
-	}
+	measure_part(j, size, &radius, &farthest);
 	for (int own = 0; own < 2 && !rc; own++) {
-		rows = 0;
+		uint64_t rows = 0;
 		for (uint64_t i = 0; i < others; i++) {
 			double gap = j->active[i].norm * (1 - j->loose) - radius * (1 + j->loose);
 			double far = own ? farthest : reach(j, j->active[i].id);
@@ -306,14 +365,15 @@ static int join_others(struct join *j, uint64_t size, uint64_t others, kith_err 
 static int join_part(struct join *j, uint32_t p, kith_err *err)
 {
 	const kith_parts *parts = j->in->parts;
-	uint64_t size = 0, others = 0;
-	j->centre = j->in->mean[p];
+	uint64_t size = list_part(j, p), others = 0;
+	uint8_t apart[KITH_MAX_PARTS];
+	for (uint32_t q = 0; q < parts->count; q++)
+		apart[q] = (uint8_t)(q <= p || are_apart(j, p, q));
 	for (uint64_t i = 0; i < j->vectors->n; i++)
-		if (parts->part[i] == p)
-			j->inside[size++].id = (uint32_t)i;
-		else if (parts->part[i] > p)
+		if (!apart[parts->part[i]])
 			j->active[others++].id = (uint32_t)i;
-	return join_others(j, size, others, err);
+	j->centre = j->in->mean[p];
+	return others ? join_others(j, size, others, err) : 0;
 }
 
 /* ---- work space ---- */
@@ -329,7 +389,8 @@ static int init_worker(struct join *j, struct worker *w, kith_err *err)
 	KITH_BUFFER(&space, w->none, LANES);
 	KITH_BUFFER(&space, w->lo, LANES);
 	KITH_BUFFER(&space, w->x, sample);
-	KITH_BUFFER(&space, w->y, LANES * sample);
+	KITH_BUFFER(&space, w->y, KITH_CANONICAL_PAIRS * sample);
+	KITH_BUFFER_ZERO(&space, w->pending, LANES);
 	KITH_BUFFER(&space, w->raw, j->vectors->row_bytes);
 	int rc = kith_workspace_alloc(&space, &w->memory, "a thread's work space", err);
 	for (uint32_t i = 0; !rc && i < LANES; i++)
@@ -360,6 +421,7 @@ int kith_part_join_run(const kith_part_join *in, kith_ranked_rows *rows, kith_er
 {
 	struct join j = {.in = in, .vectors = in->scaling->vectors, .rows = rows};
 	int rc = init(&j, err);
+	rc = rc ? rc : measure_parts(&j, err);
 	for (uint32_t p = 0; !rc && p + 1 < in->parts->count; p++)
 		rc = join_part(&j, p, err);
 	for (int t = 0; j.memory && t < in->threads; t++) {

@@ -8,6 +8,7 @@
 
 #include "alloc.h"
 #include "first_error.h"
+#include "hash.h"
 #include "matrix.h"
 #include "select.h"
 #include "workspace.h"
@@ -16,7 +17,7 @@
 #define SAMPLE        512u  /* samples that are looked at */
 #define LEAST_SAMPLE  128u
 #define PILOTS        32u /* of them, those that are looked at first */
-#define LEAST_NEAR    3u  /* of the sample, around one of them: else there is no part */
+#define LEAST_NEAR    6u  /* of the sample, around one of them: else there is no part */
 #define CHUNK         64u
 #define ROOM          64 /* how many times what bounds are off by a part is wide: its neighbours are told apart by them */
 
@@ -27,7 +28,9 @@ struct finder {
 	uint64_t d, m;                /* of the sample */
 	double *sample, *norm, *near; /* m x d, m, m x m: centred; squared lengths; distances */
 	double relative, typical;     /* a part's squared radius is this times its centre's squared length, or this one */
-	uint8_t *taken;               /* m */
+	uint8_t *taken;               /* m: in a part already, or in none */
+	uint64_t *hash;               /* m */
+	uint8_t *copy;                /* m: of an earlier one: no reason for a part, as copies are run once */
 	uint32_t count;               /* parts */
 	double *centre, *squared, *radius; /* KITH_MAX_PARTS x d, KITH_MAX_PARTS */
 	void *memory;
@@ -47,6 +50,8 @@ static int set_up(struct finder *f, uint64_t m, kith_err *err)
 	KITH_BUFFER(&w, f->norm, m);
 	KITH_BUFFER(&w, f->near, m * m);
 	KITH_BUFFER_ZERO(&w, f->taken, m);
+	KITH_BUFFER(&w, f->hash, m);
+	KITH_BUFFER_ZERO(&w, f->copy, m);
 	KITH_BUFFER(&w, f->centre, KITH_MAX_PARTS * f->d);
 	KITH_BUFFER(&w, f->squared, KITH_MAX_PARTS);
 	KITH_BUFFER(&w, f->radius, KITH_MAX_PARTS);
@@ -69,6 +74,9 @@ static int read_sample(struct finder *f, kith_err *err)
 			break;
 		f->taken[i] = (uint8_t)kith_scaling_centre(f->scaling, values, f->sample + i * f->d, &f->norm[i]);
 		sorted[i] = (float)f->norm[i];
+		f->hash[i] = kith_hash(values, f->d * f->vectors->value_size);
+		for (uint64_t j = 0; j < i && !f->copy[i]; j++)
+			f->copy[i] = f->hash[j] == f->hash[i];
 	}
 	if (!rc)
 		f->typical = kith_kth_smallest(sorted, (uint32_t)f->m, (uint32_t)(f->m + 1) / 2);
@@ -95,7 +103,7 @@ static uint32_t within(const struct finder *f, uint64_t row, uint64_t own)
 	double radius = radius_about(f, f->norm[own]);
 	uint32_t count = 0;
 	for (uint64_t j = 0; j < f->m; j++)
-		count += !f->taken[j] && f->near[row * f->m + j] <= radius;
+		count += !f->taken[j] && !f->copy[j] && f->near[row * f->m + j] <= radius;
 	return count;
 }
 
