@@ -167,7 +167,8 @@ static int find_first(struct groups *g, const kith_vectors *v, const uint64_t *h
 			from = i;
 			continue;
 		}
-		if ((i == from + 1 && (rc = kith_vectors_read_values(v, g->by_hash[from].id, 1, g->one, g->raw, err))) ||
+		if ((i == from + 1 &&
+		     (rc = kith_vectors_read_values(v, g->by_hash[from].id, 1, g->one, g->raw, err))) ||
 		    (rc = kith_vectors_read_values(v, own, 1, g->other, g->raw, err)))
 			return rc;
 		if (!memcmp(g->one, g->other, bytes))
@@ -248,21 +249,23 @@ static int solve_distinct(const kith_engine_job *job, const uint64_t *hash, int 
 
 /* ---- which of them ---- */
 
-/* The samples in parts, or on a lattice, if they are: then *done is set, and the rows, which are allocated here, are
+/* The samples in parts, or on a lattice, if they are: then *how is set, and the rows, which are allocated here, are
  * theirs. */
 static int solve_divided(const kith_engine_job *job, const kith_scaling *scaling, uint32_t k, int depth,
-			 kith_ranked_rows *rows, int *done, kith_err *err)
+			 kith_ranked_rows *rows, const char **how, kith_err *err)
 {
 	const kith_exact_options *o = job->options;
 	uint64_t n = job->vectors->n;
 	kith_parts parts = {0};
+	int lattice = 0;
 	int rc = kith_parts_find(&parts, scaling, k, o->divide, job->memory, job->threads, err);
 	if (!rc && parts.count && !(rc = keep_samples(job, err)) && !(rc = kith_ranked_rows_alloc(rows, n, k, err))) {
-		*done = 1;
+		*how = "in parts";
 		rc = solve_parts(job, scaling, &parts, depth, rows, err);
 	} else if (!rc) {
-		rc = kith_lattice_rank(job->vectors, k, o->divide, job->memory, job->threads, job->progress, rows, done,
-				       err);
+		rc = kith_lattice_rank(job->vectors, k, o->divide, job->memory, job->threads, job->progress, rows,
+				       &lattice, err);
+		*how = lattice ? "whole steps" : NULL;
 	}
 	free(parts.memory);
 	return rc;
@@ -273,10 +276,11 @@ static int solve(const kith_engine_job *job, uint32_t k, int depth, kith_ranked_
 {
 	kith_scaling scaling;
 	uint64_t *hash = NULL;
-	int done = 0, rc = kith_scaling_init(&scaling, job->vectors, err);
+	const char *how = NULL;
+	int rc = kith_scaling_init(&scaling, job->vectors, err);
 	if (!rc && depth < DEPTH)
-		rc = solve_divided(job, &scaling, k, depth, rows, &done, err);
-	if (!rc && !done && !(rc = kith_ranked_rows_alloc(rows, job->vectors->n, k, err)) &&
+		rc = solve_divided(job, &scaling, k, depth, rows, &how, err);
+	if (!rc && !how && !(rc = kith_ranked_rows_alloc(rows, job->vectors->n, k, err)) &&
 	    !(rc = kith_exact_rank(job, &scaling, depth < DEPTH ? MANY_COPIES : 0, rows, &hash, err)) && hash)
 		rc = solve_distinct(job, hash, depth, rows, err);
 	free(hash);
@@ -284,17 +288,18 @@ static int solve(const kith_engine_job *job, uint32_t k, int depth, kith_ranked_
 }
 
 int kith_divide(const kith_engine_job *job, const kith_scaling *scaling, const uint64_t *hash, kith_ranked_rows *rows,
-		int *divided, kith_err *err)
+		const char **how, kith_err *err)
 {
 	uint32_t k = kith_info_k(job->info);
 	kith_engine_job own = *job;
 	int rc;
+	*how = NULL;
 	if (!has_room(job))
 		return 0;
 	own.memory -= 2 * kith_ranked_rows_bytes(job->info->n, k);
 	if (!hash)
-		return solve_divided(&own, scaling, k, 0, rows, divided, err);
-	*divided = 1;
+		return solve_divided(&own, scaling, k, 0, rows, how, err);
+	*how = "distinct samples";
 	if ((rc = keep_samples(&own, err)) || (rc = kith_ranked_rows_alloc(rows, job->info->n, k, err)))
 		return rc;
 	return solve_distinct(&own, hash, 0, rows, err);

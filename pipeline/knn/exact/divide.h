@@ -12,9 +12,9 @@
 
 /* If it is worth it, divides the samples and finds their rows: allocates `rows`, which is the caller's to free, also
  * after a failure. `hash` (n, of each sample's values): there are many copies, and only the distinct samples are to be
- * run; NULL: look for parts. */
+ * run; NULL: look for parts, or a lattice (lattice.h). *how: in a few words, what was done; NULL: nothing. */
 int kith_divide(const kith_engine_job *job, const kith_scaling *scaling, const uint64_t *hash, kith_ranked_rows *rows,
-		int *divided, kith_err *err);
+		const char **how, kith_err *err);
 
 /* How many copies are many: one in so many samples. 0: none are, as there is no room for rows. */
 uint32_t kith_divide_copies(const kith_engine_job *job);

@@ -31,8 +31,8 @@ struct exact {
 	kith_duplicates duplicates;
 	uint32_t many_copies; /* stop if at least n / many_copies samples are copies; 0: never */
 	int stopped;          /* it has */
-	uint32_t *order; /* m: the samples that are not left out */
-	uint32_t *place; /* n: where they stand in that order; UINT32_MAX: left out */
+	uint32_t *order;      /* m: the samples that are not left out */
+	uint32_t *place;      /* n: where they stand in that order; UINT32_MAX: left out */
 	uint64_t m;
 	void *lists; /* of candidates, in whose place results may be */
 	kith_results results;
@@ -267,26 +267,24 @@ static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn
 {
 	struct exact e = exact_of(job);
 	kith_ranked_rows rows = {0};
-	int divided = 0, rc;
+	const char *how;
+	int rc;
 	if ((rc = kith_scaling_init(&e.scaling, e.vectors, err)) ||
-	    (rc = kith_divide(job, &e.scaling, NULL, &rows, &divided, err)))
+	    (rc = kith_divide(job, &e.scaling, NULL, &rows, &how, err)))
 		goto done;
-	if (divided) {
-		snprintf(summary->plan, sizeof summary->plan, "exact (in parts)");
-		rc = kith_ranked_rows_write(&rows, job, writer, err);
-		goto done;
-	}
 	e.many_copies = kith_divide_copies(job);
-	if ((rc = run(&e, err)))
+	if (!how && (rc = run(&e, err)))
 		goto done;
-	if (e.stopped) {
-		uint64_t *hash = e.hash;
+	if (e.stopped) { /* make room, but for the hashes */
+		struct exact hashes = {.scaling = e.scaling, .hash = e.hash};
 		e.hash = NULL;
 		release(&e);
-		snprintf(summary->plan, sizeof summary->plan, "exact (distinct samples)");
-		e = (struct exact){.hash = hash};
-		if (!(rc = kith_divide(job, &e.scaling, hash, &rows, &divided, err)))
-			rc = kith_ranked_rows_write(&rows, job, writer, err);
+		e = hashes;
+		rc = kith_divide(job, &e.scaling, e.hash, &rows, &how, err);
+	}
+	if (how) {
+		snprintf(summary->plan, sizeof summary->plan, "exact (%s)", how);
+		rc = rc ? rc : kith_ranked_rows_write(&rows, job, writer, err);
 		goto done;
 	}
 	describe(&e.plan, summary->plan, sizeof summary->plan);

@@ -1,18 +1,17 @@
 /* lattice.c - see lattice.h. Why its distances are the canonical ones:
  *
- * Every value is offset + step q with an integer q; D, the sum of squared differences of q, is an integer. With |q|^2 <=
- * LARGEST_SQUARE for every sample, D <= 4 LARGEST_SQUARE = 2^24, and the tiles' |q_i|^2 + |q_j|^2 - 2 q_i.q_j is D,
+ * Every value is offset + step q with an integer q; D, the sum of squared differences of q, is an integer. With |q|^2
+ * <= LARGEST_SQUARE for every sample, D <= 4 LARGEST_SQUARE = 2^24, and the tiles' |q_i|^2 + |q_j|^2 - 2 q_i.q_j is D,
  * exactly: all that it passes through are integers of at most 24 bits.
  *
  *   Two values in all: a difference is 0 or plus or minus that of the two, rounded, and the canonical sum adds D times
- *   the rounded square of it, one after the other (zeros add nothing): the D-th partial sum, made once for every D. Each
- *   is greater than the one before.
- *   More: the offset is 0, and step has b bits. The differences step (q_i - q_j), their squares and every partial sum
- *   are multiples of step^2, which has 2 b bits, by integers up to D: exact if 2 b and the bits of D are no more than
- *   the 53 of a double. The canonical distance is step^2 D.
+ *   the rounded square of it, one after the other (zeros add nothing): the D-th partial sum, made once for every D.
+ * Each is greater than the one before. More: the offset is 0, and step has b bits. The differences step (q_i - q_j),
+ * their squares and every partial sum are multiples of step^2, which has 2 b bits, by integers up to D: exact if 2 b
+ * and the bits of D are no more than the 53 of a double. The canonical distance is step^2 D.
  *
- * Either way it grows with D, so rows are ranked by D. Columns come in the order of the tie rule: a later one that is as
- * far as a row's k-th is not in the row, and need not be looked at. */
+ * Either way it grows with D, so rows are ranked by D. Columns come in the order of the tie rule: a later one that is
+ * as far as a row's k-th is not in the row, and need not be looked at. */
 #include "lattice.h"
 
 #include <float.h>
@@ -36,7 +35,7 @@
 #define QUERIES        32u  /* of the sample, those whose distances are looked at */
 #define TIED           0.05 /* of all others, as far as the k-th: then it is worth it */
 #define COPIES         4
-#define STRIP          4u   /* blocks of rows */
+#define STRIP          4u /* blocks of rows */
 
 struct lattice {
 	const kith_vectors *vectors;
@@ -45,7 +44,7 @@ struct lattice {
 	int two; /* values in all */
 	uint32_t k;
 	double offset, other, step; /* other: the second of two */
-	double most; /* of |q|^2, so far */
+	double most;                /* of |q|^2, so far */
 	kith_quantised blocks;
 	kith_first_error failed;
 };

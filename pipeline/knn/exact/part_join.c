@@ -61,8 +61,8 @@ struct join {
 	const double *centre;
 	double loose;
 	double radius[KITH_MAX_PARTS], farthest[KITH_MAX_PARTS]; /* of each part; of the rest, INFINITY */
-	uint64_t panel;         /* columns in work together */
-	kith_quantised columns; /* they: lo is not used, slack is eps */
+	uint64_t panel;                                          /* columns in work together */
+	kith_quantised columns;                                  /* they: lo is not used, slack is eps */
 	kith_tile_kernel tile;
 	struct worker *workers;
 	struct placed *inside, *active; /* n each: a part's samples, and others */
@@ -96,7 +96,8 @@ KITH_CLONES static double centre_on(double *z, const double *centre, double scal
 /* Sample `id` into w->z; its norm. */
 static int place(const struct join *j, struct worker *w, uint32_t id, struct placed *out, kith_err *err)
 {
-	const float *x = j->vectors->all && j->vectors->value_size == sizeof *x ? kith_vectors_at(j->vectors, id) : NULL;
+	const float *x =
+		j->vectors->all && j->vectors->value_size == sizeof *x ? kith_vectors_at(j->vectors, id) : NULL;
 	int rc = x ? 0 : kith_vectors_read(j->vectors, id, 1, w->z, w->raw, err);
 	if (rc)
 		return rc;
@@ -254,8 +255,8 @@ static int load_columns(struct join *j, const struct placed *y, uint64_t columns
 	for (uint64_t i = 0; i < columns; i++) {
 		kith_err why;
 		if (!kith_first_error_seen(&j->failed))
-			kith_first_error_note(&j->failed, i,
-					      quantise(j, this_worker(j), &y[i], &j->columns, i, &why), &why);
+			kith_first_error_note(&j->failed, i, quantise(j, this_worker(j), &y[i], &j->columns, i, &why),
+					      &why);
 	}
 	return kith_first_error_get(&j->failed, err);
 }

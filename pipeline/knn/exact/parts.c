@@ -19,7 +19,8 @@
 #define PILOTS        32u /* of them, those that are looked at first */
 #define LEAST_NEAR    6u  /* of the sample, around one of them: else there is no part */
 #define CHUNK         64u
-#define ROOM          64 /* how many times what bounds are off by a part is wide: its neighbours are told apart by them */
+#define ROOM          128 /* times what bounds are off by: as wide is a part, whose neighbours they tell apart; */
+#define WIDEN         3   /* or up to so many times that, if it ends there */
 
 struct finder {
 	const kith_scaling *scaling;
@@ -27,11 +28,11 @@ struct finder {
 	int threads;
 	uint64_t d, m;                /* of the sample */
 	double *sample, *norm, *near; /* m x d, m, m x m: centred; squared lengths; distances */
-	double relative, typical;     /* a part's squared radius is this times its centre's squared length, or this one */
-	uint8_t *taken;               /* m: in a part already, or in none */
-	uint64_t *hash;               /* m */
-	uint8_t *copy;                /* m: of an earlier one: no reason for a part, as copies are run once */
-	uint32_t count;               /* parts */
+	double relative, typical; /* a part's squared radius is this times its centre's squared length, or this one */
+	uint8_t *taken;           /* m: in a part already, or in none */
+	uint64_t *hash;           /* m */
+	uint8_t *copy;            /* m: of an earlier one: no reason for a part, as copies are run once */
+	uint32_t count;           /* parts */
 	double *centre, *squared, *radius; /* KITH_MAX_PARTS x d, KITH_MAX_PARTS */
 	void *memory;
 };
@@ -98,13 +99,22 @@ static void measure(struct finder *f, uint64_t count, uint64_t step)
 			f->near[i * f->m + j] = f->norm[i * step] + f->norm[j] - 2 * f->near[i * f->m + j];
 }
 
-static uint32_t within(const struct finder *f, uint64_t row, uint64_t own)
+static uint32_t within(const struct finder *f, uint64_t row, double radius)
 {
-	double radius = radius_about(f, f->norm[own]);
 	uint32_t count = 0;
 	for (uint64_t j = 0; j < f->m; j++)
 		count += !f->taken[j] && !f->copy[j] && f->near[row * f->m + j] <= radius;
 	return count;
+}
+
+/* The squared radius of a part around sample i: one beyond which there is nearly nothing for a while, if there is. */
+static double choose_radius(const struct finder *f, uint64_t i)
+{
+	double least = radius_about(f, f->norm[i]);
+	for (double radius = least; radius < WIDEN * least; radius *= 1.5)
+		if (within(f, i, radius * 1.5) <= 1.05 * within(f, i, radius))
+			return radius;
+	return least;
 }
 
 /* Around the sample that has most others near it, then among those left... */
@@ -114,7 +124,7 @@ static void choose_centres(struct finder *f)
 		uint32_t most = 0;
 		uint64_t best = 0;
 		for (uint64_t i = 0; i < f->m; i++) {
-			uint32_t here = f->taken[i] ? 0 : within(f, i, i);
+			uint32_t here = f->taken[i] ? 0 : within(f, i, radius_about(f, f->norm[i]));
 			if (here > most) {
 				most = here;
 				best = i;
@@ -124,7 +134,7 @@ static void choose_centres(struct finder *f)
 			return;
 		memcpy(f->centre + f->count * f->d, f->sample + best * f->d, f->d * sizeof *f->centre);
 		f->squared[f->count] = f->norm[best];
-		f->radius[f->count] = radius_about(f, f->norm[best]);
+		f->radius[f->count] = choose_radius(f, best);
 		for (uint64_t j = 0; j < f->m; j++)
 			f->taken[j] |= f->near[best * f->m + j] <= f->radius[f->count];
 	}
@@ -162,8 +172,7 @@ static int assign(const struct finder *f, const struct scratch *s, uint64_t firs
 	kith_multiply(1, 0, 1, count, f->count, f->d, s->z, f->d, f->centre, s->product);
 	for (uint64_t r = 0; r < count; r++) {
 		uint32_t p = 0;
-		while (p < f->count &&
-		       !(norm[r] + f->squared[p] - 2 * s->product[r * f->count + p] <= f->radius[p]))
+		while (p < f->count && !(norm[r] + f->squared[p] - 2 * s->product[r * f->count + p] <= f->radius[p]))
 			p++;
 		part[first + r] = (uint8_t)(outside[r] ? f->count : p);
 	}
@@ -236,7 +245,7 @@ int kith_parts_find(kith_parts *parts, const kith_scaling *scaling, uint32_t k, 
 		uint64_t pilots = m < PILOTS ? m : PILOTS, step = m / pilots;
 		measure(&f, pilots, step);
 		for (uint64_t i = 0; i < pilots; i++)
-			any |= within(&f, i, i * step) >= LEAST_NEAR;
+			any |= within(&f, i, radius_about(&f, f.norm[i * step])) >= LEAST_NEAR;
 	}
 	if (!rc && any) {
 		measure(&f, m, 1);

@@ -41,8 +41,9 @@ int kith_results_write(const kith_results *results, const kith_duplicates *dupli
 		if ((rc = kith_progress_tick(job->progress, "writing", first, n, err)))
 			break;
 		for (uint64_t r = 0; r < count; r++)
-			kith_results_copy(results, duplicates, first + r,
-				 (kith_row){out.ids + r * k, out.near_ids + r * near, out.near_dist2 + r * near});
+			kith_results_copy(
+				results, duplicates, first + r,
+				(kith_row){out.ids + r * k, out.near_ids + r * near, out.near_dist2 + r * near});
 		rc = kith_engine_append(job, writer, count, out.ids, out.near_ids, out.near_dist2, err);
 	}
 	free(memory);
