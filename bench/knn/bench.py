@@ -143,7 +143,7 @@ class Knn(Bench):
 
         def near(kind, d=256):
             sizes = [self.rows] if self.rows else [20000, 60000]
-            return [Claim("near", f"{kind} {n}", [Made(kind, n, d)], versus(kith(), ordinary, slowdown), "<= 3") for n in sizes]
+            return [Claim("near", kind, [Made(kind, n, d)], versus(kith(), ordinary, slowdown), "<= 3") for n in sizes]
 
         return [  # work, case, input, what is measured, bar
             *[Claim("k15", name, layer(name), versus(kith(), faiss, speedup), ">= 8") for name in LENET],

@@ -21,7 +21,7 @@ static int solve(const kith_engine_job *job, uint32_t k, int depth, kith_ranked_
 static int has_room(const kith_engine_job *job)
 {
 	uint32_t k = kith_info_k(job->info);
-	return k <= MAX_K && 2 * kith_ranked_rows_bytes(job->info->n, k) <= job->memory / 4 &&
+	return k <= MAX_K && 2 * kith_ranked_rows_bytes(job->info->n, k) <= job->memory / 2 &&
 	       job->info->d * 512 <= job->memory;
 }
 
