@@ -240,19 +240,10 @@ static void offer_row(kith_search *s, const uint32_t *sample, uint32_t id, const
 	}
 }
 
-/* Of a longer ladder, the tiers up to about as many neighbours as there are to find. */
-static uint32_t tiers_to_offer(const kith_graph_info *theirs, uint32_t k)
-{
-	uint32_t tiers = 1;
-	while (tiers < theirs->tiers && theirs->ladder[tiers] <= 2 * k)
-		tiers++;
-	return tiers;
-}
-
 int kith_search_offer(kith_search *s, kith_graph *graph, const uint32_t *sample, kith_err *err)
 {
 	const kith_graph_info *theirs = kith_graph_get_info(graph);
-	uint32_t tiers = tiers_to_offer(theirs, kith_info_k(s->job->info)), k = theirs->ladder[tiers - 1];
+	uint32_t tiers = kith_engine_candidate_tiers(theirs, kith_info_k(s->job->info)), k = theirs->ladder[tiers - 1];
 	uint64_t n = theirs->n, step = theirs->block_nodes;
 	uint32_t *ids = kith_alloc(step * k, sizeof *ids);
 	int rc = ids ? 0 : kith_fail_nomem(err, "rows of candidates", step * k * sizeof *ids);
