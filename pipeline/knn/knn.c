@@ -229,6 +229,12 @@ static uint64_t graph_bytes(const kith_graph_info *info)
 	return (uint64_t)(n * (6.7 * info->near + 0.205 * k * (log2(n / k) + 1.44))) + 16384;
 }
 
+/* Samples that tell the engine when to stop: as many as are to measure its graph. */
+static uint32_t stop_rows(const struct run *r)
+{
+	return r->engine->stops && r->engine->stops(r->own) ? r->options->audit_rows : 0;
+}
+
 int kith_knn_foresee_with(const char *input, const kith_knn_options *o, const void *own, kith_knn_estimate *out,
 			  kith_err *err)
 {
@@ -241,7 +247,8 @@ int kith_knn_foresee_with(const char *input, const kith_knn_options *o, const vo
 		found.d = r.info.d;
 		found.graph = graph_bytes(&r.info);
 		if (!r.engine->exact)
-			found.seconds += kith_audit_seconds(r.info.n, r.info.d, o->audit_rows, o->threads);
+			found.seconds +=
+				kith_audit_seconds(r.info.n, r.info.d, o->audit_rows + stop_rows(&r), o->threads);
 		*out = found;
 	}
 	finish(&r);
@@ -255,9 +262,9 @@ static int begin_audit(struct run *r, kith_err *err)
 	const kith_knn_options *o = r->options;
 	if (r->engine->exact)
 		return 0;
-	int rc = kith_audit_init(&r->audit, &r->vectors, &r->info, o->audit_rows, o->audit_seed, o->memory, o->threads,
-				 &o->progress, err);
-	r->job.audit = &r->audit.record;
+	int rc = kith_audit_init(&r->audit, &r->vectors, &r->info, o->audit_rows, stop_rows(r), o->audit_seed,
+				 o->memory, o->threads, &o->progress, err);
+	r->job.audit = stop_rows(r) ? &r->audit.stop : NULL;
 	r->job.hits = &r->audit;
 	r->job.memory -= rc ? 0 : r->audit.bytes;
 	return rc;
