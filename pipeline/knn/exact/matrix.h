@@ -1,5 +1,6 @@
 /* matrix.h - products and bases of matrices, by OpenBLAS, which would take its number of threads from the process: here
- * it is an argument. Matrices are stored row by row. */
+ * it is an argument. Matrices are stored row by row. Where the address space has no room for OpenBLAS (ulimit -v),
+ * plain loops multiply, several times slower, and eigenvectors are not found. */
 #ifndef KITH_MATRIX_H
 #define KITH_MATRIX_H
 

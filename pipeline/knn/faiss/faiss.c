@@ -1,7 +1,8 @@
 /* faiss.c - see faiss.h. The only file that knows FAISS' C API.
  *
  * FAISS asks OpenMP for the number of threads: that of the task that calls it. A parallel region of one thread is not
- * active and has a task of its own, so that what is set there is forgotten when it ends. */
+ * active and has a task of its own, so that what is set there is forgotten when it ends. It gets the threads that
+ * OpenMP will grant: with fewer than it asked for, the OpenBLAS that FAISS calls waits for ever. */
 #include "faiss.h"
 
 #include <faiss/c_api/AutoTune_c.h>
@@ -16,12 +17,13 @@
 #include <sys/stat.h>
 
 #include "alloc.h"
+#include "machine.h"
 
 /* rc = CALL, by `threads` threads. */
 #define BY_THREADS(threads, rc, call)                                                                                  \
 	_Pragma("omp parallel num_threads(1)")                                                                         \
 	{                                                                                                              \
-		omp_set_num_threads(threads);                                                                          \
+		omp_set_num_threads(kith_threads_granted(threads));                                                    \
 		(rc) = (call);                                                                                         \
 	}
 
