@@ -21,7 +21,9 @@ typedef struct kith_cli {
 } kith_cli;
 
 /* Notes the time, refuses a KITH_CPU that names no processor (exit code 2), and makes SIGINT, SIGTERM and SIGHUP ask
- * the running work to stop (see kith_cli_progress) instead of killing it half-way. To be called first: unless the user
+ * the running work to stop (see kith_cli_progress) instead of killing it half-way; if it does not ask, or has not ended
+ * five seconds later, the program ends there, less what it has written so far. Raises the limit of open files to what
+ * the system allows. To be called first: unless the user
  * has set OMP_WAIT_POLICY, it sets it to passive and starts the program anew, because OpenMP reads it before main.
  * Threads that wait actively take the cores from other programs, so that two stages side by side (make -j2) took twice
  * the time they need. */

@@ -45,3 +45,16 @@ without_command() { # the header's command line names -t
 		taskset -c 0 $program --help | grep -q -- '-t 1[.;]'
 	done
 }
+
+@test "more layers than the soft limit of open files" {
+	local layers=() i
+	mknpy -n 20 -d 4 a.npy
+	kith-knn -q -k 3 -o a.nng a.npy
+	for i in $(seq 200); do layers+=("n$i=a.nng"); done
+	[ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -gt 300 ] || skip "no more than $(ulimit -Hn) files may be open"
+	(ulimit -Sn 64 && kith-merge -q -o many.json "${layers[@]}")
+	kith-check -q many.json
+	run --separate-stderr bash -c 'ulimit -n 64; exec kith-merge -o out.json "$@"' - "${layers[@]}"
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == "kith-merge: a.nng: cannot open: too many open files: raise the limit, ulimit -n" ]]
+}

@@ -14,9 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "alloc.h"
+#include "infile.h"
 #include "machine.h"
 
 /* rc = CALL, by `threads` threads. */
@@ -110,16 +111,14 @@ int kith_faiss_make(kith_faiss **out, const char *factory, uint64_t d, int threa
 int kith_faiss_load(kith_faiss **out, const char *path, uint64_t memory, int threads, kith_err *err)
 {
 	kith_faiss *f = NULL;
-	struct stat file;
-	int bad, rc;
-	if (stat(path, &file))
-		return kith_fail_errno(err, "%s: cannot open", path);
-	if (!S_ISREG(file.st_mode))
-		return kith_fail(err, KITH_EUSAGE, "%s: not a regular file", path);
+	uint64_t bytes = 0;
+	int bad, fd, rc = kith_infile_open(&fd, path, &bytes, err);
+	if (rc)
+		return rc;
+	close(fd);
 	if ((rc = start(&f, path, threads, err)))
 		return rc;
-	BY_THREADS(threads, bad,
-		   faiss_read_index_fname(path, (uint64_t)file.st_size > memory ? FAISS_IO_FLAG_MMAP : 0, &f->index))
+	BY_THREADS(threads, bad, faiss_read_index_fname(path, bytes > memory ? FAISS_IO_FLAG_MMAP : 0, &f->index))
 	rc = bad ? refused(f->name, bad, "read it", " (an index of floats is wanted, as faiss.write_index writes it)",
 			   err)
 		 : take(f, err);
