@@ -29,6 +29,18 @@ typedef struct kith_cli {
  * the time they need. */
 void kith_cli_start(kith_cli *cli, char **argv);
 
+/* To stand once in the main file of a program that is linked with OpenBLAS (`KITH_CLI_LOADS_OPENBLAS;`): where the
+ * address space is limited and has no room for all of its threads, OpenBLAS gets one, and if there is none for that,
+ * the program says so and ends. Without it, OpenBLAS waits for ever, before main. (Sanitizers have to come first.) */
+void kith_cli_make_room(int argc, char **argv, char **envp);
+#ifdef KITH_NO_CLONES
+#define KITH_CLI_LOADS_OPENBLAS extern int kith_cli_has_no_early_function
+#else
+#define KITH_CLI_LOADS_OPENBLAS                                                                                        \
+	__attribute__((section(".preinit_array"), used)) static void (*const early)(int, char **, char **) =           \
+		kith_cli_make_room
+#endif
+
 /* The callback that draws the bar on a terminal (rate and ETA, ten times a second) and answers "stop" after a signal.
  */
 kith_progress kith_cli_progress(kith_cli *cli);

@@ -58,3 +58,58 @@ without_command() { # the header's command line names -t
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == "kith-merge: a.nng: cannot open: too many open files: raise the limit, ulimit -n" ]]
 }
+
+@test "little address space: the same graph, or a sentence, and no waiting" {
+	[ -z "${KITH_SANITIZED-}" ] || skip "sanitizers take address space of their own"
+	local limit refused=0 done=0
+	mknpy -n 500 -d 20 a.npy
+	kith-knn -q -t 2 -k 5 -o a.nng a.npy
+	without_command a.nng >a.txt
+	for limit in 100000 150000 200000 250000 300000 350000 400000 500000 700000 1000000 4000000; do
+		run --separate-stderr bash -c "ulimit -v $limit; exec timeout -s KILL 60 kith-knn -q -t 2 -k 5 -o l.nng a.npy"
+		echo "$limit: $status: $stderr"
+		if [ "$status" -eq 0 ]; then
+			without_command l.nng | cmp - a.txt
+			done=$((done + 1))
+		else
+			[ "$status" -eq 1 ] || [ "$limit" -lt 150000 ] # where not even libraries are loaded
+			[ "$limit" -lt 150000 ] || [[ "$stderr" == *"ulimit -v"* ]]
+			[ "$limit" -lt 500000 ]
+			refused=$((refused + 1))
+		fi
+	done
+	[ "$refused" -gt 0 ] && [ "$done" -gt 2 ]
+}
+
+# A cgroup of version 1 for this test, if this is a machine that lets us: its folder in $group.
+make_group() { # CONTROLLER
+	group=/sys/fs/cgroup/$1/kith-test-$$
+	mkdir "$group" 2>/dev/null || skip "no cgroups of version 1 for $1 that we may make"
+}
+
+teardown() {
+	[ -z "${group-}" ] || rmdir "$group" || true
+}
+
+within() { # COMMAND...
+	sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" "$@"
+}
+
+@test "a memory cgroup: the default of -m is half of it, and the work ends well" {
+	[ -z "${KITH_SANITIZED-}" ] || skip "sanitizers take memory of their own"
+	make_group memory
+	echo 100M >"$group/memory.limit_in_bytes" || skip "no limits of memory"
+	within kith-knn --help | grep -q -- '-m 50M'
+	within kith-merge --help | grep -q -- '-m 50M'
+	mknpy -n 6000 -d 2000 a.npy # 48 MB
+	within kith-knn -q -k 5 -o a.nng a.npy
+	within kith-merge -q -o a.json a.nng b=a.nng
+	within kith-check -q a.nng a.npy
+}
+
+@test "a CPU quota: the default of -t is as many cores, rounded up" {
+	make_group cpu
+	echo 100000 >"$group/cpu.cfs_period_us" && echo 80000 >"$group/cpu.cfs_quota_us" || skip "no quotas"
+	within kith-knn --help | grep -q -- '-t 1[.;]'
+	within kith-merge --help | grep -q -- '-t 1[.;]'
+}
