@@ -104,6 +104,7 @@ void kith_cli_start(kith_cli *cli, char **argv)
 		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
 			sigaction(signals[i], &action, NULL);
 	}
+	atexit(kith_atomic_file_remove_all); /* libgomp calls exit where it cannot create threads */
 	cli->started = now();
 	cli->is_terminal = isatty(STDERR_FILENO);
 }

@@ -18,8 +18,9 @@
 #include "cpu.h"
 #include "machine.h"
 
-#define OPENBLAS_BUFFER (129ull << 20) /* bytes of address space, and few of memory, for each thread and each caller   \
-					*/
+#define OPENBLAS_BUFFER                                                                                                \
+	(129ull << 20) /* bytes of address space, and few of memory, for each thread and each caller                   \
+			*/
 
 /* Of LAPACK, which is part of OpenBLAS; its headers declare it nowhere. */
 extern void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work,
@@ -35,19 +36,31 @@ static int is_limited(int resource)
 	return !getrlimit((__rlimit_resource_t)resource, &limit) && limit.rlim_cur != RLIM_INFINITY;
 }
 
+/* Whether there is address space for so many buffers. Without a limit, only a first one can be missing: the system
+ * promises more than it has. */
+static int has_room(uint64_t buffers)
+{
+	uint64_t bytes = (is_limited(RLIMIT_AS) || is_limited(RLIMIT_DATA) ? buffers : 1) * OPENBLAS_BUFFER;
+	void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (room != MAP_FAILED)
+		munmap(room, bytes);
+	return room != MAP_FAILED;
+}
+
+int kith_openblas_fits(int threads)
+{
+	return has_room(2 * (uint64_t)threads + 1);
+}
+
 /* Whether OpenBLAS will find room for `threads` threads; leave_openblas must follow if so. It may have its buffers
  * already, which nobody can know: near the limit this says no too often, and never yes too often. */
 static int enter_openblas(int threads)
 {
 	uint64_t own = (uint64_t)threads + 1, all = __atomic_add_fetch(&wanted, own, __ATOMIC_RELAXED);
-	/* without a limit only one that is not there at all can be missing: the system promises more than it has */
-	uint64_t bytes = (is_limited(RLIMIT_AS) || is_limited(RLIMIT_DATA) ? all : 1) * OPENBLAS_BUFFER;
-	void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (room != MAP_FAILED)
-		munmap(room, bytes);
-	else
+	int fits = has_room(all);
+	if (!fits)
 		__atomic_sub_fetch(&wanted, own, __ATOMIC_RELAXED);
-	return room != MAP_FAILED;
+	return fits;
 }
 
 static void leave_openblas(int threads)

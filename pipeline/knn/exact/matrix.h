@@ -21,4 +21,7 @@ uint32_t kith_orthonormalise(double *basis, uint32_t r, uint64_t d, int times, d
 #define KITH_EIGEN_WORK(r) (35ull * (r) + 1)
 int kith_eigenvectors(int threads, double *a, uint32_t r, double *work);
 
+/* Whether the address space has room for a library that calls OpenBLAS in `threads` threads, alone or together. */
+int kith_openblas_fits(int threads);
+
 #endif

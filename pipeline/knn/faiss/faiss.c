@@ -19,6 +19,7 @@
 #include "alloc.h"
 #include "infile.h"
 #include "machine.h"
+#include "matrix.h"
 
 /* rc = CALL, by `threads` threads. */
 #define BY_THREADS(threads, rc, call)                                                                                  \
@@ -84,6 +85,11 @@ static int take(kith_faiss *f, kith_err *err)
 
 static int start(kith_faiss **out, const char *name, int threads, kith_err *err)
 {
+	if (!kith_openblas_fits(threads))
+		return kith_fail(err, KITH_ENOMEM,
+				 "faiss:%s: no room in the address space for the OpenBLAS that FAISS calls: raise the "
+				 "limit, ulimit -v, or use fewer threads",
+				 name);
 	kith_faiss *f = kith_alloc_zero(1, sizeof *f);
 	if (!f)
 		return kith_fail_nomem(err, "an index", sizeof *f);
