@@ -46,6 +46,9 @@ typedef struct kith_engine {
 	/* Refuses, before the input is read, what cannot be done with its n samples of d values; NULL: nothing. */
 	int (*check)(const void *own, const char *path, uint64_t n, uint64_t d, kith_err *err);
 
+	/* Whether the default engine, which is exact, is as fast at so few samples, and is to have the work; NULL: never. */
+	int (*too_few)(const void *own, uint64_t n);
+
 	/* Its own options: a struct of options_size bytes, all zeros being the defaults, a table (or NULL) that ends
 	 * with an option without a name, and what puts the argument of options[which] into the struct, as a text and as
 	 * a number. */

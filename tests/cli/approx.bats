@@ -22,14 +22,25 @@ refused() {
 	[ ! -e out.nng.part ]
 }
 
+@test "few samples are the exact engine's, which is as fast" {
+	run --separate-stderr kith-knn --engine approx -o a.nng a.npy
+	[[ "$stderr" == *"n=2000 d=12 k=15 exact ("*"), as fast as approx here: "* ]]
+	[[ "$(kith-show a.nng | grep '^# engine')" == *exact* ]]
+	kith-knn -q -o exact.nng a.npy
+	cmp <(kith-show exact.nng | grep -v '^# command') <(kith-show a.nng | grep -v '^# command')
+	[ "$(kith-knn --dry-run --engine approx a.npy | wc -l)" -eq 1 ]
+	[ "$(kith-knn --dry-run a.npy | wc -l)" -eq 1 ]
+	[ "$(kith-knn --dry-run --engine approx:leaf=560 a.npy | wc -l)" -eq 2 ]
+}
+
 @test "it reaches the recall asked for, and says how" {
-	run --separate-stderr kith-knn --engine approx:recall=0.95 -o a.nng a.npy
+	run --separate-stderr kith-knn --engine approx:recall=0.95,leaf=560 -o a.nng a.npy
 	echo "$stderr"
 	[ "$status" -eq 0 ]
 	[[ "$stderr" =~ approx\ \([0-9]+\ trees\ of\ 560,\ [0-9]+\ rounds\):\ recall\ (above\ )?0\.9[5-9] ]]
 	kith-check -q a.nng
 	[[ "$(kith-show a.nng | grep '^# engine')" == *approx* ]]
-	kith-knn -q --engine approx:recall=0.95 -t 1 -m 1G -o again.nng a.npy
+	kith-knn -q --engine approx:recall=0.95,leaf=560 -t 1 -m 1G -o again.nng a.npy
 	cmp <(kith-show a.nng | grep -v '^#') <(kith-show again.nng | grep -v '^#')
 }
 
@@ -60,8 +71,8 @@ refused() {
 	refused "expected NAME=NUMBER" --engine approx: a.npy
 	refused "k=2000, but each of its 2000 samples" --engine approx -k 2000 a.npy
 	refused "this build has only the engines exact, approx, faiss" --engine approximate a.npy
-	refused "-m is too small: engine approx needs at least" --engine approx -m 1M a.npy
-	refused "--audit" --engine approx --audit 0 a.npy
+	refused "-m is too small: engine approx needs at least" --engine approx:leaf=560 -m 1M a.npy
+	refused "--audit" --engine approx:trees=3 --audit 0 a.npy
 }
 
 @test "candidates: measured, and refused where they cannot be" {
@@ -107,6 +118,8 @@ refused() {
 	[[ "$(kith-show kith/b.nng | grep '^# parameters')" == *candidates=3* ]]
 	[[ "$(kith-show kith/c.nng | grep '^# parameters')" == *candidates=2* ]]
 	make -q kith
+	KITH_BIN=$(dirname "$(command -v kith-knn)") make -s kith ENGINE=approx 2>/dev/null
+	[[ "$(kith-show kith/b.nng | grep '^# engine')" == *exact* ]]
 	make -s kith-clean
 	[ ! -e kith ]
 }

@@ -339,6 +339,12 @@ static int parse(void *own, const char *spec, kith_err *err)
 	return rc;
 }
 
+static int too_few(const void *own, uint64_t n)
+{
+	const kith_approx_options *o = own;
+	return n <= KITH_APPROX_FEW && !o->trees && !o->leaf && !o->rounds;
+}
+
 /* What was asked for, and with it the result follows from the samples. */
 static void promise(const void *own, kith_graph_info *info)
 {
@@ -361,6 +367,7 @@ static void promise(const void *own, kith_graph_info *info)
 const kith_engine kith_engine_approx = {
 	.name = "approx",
 	.takes_candidates = 1,
+	.too_few = too_few,
 	.options_size = sizeof(kith_approx_options),
 	.parse = parse,
 	.promise = promise,
