@@ -349,8 +349,9 @@ static void test_long_name(void **state)
 	kith_err err = {0};
 	(void)state;
 	memset(name, 'x', sizeof name);
+	name[sizeof name - 1] = 0;
 	memcpy(name, path, strlen(path));
-	strcpy(strrchr(name, '/') + 1 + NAME_MAX, "");
+	strrchr(name, '/')[1 + NAME_MAX] = 0;
 	if (kith_atomic_file_open(&p, name, &err) || kith_atomic_file_commit(p, &err))
 		fail_msg("%s", err.msg);
 	assert_int_equal(remove(name), 0);
