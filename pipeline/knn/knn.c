@@ -44,6 +44,14 @@ int kith_engine_find(const kith_engine **out, const char **spec, const char *tex
 			 ENGINES > 1 ? "s" : "", names);
 }
 
+uint32_t kith_engine_candidate_tiers(const kith_graph_info *theirs, uint32_t k)
+{
+	uint32_t tiers = 1;
+	while (tiers < theirs->tiers && theirs->ladder[tiers] <= 2 * k)
+		tiers++;
+	return tiers;
+}
+
 int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,
 		       const uint32_t *near_ids, const double *near_dist2, kith_err *err)
 {
@@ -181,8 +189,8 @@ static int open_candidates(struct run *r, kith_err *err)
 	if (!o->candidate_graphs)
 		return 0;
 	if (!r->engine->takes_candidates)
-		return kith_fail(err, KITH_EUSAGE, "engine %s takes no candidates: %s", o->engine,
-				 r->engine->exact ? "it finds every neighbour without them" : "use engine approx");
+		return kith_fail(err, KITH_EUSAGE,
+				 "engine %s takes no candidates: it finds every neighbour without them", o->engine);
 	if (o->candidate_graphs > MAX_CANDIDATES)
 		return kith_fail(err, KITH_EUSAGE, "candidates of %u graphs: no more than %d are taken",
 				 o->candidate_graphs, MAX_CANDIDATES);
