@@ -63,12 +63,11 @@ int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, ui
 
 void kith_knn_defaults(kith_knn_options *o)
 {
-	uint64_t half = kith_machine_memory() / 2;
 	memset(o, 0, sizeof *o);
 	o->tiers = 1;
 	o->ladder[0] = 15;
 	o->engine = engines[0]->name;
-	o->memory = half < 4ull << 30 ? half : 4ull << 30;
+	o->memory = kith_machine_budget(4ull << 30);
 	o->threads = kith_machine_cores();
 	o->audit_rows = KITH_AUDIT_ROWS;
 	o->command = "";
@@ -235,9 +234,18 @@ static uint32_t stop_rows(const struct run *r)
 	return r->engine->stops && r->engine->stops(r->own) ? r->options->audit_rows : 0;
 }
 
-int kith_knn_foresee_with(const char *input, const kith_knn_options *o, const void *own, kith_knn_estimate *out,
+/* What the caller wants, with no more threads than OpenMP gives: work and memory are divided among them. */
+static kith_knn_options within_limits(const kith_knn_options *given)
+{
+	kith_knn_options o = *given;
+	o.threads = kith_machine_threads(o.threads);
+	return o;
+}
+
+int kith_knn_foresee_with(const char *input, const kith_knn_options *given, const void *own, kith_knn_estimate *out,
 			  kith_err *err)
 {
+	const kith_knn_options limited = within_limits(given), *o = &limited;
 	struct run r = {.options = o};
 	kith_knn_estimate found = {0};
 	int rc = start(&r, input, NULL, own, err);
@@ -284,9 +292,10 @@ static int end_audit(struct run *r, kith_graph_writer *writer, kith_knn_summary 
 	return kith_graph_put_audit(writer, record, err);
 }
 
-int kith_knn_build_with(const char *input, const char *output, const kith_knn_options *o, const void *own,
+int kith_knn_build_with(const char *input, const char *output, const kith_knn_options *given, const void *own,
 			kith_knn_summary *summary, kith_err *err)
 {
+	const kith_knn_options limited = within_limits(given), *o = &limited;
 	struct run r = {.options = o};
 	kith_graph_writer *writer = NULL;
 	kith_knn_summary done = {0};

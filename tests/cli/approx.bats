@@ -53,7 +53,7 @@ refused() {
 }
 
 @test "in cells, where memory does not hold all samples' lists, or where they are asked for" {
-	run --separate-stderr kith-knn --engine approx:leaf=560,recall=0.9 -m 1600K -o a.nng a.npy
+	run --separate-stderr kith-knn --engine approx:leaf=560,recall=0.9 -m 1500K -o a.nng a.npy
 	echo "$stderr"
 	[[ "$stderr" =~ approx\ \([0-9]+\ cells,\ [0-9]+\ trees\ of\ 560,\ [0-9]+\ rounds\):\ recall\ 0\.9 ]]
 	kith-check -q a.nng
