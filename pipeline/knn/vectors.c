@@ -168,7 +168,7 @@ static int read_of_file(const kith_vectors *v, uint64_t first, uint64_t count, d
 	return rc;
 }
 
-/* Some of the samples: one by one, from memory if they are there. */
+/* One by one, from memory if they are there: some of a file's samples, or such that no file has. */
 static int read_some(const kith_vectors *v, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
 {
 	int rc = 0;
@@ -196,15 +196,15 @@ static int read_some_floats(const kith_vectors *v, uint64_t first, uint64_t coun
 
 int kith_vectors_read(const kith_vectors *v, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
 {
-	return (v->id ? read_some : read_of_file)(v, first, count, out, raw, err);
+	return (v->id || !v->input ? read_some : read_of_file)(v, first, count, out, raw, err);
 }
 
 int kith_vectors_read_values(const kith_vectors *v, uint64_t first, uint64_t count, void *out, void *raw, kith_err *err)
 {
 	if (v->value_size != sizeof(float))
 		return kith_vectors_read(v, first, count, out, raw, err);
-	return v->id ? read_some_floats(v, first, count, out, raw, err)
-		     : kith_activations_read_floats(v->input, first, count, out, raw, err);
+	return v->id || !v->input ? read_some_floats(v, first, count, out, raw, err)
+				  : kith_activations_read_floats(v->input, first, count, out, raw, err);
 }
 
 KITH_CLONES static void add_to(double *sum, const double *row, uint64_t d, double *most)

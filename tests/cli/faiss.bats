@@ -122,7 +122,7 @@ rows() { # rows GRAPH: its rows as text
 @test "a file that is no index, is none of floats, or is not there" {
 	refused 1 "nowhere.index" faiss:nowhere.index
 	mkdir folder.index
-	refused 2 "folder.index: not a regular file" faiss:folder.index
+	refused 2 "folder.index: is a directory" faiss:folder.index
 	printf 'IBxF no index at all, but it begins like a binary one' >binary.index
 	refused 2 "binary.index" faiss:binary.index
 	printf 'not an index' >text.index
@@ -182,4 +182,16 @@ rows() { # rows GRAPH: its rows as text
 	[[ "$output" == *"faiss:IVF16,Flat"*"about"* ]]
 	run kith-knn --dry-run --engine faiss:PQ4 good.npy
 	[ "$status" -eq 2 ]
+}
+
+@test "candidates: measured beside what the index finds" {
+	mknpy -n 300 -d 6 -s 2 other.npy
+	kith-knn -q -k 3,6 -o exact.nng good.npy
+	kith-knn -q -k 3 -o other.nng other.npy
+	local engine="faiss:IVF16,Flat;nprobe=1"
+	kith-knn -q -k 3,6 --engine "$engine" -o alone.nng good.npy
+	kith-knn -q -k 3,6 --engine "$engine" --candidates other.nng,exact.nng -o helped.nng good.npy
+	cmp <(rows exact.nng) <(rows helped.nng)
+	! cmp -s <(rows exact.nng) <(rows alone.nng)
+	[[ "$(kith-show helped.nng | grep '^# parameters')" == *candidates=2* ]]
 }

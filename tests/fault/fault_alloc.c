@@ -112,17 +112,27 @@ static int write_approximate(const char *path, kith_err *err)
 }
 
 /* By trees and rounds until an audit is content. */
-static int try_approx(kith_err *err)
+static int try_approx_in(uint32_t cells, kith_err *err)
 {
 	kith_knn_options options;
 	kith_knn_summary summary;
-	kith_approx_options own = {.leaf = 8};
+	kith_approx_options own = {.leaf = 8, .cells = cells};
 	kith_knn_defaults(&options);
 	options.ladder[0] = 3;
 	options.engine = "approx:recall=0.5";
 	options.memory = (uint64_t)32 << 20;
 	options.threads = 1;
 	return kith_knn_build_with(npy[0], output, &options, &own, &summary, err);
+}
+
+static int try_approx(kith_err *err)
+{
+	return try_approx_in(0, err);
+}
+
+static int try_cells(kith_err *err)
+{
+	return try_approx_in(3, err);
 }
 
 /* In shards, with rows to complete and a parameter to find. */
@@ -197,7 +207,7 @@ static int try_audit(kith_err *err)
 			ids[12 * i + p] = (i + 1 + p) % NODES;
 	int status = kith_activations_open(&activations, npy[0], err);
 	if (!status && !(status = kith_vectors_init(&vectors, activations, KITH_L2, 1 << 20, 1, NULL, err)) &&
-	    !(status = kith_audit_init(&audit, &vectors, &info, 9, 0, 8 << 20, 1, NULL, err)) &&
+	    !(status = kith_audit_init(&audit, &vectors, &info, 9, 4, 0, 8 << 20, 1, NULL, err)) &&
 	    !(status = kith_graph_create(&writer, output, &info, 8 << 20, 1, err)) &&
 	    !(status = kith_graph_append(writer, NODES, ids, ids, &(double){0}, err))) {
 		kith_audit_note(&audit, NODES, ids);
@@ -339,7 +349,8 @@ int main(void)
 		}
 	failed += walk("kith_merge", try_merge) + walk("kith_merge, pairs", try_merge_pairs) +
 		  walk("kith_graph_check", try_check) + walk("pair stores", try_pairs) + walk("audits", try_audit) +
-		  walk("kith_knn_audit", try_recall) + walk("kith_knn_build, approx", try_approx);
+		  walk("kith_knn_audit", try_recall) + walk("kith_knn_build, approx", try_approx) +
+		  walk("kith_knn_build, cells", try_cells);
 	if (has_faiss()) {
 		failed += walk("kith_knn_build, faiss", try_faiss);
 		walks++;

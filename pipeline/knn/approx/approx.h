@@ -18,6 +18,7 @@ typedef struct kith_approx_options {
 	uint32_t trees;  /* of the forest; if this or rounds is given, that many, whatever the recall */
 	uint32_t leaf;   /* samples of a leaf, at most */
 	uint32_t rounds; /* of descent, and one more */
+	uint32_t cells;  /* that samples are sorted into, if memory does not hold them together or this is given */
 	uint64_t seed;
 	uint32_t block_nodes; /* see kith/graph.h */
 } kith_approx_options;
