@@ -53,11 +53,13 @@ refused() {
 }
 
 @test "in cells, where memory does not hold all samples' lists, or where they are asked for" {
-	run --separate-stderr kith-knn --engine approx:leaf=560,recall=0.9 -m 1500K -o a.nng a.npy
+	mknpy -n 8000 -d 12 c.npy
+	run --separate-stderr kith-knn --engine approx:leaf=560,recall=0.9 -m 3M -o a.nng c.npy
 	echo "$stderr"
 	[[ "$stderr" =~ approx\ \([0-9]+\ cells,\ [0-9]+\ trees\ of\ 560,\ [0-9]+\ rounds\):\ recall\ 0\.9 ]]
 	kith-check -q a.nng
-	kith-check -q --recall 500 a.npy a.nng
+	kith-check -q --recall 500 c.npy a.nng
+	rm c.npy
 	kith-knn -q --engine approx:cells=4 -o a.nng a.npy
 	[[ "$(kith-show a.nng | grep '^# parameters')" == *cells=4* ]]
 	kith-knn -q --engine approx:cells=4 -t 1 -m 3M -o again.nng a.npy
