@@ -173,7 +173,7 @@ int main(int argc, char **argv)
 		{0, NULL, NULL, NULL, 0, kith_take_one, .to = &a.input, .noun = "file of activations",
 		 .missing = "no activations given: kith-knn -o layer.nng layer.npy"},
 	};
-	char about[768], command[1024];
+	char about[768];
 	int code = 1;
 
 	kith_cli_start(&cli, argv);
@@ -187,8 +187,7 @@ int main(int argc, char **argv)
 		 a.knn.ladder[0], a.knn.engine, a.knn.audit_rows, kith_cli_bytes_text(a.knn.memory), a.knn.threads);
 	if (add_own_options(&a, options, own)) {
 		kith_cli_parse(&cli, &(kith_cli_arguments){options, "ACTIVATIONS.npy", about, check, &a}, argc, argv);
-		kith_cli_command(argc, argv, command, sizeof command);
-		a.knn.command = command;
+		a.knn.command = cli.command;
 		a.knn.progress = kith_cli_progress(&cli);
 		code = a.dry_run ? foresee(&cli, &a) : build(&cli, &a);
 	}
