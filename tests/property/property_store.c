@@ -202,6 +202,24 @@ static int lie_is_missed(const char *path, const kith_graph_info *info, size_t w
 	return 0;
 }
 
+/* Writes the graph once more, its rows in other portions and by other threads: the same bytes. */
+static int bytes_differ(const char *path, const kith_graph_info *info, size_t width, const uint32_t *ranks,
+			const double *dist2, const kith_graph_audit *audit, uint64_t memory, rng *r, char *why,
+			size_t size)
+{
+	char again[SANDBOX_PATH];
+	kith_err err = {0};
+	size_t one, other;
+	if (slow_graph_write(sandbox_path(again, "again.nng"), info, width, ranks, dist2, audit, memory, r, &err))
+		return snprintf(why, size, "once more: %.900s", err.msg) > 0;
+	unsigned char *a = sandbox_read(path, &one), *b = sandbox_read(again, &other);
+	int differs = one != other || memcmp(a, b, one) != 0;
+	free(a);
+	free(b);
+	remove(again);
+	return differs && snprintf(why, size, "other bytes, once more") > 0;
+}
+
 static int round_store(uint64_t seed, char *why, size_t size)
 {
 	rng r = {seed};
@@ -245,6 +263,7 @@ static int round_store(uint64_t seed, char *why, size_t size)
 		differs = info_text_differs(path, &info, what, sizeof what) ||
 			  slow_graph_differs(path, &info, width, ranks, dist2, &r, what, sizeof what) ||
 			  slow_audit_differs(path, &info, &audit, what, sizeof what) ||
+			  bytes_differ(path, &info, width, ranks, dist2, &audit, memory, &r, what, sizeof what) ||
 			  (audit.rows && rng_chance(&r, 20) &&
 			   lie_is_missed(path, &info, width, ranks, dist2, &audit, &r, what, sizeof what));
 	if (differs)
