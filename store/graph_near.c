@@ -159,12 +159,10 @@ static int decode_order(kith_block_scratch *s, const kith_graph_info *info, kith
 /* Do 24 bits hold all squares of a row exactly? */
 static int are_single(const double *dist2, uint32_t near)
 {
-	uint64_t bits, all = 0;
-	for (uint32_t r = 0; r < near; r++) {
-		memcpy(&bits, &dist2[r], sizeof bits);
-		all |= bits;
-	}
-	return all << KITH_SINGLE_BITS == 0;
+	int all = 1;
+	for (uint32_t r = 0; r < near; r++)
+		all &= kith_single_is(dist2[r]);
+	return all;
 }
 
 /* numbers[near][nodes] of dist2[nodes][near]. */

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define KITH_SINGLE_BITS 35               /* all but the sign, which is 0 */
-#define KITH_SINGLE_MOST (0x7ffull << 24) /* infinity */
+#define KITH_SINGLE_BITS 34               /* all but the sign, which is 0, and what is rounded */
+#define KITH_SINGLE_MOST (0x7ffull << 23) /* infinity */
 
 /* To the nearest, ties to the even one; what is beyond the largest becomes infinity, as in a float. */
 static inline uint64_t kith_single_encode(double x)
@@ -26,10 +26,12 @@ static inline double kith_single_decode(uint64_t number)
 	return x;
 }
 
-/* What remains of x. */
-static inline double kith_single_round(double x)
+/* Is nothing of it rounded? */
+static inline int kith_single_is(double x)
 {
-	return kith_single_decode(kith_single_encode(x));
+	uint64_t bits;
+	memcpy(&bits, &x, sizeof bits);
+	return !(bits & 0x1fffffff);
 }
 
 #endif
