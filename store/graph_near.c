@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "cpu.h"
 #include "graph_codec.h"
 #include "single.h"
 #include "workspace.h"
@@ -26,6 +27,7 @@
 struct order {
 	uint32_t *radix, *end; /* near: digits' limits; at the first rank of a number, the rank behind its last */
 	uint8_t *bits;         /* near: at the first rank of a number, what it takes */
+	uint64_t *inverse;     /* near: 2^64 / radix, rounded up */
 	uint32_t *digit;       /* near */
 	uint32_t *order;       /* k: order[r] = r but while a row is in work, and place[order[r]] = r */
 	uint32_t *place;
@@ -39,6 +41,7 @@ static int plan_order(struct order *o, kith_block_scratch *s, const kith_graph_i
 	KITH_BUFFER(&w, o->radix, near);
 	KITH_BUFFER(&w, o->end, near);
 	KITH_BUFFER(&w, o->bits, near);
+	KITH_BUFFER(&w, o->inverse, near);
 	KITH_BUFFER(&w, o->digit, near);
 	KITH_BUFFER(&w, o->order, k);
 	KITH_BUFFER(&w, o->place, k);
@@ -49,6 +52,7 @@ static int plan_order(struct order *o, kith_block_scratch *s, const kith_graph_i
 		while (r >= info->ladder[t])
 			t++;
 		o->radix[r] = info->ladder[t] - r;
+		o->inverse[r] = UINT64_MAX / o->radix[r] + 1;
 	}
 	o->row_bits = 0;
 	for (uint32_t r = 0, end; r < near; r = end) {
@@ -119,6 +123,12 @@ static int encode_order(kith_block_scratch *s, const kith_graph_info *info, uint
 	return kith_value_stream(&s->encoder, s->bits, (size_t)(at + 7) / 8, err);
 }
 
+/* word / radix[r], without the processor's division: exact for numbers of 32 bits (Lemire, Kaser and Kurz 2019). */
+static uint32_t divide(const struct order *o, uint32_t word, uint32_t r)
+{
+	return o->radix[r] == 1 ? word : (uint32_t)((unsigned __int128)o->inverse[r] * word >> 64);
+}
+
 static int decode_order(kith_block_scratch *s, const kith_graph_info *info, kith_view *view, uint32_t *positions,
 			kith_err *err)
 {
@@ -140,8 +150,9 @@ static int decode_order(kith_block_scratch *s, const kith_graph_info *info, kith
 				at += o.bits[r];
 				end = o.end[r];
 			}
-			uint32_t digit = word % o.radix[r], p = o.order[r + digit];
-			word /= o.radix[r];
+			uint32_t rest = divide(&o, word, r), digit = word - rest * o.radix[r];
+			uint32_t p = o.order[r + digit];
+			word = rest;
 			o.order[r + digit] = o.order[r];
 			o.order[r] = p;
 			o.digit[r] = digit;
@@ -186,25 +197,38 @@ static void take_distances(const double *dist2, uint32_t nodes, uint32_t near, u
 	}
 }
 
+/* Adds to `last` the numbers of a rank, and makes squared distances of them; `roots` says whose are roots. */
+KITH_CLONES static int put_rank(const uint64_t numbers[TILE], uint64_t last[TILE], const uint64_t roots[TILE],
+				double dist2[TILE])
+{
+	uint64_t most = 0;
+	for (uint32_t i = 0; i < TILE; i++) {
+		last[i] += numbers[i];
+		most |= (KITH_SINGLE_MOST - last[i]) >> 63;
+		double x = kith_single_decode(last[i]);
+		dist2[i] = x * (roots[i] ? x : 1);
+	}
+	return most != 0;
+}
+
 /* The way back; -1 if a number is none of single.h. */
 static int put_distances(const uint64_t *numbers, uint32_t nodes, uint32_t near, double *dist2)
 {
 	int bad = 0;
 	for (uint32_t from = 0; from < nodes; from += TILE) {
 		uint32_t rows = nodes - from < TILE ? nodes - from : TILE;
-		uint64_t last[TILE] = {0}, roots[TILE] = {0};
-		for (uint32_t r = 0; r < near; r++)
-			for (uint32_t i = 0; i < rows; i++) {
-				uint64_t number = numbers[(size_t)r * nodes + from + i];
-				if (!r) {
-					roots[i] = number & OF_ROOTS;
-					number ^= roots[i];
-				}
-				last[i] += number;
-				bad |= last[i] > KITH_SINGLE_MOST;
-				double x = kith_single_decode(last[i]);
-				dist2[(size_t)(from + i) * near + r] = roots[i] ? x * x : x;
+		uint64_t tile[TILE] = {0}, last[TILE] = {0}, roots[TILE] = {0};
+		double out[TILE];
+		for (uint32_t r = 0; r < near; r++) {
+			memcpy(tile, numbers + (size_t)r * nodes + from, rows * sizeof *tile);
+			for (uint32_t i = 0; !r && i < rows; i++) {
+				roots[i] = tile[i] & OF_ROOTS;
+				tile[i] ^= roots[i];
 			}
+			bad |= put_rank(tile, last, roots, out);
+			for (uint32_t i = 0; i < rows; i++)
+				dist2[(size_t)(from + i) * near + r] = out[i];
+		}
 	}
 	return bad ? -1 : 0;
 }

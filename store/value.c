@@ -317,6 +317,8 @@ int kith_view_sets(kith_view *view, const uint64_t *offset, size_t sets, uint64_
 	return rc;
 }
 
+#define CHUNK 1024u /* numbers that stay in the first cache while their planes are put together */
+
 KITH_CLONES static void put_wide_plane(uint64_t *numbers, size_t count, int shift, const uint8_t *plane)
 {
 	if (shift == 0)
@@ -330,12 +332,13 @@ KITH_CLONES static void put_wide_plane(uint64_t *numbers, size_t count, int shif
 int kith_view_u64s(kith_view *view, uint64_t *numbers, size_t count, int width, kith_err *err)
 {
 	kith_decoder *d = view->decoder;
-	int rc = KITH_SCRATCH(d->plane, d->plane_capacity, count, err);
-	for (int p = 0; !rc && p < width; p++) {
-		rc = kith_view_stream(view, d->plane, count, err);
-		if (!rc)
-			put_wide_plane(numbers, count, 8 * p, d->plane);
-	}
+	int rc = KITH_SCRATCH(d->plane, d->plane_capacity, (size_t)width * count, err);
+	for (int p = 0; !rc && p < width; p++)
+		rc = kith_view_stream(view, d->plane + (size_t)p * count, count, err);
+	for (size_t at = 0; !rc && at < count; at += CHUNK)
+		for (int p = 0; p < width; p++)
+			put_wide_plane(numbers + at, count - at < CHUNK ? count - at : CHUNK, 8 * p,
+				       d->plane + (size_t)p * count + at);
 	return rc;
 }
 
