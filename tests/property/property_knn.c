@@ -46,6 +46,8 @@ static void draw_options(kith_knn_options *options, size_t n, rng *r)
 	options->metric = rng_chance(r, 35) ? KITH_COSINE : KITH_L2;
 	options->memory = memory[rng_below(r, 4)] << 20;
 	options->threads = (int)rng_between(r, 1, 2);
+	if (rng_chance(r, 30))
+		options->near = (uint32_t)rng_below(r, n);
 	options->command = "property_knn";
 }
 
@@ -59,8 +61,7 @@ static void want_info(kith_graph_info *want, const random_layer *in, const kith_
 	want->d = in->d;
 	want->tiers = options->tiers;
 	memcpy(want->ladder, options->ladder, sizeof want->ladder);
-	want->near =
-		want->ladder[want->tiers - 1] < KITH_NEAR_DEFAULT ? want->ladder[want->tiers - 1] : KITH_NEAR_DEFAULT;
+	want->near = want->ladder[want->tiers - 1] < options->near ? want->ladder[want->tiers - 1] : options->near;
 	want->block_nodes = own->block_nodes;
 	want->recall = 1;
 	strcpy(want->metric, options->metric == KITH_COSINE ? "cosine" : "l2");
