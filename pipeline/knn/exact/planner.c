@@ -11,6 +11,9 @@
 #define MIN_DIMS    15u
 #define MAX_BATCH   (8 * KITH_GROUP)
 #define LEAST_BATCH 512u /* rows from the file are finished together, rather than have room for more candidates */
+#define SURVEY_PART 0.25 /* of the time for all pairs: what a survey may take */
+#define LEAST_ROWS  128u /* that a survey looks at, */
+#define QUERIES     64   /* and those whose neighbours it looks at */
 #define GUESS_SHARE 64u  /* first bounds are guessed where k is at least n / GUESS_SHARE */
 #define GUESS_RANK  400u /* of a row's k nearest are in the sample that its bound is guessed from */
 
@@ -30,6 +33,7 @@
 #define READ_VALUE   4e-9     /* a value of the file: read twice, checked, hashed, converted */
 #define SKETCH_VALUE 0.045e-9 /* for each of the basis' directions */
 #define WRITE_EDGE   40e-9
+#define PRODUCT      0.08e-9 /* of two doubles, in matrices */
 
 struct planner {
 	const kith_vectors *vectors;
@@ -205,6 +209,24 @@ static void consider_stream(kith_plan *best, const struct planner *q)
 		*best = p;
 }
 
+/* Samples to survey, and directions to find in half of them: no more than a part of the work that they can save, which
+ * is that of multiplying every pair. Where there are few samples nothing but the directions that order them is left. */
+static void size_survey(const struct planner *q, uint64_t *rows, uint32_t *dims)
+{
+	double n = (double)q->n, d = (double)q->d;
+	double most = n * n / 2 / 256 * (TILE_START + TILE_VALUE * d) * SURVEY_PART;
+	for (;;) {
+		double m = (double)*rows, r = *dims;
+		double seconds = d * PRODUCT * (4 * m * r + 8 * r * r + QUERIES * m) + m * d * READ_VALUE;
+		if (seconds <= most || (*rows <= LEAST_ROWS && (*dims <= MIN_DIMS || q->options->sketch_dims)))
+			return;
+		if (*rows > LEAST_ROWS && (*rows > 4 * *dims || *dims <= MIN_DIMS || q->options->sketch_dims))
+			*rows = at_least(*rows / 2, LEAST_ROWS);
+		else
+			*dims = (uint32_t)at_least((*dims + 1) / 2 - 1, MIN_DIMS);
+	}
+}
+
 /* The directions to project on, and the plans that do with them or the leading half, quarter... of them. */
 static int consider_bases(kith_plan *best, struct planner *q, kith_basis *basis, const kith_scaling *scaling,
 			  kith_err *err)
@@ -212,10 +234,14 @@ static int consider_bases(kith_plan *best, struct planner *q, kith_basis *basis,
 	/* more directions take long to find where d is large, and pay off where k is */
 	uint32_t most = q->d > 2048 && q->k < 64 ? MAX_DIMS / 2 : MAX_DIMS, forced = q->options->sketch_dims;
 	uint32_t dims = (uint32_t)at_most(forced ? forced : most, q->d);
+	uint64_t rows;
 	int rc;
 	while (dims > MIN_DIMS && !forced && kith_projections_bytes(q->n, dims) > q->memory / 4)
 		dims = (dims + 1) / 2 - 1;
-	if ((rc = kith_survey_run(&q->survey, basis, scaling, q->k, dims, q->memory / 3, q->threads, err)) ||
+	rows = kith_survey_rows(q->n, q->d, q->memory / 3);
+	size_survey(q, &rows, &dims);
+	if ((rc = kith_survey_run(&q->survey, basis, scaling, q->k, dims, rows * q->d * sizeof(double), q->threads,
+				  err)) ||
 	    !basis->dims)
 		return rc;
 	for (dims = basis->dims;; dims = (dims + 1) / 2 - 1) {

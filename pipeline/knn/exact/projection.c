@@ -34,6 +34,8 @@
 
 #define ROUNDS   2 /* of the power iteration: enough to turn the leading directions in */
 #define CHUNK    256u
+#define LEAST    32u        /* samples that are multiplied with the basis together, */
+#define CACHED   (1u << 20) /* and more where they take no more bytes than this */
 #define MAX_LOST 1e-6
 
 /* ---- the basis ---- */
@@ -233,7 +235,9 @@ static uint64_t dims_of(const kith_pass *pass)
 static void init_scratch(struct scratch *s, const kith_pass *pass, const kith_vectors *vectors, uint64_t memory,
 			 uint64_t threads, kith_workspace *w)
 {
-	for (s->chunk = CHUNK;; s->chunk /= 2) {
+	for (s->chunk = CHUNK; s->chunk > LEAST && s->chunk * vectors->d * sizeof *s->z > CACHED;)
+		s->chunk /= 2;
+	for (;; s->chunk /= 2) {
 		uint64_t rows = threads * s->chunk;
 		*w = (kith_workspace){0};
 		KITH_BUFFER(w, s->z, rows * vectors->d);
