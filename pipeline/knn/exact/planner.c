@@ -9,7 +9,6 @@
 
 #define MAX_DIMS    255u /* with the remainder's length: a whole number of vector registers */
 #define MIN_DIMS    15u
-#define MAX_BATCH   (8 * KITH_GROUP)
 #define LEAST_BATCH 512u /* rows from the file are finished together, rather than have room for more candidates */
 #define SURVEY_PART 0.25 /* of the time for all pairs: what a survey may take */
 #define LEAST_ROWS  128u /* that a survey looks at, */
@@ -33,6 +32,8 @@
 #define READ_VALUE   4e-9     /* a value of the file: read twice, checked, hashed, converted */
 #define SKETCH_VALUE 0.045e-9 /* for each of the basis' directions */
 #define WRITE_EDGE   40e-9
+#define READ_CALL    0.6e-6  /* samples read from the file for their distances: each time, */
+#define READ_BYTE    0.25e-9 /* and for each of their bytes */
 #define PRODUCT      0.08e-9 /* of two doubles, in matrices */
 
 struct planner {
@@ -84,8 +85,11 @@ static int size_join(kith_plan *p, const struct planner *q, int panels)
 		return 0;
 	p->resident = all <= (memory - fixed) / 2;
 	fixed += p->resident ? all : 0;
-	p->batch = kith_refiner_batch(vectors, p->resident, p->capacity, p->resident ? KITH_LANES : MAX_BATCH,
-				      (memory - fixed) / (panels ? 4 : 1) / threads);
+	if (p->resident)
+		p->batch = kith_refiner_batch(vectors, 1, p->capacity, KITH_LANES, (memory - fixed) / 4 / threads);
+	else /* the larger its batches, the less often the file is read */
+		p->batch = kith_refiner_batch(vectors, 0, p->capacity, (uint32_t)(most / threads),
+					      (memory - fixed) / (panels ? 2 : 1) / threads);
 	fixed += threads * kith_refiner_bytes(vectors, p->resident, p->capacity, p->batch);
 	if (fixed > memory)
 		return 0;
@@ -101,6 +105,23 @@ static int size_join(kith_plan *p, const struct planner *q, int panels)
 	p->memory = fixed;
 	p->disk = p->spill ? results : 0;
 	return 1;
+}
+
+/* Seconds to read the samples that `each` row of a batch wants the distances of: near rows want many of them together,
+ * and what lies together is read together. */
+static double time_reading(const struct planner *q, uint64_t rows, double each)
+{
+	double n = (double)q->n, bytes = (double)q->vectors->row_bytes;
+	double distinct = n * (1 - exp(-(double)rows * (1 + each / 2) / n));
+	return fmin(distinct * (READ_CALL + bytes * READ_BYTE), n * bytes * READ_BYTE * 1.5);
+}
+
+/* A row whose list is full before it is through keeps its nearest by distances, at once and by itself. */
+static double time_settling(const kith_plan *p, const struct planner *q, double survivors)
+{
+	double room = p->capacity - q->k, bytes = (double)q->vectors->row_bytes;
+	double measure = MEASURE * (double)q->d + PAIR_START + (p->resident ? 0 : READ_CALL + bytes * READ_BYTE);
+	return fmax(0, 2 * survivors / fmax(room, 1) - 1) * p->capacity * measure;
 }
 
 /* Seconds of a join whose sizes are known. */
@@ -121,6 +142,13 @@ static void time_join(kith_plan *p, const struct planner *q)
 		p->seconds += n * (2 * k + 16) * (PAIR_START + PAIR_VALUE * p->dims);
 	}
 	p->seconds += n * p->refined * (MEASURE * d + PAIR_START) + n * p->probes * PROBE;
+	if (p->kind == KITH_PLAN_SKETCH && !p->tight)
+		p->seconds += n * time_settling(p, q, (p->refined - p->known) / 2 + k / 2);
+	if (!p->resident) {
+		uint64_t batch = at_most(p->batch, p->panel);
+		p->seconds += n / (double)batch * time_reading(q, batch, p->refined - p->known);
+		p->seconds += p->known ? n / (double)batch * time_reading(q, batch, p->known) : 0;
+	}
 	p->seconds += n * k * 1.5 * TAKE;
 	if (p->kind == KITH_PLAN_SCREEN)
 		p->seconds += n * 1.2 * k * FULL_VALUE * d;
