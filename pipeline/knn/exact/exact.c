@@ -35,6 +35,12 @@ struct exact {
 	kith_results results;
 };
 
+/* Where the vectors that are joined go to a file. */
+static const char *spill_of(const struct exact *e)
+{
+	return e->plan.spill_vectors ? e->job->output : NULL;
+}
+
 static int run_pass(const struct exact *e, const kith_pass *pass, uint64_t memory, kith_err *err)
 {
 	return kith_pass_run(pass, &e->scaling, memory, e->plan.threads, e->job->progress, err);
@@ -72,7 +78,11 @@ static int project(struct exact *e, kith_err *err)
 		return rc;
 	e->projections.dims = e->plan.dims;
 	e->projections.coarse = e->plan.coarse;
-	kith_pass pass = {.basis = &e->basis, .projections = &e->projections, .hash = e->hash, .all = e->vectors->own};
+	kith_pass pass = {.basis = &e->basis,
+			  .projections = &e->projections,
+			  .hash = e->hash,
+			  .all = e->vectors->own,
+			  .spill = spill_of(e)};
 	rc = run_pass(e, &pass, e->job->memory / 16, err);
 	if (e->vectors->own)
 		e->vectors->all = e->vectors->own;
@@ -102,7 +112,7 @@ static int make_coarse_blocks(struct exact *e, kith_err *err)
 	const kith_projections *p = &e->projections;
 	uint32_t values = p->coarse + 1;
 	float *v = kith_alloc((size_t)e->plan.threads * values, sizeof *v);
-	int rc = v ? kith_quantised_alloc(&e->blocks, e->m, values, err)
+	int rc = v ? kith_quantised_alloc(&e->blocks, e->m, values, spill_of(e), err)
 		   : kith_fail_nomem(err, "a coarse projection", values * sizeof *v);
 #pragma omp parallel for num_threads(e->plan.threads) schedule(static)
 	for (uint64_t at = 0; at < (rc ? 0 : e->m); at++) {
@@ -120,8 +130,12 @@ static int make_blocks(struct exact *e, kith_err *err)
 {
 	int full = e->plan.kind == KITH_PLAN_FULL, rc = 0;
 	float *w;
-	kith_pass pass = {
-		.full = &e->full, .vectors = !full, .blocks = full ? &e->blocks : NULL, .place = e->place, .m = e->m};
+	kith_pass pass = {.full = &e->full,
+			  .vectors = !full,
+			  .blocks = full ? &e->blocks : NULL,
+			  .place = e->place,
+			  .m = e->m,
+			  .spill = spill_of(e)};
 	if (e->plan.kind != KITH_PLAN_SKETCH)
 		rc = run_pass(e, &pass, e->job->memory / 16, err);
 	if (rc || (!full && (rc = make_coarse_blocks(e, err))))
@@ -211,7 +225,7 @@ done:
 	kith_basis_free(&e.basis);
 	kith_projections_free(&e.projections);
 	kith_bounds_free(&e.full);
-	free(e.blocks.memory);
+	kith_area_free(&e.blocks.area);
 	free(e.duplicates.memory);
 	kith_results_free(&e.results);
 	free(e.lists);

@@ -34,6 +34,7 @@
 #define WRITE_EDGE   40e-9
 #define READ_CALL    0.6e-6  /* samples read from the file for their distances: each time, */
 #define READ_BYTE    0.25e-9 /* and for each of their bytes */
+#define SPILL_BYTE   2e-9    /* vectors that are in a file, which the system has to find the pages of */
 #define PRODUCT      0.08e-9 /* of two doubles, in matrices */
 
 struct planner {
@@ -59,6 +60,20 @@ static uint64_t at_most(uint64_t a, uint64_t b)
 
 /* ---- what a plan takes ---- */
 
+/* Values that tiles multiply. */
+static uint64_t values_of(const kith_plan *p, const struct planner *q)
+{
+	return p->kind == KITH_PLAN_FULL ? q->d : p->coarse + 1ull;
+}
+
+/* The vectors that are joined, and the numbers of their bounds. */
+static uint64_t vectors_bytes(const kith_plan *p, const struct planner *q)
+{
+	uint64_t full =
+		p->kind == KITH_PLAN_SKETCH ? 0 : kith_bounds_bytes(q->n, p->kind == KITH_PLAN_SCREEN ? q->d : 0);
+	return kith_projections_bytes(q->n, p->dims) + kith_quantised_bytes(q->n, values_of(p, q)) + full;
+}
+
 /* Memory, panel and batch of a join with the candidates of all rows in memory or, if `panels`, of some at a time.
  * Returns 0 if it does not fit. */
 static int size_join(kith_plan *p, const struct planner *q, int panels)
@@ -73,12 +88,9 @@ static int size_join(kith_plan *p, const struct planner *q, int panels)
 		most = at_most(most, (q->options->panel_rows + KITH_GROUP - 1) / KITH_GROUP * KITH_GROUP);
 	p->in_place = !panels;
 	p->spill = results > memory / 4;
-	fixed = n * 24 + q->d * 8 + (p->spill ? 0 : results) + kith_projections_bytes(n, p->dims) +
-		kith_quantised_bytes(n + (p->guess ? p->probes * KITH_LANES : 0),
-				     p->kind == KITH_PLAN_FULL ? q->d : p->coarse + 1ull) +
-		kith_block_join_bytes(p, n);
-	if (p->kind != KITH_PLAN_SKETCH)
-		fixed += kith_bounds_bytes(n, p->kind == KITH_PLAN_SCREEN ? q->d : 0);
+	fixed = n * 24 + q->d * 8 * (1ull + p->dims) + (p->spill ? 0 : results) +
+		kith_quantised_bytes(p->guess ? p->probes * KITH_LANES : 0, values_of(p, q)) +
+		kith_block_join_bytes(p, n) + (p->spill_vectors ? 0 : vectors_bytes(p, q));
 	if (!panels)
 		fixed += most * row;
 	if (fixed > memory)
@@ -103,7 +115,7 @@ static int size_join(kith_plan *p, const struct planner *q, int panels)
 		return 0;
 	p->panel = (uint32_t)at_most(most, UINT32_MAX - KITH_GROUP);
 	p->memory = fixed;
-	p->disk = p->spill ? results : 0;
+	p->disk = (p->spill ? results : 0) + (p->spill_vectors ? vectors_bytes(p, q) : 0);
 	return 1;
 }
 
@@ -129,7 +141,7 @@ static void time_join(kith_plan *p, const struct planner *q)
 {
 	double n = (double)q->n, d = (double)q->d, pairs = n * n / 2, k = q->k;
 	double panels = p->in_place ? 1 : ceil(n / p->panel), near = q->info->near, passed = 2 * p->share * pairs;
-	double values = p->kind == KITH_PLAN_FULL ? d : p->coarse + 1.0;
+	double values = (double)values_of(p, q);
 	pairs *= 2 - 1 / panels; /* pairs across panels are looked at from both sides */
 	p->seconds = pairs / 256 * (TILE_START + TILE_VALUE * values);
 	p->seconds += 2 * n * p->probes * 16 / 256 * (TILE_START + TILE_VALUE * values);
@@ -153,10 +165,11 @@ static void time_join(kith_plan *p, const struct planner *q)
 	if (p->kind == KITH_PLAN_SCREEN)
 		p->seconds += n * 1.2 * k * FULL_VALUE * d;
 	p->seconds += n * d * (READ_VALUE + SKETCH_VALUE * p->dims) + n * k * WRITE_EDGE;
+	p->seconds += p->spill_vectors ? (double)vectors_bytes(p, q) * SPILL_BYTE : 0;
 	p->seconds /= p->threads;
 }
 
-static void consider(kith_plan *best, kith_plan p, const struct planner *q)
+static void consider_sizes(kith_plan *best, kith_plan p, const struct planner *q)
 {
 	uint32_t least = q->k + q->k / 4 + 16;
 	int fits = 0;
@@ -173,6 +186,12 @@ static void consider(kith_plan *best, kith_plan p, const struct planner *q)
 	time_join(&p, q);
 	if (best->seconds < 0 || p.seconds < best->seconds)
 		*best = p;
+}
+
+static void consider(kith_plan *best, kith_plan p, const struct planner *q)
+{
+	for (p.spill_vectors = 0; p.spill_vectors < 2; p.spill_vectors++)
+		consider_sizes(best, p, q);
 }
 
 /* Rows keep their candidates in lists with room for several times those that pass the last bounds on average: a row
@@ -264,7 +283,7 @@ static int consider_bases(kith_plan *best, struct planner *q, kith_basis *basis,
 	uint32_t dims = (uint32_t)at_most(forced ? forced : most, q->d);
 	uint64_t rows;
 	int rc;
-	while (dims > MIN_DIMS && !forced && kith_projections_bytes(q->n, dims) > q->memory / 4)
+	while (dims > MIN_DIMS && !forced && dims * q->d * 2 * sizeof(double) > q->memory / 3)
 		dims = (dims + 1) / 2 - 1;
 	rows = kith_survey_rows(q->n, q->d, q->memory / 3);
 	size_survey(q, &rows, &dims);

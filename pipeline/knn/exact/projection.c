@@ -134,7 +134,7 @@ uint64_t kith_projections_bytes(uint64_t n, uint32_t dims)
 void kith_projections_free(kith_projections *p)
 {
 	kith_bounds_free(&p->bounds);
-	free(p->memory);
+	kith_area_free(&p->area);
 	*p = (kith_projections){0};
 }
 
@@ -143,17 +143,19 @@ static int allocate(const kith_pass *pass, const kith_vectors *vectors, kith_err
 	uint64_t n = vectors->n;
 	kith_projections *p = pass->projections;
 	kith_workspace w = {0};
-	int rc = pass->full ? kith_bounds_alloc(pass->full, n, pass->m, pass->vectors ? vectors->d : 0, err) : 0;
+	int rc = pass->full
+			 ? kith_bounds_alloc(pass->full, n, pass->m, pass->vectors ? vectors->d : 0, pass->spill, err)
+			 : 0;
 	if (!rc && pass->blocks)
-		rc = kith_quantised_alloc(pass->blocks, pass->m, vectors->d, err);
+		rc = kith_quantised_alloc(pass->blocks, pass->m, vectors->d, pass->spill, err);
 	if (!rc && pass->codes)
 		rc = kith_codes_alloc(pass->codes, n, p ? p->dims + 1ull : vectors->d, err);
-	if (!p || rc || (rc = kith_bounds_alloc(&p->bounds, n, pass->codes ? 0 : n, p->dims + 1ull, err)))
+	if (!p || rc || (rc = kith_bounds_alloc(&p->bounds, n, pass->codes ? 0 : n, p->dims + 1ull, pass->spill, err)))
 		return rc;
 	KITH_BUFFER(&w, p->rho, n);
 	KITH_BUFFER(&w, p->lo, n);
 	KITH_BUFFER(&w, p->slack, n);
-	return kith_workspace_alloc(&w, &p->memory, "projections", err);
+	return kith_area_alloc(&p->area, &w, pass->spill, "projections", err);
 }
 
 /* The errors of projections on r directions: e and c of the derivation. */

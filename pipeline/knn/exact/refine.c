@@ -1,13 +1,8 @@
 /* refine.c - see refine.h */
 #include "refine.h"
 
-#include <fcntl.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "alloc.h"
 #include "select.h"
@@ -28,39 +23,17 @@ struct kith_wanted {
 
 uint64_t kith_results_bytes(uint64_t n, uint32_t k, uint32_t near)
 {
-	return n * (4ull * k + 12ull * near) + 64;
-}
-
-/* A nameless file of `bytes`, all of them there: a full disk must fail here, not when the memory it is mapped to is
- * written. */
-static void *map_file(const char *beside, uint64_t bytes, kith_err *err)
-{
-	char *path = NULL;
-	void *block = MAP_FAILED;
-	int fd = asprintf(&path, "%s.XXXXXX", beside) < 0 ? -1 : mkostemp(path, O_CLOEXEC), full = 0;
-	if (fd >= 0) {
-		unlink(path);
-		full = posix_fallocate(fd, 0, (off_t)bytes);
-		block = full ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		close(fd);
-	}
-	if (block == MAP_FAILED)
-		kith_fail(err, KITH_EIO, "%s: no room for a temporary file of %llu bytes beside it%s", beside,
-			  (unsigned long long)bytes, full ? " (is the disk full?)" : "");
-	free(path);
-	return block == MAP_FAILED ? NULL : block;
+	return n * (4ull * k + 12ull * near) + 256;
 }
 
 int kith_results_init(kith_results *r, uint64_t n, uint32_t k, uint32_t near, const char *spill, kith_err *err)
 {
-	*r = (kith_results){.k = k, .near = near, .bytes = kith_results_bytes(n, k, near), .spilled = spill != NULL};
-	r->block = spill ? map_file(spill, r->bytes, err) : kith_alloc(r->bytes, 1);
-	if (!r->block)
-		return spill ? KITH_EIO : kith_fail_nomem(err, "the neighbours", r->bytes);
-	r->near_dist2 = r->block;
-	r->near_ids = (uint32_t *)(r->near_dist2 + n * near);
-	r->ids = r->near_ids + n * near;
-	return 0;
+	kith_workspace w = {0};
+	*r = (kith_results){.k = k, .near = near};
+	KITH_BUFFER(&w, r->near_dist2, n * near);
+	KITH_BUFFER(&w, r->near_ids, n * near);
+	KITH_BUFFER(&w, r->ids, n * k);
+	return kith_area_alloc(&r->area, &w, spill, "the neighbours", err);
 }
 
 void kith_results_in_place(kith_results *r, const kith_candidates *c, const uint32_t *place, uint32_t near)
@@ -71,7 +44,7 @@ void kith_results_in_place(kith_results *r, const kith_candidates *c, const uint
 kith_row kith_results_row(const kith_results *r, uint64_t i)
 {
 	uint64_t at = r->place ? r->place[i] : i;
-	if (r->block)
+	if (r->area.at)
 		return (kith_row){r->ids + at * r->k, r->near_ids + at * r->near, r->near_dist2 + at * r->near};
 	float *low = r->low + at * r->stride;
 	return (kith_row){r->ids + at * r->stride, (uint32_t *)(low + 2 * r->near), (double *)(void *)low};
@@ -79,10 +52,7 @@ kith_row kith_results_row(const kith_results *r, uint64_t i)
 
 void kith_results_free(kith_results *r)
 {
-	if (r->spilled && r->block)
-		munmap(r->block, r->bytes);
-	else
-		free(r->block);
+	kith_area_free(&r->area);
 	*r = (kith_results){0};
 }
 

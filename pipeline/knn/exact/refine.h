@@ -3,6 +3,7 @@
 #ifndef KITH_REFINE_H
 #define KITH_REFINE_H
 
+#include "area.h"
 #include "candidates.h"
 
 /* The finished rows of n samples: in the place of their candidates; or, where those of all do not fit into memory
@@ -20,9 +21,7 @@ typedef struct kith_results {
 	uint32_t *ids;      /* n x k */
 	uint32_t *near_ids; /* n x near */
 	double *near_dist2; /* n x near */
-	void *block;        /* holds these three; NULL: they are in the place of candidates */
-	uint64_t bytes;     /* of the block */
-	int spilled;        /* the block is a mapped file */
+	kith_area area;     /* holds these three; nothing: they are in the place of candidates */
 	float *low;
 	uint64_t stride;
 } kith_results;
