@@ -68,7 +68,7 @@ void kith_refiner_init(kith_refiner *f, const kith_vectors *vectors, int residen
 {
 	uint64_t bytes = vectors->d * vectors->value_size, sample = resident ? 0 : bytes;
 	uint64_t pool = resident ? (uint64_t)batch * capacity : capacity + (batch - 1ull) * ((capacity + 1) / 2);
-	int as_stored = vectors->metric == KITH_L2 && vectors->row_bytes == bytes; /* is read where it is wanted */
+	int as_stored = vectors->value_size == sizeof(float) && vectors->row_bytes == bytes; /* is read in place */
 	*f = (kith_refiner){.vectors = vectors, .capacity = capacity, .batch = batch, .pool = (uint32_t)pool};
 	f->slots = (uint32_t)clamp(WINDOW / bytes, KITH_CANONICAL_PAIRS + 1, 1024);
 	f->gap = (uint32_t)(GAP / vectors->row_bytes);
