@@ -7,14 +7,15 @@
 #include "stream.h"
 #include "survey.h"
 
-#define MAX_DIMS    255u /* with the remainder's length: a whole number of vector registers */
-#define MIN_DIMS    15u
-#define LEAST_BATCH 512u /* rows from the file are finished together, rather than have room for more candidates */
-#define SURVEY_PART 0.25 /* of the time for all pairs: what a survey may take */
-#define LEAST_ROWS  128u /* that a survey looks at, */
-#define QUERIES     64   /* and those whose neighbours it looks at */
-#define GUESS_SHARE 64u  /* first bounds are guessed where k is at least n / GUESS_SHARE */
-#define GUESS_RANK  400u /* of a row's k nearest are in the sample that its bound is guessed from */
+#define MAX_DIMS     255u /* with the remainder's length: a whole number of vector registers */
+#define MIN_DIMS     15u
+#define LEAST_MEMORY (8u << 20) /* the program and its libraries take more before it begins */
+#define LEAST_BATCH  512u /* rows from the file are finished together, rather than have room for more candidates */
+#define SURVEY_PART  0.25 /* of the time for all pairs: what a survey may take */
+#define LEAST_ROWS   128u /* that a survey looks at, */
+#define QUERIES      64   /* and those whose neighbours it looks at */
+#define GUESS_SHARE  64u  /* first bounds are guessed where k is at least n / GUESS_SHARE */
+#define GUESS_RANK   400u /* of a row's k nearest are in the sample that its bound is guessed from */
 
 /* Seconds of one thread of about 3 GHz with 512-bit vectors, for choosing and for --dry-run; what matters is their
  * ratios. Measured on layers of d = 10 to 4704. */
@@ -305,7 +306,7 @@ int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_scaling *sca
 	struct planner q = {.vectors = scaling->vectors,
 			    .info = job->info,
 			    .options = o,
-			    .memory = job->memory,
+			    .memory = at_least(job->memory, LEAST_MEMORY),
 			    .threads = job->threads,
 			    .k = kith_info_k(job->info),
 			    .n = job->info->n,
