@@ -20,10 +20,11 @@ typedef struct kith_vectors {
 	double *norm;    /* n, for cosine: each sample's norm after scaling by 2^-exponent */
 	int32_t *exponent;
 	/* Values for canonical distances are kept as floats where those hold every one exactly, else as doubles. */
-	uint32_t value_size; /* sizeof(float) or sizeof(double) */
-	const void *all;     /* n x d values; NULL where they stay in the file */
-	void *own;           /* the same if it is to be freed with the struct */
-	void *memory;        /* holds mean, norm and exponent */
+	uint32_t value_size;   /* sizeof(float) or sizeof(double) */
+	const void *all;       /* n x d values; NULL where they stay in the file */
+	const uint32_t *place; /* sample i is the place[i]-th of them; NULL: the i-th */
+	void *own;             /* the same if it is to be freed with the struct */
+	void *memory;          /* holds mean, norm and exponent */
 } kith_vectors;
 
 /* Reads the file through with `threads` threads in about `memory` bytes: checks that every value is finite (and, for

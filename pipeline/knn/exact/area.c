@@ -50,3 +50,9 @@ void kith_area_free(kith_area *area)
 		free(area->at);
 	*area = (kith_area){0};
 }
+
+void kith_area_rest(const kith_area *area)
+{
+	if (area->mapped)
+		(void)madvise(area->at, area->mapped, MADV_DONTNEED); /* only how much is counted depends on it */
+}

@@ -15,4 +15,8 @@ typedef struct kith_area {
 int kith_area_alloc(kith_area *area, const kith_workspace *w, const char *spill, const char *what, kith_err *err);
 void kith_area_free(kith_area *area);
 
+/* Pages of a mapped file count as the program's while it has touched them. This gives them back to the system, which
+ * still has them; whoever touches one again gets it at once. */
+void kith_area_rest(const kith_area *area);
+
 #endif

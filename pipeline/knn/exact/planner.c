@@ -96,8 +96,8 @@ static int size_join(kith_plan *p, const struct planner *q, int panels)
 		fixed += most * row;
 	if (fixed > memory)
 		return 0;
-	p->resident = all <= (memory - fixed) / 2;
-	fixed += p->resident ? all : 0;
+	p->resident = p->spill_vectors || all <= (memory - fixed) / 2;
+	fixed += p->resident && !p->spill_vectors ? all : 0;
 	if (p->resident)
 		p->batch = kith_refiner_batch(vectors, 1, p->capacity, KITH_LANES, (memory - fixed) / 4 / threads);
 	else /* the larger its batches, the less often the file is read */
@@ -116,7 +116,7 @@ static int size_join(kith_plan *p, const struct planner *q, int panels)
 		return 0;
 	p->panel = (uint32_t)at_most(most, UINT32_MAX - KITH_GROUP);
 	p->memory = fixed;
-	p->disk = (p->spill ? results : 0) + (p->spill_vectors ? vectors_bytes(p, q) : 0);
+	p->disk = (p->spill ? results : 0) + (p->spill_vectors ? vectors_bytes(p, q) + all : 0);
 	return 1;
 }
 
@@ -166,7 +166,7 @@ static void time_join(kith_plan *p, const struct planner *q)
 	if (p->kind == KITH_PLAN_SCREEN)
 		p->seconds += n * 1.2 * k * FULL_VALUE * d;
 	p->seconds += n * d * (READ_VALUE + SKETCH_VALUE * p->dims) + n * k * WRITE_EDGE;
-	p->seconds += p->spill_vectors ? (double)vectors_bytes(p, q) * SPILL_BYTE : 0;
+	p->seconds += p->spill_vectors ? (double)p->disk * SPILL_BYTE : 0;
 	p->seconds /= p->threads;
 }
 

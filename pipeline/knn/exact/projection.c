@@ -223,7 +223,7 @@ static void put_full(const kith_pass *pass, const kith_scaling *s, uint64_t i, c
 struct scratch {
 	uint64_t chunk; /* a power of two */
 	double *z, *p;  /* chunk x d, chunk x dims: centred; projected */
-	char *values;   /* chunk x d, unless all are kept */
+	char *values;   /* chunk x d, unless all are kept as they come */
 	uint8_t *raw;   /* chunk samples as they are stored */
 	float *v;       /* one sample, where nobody keeps its floats */
 };
@@ -244,7 +244,7 @@ static void init_scratch(struct scratch *s, const kith_pass *pass, const kith_ve
 		*w = (kith_workspace){0};
 		KITH_BUFFER(w, s->z, rows * vectors->d);
 		KITH_BUFFER(w, s->p, rows * dims_of(pass));
-		KITH_BUFFER(w, s->values, pass->all ? 0 : rows * vectors->d * vectors->value_size);
+		KITH_BUFFER(w, s->values, pass->all && !pass->place ? 0 : rows * vectors->d * vectors->value_size);
 		KITH_BUFFER(w, s->raw, rows * vectors->row_bytes);
 		KITH_BUFFER(w, s->v, threads * (vectors->d + 1)); /* a projection may have one value more */
 		if (s->chunk == 1 || kith_workspace_bytes(w) <= memory)
@@ -270,13 +270,17 @@ static int take_chunk(const kith_pass *pass, const kith_scaling *s, struct scrat
 {
 	const kith_vectors *vectors = s->vectors;
 	uint64_t d = vectors->d, dims = dims_of(pass), bytes = d * vectors->value_size;
-	char *values = pass->all ? (char *)pass->all + first * bytes : own.values;
+	char *values = pass->all && !pass->place ? (char *)pass->all + first * bytes : own.values;
 	double norm[CHUNK];
 	int outside[CHUNK];
 	int rc = kith_vectors_read_values(vectors, first, count, values, own.raw, err);
 	for (uint64_t r = 0; !rc && r < count; r++) {
+		if (pass->all && pass->place && pass->place[first + r] != UINT32_MAX)
+			memcpy((char *)pass->all + pass->place[first + r] * bytes, values + r * bytes, bytes);
 		if (pass->hash)
 			pass->hash[first + r] = kith_hash(values + r * bytes, bytes);
+		if (!pass->full && !pass->codes && !dims)
+			continue;
 		outside[r] = kith_scaling_centre(s, values + r * bytes, own.z + r * d, &norm[r]);
 		if (pass->full)
 			put_full(pass, s, first + r, own.z + r * d, outside[r], own.v);

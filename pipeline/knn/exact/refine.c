@@ -148,6 +148,12 @@ static void measure_pairs(kith_refiner *f, const void *const *x, int one, const 
 		f->dist[f->want[i].at] = dist[i - from];
 }
 
+/* Where a sample is among all in memory. */
+static inline uint64_t place_of(const kith_refiner *f, uint32_t id)
+{
+	return f->vectors->place ? f->vectors->place[id] : id;
+}
+
 /* Samples in memory: row by row, as they are wanted. */
 static void measure_in_memory(kith_refiner *f, const uint32_t *self)
 {
@@ -156,8 +162,8 @@ static void measure_in_memory(kith_refiner *f, const uint32_t *self)
 	for (uint32_t from = 0, to; from < f->wanted; from = to) {
 		uint32_t row = f->want[from].row, end = from + KITH_CANONICAL_PAIRS;
 		for (to = from; to < f->wanted && to < end && f->want[to].row == row; to++)
-			y[to - from] = all + f->want[to].id * bytes_of(f);
-		x = all + self[row] * bytes_of(f);
+			y[to - from] = all + place_of(f, f->want[to].id) * bytes_of(f);
+		x = all + place_of(f, self[row]) * bytes_of(f);
 		measure_pairs(f, &x, 1, y, from, to);
 	}
 }
