@@ -191,7 +191,7 @@ static void consider_sizes(kith_plan *best, kith_plan p, const struct planner *q
 
 static void consider(kith_plan *best, kith_plan p, const struct planner *q)
 {
-	for (p.spill_vectors = 0; p.spill_vectors < 2; p.spill_vectors++)
+	for (p.spill_vectors = q->options->spill_vectors; p.spill_vectors < 2; p.spill_vectors++)
 		consider_sizes(best, p, q);
 }
 
@@ -306,7 +306,7 @@ int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_scaling *sca
 	struct planner q = {.vectors = scaling->vectors,
 			    .info = job->info,
 			    .options = o,
-			    .memory = at_least(job->memory, LEAST_MEMORY),
+			    .memory = o->memory ? o->memory : at_least(job->memory, LEAST_MEMORY),
 			    .threads = job->threads,
 			    .k = kith_info_k(job->info),
 			    .n = job->info->n,
