@@ -9,9 +9,9 @@
 #include "kith/knn.h"
 
 typedef struct kith_vectors {
-	kith_activations *input;
-	const char *path;   /* of its file */
-	uint64_t row_bytes; /* of a sample as it is stored there */
+	kith_activations *input; /* NULL: `all` is all there is, of metric l2 */
+	const char *path;        /* of its file */
+	uint64_t row_bytes;      /* of a sample as it is stored there */
 	uint64_t n, d;
 	kith_metric metric;
 	double max_abs;  /* no |value| is larger */
