@@ -273,7 +273,11 @@ static int take_chunk(const kith_pass *pass, const kith_scaling *s, struct scrat
 	char *values = pass->all && !pass->place ? (char *)pass->all + first * bytes : own.values;
 	double norm[CHUNK];
 	int outside[CHUNK];
-	int rc = kith_vectors_read_values(vectors, first, count, values, own.raw, err);
+	int rc = 0;
+	if (vectors->all && !vectors->place) /* the file itself, mapped */
+		values = (char *)vectors->all + first * bytes;
+	else
+		rc = kith_vectors_read_values(vectors, first, count, values, own.raw, err);
 	for (uint64_t r = 0; !rc && r < count; r++) {
 		if (pass->all && pass->place && pass->place[first + r] != UINT32_MAX)
 			memcpy((char *)pass->all + pass->place[first + r] * bytes, values + r * bytes, bytes);
