@@ -76,7 +76,7 @@ static int check(const char *path, const kith_progress *progress, kith_err *err)
 	int rc = kith_activations_open(&a, path, err);
 	if (rc)
 		return rc;
-	rc = kith_activations_scan(a, 32u << 20, kith_machine_cores(), progress, &scan, NULL, err);
+	rc = kith_activations_scan(a, kith_machine_budget(32u << 20), kith_machine_cores(), progress, &scan, NULL, err);
 	kith_activations_close(a);
 	return rc;
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "filetype.h"
+#include "infile.h"
 #include "measures.h"
 #include "text.h"
 
@@ -108,9 +109,10 @@ static int copy_file(const char *path, FILE *out, kith_err *err)
 {
 	char buffer[1 << 16];
 	size_t got;
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return kith_fail_errno(err, "%s: cannot open", path);
+	FILE *file;
+	int rc = kith_infile_stream(&file, path, err);
+	if (rc)
+		return rc;
 	while ((got = fread(buffer, 1, sizeof buffer, file)))
 		fwrite(buffer, 1, got, out);
 	fclose(file);

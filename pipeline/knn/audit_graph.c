@@ -90,7 +90,7 @@ int kith_knn_audit(const char *input, const char *graph, const kith_knn_options 
 	struct measured m = {.options = o};
 	int rc = o->audit_rows ? 0 : kith_fail(err, KITH_EUSAGE, "an audit needs at least 1 sample");
 	if (!rc && !(rc = look(&m, input, graph, err)) &&
-	    !(rc = kith_audit_init(&m.audit, &m.vectors, kith_graph_get_info(m.graph), o->audit_rows, o->audit_seed,
+	    !(rc = kith_audit_init(&m.audit, &m.vectors, kith_graph_get_info(m.graph), o->audit_rows, 0, o->audit_seed,
 				   o->memory, o->threads, &o->progress, err)) &&
 	    !(rc = count(&m, err))) {
 		kith_audit_close(&m.audit);
