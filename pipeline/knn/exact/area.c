@@ -39,7 +39,7 @@ int kith_area_alloc(kith_area *area, const kith_workspace *w, const char *spill,
 	if (!(area->at = map_file(spill, bytes + 1, err)))
 		return KITH_EIO;
 	area->mapped = bytes + 1;
-	/* who fills it in goes from place to place, and what the system would read ahead is in nobody's way to be used */
+	/* pages are wanted from here and there: what the system would read ahead takes the place of others */
 	(void)madvise(area->at, area->mapped, MADV_RANDOM);
 	return kith_workspace_place(&fresh, &area->at, &area->mapped, what, err);
 }

@@ -48,10 +48,11 @@ typedef struct kith_pass {
 	int vectors;                   /* and their v, in the order of place */
 	kith_quantised *blocks; /* the same vectors in blocks, in that order (kith_quantised_bound is the caller's) */
 	kith_codes *codes;      /* instead of either's vectors, of all samples (kith_codes_bound is the caller's) */
-	const uint32_t *place;  /* with vectors and blocks, and for all: sample i is the place[i]-th of m; UINT32_MAX: left out */
+	const uint32_t *place;  /* with vectors and blocks, and for all: sample i is the place[i]-th of m; UINT32_MAX:
+				   left out */
 	uint64_t m;
 	uint64_t *hash;    /* n: of each sample's values */
-	void *all; /* the values (vectors.h), in the order of place if there is one */
+	void *all;         /* the values (vectors.h), in the order of place if there is one */
 	const char *spill; /* what is allocated goes to a file beside it (area.h) */
 } kith_pass;
 
