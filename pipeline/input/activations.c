@@ -27,11 +27,8 @@ static const kith_reader *const readers[] = {&kith_reader_npy};
 static const struct {
 	const char *name;
 	uint64_t size;
-} dtypes[] = {[KITH_F2] = {"f2", 2},
-	      [KITH_F4] = {"f4", 4},
-	      [KITH_F8] = {"f8", 8},
-	      [KITH_U1] = {"u1", 1},
-	      [KITH_I1] = {"i1", 1}};
+} dtypes[] = {[KITH_F2] = {"f2", 2}, [KITH_F4] = {"f4", 4}, [KITH_F8] = {"f8", 8},
+	      [KITH_U1] = {"u1", 1}, [KITH_I1] = {"i1", 1}, [KITH_BF16] = {"bfloat16", 2}};
 
 const char *kith_dtype_name(kith_dtype dtype)
 {
@@ -181,8 +178,16 @@ static inline double half_to_double(uint16_t half)
 	return x;
 }
 
+static inline float bfloat_to_float(uint16_t upper)
+{
+	uint32_t bits = (uint32_t)upper << 16;
+	float x;
+	memcpy(&x, &bits, 4);
+	return x;
+}
+
 /* Stored values, which may lie at any address. */
-typedef uint16_t stored_f2 __attribute__((may_alias, aligned(1)));
+typedef uint16_t stored_f2 __attribute__((may_alias, aligned(1))); /* and bfloat16 */
 typedef float stored_f4 __attribute__((may_alias, aligned(1)));
 typedef double stored_f8 __attribute__((may_alias, aligned(1)));
 
@@ -212,6 +217,10 @@ KITH_CLONES static void to_doubles(kith_dtype dtype, const void *restrict raw, u
 		for (uint64_t i = 0; i < count; i++)
 			out[i] = i1[i];
 		break;
+	case KITH_BF16:
+		for (uint64_t i = 0; i < count; i++)
+			out[i] = bfloat_to_float(f2[i]);
+		break;
 	}
 }
 
@@ -225,6 +234,9 @@ KITH_CLONES static void values_to_floats(kith_dtype dtype, const void *restrict 
 	if (dtype == KITH_F2)
 		for (uint64_t i = 0; i < count; i++)
 			out[i] = (float)half_to_double(f2[i]);
+	else if (dtype == KITH_BF16)
+		for (uint64_t i = 0; i < count; i++)
+			out[i] = bfloat_to_float(f2[i]);
 	else if (dtype == KITH_U1)
 		for (uint64_t i = 0; i < count; i++)
 			out[i] = u1[i];
@@ -316,9 +328,13 @@ static int report_not_finite(const kith_activations_info *a, uint64_t first, con
 {
 	for (uint64_t i = 0; i < count * a->d; i++)
 		if (!isfinite(rows[i]))
-			return kith_fail(err, KITH_EUSAGE, "%s: row %llu, column %llu is %s", a->path,
-					 (unsigned long long)(first + i / a->d), (unsigned long long)(i % a->d),
-					 isnan(rows[i]) ? "NaN" : "infinite");
+			return kith_fail(
+				err, KITH_EUSAGE,
+				"%s: row %llu, column %llu is %s, which is at no distance: mend the recording%s, "
+				"or drop that sample from every layer",
+				a->path, (unsigned long long)(first + i / a->d), (unsigned long long)(i % a->d),
+				isnan(rows[i]) ? "NaN" : "infinite",
+				a->dtype == KITH_F2 && isinf(rows[i]) ? " (f2 ends at 65504: record f4)" : "");
 	return 0;
 }
 

@@ -15,10 +15,11 @@
 extern "C" {
 #endif
 
-/* How values are stored. Every type is a subset of double; all but f8 are subsets of float. */
-typedef enum kith_dtype { KITH_F2, KITH_F4, KITH_F8, KITH_U1, KITH_I1 } kith_dtype;
+/* How values are stored. Every type is a subset of double; all but f8 are subsets of float. bfloat16 is the upper half
+ * of a float. */
+typedef enum kith_dtype { KITH_F2, KITH_F4, KITH_F8, KITH_U1, KITH_I1, KITH_BF16 } kith_dtype;
 
-const char *kith_dtype_name(kith_dtype dtype); /* "f2", "f4", ... */
+const char *kith_dtype_name(kith_dtype dtype); /* "f2", "f4", ..., "bfloat16" */
 uint64_t kith_dtype_size(kith_dtype dtype);    /* bytes per value */
 
 typedef struct kith_activations kith_activations;

@@ -2,6 +2,7 @@
 #include "vectors.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,19 +47,32 @@ static void normalise(double *row, uint64_t d, int exponent, double norm)
 		row[t] = ldexp(row[t], -exponent) / norm;
 }
 
-static int find_norms(kith_vectors *v, uint64_t first, uint64_t count, const double *block, kith_err *err)
+/* Rows without a direction, in a pass over all. */
+struct zero_rows {
+	uint64_t count, first;
+};
+
+static void find_norms(kith_vectors *v, uint64_t first, uint64_t count, const double *block, struct zero_rows *zero)
 {
 	for (uint64_t r = 0; r < count; r++) {
 		int exponent = 0;
 		v->norm[first + r] = scaled_norm(block + r * v->d, v->d, &exponent);
 		v->exponent[first + r] = exponent;
-		if (v->norm[first + r] == 0)
-			return kith_fail(err, KITH_EUSAGE,
-					 "%s: row %llu is zero and has no direction: cosine cannot place it; drop it "
-					 "or use --metric l2",
-					 v->path, (unsigned long long)(first + r));
+		if (v->norm[first + r] == 0 && !zero->count++)
+			zero->first = first + r;
 	}
-	return 0;
+}
+
+static int refuse_zero_rows(const kith_vectors *v, const struct zero_rows *zero, kith_err *err)
+{
+	char more[64] = "";
+	if (zero->count > 1)
+		snprintf(more, sizeof more, " (and so are %llu more of %llu)", (unsigned long long)zero->count - 1,
+			 (unsigned long long)v->n);
+	return kith_fail(err, KITH_EUSAGE,
+			 "%s: row %llu is zero%s and has no direction: cosine cannot place it; drop the same samples "
+			 "from every layer, or use --metric l2",
+			 v->path, (unsigned long long)zero->first, more);
 }
 
 static void normalise_rows(const kith_vectors *v, uint64_t first, uint64_t count, double *rows)
@@ -73,14 +87,17 @@ static int scan_cosine(kith_vectors *v, uint64_t memory, const kith_progress *pr
 	uint64_t step = memory / (v->d * sizeof(double) * 2);
 	step = step < 1 ? 1 : step > v->n ? v->n : step;
 	double *block = kith_alloc(step * v->d, sizeof *block);
+	struct zero_rows zero = {0};
 	int rc = block ? 0 : kith_fail_nomem(err, "a block of rows", step * v->d * sizeof *block);
 	memset(v->mean, 0, v->d * sizeof *v->mean);
 	for (uint64_t first = 0; !rc && first < v->n; first += step) {
 		uint64_t count = step < v->n - first ? step : v->n - first;
 		if ((rc = kith_progress_tick(progress, "norms", first, v->n, err)) ||
-		    (rc = kith_activations_read(v->input, first, count, block, NULL, err)) ||
-		    (rc = find_norms(v, first, count, block, err)))
+		    (rc = kith_activations_read(v->input, first, count, block, NULL, err)))
 			break;
+		find_norms(v, first, count, block, &zero);
+		if (zero.count) /* only how many there are is still of interest */
+			continue;
 		normalise_rows(v, first, count, block);
 		for (uint64_t r = 0; r < count; r++)
 			for (uint64_t t = 0; t < v->d; t++)
@@ -88,7 +105,7 @@ static int scan_cosine(kith_vectors *v, uint64_t memory, const kith_progress *pr
 	}
 	free(block);
 	v->max_abs = 1;
-	return rc;
+	return rc || !zero.count ? rc : refuse_zero_rows(v, &zero, err);
 }
 
 static int set_up(kith_vectors *v, kith_activations *input, kith_metric metric, kith_err *err)

@@ -126,8 +126,31 @@ graphs() { # graphs K NAME...: builds NAME.nng, one after the other with seeds 1
 
 @test "a zero row has no direction" {
 	mknpy -z 23 zero.npy
-	unfit "zero.npy: row 23" kith-knn --metric cosine -o out.nng zero.npy
+	unfit "zero.npy: row 23 is zero and has no direction" kith-knn --metric cosine -o out.nng zero.npy
+	[[ "$stderr" == *"drop the same samples from every layer, or use --metric l2" ]]
 	kith-knn -q -o out.nng zero.npy
+}
+
+@test "several zero rows are counted" {
+	python3 -c 'b = bytearray(open("good.npy", "rb").read()); b[128 + 7 * 24:128 + 9 * 24] = bytes(48); b[-24:] = bytes(24)
+open("zero.npy", "wb").write(b)'
+	unfit "zero.npy: row 7 is zero (and so are 2 more of 50)" kith-knn --metric cosine -m 1M -o out.nng zero.npy
+}
+
+@test "bfloat16 as numpy.save leaves it is read" {
+	mknpy -t '|V2' half.npy
+	kith-knn -q -k 3 -o half.nng half.npy
+	# the upper halves of floats, and so the graph of those floats
+	python3 - <<-'END'
+	b = open("half.npy", "rb").read()
+	rows = b[128:]
+	floats = b"".join(b"\0\0" + rows[i:i + 2] for i in range(0, len(rows), 2))
+	open("whole.npy", "wb").write(b[:128].replace(b"|V2", b"<f4") + floats)
+	END
+	kith-knn -q -k 3 -o whole.nng whole.npy
+	cmp <(kith-show half.nng | grep -v '^# [dic]') <(kith-show whole.nng | grep -v '^# [dic]')
+	kith-show half.npy | grep -qx '# dtype	bfloat16'
+	cmp <(kith-show half.npy | grep -v '^#') <(kith-show whole.npy | grep -v '^#')
 }
 
 @test "unknown metric, engine, option; missing arguments" {
@@ -226,6 +249,19 @@ graphs() { # graphs K NAME...: builds NAME.nng, one after the other with seeds 1
 	unfit "" kith-merge --graph neither -o out.json a.nng b.nng
 	unfit "" kith-merge -m x -o out.json a.nng b.nng
 	unfit "" kith-merge -t 0 -o out.json a.nng b.nng
+}
+
+@test "a '=' in a folder's name is no NAME=, but a misspelt NAME=LAYER.nng is one" {
+	graphs 3 a b
+	mkdir lr=0.1,seed=3
+	cp a.nng lr=0.1,seed=3/conv1.nng
+	cp a.nng x=y.nng
+	kith-merge -q -o s.json lr=0.1,seed=3/conv1.nng ./lr=0.1,seed=3/conv1.nng x=y.nng z=x=y.nng w=lr=0.1,seed=3/conv1.nng
+	[ "$(python3 -c 'import json; print(*(l["name"] for l in json.load(open("s.json"))["layers"]))')" = \
+		"conv1 conv1 x=y z w" ]
+	rm s.json
+	refused 1 "c.nng" kith-merge -o out.json a.nng fc=c.nng
+	refused 1 "lr=0.2/conv1.nng" kith-merge -o out.json a.nng ./lr=0.2/conv1.nng
 }
 
 @test "a layer that is no graph" {

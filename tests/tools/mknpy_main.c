@@ -68,7 +68,7 @@ static void parse(request *q, int argc, char **argv)
 /* The type's number, or -1. */
 static int find_dtype(const char *descr)
 {
-	for (int t = KITH_F2; t <= KITH_I1; t++)
+	for (int t = KITH_F2; t <= KITH_BF16; t++)
 		if (!strcmp(npy_descr((kith_dtype)t), descr))
 			return t;
 	return -1;

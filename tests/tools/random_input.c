@@ -48,13 +48,21 @@ static const char *const family_names[] = {"normal",
 
 static double smallest(kith_dtype dtype)
 {
-	return dtype == KITH_F8 ? 0x1p-1074 : dtype == KITH_F4 ? 0x1p-149 : dtype == KITH_F2 ? 0x1p-24 : 1;
+	return dtype == KITH_F8     ? 0x1p-1074
+	       : dtype == KITH_F4   ? 0x1p-149
+	       : dtype == KITH_BF16 ? 0x1p-133
+	       : dtype == KITH_F2   ? 0x1p-24
+				    : 1;
 }
 
 /* The largest value whose squared differences over some columns still are finite in double, or nearly. */
 static double largest(kith_dtype dtype)
 {
-	return dtype == KITH_F8 ? sqrt(DBL_MAX) : dtype == KITH_F4 ? FLT_MAX : dtype == KITH_F2 ? 65504 : 127;
+	return dtype == KITH_F8     ? sqrt(DBL_MAX)
+	       : dtype == KITH_F4   ? FLT_MAX
+	       : dtype == KITH_BF16 ? 0x1.fep127
+	       : dtype == KITH_F2   ? 65504
+				    : 127;
 }
 
 /* One value of families whose values do not depend on other values. */
@@ -128,12 +136,12 @@ static void fill(random_layer *in, rng *r)
 
 void random_input(random_layer *in, rng *r)
 {
-	static const kith_dtype dtypes[] = {KITH_F4, KITH_F4, KITH_F8, KITH_F8, KITH_F2, KITH_U1, KITH_I1};
+	static const kith_dtype dtypes[] = {KITH_F4, KITH_F4, KITH_F8, KITH_F8, KITH_F2, KITH_BF16, KITH_U1, KITH_I1};
 	in->n = rng_between(r, 2, rng_chance(r, 30) ? 300 : rng_chance(r, 50) ? 90 : 12);
 	if (rng_chance(r, 1)) /* so many that groups, strips, panels and copies by the thousand come up */
 		in->n = rng_between(r, 1000, 2500);
 	in->d = rng_between(r, 1, rng_chance(r, 50) ? 70 : 5);
-	in->dtype = dtypes[rng_below(r, 7)];
+	in->dtype = dtypes[rng_below(r, 8)];
 	in->kind = (int)rng_below(r, FAMILIES);
 	in->family = family_names[in->kind];
 	in->x = must_alloc(in->n * in->d, sizeof *in->x);
