@@ -12,6 +12,7 @@
 #include "alloc.h"
 #include "atomic_file.h"
 #include "hash.h"
+#include "unchanged.h"
 
 #define PAGE        4096u       /* LMDB's page is the system's, and the format fixes it */
 #define HEAD        16u         /* bytes of a page before what is in it */
@@ -24,7 +25,8 @@ struct kith_container {
 	MDB_env *env;
 	MDB_dbi dbi;
 	MDB_txn *reading, *writing;
-	size_t written; /* bytes put in the open write transaction */
+	size_t written;        /* bytes put in the open write transaction */
+	kith_file_state state; /* when reading: of the file as it was opened */
 	char path[];
 };
 
@@ -300,27 +302,39 @@ int kith_container_open(kith_container **out, const char *path, kith_container_k
 {
 	int rc, code, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait */
 	uint64_t bytes = 0;
+	kith_file_state state;
 	kith_container *c;
 
 	if (fd < 0)
 		return kith_fail_errno(err, "%s: cannot open", path);
-	rc = check_tail(fd, kind, path, &bytes, err);
+	if (!(rc = kith_file_state_get(&state, fd, path, err)))
+		rc = check_tail(fd, kind, path, &bytes, err);
 	close(fd);
 	if (rc)
 		return rc;
 	if (!(c = new_container(path, kind, err)))
 		return KITH_ENOMEM;
+	c->state = state;
 	/* The map is as large as the file, no larger: the writer's map size, which LMDB would use, may be. */
 	if ((code = mdb_env_create(&c->env)) || (code = mdb_env_set_mapsize(c->env, (size_t)bytes)) ||
 	    (code = mdb_env_open(c->env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0)) ||
 	    (code = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &c->reading)) ||
 	    (code = mdb_dbi_open(c->reading, NULL, 0, &c->dbi))) {
 		rc = lmdb_fail(c, code, "cannot open", err);
-		kith_container_close(c);
-		return rc;
+	} else {
+		rc = kith_container_unchanged(c, err); /* LMDB opens the file by its name, once more */
 	}
-	*out = c;
-	return 0;
+	if (rc)
+		kith_container_close(c);
+	else
+		*out = c;
+	return rc;
+}
+
+int kith_container_unchanged(const kith_container *c, kith_err *err)
+{
+	int fd, code = mdb_env_get_fd(c->env, &fd);
+	return code ? lmdb_fail(c, code, "cannot read", err) : kith_file_unchanged(&c->state, fd, c->path, err);
 }
 
 int kith_container_get(kith_container *c, uint32_t table, uint32_t block, const void **bytes, size_t *size,

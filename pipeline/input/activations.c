@@ -9,16 +9,21 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "alloc.h"
 #include "cpu.h"
+#include "first_error.h"
 #include "hash.h"
 #include "reader.h"
 #include "workspace.h"
 
-#define HEAD_BYTES 64u   /* that a format is recognised by */
-#define MEAN_ROWS  8192u /* rows that the column means come from, about */
+#define HEAD_BYTES  64u         /* that a format is recognised by */
+#define MEAN_ROWS   8192u       /* rows that the column means come from, about */
+#define BLOCK_BYTES (16u << 10) /* that one hash is of: about as fast as longer ones, and most reads hold some whole   \
+				 */
+#define LOOK_SECONDS 0.05       /* between two looks at the file's time */
 
 /* The first is also for files that none recognises: it says what it wants. */
 static const kith_reader *const readers[] = {&kith_reader_npy};
@@ -114,6 +119,8 @@ static int open_file(kith_activations *a, kith_err *err)
 	a->fd = open(a->info.path, O_RDONLY | O_CLOEXEC);
 	if (a->fd < 0 || fstat(a->fd, &st))
 		return kith_fail_errno(err, "%s: cannot open", a->info.path);
+	if (kith_file_state_get(&a->state, a->fd, a->info.path, err))
+		return KITH_EIO;
 	if (!S_ISREG(st.st_mode))
 		return kith_fail(err, KITH_EUSAGE, "%s: not a regular file (it is read more than once)", a->info.path);
 	a->bytes = (uint64_t)st.st_size;
@@ -149,6 +156,7 @@ void kith_activations_close(kith_activations *a)
 		munmap(a->map, a->bytes);
 	if (a->fd >= 0)
 		close(a->fd);
+	free(a->block_hash);
 	free((char *)(uintptr_t)a->info.path);
 	free(a);
 }
@@ -245,6 +253,20 @@ KITH_CLONES static void values_to_floats(kith_dtype dtype, const void *restrict 
 			out[i] = i1[i];
 }
 
+/* Rows first..first+count-1, read again: are the blocks that are all there those that were digested? */
+static int compare_blocks(const kith_activations *a, uint64_t first, uint64_t count, const void *raw, kith_err *err)
+{
+	const kith_activations_info *i = &a->info;
+	uint64_t rows = a->block_rows, end = first + count;
+	for (uint64_t block = (first + rows - 1) / rows; block * rows < end; block++) {
+		uint64_t from = block * rows, to = from + rows < i->n ? from + rows : i->n;
+		const char *bytes = (const char *)raw + (from - first) * i->row_bytes;
+		if (to <= end && kith_hash(bytes, (to - from) * i->row_bytes) != a->block_hash[block])
+			return kith_fail_changed(err, i->path);
+	}
+	return 0;
+}
+
 static int read_stored(const kith_activations *a, uint64_t first, uint64_t count, void *raw, kith_err *err)
 {
 	const kith_activations_info *i = &a->info;
@@ -252,9 +274,9 @@ static int read_stored(const kith_activations *a, uint64_t first, uint64_t count
 		return kith_fail(err, KITH_EBUG, "%s: rows %llu:%llu of %llu", i->path, (unsigned long long)first,
 				 (unsigned long long)(first + count), (unsigned long long)i->n);
 	if (!kith_reader_read(a, raw, count * i->row_bytes, a->data_at + first * i->row_bytes))
-		return 0;
+		return a->block_hash ? compare_blocks(a, first, count, raw, err) : 0;
 	if (errno == ENODATA)
-		return kith_fail(err, KITH_EIO, "%s: became shorter while it was read", i->path);
+		return kith_fail_changed(err, i->path);
 	return kith_fail_errno(err, "%s: cannot read rows %llu:%llu", i->path, (unsigned long long)first,
 			       (unsigned long long)(first + count));
 }
@@ -340,13 +362,15 @@ static int report_not_finite(const kith_activations_info *a, uint64_t first, con
 
 /* A pass, whose blocks are taken in the order of the file by whichever thread has read them. */
 struct scan {
-	const kith_activations *a;
-	uint64_t step; /* rows of a block */
+	kith_activations *a;
+	uint64_t step; /* rows that are read together: whole blocks */
 	uint8_t *head; /* data_at bytes */
 	uint8_t *raw;  /* threads x step rows, as they are stored */
 	double *rows;  /* the same as doubles */
 	kith_scan found;
 	kith_hash_state *hash;
+	uint64_t *block_hash; /* as in kith_activations */
+	uint64_t block_rows;
 	double *mean; /* NULL: not wanted */
 	uint64_t stride;
 	double weight;
@@ -370,6 +394,14 @@ static int take_block(struct scan *s, uint64_t first, uint64_t count, const uint
 	return 0;
 }
 
+static void hash_blocks(struct scan *s, uint64_t first, uint64_t count, const uint8_t *raw)
+{
+	uint64_t row_bytes = s->a->info.row_bytes, rows = s->block_rows;
+	for (uint64_t from = 0; from < count; from += rows)
+		s->block_hash[(first + from) / rows] =
+			kith_hash(raw + from * row_bytes, (rows < count - from ? rows : count - from) * row_bytes);
+}
+
 static void scan_rows(struct scan *s, int threads)
 {
 	const kith_activations_info *i = &s->a->info;
@@ -382,6 +414,7 @@ static void scan_rows(struct scan *s, int threads)
 		kith_err err;
 		int rc = read_stored(s->a, first, count, raw, &err);
 		if (!rc) {
+			hash_blocks(s, first, count, raw);
 			to_doubles(i->dtype, raw, count * i->d, rows);
 			most = largest(rows, count * i->d);
 		}
@@ -395,16 +428,38 @@ static void scan_rows(struct scan *s, int threads)
 	}
 }
 
-int kith_activations_scan(const kith_activations *a, uint64_t memory, int threads, const kith_progress *progress,
+/* Sets step and block_rows: the latter a power of two, as later passes read, and the former a multiple of it. */
+static void choose_steps(struct scan *s, uint64_t memory, int threads)
+{
+	const kith_activations_info *i = &s->a->info;
+	uint64_t step = memory / ((i->row_bytes + i->d * sizeof(double)) * (uint64_t)threads), rows = 1;
+	step = step < 1 ? 1 : step > i->n ? i->n : step;
+	while (2 * rows <= step && rows * i->row_bytes < BLOCK_BYTES)
+		rows *= 2;
+	s->block_rows = rows;
+	s->step = step / rows * rows;
+}
+
+/* From now on, reads are compared with what was found. */
+static void keep_hashes(struct scan *s)
+{
+	kith_activations *a = s->a;
+	free(a->block_hash);
+	a->block_hash = s->block_hash;
+	a->block_rows = s->block_rows;
+	a->head_hash = kith_hash(s->head, a->data_at);
+	s->block_hash = NULL;
+}
+
+int kith_activations_scan(kith_activations *a, uint64_t memory, int threads, const kith_progress *progress,
 			  kith_scan *out, double *mean, kith_err *err)
 {
 	const kith_activations_info *i = &a->info;
-	uint64_t step = memory / ((i->row_bytes + i->d * sizeof(double)) * (uint64_t)threads);
 	struct scan s = {.a = a, .mean = mean, .stride = i->n / MEAN_ROWS + 1, .progress = progress};
 	kith_workspace w = {0};
 	void *space = NULL;
 
-	s.step = step < 1 ? 1 : step > i->n ? i->n : step;
+	choose_steps(&s, memory, threads);
 	/* each term is divided before it is added, so that the sum of huge numbers stays finite */
 	s.weight = 1.0 / (double)((i->n + s.stride - 1) / s.stride);
 	KITH_BUFFER(&w, s.head, a->data_at);
@@ -412,7 +467,8 @@ int kith_activations_scan(const kith_activations *a, uint64_t memory, int thread
 	KITH_BUFFER(&w, s.rows, (uint64_t)threads * s.step * i->d);
 	if ((s.rc = kith_workspace_alloc(&w, &space, "blocks of rows", &s.err)))
 		goto done;
-	if (!(s.hash = kith_hash_new()))
+	s.block_hash = kith_alloc((i->n + s.block_rows - 1) / s.block_rows, sizeof *s.block_hash);
+	if (!(s.hash = kith_hash_new()) || !s.block_hash)
 		s.rc = kith_fail_nomem(&s.err, "a digest", 1);
 	else if (kith_reader_read(a, s.head, a->data_at, 0))
 		s.rc = kith_fail_errno(&s.err, "%s: cannot read", i->path);
@@ -423,12 +479,99 @@ int kith_activations_scan(const kith_activations *a, uint64_t memory, int thread
 	kith_hash_update(s.hash, s.head, a->data_at);
 	scan_rows(&s, threads);
 	s.found.digest = kith_hash_value(s.hash);
+	if (!s.rc)
+		keep_hashes(&s);
 done:
 	if (s.rc)
 		*err = s.err;
 	else
 		*out = s.found;
 	kith_hash_free(s.hash);
+	free(s.block_hash);
 	free(space);
 	return s.rc;
+}
+
+/* ---- what changes meanwhile ---- */
+
+int kith_activations_unchanged(const kith_activations *a, kith_err *err)
+{
+	return kith_file_unchanged(&a->state, a->fd, a->info.path, err);
+}
+
+static int verify_head(const kith_activations *a, kith_err *err)
+{
+	uint8_t *head = kith_alloc(a->data_at, 1);
+	int rc = 0;
+	if (!head)
+		return kith_fail_nomem(err, "a header", a->data_at);
+	if (kith_reader_read(a, head, a->data_at, 0) || kith_hash(head, a->data_at) != a->head_hash)
+		rc = kith_fail_changed(err, a->info.path);
+	free(head);
+	return rc;
+}
+
+int kith_activations_verify(const kith_activations *a, int threads, const kith_progress *progress, kith_err *err)
+{
+	const kith_activations_info *i = &a->info;
+	uint64_t size = a->block_rows * i->row_bytes;
+	kith_first_error failed = {0};
+	int rc = kith_activations_unchanged(a, err);
+	if (rc || !a->block_hash || (rc = verify_head(a, err)))
+		return rc;
+	uint8_t *raw = kith_alloc((uint64_t)threads * size, 1);
+	if (!raw)
+		return kith_fail_nomem(err, "blocks of rows", (uint64_t)threads * size);
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 16)
+	for (uint64_t first = 0; first < i->n; first += a->block_rows) {
+		uint64_t count = a->block_rows < i->n - first ? a->block_rows : i->n - first;
+		int thread = omp_get_thread_num(), bad = 0;
+		kith_err why;
+		if (kith_first_error_seen(&failed))
+			continue;
+		if (thread == 0)
+			bad = kith_progress_tick(progress, "verifying", first, i->n, &why);
+		if (!bad)
+			bad = read_stored(a, first, count, raw + (uint64_t)thread * size, &why);
+		kith_first_error_note(&failed, first, bad, &why);
+	}
+	free(raw);
+	rc = kith_first_error_get(&failed, err);
+	return rc ? rc : kith_activations_unchanged(a, err);
+}
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int watch(void *context, const char *what, unsigned long long done, unsigned long long total)
+{
+	kith_activations_watch *w = context;
+	double t = now();
+	if (w->progress && w->progress->call && w->progress->call(w->progress->context, what, done, total))
+		return w->canceled = 1;
+	if (t - w->looked < LOOK_SECONDS)
+		return 0;
+	w->looked = t;
+	return kith_activations_unchanged(w->input, NULL) != 0;
+}
+
+kith_progress kith_activations_watched(kith_activations_watch *w, const kith_activations *input,
+				       const kith_progress *progress)
+{
+	*w = (kith_activations_watch){.input = input, .progress = progress, .looked = now()};
+	return (kith_progress){watch, w};
+}
+
+int kith_activations_blame(const kith_activations_watch *w, int rc, kith_err *err)
+{
+	kith_err why;
+	if (!rc || w->canceled || !w->input || !kith_activations_unchanged(w->input, &why))
+		return rc;
+	if (err)
+		*err = why;
+	return why.code;
 }

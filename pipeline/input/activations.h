@@ -69,10 +69,36 @@ typedef struct kith_scan {
 	double max_abs;  /* largest |x| */
 } kith_scan;
 
+/* Files may be written to, or replaced, while they are read. The digest is of what the scan read, and after a scan:
+ *
+ *   - rows that are read again in whole blocks (of 16 KiB, or one row; block_rows) are compared with the scan's, and
+ *     what differs is KITH_EIO, "changed while it was read";
+ *   - rows that are read one by one, or from the map, are not. kith_activations_verify, when all work is done, reads
+ *     the whole file again: what it holds then is what was digested, or that is KITH_EIO, too;
+ *   - what was changed and changed back in between is seen by the file's time (unchanged.h), which
+ *     kith_activations_unchanged looks at. It costs next to nothing. */
+int kith_activations_unchanged(const kith_activations *a, kith_err *err);
+int kith_activations_verify(const kith_activations *a, int threads, const kith_progress *progress, kith_err *err);
+
+/* A progress that also looks whether the input is unchanged, some times a second, and asks to stop if it is not: work
+ * on a mixture may take very long. The work's status is then to be passed through kith_activations_blame. */
+typedef struct kith_activations_watch {
+	const kith_activations *input;
+	const kith_progress *progress; /* the user's */
+	double looked;                 /* when */
+	int canceled;                  /* by the user */
+} kith_activations_watch;
+kith_progress kith_activations_watched(kith_activations_watch *watch, const kith_activations *input,
+				       const kith_progress *progress);
+
+/* Returns `rc`, or if that is a failure other than the user's wish and the input has changed, whatever `err` says, that
+ * it has. */
+int kith_activations_blame(const kith_activations_watch *watch, int rc, kith_err *err);
+
 /* Reads the whole file once with `threads` threads, in blocks that take about `memory` bytes together (at least one row
  * each). If `mean` is not NULL it receives about the d column means (of some thousand rows; it is not part of any
  * definition). A NaN or an infinity is KITH_EUSAGE, and the message names its row and column. */
-int kith_activations_scan(const kith_activations *a, uint64_t memory, int threads, const kith_progress *progress,
+int kith_activations_scan(kith_activations *a, uint64_t memory, int threads, const kith_progress *progress,
 			  kith_scan *out, double *mean, kith_err *err);
 
 #ifdef __cplusplus

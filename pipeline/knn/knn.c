@@ -90,6 +90,8 @@ struct run {
 	kith_graph_info info;
 	kith_engine_job job;
 	kith_audit audit;
+	kith_activations_watch watch;
+	kith_progress progress; /* the user's, which watches the input, too */
 	kith_graph *candidates[MAX_CANDIDATES];
 };
 
@@ -140,18 +142,31 @@ static int start(struct run *r, const char *input, const char *output, const voi
 				   .memory = o->memory,
 				   .threads = o->threads,
 				   .output = output,
-				   .progress = &o->progress};
-	if ((rc = kith_activations_open(&r->activations, input, err)) || (rc = check_ladder(r->activations, o, err)))
+				   .progress = &r->progress};
+	if ((rc = kith_activations_open(&r->activations, input, err)))
+		return rc;
+	r->progress = kith_activations_watched(&r->watch, r->activations, &o->progress);
+	if ((rc = check_ladder(r->activations, o, err)))
 		return rc;
 	if (r->engine->check) {
 		const kith_activations_info *file = kith_activations_get_info(r->activations);
 		if ((rc = r->engine->check(r->own, file->path, file->n, file->d, err)))
 			return rc;
 	}
-	rc = output ? kith_vectors_init(&r->vectors, r->activations, o->metric, memory, o->threads, &o->progress, err)
+	rc = output ? kith_vectors_init(&r->vectors, r->activations, o->metric, memory, o->threads, &r->progress, err)
 		    : kith_vectors_glance(&r->vectors, r->activations, o->metric, memory, o->threads, err);
 	if (!rc)
 		fill_info(r);
+	return rc;
+}
+
+/* When all work on the inputs is done: are they what they were? */
+static int verify_inputs(struct run *r, kith_err *err)
+{
+	const kith_knn_options *o = r->options;
+	int rc = kith_activations_verify(r->activations, o->threads, &r->progress, err);
+	for (uint32_t g = 0; !rc && g < o->candidate_graphs; g++)
+		rc = kith_graph_unchanged(r->candidates[g], err);
 	return rc;
 }
 
@@ -213,8 +228,10 @@ int kith_knn_foresee_with(const char *input, const kith_knn_options *o, const vo
 		found.graph = graph_bytes(&r.info);
 		if (!r.engine->exact)
 			found.seconds += kith_audit_seconds(r.info.n, r.info.d, o->audit_rows, o->threads);
-		*out = found;
+		if (!(rc = kith_activations_unchanged(r.activations, err)))
+			*out = found;
 	}
+	rc = kith_activations_blame(&r.watch, rc, err);
 	finish(&r);
 	return rc;
 }
@@ -227,7 +244,7 @@ static int begin_audit(struct run *r, kith_err *err)
 	if (r->engine->exact)
 		return 0;
 	int rc = kith_audit_init(&r->audit, &r->vectors, &r->info, o->audit_rows, o->audit_seed, o->memory, o->threads,
-				 &o->progress, err);
+				 &r->progress, err);
 	r->job.audit = &r->audit.record;
 	r->job.hits = &r->audit;
 	r->job.memory -= rc ? 0 : r->audit.bytes;
@@ -258,7 +275,7 @@ int kith_knn_build_with(const char *input, const char *output, const kith_knn_op
 	if (rc || (rc = open_candidates(&r, err)) ||
 	    (rc = kith_graph_create(&writer, output, &r.info, o->memory, o->threads, err)) ||
 	    (rc = begin_audit(&r, err)) || (rc = r.engine->build(&r.job, writer, &done, err)) ||
-	    (rc = end_audit(&r, writer, &done, err)))
+	    (rc = end_audit(&r, writer, &done, err)) || (rc = verify_inputs(&r, err)))
 		goto done;
 	done.n = r.info.n;
 	done.d = r.info.d;
@@ -268,6 +285,7 @@ int kith_knn_build_with(const char *input, const char *output, const kith_knn_op
 	if (!rc)
 		*summary = done;
 done:
+	rc = kith_activations_blame(&r.watch, rc, err);
 	kith_graph_abort(writer);
 	finish(&r);
 	return rc;
