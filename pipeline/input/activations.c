@@ -19,11 +19,12 @@
 #include "reader.h"
 #include "workspace.h"
 
-#define HEAD_BYTES  64u         /* that a format is recognised by */
-#define MEAN_ROWS   8192u       /* rows that the column means come from, about */
-#define BLOCK_BYTES (16u << 10) /* that one hash is of: about as fast as longer ones, and most reads hold some whole   \
-				 */
-#define LOOK_SECONDS 0.05       /* between two looks at the file's time */
+#define HEAD_BYTES 64u   /* that a format is recognised by */
+#define MEAN_ROWS  8192u /* rows that the column means come from, about */
+#define BLOCK_BYTES                                                                                                    \
+	(16u << 10)       /* that one hash is of: about as fast as longer ones, and most reads hold some whole         \
+			   */
+#define LOOK_SECONDS 0.05 /* between two looks at the file's time */
 
 /* The first is also for files that none recognises: it says what it wants. */
 static const kith_reader *const readers[] = {&kith_reader_npy};
@@ -339,6 +340,22 @@ KITH_CLONES static double largest(const double *x, uint64_t count)
 	return result;
 }
 
+/* Smallest |x| that is not 0, or 0. */
+KITH_CLONES static double smallest(const double *x, uint64_t count)
+{
+	uint64_t least = UINT64_MAX; /* |x| as bits, less 1, so that 0 is above all others */
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t bits;
+		memcpy(&bits, &x[i], 8);
+		bits = (bits & 0x7fffffffffffffffull) - 1;
+		least = bits < least ? bits : least;
+	}
+	double result;
+	least++;
+	memcpy(&result, &least, 8);
+	return result;
+}
+
 KITH_CLONES static void add_row(double *sum, const double *row, uint64_t d, double weight)
 {
 	for (uint64_t t = 0; t < d; t++)
@@ -381,7 +398,7 @@ struct scan {
 
 /* The block in its turn: hashed, checked, some of its rows added to the mean. */
 static int take_block(struct scan *s, uint64_t first, uint64_t count, const uint8_t *raw, const double *rows,
-		      double most)
+		      double most, double least)
 {
 	const kith_activations_info *i = &s->a->info;
 	int rc = kith_progress_tick(s->progress, "reading", first, i->n, &s->err);
@@ -389,6 +406,8 @@ static int take_block(struct scan *s, uint64_t first, uint64_t count, const uint
 		return rc ? rc : report_not_finite(i, first, rows, count, &s->err);
 	kith_hash_update(s->hash, raw, count * i->row_bytes);
 	s->found.max_abs = most > s->found.max_abs ? most : s->found.max_abs;
+	if (least > 0 && (s->found.min_abs == 0 || least < s->found.min_abs))
+		s->found.min_abs = least;
 	for (uint64_t r = (s->stride - first % s->stride) % s->stride; s->mean && r < count; r += s->stride)
 		add_row(s->mean, rows + r * i->d, i->d, s->weight);
 	return 0;
@@ -410,20 +429,21 @@ static void scan_rows(struct scan *s, int threads)
 	for (uint64_t first = 0; first < i->n; first += step) {
 		uint64_t thread = (uint64_t)omp_get_thread_num(), count = step < i->n - first ? step : i->n - first;
 		uint8_t *raw = s->raw + thread * step * i->row_bytes;
-		double *rows = s->rows + thread * step * i->d, most = 0;
+		double *rows = s->rows + thread * step * i->d, most = 0, least = 0;
 		kith_err err;
 		int rc = read_stored(s->a, first, count, raw, &err);
 		if (!rc) {
 			hash_blocks(s, first, count, raw);
 			to_doubles(i->dtype, raw, count * i->d, rows);
 			most = largest(rows, count * i->d);
+			least = i->dtype == KITH_F8 ? smallest(rows, count * i->d) : 0;
 		}
 #pragma omp ordered
 		if (rc && !s->rc) {
 			s->rc = rc;
 			s->err = err;
 		} else if (!s->rc) {
-			s->rc = take_block(s, first, count, raw, rows, most);
+			s->rc = take_block(s, first, count, raw, rows, most, least);
 		}
 	}
 }

@@ -67,6 +67,7 @@ void kith_activations_will_read(const kith_activations *a, uint64_t first, uint6
 typedef struct kith_scan {
 	uint64_t digest; /* XXH3-64 of the header and the rows: of all bytes of a .npy file */
 	double max_abs;  /* largest |x| */
+	double min_abs;  /* of f8: smallest |x| that is not 0; 0: there is none, or they are of another type */
 } kith_scan;
 
 /* Files may be written to, or replaced, while they are read. The digest is of what the scan read, and after a scan:

@@ -44,10 +44,26 @@ int kith_engine_find(const kith_engine **out, const char **spec, const char *tex
 			 ENGINES > 1 ? "s" : "", names);
 }
 
+/* Distances as the file's values have them. */
+static int append_unshifted(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,
+			    const uint32_t *near_ids, const double *near_dist2, kith_err *err)
+{
+	uint64_t items = count * job->info->near;
+	double *dist2 = kith_alloc(items, sizeof *dist2);
+	if (!dist2)
+		return kith_fail_nomem(err, "distances", items * sizeof *dist2);
+	for (uint64_t i = 0; i < items; i++)
+		dist2[i] = kith_vectors_unshift(job->vectors, near_dist2[i]);
+	int rc = kith_graph_append(writer, count, ids, near_ids, dist2, err);
+	free(dist2);
+	return rc;
+}
+
 int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,
 		       const uint32_t *near_ids, const double *near_dist2, kith_err *err)
 {
-	int rc = kith_graph_append(writer, count, ids, near_ids, near_dist2, err);
+	int rc = job->vectors->shift ? append_unshifted(job, writer, count, ids, near_ids, near_dist2, err)
+				     : kith_graph_append(writer, count, ids, near_ids, near_dist2, err);
 	if (!rc && job->hits)
 		kith_audit_note(job->hits, count, ids);
 	return rc;

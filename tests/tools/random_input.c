@@ -25,6 +25,8 @@ typedef enum family {
 	SCALES,
 	OVERFLOWING,
 	ZERO_ROWS,
+	MIXED_RANGE,
+	SMALL,
 	FAMILIES
 } family;
 
@@ -44,7 +46,9 @@ static const char *const family_names[] = {"normal",
 					   "below float precision",
 					   "column scales",
 					   "overflowing",
-					   "zero rows"};
+					   "zero rows",
+					   "values of every exponent",
+					   "small"};
 
 static double smallest(kith_dtype dtype)
 {
@@ -76,7 +80,8 @@ static double lone_value(const random_layer *in, size_t i, size_t t, rng *r)
 	case DENORMAL:
 		return smallest(in->dtype) * (double)rng_below(r, 9);
 	case NEAR_MAXIMUM:
-		return largest(in->dtype) * (2 * rng_unit(r) - 1);
+		return (in->dtype == KITH_F8 ? 0x1p510 / sqrt((double)in->d) : largest(in->dtype)) *
+		       (2 * rng_unit(r) - 1);
 	case GRID:
 		return (double)rng_below(r, 3) - 1;
 	case SORTED:
@@ -88,6 +93,10 @@ static double lone_value(const random_layer *in, size_t i, size_t t, rng *r)
 	case OVERFLOWING:
 		return in->dtype == KITH_F8 ? (rng_unit(r) - 0.5) * (rng_chance(r, 50) ? DBL_MAX : 1e160)
 					    : largest(in->dtype) * (rng_chance(r, 50) ? 1 : -1);
+	case MIXED_RANGE: /* columns alike, or each value anyhow */
+		return rng_normal(r) * exp2(-(double)(in->d % 2 ? t * 97 % 1000 : rng_below(r, 1070)));
+	case SMALL:
+		return rng_normal(r) * exp2(-(double)(440 + in->n % 20));
 	default:
 		return rng_normal(r);
 	}
