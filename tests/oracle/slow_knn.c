@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "sandbox.h"
@@ -51,6 +52,18 @@ int slow_range(double *x, size_t n, size_t d, size_t *row, size_t *column)
 		shift = 490 - exponent;
 	for (size_t i = 0; i < n * d; i++)
 		x[i] = ldexp(x[i], shift);
+	return shift;
+}
+
+int slow_prepare(double *x, size_t n, size_t d, int cosine, int is_double, char *place, size_t size)
+{
+	size_t row, column;
+	int shift = 0;
+	*place = 0;
+	if (cosine && (row = slow_normalise(x, n, d)) < n)
+		snprintf(place, size, "row %zu is zero", row);
+	else if (!cosine && is_double && (shift = slow_range(x, n, d, &row, &column)) < 0)
+		snprintf(place, size, "row %zu, column %zu is", row, column);
 	return shift;
 }
 

@@ -159,20 +159,6 @@ static int refused_otherwise(int status, const kith_err *err, const char *place,
 	return 1;
 }
 
-/* What the metric makes of the samples, in place. If that is nothing, `place` says where. Returns slow_range's. */
-static int prepare(random_layer *in, kith_metric metric, char *place, size_t size)
-{
-	size_t row = in->n, column;
-	int shift = 0;
-	*place = 0;
-	if (metric == KITH_COSINE && (row = slow_normalise(in->x, in->n, in->d)) < in->n)
-		snprintf(place, size, "row %zu is zero", row);
-	else if (metric == KITH_L2 && in->dtype == KITH_F8 &&
-		 (shift = slow_range(in->x, in->n, in->d, &row, &column)) < 0)
-		snprintf(place, size, "row %zu, column %zu is", row, column);
-	return shift;
-}
-
 static int round_knn(uint64_t seed, char *why, size_t size)
 {
 	rng r = {seed};
@@ -193,7 +179,7 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 	npy_write(npy, in.dtype, in.n, in.d, in.raw);
 	remove(nng);
 	want_info(&want, &in, &options, &own, npy);
-	shift = prepare(&in, options.metric, place, sizeof place);
+	shift = slow_prepare(in.x, in.n, in.d, options.metric == KITH_COSINE, in.dtype == KITH_F8, place, sizeof place);
 	entries = sandbox_entries();
 	status = kith_knn_build_with(npy, nng, &options, &own, &summary, &err);
 	if (*place)
