@@ -38,6 +38,10 @@ typedef struct kith_knn_summary {
 	uint64_t n, d;
 	double recall, low, high; /* at the largest k, as measured, with its 95 % confidence interval; 1 if exact */
 	char plan[64];            /* what the engine did, for the closing report: "exact (sketch r=24,127)" */
+	char type[16];            /* how the values are stored: "f4"; "bfloat16" */
+	/* Samples that are the same as another, and samples of zeros only, which are what is left of a recording that
+	 * broke off in a mapped file. */
+	uint64_t repeated, zero;
 } kith_knn_summary;
 
 /* What kith_knn_build would do and take, about: seconds on a machine like those kith was tuned on, bytes of memory, of

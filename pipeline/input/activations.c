@@ -17,6 +17,7 @@
 #include "first_error.h"
 #include "hash.h"
 #include "reader.h"
+#include "repeats.h"
 #include "workspace.h"
 
 #define HEAD_BYTES 64u   /* that a format is recognised by */
@@ -380,10 +381,13 @@ static int report_not_finite(const kith_activations_info *a, uint64_t first, con
 /* A pass, whose blocks are taken in the order of the file by whichever thread has read them. */
 struct scan {
 	kith_activations *a;
-	uint64_t step; /* rows that are read together: whole blocks */
-	uint8_t *head; /* data_at bytes */
-	uint8_t *raw;  /* threads x step rows, as they are stored */
-	double *rows;  /* the same as doubles */
+	uint64_t step;      /* rows that are read together: whole blocks */
+	uint8_t *head;      /* data_at bytes */
+	uint8_t *raw;       /* threads x step rows, as they are stored */
+	double *rows;       /* the same as doubles */
+	uint64_t *row_hash; /* threads x step */
+	kith_repeats repeats;
+	uint64_t zero_hash; /* of a row of zeros */
 	kith_scan found;
 	kith_hash_state *hash;
 	uint64_t *block_hash; /* as in kith_activations */
@@ -398,7 +402,7 @@ struct scan {
 
 /* The block in its turn: hashed, checked, some of its rows added to the mean. */
 static int take_block(struct scan *s, uint64_t first, uint64_t count, const uint8_t *raw, const double *rows,
-		      double most, double least)
+		      const uint64_t *row_hash, double most, double least)
 {
 	const kith_activations_info *i = &s->a->info;
 	int rc = kith_progress_tick(s->progress, "reading", first, i->n, &s->err);
@@ -406,6 +410,10 @@ static int take_block(struct scan *s, uint64_t first, uint64_t count, const uint
 		return rc ? rc : report_not_finite(i, first, rows, count, &s->err);
 	kith_hash_update(s->hash, raw, count * i->row_bytes);
 	s->found.max_abs = most > s->found.max_abs ? most : s->found.max_abs;
+	for (uint64_t r = 0; r < count; r++) {
+		kith_repeats_add(&s->repeats, row_hash[r]);
+		s->found.unwritten += row_hash[r] == s->zero_hash;
+	}
 	if (least > 0 && (s->found.min_abs == 0 || least < s->found.min_abs))
 		s->found.min_abs = least;
 	for (uint64_t r = (s->stride - first % s->stride) % s->stride; s->mean && r < count; r += s->stride)
@@ -429,11 +437,14 @@ static void scan_rows(struct scan *s, int threads)
 	for (uint64_t first = 0; first < i->n; first += step) {
 		uint64_t thread = (uint64_t)omp_get_thread_num(), count = step < i->n - first ? step : i->n - first;
 		uint8_t *raw = s->raw + thread * step * i->row_bytes;
+		uint64_t *row_hash = s->row_hash + thread * step;
 		double *rows = s->rows + thread * step * i->d, most = 0, least = 0;
 		kith_err err;
 		int rc = read_stored(s->a, first, count, raw, &err);
 		if (!rc) {
 			hash_blocks(s, first, count, raw);
+			for (uint64_t r = 0; r < count; r++)
+				row_hash[r] = kith_hash(raw + r * i->row_bytes, i->row_bytes);
 			to_doubles(i->dtype, raw, count * i->d, rows);
 			most = largest(rows, count * i->d);
 			least = i->dtype == KITH_F8 ? smallest(rows, count * i->d) : 0;
@@ -443,7 +454,7 @@ static void scan_rows(struct scan *s, int threads)
 			s->rc = rc;
 			s->err = err;
 		} else if (!s->rc) {
-			s->rc = take_block(s, first, count, raw, rows, most, least);
+			s->rc = take_block(s, first, count, raw, rows, row_hash, most, least);
 		}
 	}
 }
@@ -452,7 +463,7 @@ static void scan_rows(struct scan *s, int threads)
 static void choose_steps(struct scan *s, uint64_t memory, int threads)
 {
 	const kith_activations_info *i = &s->a->info;
-	uint64_t step = memory / ((i->row_bytes + i->d * sizeof(double)) * (uint64_t)threads), rows = 1;
+	uint64_t step = memory / ((i->row_bytes + (i->d + 1) * sizeof(double)) * (uint64_t)threads), rows = 1;
 	step = step < 1 ? 1 : step > i->n ? i->n : step;
 	while (2 * rows <= step && rows * i->row_bytes < BLOCK_BYTES)
 		rows *= 2;
@@ -480,11 +491,14 @@ int kith_activations_scan(kith_activations *a, uint64_t memory, int threads, con
 	void *space = NULL;
 
 	choose_steps(&s, memory, threads);
+	s.repeats.mask = kith_repeats_slots(i->n) - 1;
 	/* each term is divided before it is added, so that the sum of huge numbers stays finite */
 	s.weight = 1.0 / (double)((i->n + s.stride - 1) / s.stride);
 	KITH_BUFFER(&w, s.head, a->data_at);
 	KITH_BUFFER(&w, s.raw, (uint64_t)threads * s.step * i->row_bytes);
 	KITH_BUFFER(&w, s.rows, (uint64_t)threads * s.step * i->d);
+	KITH_BUFFER(&w, s.row_hash, (uint64_t)threads * s.step);
+	KITH_BUFFER_ZERO(&w, s.repeats.slot, s.repeats.mask + 1);
 	if ((s.rc = kith_workspace_alloc(&w, &space, "blocks of rows", &s.err)))
 		goto done;
 	s.block_hash = kith_alloc((i->n + s.block_rows - 1) / s.block_rows, sizeof *s.block_hash);
@@ -496,9 +510,12 @@ int kith_activations_scan(kith_activations *a, uint64_t memory, int threads, con
 		goto done;
 	if (mean)
 		memset(mean, 0, i->d * sizeof *mean);
+	memset(s.raw, 0, i->row_bytes);
+	s.zero_hash = kith_hash(s.raw, i->row_bytes);
 	kith_hash_update(s.hash, s.head, a->data_at);
 	scan_rows(&s, threads);
 	s.found.digest = kith_hash_value(s.hash);
+	s.found.repeated = s.repeats.repeated;
 	if (!s.rc)
 		keep_hashes(&s);
 done:

@@ -295,6 +295,9 @@ int kith_knn_build_with(const char *input, const char *output, const kith_knn_op
 		goto done;
 	done.n = r.info.n;
 	done.d = r.info.d;
+	done.repeated = r.vectors.repeated;
+	done.zero = r.vectors.unwritten;
+	snprintf(done.type, sizeof done.type, "%s", kith_dtype_name(kith_activations_get_info(r.activations)->dtype));
 	kith_vectors_free(&r.vectors); /* the reverse lists get all the memory */
 	rc = kith_graph_finish(writer, &o->progress, err);
 	writer = NULL;

@@ -198,6 +198,8 @@ int kith_vectors_init(kith_vectors *v, kith_activations *input, kith_metric metr
 	if (rc || (rc = kith_activations_scan(input, memory, threads, progress, &scan, v->mean, err)))
 		return rc;
 	v->digest = scan.digest;
+	v->repeated = scan.repeated;
+	v->unwritten = scan.unwritten;
 	v->max_abs = scan.max_abs;
 	if (metric == KITH_COSINE)
 		return scan_cosine(v, memory, progress, err);

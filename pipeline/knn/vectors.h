@@ -24,8 +24,9 @@ typedef struct kith_vectors {
 	int shift;       /* of l2 and f8: what is read is 2^shift times what the file has, and distances are, too */
 	double max_abs;  /* no |value| is larger */
 	uint64_t digest; /* of the file */
-	double *mean;    /* d: about the column means */
-	double *norm;    /* n, for cosine: each sample's norm after scaling by 2^-exponent */
+	uint64_t repeated, unwritten; /* rows, as in kith_scan */
+	double *mean;                 /* d: about the column means */
+	double *norm;                 /* n, for cosine: each sample's norm after scaling by 2^-exponent */
 	int32_t *exponent;
 	/* Values for canonical distances are kept as floats where those hold every one exactly, else as doubles. */
 	uint32_t value_size; /* sizeof(float) or sizeof(double) */

@@ -137,6 +137,46 @@ open("zero.npy", "wb").write(b)'
 	unfit "zero.npy: row 7 is zero (and so are 2 more of 50)" kith-knn --metric cosine -m 1M -o out.nng zero.npy
 }
 
+@test "values whose squares leave a double's range" {
+	mknpy -t '<f8' -p 17,4,1e154 -p 30,0,2e154 large.npy
+	unfit "large.npy: row 17, column 4 is 1e+154: squared distances leave a double's range" \
+		kith-knn -o out.nng large.npy
+	[[ "$stderr" == *"save x * 2.0**-513, "* ]]
+	kith-knn -q --metric cosine -o out.nng large.npy
+	rm out.nng
+	python3 - <<-'END'
+	import struct
+	b = open("large.npy", "rb").read()
+	x = [v * 1e-170 if abs(v) < 1e9 else 0 for v in struct.unpack("<300d", b[128:])]
+	open("small.npy", "wb").write(b[:128] + struct.pack("<300d", *x))
+	x = [v * 2.0 ** 560 for v in x]
+	open("good.npy", "wb").write(b[:128] + struct.pack("<300d", *x))
+	x = [v * 2.0 ** -560 for v in x[:-1]] + [1.0]
+	open("mixed.npy", "wb").write(b[:128] + struct.pack("<300d", *x))
+	END
+	unfit "and no value is larger: squared distances leave a double's range" kith-knn -o out.nng small.npy
+	# one value of 1: the others' differences count all the same
+	kith-knn -q -k 5 -o mixed.nng mixed.npy
+	kith-knn -q -k 6 -o good.nng good.npy
+	[ "$(kith-show mixed.nng | grep -v '^#\|^49	\|	49	' | awk '$4 < 5 {print $1, $2}')" = \
+		"$(kith-show good.nng | grep -v '^#\|^49	\|	49	' | awk '{print $1, $2}' |
+			awk '{n[$1]++} n[$1] < 5')" ]
+}
+
+@test "samples that are repeated, and rows that were never written" {
+	python3 -c 'b = open("good.npy", "rb").read(); open("part.npy", "wb").write(b[:128 + 40 * 24] + bytes(240))'
+	run --separate-stderr kith-knn -q -o part.nng part.npy
+	[ "$status" -eq 0 ]
+	[ "$stderr" = "kith-knn: part.npy: 10 of 50 samples are the same as another; 10 are all zeros: was the file written to its end?" ]
+	run --separate-stderr kith-knn -o part.nng part.npy
+	[[ "${stderr_lines[1]}" == *", 10 samples repeated (10 zero): "* ]]
+	mknpy -e equal.npy
+	run --separate-stderr kith-knn -q -o equal.nng equal.npy
+	[ "$stderr" = "kith-knn: equal.npy: 50 of 50 samples are the same as another" ]
+	run --separate-stderr kith-knn -q -o good.nng good.npy
+	[ -z "$stderr" ]
+}
+
 @test "bfloat16 as numpy.save leaves it is read" {
 	mknpy -t '|V2' half.npy
 	kith-knn -q -k 3 -o half.nng half.npy
@@ -149,6 +189,8 @@ open("zero.npy", "wb").write(b)'
 	END
 	kith-knn -q -k 3 -o whole.nng whole.npy
 	cmp <(kith-show half.nng | grep -v '^# [dic]') <(kith-show whole.nng | grep -v '^# [dic]')
+	run --separate-stderr kith-knn -o half.nng half.npy
+	[[ "$stderr" == *", bfloat16: "* ]]
 	kith-show half.npy | grep -qx '# dtype	bfloat16'
 	cmp <(kith-show half.npy | grep -v '^#') <(kith-show whole.npy | grep -v '^#')
 }

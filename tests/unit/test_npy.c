@@ -399,6 +399,38 @@ static void test_nan_and_infinity(void **state)
 		}
 }
 
+/* Rows that are the same as another, whatever the blocks, and how many are zero. */
+static void test_repeated(void **state)
+{
+	enum { ROWS = 700 };
+	static float rows[ROWS][2];
+	kith_activations *npy;
+	kith_scan scan;
+	kith_err err = {0};
+	(void)state;
+	for (unsigned kinds = 1; kinds < 3000; kinds = kinds * 3 + 1) {
+		uint64_t repeated = 0, zero = 0;
+		for (unsigned i = 0; i < ROWS; i++) {
+			rows[i][0] = (float)(i * 2654435761u % kinds);
+		}
+		for (unsigned i = 0; i < ROWS; i++) {
+			unsigned same = 0;
+			for (unsigned j = 0; j < ROWS; j++)
+				same += rows[i][0] == rows[j][0];
+			repeated += same > 1;
+			zero += rows[i][0] == 0;
+		}
+		npy_write(path, KITH_F4, ROWS, 2, rows);
+		for (uint64_t memory = 1; memory <= 1 << 20; memory *= 32) {
+			npy = opened();
+			assert_int_equal(kith_activations_scan(npy, memory, 2, NULL, &scan, NULL, &err), 0);
+			assert_int_equal(scan.repeated, repeated);
+			assert_int_equal(scan.unwritten, zero);
+			kith_activations_close(npy);
+		}
+	}
+}
+
 static int stop(void *context, const char *what, unsigned long long done, unsigned long long total)
 {
 	(void)what;
@@ -442,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_literal_bytes),
 		cmocka_unit_test(test_nan_and_infinity),
+		cmocka_unit_test(test_repeated),
 		cmocka_unit_test(test_scan_stops),
 	};
 	sandbox_path(path, "file.npy");
