@@ -1,4 +1,5 @@
 /* graph_check.c - kith_graph_check: every rule of the format and of the definitions, held against a finished file. */
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,8 @@ static int check_row(const kith_graph *g, uint64_t i, const uint32_t *row, uint3
 	return 0;
 }
 
-/* Checks that in row i's near list rank r is in the tier that holds rank r, and (distance, id) ascends strictly. */
+/* Checks that in row i's near list rank r is in the tier that holds rank r, and (distance, id) ascends strictly.
+ * Distances below the normal numbers may be rounded, and then only ascend. */
 static int check_near(const kith_graph *g, uint64_t i, const uint32_t *row, const uint32_t *positions,
 		      const double *dist2, kith_err *err)
 {
@@ -33,8 +35,9 @@ static int check_near(const kith_graph *g, uint64_t i, const uint32_t *row, cons
 		if (positions[r] < kith_info_tier_start(info, t) || positions[r] >= info->ladder[t])
 			return kith_fail(err, KITH_ECORRUPT, "%s: node %llu: rank %u is not in tier %u", g->path,
 					 (unsigned long long)i, r, t);
-		int ascends = !r || dist2[r - 1] < dist2[r] ||
-			      (dist2[r - 1] == dist2[r] && row[positions[r - 1]] < row[positions[r]]);
+		int ascends =
+			!r || dist2[r - 1] < dist2[r] ||
+			(dist2[r - 1] == dist2[r] && (dist2[r] < DBL_MIN || row[positions[r - 1]] < row[positions[r]]));
 		if (!ascends || !(dist2[r] >= 0))
 			return kith_fail(err, KITH_ECORRUPT, "%s: node %llu: rank %u is out of order", g->path,
 					 (unsigned long long)i, r);
