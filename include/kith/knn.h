@@ -62,8 +62,13 @@ void kith_knn_defaults(kith_knn_options *options);
  * The canonical squared distance of samples x and y is sum_t (x_t - y_t)^2, each operation in double precision, summed
  * in index order t = 0..d-1 without fused multiply-add; ties break by sample index. With KITH_COSINE, x and y are the
  * rows divided, in double, by their norm (computed after an exact power-of-two scaling that prevents over- and
- * underflow); a zero row is KITH_EUSAGE and named. The neighbour sets of engine "exact" equal that definition's
- * whatever the threads, memory and block sizes: floats only rule out what provably cannot be a neighbour. */
+ * underflow); a zero row is KITH_EUSAGE and named. With KITH_L2 and values of type f8, so is what would overflow, and
+ * samples all of whose values are below 2^-450; if only some are, all are multiplied by an exact power of two first,
+ * and distances, when they are stored, divided by its square. The neighbour sets of engine "exact" equal that
+ * definition's whatever the threads, memory and block sizes: floats only rule out what provably cannot be a neighbour.
+ *
+ * KITH_EIO if the input, or a graph of candidates, is written to or replaced while it is read; then `output` is as it
+ * was. */
 int kith_knn_build(const char *input, const char *output, const kith_knn_options *options, kith_knn_summary *summary,
 		   kith_err *err);
 
