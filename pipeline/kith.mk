@@ -113,6 +113,9 @@ $(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%.npy $(KITH_NOTES)/% $(K
 else
 # Approximate graphs first, $(OUT)/first/NAME.nng. Then each layer's is made once more of what was found for it and for
 # the layers before and after, which have neighbours that were missed: they repair the pairs whose runs a miss would cut.
+# Of few samples the first ones are exact already.
+KITH_IS_EXACT = $(call KITH_PROGRAM,show) $1 2>/dev/null | head -n 20 | grep -q '^\# engine	exact$$'
+# Of few samples the first ones are exact, and stay as they are.
 KITH_FIRST := $(KITH_LAYERS:%=$(KITH_OUT)/first/%.nng)
 $(KITH_FIRST): $(KITH_OUT)/first/%.nng: $(KITH_ACTIVATIONS)/%.npy $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/first/.
 	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<
@@ -120,8 +123,9 @@ $(foreach KITH_NAME,$(KITH_LAYERS),$(eval KITH_BEFORE_$(KITH_NAME) := $(KITH_LAS
 	KITH_AFTER_$(KITH_LAST) := $(KITH_NAME))$(eval KITH_LAST := $(KITH_NAME)))
 define KITH_IMPROVED
 $(KITH_OUT)/$1.nng: $(KITH_ACTIVATIONS)/$1.npy $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) $(KITH_AFTER_$1),$(KITH_OUT)/first/$(KITH_NAME).nng)
-	$$(KITH_KNN) approx:trees=1,rounds=0 $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) \
-		$(KITH_AFTER_$1),--candidates $(KITH_OUT)/first/$(KITH_NAME).nng) -o $$@ $$<
+	if $$(call KITH_IS_EXACT,$(KITH_OUT)/first/$1.nng); then cp $(KITH_OUT)/first/$1.nng $$@; else \
+		$$(KITH_KNN) approx:trees=1,rounds=0 $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) \
+		$(KITH_AFTER_$1),--candidates $(KITH_OUT)/first/$(KITH_NAME).nng) -o $$@ $$<; fi
 endef
 $(foreach KITH_NAME,$(KITH_LAYERS),$(eval $(call KITH_IMPROVED,$(KITH_NAME))))
 endif

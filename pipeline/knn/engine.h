@@ -37,7 +37,7 @@ typedef struct kith_engine_option {
 typedef struct kith_engine {
 	const char *name; /* --engine NAME[:SPEC] */
 	int exact;        /* whether its neighbours are the true ones. What an engine without this builds is audited */
-	int takes_candidates;
+	int takes_candidates; /* an engine that is not exact should */
 
 	/* Takes what follows the colon into the engine's own struct; NULL: nothing may follow. */
 	int (*parse)(void *own, const char *spec, kith_err *err);
@@ -45,6 +45,10 @@ typedef struct kith_engine {
 
 	/* Refuses, before the input is read, what cannot be done with its n samples of d values; NULL: nothing. */
 	int (*check)(const void *own, const char *path, uint64_t n, uint64_t d, kith_err *err);
+
+	/* Whether the default engine, which is exact, is as fast at so few samples, and is to have the work; NULL:
+	 * never. */
+	int (*too_few)(const void *own, uint64_t n);
 
 	/* Its own options: a struct of options_size bytes, all zeros being the defaults, a table (or NULL) that ends
 	 * with an option without a name, and what puts the argument of options[which] into the struct, as a text and as
@@ -72,6 +76,10 @@ const kith_engine *kith_engine_at(size_t i);
 /* The engine that kith_knn_options.engine, NAME[:SPEC], names, into *out, and where its SPEC begins (NULL: there is
  * none) into *spec. KITH_EUSAGE if this build has none of that name, if it takes no SPEC, or if it needs one. */
 int kith_engine_find(const kith_engine **out, const char **spec, const char *text, kith_err *err);
+
+/* Of a graph whose rows are candidates for k neighbours, how many of its tiers are: up to about as many as there are to
+ * find. */
+uint32_t kith_engine_candidate_tiers(const kith_graph_info *theirs, uint32_t k);
 
 /* kith_graph_append, for engines: the audit sees the rows, too. */
 int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,

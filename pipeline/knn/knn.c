@@ -59,6 +59,14 @@ static int append_unshifted(const kith_engine_job *job, kith_graph_writer *write
 	return rc;
 }
 
+uint32_t kith_engine_candidate_tiers(const kith_graph_info *theirs, uint32_t k)
+{
+	uint32_t tiers = 1;
+	while (tiers < theirs->tiers && theirs->ladder[tiers] <= 2 * k)
+		tiers++;
+	return tiers;
+}
+
 int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,
 		       const uint32_t *near_ids, const double *near_dist2, kith_err *err)
 {
@@ -100,7 +108,8 @@ static int check_ladder(const kith_activations *activations, const kith_knn_opti
 struct run {
 	const kith_knn_options *options;
 	const kith_engine *engine;
-	void *own; /* the engine's options */
+	int instead; /* of the one that was asked for, which has too few samples */
+	void *own;   /* the engine's options */
 	kith_activations *activations;
 	kith_vectors vectors;
 	kith_graph_info info;
@@ -134,6 +143,24 @@ static void fill_info(struct run *r)
 	}
 }
 
+static int use_default_engine(struct run *r, kith_err *err)
+{
+	r->engine = engines[0];
+	r->instead = 1;
+	free(r->own);
+	r->job.options = r->own = kith_alloc_zero(1, r->engine->options_size);
+	return r->own ? 0 : kith_fail_nomem(err, "options", r->engine->options_size);
+}
+
+/* Says in a plan, which is for people, why it is not that of the engine asked for. */
+static void describe_instead(const struct run *r, char *plan, size_t size)
+{
+	size_t at = strlen(plan);
+	if (r->instead)
+		snprintf(plan + at, size - at, ", as fast as %.*s here", (int)strcspn(r->options->engine, ":"),
+			 r->options->engine);
+}
+
 /* Opens the input and looks at its rows: at all of them or, without `output`, at a sample. */
 static int start(struct run *r, const char *input, const char *output, const void *own, kith_err *err)
 {
@@ -164,11 +191,12 @@ static int start(struct run *r, const char *input, const char *output, const voi
 	r->progress = kith_activations_watched(&r->watch, r->activations, &o->progress);
 	if ((rc = check_ladder(r->activations, o, err)))
 		return rc;
-	if (r->engine->check) {
-		const kith_activations_info *file = kith_activations_get_info(r->activations);
-		if ((rc = r->engine->check(r->own, file->path, file->n, file->d, err)))
-			return rc;
-	}
+	const kith_activations_info *file = kith_activations_get_info(r->activations);
+	if (r->engine->check && (rc = r->engine->check(r->own, file->path, file->n, file->d, err)))
+		return rc;
+	if (r->engine->too_few && !o->candidate_graphs && r->engine->too_few(r->own, file->n) &&
+	    (rc = use_default_engine(r, err)))
+		return rc;
 	rc = output ? kith_vectors_init(&r->vectors, r->activations, o->metric, memory, o->threads, &r->progress, err)
 		    : kith_vectors_glance(&r->vectors, r->activations, o->metric, memory, o->threads, err);
 	if (!rc)
@@ -193,8 +221,8 @@ static int open_candidates(struct run *r, kith_err *err)
 	if (!o->candidate_graphs)
 		return 0;
 	if (!r->engine->takes_candidates)
-		return kith_fail(err, KITH_EUSAGE, "engine %s takes no candidates: %s", o->engine,
-				 r->engine->exact ? "it finds every neighbour without them" : "use engine approx");
+		return kith_fail(err, KITH_EUSAGE,
+				 "engine %s takes no candidates: it finds every neighbour without them", o->engine);
 	if (o->candidate_graphs > MAX_CANDIDATES)
 		return kith_fail(err, KITH_EUSAGE, "candidates of %u graphs: no more than %d are taken",
 				 o->candidate_graphs, MAX_CANDIDATES);
@@ -239,6 +267,7 @@ int kith_knn_foresee_with(const char *input, const kith_knn_options *o, const vo
 	kith_knn_estimate found = {0};
 	int rc = start(&r, input, NULL, own, err);
 	if (!rc && !(rc = r.engine->foresee(&r.job, &found, err))) {
+		describe_instead(&r, found.plan, sizeof found.plan);
 		found.n = r.info.n;
 		found.d = r.info.d;
 		found.graph = graph_bytes(&r.info);
@@ -293,6 +322,7 @@ int kith_knn_build_with(const char *input, const char *output, const kith_knn_op
 	    (rc = begin_audit(&r, err)) || (rc = r.engine->build(&r.job, writer, &done, err)) ||
 	    (rc = end_audit(&r, writer, &done, err)) || (rc = verify_inputs(&r, err)))
 		goto done;
+	describe_instead(&r, done.plan, sizeof done.plan);
 	done.n = r.info.n;
 	done.d = r.info.d;
 	done.repeated = r.vectors.repeated;

@@ -106,31 +106,31 @@ static int check(void *context, kith_err *err)
 	return rc;
 }
 
-static int foresee_one(const arguments *a, kith_err *err)
+static void print_estimate(const arguments *a, const kith_knn_estimate *e)
 {
-	kith_knn_estimate e;
 	char ladder[256];
-	int rc = kith_knn_foresee_with(a->input, &a->knn, own_of(a), &e, err);
-	if (rc)
-		return rc;
 	printf("%s: n=%llu d=%llu k=%s %s: about %.1f s, %.0f MB of memory, %.0f MB of temporary files, a graph of "
 	       "%.0f MB\n",
-	       a->input, (unsigned long long)e.n, (unsigned long long)e.d,
-	       kith_ladder_text(a->knn.ladder, a->knn.tiers, ladder, sizeof ladder), e.plan, e.seconds,
-	       (double)e.memory * 1e-6, (double)e.temporary * 1e-6, (double)e.graph * 1e-6);
-	return 0;
+	       a->input, (unsigned long long)e->n, (unsigned long long)e->d,
+	       kith_ladder_text(a->knn.ladder, a->knn.tiers, ladder, sizeof ladder), e->plan, e->seconds,
+	       (double)e->memory * 1e-6, (double)e->temporary * 1e-6, (double)e->graph * 1e-6);
 }
 
 /* --dry-run: a line for people and scripts, on standard output; and another one of the exact engine if that was not
- * asked for, or of the approximate one if it was, unless -m does not do for it. */
+ * asked for, or of the approximate one if it was, unless -m does not do for it or it leaves the work to the exact one.
+ */
 static int foresee(kith_cli *cli, const arguments *a)
 {
 	arguments other = *a;
+	kith_knn_estimate asked, others;
 	kith_err err;
-	other.knn.engine = strcmp(a->knn.engine, "exact") ? "exact" : "approx";
-	if (foresee_one(a, &err))
+	if (kith_knn_foresee_with(a->input, &a->knn, own_of(a), &asked, &err))
 		return kith_cli_fail(cli, &err);
-	foresee_one(&other, &err);
+	print_estimate(a, &asked);
+	other.knn.engine = strcmp(a->knn.engine, "exact") ? "exact" : "approx";
+	if (!kith_knn_foresee_with(a->input, &other.knn, own_of(&other), &others, &err) &&
+	    strncmp(asked.plan, others.plan, strcspn(asked.plan, ",)")))
+		print_estimate(&other, &others);
 	return 0;
 }
 

@@ -222,8 +222,19 @@ int kith_vectors_keep(kith_vectors *v, kith_err *err)
 	return 0;
 }
 
+static void copy_doubles(const kith_vectors *v, uint64_t first, uint64_t count, double *out)
+{
+	for (uint64_t t = 0; t < count * v->d; t++)
+		out[t] = v->value_size == sizeof(float) ? (double)((const float *)v->all)[first * v->d + t]
+							: ((const double *)v->all)[first * v->d + t];
+}
+
 int kith_vectors_read(const kith_vectors *v, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
 {
+	if (!v->input) {
+		copy_doubles(v, first, count, out);
+		return 0;
+	}
 	int rc = kith_activations_read(v->input, first, count, out, raw, err);
 	double scale = ldexp(1, v->shift);
 	if (!rc && v->metric == KITH_COSINE)
@@ -235,6 +246,11 @@ int kith_vectors_read(const kith_vectors *v, uint64_t first, uint64_t count, dou
 
 int kith_vectors_read_values(const kith_vectors *v, uint64_t first, uint64_t count, void *out, void *raw, kith_err *err)
 {
+	if (!v->input) {
+		uint64_t bytes = v->d * v->value_size;
+		memcpy(out, (const char *)v->all + first * bytes, count * bytes);
+		return 0;
+	}
 	return v->value_size == sizeof(float) ? kith_activations_read_floats(v->input, first, count, out, raw, err)
 					      : kith_vectors_read(v, first, count, out, raw, err);
 }

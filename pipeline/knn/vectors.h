@@ -16,9 +16,9 @@
 #include "kith/knn.h"
 
 typedef struct kith_vectors {
-	kith_activations *input;
-	const char *path;   /* of its file */
-	uint64_t row_bytes; /* of a sample as it is stored there */
+	kith_activations *input; /* NULL: `all` is all there is, of metric l2 */
+	const char *path;        /* of its file */
+	uint64_t row_bytes;      /* of a sample as it is stored there */
 	uint64_t n, d;
 	kith_metric metric;
 	int shift;       /* of l2 and f8: what is read is 2^shift times what the file has, and distances are, too */

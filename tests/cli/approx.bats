@@ -22,14 +22,25 @@ refused() {
 	[ ! -e out.nng.part ]
 }
 
+@test "few samples are the exact engine's, which is as fast" {
+	run --separate-stderr kith-knn --engine approx -o a.nng a.npy
+	[[ "$stderr" == *"n=2000 d=12 k=15 exact ("*"), as fast as approx here: "* ]]
+	[[ "$(kith-show a.nng | grep '^# engine')" == *exact* ]]
+	kith-knn -q -o exact.nng a.npy
+	cmp <(kith-show exact.nng | grep -v '^# command') <(kith-show a.nng | grep -v '^# command')
+	[ "$(kith-knn --dry-run --engine approx a.npy | wc -l)" -eq 1 ]
+	[ "$(kith-knn --dry-run a.npy | wc -l)" -eq 1 ]
+	[ "$(kith-knn --dry-run --engine approx:leaf=560 a.npy | wc -l)" -eq 2 ]
+}
+
 @test "it reaches the recall asked for, and says how" {
-	run --separate-stderr kith-knn --engine approx:recall=0.95 -o a.nng a.npy
+	run --separate-stderr kith-knn --engine approx:recall=0.95,leaf=560 -o a.nng a.npy
 	echo "$stderr"
 	[ "$status" -eq 0 ]
 	[[ "$stderr" =~ approx\ \([0-9]+\ trees\ of\ 560,\ [0-9]+\ rounds\):\ recall\ (above\ )?0\.9[5-9] ]]
 	kith-check -q a.nng
 	[[ "$(kith-show a.nng | grep '^# engine')" == *approx* ]]
-	kith-knn -q --engine approx:recall=0.95 -t 1 -m 1G -o again.nng a.npy
+	kith-knn -q --engine approx:recall=0.95,leaf=560 -t 1 -m 1G -o again.nng a.npy
 	cmp <(kith-show a.nng | grep -v '^#') <(kith-show again.nng | grep -v '^#')
 }
 
@@ -39,6 +50,31 @@ refused() {
 	[[ "$(kith-show a.nng | grep '^# parameters')" == *"trees=2,leaf=100,rounds=0,seed=7"* ]]
 	kith-knn -q --engine approx:trees=2,rounds=0,leaf=100,seed=8 -o b.nng a.npy
 	! cmp -s <(kith-show a.nng | grep -v '^#') <(kith-show b.nng | grep -v '^#')
+}
+
+@test "in cells, where memory does not hold all samples' lists, or where they are asked for" {
+	run --separate-stderr kith-knn --engine approx:leaf=560,recall=0.9 -m 1M -o a.nng a.npy
+	echo "$stderr"
+	[[ "$stderr" =~ approx\ \([0-9]+\ cells,\ [0-9]+\ trees\ of\ 560,\ [0-9]+\ rounds\):\ recall\ 0\.9 ]]
+	kith-check -q a.nng
+	kith-check -q --recall 500 a.npy a.nng
+	kith-knn -q --engine approx:cells=4 -o a.nng a.npy
+	[[ "$(kith-show a.nng | grep '^# parameters')" == *cells=4* ]]
+	kith-knn -q --engine approx:cells=4 -t 1 -m 3M -o again.nng a.npy
+	cmp <(kith-show a.nng | grep -v '^#') <(kith-show again.nng | grep -v '^#')
+	[ "$(ls)" = "$(printf '%s\n' a.nng a.npy again.nng b.npy)" ]
+	refused "cells=200: not a number from 1 to 128" --engine approx:cells=200 a.npy
+}
+
+@test "candidates reach into cells" {
+	kith-knn -q -o exact.nng a.npy
+	run --separate-stderr kith-knn --engine approx:trees=1,rounds=0,cells=4 --candidates exact.nng -o a.nng a.npy
+	echo "$stderr"
+	local with without
+	with=$(kith-show a.nng | awk '/^# recall/ { print $3 }')
+	kith-knn -q --engine approx:trees=1,rounds=0,cells=4 -o a.nng a.npy
+	without=$(kith-show a.nng | awk '/^# recall/ { print $3 }')
+	awk "BEGIN { exit !($with > $without && $with > 0.95) }"
 }
 
 @test "one leaf for all samples: the exact graph, and still approximate" {
@@ -55,13 +91,13 @@ refused() {
 	refused "recall=0.9x" --engine approx:recall=0.9x a.npy
 	refused "trees=0: not a number from 1" --engine approx:trees=0 a.npy
 	refused "rounds=-1" --engine approx:rounds=-1 a.npy
-	refused "forest=3: the options are recall, trees, leaf, rounds and seed" --engine approx:forest=3 a.npy
+	refused "forest=3: the options are recall, trees, leaf, rounds, cells and seed" --engine approx:forest=3 a.npy
 	refused "expected NAME=NUMBER" --engine approx:trees a.npy
 	refused "expected NAME=NUMBER" --engine approx: a.npy
 	refused "k=2000, but each of its 2000 samples" --engine approx -k 2000 a.npy
 	refused "this build has only the engines exact, approx, faiss" --engine approximate a.npy
-	refused "-m is too small: engine approx needs at least" --engine approx -m 1M a.npy
-	refused "--audit" --engine approx --audit 0 a.npy
+	refused "-m is too small: engine approx needs at least" --engine approx:leaf=560 -m 500K a.npy
+	refused "--audit" --engine approx:trees=3 --audit 0 a.npy
 }
 
 @test "candidates: measured, and refused where they cannot be" {
@@ -107,6 +143,8 @@ refused() {
 	[[ "$(kith-show kith/b.nng | grep '^# parameters')" == *candidates=3* ]]
 	[[ "$(kith-show kith/c.nng | grep '^# parameters')" == *candidates=2* ]]
 	make -q kith
+	KITH_BIN=$(dirname "$(command -v kith-knn)") make -s kith ENGINE=approx 2>/dev/null
+	[[ "$(kith-show kith/b.nng | grep '^# engine')" == *exact* ]]
 	make -s kith-clean
 	[ ! -e kith ]
 }

@@ -183,3 +183,15 @@ rows() { # rows GRAPH: its rows as text
 	run kith-knn --dry-run --engine faiss:PQ4 good.npy
 	[ "$status" -eq 2 ]
 }
+
+@test "candidates: measured beside what the index finds" {
+	mknpy -n 300 -d 6 -s 2 other.npy
+	kith-knn -q -k 3,6 -o exact.nng good.npy
+	kith-knn -q -k 3 -o other.nng other.npy
+	local engine="faiss:IVF16,Flat;nprobe=1"
+	kith-knn -q -k 3,6 --engine "$engine" -o alone.nng good.npy
+	kith-knn -q -k 3,6 --engine "$engine" --candidates other.nng,exact.nng -o helped.nng good.npy
+	cmp <(rows exact.nng) <(rows helped.nng)
+	! cmp -s <(rows exact.nng) <(rows alone.nng)
+	[[ "$(kith-show helped.nng | grep '^# parameters')" == *candidates=2* ]]
+}

@@ -51,7 +51,7 @@ setup() {
 }
 
 @test "an approximate graph says how much of the truth it has, and never that it is exact" {
-	run --separate-stderr kith-knn -k 4,10 --engine approx --audit 200 -o b.nng a.npy
+	run --separate-stderr kith-knn -k 4,10 --engine approx:leaf=560 --audit 200 -o b.nng a.npy
 	[ "$status" -eq 0 ]
 	[[ "$stderr" =~ :\ recall\ (above\ 0\.[0-9]+\ \(no\ miss\ found\)|0\.[0-9]+\ \(0\.[0-9]+\ to\ 0\.[0-9]+\)) ]]
 	kith-check -q b.nng

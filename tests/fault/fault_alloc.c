@@ -78,17 +78,27 @@ static int write_approximate(const char *path, kith_err *err)
 }
 
 /* By trees and rounds until an audit is content. */
-static int try_approx(kith_err *err)
+static int try_approx_in(uint32_t cells, kith_err *err)
 {
 	kith_knn_options options;
 	kith_knn_summary summary;
-	kith_approx_options own = {.leaf = 8};
+	kith_approx_options own = {.leaf = 8, .cells = cells};
 	kith_knn_defaults(&options);
 	options.ladder[0] = 3;
 	options.engine = "approx:recall=0.5";
 	options.memory = (uint64_t)32 << 20;
 	options.threads = 1;
 	return kith_knn_build_with(npy[0], output, &options, &own, &summary, err);
+}
+
+static int try_approx(kith_err *err)
+{
+	return try_approx_in(0, err);
+}
+
+static int try_cells(kith_err *err)
+{
+	return try_approx_in(3, err);
 }
 
 /* In shards, with rows to complete and a parameter to find. */
@@ -302,7 +312,8 @@ int main(void)
 		}
 	failed += walk("kith_merge", try_merge) + walk("kith_merge, pairs", try_merge_pairs) +
 		  walk("kith_graph_check", try_check) + walk("pair stores", try_pairs) + walk("audits", try_audit) +
-		  walk("kith_knn_audit", try_recall) + walk("kith_knn_build, approx", try_approx);
+		  walk("kith_knn_audit", try_recall) + walk("kith_knn_build, approx", try_approx) +
+		  walk("kith_knn_build, cells", try_cells);
 	if (has_faiss()) {
 		failed += walk("kith_knn_build, faiss", try_faiss);
 		walks++;

@@ -32,6 +32,8 @@ static void draw_own(kith_approx_options *own, const random_layer *in, int whole
 		own->trees = (uint32_t)rng_between(r, 1, 5);
 	if (rng_chance(r, 70))
 		own->rounds = (uint32_t)rng_between(r, 1, 4);
+	if (!whole && rng_chance(r, 40))
+		own->cells = (uint32_t)rng_between(r, 1, 9);
 	own->seed = rng_next(r);
 	own->block_nodes = 1u << rng_below(r, 11);
 }
@@ -178,10 +180,11 @@ static int round_approx(uint64_t seed, char *why, size_t size)
 		differs = snprintf(what, sizeof what, "something is left behind") > 0;
 	if (differs)
 		snprintf(why, size,
-			 "%s, %s, n=%zu d=%zu %s, %u tiers to %u, threads %d, trees %u, leaf %u, rounds %u: %s",
+			 "%s, %s, n=%zu d=%zu %s, %u tiers to %u, threads %d, trees %u, leaf %u, rounds %u, cells %u: "
+			 "%s",
 			 in.family, options.metric == KITH_COSINE ? "cosine" : "l2", in.n, in.d, npy_descr(in.dtype),
 			 options.tiers, options.ladder[options.tiers - 1], options.threads, own.trees, own.leaf,
-			 own.rounds, what);
+			 own.rounds, own.cells, what);
 	free(in.x);
 	free(in.raw);
 	return differs;

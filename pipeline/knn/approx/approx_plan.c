@@ -16,6 +16,7 @@
 #define MOST_JOINED    40u
 #define BATCH          64u /* rows that a thread finishes together; from the file more, as near rows want the same ones */
 #define FILE_BATCH     4096u
+#define OVERLAP        0.1 /* of cells, usually (cells.c) */
 
 /* Seconds of one thread, as in the exact engine's planner.c. */
 #define READ_VALUE    4e-9
@@ -52,10 +53,10 @@ static uint64_t values_of(const kith_approx_plan *p, const kith_engine_job *job)
 
 /* The most that is there at one time, while all codes are put into order, while lists grow, or while rows are finished;
  * without the samples themselves. */
-static uint64_t bytes_of(const kith_approx_plan *p, const kith_vectors *vectors, const kith_engine_job *job)
+static uint64_t bytes_of(const kith_approx_plan *p, uint64_t n, uint32_t near, const kith_engine_job *job)
 {
 	const kith_graph_info *info = job->info;
-	uint64_t n = info->n, threads = (uint64_t)job->threads, arranged, searched, finished;
+	uint64_t threads = (uint64_t)job->threads, arranged, searched, finished;
 	uint64_t codes = kith_codes_bytes(n, values_of(p, job)), lists = kith_neighbour_lists_bytes(n, p->length);
 	kith_codes shape = {.values = (uint32_t)values_of(p, job) + 1,
 			    .width = (uint32_t)values_of(p, job) + KITH_LANES};
@@ -68,36 +69,95 @@ static uint64_t bytes_of(const kith_approx_plan *p, const kith_vectors *vectors,
 	kith_local_join_init(&own, &shape, &all, p->leaf, 0, &join);
 	arranged = 2 * codes + tree;
 	searched = codes + lists + (tree > round ? tree : round) + threads * kith_workspace_bytes(&join);
-	finished = lists + kith_results_bytes(n, kith_info_k(info), info->near) +
-		   threads * (kith_refiner_bytes(vectors, p->resident, p->length, p->batch) +
+	finished = lists + kith_results_bytes(n, kith_info_k(info), near) +
+		   threads * (kith_refiner_bytes(job->vectors, p->resident, p->length, p->batch) +
 			      p->batch * kith_candidates_row_bytes(p->length, 0, 0));
 	arranged = arranged > searched ? arranged : searched;
 	return (arranged > finished ? arranged : finished) + n * 32; /* ids, hashes and bounds */
 }
 
-/* The samples stay in memory where a good half of it is left. */
-static int fit(kith_approx_plan *p, const kith_vectors *vectors, const kith_engine_job *job, kith_err *err)
+static uint64_t sample_bytes(const kith_vectors *vectors)
 {
-	uint64_t samples = vectors->n * vectors->d * vectors->value_size;
+	return vectors->d * vectors->value_size;
+}
+
+uint64_t kith_approx_plan_bytes(const kith_approx_plan *p, uint64_t n, const kith_engine_job *job)
+{
+	kith_approx_plan resident = *p;
+	resident.resident = 1;
+	resident.batch = BATCH;
+	return bytes_of(&resident, n, kith_info_k(job->info), job) +
+	       n * (sample_bytes(job->vectors) + sizeof(uint32_t));
+}
+
+/* The part of all samples that a cell may have, for its work to fit; 0: not even a small one's does. */
+static double cell_of(const kith_approx_plan *p, const kith_engine_job *job)
+{
+	uint64_t n = job->info->n, least = 0, most = n;
+	while (most - least > 1 + n / 1000) {
+		uint64_t m = least + (most - least) / 2;
+		*(kith_approx_plan_bytes(p, m, job) <= job->memory - job->memory / 8 ? &least : &most) = m;
+	}
+	return (double)least / (double)n;
+}
+
+uint32_t kith_approx_plan_cells(const kith_approx_plan *p)
+{
+	double levels = log(p->cells ? 1.0 / p->cells : p->cell) / log(p->cells ? 0.5 : (1 + OVERLAP) / 2);
+	return 1u << (uint32_t)fmax(1, ceil(levels - 1e-6));
+}
+
+/* What the cells take, in which there will be more samples than there are. */
+static void foresee_cells(kith_approx_plan *p, const kith_engine_job *job)
+{
+	double n = (double)job->info->n, k = kith_info_k(job->info);
+	double all = n * pow(1 + OVERLAP, log2(kith_approx_plan_cells(p)));
+	p->memory = kith_approx_plan_bytes(p, (uint64_t)(n * p->cell), job);
+	p->disk = (uint64_t)(all * (4 + (double)sample_bytes(job->vectors) + 12 * k));
+	p->seconds *= all / n;
+}
+
+static int fit_cells(kith_approx_plan *p, const kith_engine_job *job, kith_err *err)
+{
+	uint64_t n = job->info->n;
+	double smallest = pow((1 + OVERLAP) / 2, 7); /* of KITH_CELLS_MOST */
 	p->resident = 1;
 	p->batch = BATCH;
-	p->memory = bytes_of(p, vectors, job);
+	p->cell = p->cells ? fmin(1, 2.0 / p->cells) : cell_of(p, job);
+	if (!p->cells && (p->cell < smallest || p->cell * (double)n < 2 * p->leaf)) {
+		double enough = fmax(smallest * (double)n, 3 * (double)p->leaf);
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: -m is too small: engine approx needs at least %llu bytes for n=%llu d=%llu k=%u; "
+				 "engine exact works in less",
+				 job->vectors->path,
+				 (unsigned long long)kith_approx_plan_bytes(p, (uint64_t)fmin(enough, (double)n), job) *
+					 8 / 7,
+				 (unsigned long long)n, (unsigned long long)job->info->d, kith_info_k(job->info));
+	}
+	foresee_cells(p, job);
+	return 0;
+}
+
+/* The samples stay in memory where a good half of it is left. Else they are read again from the file; and where not
+ * even codes and lists fit, the work is done in cells. */
+static int fit(kith_approx_plan *p, const kith_vectors *vectors, const kith_engine_job *job, kith_err *err)
+{
+	uint64_t n = vectors->n, samples = n * sample_bytes(vectors);
+	uint32_t near = job->info->near;
+	p->resident = 1;
+	p->batch = BATCH;
+	if (p->cells > 1)
+		return fit_cells(p, job, err);
+	p->memory = bytes_of(p, n, near, job);
 	if (p->memory <= job->memory && samples <= (job->memory - p->memory) / 2) {
 		p->memory += samples;
 		return 0;
 	}
 	p->resident = 0;
-	for (p->batch = FILE_BATCH; p->batch > 1 && bytes_of(p, vectors, job) > job->memory;)
+	for (p->batch = FILE_BATCH; p->batch > 1 && bytes_of(p, n, near, job) > job->memory;)
 		p->batch /= 2;
-	p->memory = bytes_of(p, vectors, job);
-	return p->memory <= job->memory
-		       ? 0
-		       : kith_fail(
-				 err, KITH_EUSAGE,
-				 "%s: -m is too small: engine approx needs at least %llu bytes for n=%llu d=%llu k=%u; "
-				 "engine exact works in less",
-				 vectors->path, (unsigned long long)p->memory, (unsigned long long)vectors->n,
-				 (unsigned long long)vectors->d, kith_info_k(job->info));
+	p->memory = bytes_of(p, n, near, job);
+	return p->memory <= job->memory ? 0 : fit_cells(p, job, err);
 }
 
 static double seconds_of(const kith_approx_plan *p, const kith_engine_job *job)
@@ -160,7 +220,8 @@ int kith_approx_plan_choose(kith_approx_plan *p, kith_basis *basis, const kith_s
 				.until_recall = !o->trees && !o->rounds && job->audit,
 				.trees = o->trees ? o->trees : USUAL_TREES,
 				.rounds = o->rounds ? o->rounds - 1 : USUAL_ROUNDS,
-				.leaf = (uint32_t)leaf_of(job)};
+				.leaf = (uint32_t)leaf_of(job),
+				.cells = o->cells};
 	choose_dims(p, &survey, basis->dims, job);
 	return fit(p, scaling->vectors, job, err);
 }

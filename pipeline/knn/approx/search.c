@@ -115,6 +115,10 @@ static uint32_t hits_of(const kith_search *s, uint32_t sample, const uint32_t *i
 		return count; /* it has the row of its twin */
 	uint64_t at = s->place[sample] * (uint64_t)s->lists.length;
 	for (uint32_t i = 0; i < count; i++) {
+		if (ids[i] == UINT32_MAX) { /* it is not to be found here */
+			found++;
+			continue;
+		}
 		uint32_t place = s->place[ids[i]];
 		for (uint32_t e = 0; e < s->lists.length; e++)
 			if ((s->lists.id[at + e] & ~KITH_ENTRY_NEW) == place) {
@@ -156,6 +160,11 @@ static int search_fixed(kith_search *s, kith_err *err)
 	return rc || !s->job->audit ? rc : look(s, err);
 }
 
+static int content(const kith_search *s)
+{
+	return (s->plan->by_estimate ? s->reached.recall : s->reached.low) >= s->plan->recall;
+}
+
 /* Trees and rounds until the audit is content. A round leaves a part of the misses, the same part about as the round
  * before, and less where the lists are better to begin with; where that would not do, more trees come first. When
  * neither finds much any more, this is how far it goes. */
@@ -166,7 +175,7 @@ static int search_until(kith_search *s, kith_err *err)
 	int rc = add_trees(s, FIRST_TREES, err);
 	if (!rc)
 		rc = look(s, err);
-	while (!rc && s->reached.low < s->plan->recall && stale < 2 && s->rounds < MAX_ROUNDS) {
+	while (!rc && !content(s) && stale < 2 && s->rounds < MAX_ROUNDS) {
 		double before = 1 - s->reached.recall, miss;
 		int grow = before * left > allowed && s->trees < MAX_TREES;
 		if (grow && ((rc = add_trees(s, MORE_TREES, err)) || (rc = look(s, err))))
@@ -200,11 +209,27 @@ int kith_search_run(kith_search *s, kith_err *err)
 
 /* ---- candidates from elsewhere ---- */
 
-static void offer_row(kith_search *s, uint64_t sample, const uint32_t *ids, uint32_t count)
+/* Where the graph's sample `id` stands; UINT32_MAX: nowhere. */
+static uint32_t place_of(const kith_search *s, const uint32_t *sample, uint32_t id)
 {
-	uint32_t own = s->place[sample];
+	uint64_t low = 0, high = s->job->info->n;
+	if (!sample)
+		return s->place[id];
+	while (low < high) {
+		uint64_t middle = (low + high) / 2;
+		if (sample[middle] < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < s->job->info->n && sample[low] == id ? s->place[low] : UINT32_MAX;
+}
+
+static void offer_row(kith_search *s, const uint32_t *sample, uint32_t id, const uint32_t *ids, uint32_t count)
+{
+	uint32_t own = place_of(s, sample, id);
 	for (uint32_t e = 0; e < count && own != UINT32_MAX; e++) {
-		uint32_t other = s->place[ids[e]];
+		uint32_t other = place_of(s, sample, ids[e]);
 		if (other == UINT32_MAX)
 			continue;
 		float t = kith_codes_distance(s->codes, own, other);
@@ -215,19 +240,10 @@ static void offer_row(kith_search *s, uint64_t sample, const uint32_t *ids, uint
 	}
 }
 
-/* Of a longer ladder, the tiers up to about as many neighbours as there are to find. */
-static uint32_t tiers_to_offer(const kith_graph_info *theirs, uint32_t k)
-{
-	uint32_t tiers = 1;
-	while (tiers < theirs->tiers && theirs->ladder[tiers] <= 2 * k)
-		tiers++;
-	return tiers;
-}
-
-int kith_search_offer(kith_search *s, kith_graph *graph, kith_err *err)
+int kith_search_offer(kith_search *s, kith_graph *graph, const uint32_t *sample, kith_err *err)
 {
 	const kith_graph_info *theirs = kith_graph_get_info(graph);
-	uint32_t tiers = tiers_to_offer(theirs, kith_info_k(s->job->info)), k = theirs->ladder[tiers - 1];
+	uint32_t tiers = kith_engine_candidate_tiers(theirs, kith_info_k(s->job->info)), k = theirs->ladder[tiers - 1];
 	uint64_t n = theirs->n, step = theirs->block_nodes;
 	uint32_t *ids = kith_alloc(step * k, sizeof *ids);
 	int rc = ids ? 0 : kith_fail_nomem(err, "rows of candidates", step * k * sizeof *ids);
@@ -238,7 +254,7 @@ int kith_search_offer(kith_search *s, kith_graph *graph, kith_err *err)
 			break;
 #pragma omp parallel for num_threads(s->job->threads) schedule(static)
 		for (uint64_t r = 0; r < count; r++)
-			offer_row(s, first + r, ids + r * k, k);
+			offer_row(s, sample, (uint32_t)(first + r), ids + r * k, k);
 	}
 	free(ids);
 	return rc;

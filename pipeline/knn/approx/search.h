@@ -35,8 +35,9 @@ int kith_search_arrange(kith_search *search, kith_err *err);
 /* Fills the lists. They do not depend on the number of threads. */
 int kith_search_run(kith_search *search, kith_err *err);
 
-/* Offers the rows of another layer's graph of the same samples to the lists: each pair to both. */
-int kith_search_offer(kith_search *search, kith_graph *graph, kith_err *err);
+/* Offers the rows of another layer's graph of the same samples to the lists: each pair to both. Sample i is the graph's
+ * sample[i], ascending; NULL: its i-th. */
+int kith_search_offer(kith_search *search, kith_graph *graph, const uint32_t *sample, kith_err *err);
 
 void kith_search_free(kith_search *search);
 

@@ -33,7 +33,10 @@ struct faiss_run {
 	kith_faiss_rows rows; /* of a block */
 	void *memory;         /* holds what these have */
 	kith_results so_far;  /* of several shards: the rows of all samples */
-	kith_recall reached;  /* with an automatic parameter */
+	uint32_t *candidates; /* block x offered: rows of other layers' graphs, and the same as labels */
+	int64_t *candidate_labels;
+	uint64_t offered;    /* of a row, at most */
+	kith_recall reached; /* with an automatic parameter */
 	uint64_t completed;
 };
 
@@ -184,14 +187,21 @@ static int alloc_blocks(struct faiss_run *f, kith_err *err)
 	const kith_faiss_plan *p = &f->plan;
 	kith_workspace w = {0};
 	int several = p->shards > 1;
+	for (uint32_t g = 0; g < f->job->candidate_graphs; g++) {
+		const kith_graph_info *theirs = kith_graph_get_info(f->job->candidates[g]);
+		uint32_t row = theirs->ladder[kith_engine_candidate_tiers(theirs, f->k) - 1];
+		f->offered = row > f->offered ? row : f->offered;
+	}
+	KITH_BUFFER(&w, f->candidates, p->block * f->offered);
+	KITH_BUFFER(&w, f->candidate_labels, p->block * f->offered);
 	KITH_BUFFER(&w, f->searcher.x, p->block * f->d);
 	KITH_BUFFER(&w, f->searcher.distances, p->block * p->found);
 	KITH_BUFFER(&w, f->searcher.labels, p->block * p->found);
 	KITH_BUFFER(&w, f->near_ids, p->block * f->near);
 	KITH_BUFFER(&w, f->rows.ids, several ? 0 : p->block * f->k);
 	KITH_BUFFER(&w, f->rows.dist2, several ? 0 : p->block * f->k);
-	kith_faiss_ranker_init(&f->ranker, f->vectors, f->k, p->found, f->job->memory / 16, f->job->threads,
-			       f->job->progress, &w);
+	kith_faiss_ranker_init(&f->ranker, f->vectors, f->k, p->found > f->offered ? p->found : f->offered,
+			       f->job->memory / 16, f->job->threads, f->job->progress, &w);
 	int rc = kith_workspace_alloc(&w, &f->memory, "blocks of rows", err);
 	if (!rc && several)
 		rc = kith_results_init(&f->so_far, f->n, 0, f->k, p->spill ? f->job->output : NULL, err);
@@ -247,6 +257,23 @@ static int search(struct faiss_run *f, const kith_faiss_rows *rows, kith_err *er
 	return rc ? rc : kith_faiss_search(s->index, rows->count, s->x, f->plan.found, s->distances, s->labels, err);
 }
 
+/* Puts the rows of other layers' graphs into these, as far as they are nearer. */
+static int take_candidates(struct faiss_run *f, kith_faiss_rows *rows, kith_err *err)
+{
+	int rc = 0;
+	for (uint32_t g = 0; !rc && g < f->job->candidate_graphs; g++) {
+		kith_graph *graph = f->job->candidates[g];
+		const kith_graph_info *theirs = kith_graph_get_info(graph);
+		uint32_t tiers = kith_engine_candidate_tiers(theirs, f->k), found = theirs->ladder[tiers - 1];
+		if ((rc = kith_graph_read_rows(graph, rows->first, rows->count, tiers, f->candidates, err)))
+			break;
+		for (uint64_t i = 0; i < rows->count * found; i++)
+			f->candidate_labels[i] = f->candidates[i];
+		rc = kith_faiss_rows_take(&f->ranker, rows, f->candidate_labels, found, 0, err);
+	}
+	return rc;
+}
+
 /* All samples search shard `shard`. What is the last one's goes to the writer. */
 static int search_shard(struct faiss_run *f, uint64_t shard, kith_graph_writer *writer, kith_err *err)
 {
@@ -262,7 +289,10 @@ static int search_shard(struct faiss_run *f, uint64_t shard, kith_graph_writer *
 		if ((rc = search(f, rows, err)) || (rc = kith_faiss_rows_take(&f->ranker, rows, f->searcher.labels,
 									      p->found, f->searcher.offset, err)))
 			break;
-		if (shard + 1 == p->shards && !(rc = kith_faiss_rows_complete(&f->ranker, rows, &f->completed, err)))
+		if (shard + 1 < p->shards)
+			continue;
+		if (!(rc = take_candidates(f, rows, err)) &&
+		    !(rc = kith_faiss_rows_complete(&f->ranker, rows, &f->completed, err)))
 			rc = write_rows(f, writer, err);
 	}
 	return rc;
@@ -413,6 +443,7 @@ static void promise(const void *own, kith_graph_info *info)
 
 const kith_engine kith_engine_faiss = {
 	.name = "faiss",
+	.takes_candidates = 1,
 	.example = "IVF1024,Flat;nprobe=16",
 	.parse = parse,
 	.check = check,
