@@ -407,8 +407,8 @@ static void test_two_samples(void **state)
 
 /* 2^-1074 is another row than 0, but as near to it as another 0 is, where there is 2^100, too: the difference vanishes
  * when it is squared, even after a scaling that leaves room for the square of 2^100. So the nearest of every zero is
- * sample 0, also where the zeros are so many that the last are found by way of their twin. With 5 in place of 2^100 that
- * of 1e-200 does not vanish. */
+ * sample 0, also where the zeros are so many that the last are found by way of their twin. With 5 in place of 2^100
+ * that of 1e-200 does not vanish. */
 static void test_difference_that_vanishes_when_squared(void **state)
 {
 	static const double x[] = {0x1p-1074, 0, 0, 0, 0, 0x1p100}, y[] = {1e-200, 0, 0, 0, 0, 5};
