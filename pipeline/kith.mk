@@ -19,7 +19,7 @@
 #   ALPHA        largest alpha for NNTP, or all                                          (0)
 #   PAIRS        yes: keep every pair through all layers, too, for kith-pairs          (no)
 #   MEM          memory limit of each program: 512M, 4G, ...                             (the programs' default)
-#   THREADS      threads of each program                                                 (the machine's cores)
+#   THREADS      threads of each program                                                 (the programs' default)
 #   KITH_BIN     the folder that holds the programs                                      (searched on PATH)
 #
 # Targets.
@@ -31,7 +31,7 @@
 #                       earlier run stays as it is); needs GNU make 4.3
 #   $(OUT)/report.html  the report, and with it $(OUT)/report.tex, $(OUT)/report-csv/ and $(OUT)/report-svg/
 #   kith                all of these
-#   kith-clean          removes them, and nothing else
+#   kith-clean          removes them and what killed runs have left of them (NAME.xxxxxx.part), and nothing else
 #
 # A target is made again when what it depends on has changed: a graph with its layer's activations (newer, or of another
 # size or time than those it was made of: $(OUT)/.kith-input/ has notes of them) and with K, METRIC, ENGINE,
@@ -176,7 +176,7 @@ KITH_FORCE:
 
 kith-clean:
 	rm -f $(foreach KITH_FILE,$(KITH_GRAPHS) $(KITH_FIRST) $(KITH_STACK) $(KITH_STORE) $(KITH_REPORT) $(KITH_OUT)/report.tex,\
-		$(KITH_FILE) $(KITH_FILE).part) $(KITH_LAYERS:%=$(KITH_NOTES)/%) $(KITH_KNN_STAMP) $(KITH_MERGE_STAMP)
+		$(KITH_FILE) $(KITH_FILE).part $(KITH_FILE).??????.part) $(KITH_LAYERS:%=$(KITH_NOTES)/%) $(KITH_KNN_STAMP) $(KITH_MERGE_STAMP)
 	rm -rf $(KITH_OUT)/report-csv $(KITH_OUT)/report-svg
 	rmdir $(KITH_OUT)/first $(KITH_NOTES) 2>/dev/null || :
 	rmdir $(KITH_OUT) 2>/dev/null || :

@@ -12,6 +12,7 @@
 #include "alloc.h"
 #include "atomic_file.h"
 #include "hash.h"
+#include "infile.h"
 #include "unchanged.h"
 
 #define PAGE        4096u       /* LMDB's page is the system's, and the format fixes it */
@@ -34,6 +35,9 @@ static int lmdb_fail(const kith_container *c, int code, const char *what, kith_e
 {
 	if (code == ENOMEM)
 		return kith_fail(err, KITH_ENOMEM, "%s: %s: not enough memory or address space (ulimit -v?)", c->path,
+				 what);
+	if (code == EMFILE)
+		return kith_fail(err, KITH_EIO, "%s: %s: too many open files: raise the limit, ulimit -n", c->path,
 				 what);
 	/* LMDB reports a short write, as a full disk causes, as an I/O error */
 	return kith_fail(err, KITH_EIO, "%s: %s: %s%s", c->part ? kith_atomic_file_temporary(c->part) : c->path, what,
@@ -172,8 +176,6 @@ static int check_tail(int fd, kith_container_kind kind, const char *path, uint64
 	if (fstat(fd, &st))
 		return kith_fail_errno(err, "%s", path);
 	uint64_t size = (uint64_t)st.st_size;
-	if (!S_ISREG(st.st_mode))
-		return kith_fail(err, KITH_EUSAGE, "%s: not a regular file", path);
 	if (size < 24 || pread(fd, &lmdb_magic, 4, 16) != 4 || lmdb_magic != 0xBEEFC0DEu)
 		return kith_fail(err, KITH_EUSAGE, "%s: not %s", path, kinds[kind].name);
 	if (size % PAGE == 0 && size >= 3 * PAGE && pread(fd, &tail, sizeof tail, (off_t)(size - PAGE)) != sizeof tail)
@@ -215,6 +217,28 @@ static void stop_reading(kith_container *c)
 	c->reading = NULL;
 }
 
+/* Whether LMDB has opened the file that `fd` is, and no other one of that name. */
+static int is_same_file(MDB_env *env, int fd)
+{
+	struct stat ours, its;
+	int other;
+	return !mdb_env_get_fd(env, &other) && !fstat(fd, &ours) && !fstat(other, &its) && ours.st_dev == its.st_dev &&
+	       ours.st_ino == its.st_ino;
+}
+
+/* Opens the environment on an open file: by a name that leads to that one, as its own may lead elsewhere meanwhile.
+ * Returns 0 or what LMDB says. */
+static int open_environment(kith_container *c, int fd, const char *path, size_t map, unsigned flags)
+{
+	char name[KITH_FD_NAME];
+	int code;
+	if ((code = mdb_env_create(&c->env)) || (code = mdb_env_set_mapsize(c->env, map)) ||
+	    (code = mdb_env_open(c->env, kith_fd_name(fd, path, name), MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS | flags,
+				 0666)))
+		return code;
+	return is_same_file(c->env, fd) ? 0 : EBUSY;
+}
+
 int kith_container_create(kith_container **out, const char *path, kith_container_kind kind, kith_err *err)
 {
 	int rc, code;
@@ -225,9 +249,8 @@ int kith_container_create(kith_container **out, const char *path, kith_container
 		goto done;
 	/* No lock file: the part's lock keeps writers apart, and readers see only sealed files. No sync per commit: one
 	 * at the end, before the rename, is what durability here means. */
-	if ((code = mdb_env_create(&c->env)) || (code = mdb_env_set_mapsize(c->env, MAP_SLACK)) ||
-	    (code = mdb_env_open(c->env, kith_atomic_file_temporary(c->part),
-				 MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC | MDB_NOTLS, 0666)) ||
+	if ((code = open_environment(c, kith_atomic_file_fd(c->part), kith_atomic_file_temporary(c->part), MAP_SLACK,
+				     MDB_NOSYNC)) ||
 	    (code = mdb_txn_begin(c->env, NULL, 0, &c->writing)) || (code = mdb_dbi_open(c->writing, NULL, 0, &c->dbi)))
 		rc = lmdb_fail(c, code, "cannot create", err);
 	else
@@ -300,30 +323,27 @@ int kith_container_seal(kith_container *c, kith_err *err)
 
 int kith_container_open(kith_container **out, const char *path, kith_container_kind kind, kith_err *err)
 {
-	int rc, code, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait */
+	int code, fd = -1;
 	uint64_t bytes = 0;
+	kith_container *c = NULL;
 	kith_file_state state;
-	kith_container *c;
+	int rc = kith_infile_open(&fd, path, NULL, err);
 
-	if (fd < 0)
-		return kith_fail_errno(err, "%s: cannot open", path);
-	if (!(rc = kith_file_state_get(&state, fd, path, err)))
-		rc = check_tail(fd, kind, path, &bytes, err);
-	close(fd);
-	if (rc)
-		return rc;
-	if (!(c = new_container(path, kind, err)))
-		return KITH_ENOMEM;
+	if (rc || (rc = kith_file_state_get(&state, fd, path, err)) || (rc = check_tail(fd, kind, path, &bytes, err)))
+		goto done;
+	if (!(c = new_container(path, kind, err))) {
+		rc = KITH_ENOMEM;
+		goto done;
+	}
 	c->state = state;
 	/* The map is as large as the file, no larger: the writer's map size, which LMDB would use, may be. */
-	if ((code = mdb_env_create(&c->env)) || (code = mdb_env_set_mapsize(c->env, (size_t)bytes)) ||
-	    (code = mdb_env_open(c->env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0)) ||
+	if ((code = open_environment(c, fd, path, (size_t)bytes, MDB_RDONLY)) ||
 	    (code = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &c->reading)) ||
-	    (code = mdb_dbi_open(c->reading, NULL, 0, &c->dbi))) {
+	    (code = mdb_dbi_open(c->reading, NULL, 0, &c->dbi)))
 		rc = lmdb_fail(c, code, "cannot open", err);
-	} else {
-		rc = kith_container_unchanged(c, err); /* LMDB opens the file by its name, once more */
-	}
+done:
+	if (fd >= 0)
+		close(fd);
 	if (rc)
 		kith_container_close(c);
 	else

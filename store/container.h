@@ -23,14 +23,14 @@ typedef struct kith_container kith_container;
 /* What a file holds. Its tail says so, and opening a file as another kind is refused. */
 typedef enum kith_container_kind { KITH_CONTAINER_GRAPH, KITH_CONTAINER_PAIRS } kith_container_kind;
 
-/* Starts PATH.part; fails as kith_atomic_file_open does. */
+/* Starts PATH's part; fails as kith_atomic_file_open does. */
 int kith_container_create(kith_container **out, const char *path, kith_container_kind kind, kith_err *err);
 
 /* Stores a value under a key that is new. The bytes are copied. */
 int kith_container_put(kith_container *c, uint32_t table, uint32_t block, const void *bytes, size_t size,
 		       kith_err *err);
 
-/* Appends the tail and commits the file as kith_atomic_file_commit does: PATH.part becomes PATH. Afterwards the
+/* Appends the tail and commits the file as kith_atomic_file_commit does: the part becomes PATH. Afterwards the
  * container can only be closed, on failure too. */
 int kith_container_seal(kith_container *c, kith_err *err);
 
@@ -48,7 +48,7 @@ int kith_container_unchanged(const kith_container *c, kith_err *err);
 /* The file's final name; lives as long as the container. */
 const char *kith_container_path(const kith_container *c);
 
-/* Closes; an unsealed PATH.part is removed. NULL is fine. */
+/* Closes; an unsealed part is removed. NULL is fine. */
 void kith_container_close(kith_container *c);
 
 #endif

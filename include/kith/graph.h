@@ -62,9 +62,9 @@ static inline uint32_t kith_info_k(const kith_graph_info *info)
 
 typedef struct kith_graph_writer kith_graph_writer;
 
-/* Starts writing `path`.part, which becomes `path` at the end. It is locked meanwhile: a second writer is refused
- * (KITH_EIO). If `path` is a symbolic link, what it points at is written. KITH_EUSAGE if something that is not a plain
- * file stands at either name.
+/* Starts writing a new file, `path`.xxxxxx.part with random letters and digits, which becomes `path` at the end. It is
+ * locked meanwhile: a second writer of `path` is refused (KITH_EIO), and removes what a killed one has left. If `path`
+ * is a symbolic link, what it points at is written. KITH_EUSAGE if something that is not a plain file stands at `path`.
  *
  * All strings and numbers of `info` are copied; `version` is filled in by the store. `memory` bounds, in bytes, what
  * the writer allocates (it works with as little as a few MiB plus 12 bytes per node, only slower), with one exception:

@@ -51,9 +51,9 @@ typedef struct kith_pair_info {
  * used by one thread at a time. */
 typedef struct kith_pair_writer kith_pair_writer;
 
-/* Starts writing `path`.part, which becomes `path` at the end, as kith_graph_create does (kith/graph.h). Everything in
- * `info` is copied; pairs and version are filled in by the store. At most `threads` OpenMP threads (1 or more; more
- * than 64 count as 64) encode a block each; the file does not depend on them. */
+/* Starts writing a part of `path`, which becomes `path` at the end, as kith_graph_create does (kith/graph.h).
+ * Everything in `info` is copied; pairs and version are filled in by the store. At most `threads` OpenMP threads (1 or
+ * more; more than 64 count as 64) encode a block each; the file does not depend on them. */
 int kith_pair_writer_create(kith_pair_writer **out, const char *path, const kith_pair_info *info, int threads,
 			    kith_err *err);
 

@@ -10,21 +10,39 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "atomic_file.h"
 #include "cpu.h"
 
-static volatile sig_atomic_t stop_signal;
+#define PATIENCE 5 /* seconds in which the work may come to an end by itself after a signal */
 
-/* A second signal, from an impatient user, kills in the ordinary way; but not one that comes with the first, as
+static volatile sig_atomic_t stop_signal, asks; /* asks: the work asks now and then whether to stop */
+
+/* Ends the process by a signal, in a handler: unfinished outputs are removed, nothing else has to be. */
+static void end_now(int number)
+{
+	kith_atomic_file_remove_all();
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static void on_alarm(int number)
+{
+	(void)number;
+	end_now(stop_signal);
+}
+
+/* Work that does not ask, or has not come to an end in time (somewhere in a library, in the reading of a slow disk), is
+ * ended here. A second signal, from an impatient user, does it sooner; but not one that comes with the first, as
  * timeout(1) and some shells send it to the process and to its group. */
 static void on_signal(int number)
 {
 	static time_t first;
-	if (!stop_signal) {
+	if (!asks || (stop_signal && time(NULL) - first >= 2)) {
+		end_now(number);
+	} else if (!stop_signal) {
 		stop_signal = number;
 		first = time(NULL);
-	} else if (time(NULL) - first >= 2) {
-		signal(number, SIG_DFL);
-		raise(number);
+		alarm(PATIENCE);
 	}
 }
 
@@ -47,12 +65,24 @@ static void wait_passively(char **argv)
 	execv(self, argv); /* if it fails, the program runs on as it is */
 }
 
+/* kith-merge has a file of every layer open at once. The usual limit, 1,024, is there for old programs, whose select(2)
+ * knows no more; the hard one is meant for all others. */
+static void allow_open_files(void)
+{
+	struct rlimit files;
+	if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
 /* A mapped file was cut short: what was to be read is gone. */
 static void on_lost_input(int number)
 {
 	static const char text[] = "an input file became shorter while it was read\n";
 	ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
 	(void)number, (void)written;
+	kith_atomic_file_remove_all();
 	_exit(1);
 }
 
@@ -63,8 +93,10 @@ void kith_cli_start(kith_cli *cli, char **argv)
 		exit(2);
 	}
 	wait_passively(argv);
+	allow_open_files();
 	sigaction(SIGBUS, &(struct sigaction){.sa_handler = on_lost_input}, NULL);
 	sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); /* the write fails, and says so */
+	sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm, .sa_flags = SA_RESTART}, NULL);
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 	const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
@@ -72,6 +104,7 @@ void kith_cli_start(kith_cli *cli, char **argv)
 		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
 			sigaction(signals[i], &action, NULL);
 	}
+	atexit(kith_atomic_file_remove_all); /* libgomp calls exit where it cannot create threads */
 	cli->started = now();
 	cli->is_terminal = isatty(STDERR_FILENO);
 }
@@ -123,6 +156,7 @@ static int tick(void *context, const char *what, unsigned long long done, unsign
 
 kith_progress kith_cli_progress(kith_cli *cli)
 {
+	asks = 1;
 	return (kith_progress){tick, cli};
 }
 

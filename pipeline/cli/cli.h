@@ -21,11 +21,25 @@ typedef struct kith_cli {
 } kith_cli;
 
 /* Notes the time, refuses a KITH_CPU that names no processor (exit code 2), and makes SIGINT, SIGTERM and SIGHUP ask
- * the running work to stop (see kith_cli_progress) instead of killing it half-way. To be called first: unless the user
+ * the running work to stop (see kith_cli_progress) instead of killing it half-way; if it does not ask, or has not ended
+ * five seconds later, the program ends there, less what it has written so far. Raises the limit of open files to what
+ * the system allows. To be called first: unless the user
  * has set OMP_WAIT_POLICY, it sets it to passive and starts the program anew, because OpenMP reads it before main.
  * Threads that wait actively take the cores from other programs, so that two stages side by side (make -j2) took twice
  * the time they need. */
 void kith_cli_start(kith_cli *cli, char **argv);
+
+/* To stand once in the main file of a program that is linked with OpenBLAS (`KITH_CLI_LOADS_OPENBLAS;`): where the
+ * address space is limited and has no room for all of its threads, OpenBLAS gets one, and if there is none for that,
+ * the program says so and ends. Without it, OpenBLAS waits for ever, before main. (Sanitizers have to come first.) */
+void kith_cli_make_room(int argc, char **argv, char **envp);
+#ifdef KITH_NO_CLONES
+#define KITH_CLI_LOADS_OPENBLAS extern int kith_cli_has_no_early_function
+#else
+#define KITH_CLI_LOADS_OPENBLAS                                                                                        \
+	__attribute__((section(".preinit_array"), used)) static void (*const early)(int, char **, char **) =           \
+		kith_cli_make_room
+#endif
 
 /* The callback that draws the bar on a terminal (rate and ETA, ten times a second) and answers "stop" after a signal.
  */

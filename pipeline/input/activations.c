@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "cpu.h"
 #include "first_error.h"
 #include "hash.h"
+#include "infile.h"
 #include "reader.h"
 #include "repeats.h"
 #include "workspace.h"
@@ -116,20 +116,14 @@ static int check_size(const kith_activations *a, kith_err *err)
 
 static int open_file(kith_activations *a, kith_err *err)
 {
-	struct stat st;
 	uint8_t head[HEAD_BYTES];
-	a->fd = open(a->info.path, O_RDONLY | O_CLOEXEC);
-	if (a->fd < 0 || fstat(a->fd, &st))
-		return kith_fail_errno(err, "%s: cannot open", a->info.path);
-	if (kith_file_state_get(&a->state, a->fd, a->info.path, err))
-		return KITH_EIO;
-	if (!S_ISREG(st.st_mode))
-		return kith_fail(err, KITH_EUSAGE, "%s: not a regular file (it is read more than once)", a->info.path);
-	a->bytes = (uint64_t)st.st_size;
+	int rc = kith_infile_open(&a->fd, a->info.path, &a->bytes, err);
+	if (rc || (rc = kith_file_state_get(&a->state, a->fd, a->info.path, err)))
+		return rc;
 	size_t known = a->bytes < HEAD_BYTES ? a->bytes : HEAD_BYTES;
 	const kith_reader *reader = kith_reader_read(a, head, known, 0) ? NULL : reader_of(a->info.path, head, known);
 	reader = reader ? reader : readers[0];
-	int rc = reader->open(a, err);
+	rc = reader->open(a, err);
 	a->info.format = reader->name;
 	a->info.row_bytes = a->info.d * kith_dtype_size(a->info.dtype);
 	return rc ? rc : check_size(a, err);

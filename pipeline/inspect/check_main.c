@@ -7,6 +7,8 @@
 #include "inspect.h"
 #include "kith/knn.h"
 
+KITH_CLI_LOADS_OPENBLAS;
+
 typedef struct arguments {
 	kith_texts paths;
 	int recall;

@@ -2,6 +2,7 @@
 #include "inspect.h"
 
 #include "filetype.h"
+#include "infile.h"
 
 #define TAIL 4096 /* bytes */
 
@@ -11,10 +12,10 @@ static const kith_filetype *const types[] = {&kith_pairs_file, &kith_graph_file,
 
 static int read_ends(const char *path, kith_file_ends *ends, kith_err *err)
 {
-	FILE *file = fopen(path, "re");
-	int rc = 0;
-	if (!file)
-		return kith_fail_errno(err, "%s: cannot open", path);
+	FILE *file;
+	int rc = kith_infile_stream(&file, path, err);
+	if (rc)
+		return rc;
 	*ends = (kith_file_ends){0};
 	ends->head_size = fread(ends->head, 1, sizeof ends->head - 1, file);
 	if (ferror(file))

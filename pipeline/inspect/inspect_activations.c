@@ -80,7 +80,7 @@ static int check(const char *path, const kith_progress *progress, kith_err *err)
 	if (rc)
 		return rc;
 	watched = kith_activations_watched(&watch, a, progress);
-	rc = kith_activations_scan(a, 32u << 20, kith_machine_cores(), &watched, &scan, NULL, err);
+	rc = kith_activations_scan(a, kith_machine_budget(32u << 20), kith_machine_cores(), &watched, &scan, NULL, err);
 	rc = rc ? kith_activations_blame(&watch, rc, err) : kith_activations_unchanged(a, err);
 	kith_activations_close(a);
 	return rc;

@@ -196,7 +196,7 @@ static int check(const char *path, const kith_progress *progress, kith_err *err)
 	int rc = kith_graph_open(&graph, path, err);
 	if (rc)
 		return rc;
-	rc = kith_graph_check(graph, 256u << 20, kith_machine_cores(), progress, err);
+	rc = kith_graph_check(graph, kith_machine_budget(256u << 20), kith_machine_cores(), progress, err);
 	rc = rc ? rc : kith_graph_unchanged(graph, err);
 	kith_graph_close(graph);
 	return rc;

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "filetype.h"
+#include "infile.h"
 #include "measures.h"
 #include "text.h"
 #include "unchanged.h"
@@ -111,11 +112,11 @@ static int copy_file(const char *path, FILE *out, kith_err *err)
 	char buffer[1 << 16];
 	size_t got;
 	kith_file_state state;
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return kith_fail_errno(err, "%s: cannot open", path);
-	int rc = kith_file_state_get(&state, fileno(file), path, err);
-	if (!rc && !(rc = kith_stack_verify(path, err)))
+	FILE *file;
+	int rc = kith_infile_stream(&file, path, err);
+	if (rc)
+		return rc;
+	if (!(rc = kith_file_state_get(&state, fileno(file), path, err)) && !(rc = kith_stack_verify(path, err)))
 		while ((got = fread(buffer, 1, sizeof buffer, file)))
 			fwrite(buffer, 1, got, out);
 	if (!rc)

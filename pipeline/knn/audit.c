@@ -38,36 +38,73 @@ double kith_audit_seconds(uint64_t n, uint64_t d, uint32_t rows, int threads)
 	return (pairs * (PAIR + PAIR_VALUE * (double)d) + (double)n * (double)d * READ_VALUE) / threads;
 }
 
-int kith_audit_init(kith_audit *a, const kith_vectors *vectors, const kith_graph_info *info, uint32_t rows,
-		    uint64_t seed, uint64_t memory, int threads, const kith_progress *progress, kith_err *err)
+/* Finds the true neighbours of all samples of both records at once, and puts them where they belong. */
+static int find_both(kith_audit *a, const kith_vectors *vectors, uint64_t memory, int threads,
+		     const kith_progress *progress, kith_err *err)
 {
-	uint64_t k = kith_info_k(info), n = vectors->n;
+	uint32_t rows = a->record.rows, all = rows + a->stop.rows, k = a->ladder[a->tiers - 1], *id, *exact;
+	void *space = NULL;
 	kith_workspace w = {0};
-	*a = (kith_audit){.tiers = info->tiers, .record = {.rows = rows < n ? rows : (uint32_t)n, .seed = seed}};
+	KITH_BUFFER(&w, id, all);
+	KITH_BUFFER(&w, exact, (uint64_t)all * k);
+	int rc = kith_workspace_alloc(&w, &space, "an audit", err);
+	if (rc || (rc = kith_audit_choose(vectors->n, a->record.seed, all, id, err)) ||
+	    (rc = kith_audit_choose(vectors->n, a->record.seed, rows, a->record.id, err)))
+		goto done;
+	kith_some_rows some = {.vectors = vectors,
+			       .ladder = a->ladder,
+			       .tiers = a->tiers,
+			       .rows = id,
+			       .count = all,
+			       .memory = memory,
+			       .threads = threads,
+			       .work = "audit",
+			       .progress = progress};
+	rc = kith_some_rows_find(&some, exact, err);
+	for (uint32_t i = 0, r = 0; !rc && i < all; i++) {
+		int recorded = r < rows && a->record.id[r] == id[i];
+		kith_graph_audit *to = recorded ? &a->record : &a->stop;
+		uint32_t at = recorded ? r : i - r;
+		to->id[at] = id[i];
+		memcpy(to->exact + (size_t)at * k, exact + (size_t)i * k, k * sizeof *exact);
+		r += (uint32_t)recorded;
+	}
+done:
+	free(space);
+	return rc;
+}
+
+int kith_audit_init(kith_audit *a, const kith_vectors *vectors, const kith_graph_info *info, uint32_t rows,
+		    uint32_t stop, uint64_t seed, uint64_t memory, int threads, const kith_progress *progress,
+		    kith_err *err)
+{
+	uint64_t k = kith_info_k(info), n = vectors->n, all;
+	kith_workspace w = {0};
+	rows = rows < n ? rows : (uint32_t)n;
+	stop = stop <= n - rows ? stop : 0;
+	all = rows + stop;
+	*a = (kith_audit){.tiers = info->tiers, .record = {.rows = rows, .seed = seed}, .stop = {.rows = stop}};
 	memcpy(a->ladder, info->ladder, info->tiers * sizeof *info->ladder);
-	KITH_BUFFER(&w, a->record.id, a->record.rows);
-	KITH_BUFFER(&w, a->record.exact, a->record.rows * k);
-	KITH_BUFFER_ZERO(&w, a->found, (uint64_t)a->record.rows * a->tiers);
+	KITH_BUFFER(&w, a->record.id, rows);
+	KITH_BUFFER(&w, a->record.exact, rows * k);
+	KITH_BUFFER(&w, a->stop.id, stop);
+	KITH_BUFFER(&w, a->stop.exact, stop * k);
+	KITH_BUFFER_ZERO(&w, a->found, (uint64_t)rows * a->tiers);
 	a->bytes = kith_workspace_bytes(&w);
-	if (a->bytes > memory / 2)
+	if (a->bytes + all * (k + 1) * sizeof(uint32_t) > memory / 2)
 		return kith_fail(
 			err, KITH_EUSAGE,
 			"%s: an audit of %u samples at k=%u takes %llu bytes, more than half of -m: give it more "
 			"or audit fewer samples (--audit)",
-			vectors->path, a->record.rows, (uint32_t)k, (unsigned long long)a->bytes);
+			vectors->path, rows, (uint32_t)k,
+			(unsigned long long)(a->bytes + all * (k + 1) * sizeof(uint32_t)));
 	int rc = kith_workspace_alloc(&w, &a->memory, "an audit", err);
-	if (rc || (rc = kith_audit_choose(n, seed, a->record.rows, a->record.id, err)))
-		return rc;
-	kith_some_rows some = {.vectors = vectors,
-			       .ladder = a->ladder,
-			       .tiers = a->tiers,
-			       .rows = a->record.id,
-			       .count = a->record.rows,
-			       .memory = memory - a->bytes,
-			       .threads = threads,
-			       .work = "audit",
-			       .progress = progress};
-	return kith_some_rows_find(&some, a->record.exact, err);
+	if (!rc)
+		rc = find_both(a, vectors, memory - a->bytes - all * (k + 1) * sizeof(uint32_t), threads, progress,
+			       err);
+	if (!rc && !stop)
+		a->stop = a->record;
+	return rc;
 }
 
 /* How many ids two ascending lists share. */

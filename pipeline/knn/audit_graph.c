@@ -93,7 +93,7 @@ int kith_knn_audit(const char *input, const char *graph, const kith_knn_options 
 	struct measured m = {.options = o};
 	int rc = o->audit_rows ? 0 : kith_fail(err, KITH_EUSAGE, "an audit needs at least 1 sample");
 	if (!rc && !(rc = look(&m, input, graph, err)) &&
-	    !(rc = kith_audit_init(&m.audit, &m.vectors, kith_graph_get_info(m.graph), o->audit_rows, o->audit_seed,
+	    !(rc = kith_audit_init(&m.audit, &m.vectors, kith_graph_get_info(m.graph), o->audit_rows, 0, o->audit_seed,
 				   o->memory, o->threads, &m.progress, err)) &&
 	    !(rc = count(&m, err)) && !(rc = kith_graph_unchanged(m.graph, err)) &&
 	    !(rc = kith_activations_verify(m.activations, o->threads, &m.progress, err))) {

@@ -14,8 +14,8 @@ typedef struct kith_engine_job {
 	kith_vectors *vectors;       /* the samples; the engine may have all of them kept in memory */
 	const kith_graph_info *info; /* of the graph: n, d, ladder, near */
 	const void *options;         /* the engine's own struct */
-	/* Of an engine that is not exact, when it builds: exact rows of some samples, which tell it how far it has come
-	 * (recall.h); else NULL. */
+	/* Of an engine that stops by an audit, when it builds: exact rows of some samples, which tell it how far it has
+	 * come (recall.h), and are not those that the graph is measured by; else NULL. */
 	const kith_graph_audit *audit;
 	struct kith_audit *hits; /* it counts what it has of the rows that kith_engine_append sees; or NULL */
 	/* Graphs of other layers, of n samples each, whose rows are to be measured, too; only for engines that take
@@ -37,7 +37,8 @@ typedef struct kith_engine_option {
 typedef struct kith_engine {
 	const char *name; /* --engine NAME[:SPEC] */
 	int exact;        /* whether its neighbours are the true ones. What an engine without this builds is audited */
-	int takes_candidates; /* an engine that is not exact should */
+	int (*stops)(const void *own); /* whether it is to be told by an audit how far it has come; NULL: no */
+	int takes_candidates;          /* an engine that is not exact should */
 
 	/* Takes what follows the colon into the engine's own struct; NULL: nothing may follow. */
 	int (*parse)(void *own, const char *spec, kith_err *err);

@@ -79,12 +79,11 @@ int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, ui
 
 void kith_knn_defaults(kith_knn_options *o)
 {
-	uint64_t half = kith_machine_memory() / 2;
 	memset(o, 0, sizeof *o);
 	o->tiers = 1;
 	o->ladder[0] = 15;
 	o->engine = engines[0]->name;
-	o->memory = half < 4ull << 30 ? half : 4ull << 30;
+	o->memory = kith_machine_budget(4ull << 30);
 	o->threads = kith_machine_cores();
 	o->audit_rows = KITH_AUDIT_ROWS;
 	o->command = "";
@@ -260,9 +259,24 @@ static uint64_t graph_bytes(const kith_graph_info *info)
 	return (uint64_t)(n * (6.7 * info->near + 0.205 * k * (log2(n / k) + 1.44))) + 16384;
 }
 
-int kith_knn_foresee_with(const char *input, const kith_knn_options *o, const void *own, kith_knn_estimate *out,
+/* Samples that tell the engine when to stop: as many as are to measure its graph. */
+static uint32_t stop_rows(const struct run *r)
+{
+	return r->engine->stops && r->engine->stops(r->own) ? r->options->audit_rows : 0;
+}
+
+/* What the caller wants, with no more threads than OpenMP gives: work and memory are divided among them. */
+static kith_knn_options within_limits(const kith_knn_options *given)
+{
+	kith_knn_options o = *given;
+	o.threads = kith_machine_threads(o.threads);
+	return o;
+}
+
+int kith_knn_foresee_with(const char *input, const kith_knn_options *given, const void *own, kith_knn_estimate *out,
 			  kith_err *err)
 {
+	const kith_knn_options limited = within_limits(given), *o = &limited;
 	struct run r = {.options = o};
 	kith_knn_estimate found = {0};
 	int rc = start(&r, input, NULL, own, err);
@@ -272,7 +286,8 @@ int kith_knn_foresee_with(const char *input, const kith_knn_options *o, const vo
 		found.d = r.info.d;
 		found.graph = graph_bytes(&r.info);
 		if (!r.engine->exact)
-			found.seconds += kith_audit_seconds(r.info.n, r.info.d, o->audit_rows, o->threads);
+			found.seconds +=
+				kith_audit_seconds(r.info.n, r.info.d, o->audit_rows + stop_rows(&r), o->threads);
 		if (!(rc = kith_activations_unchanged(r.activations, err)))
 			*out = found;
 	}
@@ -288,9 +303,9 @@ static int begin_audit(struct run *r, kith_err *err)
 	const kith_knn_options *o = r->options;
 	if (r->engine->exact)
 		return 0;
-	int rc = kith_audit_init(&r->audit, &r->vectors, &r->info, o->audit_rows, o->audit_seed, o->memory, o->threads,
-				 &r->progress, err);
-	r->job.audit = &r->audit.record;
+	int rc = kith_audit_init(&r->audit, &r->vectors, &r->info, o->audit_rows, stop_rows(r), o->audit_seed,
+				 o->memory, o->threads, &r->progress, err);
+	r->job.audit = stop_rows(r) ? &r->audit.stop : NULL;
 	r->job.hits = &r->audit;
 	r->job.memory -= rc ? 0 : r->audit.bytes;
 	return rc;
@@ -310,9 +325,10 @@ static int end_audit(struct run *r, kith_graph_writer *writer, kith_knn_summary 
 	return kith_graph_put_audit(writer, record, err);
 }
 
-int kith_knn_build_with(const char *input, const char *output, const kith_knn_options *o, const void *own,
+int kith_knn_build_with(const char *input, const char *output, const kith_knn_options *given, const void *own,
 			kith_knn_summary *summary, kith_err *err)
 {
+	const kith_knn_options limited = within_limits(given), *o = &limited;
 	struct run r = {.options = o};
 	kith_graph_writer *writer = NULL;
 	kith_knn_summary done = {0};

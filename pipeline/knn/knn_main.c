@@ -10,6 +10,8 @@
 #include "engine.h"
 #include "text.h"
 
+KITH_CLI_LOADS_OPENBLAS;
+
 #define MAX_ENGINES    8
 #define MAX_OPTIONS    64
 #define MAX_CANDIDATES 64

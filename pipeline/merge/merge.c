@@ -48,7 +48,7 @@ void kith_merge_defaults(kith_merge_options *o)
 {
 	memset(o, 0, sizeof *o);
 	o->with_union = 1;
-	o->memory = 1ull << 30;
+	o->memory = kith_machine_budget(1ull << 30);
 	o->threads = kith_machine_cores();
 }
 
@@ -349,7 +349,8 @@ int kith_merge_tuned(size_t layers, const char *const *paths, const char *const 
 		return kith_fail(err, KITH_EUSAGE, "%zu layers: a stack has 1 to %u", layers, KITH_MAX_LAYERS);
 	if (!o->with_union && !o->with_mutual)
 		return kith_fail(err, KITH_EUSAGE, "neither union nor mutual pairs asked for");
-	m.threads = o->threads < 1 ? 1 : o->threads > (int)KITH_MAX_COUNTERS ? KITH_MAX_COUNTERS : (uint32_t)o->threads;
+	m.threads = (uint32_t)kith_machine_threads(o->threads);
+	m.threads = m.threads > KITH_MAX_COUNTERS ? KITH_MAX_COUNTERS : m.threads;
 	if (!(m.layers = kith_alloc_zero(layers, sizeof *m.layers)))
 		return kith_fail_nomem(err, "the layers", layers * sizeof *m.layers);
 	if ((rc = open_layers(&m, paths, err)) || (rc = plan(&m, err)) ||

@@ -53,11 +53,13 @@ refused() {
 }
 
 @test "in cells, where memory does not hold all samples' lists, or where they are asked for" {
-	run --separate-stderr kith-knn --engine approx:leaf=560,recall=0.9 -m 1M -o a.nng a.npy
+	mknpy -n 8000 -d 12 c.npy
+	run --separate-stderr kith-knn --engine approx:leaf=560,recall=0.9 -m 3M -o a.nng c.npy
 	echo "$stderr"
 	[[ "$stderr" =~ approx\ \([0-9]+\ cells,\ [0-9]+\ trees\ of\ 560,\ [0-9]+\ rounds\):\ recall\ 0\.9 ]]
 	kith-check -q a.nng
-	kith-check -q --recall 500 a.npy a.nng
+	kith-check -q --recall 500 c.npy a.nng
+	rm c.npy
 	kith-knn -q --engine approx:cells=4 -o a.nng a.npy
 	[[ "$(kith-show a.nng | grep '^# parameters')" == *cells=4* ]]
 	kith-knn -q --engine approx:cells=4 -t 1 -m 3M -o again.nng a.npy
@@ -96,7 +98,7 @@ refused() {
 	refused "expected NAME=NUMBER" --engine approx: a.npy
 	refused "k=2000, but each of its 2000 samples" --engine approx -k 2000 a.npy
 	refused "this build has only the engines exact, approx, faiss" --engine approximate a.npy
-	refused "-m is too small: engine approx needs at least" --engine approx:leaf=560 -m 500K a.npy
+	refused "-m is too small: engine approx needs at least" --engine approx:leaf=560 -m 800K a.npy
 	refused "--audit" --engine approx:trees=3 --audit 0 a.npy
 }
 

@@ -236,14 +236,21 @@ open("zero.npy", "wb").write(b)'
 	unfit "pipe" kith-merge -o pipe a.nng b.nng
 }
 
-@test "a link where the unfinished output would be" {
+@test "links and files that are named as unfinished outputs are left alone" {
+	local output
 	graphs 3 a b
 	cp a.nng before
-	ln -s a.nng out.nng.part
-	ln -s a.nng out.json.part
-	unfit "out.nng.part" kith-knn -o out.nng good.npy
-	unfit "out.json.part" kith-merge -o out.json a.nng b.nng
+	for output in out.nng out.json; do
+		ln -s a.nng $output.part
+		ln a.nng $output.abcdef.part
+		ln -s a.nng $output.bcdefg.part
+	done
+	kith-knn -q -o out.nng good.npy
+	kith-merge -q -o out.json a.nng b.nng
 	cmp a.nng before
+	kith-check -q out.nng out.json
+	[ -f out.nng ] && [ ! -L out.nng ] && [ -f out.json ] && [ ! -L out.json ]
+	[ "$(stat -c %h out.nng out.json a.nng | tr '\n' ' ')" = "1 1 3 " ]
 }
 
 @test "an output that is one of the inputs" {
@@ -442,12 +449,28 @@ says_no() {
 	unfit "an argument is empty" kith-report --csv "" -o out.html s.json
 }
 
-@test "a pipe is no graph, and nobody waits for it" {
+@test "a pipe is no input, and nobody waits for it" {
+	local command
 	graphs 3 a
-	mkfifo pipe.nng
-	run timeout -s KILL 20 kith-merge -o out.json a.nng pipe.nng
-	[ "$status" -eq 2 ]
-	[ "$output" = "kith-merge: pipe.nng: not a regular file" ]
+	mkfifo pipe
+	while read -r command; do
+		run timeout -s KILL 20 $command
+		echo "$command: $status: $output"
+		[ "$status" -eq 2 ]
+		[ "$output" = "${command%% *}: pipe: a pipe: kith reads a file more than once: save it first" ]
+	done <<-END
+		kith-knn -o out.nng pipe
+		kith-knn --dry-run pipe
+		kith-knn --engine approx --candidates pipe -o out.nng good.npy
+		kith-merge -o out.json a.nng pipe
+		kith-pairs --persist A:B pipe
+		kith-show pipe
+		kith-check pipe
+		kith-check --recall pipe a.nng
+		kith-check --recall good.npy pipe
+	END
+	unfit "/dev/fd/63: a pipe" kith-show <(cat good.npy)
+	unfit "/dev/null: not a regular file" kith-check /dev/null
 }
 
 @test "activations that are no numbers are null in JSON" {

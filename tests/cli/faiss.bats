@@ -122,7 +122,7 @@ rows() { # rows GRAPH: its rows as text
 @test "a file that is no index, is none of floats, or is not there" {
 	refused 1 "nowhere.index" faiss:nowhere.index
 	mkdir folder.index
-	refused 2 "folder.index: not a regular file" faiss:folder.index
+	refused 2 "folder.index: is a directory" faiss:folder.index
 	printf 'IBxF no index at all, but it begins like a binary one' >binary.index
 	refused 2 "binary.index" faiss:binary.index
 	printf 'not an index' >text.index

@@ -203,14 +203,27 @@ pipeline() {
 
 @test "a second writer of the same file is refused" {
 	mknpy -n 30 a.npy
-	: >a.nng.part
-	exec 9<>a.nng.part
+	: >a.nng.abcdef.part
+	exec 9<>a.nng.abcdef.part
 	flock -x 9
 	run --separate-stderr kith-knn -q -o a.nng a.npy
 	exec 9>&-
 	[ "$status" -eq 1 ]
 	[[ "$stderr" == *a.nng* ]]
 	[ ! -e a.nng ]
+	kith-knn -q -o a.nng a.npy # and its part, which is nobody's now, goes
+	[ "$(echo *)" = "a.nng a.npy" ]
+}
+
+@test "one signal ends a program that does not ask for it, too" {
+	run timeout -s TERM -k 20 1 stubborn out
+	[ "$status" -eq 124 ] # and not 137, killed
+	run timeout -s INT -k 20 1 stubborn out asks
+	[ "$status" -eq 124 ]
+	mkfifo pipe
+	run timeout -s TERM -k 20 1 kith-report -o out pipe # which waits for a writer
+	[ "$status" -eq 124 ]
+	[ "$(ls -A)" = pipe ]
 }
 
 @test "an interrupted run leaves nothing" {

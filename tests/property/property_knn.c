@@ -100,7 +100,7 @@ static int audit_differs(const char *npy, const kith_graph_info *want, const uin
 	if (kith_activations_open(&activations, npy, &err) ||
 	    kith_vectors_init(&vectors, activations, options->metric, options->memory / 4, options->threads, NULL,
 			      &err) ||
-	    kith_audit_init(&audit, &vectors, want, rows, rng_next(r), memory, options->threads, NULL, &err))
+	    kith_audit_init(&audit, &vectors, want, rows, 0, rng_next(r), memory, options->threads, NULL, &err))
 		differs = snprintf(why, size, "audit: %s", err.msg) > 0;
 	else if (audit.record.rows != (rows < want->n ? rows : want->n))
 		differs = snprintf(why, size, "an audit of %u samples", audit.record.rows) > 0;

@@ -198,8 +198,16 @@ static void promise(const void *own, kith_graph_info *info)
 	snprintf(out + at, size - at, "seed=%llu", (unsigned long long)o->seed);
 }
 
+/* By it, it adds trees and rounds, and makes cells overlap. */
+static int stops(const void *own)
+{
+	(void)own;
+	return 1;
+}
+
 const kith_engine kith_engine_approx = {
 	.name = "approx",
+	.stops = stops,
 	.takes_candidates = 1,
 	.too_few = too_few,
 	.options_size = sizeof(kith_approx_options),

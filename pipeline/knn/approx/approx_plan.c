@@ -20,12 +20,12 @@
 
 /* Seconds of one thread, as in the exact engine's planner.c. */
 #define READ_VALUE    4e-9
-#define PAIR_VALUE    0.012e-9 /* a pair of a join, for each value of its codes */
-#define TREE_START    0.6e-6   /* a sample in a tree */
-#define JOIN_START    60e-9    /* a sample that is joined with others in a round */
+#define PAIR_VALUE    0.016e-9 /* a pair of a join, for each value of its codes */
+#define TREE_START    1.8e-6   /* a sample in a tree */
+#define JOIN_START    100e-9   /* a sample that is joined with others in a round */
 #define PROJECT_VALUE 0.045e-9
-#define MEASURE       0.27e-9
-#define PAIR_START    25e-9
+#define MEASURE       0.4e-9
+#define PAIR_START    100e-9
 #define WRITE_EDGE    40e-9
 
 static uint64_t at_most(uint64_t a, uint64_t b)

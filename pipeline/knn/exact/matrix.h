@@ -1,5 +1,6 @@
 /* matrix.h - products and bases of matrices, by OpenBLAS, which would take its number of threads from the process: here
- * it is an argument. Matrices are stored row by row. */
+ * it is an argument. Matrices are stored row by row. Where the address space has no room for OpenBLAS (ulimit -v),
+ * plain loops multiply, several times slower, and eigenvectors are not found. */
 #ifndef KITH_MATRIX_H
 #define KITH_MATRIX_H
 
@@ -19,5 +20,8 @@ uint32_t kith_orthonormalise(double *basis, uint32_t r, uint64_t d, int times, d
  * holds KITH_EIGEN_WORK(r) values. Returns 0, or not 0 if they are not found, and `a` is lost. */
 #define KITH_EIGEN_WORK(r) (35ull * (r) + 1)
 int kith_eigenvectors(int threads, double *a, uint32_t r, double *work);
+
+/* Whether the address space has room for a library that calls OpenBLAS in `threads` threads, alone or together. */
+int kith_openblas_fits(int threads);
 
 #endif

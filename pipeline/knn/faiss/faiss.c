@@ -1,7 +1,8 @@
 /* faiss.c - see faiss.h. The only file that knows FAISS' C API.
  *
  * FAISS asks OpenMP for the number of threads: that of the task that calls it. A parallel region of one thread is not
- * active and has a task of its own, so that what is set there is forgotten when it ends. */
+ * active and has a task of its own, so that what is set there is forgotten when it ends. It gets the threads that
+ * OpenMP will grant: with fewer than it asked for, the OpenBLAS that FAISS calls waits for ever. */
 #include "faiss.h"
 
 #include <faiss/c_api/AutoTune_c.h>
@@ -13,15 +14,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "alloc.h"
+#include "infile.h"
+#include "machine.h"
+#include "matrix.h"
 
 /* rc = CALL, by `threads` threads. */
 #define BY_THREADS(threads, rc, call)                                                                                  \
 	_Pragma("omp parallel num_threads(1)")                                                                         \
 	{                                                                                                              \
-		omp_set_num_threads(threads);                                                                          \
+		omp_set_num_threads(kith_threads_granted(threads));                                                    \
 		(rc) = (call);                                                                                         \
 	}
 
@@ -81,6 +85,11 @@ static int take(kith_faiss *f, kith_err *err)
 
 static int start(kith_faiss **out, const char *name, int threads, kith_err *err)
 {
+	if (!kith_openblas_fits(threads))
+		return kith_fail(err, KITH_ENOMEM,
+				 "faiss:%s: no room in the address space for the OpenBLAS that FAISS calls: raise the "
+				 "limit, ulimit -v, or use fewer threads",
+				 name);
 	kith_faiss *f = kith_alloc_zero(1, sizeof *f);
 	if (!f)
 		return kith_fail_nomem(err, "an index", sizeof *f);
@@ -108,16 +117,14 @@ int kith_faiss_make(kith_faiss **out, const char *factory, uint64_t d, int threa
 int kith_faiss_load(kith_faiss **out, const char *path, uint64_t memory, int threads, kith_err *err)
 {
 	kith_faiss *f = NULL;
-	struct stat file;
-	int bad, rc;
-	if (stat(path, &file))
-		return kith_fail_errno(err, "%s: cannot open", path);
-	if (!S_ISREG(file.st_mode))
-		return kith_fail(err, KITH_EUSAGE, "%s: not a regular file", path);
+	uint64_t bytes = 0;
+	int bad, fd, rc = kith_infile_open(&fd, path, &bytes, err);
+	if (rc)
+		return rc;
+	close(fd);
 	if ((rc = start(&f, path, threads, err)))
 		return rc;
-	BY_THREADS(threads, bad,
-		   faiss_read_index_fname(path, (uint64_t)file.st_size > memory ? FAISS_IO_FLAG_MMAP : 0, &f->index))
+	BY_THREADS(threads, bad, faiss_read_index_fname(path, bytes > memory ? FAISS_IO_FLAG_MMAP : 0, &f->index))
 	rc = bad ? refused(f->name, bad, "read it", " (an index of floats is wanted, as faiss.write_index writes it)",
 			   err)
 		 : take(f, err);

@@ -441,8 +441,15 @@ static void promise(const void *own, kith_graph_info *info)
 	kith_faiss_spec_text(s, info->parameters, sizeof info->parameters);
 }
 
+static int stops(const void *own)
+{
+	const kith_faiss_spec *s = own;
+	return s->automatic >= 0;
+}
+
 const kith_engine kith_engine_faiss = {
 	.name = "faiss",
+	.stops = stops,
 	.takes_candidates = 1,
 	.example = "IVF1024,Flat;nprobe=16",
 	.parse = parse,
