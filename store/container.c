@@ -361,15 +361,15 @@ int kith_container_get(kith_container *c, uint32_t table, uint32_t block, const 
 		       kith_err *err)
 {
 	uint8_t name[5];
-	int rc, code;
+	int code;
 
-	if ((rc = commit(c, err)))
-		return rc;
-	if (!c->reading && (code = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &c->reading)))
+	/* Where a transaction ends decides which pages the next one takes, so that is left to the puts alone: a file's
+	 * bytes do not depend on when it is read on the way. */
+	if (!c->writing && !c->reading && (code = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &c->reading)))
 		return lmdb_fail(c, code, "cannot read", err);
 	make_key(name, table, block);
 	MDB_val key = {5, name}, value;
-	code = mdb_get(c->reading, c->dbi, &key, &value);
+	code = mdb_get(c->writing ? c->writing : c->reading, c->dbi, &key, &value);
 	if (code == MDB_NOTFOUND)
 		return kith_fail(err, KITH_ECORRUPT, "%s: value %u/%u is missing", c->path, table, block);
 	if (code)

@@ -1,5 +1,4 @@
 /* graph_check.c - kith_graph_check: every rule of the format and of the definitions, held against a finished file. */
-#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,8 +22,8 @@ static int check_row(const kith_graph *g, uint64_t i, const uint32_t *row, uint3
 	return 0;
 }
 
-/* Checks that in row i's near list rank r is in the tier that holds rank r, and (distance, id) ascends strictly.
- * Distances below the normal numbers may be rounded, and then only ascend. */
+/* Checks that in row i's near list rank r is in the tier that holds rank r, and that distances ascend; where they are
+ * not rounded, (distance, id) strictly. */
 static int check_near(const kith_graph *g, uint64_t i, const uint32_t *row, const uint32_t *positions,
 		      const double *dist2, kith_err *err)
 {
@@ -35,9 +34,9 @@ static int check_near(const kith_graph *g, uint64_t i, const uint32_t *row, cons
 		if (positions[r] < kith_info_tier_start(info, t) || positions[r] >= info->ladder[t])
 			return kith_fail(err, KITH_ECORRUPT, "%s: node %llu: rank %u is not in tier %u", g->path,
 					 (unsigned long long)i, r, t);
-		int ascends =
-			!r || dist2[r - 1] < dist2[r] ||
-			(dist2[r - 1] == dist2[r] && (dist2[r] < DBL_MIN || row[positions[r - 1]] < row[positions[r]]));
+		int ascends = !r || dist2[r - 1] < dist2[r] ||
+			      (dist2[r - 1] == dist2[r] &&
+			       (info->near_bits == KITH_NEAR_BITS || row[positions[r - 1]] < row[positions[r]]));
 		if (!ascends || !(dist2[r] >= 0))
 			return kith_fail(err, KITH_ECORRUPT, "%s: node %llu: rank %u is out of order", g->path,
 					 (unsigned long long)i, r);
@@ -48,28 +47,27 @@ static int check_near(const kith_graph *g, uint64_t i, const uint32_t *row, cons
 static int check_rows(kith_graph *g, const kith_progress *progress, kith_err *err)
 {
 	const kith_graph_info *info = &g->info;
-	size_t k = kith_info_k(info), near = info->near;
-	uint32_t *rows, *seen, *positions;
-	double *dist2;
+	size_t k = kith_info_k(info);
+	uint32_t *rows, *seen;
+	const uint32_t *positions = NULL;
+	const double *dist2 = NULL;
 	void *memory;
 	kith_workspace w = {0};
 
 	KITH_BUFFER(&w, rows, info->block_nodes * k);
 	KITH_BUFFER_ZERO(&w, seen, info->n);
-	KITH_BUFFER(&w, positions, info->block_nodes * near);
-	KITH_BUFFER(&w, dist2, info->block_nodes * near);
 	int rc = kith_workspace_alloc(&w, &memory, "a block of rows", err);
 	for (uint64_t b = 0; !rc && b < kith_info_blocks(info); b++) {
 		uint64_t first = b * info->block_nodes;
 		if ((rc = kith_progress_tick(progress, "rows", b, kith_info_blocks(info), err)) ||
-		    (rc = kith_graph_decode_rows(g, b, info->tiers, rows, err)) ||
-		    (near && (rc = kith_graph_decode_near(g, b, positions, dist2, err))))
+		    (rc = kith_graph_decode_rows(g, b, info->tiers, rows, err)))
 			break;
 		for (uint32_t r = 0; !rc && r < kith_info_block_size(info, b); r++) {
 			rc = check_row(g, first + r, rows + r * k, seen, err);
+			if (!rc && info->near)
+				rc = kith_graph_near_at(g, first + r, &positions, &dist2, err);
 			if (!rc)
-				rc = check_near(g, first + r, rows + r * k, positions + r * near, dist2 + r * near,
-						err);
+				rc = check_near(g, first + r, rows + r * k, positions, dist2, err);
 		}
 	}
 	free(memory);

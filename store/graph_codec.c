@@ -1,7 +1,6 @@
 /* graph_codec.c - see graph_codec.h and FORMAT.md, section 4. */
 #include "graph_codec.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +23,7 @@ void kith_block_scratch_free(kith_block_scratch *s)
 	kith_sets_free(&s->sets);
 	free(s->numbers);
 	free(s->bits);
+	free(s->order);
 	memset(s, 0, sizeof *s);
 }
 
@@ -208,36 +208,6 @@ int kith_some_rows_decode(kith_block_scratch *s, const kith_graph_info *info, ui
 	return rc;
 }
 
-/* ---- near lists ---- */
-
-int kith_near_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *positions,
-		     const double *dist2, kith_err *err)
-{
-	uint32_t nodes = kith_info_block_size(info, block);
-	size_t items = (size_t)nodes * info->near;
-	int rc = kith_value_start(&s->encoder, KITH_TABLE_NEAR, (uint32_t)block, nodes, items, err);
-	if (rc || (rc = kith_value_u32s(&s->encoder, positions, items, kith_width(kith_info_k(info)), err)) ||
-	    (rc = kith_value_f64s(&s->encoder, dist2, items, err)))
-		return rc;
-	return kith_value_seal(&s->encoder);
-}
-
-int kith_near_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const void *bytes, size_t size,
-		     uint32_t *positions, double *dist2, kith_err *err)
-{
-	kith_view view;
-	uint32_t k = kith_info_k(info);
-	int rc = open_block(s, &view, info, KITH_TABLE_NEAR, 0, block, bytes, size, err);
-	size_t items = rc ? 0 : (size_t)view.nodes * info->near;
-	if (rc || (rc = kith_view_u32s(&view, positions, items, kith_width(k), err)) ||
-	    (rc = kith_view_f64s(&view, dist2, items, err)))
-		return rc;
-	for (size_t i = 0; i < items; i++)
-		if (positions[i] >= k || isnan(dist2[i]))
-			return kith_fail(err, KITH_ECORRUPT, "a near list points outside its row");
-	return kith_view_end(&view, err);
-}
-
 /* ---- reverse lists ---- */
 
 static int encode_reverse_bits(kith_block_scratch *s, const kith_graph_info *info, uint32_t number, uint64_t first,
@@ -348,11 +318,16 @@ struct meta {
 	double recall;
 	uint32_t ladder[KITH_MAX_TIERS], audit_rows;
 	char metric[16], engine[128], parameters[256], digest[32], input[256], command[1024], kith[32];
+	uint32_t near_nodes, zero; /* from version 3 on */
 };
 #define META_MAGIC   "KITHNNG"
-#define META_VERSION 2
+#define META_VERSION 3
+#define META_OLDEST  2 /* that is read: its near lists are doubles, a block of nodes to a value */
+#define META_2_BYTES offsetof(struct meta, near_nodes)
+#define META_MOST    (1u << 16) /* bytes: what a newer version may need to be recognised */
 
-_Static_assert(sizeof(struct meta) == 120 + 16 + 128 + 256 + 32 + 256 + 1024 + 32, "FORMAT.md promises no padding");
+_Static_assert(META_2_BYTES == 120 + 16 + 128 + 256 + 32 + 256 + 1024 + 32, "FORMAT.md promises no padding");
+_Static_assert(sizeof(struct meta) == META_2_BYTES + 8, "FORMAT.md promises no padding");
 
 int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t reverse, uint32_t audit_rows,
 		     kith_err *err)
@@ -368,6 +343,7 @@ int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 		.reverse = reverse,
 		.audit_rows = audit_rows,
 		.recall = info->recall,
+		.near_nodes = info->near_nodes,
 	};
 	memcpy(m.ladder, info->ladder, info->tiers * sizeof *m.ladder);
 	kith_copy_text(m.metric, sizeof m.metric, info->metric);
@@ -411,10 +387,38 @@ int kith_info_check(const kith_graph_info *info, kith_err *err)
 	    info->block_nodes > KITH_MAX_BLOCK_NODES || !(info->recall >= 0 && info->recall <= 1))
 		return kith_fail(err, KITH_EUSAGE, "near=%u, block_nodes=%u or recall=%g is out of range", info->near,
 				 info->block_nodes, info->recall);
+	if ((info->near_nodes & (info->near_nodes - 1)) || info->near_nodes > KITH_MAX_BLOCK_NODES ||
+	    (info->near_nodes && info->near_nodes < info->block_nodes))
+		return kith_fail(err, KITH_EUSAGE, "near_nodes=%u is out of range", info->near_nodes);
 	if (info->block_nodes &&
 	    info->n / info->block_nodes >= UINT32_MAX / info->tiers) /* values have 32-bit numbers */
 		return kith_fail(err, KITH_EUSAGE, "block_nodes=%u is too few for %llu nodes", info->block_nodes,
 				 (unsigned long long)info->n);
+	return 0;
+}
+
+/* The meta record's numbers and strings, of any version that is read. */
+static int read_meta(kith_view *view, struct meta *m, kith_err *err)
+{
+	uint64_t size = kith_view_next_size(view);
+	int rc;
+	memset(m, 0, sizeof *m);
+	if (size < META_2_BYTES || size > META_MOST)
+		return kith_fail(err, KITH_ECORRUPT, "its meta record has %llu bytes", (unsigned long long)size);
+	uint8_t *bytes = kith_alloc(size, 1);
+	if (!bytes)
+		return kith_fail_nomem(err, "a meta record", size);
+	if (!(rc = kith_view_stream(view, bytes, size, err)))
+		memcpy(m, bytes, size < sizeof *m ? size : sizeof *m);
+	free(bytes);
+	if (rc)
+		return rc;
+	if (memcmp(m->magic, META_MAGIC, sizeof m->magic))
+		return kith_fail(err, KITH_EUSAGE, "not a k-nearest-neighbour graph");
+	if (m->version != META_OLDEST && (rc = kith_version_check(m->version, META_VERSION, "kith-knn", err)))
+		return rc;
+	if (size != (m->version == META_OLDEST ? META_2_BYTES : sizeof *m))
+		return kith_fail(err, KITH_ECORRUPT, "its meta record has %llu bytes", (unsigned long long)size);
 	return 0;
 }
 
@@ -425,18 +429,17 @@ int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith
 	kith_view view;
 	int rc;
 	if ((rc = kith_view_open(&view, &s->decoder, bytes, size, KITH_TABLE_META, 0, err)) ||
-	    (rc = kith_view_stream(&view, &m, sizeof m, err)))
+	    (rc = read_meta(&view, &m, err)))
 		return rc;
-	if (memcmp(m.magic, META_MAGIC, sizeof m.magic))
-		return kith_fail(err, KITH_EUSAGE, "not a k-nearest-neighbour graph");
-	if ((rc = kith_version_check(m.version, META_VERSION, "kith-knn", err)))
-		return rc;
+	int is_old = m.version == META_OLDEST;
 	kith_graph_info found = {
 		.n = m.n,
 		.d = m.d,
 		.tiers = m.tiers,
 		.near = m.near,
 		.block_nodes = m.block_nodes,
+		.near_nodes = is_old ? m.block_nodes : m.near_nodes,
+		.near_bits = is_old ? KITH_NEAR_BITS_OLD : KITH_NEAR_BITS,
 		.recall = m.recall,
 	};
 	memcpy(found.ladder, m.ladder, sizeof m.ladder);
@@ -447,9 +450,10 @@ int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith
 	kith_copy_text(found.input, sizeof found.input, m.input);
 	kith_copy_text(found.command, sizeof found.command, m.command);
 	kith_copy_text(found.version, sizeof found.version, m.kith);
-	if (!found.block_nodes || kith_info_check(&found, NULL) || m.audit_rows > found.n)
+	if (!found.block_nodes || !found.near_nodes || kith_info_check(&found, NULL) || m.audit_rows > found.n)
 		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense");
 	found.block_nodes = kith_block_nodes_fit(found.block_nodes, found.n); /* older files have larger ones */
+	found.near_nodes = kith_block_nodes_fit(found.near_nodes, found.n);
 	*info = found;
 	*reverse = m.reverse;
 	*audit_rows = m.audit_rows;

@@ -1,18 +1,19 @@
 /* graph_codec.h - blocks of a graph and its meta record, to and from stored values. FORMAT.md, section 4. Inside the
  * store only.
  *
- * A block is consecutive nodes. Its rows are one value, its near lists another, its reverse lists one for each tier:
+ * A block is consecutive nodes. Its rows are one value, its reverse lists one for each tier. The near lists of several
+ * blocks are a value:
  *
  *     rows      header | tier 0: node 0, node 1, ... | tier 1: node 0, node 1, ... | ...
- *     near      header | positions: node 0, node 1, ...  | squared distances: node 0, node 1, ...
- *     reverse   header | lengths of the lists        | ids: node 0, node 1, ...
+ *     near      header | order: node 0, node 1, ...  | distances: rank 0 of node 0, of node 1, ..., rank 1 of node 0,
+ * ... reverse   header | lengths of the lists        | ids: node 0, node 1, ...
  *
  * where a tier that holds few of the n nodes (sparse) is stored as gaps, and one that holds many (dense) as bits:
  *
  *     gaps      byte 0 of every gap | byte 1 of every gap | ...       a stream for each byte plane
  *     bits      node 0: a bit for each id | node 1: ... | ...         one stream; reverse lists have no lengths then
  *
- * A position is that of a neighbour in its row. */
+ * An order says which positions in its row a near list's neighbours have. */
 #ifndef KITH_GRAPH_CODEC_H
 #define KITH_GRAPH_CODEC_H
 
@@ -23,6 +24,8 @@
 #include "value.h"
 
 #define KITH_MAX_BLOCK_NODES (1u << 24)
+#define KITH_NEAR_BITS       24u /* info->near_bits of files that are written, and of those of version 2 */
+#define KITH_NEAR_BITS_OLD   53u
 
 /* At most this many threads work in the store. */
 #define KITH_STORE_THREADS 64
@@ -40,6 +43,8 @@ typedef struct kith_block_scratch {
 	uint32_t *numbers;
 	uint64_t *bits;
 	size_t numbers_capacity, bits_capacity;
+	void *order; /* of near lists */
+	uint64_t order_capacity;
 	kith_sets sets; /* a tier of rows, before its ids are copied into rows */
 } kith_block_scratch;
 int kith_block_scratch_init(kith_block_scratch *s, kith_err *err);
@@ -66,6 +71,18 @@ static inline uint32_t kith_info_block_size(const kith_graph_info *info, uint64_
 	return left < info->block_nodes ? (uint32_t)left : info->block_nodes;
 }
 
+/* Values of near lists, and the nodes in one. */
+static inline uint64_t kith_info_near_parts(const kith_graph_info *info)
+{
+	return info->near ? (info->n + info->near_nodes - 1) / info->near_nodes : 0;
+}
+
+static inline uint32_t kith_info_near_size(const kith_graph_info *info, uint64_t part)
+{
+	uint64_t left = info->n - part * info->near_nodes;
+	return left < info->near_nodes ? (uint32_t)left : info->near_nodes;
+}
+
 /* The first position of tier t in a row, and the tier's members. */
 static inline uint32_t kith_info_tier_start(const kith_graph_info *info, uint32_t t)
 {
@@ -89,7 +106,8 @@ static inline uint32_t kith_block_number(const kith_graph_info *info, uint32_t t
 /* Each leaves the value in s->encoder. Rows are sorted within tiers. */
 int kith_rows_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *ids,
 		     kith_err *err);
-int kith_near_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const uint32_t *positions,
+/* KITH_EBUG if a near list is not of a row's nearest, tier by tier. */
+int kith_near_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t part, const uint32_t *positions,
 		     const double *dist2, kith_err *err);
 /* The nodes of `sets` include the block's. */
 int kith_reverse_encode(kith_block_scratch *s, const kith_graph_info *info, uint32_t tier, uint64_t block,
@@ -98,7 +116,7 @@ int kith_reverse_encode(kith_block_scratch *s, const kith_graph_info *info, uint
 /* Each decodes a whole block from a stored value. Messages do not name the file. */
 int kith_rows_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const void *bytes, size_t size,
 		     uint32_t tiers, uint32_t *ids, kith_err *err);
-int kith_near_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const void *bytes, size_t size,
+int kith_near_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t part, const void *bytes, size_t size,
 		     uint32_t *positions, double *dist2, kith_err *err);
 /* One tier of the block's rows, or of its reverse lists, as sets. It has been checked that rows have the tier's number
  * of members and no id of n or more, and that reverse lists hold only larger nodes. */

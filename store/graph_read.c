@@ -7,7 +7,7 @@
 #include "graph_reader.h"
 #include "workspace.h"
 
-/* Of rows_block and near_block: nothing is cached. */
+/* Of rows_block and near_part: nothing is cached. */
 #define NONE UINT64_MAX
 
 int kith_graph_open(kith_graph **out, const char *path, kith_err *err)
@@ -19,7 +19,7 @@ int kith_graph_open(kith_graph **out, const char *path, kith_err *err)
 
 	if (!g)
 		return kith_fail_nomem(err, "a graph", sizeof *g);
-	g->rows_block = g->near_block = NONE;
+	g->rows_block = g->near_part = NONE;
 	if (!(rc = kith_container_open(&g->container, path, KITH_CONTAINER_GRAPH, err)) &&
 	    !(rc = kith_container_get(g->container, KITH_TABLE_META, 0, &bytes, &size, err)) &&
 	    !(rc = kith_block_scratch_init(&g->scratch, err))) {
@@ -91,17 +91,6 @@ int kith_graph_decode_rows(kith_graph *g, uint64_t block, uint32_t tiers, uint32
 	return kith_fail_in(err, rc, g->path);
 }
 
-int kith_graph_decode_near(kith_graph *g, uint64_t block, uint32_t *positions, double *dist2, kith_err *err)
-{
-	const void *bytes;
-	size_t size;
-	int rc = kith_container_get(g->container, KITH_TABLE_NEAR, (uint32_t)block, &bytes, &size, err);
-	if (rc)
-		return rc;
-	rc = kith_near_decode(&g->scratch, &g->info, block, bytes, size, positions, dist2, err);
-	return kith_fail_in(err, rc, g->path);
-}
-
 /* ---- reading ranges ---- */
 
 kith_graph_part kith_graph_part_at(const kith_graph *g, uint64_t node, uint64_t left)
@@ -147,21 +136,32 @@ int kith_graph_read_rows(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 	return rc;
 }
 
-static int cache_near(kith_graph *g, uint64_t block, kith_err *err)
+static int cache_near(kith_graph *g, uint64_t part, kith_err *err)
 {
-	size_t items = (size_t)g->info.block_nodes * g->info.near;
+	size_t items = (size_t)g->info.near_nodes * g->info.near, size;
+	const void *bytes;
 	kith_workspace w = {0};
 	int rc;
-	if (g->near_block == block)
+	if (g->near_part == part)
 		return 0;
-	g->near_block = NONE;
+	g->near_part = NONE;
 	KITH_BUFFER(&w, g->positions, items);
 	KITH_BUFFER(&w, g->dist2, items);
 	if ((!g->near_memory && (rc = kith_workspace_alloc(&w, &g->near_memory, "near lists", err))) ||
-	    (rc = kith_graph_decode_near(g, block, g->positions, g->dist2, err)))
+	    (rc = kith_container_get(g->container, KITH_TABLE_NEAR, (uint32_t)part, &bytes, &size, err)))
 		return rc;
-	g->near_block = block;
-	return 0;
+	rc = kith_near_decode(&g->scratch, &g->info, part, bytes, size, g->positions, g->dist2, err);
+	g->near_part = rc ? NONE : part;
+	return kith_fail_in(err, rc, g->path);
+}
+
+int kith_graph_near_at(kith_graph *g, uint64_t node, const uint32_t **positions, const double **dist2, kith_err *err)
+{
+	size_t at = node % g->info.near_nodes * g->info.near;
+	int rc = cache_near(g, node / g->info.near_nodes, err);
+	*positions = g->positions + (rc ? 0 : at);
+	*dist2 = g->dist2 + (rc ? 0 : at);
+	return rc;
 }
 
 int kith_graph_read_near(kith_graph *g, uint64_t first, uint64_t count, uint32_t *near_ids, double *near_dist2,
@@ -171,18 +171,20 @@ int kith_graph_read_near(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 	int rc = kith_graph_check_range(g, first, count, err);
 	while (!rc && near && count) {
 		kith_graph_part p = kith_graph_part_at(g, first, count);
-		rc = cache_near(g, p.block, err);
+		const uint32_t *positions;
+		const double *dist2;
+		rc = kith_graph_near_at(g, first, &positions, &dist2, err);
 		if (!rc && near_ids)
 			rc = cache_rows(g, p.block, g->info.tiers, err);
 		if (rc)
 			return rc;
 		if (near_dist2) {
-			memcpy(near_dist2, g->dist2 + p.from * near, p.count * near * sizeof *near_dist2);
+			memcpy(near_dist2, dist2, p.count * near * sizeof *near_dist2);
 			near_dist2 += p.count * near;
 		}
 		for (size_t r = p.from; near_ids && r < p.from + p.count; r++)
 			for (size_t i = 0; i < near; i++)
-				*near_ids++ = g->rows[r * k + g->positions[r * near + i]];
+				*near_ids++ = g->rows[r * k + *positions++];
 		first += p.count;
 		count -= p.count;
 	}

@@ -12,8 +12,8 @@ struct kith_graph {
 	uint64_t reverse_total;
 	uint32_t audit_rows;
 	kith_block_scratch scratch;
-	/* caches: the last block of rows, and of near lists, of which a part was read */
-	uint64_t rows_block, near_block;
+	/* caches: the last block of rows, and the last value of near lists, of which a part was read */
+	uint64_t rows_block, near_part;
 	uint32_t rows_tiers, *rows, *positions;
 	size_t rows_capacity;
 	double *dist2;
@@ -21,9 +21,10 @@ struct kith_graph {
 	kith_sets set;     /* a block, before it is copied into a larger window */
 };
 
-/* Each decodes one whole block, uncached. */
+/* Decodes one whole block, uncached. */
 int kith_graph_decode_rows(kith_graph *g, uint64_t block, uint32_t tiers, uint32_t *ids, kith_err *err);
-int kith_graph_decode_near(kith_graph *g, uint64_t block, uint32_t *positions, double *dist2, kith_err *err);
+/* Decodes the near lists that node's is stored with, and finds its own. */
+int kith_graph_near_at(kith_graph *g, uint64_t node, const uint32_t **positions, const double **dist2, kith_err *err);
 /* Of KITH_TABLE_ROWS or KITH_TABLE_REVERSE. */
 int kith_graph_decode_sets(kith_graph *g, uint32_t table, uint32_t tier, uint64_t block, kith_sets *out, kith_err *err);
 

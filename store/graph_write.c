@@ -14,6 +14,8 @@
 #define SMALL_BYTES     (128u << 10) /* of one with SMALL_NODES: merging holds a block of every layer in memory */
 #define SMALL_NODES     256u         /* fewer nodes in a block would compress worse */
 #define MAX_BLOCK_NODES (1u << 16)
+#define NEAR_ITEMS      (256u << 10) /* distances of a raw value: its pages are full, and ranks have a code each */
+#define NEAR_BYTES      12u          /* of one while it waits */
 
 struct kith_graph_writer {
 	kith_graph_info info;
@@ -22,8 +24,8 @@ struct kith_graph_writer {
 	uint64_t memory;   /* the caller's budget, in bytes */
 	uint64_t appended; /* rows so far, pending ones included */
 	uint32_t audit_rows, threads;
-	/* rows of up to `threads` blocks, to be encoded together */
-	uint64_t pending, pending_most;
+	/* rows of some blocks, to be encoded together, and near lists of info.near_nodes */
+	uint64_t pending, pending_most, near_pending;
 	uint32_t *ids, *positions;
 	double *dist2;
 	void *pending_memory; /* holds these three */
@@ -31,25 +33,61 @@ struct kith_graph_writer {
 };
 
 /* Chooses the largest power of two with which a block's ids and bits fit in BLOCK_BYTES (from SMALL_NODES on, in
- * SMALL_BYTES), or fewer nodes where memory is short. */
-static uint32_t choose_block_nodes(const kith_graph_info *info, uint64_t memory, uint32_t threads)
+ * SMALL_BYTES), or fewer nodes where memory is short. Threads have no say: the same rows make the same file. */
+static uint32_t choose_block_nodes(const kith_graph_info *info, uint64_t memory)
 {
 	uint64_t ids = (uint64_t)kith_info_k(info) * sizeof(uint32_t), stored = 0, nodes = 1;
 	for (uint32_t t = 0; t < info->tiers; t++)
 		stored += kith_tier_is_dense(info, t) ? info->n / 8 : kith_info_tier_size(info, t) * sizeof(uint32_t);
 	while (2 * nodes * stored <= (nodes < SMALL_NODES ? BLOCK_BYTES : SMALL_BYTES) &&
-	       2 * nodes * ids <= memory / threads / 64 && nodes < MAX_BLOCK_NODES)
+	       2 * nodes * ids <= memory / 256 && nodes < MAX_BLOCK_NODES)
 		nodes *= 2;
 	return (uint32_t)nodes;
+}
+
+/* The same for near lists, of whole blocks. */
+static uint32_t choose_near_nodes(const kith_graph_info *info, uint64_t memory)
+{
+	uint64_t nodes = info->block_nodes;
+	while (2 * nodes * info->near <= NEAR_ITEMS && 2 * nodes * info->near * NEAR_BYTES <= memory / 64 &&
+	       nodes < MAX_BLOCK_NODES)
+		nodes *= 2;
+	return (uint32_t)nodes;
+}
+
+/* Rows that wait until they are encoded together: a block a thread where memory allows it. */
+static uint64_t choose_pending(const kith_graph_writer *w)
+{
+	uint64_t block = (uint64_t)w->info.block_nodes * kith_info_k(&w->info) * sizeof(uint32_t), blocks = 1;
+	while (blocks < w->threads && (blocks + 1) * block <= w->memory / 32)
+		blocks++;
+	return blocks * w->info.block_nodes < w->info.n ? blocks * w->info.block_nodes : w->info.n;
 }
 
 static int alloc_pending(kith_graph_writer *w, kith_err *err)
 {
 	kith_workspace space = {0};
+	uint64_t items = (w->info.near_nodes < w->info.n ? w->info.near_nodes : w->info.n) * w->info.near;
 	KITH_BUFFER(&space, w->ids, w->pending_most * kith_info_k(&w->info));
-	KITH_BUFFER(&space, w->positions, w->pending_most * w->info.near);
-	KITH_BUFFER(&space, w->dist2, w->pending_most * w->info.near);
+	KITH_BUFFER(&space, w->positions, items);
+	KITH_BUFFER(&space, w->dist2, items);
 	return kith_workspace_alloc(&space, &w->pending_memory, "rows of a graph", err);
+}
+
+/* The sizes of blocks, where the caller leaves them to the store. */
+static void choose_sizes(kith_graph_writer *w)
+{
+	kith_graph_info *info = &w->info;
+	if (!info->block_nodes)
+		info->block_nodes = choose_block_nodes(info, w->memory);
+	info->block_nodes = kith_block_nodes_fit(info->block_nodes, info->n);
+	if (!info->near_nodes)
+		info->near_nodes = choose_near_nodes(info, w->memory);
+	info->near_nodes = kith_block_nodes_fit(info->near_nodes, info->n);
+	if (info->near_nodes < info->block_nodes)
+		info->near_nodes = info->block_nodes;
+	info->near_bits = KITH_NEAR_BITS;
+	w->pending_most = choose_pending(w);
 }
 
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
@@ -64,12 +102,7 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
 	w->info = *info;
 	w->memory = memory;
 	w->threads = kith_store_threads(threads);
-	if (!w->info.block_nodes)
-		w->info.block_nodes = choose_block_nodes(info, memory, w->threads);
-	w->info.block_nodes = kith_block_nodes_fit(w->info.block_nodes, info->n);
-	w->pending_most = (uint64_t)w->info.block_nodes * w->threads;
-	if (w->pending_most > info->n)
-		w->pending_most = info->n;
+	choose_sizes(w);
 	rc = kith_fail_in(err, kith_info_check(&w->info, err), path); /* with the blocks that have been chosen */
 	if (!rc)
 		rc = alloc_pending(w, err);
@@ -115,36 +148,47 @@ static int put_blocks(kith_graph_writer *w, uint32_t table, uint32_t tier, uint6
 	return rc;
 }
 
-/* Encodes the pending rows, whole blocks but perhaps the last of the graph, or their near lists. */
-static int encode_pending(kith_graph_writer *w, uint32_t table, uint64_t first, uint32_t count, kith_err *err)
-{
-	kith_first_error failed = {0};
-#pragma omp parallel for num_threads(w->threads) schedule(static, 1)
-	for (uint32_t g = 0; g < count; g++) {
-		size_t row = (size_t)g * w->info.block_nodes, near = row * w->info.near;
-		kith_err why;
-		int rc = table == KITH_TABLE_ROWS ? kith_rows_encode(&w->scratch[g], &w->info, first + g,
-								     w->ids + row * kith_info_k(&w->info), &why)
-						  : kith_near_encode(&w->scratch[g], &w->info, first + g,
-								     w->positions + near, w->dist2 + near, &why);
-		kith_first_error_note(&failed, g, rc, &why);
-	}
-	return kith_fail_in(err, kith_first_error_get(&failed, err), w->path);
-}
-
-static int flush(kith_graph_writer *w, kith_err *err)
+/* Encodes the pending rows, whole blocks but perhaps the last of the graph. */
+static int flush_rows(kith_graph_writer *w, kith_err *err)
 {
 	uint64_t first = (w->appended - w->pending) / w->info.block_nodes;
 	uint32_t count = (uint32_t)((w->pending + w->info.block_nodes - 1) / w->info.block_nodes);
-	int rc;
-	if ((rc = encode_pending(w, KITH_TABLE_ROWS, first, count, err)) ||
-	    (rc = put_blocks(w, KITH_TABLE_ROWS, 0, first, count, w->scratch, err)))
-		return rc;
-	if (w->info.near && ((rc = encode_pending(w, KITH_TABLE_NEAR, first, count, err)) ||
-			     (rc = put_blocks(w, KITH_TABLE_NEAR, 0, first, count, w->scratch, err))))
-		return rc;
+	kith_first_error failed = {0};
+#pragma omp parallel for num_threads(w->threads) schedule(static, 1)
+	for (uint32_t g = 0; g < count; g++) {
+		size_t row = (size_t)g * w->info.block_nodes;
+		kith_err why;
+		int rc = kith_rows_encode(&w->scratch[g], &w->info, first + g, w->ids + row * kith_info_k(&w->info),
+					  &why);
+		kith_first_error_note(&failed, g, rc, &why);
+	}
 	w->pending = 0;
-	return 0;
+	int rc = kith_fail_in(err, kith_first_error_get(&failed, err), w->path);
+	return rc ? rc : put_blocks(w, KITH_TABLE_ROWS, 0, first, count, w->scratch, err);
+}
+
+static int flush_near(kith_graph_writer *w, kith_err *err)
+{
+	const kith_encoder *value = &w->scratch[0].encoder;
+	uint64_t part = (w->appended - w->near_pending) / w->info.near_nodes;
+	w->near_pending = 0;
+	int rc = kith_near_encode(&w->scratch[0], &w->info, part, w->positions, w->dist2, err);
+	if (rc)
+		return kith_fail_in(err, rc, w->path);
+	return kith_container_put(w->container, KITH_TABLE_NEAR, (uint32_t)part, value->bytes, value->size, err);
+}
+
+/* Encodes what is full. Near lists come just behind the last of their rows, so that the order of values in the file
+ * does not depend on how many blocks wait. */
+static int flush(kith_graph_writer *w, kith_err *err)
+{
+	int last = w->appended == w->info.n, near_full = w->info.near && w->near_pending == w->info.near_nodes;
+	int rc = 0;
+	if (w->pending && (w->pending == w->pending_most || near_full || last))
+		rc = flush_rows(w, err);
+	if (!rc && w->near_pending && (near_full || last))
+		rc = flush_near(w, err);
+	return rc;
 }
 
 static int by_id(const void *a, const void *b)
@@ -231,9 +275,12 @@ int kith_graph_append(kith_graph_writer *w, uint64_t count, uint32_t *ids, const
 		return kith_fail(err, KITH_EBUG, "%s: more rows than nodes", w->path);
 	while (count) {
 		uint64_t room = w->pending_most - w->pending, take = count < room ? count : room;
+		uint64_t near_room = info->near ? info->near_nodes - w->near_pending : take;
+		size_t at = w->near_pending * info->near;
 		int no_memory, rc;
-		uint64_t bad = take_rows(w, w->appended, take, ids, near_ids, near_dist2,
-					 w->positions + w->pending * info->near, &no_memory);
+		take = take < near_room ? take : near_room;
+		uint64_t bad =
+			take_rows(w, w->appended, take, ids, near_ids, near_dist2, w->positions + at, &no_memory);
 		if (no_memory)
 			return kith_fail_nomem(err, "a bitmap of the nodes", info->n / 8);
 		if (bad != UINT64_MAX)
@@ -241,10 +288,11 @@ int kith_graph_append(kith_graph_writer *w, uint64_t count, uint32_t *ids, const
 					 (unsigned long long)bad, k);
 		memcpy(w->ids + w->pending * k, ids, take * k * sizeof *ids);
 		if (info->near)
-			memcpy(w->dist2 + w->pending * info->near, near_dist2, take * info->near * sizeof *near_dist2);
+			memcpy(w->dist2 + at, near_dist2, take * info->near * sizeof *near_dist2);
 		w->pending += take;
+		w->near_pending += info->near ? take : 0;
 		w->appended += take;
-		if ((w->pending == w->pending_most || w->appended == info->n) && (rc = flush(w, err)))
+		if ((rc = flush(w, err)))
 			return rc;
 		count -= take;
 		ids += take * k;

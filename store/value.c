@@ -154,15 +154,24 @@ int kith_value_u32s(kith_encoder *e, const uint32_t *numbers, size_t count, int 
 	return rc;
 }
 
-int kith_value_f64s(kith_encoder *e, const double *numbers, size_t count, kith_err *err)
+KITH_CLONES static void take_wide_plane(const uint64_t *numbers, size_t count, int shift, uint8_t *plane)
 {
-	const uint8_t *bytes = (const uint8_t *)numbers;
-	int rc = KITH_SCRATCH(e->plane, e->plane_capacity, count, err);
-	for (int p = 0; !rc && p < 8; p++) {
-		for (size_t i = 0; i < count; i++)
-			e->plane[i] = bytes[8 * i + p];
+	for (size_t i = 0; i < count; i++)
+		plane[i] = (uint8_t)(numbers[i] >> shift);
+}
+
+/* zstd has a code for each of its blocks, which are no larger than its window. */
+int kith_value_u64s(kith_encoder *e, const uint64_t *numbers, size_t count, int width, size_t run, kith_err *err)
+{
+	int window = 10, rc = KITH_SCRATCH(e->plane, e->plane_capacity, count, err);
+	while (window < 17 && 1ull << (window + 1) <= run)
+		window++;
+	ZSTD_CCtx_setParameter(e->plain, ZSTD_c_windowLog, window);
+	for (int p = 0; !rc && p < width; p++) {
+		take_wide_plane(numbers, count, 8 * p, e->plane);
 		rc = kith_value_noise(e, e->plane, count, err);
 	}
+	ZSTD_CCtx_setParameter(e->plain, ZSTD_c_windowLog, 0);
 	return rc;
 }
 
@@ -194,6 +203,14 @@ uint64_t kith_view_items(const void *bytes, size_t size)
 	if (size >= HEADER_BYTES)
 		memcpy(&items, (const uint8_t *)bytes + 24, 8);
 	return items;
+}
+
+uint64_t kith_view_next_size(const kith_view *view)
+{
+	uint64_t size = 0;
+	if (view->end - view->at >= STREAM_BYTES)
+		memcpy(&size, view->at, sizeof size);
+	return size;
 }
 
 int kith_view_open(kith_view *view, kith_decoder *decoder, const void *bytes, size_t size, uint32_t table,
@@ -300,16 +317,28 @@ int kith_view_sets(kith_view *view, const uint64_t *offset, size_t sets, uint64_
 	return rc;
 }
 
-int kith_view_f64s(kith_view *view, double *numbers, size_t count, kith_err *err)
+#define CHUNK 1024u /* numbers that stay in the first cache while their planes are put together */
+
+KITH_CLONES static void put_wide_plane(uint64_t *numbers, size_t count, int shift, const uint8_t *plane)
 {
-	uint8_t *bytes = (uint8_t *)numbers;
+	if (shift == 0)
+		for (size_t i = 0; i < count; i++)
+			numbers[i] = plane[i];
+	else
+		for (size_t i = 0; i < count; i++)
+			numbers[i] |= (uint64_t)plane[i] << shift;
+}
+
+int kith_view_u64s(kith_view *view, uint64_t *numbers, size_t count, int width, kith_err *err)
+{
 	kith_decoder *d = view->decoder;
-	int rc = KITH_SCRATCH(d->plane, d->plane_capacity, count, err);
-	for (int p = 0; !rc && p < 8; p++) {
-		rc = kith_view_stream(view, d->plane, count, err);
-		for (size_t i = 0; !rc && i < count; i++)
-			bytes[8 * i + p] = d->plane[i];
-	}
+	int rc = KITH_SCRATCH(d->plane, d->plane_capacity, (size_t)width * count, err);
+	for (int p = 0; !rc && p < width; p++)
+		rc = kith_view_stream(view, d->plane + (size_t)p * count, count, err);
+	for (size_t at = 0; !rc && at < count; at += CHUNK)
+		for (int p = 0; p < width; p++)
+			put_wide_plane(numbers + at, count - at < CHUNK ? count - at : CHUNK, 8 * p,
+				       d->plane + (size_t)p * count + at);
 	return rc;
 }
 

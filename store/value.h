@@ -38,8 +38,9 @@ int kith_value_stream(kith_encoder *e, const void *raw, size_t size, kith_err *e
 int kith_value_noise(kith_encoder *e, const void *raw, size_t size, kith_err *err);
 /* The low `width` bytes (1..4) of each number, as `width` streams, one per byte plane, lowest first. */
 int kith_value_u32s(kith_encoder *e, const uint32_t *numbers, size_t count, int width, kith_err *err);
-/* Doubles as eight byte planes. */
-int kith_value_f64s(kith_encoder *e, const double *numbers, size_t count, kith_err *err);
+/* The low `width` bytes (1..8) of numbers that come in runs, each of its own kind: zstd forgets what it knows of the
+ * bytes at least every `run` of them (rounded to a power of two from 2^10 on). */
+int kith_value_u64s(kith_encoder *e, const uint64_t *numbers, size_t count, int width, size_t run, kith_err *err);
 int kith_value_seal(kith_encoder *e); /* returns 0 */
 
 /* ---- decoding: open, the same streams, end --------------------------------------------------------------------- */
@@ -64,11 +65,13 @@ typedef struct kith_view {
 
 /* The number of items in a value's header, 0 if the value is too short for one. The checksum is not verified. */
 uint64_t kith_view_items(const void *bytes, size_t size);
+/* The raw size of the stream that comes next, or 0. */
+uint64_t kith_view_next_size(const kith_view *view);
 int kith_view_open(kith_view *view, kith_decoder *decoder, const void *bytes, size_t size, uint32_t table,
 		   uint32_t block, kith_err *err);
 int kith_view_stream(kith_view *view, void *raw, size_t size, kith_err *err);
 int kith_view_u32s(kith_view *view, uint32_t *numbers, size_t count, int width, kith_err *err);
-int kith_view_f64s(kith_view *view, double *numbers, size_t count, kith_err *err);
+int kith_view_u64s(kith_view *view, uint64_t *numbers, size_t count, int width, kith_err *err);
 int kith_view_skip(kith_view *view, int streams, kith_err *err);
 int kith_view_end(const kith_view *view, kith_err *err); /* KITH_ECORRUPT unless all streams have been read */
 

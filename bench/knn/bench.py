@@ -11,6 +11,8 @@
             size and 32 MiB (needs root), the file in the page cache of others, then read from disk
   threads   one thread against two: I and C1, k=15
   growth    time at a quarter, half and all of the rows, I and Gaussian, k=15: the exponent
+  near      layers of many nearly identical, or equally far, samples against ordinary ones of the same n and d (bench_knn.c
+            makes them): n = 20,000 and 60,000, d = 256 (one-hot: 1,000), k=15
   sklearn   scikit-learn's brute NearestNeighbors (python3-sklearn) against kith: I, k=15
   check     on request only: how far kith's neighbour sets at k=15 equal FAISS' own, computed in floats
   summary   on request only: the table from what the results have
@@ -29,6 +31,7 @@ from common import (BUILD, CORES, LENET, PYTHON, Bench, Claim, Program, Skip, al
 
 BENCH_KNN = BUILD / "bench/bench_knn"
 SKLEARN = Path(__file__).with_name("rival_sklearn.py")
+NEAR = "nearzero onerow blobs lengths collapsed far".split()
 HALF = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
@@ -56,6 +59,29 @@ class Layer:
         read_into_page_cache(self.path)
 
 
+class Made(Layer):
+    """A layer of that kind (bench_knn.c), and one to compare it with."""
+
+    def __init__(self, kind, n, d, k=15):
+        super().__init__(kind, k, n)
+        self.size, self.like = (n, d), "ordinary8" if kind == "blobs" else "ordinary"
+
+    def columns(self, bench):
+        self.path, self.other = (self.make(bench, kind) for kind in (self.name, self.like))
+        n, d, self.bytes = self.shape()
+        blas, faiss_version = output(BENCH_KNN, "versions").split(",")
+        return {"blas": blas, "faiss": faiss_version, "data": "-", "n": n, "d": d, "k": self.k}
+
+    def make(self, bench, kind):
+        path = bench.scratch / f"near.{kind == self.name:d}.npy"
+        output(BENCH_KNN, "layer", kind, *self.size, path)
+        return path
+
+    def prepare(self, _):
+        read_into_page_cache(self.path)
+        read_into_page_cache(self.other)
+
+
 def kith(label="kith", threads=None, memory=lambda layer: 0):
     """memory(layer) in bytes; 0: kith-knn's default."""
     def program(bench, layer):
@@ -70,6 +96,10 @@ def faiss(bench, layer):
 def sklearn(bench, layer):
     label = "scikit-learn " + attempt(PYTHON, SKLEARN, "version")
     return Program(label, [PYTHON, SKLEARN, layer.k, bench.threads, layer.path])
+
+
+def ordinary(bench, layer):
+    return Program("kith, " + layer.like, [BENCH_KNN, "kith", layer.k, bench.threads, 0, layer.other])
 
 
 def one_thread(bench, layer):
@@ -111,6 +141,10 @@ class Knn(Bench):
         def growing(name):
             return [Layer(name, 15, rows) for rows in (full // 4, full // 2, full)]
 
+        def near(kind, d=256):
+            sizes = [self.rows] if self.rows else [20000, 60000]
+            return [Claim("near", kind, [Made(kind, n, d)], versus(kith(), ordinary, slowdown), "<= 3") for n in sizes]
+
         return [  # work, case, input, what is measured, bar
             *[Claim("k15", name, layer(name), versus(kith(), faiss, speedup), ">= 8") for name in LENET],
             Claim("k15", "total of 12", None, total, ">= 20"),
@@ -127,6 +161,8 @@ class Knn(Bench):
             Claim("growth", "gauss", growing("gauss"), alone(kith())),
             Claim("growth", "I exponent", None, exponent("I", "n", 3), "<= 2.0"),
             Claim("growth", "gauss exponent", None, exponent("gauss", "n", 3), "<= 2.0"),
+            *[claim for kind in NEAR for claim in near(kind)],
+            *near("onehot", 1000),
             Claim("sklearn", "I", layer("I"), versus(kith(), sklearn, speedup)),
             *[Claim("check", name, layer(name), check) for name in LENET],
         ]

@@ -16,6 +16,11 @@
  *       the first ROWS rows
  *   bench_knn gauss N D OUT.npy
  *       N x D independent standard normal floats, the same every time
+ *   bench_knn layer KIND N D OUT.npy
+ *       a layer of N x D values: `ordinary` (rectified features of 20 clusters in 24 dimensions); the same with half of
+ *       its samples `nearzero` (noise of 1e-7) or `onerow` (one of them x (1 + 1e-6 noise)); `lengths` (log-normal
+ *       norms, sigma 4); `blobs` (two, in f8) and ordinary8 to compare with; `collapsed` (two classes) and `far` (ten
+ *       tight clusters); `onehot` (of D classes)
  *   bench_knn versions
  *       OpenBLAS, FAISS
  *
@@ -340,6 +345,75 @@ static int write_gauss(char **argv, kith_err *err)
 	return 0;
 }
 
+struct layer {
+	const char *kind;
+	uint64_t n, d;
+	double *weights, *centres; /* 24 x d; 20 x (24 or d) */
+	rng r;
+};
+
+/* One of 20 clusters in 24 dimensions, rectified. */
+static void ordinary_row(struct layer *l, double *row)
+{
+	const double *centre = l->centres + rng_below(&l->r, 20) * l->d;
+	double z[24];
+	for (int e = 0; e < 24; e++)
+		z[e] = 3 * centre[e] + rng_normal(&l->r);
+	for (uint64_t t = 0; t < l->d; t++) {
+		double sum = 0.1 * rng_normal(&l->r);
+		for (int e = 0; e < 24; e++)
+			sum += z[e] * l->weights[(uint64_t)e * l->d + t] / sqrt(24);
+		row[t] = sum > 0 ? sum : 0;
+	}
+}
+
+static void layer_row(struct layer *l, double *row, const double *first)
+{
+	int near = !strcmp(l->kind, "nearzero"), one = !strcmp(l->kind, "onerow"), half = rng_chance(&l->r, 50);
+	int blobs = !strcmp(l->kind, "blobs"), far = !strcmp(l->kind, "far"), two = !strcmp(l->kind, "collapsed");
+	double length = !strcmp(l->kind, "lengths") ? exp(4 * rng_normal(&l->r)) : 1;
+	const double *centre = l->centres + rng_below(&l->r, far ? 10 : 2) * l->d;
+	if (!strcmp(l->kind, "onehot")) {
+		memset(row, 0, l->d * sizeof *row);
+		row[rng_below(&l->r, l->d)] = 1;
+	} else if (blobs || far || two) {
+		for (uint64_t t = 0; t < l->d; t++)
+			row[t] = centre[t] + (blobs ? 1e-6 : far ? 1e-4 : 1e-3) * rng_normal(&l->r);
+	} else if (half && (near || one)) {
+		for (uint64_t t = 0; t < l->d; t++)
+			row[t] = near ? 1e-7 * rng_normal(&l->r) : first[t] * (1 + 1e-6 * rng_normal(&l->r));
+	} else {
+		ordinary_row(l, row);
+		for (uint64_t t = 0; t < l->d; t++)
+			row[t] *= length;
+	}
+}
+
+static int write_layer(char **argv, kith_err *err)
+{
+	struct layer l = {
+		.kind = argv[0], .n = strtoull(argv[1], NULL, 10), .d = strtoull(argv[2], NULL, 10), .r = {1}};
+	kith_dtype dtype = !strcmp(l.kind, "blobs") || !strcmp(l.kind, "ordinary8") ? KITH_F8 : KITH_F4;
+	double *x = kith_alloc((l.n + 45) * l.d + 20 * 24, sizeof *x);
+	void *raw = x ? kith_alloc(l.n * l.d, npy_size(dtype)) : NULL;
+	if (!raw) {
+		free(x);
+		return kith_fail_nomem(err, "the array", l.n * l.d * sizeof *x);
+	}
+	l.weights = x + l.n * l.d;
+	l.centres = l.weights + 24 * l.d;
+	for (uint64_t e = 0; e < 44 * l.d + 24; e++)
+		l.weights[e] = rng_normal(&l.r);
+	ordinary_row(&l, l.centres + 20 * l.d);
+	for (uint64_t i = 0; i < l.n; i++)
+		layer_row(&l, x + i * l.d, l.centres + 20 * l.d);
+	npy_encode(dtype, x, l.n * l.d, raw);
+	npy_write(argv[3], dtype, l.n, l.d, raw);
+	free(raw);
+	free(x);
+	return 0;
+}
+
 static int print_versions(char **argv, kith_err *err)
 {
 	(void)argv, (void)err;
@@ -386,15 +460,11 @@ int main(int argc, char **argv)
 		int arguments;
 		int (*job)(const job *, kith_err *);
 		int (*call)(char **, kith_err *);
-	} verbs[] = {{"kith", 4, run_kith, NULL},
-		     {"faiss", 4, run_faiss, NULL},
-		     {"check", 4, run_check, NULL},
-		     {"engine", 4, NULL, run_engine},
-		     {"bare", 4, NULL, run_bare},
-		     {"shape", 1, NULL, print_shape},
-		     {"cut", 3, NULL, cut},
-		     {"gauss", 3, NULL, write_gauss},
-		     {"versions", 0, NULL, print_versions}};
+	} verbs[] = {{"kith", 4, run_kith, NULL},     {"faiss", 4, run_faiss, NULL},
+		     {"check", 4, run_check, NULL},   {"engine", 4, NULL, run_engine},
+		     {"bare", 4, NULL, run_bare},     {"shape", 1, NULL, print_shape},
+		     {"cut", 3, NULL, cut},           {"gauss", 3, NULL, write_gauss},
+		     {"layer", 4, NULL, write_layer}, {"versions", 0, NULL, print_versions}};
 	kith_err err;
 	for (size_t v = 0; v < sizeof verbs / sizeof *verbs; v++) {
 		if (argc < 2 || strcmp(argv[1], verbs[v].name) || argc != 2 + verbs[v].arguments)

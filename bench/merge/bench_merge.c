@@ -65,6 +65,7 @@ static int get_sizes(const kith_graph *graph, sizes *s, kith_err *err)
 {
 	const kith_graph_info *info = kith_graph_get_info(graph);
 	uint64_t blocks = (info->n + info->block_nodes - 1) / info->block_nodes;
+	uint64_t near = info->near ? (info->n + info->near_nodes - 1) / info->near_nodes : 0;
 	kith_container *c;
 	struct stat st;
 	int rc = kith_container_open(&c, kith_graph_path(graph), KITH_CONTAINER_GRAPH, err);
@@ -72,7 +73,7 @@ static int get_sizes(const kith_graph *graph, sizes *s, kith_err *err)
 	if (rc)
 		return rc;
 	if (!(rc = add_records(c, KITH_TABLE_ROWS, blocks, &s->rows, err)) &&
-	    !(rc = add_records(c, KITH_TABLE_NEAR, info->near ? blocks : 0, &s->near, err)))
+	    !(rc = add_records(c, KITH_TABLE_NEAR, near, &s->near, err)))
 		rc = add_records(c, KITH_TABLE_REVERSE, blocks * info->tiers, &s->reverse, err);
 	if (!rc && stat(kith_graph_path(graph), &st))
 		rc = kith_fail_errno(err, "%s", kith_graph_path(graph));

@@ -8,7 +8,8 @@
  *   tier     of a neighbour j of i: the smallest t such that j is among the k[t] nearest of i
  *   row      the k[tiers-1] neighbours of one node, tier by tier, ascending ids within a tier: tier t of a row
  *            stands at [k[t-1], k[t]) (k[-1] = 0)
- *   near     the `near` nearest neighbours in rank order (by distance, then id), with their squared distances
+ *   near     the `near` nearest neighbours in rank order (by distance, then id), with their squared distances in
+ *            single precision
  *   reverse  list of i: all j > i with j -> i, ascending; tier by tier, like a row */
 #ifndef KITH_GRAPH_H
 #define KITH_GRAPH_H
@@ -42,6 +43,8 @@ typedef struct kith_graph_info {
 	uint32_t near;                   /* distances kept per node, 0..ladder[tiers-1] */
 	uint32_t block_nodes; /* nodes per stored block, a power of two; when creating, 0 lets the store choose, and
 				 more than the least that holds n becomes that */
+	uint32_t near_nodes;  /* nodes per stored value of near lists, block_nodes or more; otherwise the same */
+	uint32_t near_bits;   /* significant bits of their distances: 24, or 53 in older files; set by the store */
 	double recall;        /* 1 for an exact graph, else measured; below 1 if there is an audit */
 	char metric[16];      /* "l2" or "cosine" */
 	char engine[128];     /* "exact", or the approximate engine's name and factory */
@@ -70,7 +73,8 @@ typedef struct kith_graph_writer kith_graph_writer;
  * the writer allocates (it works with as little as a few MiB plus 12 bytes per node, only slower), with one exception:
  * the reverse lists of one block of nodes are in memory together, and where nearly all edges lead to a few nodes, that
  * is nearly all edges. At most `threads` OpenMP threads (1 or more; more than 64 count as 64) work in append and
- * finish; where block_nodes is 0, it depends on them and on `memory`, as nothing else in the file does. */
+ * finish. Where block_nodes and near_nodes are 0, they depend on `memory`, as nothing else in the file does; nothing
+ * depends on `threads`. */
 int kith_graph_create(kith_graph_writer **out, const char *path, const kith_graph_info *info, uint64_t memory,
 		      int threads, kith_err *err);
 
@@ -78,7 +82,10 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
  *   ids[count][K]           each row's neighbours: tier t at [k[t-1], k[t]), in any order within a tier. The rows are
  *                           sorted in place.
  *   near_ids[count][near]   the nearest `near` ids in rank order; each is in the row
- *   near_dist2[count][near] their squared distances, ascending
+ *   near_dist2[count][near] their squared distances, ascending, of which single precision is stored: where 24
+ *                           significant bits hold all of a row's exactly (as those of whole numbers do up to 2^24),
+ *                           these; elsewhere the distances themselves, to 24 bits (to the nearest, ties to even). Their
+ *                           exponents are a double's
  * A row that breaks its contract (an id out of range, own, or twice within a tier; distances that do not ascend) is
  * KITH_EBUG. */
 int kith_graph_append(kith_graph_writer *writer, uint64_t count, uint32_t *ids, const uint32_t *near_ids,
@@ -138,7 +145,8 @@ int kith_graph_unchanged(const kith_graph *graph, kith_err *err);
 const kith_graph_info *kith_graph_get_info(const kith_graph *graph); /* lives as long as the graph */
 const char *kith_graph_path(const kith_graph *graph);
 
-/* The bytes of scratch that the reader itself keeps for decoding (at most), so that callers can budget. */
+/* The bytes of scratch that the reader itself keeps for decoding (at most), so that callers can budget. Who reads near
+ * lists adds 40 bytes for each distance of info->near_nodes nodes. */
 uint64_t kith_graph_reader_bytes(const kith_graph *graph);
 
 /* Decodes tiers 0..tiers-1 of rows first..first+count-1 into ids[count][ladder[tiers-1]]. Every id returned is < n
@@ -146,7 +154,10 @@ uint64_t kith_graph_reader_bytes(const kith_graph *graph);
 int kith_graph_read_rows(kith_graph *graph, uint64_t first, uint64_t count, uint32_t tiers, uint32_t *ids,
 			 kith_err *err);
 
-/* Decodes the near lists of rows first..: near_ids[count][near], near_dist2[count][near]. Either may be NULL. */
+/* Decodes the near lists of rows first..: near_ids[count][near], near_dist2[count][near]. Either may be NULL. The
+ * squared distances are those that were stored, or the squares of the distances that were (half as many bits: no more
+ * rounding); they ascend, but may be equal where the true ones were not. Reads that start at a multiple of
+ * info->near_nodes decode nothing twice. */
 int kith_graph_read_near(kith_graph *graph, uint64_t first, uint64_t count, uint32_t *near_ids, double *near_dist2,
 			 kith_err *err);
 

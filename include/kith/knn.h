@@ -24,6 +24,8 @@ typedef struct kith_knn_options {
 	 * look as if it had parted. May be NULL if candidate_graphs is 0. */
 	const char *const *candidates;
 	uint32_t candidate_graphs;
+	uint32_t
+		near; /* nearest of each row that keep their order and distances; more than the largest k count as it */
 	uint64_t memory; /* bytes */
 	int threads;     /* >= 1 */
 	/* The audit of what an engine that is not exact builds: how many samples, and what they are chosen by, besides
@@ -53,8 +55,8 @@ typedef struct kith_knn_estimate {
 	uint64_t memory, temporary, graph;
 } kith_knn_estimate;
 
-/* The defaults: k = 15, l2, exact, 4 GiB or half of the machine's memory, every core, an audit of 1,000 samples with
- * seed 0. */
+/* The defaults: k = 15, l2, exact, the distances of the KITH_NEAR_DEFAULT nearest, 4 GiB or half of the machine's
+ * memory, every core, an audit of 1,000 samples with seed 0. */
 void kith_knn_defaults(kith_knn_options *options);
 
 /* Reads the activations `input` and writes the graph `output`.

@@ -18,6 +18,9 @@ typedef struct kith_cli {
 	double phase_started;
 	const char *phase;
 	int drawn; /* a bar stands on the terminal */
+	/* The command line as it was parsed, for outputs to say how they were made, arguments quoted where a shell
+	 * needs it. Without -q and -t: no byte of an output depends on those. Cut where it is too long. */
+	char command[1024];
 } kith_cli;
 
 /* Notes the time, refuses a KITH_CPU that names no processor (exit code 2), and makes SIGINT, SIGTERM and SIGHUP ask
@@ -112,9 +115,6 @@ int kith_cli_two_outputs(const char *option, const char *path, const char *outpu
 
 /* "512M", "4G", "1.5G": what kith_take_bytes takes, for --help. Uses a static buffer. */
 const char *kith_cli_bytes_text(uint64_t bytes);
-
-/* The command line as one string, arguments quoted where a shell needs it; cut at `size`. */
-void kith_cli_command(int argc, char **argv, char *out, size_t size);
 
 /* A program's own part of its command line; -q, --help, --usage and --version are every program's. */
 typedef struct kith_cli_arguments {

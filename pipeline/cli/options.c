@@ -154,18 +154,24 @@ const char *kith_cli_bytes_text(uint64_t bytes)
 	return text;
 }
 
-void kith_cli_command(int argc, char **argv, char *out, size_t size)
+/* Adds a word to the command line that outputs keep. */
+static void record_word(kith_cli *cli, const char *word)
 {
-	size_t used = 0;
-	out[0] = 0;
-	for (int i = 0; i < argc && used + 1 < size; i++) {
-		const char *arg = argv[i];
-		if (!i && strrchr(arg, '/'))
-			arg = strrchr(arg, '/') + 1;
-		int plain = *arg && !arg[strspn(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-						     "_-+=.,:/@%")];
-		used += (size_t)snprintf(out + used, size - used, plain ? "%s%s" : "%s'%s'", i ? " " : "", arg);
-	}
+	size_t used = strlen(cli->command);
+	int plain = *word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+						"_-+=.,:/@%")];
+	snprintf(cli->command + used, sizeof cli->command - used, plain ? "%s%s" : "%s'%s'", used ? " " : "", word);
+}
+
+static void record(kith_cli *cli, const kith_option *o, const char *arg)
+{
+	char text[64];
+	if (o->letter == 't')
+		return;
+	if (o->letter || o->name)
+		record_word(cli, option_text(o, text));
+	if (arg)
+		record_word(cli, arg);
 }
 
 /* ---- outputs ---- */
@@ -206,13 +212,15 @@ static int key_of(const kith_option *o, size_t at)
 	return o->letter ? o->letter : o->name ? FIRST_KEY + (int)at : ARGP_KEY_ARG;
 }
 
-static int take_key(const kith_cli_arguments *a, int key, const char *arg, kith_err *err)
+static int take_key(kith_cli *cli, const kith_cli_arguments *a, int key, const char *arg, kith_err *err)
 {
 	if (arg && !*arg)
 		return kith_fail(err, KITH_EUSAGE, "an argument is empty (an unset variable of the shell?)");
 	for (size_t at = 0; a->options[at].take; at++)
-		if (key_of(&a->options[at], at) == key)
+		if (key_of(&a->options[at], at) == key) {
+			record(cli, &a->options[at], arg);
 			return a->options[at].take(&a->options[at], arg, err);
+		}
 	if (key != ARGP_KEY_END)
 		return ARGP_ERR_UNKNOWN;
 	for (const kith_option *o = a->options; o->take; o++) {
@@ -233,7 +241,7 @@ static error_t take(int key, char *arg, struct argp_state *state)
 		p->cli->quiet = 1;
 		return 0;
 	}
-	int rc = take_key(p->arguments, key, arg, &err);
+	int rc = take_key(p->cli, p->arguments, key, arg, &err);
 	if (rc < 0) {
 		fprintf(stderr, "%s: %s\nTry `%s --help' for what it takes.\n", p->cli->name, err.msg, p->cli->name);
 		exit(2);
@@ -258,6 +266,7 @@ void kith_cli_parse(kith_cli *cli, const kith_cli_arguments *arguments, int argc
 
 	snprintf(version, sizeof version, "%s %s", cli->name, KITH_VERSION);
 	argp_program_version = version;
+	record_word(cli, cli->name);
 	argp_err_exit_status = 2;
 	program_invocation_name = program_invocation_short_name = (char *)(uintptr_t)cli->name;
 	argp_parse(&argp, argc, argv, 0, NULL, &parsing);

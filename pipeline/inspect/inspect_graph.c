@@ -23,6 +23,17 @@ static void put_audit(const kith_graph_info *i, const kith_graph_audit *a, FILE 
 			kith_double_text(a->high[t], high));
 }
 
+/* What the distances of near lists are kept in. */
+static int is_single(const kith_graph_info *i)
+{
+	return i->near_bits == 24;
+}
+
+static const char *precision(const kith_graph_info *i)
+{
+	return is_single(i) ? "single" : "double";
+}
+
 static void put_header(const kith_graph_info *i, const kith_graph_audit *a, FILE *out)
 {
 	char ladder[256], recall[KITH_DOUBLE_TEXT];
@@ -33,6 +44,7 @@ static void put_header(const kith_graph_info *i, const kith_graph_audit *a, FILE
 		fprintf(out, "# parameters\t%s\n", i->parameters);
 	fprintf(out, "# recall\t%s\n# digest\t%s\n", kith_double_text(i->recall, recall), i->digest);
 	put_audit(i, a, out);
+	fprintf(out, "# near\t%u%s%s\n", i->near, i->near ? "\tprecision\t" : "", i->near ? precision(i) : "");
 	fputs("# node\tneighbour\tk\trank\tdist2\n", out);
 }
 
@@ -74,6 +86,8 @@ static void begin_json(const kith_graph_info *i, const kith_graph_audit *a, kith
 		kith_json_put_string(j, "parameters", i->parameters);
 	kith_json_put_number(j, "recall", i->recall);
 	kith_json_put_string(j, "digest", i->digest);
+	if (i->near)
+		kith_json_put_string(j, "precision", precision(i));
 	put_audit_json(i, a, j);
 	kith_json_gap(j, "\n ");
 	kith_json_open(j, "nodes", '[');
@@ -88,9 +102,8 @@ static void put_row(const kith_graph_info *i, uint64_t node, const uint32_t *ids
 	for (uint32_t r = 0, t = 0; r < i->near; r++) {
 		while (r >= i->ladder[t])
 			t++;
-		kith_double_text(dist2[r], number);
 		fprintf(out, "%llu\t%u\t%u\t%u\t%s\n", (unsigned long long)node, near_ids[r], i->ladder[t], r + 1,
-			number);
+			is_single(i) ? kith_single_text(dist2[r], number) : kith_double_text(dist2[r], number));
 	}
 	for (uint32_t p = 0, t = 0; p < kith_info_k(i); p++) {
 		int is_near = 0;
@@ -122,7 +135,10 @@ static void put_row_json(const kith_graph_info *i, uint64_t node, const uint32_t
 	for (uint32_t r = 0; r < i->near; r++) {
 		kith_json_begin(j, '[');
 		kith_json_count(j, near_ids[r]);
-		kith_json_number(j, dist2[r]);
+		if (is_single(i))
+			kith_json_single(j, dist2[r]);
+		else
+			kith_json_number(j, dist2[r]);
 		kith_json_end(j);
 	}
 	kith_json_end(j);

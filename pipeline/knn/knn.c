@@ -83,6 +83,7 @@ void kith_knn_defaults(kith_knn_options *o)
 	o->tiers = 1;
 	o->ladder[0] = 15;
 	o->engine = engines[0]->name;
+	o->near = KITH_NEAR_DEFAULT;
 	o->memory = kith_machine_budget(4ull << 30);
 	o->threads = kith_machine_cores();
 	o->audit_rows = KITH_AUDIT_ROWS;
@@ -129,7 +130,7 @@ static void fill_info(struct run *r)
 	info->tiers = o->tiers;
 	memcpy(info->ladder, o->ladder, o->tiers * sizeof *o->ladder);
 	info->recall = 1; /* until an audit says otherwise */
-	info->near = kith_info_k(info) < KITH_NEAR_DEFAULT ? kith_info_k(info) : KITH_NEAR_DEFAULT;
+	info->near = kith_info_k(info) < o->near ? kith_info_k(info) : o->near;
 	kith_copy_text(info->metric, sizeof info->metric, o->metric == KITH_COSINE ? "cosine" : "l2");
 	kith_copy_text(info->input, sizeof info->input, slash ? slash + 1 : r->vectors.path);
 	kith_copy_text(info->command, sizeof info->command, o->command);
@@ -251,12 +252,12 @@ static void finish(struct run *r)
 	free(r->own);
 }
 
-/* The stored distances, and ids at about the entropy of a random set, one and a half times: in the rows, and half of
- * them in reverse lists. */
+/* Ids at about the entropy of a random set, one and a half times: in the rows, and half of them in reverse lists; of
+ * the nearest, distances of 20 bits, and which of the row's they are. */
 static uint64_t graph_bytes(const kith_graph_info *info)
 {
 	double n = (double)info->n, k = kith_info_k(info);
-	return (uint64_t)(n * (6.7 * info->near + 0.205 * k * (log2(n / k) + 1.44))) + 16384;
+	return (uint64_t)(n * (info->near * (20 + log2(1 + k / 2.7)) / 8 + 0.205 * k * (log2(n / k) + 1.44))) + 16384;
 }
 
 /* Samples that tell the engine when to stop: as many as are to measure its graph. */

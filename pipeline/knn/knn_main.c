@@ -195,6 +195,8 @@ int main(int argc, char **argv)
 		 kith_take_text, .to = &a.knn.engine},
 		{0, "audit", "M", "Samples whose true neighbours measure the recall, unless the engine is exact", 1,
 		 kith_take_count, .to = &a.knn.audit_rows, .least = 1, .most = KITH_MAX_NODES},
+		{0, "near", "N", "Nearest ones of which the graph keeps order and distance; 0: of none", 1,
+		 kith_take_count, .to = &a.knn.near, .most = KITH_MAX_NODES},
 		{0, "candidates", "GRAPH.nng[,...]",
 		 "Measure the rows of these layers, too, unless the engine is exact", 1, take_candidates, .to = &a},
 		{'m', NULL, "MEM", "Memory to work in, such as 512M or 4G", 2, kith_take_bytes, .to = &a.knn.memory},
@@ -203,7 +205,7 @@ int main(int argc, char **argv)
 		{0, NULL, NULL, NULL, 0, kith_take_one, .to = &a.input, .noun = "file of activations",
 		 .missing = "no activations given: kith-knn -o layer.nng layer.npy"},
 	};
-	char about[768], command[1024];
+	char about[768];
 	int code = 1;
 
 	kith_cli_start(&cli, argv);
@@ -212,13 +214,13 @@ int main(int argc, char **argv)
 	a.knn.candidates = (const char *const *)a.candidates;
 	snprintf(about, sizeof about,
 		 "Build the k-nearest-neighbour graph of one layer's activations (.npy, one row per sample).\v"
-		 "Defaults: -k %u --metric l2 --engine %s --audit %u -m %s -t %d.\n\n"
+		 "Defaults: -k %u --metric l2 --engine %s --audit %u --near %u -m %s -t %d.\n\n"
 		 "Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.",
-		 a.knn.ladder[0], a.knn.engine, a.knn.audit_rows, kith_cli_bytes_text(a.knn.memory), a.knn.threads);
+		 a.knn.ladder[0], a.knn.engine, a.knn.audit_rows, a.knn.near, kith_cli_bytes_text(a.knn.memory),
+		 a.knn.threads);
 	if (add_own_options(&a, options, own)) {
 		kith_cli_parse(&cli, &(kith_cli_arguments){options, "ACTIVATIONS.npy", about, check, &a}, argc, argv);
-		kith_cli_command(argc, argv, command, sizeof command);
-		a.knn.command = command;
+		a.knn.command = cli.command;
 		a.knn.progress = kith_cli_progress(&cli);
 		code = a.dry_run ? foresee(&cli, &a) : build(&cli, &a);
 	}

@@ -215,26 +215,17 @@ void kith_vectors_free(kith_vectors *v)
 
 int kith_vectors_keep(kith_vectors *v, kith_err *err)
 {
-	if (v->metric == KITH_L2 && !v->shift && v->row_bytes == v->d * v->value_size)
+	if (!v->all && !v->id && v->metric == KITH_L2 && !v->shift && v->row_bytes == v->d * v->value_size)
 		v->all = kith_activations_map(v->input);
 	if (!v->all && !(v->own = kith_alloc(v->n * v->d, v->value_size)))
 		return kith_fail_nomem(err, "the samples", v->n * v->d * v->value_size);
 	return 0;
 }
 
-static void copy_doubles(const kith_vectors *v, uint64_t first, uint64_t count, double *out)
-{
-	for (uint64_t t = 0; t < count * v->d; t++)
-		out[t] = v->value_size == sizeof(float) ? (double)((const float *)v->all)[first * v->d + t]
-							: ((const double *)v->all)[first * v->d + t];
-}
+/* ---- samples ---- */
 
-int kith_vectors_read(const kith_vectors *v, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
+static int read_of_file(const kith_vectors *v, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
 {
-	if (!v->input) {
-		copy_doubles(v, first, count, out);
-		return 0;
-	}
 	int rc = kith_activations_read(v->input, first, count, out, raw, err);
 	double scale = ldexp(1, v->shift);
 	if (!rc && v->metric == KITH_COSINE)
@@ -244,15 +235,82 @@ int kith_vectors_read(const kith_vectors *v, uint64_t first, uint64_t count, dou
 	return rc;
 }
 
+/* One by one, from memory if they are there: some of a file's samples, or such that no file has. */
+static int read_some(const kith_vectors *v, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
+{
+	int rc = 0;
+	for (uint64_t r = 0; !rc && r < count; r++, out += v->d)
+		if (!v->all)
+			rc = read_of_file(v, v->id[first + r], 1, out, raw, err);
+		else if (v->value_size == sizeof(double))
+			memcpy(out, kith_vectors_at(v, first + r), v->d * sizeof *out);
+		else
+			for (uint64_t t = 0; t < v->d; t++)
+				out[t] = ((const float *)kith_vectors_at(v, first + r))[t];
+	return rc;
+}
+
+static int read_some_floats(const kith_vectors *v, uint64_t first, uint64_t count, float *out, void *raw, kith_err *err)
+{
+	int rc = 0;
+	for (uint64_t r = 0; !rc && r < count; r++, out += v->d)
+		if (v->all)
+			memcpy(out, kith_vectors_at(v, first + r), v->d * sizeof *out);
+		else
+			rc = kith_activations_read_floats(v->input, v->id[first + r], 1, out, raw, err);
+	return rc;
+}
+
+int kith_vectors_read(const kith_vectors *v, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
+{
+	return (v->id || !v->input ? read_some : read_of_file)(v, first, count, out, raw, err);
+}
+
 int kith_vectors_read_values(const kith_vectors *v, uint64_t first, uint64_t count, void *out, void *raw, kith_err *err)
 {
-	if (!v->input) {
-		uint64_t bytes = v->d * v->value_size;
-		memcpy(out, (const char *)v->all + first * bytes, count * bytes);
-		return 0;
+	if (v->value_size != sizeof(float))
+		return kith_vectors_read(v, first, count, out, raw, err);
+	return v->id || !v->input ? read_some_floats(v, first, count, out, raw, err)
+				  : kith_activations_read_floats(v->input, first, count, out, raw, err);
+}
+
+KITH_CLONES static void add_to(double *sum, const double *row, uint64_t d, double *most)
+{
+	double greatest = *most;
+	for (uint64_t t = 0; t < d; t++) {
+		sum[t] += row[t];
+		greatest = fabs(row[t]) > greatest ? fabs(row[t]) : greatest;
 	}
-	return v->value_size == sizeof(float) ? kith_activations_read_floats(v->input, first, count, out, raw, err)
-					      : kith_vectors_read(v, first, count, out, raw, err);
+	*most = greatest;
+}
+
+int kith_vectors_some(kith_vectors *v, const kith_vectors *of, const uint32_t *id, uint64_t n, kith_err *err)
+{
+	kith_workspace w = {0};
+	uint32_t *own;
+	uint8_t *raw = kith_alloc(of->row_bytes, 1);
+	double *row = kith_alloc(of->d, sizeof *row);
+	*v = *of;
+	if (of->id && of->own) /* those are in the order of its ids */
+		v->all = NULL;
+	v->n = n;
+	v->own = v->memory = NULL;
+	v->max_abs = 0;
+	KITH_BUFFER(&w, own, n);
+	KITH_BUFFER_ZERO(&w, v->mean, v->d);
+	int rc = row && raw ? kith_workspace_alloc(&w, &v->memory, "some of the samples", err)
+			    : kith_fail_nomem(err, "a sample", of->d * sizeof *row);
+	for (uint64_t i = 0; !rc && i < n; i++)
+		own[i] = of->id ? of->id[id[i]] : id[i];
+	v->id = rc ? NULL : own;
+	for (uint64_t i = 0; !rc && i < n; i++)
+		if (!(rc = kith_vectors_read(v, i, 1, row, raw, err)))
+			add_to(v->mean, row, v->d, &v->max_abs);
+	for (uint64_t t = 0; !rc && t < v->d; t++)
+		v->mean[t] /= (double)n;
+	free(raw);
+	free(row);
+	return rc;
 }
 
 /* ---- the canonical distance ---- */

@@ -32,7 +32,8 @@ typedef struct kith_vectors {
 	uint32_t value_size; /* sizeof(float) or sizeof(double) */
 	const void *all;     /* n x d values; NULL where they stay in the file */
 	void *own;           /* the same if it is to be freed with the struct */
-	void *memory;        /* holds mean, norm and exponent */
+	const uint32_t *id;  /* of some of a file's samples, those: sample i is id[i] there; NULL: all */
+	void *memory;        /* holds mean, norm and exponent, or id and mean */
 } kith_vectors;
 
 #define KITH_SMALLEST 0x1p-450
@@ -58,6 +59,16 @@ int kith_vectors_init(kith_vectors *vectors, kith_activations *input, kith_metri
 int kith_vectors_glance(kith_vectors *vectors, kith_activations *input, kith_metric metric, uint64_t memory,
 			int threads, kith_err *err);
 void kith_vectors_free(kith_vectors *vectors);
+
+/* Some of the samples of another, id[0..n-1], ascending, with a mean of their own. What is in memory of the other's
+ * stays there, and is borrowed, as all else is. */
+int kith_vectors_some(kith_vectors *vectors, const kith_vectors *of, const uint32_t *id, uint64_t n, kith_err *err);
+
+/* Sample i's values, where all are in memory. */
+static inline const void *kith_vectors_at(const kith_vectors *v, uint64_t i)
+{
+	return (const char *)v->all + (v->id && !v->own ? v->id[i] : i) * v->d * v->value_size;
+}
 
 /* All samples in memory: the file itself, where it has values as they are kept; else `own`, room that a pass over the
  * samples fills, after which the caller sets `all` to it. */

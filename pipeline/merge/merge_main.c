@@ -121,7 +121,7 @@ int main(int argc, char **argv)
 	};
 	kith_stack *stack = NULL;
 	kith_err err;
-	char about[768], ladder[256], command[1024];
+	char about[768], ladder[256];
 	uint32_t k[KITH_MAX_TIERS];
 	int code = 0;
 
@@ -139,8 +139,7 @@ int main(int argc, char **argv)
 	a.merge.with_union = graph != MUTUAL;
 	a.merge.with_mutual = graph != UNION;
 	a.merge.progress = kith_cli_progress(&cli);
-	kith_cli_command(argc, argv, command, sizeof command);
-	a.merge.command = command;
+	a.merge.command = cli.command;
 	if (check_output(a.output, &err) ||
 	    kith_merge(a.count, a.paths, (const char *const *)a.names, &a.merge, &stack, &err) ||
 	    kith_stack_write(stack, a.output, &err)) {

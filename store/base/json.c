@@ -92,6 +92,13 @@ void kith_json_number(kith_json *j, double x)
 	fputs(isfinite(x) ? kith_double_text(x, text) : "null", j->out);
 }
 
+void kith_json_single(kith_json *j, double x)
+{
+	char text[KITH_DOUBLE_TEXT];
+	start_item(j);
+	fputs(isfinite(x) ? kith_single_text(x, text) : "null", j->out);
+}
+
 void kith_json_null(kith_json *j)
 {
 	start_item(j);

@@ -49,6 +49,7 @@ void kith_json_key(kith_json *j, const char *name);
 void kith_json_string(kith_json *j, const char *text);
 void kith_json_count(kith_json *j, uint64_t count);
 void kith_json_number(kith_json *j, double x);
+void kith_json_single(kith_json *j, double x); /* with the digits of kith_single_text */
 void kith_json_null(kith_json *j);
 
 /* A member: its name and its value, or the beginning of it. */

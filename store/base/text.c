@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "single.h"
+
 /* "%g" leaves out zeros at the end, so fewer than 15 digits need no trial. */
 const char *kith_double_text(double x, char out[KITH_DOUBLE_TEXT])
 {
@@ -17,6 +19,17 @@ const char *kith_double_text(double x, char out[KITH_DOUBLE_TEXT])
 	snprintf(shorter, sizeof shorter, "%.15g", x);
 	if (strtod(shorter, NULL) == x)
 		memcpy(out, shorter, sizeof shorter);
+	return out;
+}
+
+const char *kith_single_text(double x, char out[KITH_DOUBLE_TEXT])
+{
+	x = x == 0 ? 0.0 : x;
+	for (int digits = 7; digits <= 9; digits++) {
+		snprintf(out, KITH_DOUBLE_TEXT, "%.*g", digits, x);
+		if (kith_single_encode(strtod(out, NULL)) == kith_single_encode(x))
+			break;
+	}
 	return out;
 }
 

@@ -14,6 +14,10 @@
  * `out`. */
 const char *kith_double_text(double x, char out[KITH_DOUBLE_TEXT]);
 
+/* The same of a double that holds no more than a float's 24 significant bits, or whose others say nothing: the fewest
+ * digits (7 to 9) that read back as what rounds to the same. */
+const char *kith_single_text(double x, char out[KITH_DOUBLE_TEXT]);
+
 /* Copies text into a field of `size` bytes, cut between two characters if it is too long, and fills the field with
  * zeros. `text` ends with a zero or has `size` bytes at least. */
 void kith_copy_text(char *field, size_t size, const char *text);

@@ -47,6 +47,18 @@ shown() {
 	shown layer.nng | cmp - expected
 }
 
+@test "kith-knn: the same bytes whatever the threads" {
+	local t options
+	mknpy -n 5000 -d 12 layer.npy
+	for options in '-k 15' '-k 3,40,400' '-k 15 --near 0' '-k 4,30 -m 6M' '-k 15 --engine approx:trees=2,rounds=1'; do
+		for t in 1 2 7; do
+			kith-knn -q -t $t $options -o layer.nng layer.npy
+			[ "$t" -ne 1 ] || cp layer.nng before
+			cmp layer.nng before
+		done
+	done
+}
+
 @test "kith-knn: the same command writes the same bytes" {
 	mknpy -n 700 -d 9 layer.npy
 	kith-knn -q -k 4,30 -t 2 -o layer.nng layer.npy

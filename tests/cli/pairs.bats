@@ -179,7 +179,7 @@ assert len(shown["rows"]) == shown["pairs"] and [layer["name"] for layer in show
 	mkold graph I.nng old.nng
 	run --separate-stderr kith-merge -q -o x.json old.nng I.nng
 	[ "$status" -eq 2 ]
-	[[ "$stderr" == *"old.nng: format version 1, but this program reads version 2: build it again with kith-knn"* ]]
+	[[ "$stderr" == *"old.nng: format version 1, but this program reads version 3: build it again with kith-knn"* ]]
 	[ ! -e x.json ]
 }
 

@@ -23,6 +23,8 @@
 #define COLUMNS 5
 
 static char npy[LAYERS][SANDBOX_PATH], nng[LAYERS][SANDBOX_PATH], output[SANDBOX_PATH];
+/* Layers that the exact engine divides: most samples near zero, copies, equidistant ones. */
+static char crowded[3][SANDBOX_PATH];
 
 static void write_layers(void)
 {
@@ -37,6 +39,22 @@ static void write_layers(void)
 	}
 }
 
+static void write_crowded(void)
+{
+	rng r = {8};
+	float values[3][NODES * NODES] = {{0}};
+	for (size_t i = 0; i < NODES * COLUMNS; i++) {
+		values[0][i] = (float)((i / COLUMNS % 4 ? 1e-6 : 1) * rng_normal(&r));
+		values[1][i] = (float)(i / COLUMNS % 3 + i % COLUMNS * 0.3);
+	}
+	for (size_t i = 0; i < NODES; i++)
+		values[2][i * NODES + i] = 1;
+	for (int v = 0; v < 3; v++) {
+		sandbox_path(crowded[v], "crowded%d.npy", v);
+		npy_write(crowded[v], KITH_F4, NODES, v == 2 ? NODES : COLUMNS, values[v]);
+	}
+}
+
 static int build(const char *input, const char *path, kith_metric metric, kith_err *err)
 {
 	kith_knn_options options;
@@ -48,7 +66,8 @@ static int build(const char *input, const char *path, kith_metric metric, kith_e
 	options.metric = metric;
 	options.memory = (uint64_t)32 << 20;
 	options.threads = 1; /* the countdown is not thread safe */
-	return kith_knn_build_with(input, path, &options, &(kith_exact_options){.block_nodes = 16}, &summary, err);
+	return kith_knn_build_with(input, path, &options, &(kith_exact_options){.block_nodes = 16, .divide = 2},
+				   &summary, err);
 }
 
 static int try_knn(kith_err *err)
@@ -59,6 +78,21 @@ static int try_knn(kith_err *err)
 static int try_cosine(kith_err *err)
 {
 	return build(npy[0], output, KITH_COSINE, err);
+}
+
+static int try_parts(kith_err *err)
+{
+	return build(crowded[0], output, KITH_L2, err);
+}
+
+static int try_copies(kith_err *err)
+{
+	return build(crowded[1], output, KITH_L2, err);
+}
+
+static int try_lattice(kith_err *err)
+{
+	return build(crowded[2], output, KITH_L2, err);
 }
 
 /* An approximate layer with an audit. */
@@ -303,8 +337,11 @@ int main(void)
 	int failed, walks = 9;
 	kith_err err = {0};
 	write_layers();
+	write_crowded();
 	sandbox_path(output, "output");
 	failed = walk("kith_knn_build", try_knn) + walk("kith_knn_build, cosine", try_cosine);
+	failed += walk("kith_knn_build, parts", try_parts) + walk("kith_knn_build, copies", try_copies) +
+		  walk("kith_knn_build, lattice", try_lattice);
 	for (int v = 0; v < LAYERS; v++)
 		if (v == 1 ? write_approximate(nng[v], &err) : build(npy[v], nng[v], KITH_L2, &err)) {
 			printf("FAILED: %s\n", err.msg);

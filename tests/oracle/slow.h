@@ -128,9 +128,13 @@ void slow_audit(const kith_graph_info *info, size_t width, const uint32_t *truth
 int slow_audit_differs(const char *path, const kith_graph_info *info, const kith_graph_audit *want, char *why,
 		       size_t size);
 
+/* A row's `count` squared distances as the store keeps them: those themselves if the low 29 bits of all are zero, else
+ * the squares of their roots rounded to 24 bits. */
+void slow_single(const double *dist2, size_t count, double *out);
+
 /* Reads the graph at `path` in windows of random sizes and compares header, rows, near lists and reverse lists,
- * every number, with the rank table and the n, d, ladder, near and metric in `want`; runs kith_graph_check too. Returns
- * 0, or 1 with one line in `why`. */
+ * every number (distances: slow_single of those given), with the rank table and the n, d, ladder, near and metric in
+ * `want`; runs kith_graph_check too. Returns 0, or 1 with one line in `why`. */
 int slow_graph_differs(const char *path, const kith_graph_info *want, size_t width, const uint32_t *ranks,
 		       const double *dist2, rng *r, char *why, size_t size);
 

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,25 +168,44 @@ static int rows_differ(reading *t, uint64_t first, uint64_t count, uint32_t tier
 	return differs;
 }
 
+void slow_single(const double *dist2, size_t count, double *out)
+{
+	int squares = 1;
+	for (size_t s = 0; s < count; s++) {
+		uint64_t bits;
+		memcpy(&bits, &dist2[s], sizeof bits);
+		squares &= bits << (64 - 29) == 0;
+	}
+	for (size_t s = 0; s < count; s++) {
+		int exponent;
+		double root = sqrt(dist2[s]), fraction = frexp(root, &exponent);
+		if (root > 0 && !isinf(root))
+			root = ldexp(nearbyint(ldexp(fraction, 24)), exponent - 24);
+		out[s] = squares ? dist2[s] : root * root;
+	}
+}
+
 static int near_differs(reading *t, uint64_t first, uint64_t count)
 {
 	uint32_t near = t->want->near, *ids = must_alloc(count * near, sizeof *ids);
-	double *dist2 = must_alloc(count * near, sizeof *dist2);
+	double *dist2 = must_alloc(count * near, sizeof *dist2), *stored = must_alloc(near, sizeof *stored);
 	kith_err err = {0};
 	int differs = 0;
 	if (kith_graph_read_near(t->graph, first, count, ids, dist2, &err))
 		differs = DIFFERS(t, "read_near: %s", err.msg);
-	for (uint64_t i = 0; i < count && !differs; i++)
+	for (uint64_t i = 0; i < count && !differs; i++) {
+		slow_single(t->dist2 + (first + i) * t->width, near, stored);
 		for (uint32_t s = 0; s < near && !differs; s++) {
 			uint32_t want = t->ranks[(first + i) * t->width + s];
-			double want_dist2 = t->dist2[(first + i) * t->width + s];
-			if (ids[i * near + s] != want || dist2[i * near + s] != want_dist2)
+			if (ids[i * near + s] != want || dist2[i * near + s] != stored[s])
 				differs = DIFFERS(t, "near of %llu, rank %u: %u at %a, should be %u at %a",
 						  (unsigned long long)(first + i), s, ids[i * near + s],
-						  dist2[i * near + s], want, want_dist2);
+						  dist2[i * near + s], want, stored[s]);
 		}
+	}
 	free(ids);
 	free(dist2);
+	free(stored);
 	return differs;
 }
 

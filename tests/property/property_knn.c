@@ -35,6 +35,8 @@ static void draw_own(kith_exact_options *own, size_t n, rng *r)
 	}
 	if (rng_chance(r, 50))
 		own->probe_blocks = (uint32_t)rng_between(r, 1, 20);
+	if (rng_chance(r, 60)) /* as if they were many */
+		own->divide = (uint32_t)rng_between(r, 2, 20);
 }
 
 static void draw_options(kith_knn_options *options, size_t n, rng *r)
@@ -45,6 +47,8 @@ static void draw_options(kith_knn_options *options, size_t n, rng *r)
 	options->metric = rng_chance(r, 35) ? KITH_COSINE : KITH_L2;
 	options->memory = memory[rng_below(r, 4)] << 20;
 	options->threads = (int)rng_between(r, 1, 2);
+	if (rng_chance(r, 30))
+		options->near = (uint32_t)rng_below(r, n);
 	options->command = "property_knn";
 }
 
@@ -58,8 +62,7 @@ static void want_info(kith_graph_info *want, const random_layer *in, const kith_
 	want->d = in->d;
 	want->tiers = options->tiers;
 	memcpy(want->ladder, options->ladder, sizeof want->ladder);
-	want->near =
-		want->ladder[want->tiers - 1] < KITH_NEAR_DEFAULT ? want->ladder[want->tiers - 1] : KITH_NEAR_DEFAULT;
+	want->near = want->ladder[want->tiers - 1] < options->near ? want->ladder[want->tiers - 1] : options->near;
 	want->block_nodes = own->block_nodes;
 	want->recall = 1;
 	strcpy(want->metric, options->metric == KITH_COSINE ? "cosine" : "l2");
@@ -195,11 +198,11 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 	if (differs)
 		snprintf(why, size,
 			 "%s, %s, n=%zu d=%zu %s, %u tiers to %u, threads %d, memory %lluM, panel %u, tile %u, block "
-			 "%u, plan %d, sketch %u of %u, probes %u: %s",
+			 "%u, plan %d, sketch %u of %u, probes %u, divide %u: %s",
 			 in.family, want.metric, in.n, in.d, npy_descr(in.dtype), options.tiers,
 			 options.ladder[options.tiers - 1], options.threads, (unsigned long long)options.memory >> 20,
 			 own.panel_rows, own.tile_rows, own.block_nodes, (int)own.plan, own.coarse_dims,
-			 own.sketch_dims, own.probe_blocks, what);
+			 own.sketch_dims, own.probe_blocks, own.divide, what);
 	free(in.x);
 	free(in.raw);
 	return differs;

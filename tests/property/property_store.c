@@ -41,9 +41,16 @@ static void draw_row(shape kind, size_t n, size_t i, size_t width, double (*orde
 		row[s] = (uint32_t)order[s][1];
 }
 
-/* Ascending, with repeats, zeros and the ends of what a double holds. */
+/* Ascending, with repeats, zeros and the ends of what a double holds; whole numbers now and then. */
 static void draw_dist2(double *dist2, size_t width, rng *r)
 {
+	if (rng_chance(r, 20)) {
+		unsigned step = 1u << rng_below(r, 24);
+		dist2[0] = (double)rng_below(r, step);
+		for (size_t s = 1; s < width; s++)
+			dist2[s] = dist2[s - 1] + (double)rng_below(r, step);
+		return;
+	}
 	double at = rng_chance(r, 50) ? 0 : rng_unit(r) * exp2((double)rng_below(r, 600) - 300);
 	if (rng_chance(r, 5))
 		at = 0x1p-1074;
@@ -84,6 +91,9 @@ static void draw_info(kith_graph_info *info, rng *r)
 	k = info->ladder[info->tiers - 1];
 	info->near = rng_chance(r, 20) ? 0 : (uint32_t)rng_between(r, 1, rng_chance(r, 30) ? k : (k + 3) / 4);
 	info->block_nodes = blocks[rng_below(r, 8)];
+	info->near_nodes = rng_chance(r, 50) ? 0 : blocks[rng_below(r, 8)];
+	if (info->near_nodes && info->near_nodes < info->block_nodes)
+		info->near_nodes = info->block_nodes;
 	info->recall = rng_chance(r, 50) ? 1 : rng_unit(r);
 	strcpy(info->metric, rng_chance(r, 50) ? "l2" : "cosine");
 	strcpy(info->engine, "exact");
@@ -192,6 +202,24 @@ static int lie_is_missed(const char *path, const kith_graph_info *info, size_t w
 	return 0;
 }
 
+/* Writes the graph once more, its rows in other portions and by other threads: the same bytes. */
+static int bytes_differ(const char *path, const kith_graph_info *info, size_t width, const uint32_t *ranks,
+			const double *dist2, const kith_graph_audit *audit, uint64_t memory, rng *r, char *why,
+			size_t size)
+{
+	char again[SANDBOX_PATH];
+	kith_err err = {0};
+	size_t one, other;
+	if (slow_graph_write(sandbox_path(again, "again.nng"), info, width, ranks, dist2, audit, memory, r, &err))
+		return snprintf(why, size, "once more: %.900s", err.msg) > 0;
+	unsigned char *a = sandbox_read(path, &one), *b = sandbox_read(again, &other);
+	int differs = one != other || memcmp(a, b, one) != 0;
+	free(a);
+	free(b);
+	remove(again);
+	return differs && snprintf(why, size, "other bytes, once more") > 0;
+}
+
 static int round_store(uint64_t seed, char *why, size_t size)
 {
 	rng r = {seed};
@@ -235,6 +263,7 @@ static int round_store(uint64_t seed, char *why, size_t size)
 		differs = info_text_differs(path, &info, what, sizeof what) ||
 			  slow_graph_differs(path, &info, width, ranks, dist2, &r, what, sizeof what) ||
 			  slow_audit_differs(path, &info, &audit, what, sizeof what) ||
+			  bytes_differ(path, &info, width, ranks, dist2, &audit, memory, &r, what, sizeof what) ||
 			  (audit.rows && rng_chance(&r, 20) &&
 			   lie_is_missed(path, &info, width, ranks, dist2, &audit, &r, what, sizeof what));
 	if (differs)

@@ -27,6 +27,11 @@ typedef enum family {
 	ZERO_ROWS,
 	MIXED_RANGE,
 	SMALL,
+	NEARLY_ZERO,
+	TIGHT_CLUSTERS,
+	NESTED,
+	ONE_HOT,
+	CODE_BOOK,
 	FAMILIES
 } family;
 
@@ -48,7 +53,12 @@ static const char *const family_names[] = {"normal",
 					   "overflowing",
 					   "zero rows",
 					   "values of every exponent",
-					   "small"};
+					   "small",
+					   "nearly zero rows",
+					   "tight clusters",
+					   "nested",
+					   "one-hot",
+					   "code book"};
 
 static double smallest(kith_dtype dtype)
 {
@@ -121,6 +131,33 @@ static void copy_rows(random_layer *in, rng *r)
 	}
 }
 
+/* Rows that bounds about the mean of all cannot tell apart: noise about nothing beside ordinary ones, or about a few of
+ * these; lengths over many orders of magnitude. */
+static void crowd_rows(random_layer *in, rng *r)
+{
+	size_t n = in->n, d = in->d, bases = rng_between(r, 1, n < 4 ? n : 4);
+	double spread = exp2(-(double)rng_between(r, 5, in->dtype == KITH_F8 ? 60 : 20));
+	for (size_t i = bases; i < n; i++) {
+		const double *base = in->x + rng_below(r, bases) * d;
+		double length = in->kind == NESTED ? exp2(8 * rng_normal(r)) : spread;
+		int crowded = in->kind != NEARLY_ZERO || rng_chance(r, 70);
+		for (size_t t = 0; t < d && crowded; t++)
+			in->x[i * d + t] = (in->kind == TIGHT_CLUSTERS ? base[t] : 0) + length * rng_normal(r);
+	}
+}
+
+/* Rows of which most have copies, and which are equally far from each other, or nearly. */
+static void code_rows(random_layer *in, rng *r)
+{
+	size_t n = in->n, d = in->d, codes = rng_between(r, 1, n);
+	for (size_t i = 0; i < n; i++) {
+		size_t code = rng_below(r, codes);
+		rng own = {code + 1};
+		for (size_t t = 0; t < d; t++)
+			in->x[i * d + t] = in->kind == ONE_HOT ? code % d == t : (double)rng_below(&own, 3) / 7;
+	}
+}
+
 static void fill(random_layer *in, rng *r)
 {
 	size_t n = in->n, d = in->d;
@@ -131,6 +168,10 @@ static void fill(random_layer *in, rng *r)
 	if (in->kind == NEAR_COPIES || in->kind == COPIES || in->kind == CLUSTERS || in->kind == IDENTICAL ||
 	    in->kind == LOW_RANK)
 		copy_rows(in, r);
+	if (in->kind == NEARLY_ZERO || in->kind == TIGHT_CLUSTERS || in->kind == NESTED)
+		crowd_rows(in, r);
+	if (in->kind == ONE_HOT || in->kind == CODE_BOOK)
+		code_rows(in, r);
 	if (in->kind == OUTLIER)
 		in->x[rng_below(r, n * d)] = in->dtype == KITH_F8 ? (rng_chance(r, 50) ? 1e300 : -1e150) : 1e30;
 	if (in->kind == ZERO_ROWS)

@@ -214,13 +214,95 @@ static void test_row_bits(void **state)
 	assert_value(kith_row_sets_decode, 0, "a row of tier 0");
 }
 
+/* ---- near lists: of nodes 64..127, the nearest 3 of tier 0's four and none of tier 1 ---- */
+
+static kith_graph_info near_info(void)
+{
+	kith_graph_info x = info;
+	x.near = 3;
+	x.near_nodes = NODES;
+	x.near_bits = KITH_NEAR_BITS;
+	return x;
+}
+
+static void assert_near(const kith_graph_info *x, uint32_t *positions, double *dist2, const char *message)
+{
+	kith_err err = {0};
+	kith_value_seal(&scratch.encoder);
+	int rc = kith_near_decode(&scratch, x, 1, scratch.encoder.bytes, scratch.encoder.size, positions, dist2, &err);
+	assert_int_equal(rc, message ? KITH_ECORRUPT : 0);
+	if (message && !strstr(err.msg, message))
+		fail_msg("\"%s\" should say \"%s\"", err.msg, message);
+}
+
+/* 24 orders in 5 bits a row, and then the numbers' five byte planes. */
+static void put_near(const uint8_t *orders, size_t size, const uint64_t *numbers)
+{
+	kith_err err;
+	assert_int_equal(kith_value_start(&scratch.encoder, KITH_TABLE_NEAR, 1, NODES, NODES * 3, &err), 0);
+	assert_int_equal(kith_value_stream(&scratch.encoder, orders, size, &err), 0);
+	assert_int_equal(kith_value_u64s(&scratch.encoder, numbers, NODES * 3, 5, NODES, &err), 0);
+}
+
+static void test_near(void **state)
+{
+	static uint32_t positions[NODES * 3], back[NODES * 3];
+	static double dist2[NODES * 3], got[NODES * 3];
+	static uint64_t numbers[NODES * 3];
+	uint8_t orders[NODES * 5 / 8] = {0};
+	kith_graph_info x = near_info();
+	kith_err err = {0};
+	(void)state;
+	for (uint32_t i = 0; i < NODES; i++) {
+		positions[3 * i] = i % 4;
+		positions[3 * i + 1] = (i + 1 + i % 3) % 4;
+		positions[3 * i + 2] = (i + 1 + (i + 1) % 3) % 4;
+		dist2[3 * i] = 0;
+		dist2[3 * i + 1] = i % 2 ? 3 : 3 + 0x1p-30; /* rounded to sqrt(3) as a float */
+		dist2[3 * i + 2] = 16777215;
+	}
+	assert_int_equal(kith_near_encode(&scratch, &x, 1, positions, dist2, &err), 0);
+	assert_near(&x, back, got, NULL);
+	assert_memory_equal(back, positions, sizeof positions);
+	for (uint32_t i = 0; i < NODES; i++) {
+		assert_true(got[3 * i] == 0 && got[3 * i + 2] > 16777214 && got[3 * i + 2] < 16777217);
+		assert_true(got[3 * i + 1] == (i % 2 ? 3 : (double)1.7320508f * 1.7320508f));
+	}
+
+	positions[4] = positions[3]; /* twice */
+	assert_int_equal(kith_near_encode(&scratch, &x, 1, positions, dist2, &err), KITH_EBUG);
+	positions[4] = 4; /* of tier 1 */
+	assert_int_equal(kith_near_encode(&scratch, &x, 1, positions, dist2, &err), KITH_EBUG);
+
+	memset(orders, 0, sizeof orders);
+	put_near(orders, sizeof orders, numbers);
+	assert_near(&x, back, got, NULL);
+	assert_true(back[0] == 0 && back[1] == 1 && back[2] == 2);
+	orders[0] = 23;
+	put_near(orders, sizeof orders, numbers);
+	assert_near(&x, back, got, NULL);
+	assert_true(back[0] == 3 && back[1] == 0 && back[2] == 1); /* digits 3, 2, 1 */
+	orders[0] = 24;
+	put_near(orders, sizeof orders, numbers);
+	assert_near(&x, back, got, "outside its row");
+	orders[0] = 0;
+	numbers[7] = 0x7ffull << 23;
+	put_near(orders, sizeof orders, numbers);
+	assert_near(&x, back, got, NULL);
+	assert_true(got[3 * 7] > 1e308);
+	numbers[NODES + 7] = 1;
+	put_near(orders, sizeof orders, numbers);
+	assert_near(&x, back, got, "impossible distance");
+	put_near(orders, sizeof orders - 1, numbers);
+	assert_near(&x, back, got, "bytes where");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reverse_ids),
-		cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_reverse_bits),
-		cmocka_unit_test(test_row_bits),
+		cmocka_unit_test(test_reverse_ids),  cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_reverse_bits), cmocka_unit_test(test_row_bits),
+		cmocka_unit_test(test_near),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

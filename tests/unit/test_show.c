@@ -17,7 +17,7 @@ static void test_graph(void **state)
 {
 	static const char expected[] = "{\"format\": \"kith-graph\", \"version\": 1, \"n\": 2, \"d\": 3, \"k\": [1],\n"
 				       " \"metric\": \"l\\\\2\", \"engine\": \"faiss:\\\"IVF\\\"\\n\", \"recall\": "
-				       "0.5, \"digest\": \"xxh3:\\u0001\",\n"
+				       "0.5, \"digest\": \"xxh3:\\u0001\", \"precision\": \"single\",\n"
 				       " \"nodes\": [\n"
 				       "  {\"node\": 0, \"tiers\": [[1]], \"near\": [[1, 0.25]]},\n"
 				       "  {\"node\": 1, \"tiers\": [[0]], \"near\": [[0, 0.25]]}\n"
@@ -58,7 +58,7 @@ static void test_audit(void **state)
 		"# node\tneighbour\tk\trank\tdist2\n0\t1\t1\t0\tnan\n1\t0\t1\t0\tnan\n2\t0\t1\t0\tnan\n";
 	static const char header[] = "# kith graph\n# n\t3\n# d\t3\n# k\t1\n# metric\tl2\n# engine\tapprox\n"
 				     "# recall\t0.5\n# digest\t\n# audit\tsamples\t2\tseed\t7\n"
-				     "# audit\tk\t1\trecall\t0.5\tlow\t0.25\thigh\t0.75\n";
+				     "# audit\tk\t1\trecall\t0.5\tlow\t0.25\thigh\t0.75\n# near\t0\n";
 	static const char json[] = "{\"format\": \"kith-graph\", \"version\": 1, \"n\": 3, \"d\": 3, \"k\": [1],\n"
 				   " \"metric\": \"l2\", \"engine\": \"approx\", \"recall\": 0.5, \"digest\": \"\",\n"
 				   " \"audit\": {\"samples\": 2, \"seed\": 7, \"recall\": [0.5], \"low\": [0.25], "

@@ -213,6 +213,32 @@ static void test_doubles(void **state)
 	}
 }
 
+/* Of a float, its digits: all read back as the same float. */
+static void test_singles(void **state)
+{
+	static const struct {
+		double x;
+		const char *text;
+	} cases[] = {{0, "0"},
+		     {-0.0, "0"},
+		     {3, "3"},
+		     {16777215, "16777215"},
+		     {0.1f, "0.1"},
+		     {1.0f / 3, "0.33333334"},
+		     {(double)1.7320508f * 1.7320508f, "3"},
+		     {INFINITY, "inf"},
+		     {0x1p-1000, "9.332636e-302"}};
+	char text[KITH_DOUBLE_TEXT];
+	rng r = {43};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_string_equal(kith_single_text(cases[i].x, text), cases[i].text);
+	for (int i = 0; i < 20000; i++) {
+		float x = (float)(rng_unit(&r) * exp2((double)rng_below(&r, 200) - 100));
+		assert_true((float)strtod(kith_single_text(x, text), NULL) == x && strlen(text) <= 14);
+	}
+}
+
 /* File names are bytes, and a command line may be cut within a character. */
 static void test_not_utf8(void **state)
 {
@@ -717,6 +743,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_doubles),
+		cmocka_unit_test(test_singles),
 		cmocka_unit_test(test_not_utf8),
 		cmocka_unit_test(test_old_file),
 		cmocka_unit_test(test_unwritable),

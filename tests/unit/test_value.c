@@ -143,11 +143,36 @@ static void test_sets(void **state)
 	}
 }
 
+/* Wide numbers, in runs of another kind each; stored in as much as they need. */
+static void test_wide(void **state)
+{
+	static uint64_t numbers[50000], back[50000];
+	rng r = {7};
+	(void)state;
+	for (int width = 1; width <= 8; width++) {
+		size_t count = (size_t)rng_below(&r, 50000), run = (size_t)rng_between(&r, 1, 20000);
+		kith_err err;
+		for (size_t i = 0; i < count; i++) {
+			numbers[i] = rng_next(&r) >> (64 - 8 * width);
+			numbers[i] >>= i / run % 3 * 2;
+		}
+		start(count);
+		assert_int_equal(kith_value_u64s(&value, numbers, count, width, run, &err), 0);
+		kith_view view = open_value();
+		assert_int_equal(kith_view_next_size(&view), count);
+		assert_int_equal(kith_view_u64s(&view, back, count, width, &err), 0);
+		assert_int_equal(kith_view_end(&view, &err), 0);
+		assert_int_equal(kith_view_next_size(&view), 0);
+		assert_memory_equal(back, numbers, count * sizeof *numbers);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_wide),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

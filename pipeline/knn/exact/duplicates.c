@@ -84,6 +84,7 @@ int kith_duplicates_find(kith_duplicates *out, const kith_vectors *vectors, cons
 	for (uint64_t from = 0, to; !rc && from < n; from = to) {
 		for (to = from + 1; to < n && all[to].hash == all[from].hash;)
 			to++;
+		out->copies += to - from - 1;
 		if (to - from > k + 1ull)
 			rc = mark_group(&f, all + from, to - from, err);
 	}

@@ -13,10 +13,11 @@
 typedef struct kith_duplicates {
 	uint64_t *left_out; /* n bits; NULL: there are none */
 	/* n each, if there are any. A group of identical samples of which some are left out is a chain: */
-	uint32_t *twin; /* of its first sample and of those left out, the first one, which has the lowest id; else
-			   UINT32_MAX */
-	uint32_t *next; /* of those not left out, the next one; UINT32_MAX: it is the last, or in no such group */
-	void *memory;   /* holds these; release it with free() */
+	uint32_t *twin;  /* of its first sample and of those left out, the first one, which has the lowest id; else
+			    UINT32_MAX */
+	uint32_t *next;  /* of those not left out, the next one; UINT32_MAX: it is the last, or in no such group */
+	void *memory;    /* holds these; release it with free() */
+	uint64_t copies; /* samples whose hash an earlier one has, too */
 } kith_duplicates;
 
 static inline int kith_is_left_out(const kith_duplicates *duplicates, uint64_t i)

@@ -8,6 +8,7 @@
 
 #include "alloc.h"
 #include "block_join.h"
+#include "divide.h"
 #include "duplicates.h"
 #include "engine.h"
 #include "kd_order.h"
@@ -28,8 +29,10 @@ struct exact {
 	kith_quantised blocks; /* what the tiles multiply */
 	uint64_t *hash;        /* n */
 	kith_duplicates duplicates;
-	uint32_t *order; /* m: the samples that are not left out */
-	uint32_t *place; /* n: where they stand in that order; UINT32_MAX: left out */
+	uint32_t many_copies; /* stop if at least n / many_copies samples are copies; 0: never */
+	int stopped;          /* it has */
+	uint32_t *order;      /* m: the samples that are not left out */
+	uint32_t *place;      /* n: where they stand in that order; UINT32_MAX: left out */
 	uint64_t m;
 	void *lists; /* of candidates, in whose place results may be */
 	kith_results results;
@@ -43,6 +46,9 @@ static int run_pass(const struct exact *e, const kith_pass *pass, uint64_t memor
 static int find_duplicates(struct exact *e, kith_err *err)
 {
 	int rc = kith_duplicates_find(&e->duplicates, e->vectors, e->hash, e->k, err);
+	e->stopped = !rc && e->many_copies && e->duplicates.copies >= e->n / e->many_copies + 1;
+	if (e->stopped)
+		return 0;
 	free(e->hash);
 	e->hash = NULL;
 	return rc;
@@ -51,7 +57,7 @@ static int find_duplicates(struct exact *e, kith_err *err)
 static int stream(struct exact *e, kith_err *err)
 {
 	int rc = run_pass(e, &(kith_pass){.full = &e->full, .hash = e->hash}, e->job->memory / 8, err);
-	if (rc || (rc = find_duplicates(e, err)))
+	if (rc || (rc = find_duplicates(e, err)) || e->stopped)
 		return rc;
 	kith_stream in = {.plan = &e->plan,
 			  .scaling = &e->scaling,
@@ -137,7 +143,7 @@ static int make_blocks(struct exact *e, kith_err *err)
 static int join(struct exact *e, kith_err *err)
 {
 	int rc;
-	if ((rc = project(e, err)) || (rc = find_duplicates(e, err)) || (rc = arrange(e, err)) ||
+	if ((rc = project(e, err)) || (rc = find_duplicates(e, err)) || e->stopped || (rc = arrange(e, err)) ||
 	    (rc = make_blocks(e, err)))
 		return rc;
 	kith_block_join in = {.plan = &e->plan,
@@ -183,41 +189,109 @@ static int foresee(const kith_engine_job *job, kith_knn_estimate *out, kith_err 
 	return rc;
 }
 
+/* By one plan, chosen here, to e->results, unless it stops. */
+static int run(struct exact *e, kith_err *err)
+{
+	const char *spill;
+	int rc = kith_plan_choose(&e->plan, &e->basis, &e->scaling, e->job, err);
+	if (rc)
+		return rc;
+	spill = e->plan.spill ? e->job->output : NULL;
+	if (!e->plan.in_place && (rc = kith_results_init(&e->results, e->n, e->k, e->near, spill, err)))
+		return rc;
+	if (!(e->hash = kith_alloc(e->n, sizeof *e->hash)))
+		return kith_fail_nomem(err, "hashes of samples", e->n * sizeof *e->hash);
+	return e->plan.kind == KITH_PLAN_STREAM ? stream(e, err) : join(e, err);
+}
+
+static struct exact exact_of(const kith_engine_job *job)
+{
+	return (struct exact){.job = job,
+			      .vectors = job->vectors,
+			      .n = job->info->n,
+			      .k = kith_info_k(job->info),
+			      .near = job->info->near};
+}
+
+static const kith_duplicates *left_out_of(const struct exact *e)
+{
+	return e->plan.kind == KITH_PLAN_STREAM ? NULL : &e->duplicates;
+}
+
+static void release(struct exact *e)
+{
+	kith_basis_free(&e->basis);
+	kith_projections_free(&e->projections);
+	kith_bounds_free(&e->full);
+	free(e->blocks.memory);
+	free(e->duplicates.memory);
+	kith_results_free(&e->results);
+	free(e->lists);
+	free(e->hash);
+	free(e->order);
+	free(e->place);
+}
+
+static void rank_results(const struct exact *e, kith_ranked_rows *rows, uint32_t *ids)
+{
+	for (uint64_t i = 0; i < e->n; i++) {
+		kith_row to = {ids, rows->id + i * rows->k, rows->dist + i * rows->k};
+		kith_results_copy(&e->results, left_out_of(e), i, to);
+		rows->count[i] = rows->k;
+	}
+}
+
+int kith_exact_rank(const kith_engine_job *job, const kith_scaling *scaling, uint32_t many_copies,
+		    kith_ranked_rows *rows, uint64_t **hash, kith_err *err)
+{
+	kith_graph_info info = {.n = rows->n, .d = job->info->d, .tiers = 1, .ladder = {rows->k}, .near = rows->k};
+	kith_engine_job own = *job;
+	own.info = &info;
+	struct exact e = exact_of(&own);
+	uint32_t *ids = kith_alloc(rows->k, sizeof *ids);
+	int rc = ids ? 0 : kith_fail_nomem(err, "a row", rows->k * sizeof *ids);
+	e.scaling = *scaling;
+	e.many_copies = many_copies;
+	if (!rc && !(rc = run(&e, err)) && !e.stopped)
+		rank_results(&e, rows, ids);
+	if (!rc && e.stopped) {
+		*hash = e.hash;
+		e.hash = NULL;
+	}
+	free(ids);
+	release(&e);
+	return rc;
+}
+
 static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
 {
-	struct exact e = {.job = job,
-			  .vectors = job->vectors,
-			  .n = job->info->n,
-			  .k = kith_info_k(job->info),
-			  .near = job->info->near};
-	const char *spill;
+	struct exact e = exact_of(job);
+	kith_ranked_rows rows = {0};
+	const char *how;
 	int rc;
 	if ((rc = kith_scaling_init(&e.scaling, e.vectors, err)) ||
-	    (rc = kith_plan_choose(&e.plan, &e.basis, &e.scaling, job, err)))
+	    (rc = kith_divide(job, &e.scaling, NULL, &rows, &how, err)))
 		goto done;
-	describe(&e.plan, summary->plan, sizeof summary->plan);
-	spill = e.plan.spill ? job->output : NULL;
-	if (!e.plan.in_place && (rc = kith_results_init(&e.results, e.n, e.k, e.near, spill, err)))
+	e.many_copies = kith_divide_copies(job);
+	if (!how && (rc = run(&e, err)))
 		goto done;
-	if (!(e.hash = kith_alloc(e.n, sizeof *e.hash))) {
-		rc = kith_fail_nomem(err, "hashes of samples", e.n * sizeof *e.hash);
+	if (e.stopped) { /* make room, but for the hashes */
+		struct exact hashes = {.scaling = e.scaling, .hash = e.hash};
+		e.hash = NULL;
+		release(&e);
+		e = hashes;
+		rc = kith_divide(job, &e.scaling, e.hash, &rows, &how, err);
+	}
+	if (how) {
+		snprintf(summary->plan, sizeof summary->plan, "exact (%s)", how);
+		rc = rc ? rc : kith_ranked_rows_write(&rows, job, writer, err);
 		goto done;
 	}
-	rc = e.plan.kind == KITH_PLAN_STREAM ? stream(&e, err) : join(&e, err);
-	if (!rc)
-		rc = kith_results_write(&e.results, e.plan.kind == KITH_PLAN_STREAM ? NULL : &e.duplicates, job, writer,
-					err);
+	describe(&e.plan, summary->plan, sizeof summary->plan);
+	rc = kith_results_write(&e.results, left_out_of(&e), job, writer, err);
 done:
-	kith_basis_free(&e.basis);
-	kith_projections_free(&e.projections);
-	kith_bounds_free(&e.full);
-	free(e.blocks.memory);
-	free(e.duplicates.memory);
-	kith_results_free(&e.results);
-	free(e.lists);
-	free(e.hash);
-	free(e.order);
-	free(e.place);
+	free(rows.memory);
+	release(&e);
 	return rc;
 }
 

@@ -27,6 +27,7 @@ typedef struct kith_exact_options {
 	uint32_t panel_rows;   /* rows in work at once */
 	uint32_t tile_rows;    /* columns that the stream plan reads at once */
 	uint32_t block_nodes;  /* see kith/graph.h */
+	uint32_t divide;       /* samples from which on parts are looked for (parts.h) */
 } kith_exact_options;
 
 #endif

@@ -165,13 +165,12 @@ static void measure_pairs(kith_refiner *f, const void *const *x, int one, const 
 /* Samples in memory: row by row, as they are wanted. */
 static void measure_in_memory(kith_refiner *f, const uint32_t *self)
 {
-	const char *all = f->vectors->all;
 	const void *x, *y[KITH_CANONICAL_PAIRS];
 	for (uint32_t from = 0, to; from < f->wanted; from = to) {
 		uint32_t row = f->want[from].row, end = from + KITH_CANONICAL_PAIRS;
 		for (to = from; to < f->wanted && to < end && f->want[to].row == row; to++)
-			y[to - from] = all + f->want[to].id * bytes_of(f);
-		x = all + self[row] * bytes_of(f);
+			y[to - from] = kith_vectors_at(f->vectors, f->want[to].id);
+		x = kith_vectors_at(f->vectors, self[row]);
 		measure_pairs(f, &x, 1, y, from, to);
 	}
 }

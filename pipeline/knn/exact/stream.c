@@ -326,8 +326,9 @@ static int compare_panel(struct stream *s, uint64_t node, uint32_t panel, kith_e
 		    (rc = load_columns(s, first, columns, err)))
 			return rc;
 		bound_blocks(s, panel, first, columns);
-		kith_activations_will_read(s->vectors->input, first + columns,
-					   clamp(s->n - first - columns, 0, s->tile));
+		if (!s->vectors->id)
+			kith_activations_will_read(s->vectors->input, first + columns,
+						   clamp(s->n - first - columns, 0, s->tile));
 #pragma omp parallel for num_threads(s->in->plan->threads) schedule(dynamic, 1)
 		for (uint32_t row = 0; row < panel; row += s->rows) {
 			uint32_t count = panel - row < s->rows ? panel - row : s->rows;

@@ -8,8 +8,7 @@
 
 #define OUT_BYTES (4u << 20) /* of finished rows handed to the writer at once */
 
-/* Sample i's finished row, into `to`. */
-static void copy_row(const kith_results *results, const kith_duplicates *duplicates, uint64_t i, kith_row to)
+void kith_results_copy(const kith_results *results, const kith_duplicates *duplicates, uint64_t i, kith_row to)
 {
 	uint32_t k = results->k, near = results->near;
 	if (duplicates && kith_is_left_out(duplicates, i)) {
@@ -42,8 +41,9 @@ int kith_results_write(const kith_results *results, const kith_duplicates *dupli
 		if ((rc = kith_progress_tick(job->progress, "writing", first, n, err)))
 			break;
 		for (uint64_t r = 0; r < count; r++)
-			copy_row(results, duplicates, first + r,
-				 (kith_row){out.ids + r * k, out.near_ids + r * near, out.near_dist2 + r * near});
+			kith_results_copy(
+				results, duplicates, first + r,
+				(kith_row){out.ids + r * k, out.near_ids + r * near, out.near_dist2 + r * near});
 		rc = kith_engine_append(job, writer, count, out.ids, out.near_ids, out.near_dist2, err);
 	}
 	free(memory);

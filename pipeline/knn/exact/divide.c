@@ -1,0 +1,306 @@
+/* divide.c - see divide.h */
+#include "divide.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "exact.h"
+#include "lattice.h"
+#include "part_join.h"
+#include "parts.h"
+#include "workspace.h"
+
+#define MANY_COPIES 5u   /* one sample in so many */
+#define MAX_K       512u /* beyond, rows with all their distances are too much */
+#define DEPTH       16   /* of parts within parts */
+#define FEW         3072u
+
+static int solve(const kith_engine_job *job, uint32_t k, int depth, kith_ranked_rows *rows, kith_err *err);
+
+static int has_room(const kith_engine_job *job)
+{
+	uint32_t k = kith_info_k(job->info);
+	return k <= MAX_K && 2 * kith_ranked_rows_bytes(job->info->n, k) <= job->memory / 2 &&
+	       job->info->d * 512 <= job->memory;
+}
+
+uint32_t kith_divide_copies(const kith_engine_job *job)
+{
+	return has_room(job) ? MANY_COPIES : 0;
+}
+
+/* All samples in memory, where they are as they should be in the file and there is room. */
+static int keep_samples(const kith_engine_job *job, kith_err *err)
+{
+	kith_vectors *v = job->vectors;
+	int as_stored = v->metric == KITH_L2 && v->row_bytes == v->d * v->value_size;
+	return v->all || v->id || !as_stored || v->n * v->row_bytes > job->memory / 2 ? 0 : kith_vectors_keep(v, err);
+}
+
+/* The job for some of its samples. Of few, all pairs are multiplied sooner than they are surveyed. */
+static kith_engine_job job_for(const kith_engine_job *job, kith_vectors *some, kith_graph_info *info,
+			       kith_exact_options *options, uint32_t k)
+{
+	kith_engine_job sub = *job;
+	*options = *(const kith_exact_options *)job->options;
+	if (options->plan == KITH_PLAN_AUTO && some->n <= FEW)
+		options->plan = KITH_PLAN_STREAM;
+	*info = (kith_graph_info){.n = some->n, .d = some->d, .tiers = 1, .ladder = {k}, .near = k};
+	sub.vectors = some;
+	sub.info = info;
+	sub.options = options;
+	return sub;
+}
+
+/* Rows of k, or of all others, of the samples id[0..count-1] among themselves. mean, if not NULL: receives theirs. */
+static int solve_some(const kith_engine_job *job, const uint32_t *id, uint64_t count, uint32_t k, int depth,
+		      kith_ranked_rows *rows, double *mean, kith_err *err)
+{
+	kith_vectors some = {0};
+	kith_graph_info info;
+	kith_exact_options options;
+	int rc = kith_vectors_some(&some, job->vectors, id, count, err);
+	k = k < count - 1 ? k : (uint32_t)(count - 1);
+	if (!rc && mean)
+		memcpy(mean, some.mean, some.d * sizeof *mean);
+	if (!rc && k) {
+		kith_engine_job sub = job_for(job, &some, &info, &options, k);
+		rc = solve(&sub, k, depth, rows, err);
+	} else if (!rc) {
+		rc = kith_ranked_rows_alloc(rows, count, k, err);
+	}
+	for (uint64_t e = 0; !rc && e < count * k; e++)
+		rows->id[e] = id[rows->id[e]];
+	kith_vectors_free(&some);
+	return rc;
+}
+
+/* ---- parts ---- */
+
+static int solve_part(const kith_engine_job *job, const kith_parts *parts, uint32_t p, int depth,
+		      kith_ranked_rows *rows, double *mean, kith_err *err)
+{
+	kith_ranked_rows own = {0};
+	uint64_t count = 0;
+	uint32_t *id = kith_alloc(parts->size[p], sizeof *id);
+	if (!id)
+		return kith_fail_nomem(err, "a part of the samples", parts->size[p] * sizeof *id);
+	for (uint64_t i = 0; i < job->vectors->n; i++)
+		if (parts->part[i] == p)
+			id[count++] = (uint32_t)i;
+	int rc = count ? solve_some(job, id, count, rows->k, depth, &own, mean, err) : 0;
+	for (uint64_t i = 0; !rc && i < count; i++) {
+		rows->count[id[i]] = own.k;
+		memcpy(rows->id + (uint64_t)id[i] * rows->k, own.id + i * own.k, own.k * sizeof *own.id);
+		memcpy(rows->dist + (uint64_t)id[i] * rows->k, own.dist + i * own.k, own.k * sizeof *own.dist);
+	}
+	free(own.memory);
+	free(id);
+	return rc;
+}
+
+static int solve_parts(const kith_engine_job *job, const kith_scaling *scaling, const kith_parts *parts, int depth,
+		       kith_ranked_rows *rows, kith_err *err)
+{
+	double *mean[KITH_MAX_PARTS], *all;
+	uint64_t d = job->vectors->d;
+	kith_part_join join = {.scaling = scaling,
+			       .parts = parts,
+			       .mean = mean,
+			       .memory = job->memory,
+			       .threads = job->threads,
+			       .progress = job->progress};
+	int rc = 0;
+	if (!(all = kith_alloc(parts->count * d, sizeof *all)))
+		return kith_fail_nomem(err, "means of parts", parts->count * d * sizeof *all);
+	for (uint32_t p = 0; !rc && p < parts->count; p++) {
+		mean[p] = all + p * d;
+		rc = solve_part(job, parts, p, depth + 1, rows, mean[p], err);
+	}
+	if (!rc)
+		rc = kith_part_join_run(&join, rows, err);
+	free(all);
+	return rc;
+}
+
+/* ---- distinct samples ---- */
+
+struct hashed {
+	uint64_t hash;
+	uint32_t id;
+};
+
+struct groups {
+	uint64_t count;
+	struct hashed *by_hash; /* n */
+	uint32_t *first;        /* n: of each sample, the lowest identical one */
+	uint32_t *distinct;     /* count: those that are their own first, ascending */
+	uint32_t *group;        /* n: of these, which one they are */
+	uint32_t *start;        /* count + 1: of each group's members, ascending, in: */
+	uint32_t *member;       /* n */
+	char *one, *other;      /* two samples */
+	uint8_t *raw;
+	void *memory;
+};
+
+static int by_hash(const void *a, const void *b)
+{
+	const struct hashed *x = a, *y = b;
+	if (x->hash != y->hash)
+		return x->hash < y->hash ? -1 : 1;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Samples of equal hash are identical to the first of them, or taken as distinct. */
+static int find_first(struct groups *g, const kith_vectors *v, const uint64_t *hash, kith_err *err)
+{
+	uint64_t n = v->n, bytes = v->d * v->value_size;
+	int rc = 0;
+	for (uint64_t i = 0; i < n; i++)
+		g->by_hash[i] = (struct hashed){hash[i], (uint32_t)i};
+	qsort(g->by_hash, n, sizeof *g->by_hash, by_hash);
+	for (uint64_t i = 0, from = 0; !rc && i < n; i++) {
+		uint32_t own = g->by_hash[i].id;
+		g->first[own] = own;
+		if (!i || g->by_hash[i].hash != g->by_hash[from].hash) {
+			from = i;
+			continue;
+		}
+		if ((i == from + 1 &&
+		     (rc = kith_vectors_read_values(v, g->by_hash[from].id, 1, g->one, g->raw, err))) ||
+		    (rc = kith_vectors_read_values(v, own, 1, g->other, g->raw, err)))
+			return rc;
+		if (!memcmp(g->one, g->other, bytes))
+			g->first[own] = g->by_hash[from].id;
+	}
+	return rc;
+}
+
+static int find_groups(struct groups *g, const kith_vectors *v, const uint64_t *hash, kith_err *err)
+{
+	uint64_t n = v->n;
+	kith_workspace w = {0};
+	KITH_BUFFER(&w, g->by_hash, n);
+	KITH_BUFFER(&w, g->first, n);
+	KITH_BUFFER(&w, g->distinct, n);
+	KITH_BUFFER(&w, g->group, n);
+	KITH_BUFFER_ZERO(&w, g->start, n + 2);
+	KITH_BUFFER(&w, g->member, n);
+	KITH_BUFFER(&w, g->one, v->d * v->value_size);
+	KITH_BUFFER(&w, g->other, v->d * v->value_size);
+	KITH_BUFFER(&w, g->raw, v->row_bytes);
+	int rc = kith_workspace_alloc(&w, &g->memory, "groups of identical samples", err);
+	if (rc || (rc = find_first(g, v, hash, err)))
+		return rc;
+	for (uint64_t i = 0; i < n; i++) {
+		if (g->first[i] == i)
+			g->distinct[g->group[i] = (uint32_t)g->count++] = (uint32_t)i;
+		g->start[g->group[g->first[i]] + 2]++; /* a group's first has the lowest id */
+	}
+	for (uint64_t e = 0; e < g->count; e++)
+		g->start[e + 2] += g->start[e + 1];
+	for (uint64_t i = 0; i < n; i++)
+		g->member[g->start[g->group[g->first[i]] + 1]++] = (uint32_t)i;
+	return 0;
+}
+
+/* Puts the members of group e, which are `dist` away, into row i. */
+static void take_members(const struct groups *g, uint64_t e, uint64_t i, double dist, kith_ranked_rows *rows)
+{
+	for (uint32_t at = g->start[e]; at < g->start[e + 1]; at++) {
+		uint32_t id = g->member[at];
+		if (id == i)
+			continue;
+		if (!kith_ranked_rows_wants(rows, i, id, dist))
+			return; /* nor any after it */
+		kith_ranked_rows_take(rows, i, id, dist);
+	}
+}
+
+static void expand(const struct groups *g, const kith_ranked_rows *distinct, kith_ranked_rows *rows, int threads)
+{
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 64)
+	for (uint64_t i = 0; i < rows->n; i++) {
+		uint64_t own = g->group[g->first[i]];
+		take_members(g, own, i, 0, rows);
+		for (uint32_t e = 0; e < distinct->count[own]; e++) {
+			double dist = distinct->dist[own * distinct->k + e];
+			if (dist > kith_ranked_rows_bound(rows, i))
+				break;
+			/* ids are those of the firsts */
+			take_members(g, g->group[distinct->id[own * distinct->k + e]], i, dist, rows);
+		}
+	}
+}
+
+static int solve_distinct(const kith_engine_job *job, const uint64_t *hash, int depth, kith_ranked_rows *rows,
+			  kith_err *err)
+{
+	struct groups g = {0};
+	kith_ranked_rows distinct = {0};
+	int rc = find_groups(&g, job->vectors, hash, err);
+	if (!rc && !(rc = solve_some(job, g.distinct, g.count, rows->k, depth + 1, &distinct, NULL, err)))
+		expand(&g, &distinct, rows, job->threads);
+	free(distinct.memory);
+	free(g.memory);
+	return rc;
+}
+
+/* ---- which of them ---- */
+
+/* The samples in parts, or on a lattice, if they are: then *how is set, and the rows, which are allocated here, are
+ * theirs. */
+static int solve_divided(const kith_engine_job *job, const kith_scaling *scaling, uint32_t k, int depth,
+			 kith_ranked_rows *rows, const char **how, kith_err *err)
+{
+	const kith_exact_options *o = job->options;
+	uint64_t n = job->vectors->n;
+	kith_parts parts = {0};
+	int lattice = 0;
+	int rc = kith_parts_find(&parts, scaling, k, o->divide, job->memory, job->threads, err);
+	if (!rc && parts.count && !(rc = keep_samples(job, err)) && !(rc = kith_ranked_rows_alloc(rows, n, k, err))) {
+		*how = "in parts";
+		rc = solve_parts(job, scaling, &parts, depth, rows, err);
+	} else if (!rc) {
+		rc = kith_lattice_rank(job->vectors, k, o->divide, job->memory, job->threads, job->progress, rows,
+				       &lattice, err);
+		*how = lattice ? "whole steps" : NULL;
+	}
+	free(parts.memory);
+	return rc;
+}
+
+/* Rows of all of the job's samples; they are allocated here. */
+static int solve(const kith_engine_job *job, uint32_t k, int depth, kith_ranked_rows *rows, kith_err *err)
+{
+	kith_scaling scaling;
+	uint64_t *hash = NULL;
+	const char *how = NULL;
+	int rc = kith_scaling_init(&scaling, job->vectors, err);
+	if (!rc && depth < DEPTH)
+		rc = solve_divided(job, &scaling, k, depth, rows, &how, err);
+	if (!rc && !how && !(rc = kith_ranked_rows_alloc(rows, job->vectors->n, k, err)) &&
+	    !(rc = kith_exact_rank(job, &scaling, depth < DEPTH ? MANY_COPIES : 0, rows, &hash, err)) && hash)
+		rc = solve_distinct(job, hash, depth, rows, err);
+	free(hash);
+	return rc;
+}
+
+int kith_divide(const kith_engine_job *job, const kith_scaling *scaling, const uint64_t *hash, kith_ranked_rows *rows,
+		const char **how, kith_err *err)
+{
+	uint32_t k = kith_info_k(job->info);
+	kith_engine_job own = *job;
+	int rc;
+	*how = NULL;
+	if (!has_room(job))
+		return 0;
+	own.memory -= 2 * kith_ranked_rows_bytes(job->info->n, k);
+	if (!hash)
+		return solve_divided(&own, scaling, k, 0, rows, how, err);
+	*how = "distinct samples";
+	if ((rc = keep_samples(&own, err)) || (rc = kith_ranked_rows_alloc(rows, job->info->n, k, err)))
+		return rc;
+	return solve_distinct(&own, hash, 0, rows, err);
+}

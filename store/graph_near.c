@@ -1,0 +1,292 @@
+/* graph_near.c - near lists, to and from stored values; see graph_codec.h and FORMAT.md, section 4.
+ *
+ * Two things make a near list: in which order a row's ids stand in it, and how far away they are.
+ *
+ * The order. Rank r is one of the row's ids that are in its tier and have no rank yet; there are radix[r] of them, and
+ * the digit of r says which. (Fisher and Yates: order[r..] are the positions left; the one with the digit's number
+ * changes places with the first.) As many digits as have fewer than 2^32 values together make a number, which takes
+ * just the bits that it needs: 41 a row where k = 15, and log2(15!) is 40.3.
+ *
+ * The distances ascend, so their bits as integers do (single.h), and differences are small. Their low bits are noise;
+ * the high ones are few, and fewer for later ranks, which is why they are stored rank by rank. */
+#include <math.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "cpu.h"
+#include "graph_codec.h"
+#include "single.h"
+#include "workspace.h"
+
+#define NEAR_PLANES 5                          /* bytes of a number of single.h, and the bit that follows */
+#define OF_ROOTS    (1ull << KITH_SINGLE_BITS) /* in a row's first: its numbers are of the squares' roots */
+#define TILE        16 /* rows at a time: what they write in a plane of 8-byte numbers are whole cache lines */
+#define WORD_MOST   (1ull << 32)
+
+/* What is known of every row's order, and scratch for one row. */
+struct order {
+	uint32_t *radix, *end; /* near: digits' limits; at the first rank of a number, the rank behind its last */
+	uint8_t *bits;         /* near: at the first rank of a number, what it takes */
+	uint64_t *inverse;     /* near: 2^64 / radix, rounded up */
+	uint32_t *digit;       /* near */
+	uint32_t *order;       /* k: order[r] = r but while a row is in work, and place[order[r]] = r */
+	uint32_t *place;
+	uint64_t row_bits;
+};
+
+static int plan_order(struct order *o, kith_block_scratch *s, const kith_graph_info *info, kith_err *err)
+{
+	kith_workspace w = {0};
+	uint32_t near = info->near, k = kith_info_k(info);
+	KITH_BUFFER(&w, o->radix, near);
+	KITH_BUFFER(&w, o->end, near);
+	KITH_BUFFER(&w, o->bits, near);
+	KITH_BUFFER(&w, o->inverse, near);
+	KITH_BUFFER(&w, o->digit, near);
+	KITH_BUFFER(&w, o->order, k);
+	KITH_BUFFER(&w, o->place, k);
+	int rc = kith_workspace_place(&w, &s->order, &s->order_capacity, "a near list's order", err);
+	if (rc)
+		return rc;
+	for (uint32_t r = 0, t = 0; r < near; r++) {
+		while (r >= info->ladder[t])
+			t++;
+		o->radix[r] = info->ladder[t] - r;
+		o->inverse[r] = UINT64_MAX / o->radix[r] + 1;
+	}
+	o->row_bits = 0;
+	for (uint32_t r = 0, end; r < near; r = end) {
+		uint64_t values = o->radix[r];
+		for (end = r + 1; end < near && values * o->radix[end] <= WORD_MOST; end++)
+			values *= o->radix[end];
+		o->end[r] = end;
+		for (o->bits[r] = 0; 1ull << o->bits[r] < values;)
+			o->bits[r]++;
+		o->row_bits += o->bits[r];
+	}
+	for (uint32_t p = 0; p < k; p++)
+		o->order[p] = o->place[p] = p;
+	return 0;
+}
+
+/* 64-bit words for the orders of some rows, and one more, so that a number may be put where two words meet. */
+static size_t order_words(const struct order *o, uint32_t nodes)
+{
+	return kith_words(o->row_bits * nodes) + 1;
+}
+
+/* The digits of a row; -1 if it names a position twice, or one of another tier. */
+static int find_digits(const struct order *o, const uint32_t *positions, uint32_t near)
+{
+	uint32_t r, bad = 0;
+	for (r = 0; r < near && !bad; r++) {
+		uint32_t p = positions[r], at = o->place[p], moved = o->order[r];
+		o->digit[r] = at - r;
+		bad = o->digit[r] >= o->radix[r];
+		if (bad)
+			break;
+		o->order[at] = moved;
+		o->place[moved] = at;
+		o->order[r] = p;
+		o->place[p] = r;
+	}
+	while (r--) {
+		uint32_t at = r + o->digit[r];
+		o->order[r] = o->place[r] = r;
+		o->order[at] = o->place[at] = at;
+	}
+	return bad ? -1 : 0;
+}
+
+static int encode_order(kith_block_scratch *s, const kith_graph_info *info, uint32_t nodes, const uint32_t *positions,
+			kith_err *err)
+{
+	struct order o;
+	uint32_t near = info->near;
+	uint64_t at = 0;
+	int rc = plan_order(&o, s, info, err);
+	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, order_words(&o, nodes), err)))
+		return rc;
+	memset(s->bits, 0, order_words(&o, nodes) * sizeof *s->bits);
+	for (uint32_t i = 0; i < nodes; i++) {
+		if (find_digits(&o, positions + (size_t)i * near, near))
+			return kith_fail(err, KITH_EBUG, "a near list is not of a row's nearest");
+		for (uint32_t r = 0; r < near; r = o.end[r]) {
+			uint64_t word = 0;
+			for (uint32_t q = o.end[r]; q-- > r;)
+				word = word * o.radix[q] + o.digit[q];
+			s->bits[at / 64] |= word << at % 64;
+			s->bits[at / 64 + 1] |= word >> 1 >> (63 - at % 64);
+			at += o.bits[r];
+		}
+	}
+	return kith_value_stream(&s->encoder, s->bits, (size_t)(at + 7) / 8, err);
+}
+
+/* word / radix[r], without the processor's division: exact for numbers of 32 bits (Lemire, Kaser and Kurz 2019). */
+static uint32_t divide(const struct order *o, uint32_t word, uint32_t r)
+{
+	return o->radix[r] == 1 ? word : (uint32_t)((unsigned __int128)o->inverse[r] * word >> 64);
+}
+
+static int decode_order(kith_block_scratch *s, const kith_graph_info *info, kith_view *view, uint32_t *positions,
+			kith_err *err)
+{
+	struct order o;
+	uint32_t near = info->near, bad = 0;
+	uint64_t at = 0;
+	int rc = plan_order(&o, s, info, err);
+	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, order_words(&o, view->nodes), err)) ||
+	    (rc = kith_view_stream(view, s->bits, (size_t)(o.row_bits * view->nodes + 7) / 8, err)))
+		return rc;
+	for (uint32_t i = 0; i < view->nodes; i++, positions += near) {
+		uint32_t word = 0;
+		for (uint32_t r = 0, end = 0; r < near; r++) {
+			if (r == end) {
+				uint64_t two = s->bits[at / 64] >> at % 64 | s->bits[at / 64 + 1] << 1
+												  << (63 - at % 64);
+				bad |= word;
+				word = (uint32_t)(two & ((1ull << o.bits[r]) - 1));
+				at += o.bits[r];
+				end = o.end[r];
+			}
+			uint32_t rest = divide(&o, word, r), digit = word - rest * o.radix[r];
+			uint32_t p = o.order[r + digit];
+			word = rest;
+			o.order[r + digit] = o.order[r];
+			o.order[r] = p;
+			o.digit[r] = digit;
+			positions[r] = p;
+		}
+		bad |= word;
+		for (uint32_t r = 0; r < near; r++) {
+			o.order[r] = r;
+			o.order[r + o.digit[r]] = r + o.digit[r];
+		}
+	}
+	return bad ? kith_fail(err, KITH_ECORRUPT, "a near list points outside its row") : 0;
+}
+
+/* Do 24 bits hold all squares of a row exactly? */
+static int are_single(const double *dist2, uint32_t near)
+{
+	int all = 1;
+	for (uint32_t r = 0; r < near; r++)
+		all &= kith_single_is(dist2[r]);
+	return all;
+}
+
+/* numbers[near][nodes] of dist2[nodes][near]. */
+static void take_distances(const double *dist2, uint32_t nodes, uint32_t near, uint64_t *numbers)
+{
+	for (uint32_t from = 0; from < nodes; from += TILE) {
+		uint32_t rows = nodes - from < TILE ? nodes - from : TILE;
+		uint64_t last[TILE] = {0};
+		int squares[TILE];
+		for (uint32_t i = 0; i < rows; i++)
+			squares[i] = are_single(dist2 + (size_t)(from + i) * near, near);
+		for (uint32_t r = 0; r < near; r++)
+			for (uint32_t i = 0; i < rows; i++) {
+				double x = dist2[(size_t)(from + i) * near + r];
+				uint64_t number = kith_single_encode(squares[i] ? x : sqrt(x));
+				numbers[(size_t)r * nodes + from + i] = number - last[i];
+				last[i] = number;
+			}
+		for (uint32_t i = 0; near && i < rows; i++)
+			numbers[from + i] |= squares[i] ? 0 : OF_ROOTS;
+	}
+}
+
+/* Adds to `last` the numbers of a rank, and makes squared distances of them; `roots` says whose are roots. */
+KITH_CLONES static int put_rank(const uint64_t numbers[TILE], uint64_t last[TILE], const uint64_t roots[TILE],
+				double dist2[TILE])
+{
+	uint64_t most = 0;
+	for (uint32_t i = 0; i < TILE; i++) {
+		last[i] += numbers[i];
+		most |= (KITH_SINGLE_MOST - last[i]) >> 63;
+		double x = kith_single_decode(last[i]);
+		dist2[i] = x * (roots[i] ? x : 1);
+	}
+	return most != 0;
+}
+
+/* The way back; -1 if a number is none of single.h. */
+static int put_distances(const uint64_t *numbers, uint32_t nodes, uint32_t near, double *dist2)
+{
+	int bad = 0;
+	for (uint32_t from = 0; from < nodes; from += TILE) {
+		uint32_t rows = nodes - from < TILE ? nodes - from : TILE;
+		uint64_t tile[TILE] = {0}, last[TILE] = {0}, roots[TILE] = {0};
+		double out[TILE];
+		for (uint32_t r = 0; r < near; r++) {
+			memcpy(tile, numbers + (size_t)r * nodes + from, rows * sizeof *tile);
+			for (uint32_t i = 0; !r && i < rows; i++) {
+				roots[i] = tile[i] & OF_ROOTS;
+				tile[i] ^= roots[i];
+			}
+			bad |= put_rank(tile, last, roots, out);
+			for (uint32_t i = 0; i < rows; i++)
+				dist2[(size_t)(from + i) * near + r] = out[i];
+		}
+	}
+	return bad ? -1 : 0;
+}
+
+int kith_near_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_t part, const uint32_t *positions,
+		     const double *dist2, kith_err *err)
+{
+	uint32_t nodes = kith_info_near_size(info, part);
+	size_t items = (size_t)nodes * info->near;
+	int rc = kith_value_start(&s->encoder, KITH_TABLE_NEAR, (uint32_t)part, nodes, items, err);
+	if (rc || (rc = encode_order(s, info, nodes, positions, err)) ||
+	    (rc = KITH_SCRATCH(s->bits, s->bits_capacity, items, err)))
+		return rc;
+	take_distances(dist2, nodes, info->near, s->bits);
+	rc = kith_value_u64s(&s->encoder, s->bits, items, NEAR_PLANES, nodes, err);
+	return rc ? rc : kith_value_seal(&s->encoder);
+}
+
+/* The positions as they are, and doubles: format version 2. */
+static int decode_doubles(kith_block_scratch *s, const kith_graph_info *info, kith_view *view, uint32_t *positions,
+			  double *dist2, kith_err *err)
+{
+	uint32_t k = kith_info_k(info);
+	size_t items = (size_t)view->nodes * info->near;
+	int rc = kith_view_u32s(view, positions, items, kith_width(k), err);
+	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, items, err)) ||
+	    (rc = kith_view_u64s(view, s->bits, items, sizeof *dist2, err)))
+		return rc;
+	memcpy(dist2, s->bits, items * sizeof *dist2);
+	for (size_t i = 0; i < items; i++)
+		if (positions[i] >= k || isnan(dist2[i]))
+			return kith_fail(err, KITH_ECORRUPT, "a near list points outside its row");
+	return 0;
+}
+
+static int decode_singles(kith_block_scratch *s, const kith_graph_info *info, kith_view *view, uint32_t *positions,
+			  double *dist2, kith_err *err)
+{
+	size_t items = (size_t)view->nodes * info->near;
+	int rc = decode_order(s, info, view, positions, err);
+	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, items, err)) ||
+	    (rc = kith_view_u64s(view, s->bits, items, NEAR_PLANES, err)))
+		return rc;
+	if (put_distances(s->bits, view->nodes, info->near, dist2))
+		return kith_fail(err, KITH_ECORRUPT, "a near list holds an impossible distance");
+	return 0;
+}
+
+int kith_near_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t part, const void *bytes, size_t size,
+		     uint32_t *positions, double *dist2, kith_err *err)
+{
+	kith_view view;
+	int rc = kith_view_open(&view, &s->decoder, bytes, size, KITH_TABLE_NEAR, (uint32_t)part, err);
+	if (!rc && view.nodes != kith_info_near_size(info, part))
+		rc = kith_fail(err, KITH_ECORRUPT, "near lists %llu have %u nodes", (unsigned long long)part,
+			       view.nodes);
+	if (!rc)
+		rc = info->near_bits == KITH_NEAR_BITS ? decode_singles(s, info, &view, positions, dist2, err)
+						       : decode_doubles(s, info, &view, positions, dist2, err);
+	return rc ? rc : kith_view_end(&view, err);
+}
