@@ -33,8 +33,9 @@
 #   kith                all of these
 #   kith-clean          removes them and what killed runs have left of them (NAME.xxxxxx.part), and nothing else
 #
-# A target is made again when what it depends on has changed: a graph with its layer's activations and with K, METRIC,
-# ENGINE, ACTIVATIONS; stack.json with any graph and with GRAPH, ALPHA, and which layers there are in which order.
+# A target is made again when what it depends on has changed: a graph with its layer's activations (newer, or of another
+# size or time than those it was made of: $(OUT)/.kith-input/ has notes of them) and with K, METRIC, ENGINE,
+# ACTIVATIONS; stack.json with any graph and with GRAPH, ALPHA, and which layers there are in which order.
 # PAIRS, MEM, THREADS and KITH_BIN change no result, so they remake nothing. Several settings side by side each want an OUT of
 # their own: make OUT=kith-cosine METRIC=cosine.
 #
@@ -89,7 +90,16 @@ KITH_REPORT := $(KITH_OUT)/report.html
 KITH_KNN_STAMP := $(KITH_OUT)/.kith-knn
 KITH_KNN_SETTINGS := K=$(KITH_K) METRIC=$(KITH_METRIC) ENGINE=$(KITH_ENGINE) ACTIVATIONS=$(KITH_ACTIVATIONS)
 KITH_MERGE_STAMP := $(KITH_OUT)/.kith-merge
+# Each layer has a stamp with the size and the time of its activations, too: files that replace them (cp -p, rsync -t,
+# tar) may be older than the graph. No inode, so that a copy of the whole folder that keeps times (cp -a) is up to date.
+KITH_NOTES := $(KITH_OUT)/.kith-input
 KITH_MERGE_SETTINGS := GRAPH=$(KITH_GRAPH) ALPHA=$(KITH_ALPHA) LAYERS=$(KITH_LAYERS)
+
+# What stat(1) says of activations, a line for each; in UTC, whatever TZ is when make runs again.
+KITH_STAT = CDPATH= cd $(KITH_ACTIVATIONS) && TZ=UTC0 stat -L -c '%s %y %n' --
+# The layers whose activations are not what their stamps say.
+KITH_CHANGED := $(shell { cat $(KITH_LAYERS:%=$(KITH_NOTES)/%); ($(KITH_STAT) $(KITH_LAYERS:%=%.npy)) | sed 's/^/now /'; } \
+	2>/dev/null | awk '!sub(/^now /, "") { noted[$$0]; next } !($$0 in noted) { sub(/[.]npy$$/, "", $$NF); print $$NF }')
 
 .PHONY: kith kith-clean KITH_FORCE
 .DELETE_ON_ERROR:
@@ -98,7 +108,7 @@ kith: $(KITH_GRAPHS) $(KITH_STACK) $(KITH_STORE) $(KITH_REPORT)
 
 KITH_KNN = $(call KITH_PROGRAM,knn) -k $(KITH_K) --metric $(KITH_METRIC) $(KITH_LIMITS)--engine
 ifeq ($(filter approx approx:%,$(KITH_ENGINE)),)
-$(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%.npy $(KITH_KNN_STAMP) | $(KITH_OUT)/.
+$(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%.npy $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/.
 	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<
 else
 # Approximate graphs first, $(OUT)/first/NAME.nng. Then each layer's is made once more of what was found for it and for
@@ -107,7 +117,7 @@ else
 KITH_IS_EXACT = $(call KITH_PROGRAM,show) $1 2>/dev/null | head -n 20 | grep -q '^\# engine	exact$$'
 # Of few samples the first ones are exact, and stay as they are.
 KITH_FIRST := $(KITH_LAYERS:%=$(KITH_OUT)/first/%.nng)
-$(KITH_FIRST): $(KITH_OUT)/first/%.nng: $(KITH_ACTIVATIONS)/%.npy $(KITH_KNN_STAMP) | $(KITH_OUT)/first/.
+$(KITH_FIRST): $(KITH_OUT)/first/%.nng: $(KITH_ACTIVATIONS)/%.npy $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/first/.
 	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<
 $(foreach KITH_NAME,$(KITH_LAYERS),$(eval KITH_BEFORE_$(KITH_NAME) := $(KITH_LAST))$(eval \
 	KITH_AFTER_$(KITH_LAST) := $(KITH_NAME))$(eval KITH_LAST := $(KITH_NAME)))
@@ -142,8 +152,14 @@ $(KITH_REPORT): $(KITH_STACK)
 		--latex $(KITH_OUT)/report.tex -o $@ $<
 
 # The dot keeps the folder's target apart from the phony target of the same name, OUT being kith by default.
-$(KITH_OUT)/. $(KITH_OUT)/first/.:
+$(KITH_OUT)/. $(KITH_OUT)/first/. $(KITH_NOTES)/.:
 	@mkdir -p $@
+
+$(KITH_LAYERS:%=$(KITH_NOTES)/%): $(KITH_NOTES)/%: $(KITH_ACTIVATIONS)/%.npy | $(KITH_NOTES)/.
+	@($(KITH_STAT) $*.npy) >$@
+ifneq ($(KITH_CHANGED),)
+$(KITH_CHANGED:%=$(KITH_NOTES)/%): KITH_FORCE
+endif
 
 $(KITH_KNN_STAMP) $(KITH_MERGE_STAMP): | $(KITH_OUT)/.
 $(KITH_KNN_STAMP):
@@ -160,7 +176,7 @@ KITH_FORCE:
 
 kith-clean:
 	rm -f $(foreach KITH_FILE,$(KITH_GRAPHS) $(KITH_FIRST) $(KITH_STACK) $(KITH_STORE) $(KITH_REPORT) $(KITH_OUT)/report.tex,\
-		$(KITH_FILE) $(KITH_FILE).part $(KITH_FILE).??????.part) $(KITH_KNN_STAMP) $(KITH_MERGE_STAMP)
+		$(KITH_FILE) $(KITH_FILE).part $(KITH_FILE).??????.part) $(KITH_LAYERS:%=$(KITH_NOTES)/%) $(KITH_KNN_STAMP) $(KITH_MERGE_STAMP)
 	rm -rf $(KITH_OUT)/report-csv $(KITH_OUT)/report-svg
-	rmdir $(KITH_OUT)/first 2>/dev/null || :
+	rmdir $(KITH_OUT)/first $(KITH_NOTES) 2>/dev/null || :
 	rmdir $(KITH_OUT) 2>/dev/null || :

@@ -13,6 +13,7 @@
 #include "atomic_file.h"
 #include "hash.h"
 #include "infile.h"
+#include "unchanged.h"
 
 #define PAGE        4096u       /* LMDB's page is the system's, and the format fixes it */
 #define HEAD        16u         /* bytes of a page before what is in it */
@@ -25,7 +26,8 @@ struct kith_container {
 	MDB_env *env;
 	MDB_dbi dbi;
 	MDB_txn *reading, *writing;
-	size_t written; /* bytes put in the open write transaction */
+	size_t written;        /* bytes put in the open write transaction */
+	kith_file_state state; /* when reading: of the file as it was opened */
 	char path[];
 };
 
@@ -324,14 +326,16 @@ int kith_container_open(kith_container **out, const char *path, kith_container_k
 	int code, fd = -1;
 	uint64_t bytes = 0;
 	kith_container *c = NULL;
+	kith_file_state state;
 	int rc = kith_infile_open(&fd, path, NULL, err);
 
-	if (rc || (rc = check_tail(fd, kind, path, &bytes, err)))
+	if (rc || (rc = kith_file_state_get(&state, fd, path, err)) || (rc = check_tail(fd, kind, path, &bytes, err)))
 		goto done;
 	if (!(c = new_container(path, kind, err))) {
 		rc = KITH_ENOMEM;
 		goto done;
 	}
+	c->state = state;
 	/* The map is as large as the file, no larger: the writer's map size, which LMDB would use, may be. */
 	if ((code = open_environment(c, fd, path, (size_t)bytes, MDB_RDONLY)) ||
 	    (code = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &c->reading)) ||
@@ -345,6 +349,12 @@ done:
 	else
 		*out = c;
 	return rc;
+}
+
+int kith_container_unchanged(const kith_container *c, kith_err *err)
+{
+	int fd, code = mdb_env_get_fd(c->env, &fd);
+	return code ? lmdb_fail(c, code, "cannot read", err) : kith_file_unchanged(&c->state, fd, c->path, err);
 }
 
 int kith_container_get(kith_container *c, uint32_t table, uint32_t block, const void **bytes, size_t *size,

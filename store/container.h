@@ -42,6 +42,9 @@ int kith_container_open(kith_container **out, const char *path, kith_container_k
 int kith_container_get(kith_container *c, uint32_t table, uint32_t block, const void **bytes, size_t *size,
 		       kith_err *err);
 
+/* KITH_EIO if a file that was opened for reading has been written to, or replaced, since (unchanged.h). */
+int kith_container_unchanged(const kith_container *c, kith_err *err);
+
 /* The file's final name; lives as long as the container. */
 const char *kith_container_path(const kith_container *c);
 

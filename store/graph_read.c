@@ -47,6 +47,11 @@ void kith_graph_close(kith_graph *g)
 	free(g);
 }
 
+int kith_graph_unchanged(const kith_graph *g, kith_err *err)
+{
+	return kith_container_unchanged(g->container, err);
+}
+
 const kith_graph_info *kith_graph_get_info(const kith_graph *g)
 {
 	return &g->info;

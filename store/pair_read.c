@@ -46,6 +46,11 @@ void kith_pair_store_close(kith_pair_store *s)
 	free(s);
 }
 
+int kith_pair_store_unchanged(const kith_pair_store *s, kith_err *err)
+{
+	return kith_container_unchanged(s->container, err);
+}
+
 const kith_pair_info *kith_pair_store_get_info(const kith_pair_store *s)
 {
 	return &s->meta.info;

@@ -138,6 +138,10 @@ typedef struct kith_graph kith_graph;
 int kith_graph_open(kith_graph **out, const char *path, kith_err *err);
 void kith_graph_close(kith_graph *graph); /* NULL is fine */
 
+/* KITH_EIO if the file has been written to, or another one has taken its name, since it was opened: for the end of work
+ * whose result should be of one graph. By its size, its time of modification and its inode. */
+int kith_graph_unchanged(const kith_graph *graph, kith_err *err);
+
 const kith_graph_info *kith_graph_get_info(const kith_graph *graph); /* lives as long as the graph */
 const char *kith_graph_path(const kith_graph *graph);
 

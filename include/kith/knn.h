@@ -40,6 +40,10 @@ typedef struct kith_knn_summary {
 	uint64_t n, d;
 	double recall, low, high; /* at the largest k, as measured, with its 95 % confidence interval; 1 if exact */
 	char plan[64];            /* what the engine did, for the closing report: "exact (sketch r=24,127)" */
+	char type[16];            /* how the values are stored: "f4"; "bfloat16" */
+	/* Samples that are the same as another, and samples of zeros only, which are what is left of a recording that
+	 * broke off in a mapped file. */
+	uint64_t repeated, zero;
 } kith_knn_summary;
 
 /* What kith_knn_build would do and take, about: seconds on a machine like those kith was tuned on, bytes of memory, of
@@ -60,8 +64,13 @@ void kith_knn_defaults(kith_knn_options *options);
  * The canonical squared distance of samples x and y is sum_t (x_t - y_t)^2, each operation in double precision, summed
  * in index order t = 0..d-1 without fused multiply-add; ties break by sample index. With KITH_COSINE, x and y are the
  * rows divided, in double, by their norm (computed after an exact power-of-two scaling that prevents over- and
- * underflow); a zero row is KITH_EUSAGE and named. The neighbour sets of engine "exact" equal that definition's
- * whatever the threads, memory and block sizes: floats only rule out what provably cannot be a neighbour. */
+ * underflow); a zero row is KITH_EUSAGE and named. With KITH_L2 and values of type f8, so is what would overflow, and
+ * samples all of whose values are below 2^-450; if only some are, all are multiplied by an exact power of two first,
+ * and distances, when they are stored, divided by its square. The neighbour sets of engine "exact" equal that
+ * definition's whatever the threads, memory and block sizes: floats only rule out what provably cannot be a neighbour.
+ *
+ * KITH_EIO if the input, or a graph of candidates, is written to or replaced while it is read; then `output` is as it
+ * was. */
 int kith_knn_build(const char *input, const char *output, const kith_knn_options *options, kith_knn_summary *summary,
 		   kith_err *err);
 

@@ -86,6 +86,9 @@ typedef struct kith_pair_store kith_pair_store;
 int kith_pair_store_open(kith_pair_store **out, const char *path, kith_err *err);
 void kith_pair_store_close(kith_pair_store *store); /* NULL is fine */
 
+/* KITH_EIO if the file has been written to, or another one has taken its name, since it was opened. */
+int kith_pair_store_unchanged(const kith_pair_store *store, kith_err *err);
+
 /* Both live as long as the store. */
 const kith_pair_info *kith_pair_store_get_info(const kith_pair_store *store);
 const char *kith_pair_store_path(const kith_pair_store *store);

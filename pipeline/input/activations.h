@@ -15,10 +15,11 @@
 extern "C" {
 #endif
 
-/* How values are stored. Every type is a subset of double; all but f8 are subsets of float. */
-typedef enum kith_dtype { KITH_F2, KITH_F4, KITH_F8, KITH_U1, KITH_I1 } kith_dtype;
+/* How values are stored. Every type is a subset of double; all but f8 are subsets of float. bfloat16 is the upper half
+ * of a float. */
+typedef enum kith_dtype { KITH_F2, KITH_F4, KITH_F8, KITH_U1, KITH_I1, KITH_BF16 } kith_dtype;
 
-const char *kith_dtype_name(kith_dtype dtype); /* "f2", "f4", ... */
+const char *kith_dtype_name(kith_dtype dtype); /* "f2", "f4", ..., "bfloat16" */
 uint64_t kith_dtype_size(kith_dtype dtype);    /* bytes per value */
 
 typedef struct kith_activations kith_activations;
@@ -64,14 +65,43 @@ void kith_activations_will_read(const kith_activations *a, uint64_t first, uint6
 
 /* What one pass over the file finds. */
 typedef struct kith_scan {
-	uint64_t digest; /* XXH3-64 of the header and the rows: of all bytes of a .npy file */
-	double max_abs;  /* largest |x| */
+	uint64_t digest;    /* XXH3-64 of the header and the rows: of all bytes of a .npy file */
+	double max_abs;     /* largest |x| */
+	double min_abs;     /* of f8: smallest |x| that is not 0; 0: there is none, or they are of another type */
+	uint64_t repeated;  /* rows that are the same as another, by the hash of their bytes */
+	uint64_t unwritten; /* rows of zero bytes, as files have them that are mapped and not filled to the end */
 } kith_scan;
+
+/* Files may be written to, or replaced, while they are read. The digest is of what the scan read, and after a scan:
+ *
+ *   - rows that are read again in whole blocks (of 16 KiB, or one row; block_rows) are compared with the scan's, and
+ *     what differs is KITH_EIO, "changed while it was read";
+ *   - rows that are read one by one, or from the map, are not. kith_activations_verify, when all work is done, reads
+ *     the whole file again: what it holds then is what was digested, or that is KITH_EIO, too;
+ *   - what was changed and changed back in between is seen by the file's time (unchanged.h), which
+ *     kith_activations_unchanged looks at. It costs next to nothing. */
+int kith_activations_unchanged(const kith_activations *a, kith_err *err);
+int kith_activations_verify(const kith_activations *a, int threads, const kith_progress *progress, kith_err *err);
+
+/* A progress that also looks whether the input is unchanged, some times a second, and asks to stop if it is not: work
+ * on a mixture may take very long. The work's status is then to be passed through kith_activations_blame. */
+typedef struct kith_activations_watch {
+	const kith_activations *input;
+	const kith_progress *progress; /* the user's */
+	double looked;                 /* when */
+	int canceled;                  /* by the user */
+} kith_activations_watch;
+kith_progress kith_activations_watched(kith_activations_watch *watch, const kith_activations *input,
+				       const kith_progress *progress);
+
+/* Returns `rc`, or if that is a failure other than the user's wish and the input has changed, whatever `err` says, that
+ * it has. */
+int kith_activations_blame(const kith_activations_watch *watch, int rc, kith_err *err);
 
 /* Reads the whole file once with `threads` threads, in blocks that take about `memory` bytes together (at least one row
  * each). If `mean` is not NULL it receives about the d column means (of some thousand rows; it is not part of any
  * definition). A NaN or an infinity is KITH_EUSAGE, and the message names its row and column. */
-int kith_activations_scan(const kith_activations *a, uint64_t memory, int threads, const kith_progress *progress,
+int kith_activations_scan(kith_activations *a, uint64_t memory, int threads, const kith_progress *progress,
 			  kith_scan *out, double *mean, kith_err *err);
 
 #ifdef __cplusplus

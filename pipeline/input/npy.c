@@ -1,5 +1,6 @@
-/* npy.c - NumPy's .npy files: format versions 1, 2 and 3; little-endian f2, f4, f8, u1, i1; C order; any shape (n,
- * ...). The header is a Python dict literal; numpy.lib.format fixes its keys and their kinds of value. */
+/* npy.c - NumPy's .npy files: format versions 1, 2 and 3; little-endian f2, f4, f8, u1, i1, and bfloat16 as NumPy
+ * leaves it, V2; C order; any shape (n, ...). The header is a Python dict literal; numpy.lib.format fixes its keys and
+ * their kinds of value. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -149,8 +150,12 @@ static int read_header(kith_activations *a, char **text, kith_err *err)
 		length = head[8] | (unsigned)head[9] << 8 | (unsigned)head[10] << 16 | (uint64_t)head[11] << 24;
 		at = 12;
 	}
-	if (length > MAX_HEADER || length > a->bytes - at)
+	if (length > a->bytes - at)
 		return kith_fail(err, KITH_EUSAGE, "%s: truncated in its header", path);
+	if (length > MAX_HEADER)
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: its header has %llu bytes, more than the %u that are read: save one plain array",
+				 path, (unsigned long long)length, MAX_HEADER);
 	if (!(*text = kith_alloc(length + 1, 1)))
 		return kith_fail_nomem(err, "a header", length);
 	if (kith_reader_read(a, *text, length, at)) {
@@ -165,21 +170,30 @@ static int read_header(kith_activations *a, char **text, kith_err *err)
 
 static int set_dtype(kith_activations *a, const char *descr, kith_err *err)
 {
-	static const char *const known[] = {
-		[KITH_F2] = "<f2", [KITH_F4] = "<f4", [KITH_F8] = "<f8", [KITH_U1] = "|u1", [KITH_I1] = "|i1"};
+	/* `orders`: what may stand before the name, or nothing. One-byte types and those that NumPy takes for bytes
+	 * have no byte order, and all marks occur. */
+	static const struct {
+		const char *name, *orders;
+	} known[] = {[KITH_F2] = {"f2", "<="},   [KITH_F4] = {"f4", "<="},   [KITH_F8] = {"f8", "<="},
+		     [KITH_U1] = {"u1", "<=|>"}, [KITH_I1] = {"i1", "<=|>"}, [KITH_BF16] = {"V2", "<=|"}};
+	char order = *descr && strchr("<=|>", *descr) ? *descr : 0;
+	const char *name = descr + (order != 0), *path = a->info.path;
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		/* one-byte types have no byte order: '<', '=' and '|' all occur */
-		if (!strcmp(descr, known[i]) ||
-		    (known[i][0] == '|' && strchr("<=|>", descr[0]) && !strcmp(descr + 1, known[i] + 1))) {
+		if (!strcmp(name, known[i].name) && (!order || strchr(known[i].orders, order))) {
 			a->info.dtype = (kith_dtype)i;
 			return 0;
 		}
-	if (descr[0] == '>')
+	if (order == '>')
 		return kith_fail(err, KITH_EUSAGE,
-				 "%s: big-endian numbers (%s): save x.astype(x.dtype.newbyteorder('<'))", a->info.path,
-				 descr);
-	return kith_fail(err, KITH_EUSAGE, "%s: element type %s is not one of f2, f4, f8, u1, i1: save x.astype('f4')",
-			 a->info.path, descr);
+				 "%s: big-endian numbers (%s): save x.astype(x.dtype.newbyteorder('<'))", path, descr);
+	if (*name == 'V') /* of which NumPy knows nothing, so that astype raises */
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: element type %s is bytes without a meaning (V2 is read as bfloat16): convert to "
+				 "f4 before numpy.save",
+				 path, descr);
+	return kith_fail(err, KITH_EUSAGE,
+			 "%s: element type %s is not one of f2, f4, f8, bfloat16, u1, i1: save x.astype('f4')", path,
+			 descr);
 }
 
 /* numpy writes C order whenever both orders are the same; a true Fortran order would mean reading by columns. */

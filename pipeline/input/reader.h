@@ -4,6 +4,7 @@
 #define KITH_READER_H
 
 #include "activations.h"
+#include "unchanged.h"
 
 struct kith_activations {
 	kith_activations_info info; /* the reader sets n, d (by kith_reader_set_shape) and dtype */
@@ -11,6 +12,10 @@ struct kith_activations {
 	uint64_t bytes;   /* size of the file */
 	uint64_t data_at; /* the reader sets it: rows lie one after the other from this byte on, behind the header */
 	void *map;
+	kith_file_state state; /* of the file as it was opened */
+	/* Once the file has been scanned: hashes of its head and of each block of block_rows rows, so that later reads
+	 * can be compared with what was digested. */
+	uint64_t head_hash, *block_hash, block_rows;
 };
 
 typedef struct kith_reader {

@@ -63,6 +63,7 @@ static int show(const char *path, const kith_show_options *o, FILE *out, kith_er
 	}
 	if (o->json)
 		kith_show_end_json(&json);
+	rc = kith_activations_unchanged(a, err);
 done:
 	free(row);
 	kith_activations_close(a);
@@ -72,11 +73,15 @@ done:
 static int check(const char *path, const kith_progress *progress, kith_err *err)
 {
 	kith_activations *a;
+	kith_activations_watch watch;
+	kith_progress watched;
 	kith_scan scan;
 	int rc = kith_activations_open(&a, path, err);
 	if (rc)
 		return rc;
-	rc = kith_activations_scan(a, kith_machine_budget(32u << 20), kith_machine_cores(), progress, &scan, NULL, err);
+	watched = kith_activations_watched(&watch, a, progress);
+	rc = kith_activations_scan(a, kith_machine_budget(32u << 20), kith_machine_cores(), &watched, &scan, NULL, err);
+	rc = rc ? kith_activations_blame(&watch, rc, err) : kith_activations_unchanged(a, err);
 	kith_activations_close(a);
 	return rc;
 }

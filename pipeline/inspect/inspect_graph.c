@@ -198,6 +198,7 @@ static int show(const char *path, const kith_show_options *o, FILE *out, kith_er
 	}
 	if (!rc && o->json)
 		kith_show_end_json(&json);
+	rc = rc ? rc : kith_graph_unchanged(g, err);
 done:
 	free(audit.memory);
 	free(memory);
@@ -212,6 +213,7 @@ static int check(const char *path, const kith_progress *progress, kith_err *err)
 	if (rc)
 		return rc;
 	rc = kith_graph_check(graph, kith_machine_budget(256u << 20), kith_machine_cores(), progress, err);
+	rc = rc ? rc : kith_graph_unchanged(graph, err);
 	kith_graph_close(graph);
 	return rc;
 }

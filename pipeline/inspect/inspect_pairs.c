@@ -149,6 +149,7 @@ static int show(const char *path, const kith_show_options *o, FILE *out, kith_er
 	rc = put_rows(store, o, last, &json, err);
 	if (!rc && o->json)
 		kith_show_end_json(&json);
+	rc = rc ? rc : kith_pair_store_unchanged(store, err);
 done:
 	kith_pair_store_close(store);
 	return rc;
@@ -160,7 +161,8 @@ static int check(const char *path, const kith_progress *progress, kith_err *err)
 	int rc = kith_pair_store_open(&store, path, err);
 	if (rc)
 		return rc;
-	rc = kith_pair_store_check(store, progress, err);
+	if (!(rc = kith_pair_store_check(store, progress, err)))
+		rc = kith_pair_store_unchanged(store, err);
 	kith_pair_store_close(store);
 	return rc;
 }

@@ -6,6 +6,7 @@
 #include "infile.h"
 #include "measures.h"
 #include "text.h"
+#include "unchanged.h"
 
 /* The layers that value i is about. Returns 0 if there are none: below the diagonal, or beyond the last layer. */
 static int find_layers(const kith_measure *m, const kith_values *v, size_t i, size_t layers, size_t *first,
@@ -105,27 +106,28 @@ static int put_stack(const char *path, FILE *out, kith_err *err)
 	return rc;
 }
 
+/* The file itself, once it is known to be a stack. */
 static int copy_file(const char *path, FILE *out, kith_err *err)
 {
 	char buffer[1 << 16];
 	size_t got;
+	kith_file_state state;
 	FILE *file;
 	int rc = kith_infile_stream(&file, path, err);
 	if (rc)
 		return rc;
-	while ((got = fread(buffer, 1, sizeof buffer, file)))
-		fwrite(buffer, 1, got, out);
+	if (!(rc = kith_file_state_get(&state, fileno(file), path, err)) && !(rc = kith_stack_verify(path, err)))
+		while ((got = fread(buffer, 1, sizeof buffer, file)))
+			fwrite(buffer, 1, got, out);
+	if (!rc)
+		rc = kith_file_unchanged(&state, fileno(file), path, err);
 	fclose(file);
-	return 0;
+	return rc;
 }
 
 static int show(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
 {
-	int rc;
-	if (!o->json)
-		return put_stack(path, out, err);
-	rc = kith_stack_verify(path, err);
-	return rc ? rc : copy_file(path, out, err);
+	return o->json ? copy_file(path, out, err) : put_stack(path, out, err);
 }
 
 static int check(const char *path, const kith_progress *progress, kith_err *err)

@@ -13,6 +13,8 @@ struct measured {
 	kith_vectors vectors;
 	kith_graph *graph;
 	kith_audit audit;
+	kith_activations_watch watch;
+	kith_progress progress; /* the user's, which watches the activations, too */
 };
 
 /* Reads the input, and makes sure that the graph is of it. */
@@ -23,13 +25,14 @@ static int look(struct measured *m, const char *input, const char *path, kith_er
 	int rc;
 	if ((rc = kith_graph_open(&m->graph, path, err)) || (rc = kith_activations_open(&m->activations, input, err)))
 		return rc;
+	m->progress = kith_activations_watched(&m->watch, m->activations, &o->progress);
 	const kith_graph_info *info = kith_graph_get_info(m->graph);
 	int cosine = !strcmp(info->metric, "cosine");
 	if (!cosine && strcmp(info->metric, "l2"))
 		return kith_fail(err, KITH_EUSAGE, "%s: its metric is %s, in which no neighbours can be found here",
 				 path, info->metric);
 	if ((rc = kith_vectors_init(&m->vectors, m->activations, cosine ? KITH_COSINE : KITH_L2, o->memory / 4,
-				    o->threads, &o->progress, err)))
+				    o->threads, &m->progress, err)))
 		return rc;
 	snprintf(digest, sizeof digest, "xxh3:%016llx", (unsigned long long)m->vectors.digest);
 	if (strcmp(digest, info->digest) || m->vectors.n != info->n || m->vectors.d != info->d)
@@ -91,13 +94,15 @@ int kith_knn_audit(const char *input, const char *graph, const kith_knn_options 
 	int rc = o->audit_rows ? 0 : kith_fail(err, KITH_EUSAGE, "an audit needs at least 1 sample");
 	if (!rc && !(rc = look(&m, input, graph, err)) &&
 	    !(rc = kith_audit_init(&m.audit, &m.vectors, kith_graph_get_info(m.graph), o->audit_rows, 0, o->audit_seed,
-				   o->memory, o->threads, &o->progress, err)) &&
-	    !(rc = count(&m, err))) {
+				   o->memory, o->threads, &m.progress, err)) &&
+	    !(rc = count(&m, err)) && !(rc = kith_graph_unchanged(m.graph, err)) &&
+	    !(rc = kith_activations_verify(m.activations, o->threads, &m.progress, err))) {
 		kith_audit_close(&m.audit);
 		*out = m.audit.record;
 		out->memory = m.audit.memory;
 		m.audit.memory = NULL;
 	}
+	rc = kith_activations_blame(&m.watch, rc, err);
 	kith_audit_free(&m.audit);
 	kith_vectors_free(&m.vectors);
 	kith_activations_close(m.activations);

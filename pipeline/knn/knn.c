@@ -44,6 +44,21 @@ int kith_engine_find(const kith_engine **out, const char **spec, const char *tex
 			 ENGINES > 1 ? "s" : "", names);
 }
 
+/* Distances as the file's values have them. */
+static int append_unshifted(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,
+			    const uint32_t *near_ids, const double *near_dist2, kith_err *err)
+{
+	uint64_t items = count * job->info->near;
+	double *dist2 = kith_alloc(items, sizeof *dist2);
+	if (!dist2)
+		return kith_fail_nomem(err, "distances", items * sizeof *dist2);
+	for (uint64_t i = 0; i < items; i++)
+		dist2[i] = kith_vectors_unshift(job->vectors, near_dist2[i]);
+	int rc = kith_graph_append(writer, count, ids, near_ids, dist2, err);
+	free(dist2);
+	return rc;
+}
+
 uint32_t kith_engine_candidate_tiers(const kith_graph_info *theirs, uint32_t k)
 {
 	uint32_t tiers = 1;
@@ -55,7 +70,8 @@ uint32_t kith_engine_candidate_tiers(const kith_graph_info *theirs, uint32_t k)
 int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,
 		       const uint32_t *near_ids, const double *near_dist2, kith_err *err)
 {
-	int rc = kith_graph_append(writer, count, ids, near_ids, near_dist2, err);
+	int rc = job->vectors->shift ? append_unshifted(job, writer, count, ids, near_ids, near_dist2, err)
+				     : kith_graph_append(writer, count, ids, near_ids, near_dist2, err);
 	if (!rc && job->hits)
 		kith_audit_note(job->hits, count, ids);
 	return rc;
@@ -99,6 +115,8 @@ struct run {
 	kith_graph_info info;
 	kith_engine_job job;
 	kith_audit audit;
+	kith_activations_watch watch;
+	kith_progress progress; /* the user's, which watches the input, too */
 	kith_graph *candidates[MAX_CANDIDATES];
 };
 
@@ -167,8 +185,11 @@ static int start(struct run *r, const char *input, const char *output, const voi
 				   .memory = o->memory,
 				   .threads = o->threads,
 				   .output = output,
-				   .progress = &o->progress};
-	if ((rc = kith_activations_open(&r->activations, input, err)) || (rc = check_ladder(r->activations, o, err)))
+				   .progress = &r->progress};
+	if ((rc = kith_activations_open(&r->activations, input, err)))
+		return rc;
+	r->progress = kith_activations_watched(&r->watch, r->activations, &o->progress);
+	if ((rc = check_ladder(r->activations, o, err)))
 		return rc;
 	const kith_activations_info *file = kith_activations_get_info(r->activations);
 	if (r->engine->check && (rc = r->engine->check(r->own, file->path, file->n, file->d, err)))
@@ -176,10 +197,20 @@ static int start(struct run *r, const char *input, const char *output, const voi
 	if (r->engine->too_few && !o->candidate_graphs && r->engine->too_few(r->own, file->n) &&
 	    (rc = use_default_engine(r, err)))
 		return rc;
-	rc = output ? kith_vectors_init(&r->vectors, r->activations, o->metric, memory, o->threads, &o->progress, err)
+	rc = output ? kith_vectors_init(&r->vectors, r->activations, o->metric, memory, o->threads, &r->progress, err)
 		    : kith_vectors_glance(&r->vectors, r->activations, o->metric, memory, o->threads, err);
 	if (!rc)
 		fill_info(r);
+	return rc;
+}
+
+/* When all work on the inputs is done: are they what they were? */
+static int verify_inputs(struct run *r, kith_err *err)
+{
+	const kith_knn_options *o = r->options;
+	int rc = kith_activations_verify(r->activations, o->threads, &r->progress, err);
+	for (uint32_t g = 0; !rc && g < o->candidate_graphs; g++)
+		rc = kith_graph_unchanged(r->candidates[g], err);
 	return rc;
 }
 
@@ -258,8 +289,10 @@ int kith_knn_foresee_with(const char *input, const kith_knn_options *given, cons
 		if (!r.engine->exact)
 			found.seconds +=
 				kith_audit_seconds(r.info.n, r.info.d, o->audit_rows + stop_rows(&r), o->threads);
-		*out = found;
+		if (!(rc = kith_activations_unchanged(r.activations, err)))
+			*out = found;
 	}
+	rc = kith_activations_blame(&r.watch, rc, err);
 	finish(&r);
 	return rc;
 }
@@ -272,7 +305,7 @@ static int begin_audit(struct run *r, kith_err *err)
 	if (r->engine->exact)
 		return 0;
 	int rc = kith_audit_init(&r->audit, &r->vectors, &r->info, o->audit_rows, stop_rows(r), o->audit_seed,
-				 o->memory, o->threads, &o->progress, err);
+				 o->memory, o->threads, &r->progress, err);
 	r->job.audit = stop_rows(r) ? &r->audit.stop : NULL;
 	r->job.hits = &r->audit;
 	r->job.memory -= rc ? 0 : r->audit.bytes;
@@ -304,17 +337,21 @@ int kith_knn_build_with(const char *input, const char *output, const kith_knn_op
 	if (rc || (rc = open_candidates(&r, err)) ||
 	    (rc = kith_graph_create(&writer, output, &r.info, o->memory, o->threads, err)) ||
 	    (rc = begin_audit(&r, err)) || (rc = r.engine->build(&r.job, writer, &done, err)) ||
-	    (rc = end_audit(&r, writer, &done, err)))
+	    (rc = end_audit(&r, writer, &done, err)) || (rc = verify_inputs(&r, err)))
 		goto done;
 	describe_instead(&r, done.plan, sizeof done.plan);
 	done.n = r.info.n;
 	done.d = r.info.d;
+	done.repeated = r.vectors.repeated;
+	done.zero = r.vectors.unwritten;
+	snprintf(done.type, sizeof done.type, "%s", kith_dtype_name(kith_activations_get_info(r.activations)->dtype));
 	kith_vectors_free(&r.vectors); /* the reverse lists get all the memory */
 	rc = kith_graph_finish(writer, &o->progress, err);
 	writer = NULL;
 	if (!rc)
 		*summary = done;
 done:
+	rc = kith_activations_blame(&r.watch, rc, err);
 	kith_graph_abort(writer);
 	finish(&r);
 	return rc;

@@ -136,18 +136,46 @@ static int foresee(kith_cli *cli, const arguments *a)
 	return 0;
 }
 
+/* Many equal samples are each other's neighbours, in the order of their numbers, which says nothing of the network. */
+static void warn(kith_cli *cli, const arguments *a, const kith_knn_summary *done)
+{
+	char zero[96] = "";
+	if (done->repeated <= done->n / 100)
+		return;
+	if (done->zero)
+		snprintf(zero, sizeof zero, "; %llu are all zeros: was the file written to its end?",
+			 (unsigned long long)done->zero);
+	kith_cli_warn(cli, "%s: %llu of %llu samples are the same as another%s", a->input,
+		      (unsigned long long)done->repeated, (unsigned long long)done->n, zero);
+}
+
+/* What else is worth a word in the closing report. */
+static const char *remarks(const kith_knn_summary *done, char *out, size_t size)
+{
+	size_t at = 0;
+	*out = 0;
+	if (!strcmp(done->type, "bfloat16"))
+		at = (size_t)snprintf(out, size, ", bfloat16");
+	if (done->repeated > done->n / 100)
+		snprintf(out + at, size - at, ", %llu samples repeated (%llu zero)", (unsigned long long)done->repeated,
+			 (unsigned long long)done->zero);
+	return out;
+}
+
 static int build(kith_cli *cli, const arguments *a)
 {
 	kith_knn_summary done;
 	kith_err err;
-	char ladder[256], recall[KITH_RECALL_TEXT];
+	char ladder[256], recall[KITH_RECALL_TEXT], more[128];
 	if (kith_knn_build_with(a->input, a->output, &a->knn, own_of(a), &done, &err))
 		return kith_cli_fail(cli, &err);
-	kith_cli_report(cli, "%s -> %s: n=%llu d=%llu k=%s %s%s%s", a->input, a->output, (unsigned long long)done.n,
+	warn(cli, a, &done);
+	kith_cli_report(cli, "%s -> %s: n=%llu d=%llu k=%s %s%s%s%s", a->input, a->output, (unsigned long long)done.n,
 			(unsigned long long)done.d,
 			kith_ladder_text(a->knn.ladder, a->knn.tiers, ladder, sizeof ladder), done.plan,
 			done.high < 1 ? ": recall " : "",
-			done.high < 1 ? kith_recall_text(done.recall, done.low, done.high, recall) : "");
+			done.high < 1 ? kith_recall_text(done.recall, done.low, done.high, recall) : "",
+			remarks(&done, more, sizeof more));
 	return 0;
 }
 

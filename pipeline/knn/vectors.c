@@ -2,6 +2,7 @@
 #include "vectors.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "workspace.h"
 
 #define GLANCE_ROWS 1024u
+#define SHIFTED     490 /* the largest value is brought below 2^490: its square is far from 2^1024, whatever d is */
 
 /* ---- the metric ---- */
 
@@ -46,19 +48,32 @@ static void normalise(double *row, uint64_t d, int exponent, double norm)
 		row[t] = ldexp(row[t], -exponent) / norm;
 }
 
-static int find_norms(kith_vectors *v, uint64_t first, uint64_t count, const double *block, kith_err *err)
+/* Rows without a direction, in a pass over all. */
+struct zero_rows {
+	uint64_t count, first;
+};
+
+static void find_norms(kith_vectors *v, uint64_t first, uint64_t count, const double *block, struct zero_rows *zero)
 {
 	for (uint64_t r = 0; r < count; r++) {
 		int exponent = 0;
 		v->norm[first + r] = scaled_norm(block + r * v->d, v->d, &exponent);
 		v->exponent[first + r] = exponent;
-		if (v->norm[first + r] == 0)
-			return kith_fail(err, KITH_EUSAGE,
-					 "%s: row %llu is zero and has no direction: cosine cannot place it; drop it "
-					 "or use --metric l2",
-					 v->path, (unsigned long long)(first + r));
+		if (v->norm[first + r] == 0 && !zero->count++)
+			zero->first = first + r;
 	}
-	return 0;
+}
+
+static int refuse_zero_rows(const kith_vectors *v, const struct zero_rows *zero, kith_err *err)
+{
+	char more[64] = "";
+	if (zero->count > 1)
+		snprintf(more, sizeof more, " (and so are %llu more of %llu)", (unsigned long long)zero->count - 1,
+			 (unsigned long long)v->n);
+	return kith_fail(err, KITH_EUSAGE,
+			 "%s: row %llu is zero%s and has no direction: cosine cannot place it; drop the same samples "
+			 "from every layer, or use --metric l2",
+			 v->path, (unsigned long long)zero->first, more);
 }
 
 static void normalise_rows(const kith_vectors *v, uint64_t first, uint64_t count, double *rows)
@@ -73,14 +88,17 @@ static int scan_cosine(kith_vectors *v, uint64_t memory, const kith_progress *pr
 	uint64_t step = memory / (v->d * sizeof(double) * 2);
 	step = step < 1 ? 1 : step > v->n ? v->n : step;
 	double *block = kith_alloc(step * v->d, sizeof *block);
+	struct zero_rows zero = {0};
 	int rc = block ? 0 : kith_fail_nomem(err, "a block of rows", step * v->d * sizeof *block);
 	memset(v->mean, 0, v->d * sizeof *v->mean);
 	for (uint64_t first = 0; !rc && first < v->n; first += step) {
 		uint64_t count = step < v->n - first ? step : v->n - first;
 		if ((rc = kith_progress_tick(progress, "norms", first, v->n, err)) ||
-		    (rc = kith_activations_read(v->input, first, count, block, NULL, err)) ||
-		    (rc = find_norms(v, first, count, block, err)))
+		    (rc = kith_activations_read(v->input, first, count, block, NULL, err)))
 			break;
+		find_norms(v, first, count, block, &zero);
+		if (zero.count) /* only how many there are is still of interest */
+			continue;
 		normalise_rows(v, first, count, block);
 		for (uint64_t r = 0; r < count; r++)
 			for (uint64_t t = 0; t < v->d; t++)
@@ -88,7 +106,7 @@ static int scan_cosine(kith_vectors *v, uint64_t memory, const kith_progress *pr
 	}
 	free(block);
 	v->max_abs = 1;
-	return rc;
+	return rc || !zero.count ? rc : refuse_zero_rows(v, &zero, err);
 }
 
 static int set_up(kith_vectors *v, kith_activations *input, kith_metric metric, kith_err *err)
@@ -130,6 +148,48 @@ int kith_vectors_glance(kith_vectors *v, kith_activations *input, kith_metric me
 	return rc;
 }
 
+/* ---- the range ---- */
+
+/* Refuses a value that is out of range: the first that is too large or, if all are too small, the first largest. */
+static int refuse_range(const kith_vectors *v, double max_abs, kith_err *err)
+{
+	int large = max_abs > KITH_SMALLEST, exponent, rc = 0;
+	double limit = large ? kith_largest_value(v->d) : nextafter(max_abs, 0), *row = kith_alloc(v->d, sizeof *row);
+	uint64_t i = 0, t = v->d;
+	if (!row)
+		return kith_fail_nomem(err, "a row", v->d * sizeof *row);
+	for (; !rc && i < v->n && t == v->d; i++) {
+		rc = kith_activations_read(v->input, i, 1, row, NULL, err);
+		for (t = 0; !rc && t < v->d && fabs(row[t]) <= limit;)
+			t++;
+	}
+	frexp(max_abs, &exponent);
+	if (!rc)
+		rc = kith_fail(err, KITH_EUSAGE,
+			       "%s: row %llu, column %llu is %.3g%s: squared distances leave a double's range where "
+			       "values are %s %.3g; save x * 2.0**%d, which has the same neighbours",
+			       v->path, (unsigned long long)(i - 1), (unsigned long long)t, t < v->d ? row[t] : 0,
+			       large ? "" : ", and no value is larger", large ? "above" : "all below",
+			       large ? limit : KITH_SMALLEST, -exponent < 1000 ? -exponent : 1000);
+	free(row);
+	return rc;
+}
+
+/* For l2 and f8. */
+static int fit_range(kith_vectors *v, const kith_scan *scan, kith_err *err)
+{
+	int exponent;
+	if (scan->max_abs > kith_largest_value(v->d) || (scan->max_abs > 0 && scan->max_abs < KITH_SMALLEST))
+		return refuse_range(v, scan->max_abs, err);
+	frexp(scan->max_abs, &exponent);
+	if (scan->min_abs > 0 && scan->min_abs < KITH_SMALLEST && exponent < SHIFTED)
+		v->shift = SHIFTED - exponent;
+	v->max_abs = ldexp(v->max_abs, v->shift);
+	for (uint64_t t = 0; v->shift && t < v->d; t++)
+		v->mean[t] = ldexp(v->mean[t], v->shift);
+	return 0;
+}
+
 int kith_vectors_init(kith_vectors *v, kith_activations *input, kith_metric metric, uint64_t memory, int threads,
 		      const kith_progress *progress, kith_err *err)
 {
@@ -138,8 +198,12 @@ int kith_vectors_init(kith_vectors *v, kith_activations *input, kith_metric metr
 	if (rc || (rc = kith_activations_scan(input, memory, threads, progress, &scan, v->mean, err)))
 		return rc;
 	v->digest = scan.digest;
+	v->repeated = scan.repeated;
+	v->unwritten = scan.unwritten;
 	v->max_abs = scan.max_abs;
-	return metric == KITH_COSINE ? scan_cosine(v, memory, progress, err) : 0;
+	if (metric == KITH_COSINE)
+		return scan_cosine(v, memory, progress, err);
+	return v->value_size == sizeof(double) ? fit_range(v, &scan, err) : 0;
 }
 
 void kith_vectors_free(kith_vectors *v)
@@ -151,7 +215,7 @@ void kith_vectors_free(kith_vectors *v)
 
 int kith_vectors_keep(kith_vectors *v, kith_err *err)
 {
-	if (!v->all && !v->id && v->metric == KITH_L2 && v->row_bytes == v->d * v->value_size)
+	if (!v->all && !v->id && v->metric == KITH_L2 && !v->shift && v->row_bytes == v->d * v->value_size)
 		v->all = kith_activations_map(v->input);
 	if (!v->all && !(v->own = kith_alloc(v->n * v->d, v->value_size)))
 		return kith_fail_nomem(err, "the samples", v->n * v->d * v->value_size);
@@ -163,8 +227,11 @@ int kith_vectors_keep(kith_vectors *v, kith_err *err)
 static int read_of_file(const kith_vectors *v, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
 {
 	int rc = kith_activations_read(v->input, first, count, out, raw, err);
+	double scale = ldexp(1, v->shift);
 	if (!rc && v->metric == KITH_COSINE)
 		normalise_rows(v, first, count, out);
+	for (uint64_t t = 0; !rc && v->shift && t < count * v->d; t++)
+		out[t] *= scale;
 	return rc;
 }
 

@@ -1,8 +1,15 @@
 /* vectors.h - the samples as the canonical distance sees them, which are vectors of doubles, normalised if the metric
- * is cosine; and that distance. */
+ * is cosine; and that distance.
+ *
+ * Squares of doubles leave a double's range, above 1e154 and below 1e-154. With l2, values so large that sums of
+ * squared differences might overflow are refused, and so are samples all of whose values are below KITH_SMALLEST. Where
+ * only some are, all are multiplied by a power of two (2^shift) that brings the largest to about 2^490. That is exact,
+ * and changes nothing but what would have underflowed: with all values at KITH_SMALLEST or above, or 0, a difference
+ * that is not 0 is at least KITH_SMALLEST 2^-52, and its square a normal number. */
 #ifndef KITH_VECTORS_H
 #define KITH_VECTORS_H
 
+#include <math.h>
 #include <stdint.h>
 
 #include "activations.h"
@@ -14,10 +21,12 @@ typedef struct kith_vectors {
 	uint64_t row_bytes;      /* of a sample as it is stored there */
 	uint64_t n, d;
 	kith_metric metric;
+	int shift;       /* of l2 and f8: what is read is 2^shift times what the file has, and distances are, too */
 	double max_abs;  /* no |value| is larger */
 	uint64_t digest; /* of the file */
-	double *mean;    /* d: about the column means */
-	double *norm;    /* n, for cosine: each sample's norm after scaling by 2^-exponent */
+	uint64_t repeated, unwritten; /* rows, as in kith_scan */
+	double *mean;                 /* d: about the column means */
+	double *norm;                 /* n, for cosine: each sample's norm after scaling by 2^-exponent */
 	int32_t *exponent;
 	/* Values for canonical distances are kept as floats where those hold every one exactly, else as doubles. */
 	uint32_t value_size;   /* sizeof(float) or sizeof(double) */
@@ -28,9 +37,23 @@ typedef struct kith_vectors {
 	void *memory;          /* holds mean, norm and exponent, or id and mean */
 } kith_vectors;
 
+#define KITH_SMALLEST 0x1p-450
+
+/* The largest |value| of d in a sample for which no sum overflows: (2 x)^2 d is a quarter of what a double holds. */
+static inline double kith_largest_value(uint64_t d)
+{
+	return 0x1p510 / sqrt((double)d);
+}
+
+/* A squared distance of such vectors as one of the values in the file: rounded if it is below a double's range. */
+static inline double kith_vectors_unshift(const kith_vectors *vectors, double dist2)
+{
+	return vectors->shift ? ldexp(dist2, -2 * vectors->shift) : dist2;
+}
+
 /* Reads the file through with `threads` threads in about `memory` bytes: checks that every value is finite (and, for
- * cosine, that no sample is zero) and finds what the struct holds. `vectors` borrows `input`. Release it with
- * kith_vectors_free, also after a failure. */
+ * cosine, that no sample is zero; for l2, the range above) and finds what the struct holds. `vectors` borrows `input`.
+ * Release it with kith_vectors_free, also after a failure. */
 int kith_vectors_init(kith_vectors *vectors, kith_activations *input, kith_metric metric, uint64_t memory, int threads,
 		      const kith_progress *progress, kith_err *err);
 /* The same from some of the samples, where the metric is l2: for planning only. */

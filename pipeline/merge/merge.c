@@ -301,6 +301,19 @@ static int result(struct merge *m, kith_stack *stack, kith_err *err)
 	return kith_stack_check(stack, err);
 }
 
+/* The work on the graphs has come to `rc`. If one was changed meanwhile, that is why, or the result is of none. */
+static int blame_changes(const struct merge *m, int rc, kith_err *err)
+{
+	kith_err why;
+	for (size_t v = 0; rc != KITH_ECANCELED && v < m->count; v++)
+		if (kith_graph_unchanged(m->layers[v].graph, &why)) {
+			if (err)
+				*err = why;
+			return why.code;
+		}
+	return rc;
+}
+
 static int merge_layers(struct merge *m, kith_stack *stack, kith_err *err)
 {
 	const char *pairs = m->options->pairs;
@@ -310,7 +323,9 @@ static int merge_layers(struct merge *m, kith_stack *stack, kith_err *err)
 		return rc;
 	if (pairs && (rc = kith_pair_writer_create(&m->pairs, pairs, &m->pair_info, (int)m->threads, err)))
 		return rc;
-	if ((rc = walk(m, err)) || (rc = result(m, stack, err)) || !pairs)
+	if (!(rc = walk(m, err)))
+		rc = result(m, stack, err);
+	if ((rc = blame_changes(m, rc, err)) || !pairs)
 		return rc;
 	rc = kith_pair_writer_finish(m->pairs, err);
 	m->pairs = NULL;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "approximate.h"
 #include "atomic_file.h"
@@ -18,16 +19,24 @@ typedef struct arguments {
 	const char *paths[KITH_MAX_LAYERS];
 } arguments;
 
-/* "NAME=PATH", or a path whose stem is the name: layers/C1.nng is C1. A '=' after a '/' belongs to the path. */
+/* Where NAME=PATH has its '='; NULL: `arg` is a path as it stands. It is one if a file has that very name, or if there
+ * is a '/' before the '=': folders are called lr=0.1, too. */
+static const char *find_equals(const char *arg)
+{
+	const char *equals = strchr(arg, '=');
+	return equals && !memchr(arg, '/', (size_t)(equals - arg)) && access(arg, F_OK) ? equals : NULL;
+}
+
+/* "NAME=PATH", or a path whose stem is the name: layers/C1.nng is C1. */
 static int take_layer(const kith_option *option, const char *arg, kith_err *err)
 {
 	arguments *a = option->to;
 	if (a->count == KITH_MAX_LAYERS)
 		return kith_fail(err, KITH_EUSAGE, "more than %u layers", KITH_MAX_LAYERS);
-	const char *equals = strchr(arg, '='), *slash = strrchr(arg, '/');
+	const char *equals = find_equals(arg), *slash = strrchr(arg, '/');
 	const char *path = arg, *name = slash ? slash + 1 : arg;
 	size_t length = strlen(name);
-	if (equals && (!strchr(arg, '/') || strchr(arg, '/') > equals)) {
+	if (equals) {
 		path = equals + 1;
 		name = arg;
 		length = (size_t)(equals - arg);

@@ -104,7 +104,8 @@ static int run(arguments *a, uint64_t *count, char *question, size_t size, kith_
 	snprintf(question, size, "%s%s%s", a->option, a->layers ? " " : "", a->layers ? a->layers : "");
 	kith_pair_output output = {format_of(a), file ? kith_outfile_stream(file) : stdout,
 				   a->output ? a->output : "standard output", question};
-	rc = kith_pair_answer(store, &a->query, &output, count, err);
+	if (!(rc = kith_pair_answer(store, &a->query, &output, count, err)))
+		rc = kith_pair_store_unchanged(store, err);
 	rc = kith_outfile_close(file, rc, err);
 done:
 	kith_pair_store_close(store);

@@ -11,6 +11,7 @@
 #include "alloc.h"
 #include "measures.h"
 #include "stack_format.h"
+#include "unchanged.h"
 
 #define MAX_NNTP ((size_t)KITH_MAX_TIERS * STACK_GRAPH_KINDS * KITH_MAX_LAYERS)
 
@@ -357,6 +358,8 @@ static int is_other(FILE *f, const char *path, kith_err *err)
 static int load(json_t **out, const char *path, kith_err *err)
 {
 	json_error_t why;
+	kith_err changed;
+	kith_file_state state;
 	struct stat st;
 	FILE *f = fopen(path, "re");
 	int rc = 0;
@@ -366,12 +369,21 @@ static int load(json_t **out, const char *path, kith_err *err)
 		rc = kith_fail(err, KITH_EUSAGE, "%s: is a directory, not a stack.json", path);
 		goto done;
 	}
+	if ((rc = kith_file_state_get(&state, fileno(f), path, err)))
+		goto done;
 	errno = 0;
 	*out = json_loadf(f, JSON_REJECT_DUPLICATES, &why);
 	if (!*out && ferror(f))
 		rc = kith_fail_errno(err, "%s: cannot read", path);
 	else if (!*out && !(rc = is_other(f, path, err)))
 		rc = not_json(path, &why, err);
+	if (kith_file_unchanged(&state, fileno(f), path, &changed)) { /* whatever was read */
+		json_decref(*out);
+		*out = NULL;
+		if (err)
+			*err = changed;
+		rc = changed.code;
+	}
 done:
 	fclose(f);
 	return rc;

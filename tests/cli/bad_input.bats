@@ -126,8 +126,73 @@ graphs() { # graphs K NAME...: builds NAME.nng, one after the other with seeds 1
 
 @test "a zero row has no direction" {
 	mknpy -z 23 zero.npy
-	unfit "zero.npy: row 23" kith-knn --metric cosine -o out.nng zero.npy
+	unfit "zero.npy: row 23 is zero and has no direction" kith-knn --metric cosine -o out.nng zero.npy
+	[[ "$stderr" == *"drop the same samples from every layer, or use --metric l2" ]]
 	kith-knn -q -o out.nng zero.npy
+}
+
+@test "several zero rows are counted" {
+	python3 -c 'b = bytearray(open("good.npy", "rb").read()); b[128 + 7 * 24:128 + 9 * 24] = bytes(48); b[-24:] = bytes(24)
+open("zero.npy", "wb").write(b)'
+	unfit "zero.npy: row 7 is zero (and so are 2 more of 50)" kith-knn --metric cosine -m 1M -o out.nng zero.npy
+}
+
+@test "values whose squares leave a double's range" {
+	mknpy -t '<f8' -p 17,4,1e154 -p 30,0,2e154 large.npy
+	unfit "large.npy: row 17, column 4 is 1e+154: squared distances leave a double's range" \
+		kith-knn -o out.nng large.npy
+	[[ "$stderr" == *"save x * 2.0**-513, "* ]]
+	kith-knn -q --metric cosine -o out.nng large.npy
+	rm out.nng
+	python3 - <<-'END'
+	import struct
+	b = open("large.npy", "rb").read()
+	x = [v * 1e-170 if abs(v) < 1e9 else 0 for v in struct.unpack("<300d", b[128:])]
+	open("small.npy", "wb").write(b[:128] + struct.pack("<300d", *x))
+	x = [v * 2.0 ** 560 for v in x]
+	open("good.npy", "wb").write(b[:128] + struct.pack("<300d", *x))
+	x = [v * 2.0 ** -560 for v in x[:-1]] + [1.0]
+	open("mixed.npy", "wb").write(b[:128] + struct.pack("<300d", *x))
+	END
+	unfit "and no value is larger: squared distances leave a double's range" kith-knn -o out.nng small.npy
+	# one value of 1: the others' differences count all the same
+	kith-knn -q -k 5 -o mixed.nng mixed.npy
+	kith-knn -q -k 6 -o good.nng good.npy
+	[ "$(kith-show mixed.nng | grep -v '^#\|^49	\|	49	' | awk '$4 < 5 {print $1, $2}')" = \
+		"$(kith-show good.nng | grep -v '^#\|^49	\|	49	' | awk '{print $1, $2}' |
+			awk '{n[$1]++} n[$1] < 5')" ]
+}
+
+@test "samples that are repeated, and rows that were never written" {
+	python3 -c 'b = open("good.npy", "rb").read(); open("part.npy", "wb").write(b[:128 + 40 * 24] + bytes(240))'
+	run --separate-stderr kith-knn -q -o part.nng part.npy
+	[ "$status" -eq 0 ]
+	[ "$stderr" = "kith-knn: part.npy: 10 of 50 samples are the same as another; 10 are all zeros: was the file written to its end?" ]
+	run --separate-stderr kith-knn -o part.nng part.npy
+	[[ "${stderr_lines[1]}" == *", 10 samples repeated (10 zero): "* ]]
+	mknpy -e equal.npy
+	run --separate-stderr kith-knn -q -o equal.nng equal.npy
+	[ "$stderr" = "kith-knn: equal.npy: 50 of 50 samples are the same as another" ]
+	run --separate-stderr kith-knn -q -o good.nng good.npy
+	[ -z "$stderr" ]
+}
+
+@test "bfloat16 as numpy.save leaves it is read" {
+	mknpy -t '|V2' half.npy
+	kith-knn -q -k 3 -o half.nng half.npy
+	# the upper halves of floats, and so the graph of those floats
+	python3 - <<-'END'
+	b = open("half.npy", "rb").read()
+	rows = b[128:]
+	floats = b"".join(b"\0\0" + rows[i:i + 2] for i in range(0, len(rows), 2))
+	open("whole.npy", "wb").write(b[:128].replace(b"|V2", b"<f4") + floats)
+	END
+	kith-knn -q -k 3 -o whole.nng whole.npy
+	cmp <(kith-show half.nng | grep -v '^# [dic]') <(kith-show whole.nng | grep -v '^# [dic]')
+	run --separate-stderr kith-knn -o half.nng half.npy
+	[[ "$stderr" == *", bfloat16: "* ]]
+	kith-show half.npy | grep -qx '# dtype	bfloat16'
+	cmp <(kith-show half.npy | grep -v '^#') <(kith-show whole.npy | grep -v '^#')
 }
 
 @test "unknown metric, engine, option; missing arguments" {
@@ -233,6 +298,19 @@ graphs() { # graphs K NAME...: builds NAME.nng, one after the other with seeds 1
 	unfit "" kith-merge --graph neither -o out.json a.nng b.nng
 	unfit "" kith-merge -m x -o out.json a.nng b.nng
 	unfit "" kith-merge -t 0 -o out.json a.nng b.nng
+}
+
+@test "a '=' in a folder's name is no NAME=, but a misspelt NAME=LAYER.nng is one" {
+	graphs 3 a b
+	mkdir lr=0.1,seed=3
+	cp a.nng lr=0.1,seed=3/conv1.nng
+	cp a.nng x=y.nng
+	kith-merge -q -o s.json lr=0.1,seed=3/conv1.nng ./lr=0.1,seed=3/conv1.nng x=y.nng z=x=y.nng w=lr=0.1,seed=3/conv1.nng
+	[ "$(python3 -c 'import json; print(*(l["name"] for l in json.load(open("s.json"))["layers"]))')" = \
+		"conv1 conv1 x=y z w" ]
+	rm s.json
+	refused 1 "c.nng" kith-merge -o out.json a.nng fc=c.nng
+	refused 1 "lr=0.2/conv1.nng" kith-merge -o out.json a.nng ./lr=0.2/conv1.nng
 }
 
 @test "a layer that is no graph" {

@@ -12,6 +12,7 @@ setup() {
 	for name in A B C; do
 		npy "$name" >"activations/$name.npy"
 	done
+	find activations -type f -exec touch -d '-1 hour' {} +
 	for program in knn merge report; do
 		wrapper "$program" >"bin/kith-$program"
 		chmod +x "bin/kith-$program"
@@ -47,9 +48,10 @@ wrapper() {
 	END
 }
 
-# Everything made so far is now a minute old, so that a touch makes a newer file whatever the clock's grain.
+# Everything made so far is now a minute older, so that a touch makes a newer file whatever the clock's grain. But for
+# activations: another time is a change.
 settle() {
-	find . -type f -exec touch -r {} -d '-1 minute' {} \;
+	find . -path ./activations -prune -o -type f -exec touch -r {} -d '-1 minute' {} \;
 	: >log
 }
 
@@ -86,6 +88,44 @@ all="knn A.nng knn B.nng knn C.nng merge stack.json report report.html "
 	touch activations/B.npy
 	make kith
 	[ "$(ran)" = "knn B.nng merge stack.json report report.html " ]
+}
+
+@test "activations replaced by older ones are noticed, and files copied with their times are not" {
+	make kith
+	settle
+	npy D >new.npy
+	touch -d 2020-01-01 new.npy
+	cp -p new.npy activations/B.npy
+	run make -q kith
+	[ "$status" -eq 1 ]
+	TZ=Asia/Tokyo make -j2 kith
+	[ "$(ran)" = "knn B.nng merge stack.json report report.html " ]
+	: >log
+	TZ=America/New_York make kith
+	make -q kith
+	[ "$(ran)" = "" ]
+	# of the same size and age: another time is enough, and another size, too
+	npy E >activations/C.npy
+	touch -d 2020-01-02 activations/C.npy
+	make kith
+	[ "$(ran)" = "knn C.nng merge stack.json report report.html " ]
+	cp -a . ../copy
+	cd ../copy
+	make -q kith
+}
+
+@test "activations that make itself makes" {
+	mkdir raw
+	mv activations/* raw
+	printf '%s\n' 'activations/%.npy: raw/%.npy' '	cp $< $@' >>Makefile
+	make -j2 kith
+	[ "$(ran)" = "$all" ]
+	make -q kith
+	: >log
+	touch raw/B.npy
+	make kith
+	[ "$(ran)" = "knn B.nng merge stack.json report report.html " ]
+	make -q kith
 }
 
 @test "one target alone: a graph, stack.json" {
@@ -186,12 +226,14 @@ same_as_by_hand() {
 	make kith PAIRS=yes
 	settle
 	npy D >activations/B.npy
+	touch -d '-1 hour' activations/B.npy
 	make kith PAIRS=yes
 	[ "$(ran)" = "knn B.nng merge stack.json report report.html " ]
 	same_as_by_hand A B C
 
 	settle
 	npy E >activations/E.npy
+	touch -d '-1 hour' activations/E.npy
 	make kith PAIRS=yes LAYERS="A B C E"
 	[ "$(ran)" = "knn E.nng merge stack.json report report.html " ]
 	same_as_by_hand A B C E

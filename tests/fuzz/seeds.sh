@@ -4,10 +4,11 @@
 set -eu
 bin=$1 tools=$2 out=$3
 mkdir -p "$out/npy" "$out/graph" "$out/pairs"
-for type in f2 f4 f8; do
+for type in f2 f4 f8 V2; do
 	"$tools/mknpy" -n 3 -d 2 -t "<$type" "$out/npy/$type"
 done
 "$tools/mknpy" -n 3 -d 2 -t '|u1' "$out/npy/u1"
+"$tools/mknpy" -n 3 -d 2 -t f4 "$out/npy/native"
 "$tools/mknpy" -n 2 -d 12 -t '|i1' -v 2 -S '(2, 3, 2, 2)' "$out/npy/v2"
 "$tools/mknpy" -n 5 -d 1 -v 3 -S '(5,)' "$out/npy/v3"
 "$tools/mknpy" -n 3 -d 2 -F "$out/npy/fortran"

@@ -405,16 +405,20 @@ static void test_two_samples(void **state)
 	kith_stack_free(stack);
 }
 
-/* 1e-200 is another row than 0, but as near to it as another 0 is: the difference vanishes when it is squared. So the
- * nearest of every zero is sample 0, also where the zeros are so many that the last are found by way of their twin. */
+/* 2^-1074 is another row than 0, but as near to it as another 0 is, where there is 2^100, too: the difference vanishes
+ * when it is squared, even after a scaling that leaves room for the square of 2^100. So the nearest of every zero is
+ * sample 0, also where the zeros are so many that the last are found by way of their twin. With 5 in place of 2^100
+ * that of 1e-200 does not vanish. */
 static void test_difference_that_vanishes_when_squared(void **state)
 {
-	static const double x[] = {1e-200, 0, 0, 0, 0, 5};
-	static const uint32_t k = 1, nearest[] = {1, 0, 0, 0, 0, 0};
+	static const double x[] = {0x1p-1074, 0, 0, 0, 0, 0x1p100}, y[] = {1e-200, 0, 0, 0, 0, 5};
+	static const uint32_t k = 1, nearest[] = {1, 0, 0, 0, 0, 0}, nearest_y[] = {1, 2, 1, 1, 1, 0};
 	(void)state;
 	for (own.plan = KITH_PLAN_AUTO; own.plan <= KITH_PLAN_STREAM; own.plan++) {
 		build(0, KITH_F8, 6, 1, x, KITH_L2, 1, &k);
 		expect_rows(0, 6, 1, 1, nearest);
+		build(1, KITH_F8, 6, 1, y, KITH_L2, 1, &k);
+		expect_rows(1, 6, 1, 1, nearest_y);
 	}
 	own.plan = KITH_PLAN_AUTO;
 }

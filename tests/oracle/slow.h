@@ -21,6 +21,14 @@
 /* Divides each row by its norm, as kith/knn.h defines it for cosine. Returns the first zero row, or n. */
 size_t slow_normalise(double *x, size_t n, size_t d);
 
+/* What l2 makes of doubles near the ends of their range: multiplies them by a power of two where squares might
+ * underflow, and returns its exponent; or -1, and the place of what is out of range. */
+int slow_range(double *x, size_t n, size_t d, size_t *row, size_t *column);
+
+/* What either metric makes of samples whose file has doubles, or other types, in place. If they are refused, `place` is
+ * what the message has to hold, else "". Returns slow_range's exponent, or 0. */
+int slow_prepare(double *x, size_t n, size_t d, int cosine, int is_double, char *place, size_t size);
+
 /* The canonical squared distance of two vectors (design: every operation in double, in index order). */
 double slow_distance(const double *x, const double *y, size_t d);
 

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "sandbox.h"
@@ -24,6 +25,46 @@ size_t slow_normalise(double *x, size_t n, size_t d)
 			row[t] /= norm;
 	}
 	return n;
+}
+
+int slow_range(double *x, size_t n, size_t d, size_t *row, size_t *column)
+{
+	double most = 0, least = INFINITY, limit = ldexp(1, 510) / sqrt((double)d);
+	size_t at = 0;
+	int exponent, shift = 0;
+	for (size_t i = 0; i < n * d; i++) {
+		if (fabs(x[i]) > most) {
+			most = fabs(x[i]);
+			at = i;
+		}
+		if (x[i] != 0 && fabs(x[i]) < least)
+			least = fabs(x[i]);
+	}
+	for (size_t i = n * d; i-- > 0;)
+		if (fabs(x[i]) > limit)
+			at = i;
+	*row = at / d;
+	*column = at % d;
+	if (most > limit || (most > 0 && most < ldexp(1, -450)))
+		return -1;
+	frexp(most, &exponent);
+	if (least < ldexp(1, -450) && exponent < 490)
+		shift = 490 - exponent;
+	for (size_t i = 0; i < n * d; i++)
+		x[i] = ldexp(x[i], shift);
+	return shift;
+}
+
+int slow_prepare(double *x, size_t n, size_t d, int cosine, int is_double, char *place, size_t size)
+{
+	size_t row, column;
+	int shift = 0;
+	*place = 0;
+	if (cosine && (row = slow_normalise(x, n, d)) < n)
+		snprintf(place, size, "row %zu is zero", row);
+	else if (!cosine && is_double && (shift = slow_range(x, n, d, &row, &column)) < 0)
+		snprintf(place, size, "row %zu, column %zu is", row, column);
+	return shift;
 }
 
 typedef struct candidate {

@@ -79,8 +79,8 @@ static void sorted_rows(kith_graph *graph, const double *x, uint32_t *ranks, dou
 		sort_row(x, info->d, i, ranks + i * k, dist2 + i * k, k);
 }
 
-static int compare(const char *path, const random_layer *in, const kith_knn_options *options, int whole, rng *r,
-		   char *why, size_t size)
+static int compare(const char *path, const random_layer *in, int shift, const kith_knn_options *options, int whole,
+		   rng *r, char *why, size_t size)
 {
 	uint32_t k = options->ladder[options->tiers - 1];
 	uint32_t *ranks = must_alloc(in->n * k, sizeof *ranks);
@@ -101,6 +101,8 @@ static int compare(const char *path, const random_layer *in, const kith_knn_opti
 			sorted_rows(graph, in->x, ranks, dist2);
 		kith_graph_close(graph);
 	}
+	for (size_t i = 0; i < in->n * k; i++)
+		dist2[i] = ldexp(dist2[i], -2 * shift);
 	if (!differs)
 		differs = slow_graph_differs(path, &want, k, ranks, dist2, r, why, size);
 	free(ranks);
@@ -145,7 +147,7 @@ static int round_approx(uint64_t seed, char *why, size_t size)
 	kith_approx_options own = {0};
 	kith_knn_summary summary = {0};
 	kith_err err = {0};
-	char npy[SANDBOX_PATH], nng[SANDBOX_PATH], again[SANDBOX_PATH], what[1024] = "";
+	char npy[SANDBOX_PATH], nng[SANDBOX_PATH], again[SANDBOX_PATH], what[1024] = "", place[64];
 	random_input(&in, &r);
 	draw_options(&options, &in, &r);
 	int whole = rng_chance(&r, 40), differs = 0;
@@ -156,15 +158,16 @@ static int round_approx(uint64_t seed, char *why, size_t size)
 	npy_write(npy, in.dtype, in.n, in.d, in.raw);
 	remove(nng);
 	remove(again);
-	size_t zero_row = options.metric == KITH_COSINE ? slow_normalise(in.x, in.n, in.d) : in.n;
+	int shift =
+		slow_prepare(in.x, in.n, in.d, options.metric == KITH_COSINE, in.dtype == KITH_F8, place, sizeof place);
 	size_t entries = sandbox_entries();
 	int status = kith_knn_build_with(npy, nng, &options, &own, &summary, &err);
 	if (status) {
 		/* such rows, and values that floats cannot hold, are refused */
-		if (status != KITH_EUSAGE || !(zero_row < in.n || strstr(err.msg, "use --engine exact")))
+		if (status != KITH_EUSAGE || !strstr(err.msg, *place ? place : "use --engine exact"))
 			differs = snprintf(what, sizeof what, "status %d: %.900s", status, err.msg) > 0;
 	} else {
-		differs = compare(nng, &in, &options, whole, &r, what, sizeof what);
+		differs = compare(nng, &in, shift, &options, whole, &r, what, sizeof what);
 		options.threads = options.threads % 3 + 1;
 		options.memory = 1ull << 30;
 		if (!differs && kith_knn_build_with(npy, again, &options, &own, &summary, &err))

@@ -117,7 +117,7 @@ static int build(input *in, kith_audit *audit, const kith_knn_options *o, rng *r
 	kith_activations *activations = NULL;
 	kith_vectors vectors = {0};
 	kith_graph_writer *writer = NULL;
-	kith_engine_job job = {.hits = audit};
+	kith_engine_job job = {.vectors = &vectors, .info = &in->info, .hits = audit};
 	int rc = kith_activations_open(&activations, in->npy, err);
 	if (!rc)
 		rc = kith_vectors_init(&vectors, activations, KITH_L2, 1 << 20, 1, NULL, err);

@@ -1,6 +1,7 @@
 /* property_knn.c - kith_knn_build on small random inputs of every awkward kind, against the definition: every
  * neighbour, every tier, every near distance and every pair equal, whatever the block sizes, threads and memory. And
  * the true neighbours of some samples, as an audit finds them. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,7 +138,7 @@ static int misses_found(const char *npy, const char *path, const kith_knn_option
 	return differs;
 }
 
-static int compare(const char *npy, const char *path, const kith_graph_info *want, const double *x,
+static int compare(const char *npy, const char *path, const kith_graph_info *want, const double *x, int shift,
 		   const kith_knn_options *options, rng *r, char *why, size_t size)
 {
 	size_t n = want->n, width = want->ladder[want->tiers - 1];
@@ -145,6 +146,8 @@ static int compare(const char *npy, const char *path, const kith_graph_info *wan
 	double *dist2 = must_alloc(n * width, sizeof *dist2);
 	int differs;
 	slow_knn(x, n, want->d, width, ranks, dist2);
+	for (size_t i = 0; i < n * width; i++)
+		dist2[i] = ldexp(dist2[i], -2 * shift);
 	differs = slow_graph_differs(path, want, width, ranks, dist2, r, why, size) ||
 		  audit_differs(npy, want, ranks, options, r, why, size) ||
 		  misses_found(npy, path, options, r, why, size);
@@ -153,13 +156,12 @@ static int compare(const char *npy, const char *path, const kith_graph_info *wan
 	return differs;
 }
 
-static int refused_zero_row(int status, const kith_err *err, size_t row, char *why, size_t size)
+/* It should name `place`. */
+static int refused_otherwise(int status, const kith_err *err, const char *place, char *why, size_t size)
 {
-	char text[32];
-	snprintf(text, sizeof text, "row %zu", row);
-	if (status == KITH_EUSAGE && strstr(err->msg, text))
+	if (status == KITH_EUSAGE && strstr(err->msg, place))
 		return 0;
-	snprintf(why, size, "cosine with zero row %zu: status %d, \"%.900s\"", row, status, err->msg);
+	snprintf(why, size, "to be refused for %s: status %d, \"%.900s\"", place, status, err->msg);
 	return 1;
 }
 
@@ -172,9 +174,9 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 	kith_knn_summary summary = {0};
 	kith_graph_info want;
 	kith_err err = {0};
-	char npy[SANDBOX_PATH], nng[SANDBOX_PATH], what[1024] = "";
-	size_t zero_row, entries;
-	int status, differs;
+	char npy[SANDBOX_PATH], nng[SANDBOX_PATH], what[1024] = "", place[64];
+	size_t entries;
+	int status, differs, shift;
 	random_input(&in, &r);
 	draw_options(&options, in.n, &r);
 	draw_own(&own, in.n, &r);
@@ -183,17 +185,17 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 	npy_write(npy, in.dtype, in.n, in.d, in.raw);
 	remove(nng);
 	want_info(&want, &in, &options, &own, npy);
-	zero_row = options.metric == KITH_COSINE ? slow_normalise(in.x, in.n, in.d) : in.n;
+	shift = slow_prepare(in.x, in.n, in.d, options.metric == KITH_COSINE, in.dtype == KITH_F8, place, sizeof place);
 	entries = sandbox_entries();
 	status = kith_knn_build_with(npy, nng, &options, &own, &summary, &err);
-	if (zero_row < in.n)
-		differs = refused_zero_row(status, &err, zero_row, what, sizeof what);
+	if (*place)
+		differs = refused_otherwise(status, &err, place, what, sizeof what);
 	else if (status)
 		differs = snprintf(what, sizeof what, "status %d: %.900s", status, err.msg) > 0;
 	else if (summary.n != in.n || summary.d != in.d || summary.recall != 1 || summary.low != 1 || !summary.plan[0])
 		differs = snprintf(what, sizeof what, "summary is wrong (plan \"%s\")", summary.plan) > 0;
 	else
-		differs = compare(npy, nng, &want, in.x, &options, &r, what, sizeof what);
+		differs = compare(npy, nng, &want, in.x, shift, &options, &r, what, sizeof what);
 	if (!differs && sandbox_entries() != entries + (status == 0))
 		differs = snprintf(what, sizeof what, "something is left behind") > 0;
 	if (differs)

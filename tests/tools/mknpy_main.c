@@ -65,11 +65,12 @@ static void parse(request *q, int argc, char **argv)
 		exit(2);
 }
 
-/* The type's number, or -1. */
+/* The type's number, or -1. A mark of the byte order may be another, or absent. */
 static int find_dtype(const char *descr)
 {
-	for (int t = KITH_F2; t <= KITH_I1; t++)
-		if (!strcmp(npy_descr((kith_dtype)t), descr))
+	const char *name = descr + (*descr && strchr("<=|", *descr));
+	for (int t = KITH_F2; t <= KITH_BF16; t++)
+		if (!strcmp(npy_descr((kith_dtype)t) + 1, name))
 			return t;
 	return -1;
 }

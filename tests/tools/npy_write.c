@@ -56,13 +56,15 @@ const char *npy_descr(kith_dtype dtype)
 		return "|u1";
 	case KITH_I1:
 		return "|i1";
+	case KITH_BF16:
+		return "|V2";
 	}
 	abort();
 }
 
 size_t npy_size(kith_dtype dtype)
 {
-	return dtype == KITH_F8 ? 8 : dtype == KITH_F4 ? 4 : dtype == KITH_F2 ? 2 : 1;
+	return dtype == KITH_F8 ? 8 : dtype == KITH_F4 ? 4 : dtype == KITH_F2 || dtype == KITH_BF16 ? 2 : 1;
 }
 
 static double clamp(double x, double low, double high)
@@ -93,6 +95,29 @@ static double half_decode(uint16_t bits)
 	return bits & 0x8000 ? -x : x;
 }
 
+/* bfloat16: 1 sign bit, 8 of exponent (bias 127), 7 of fraction; exponent 0 holds m * 2^-133. */
+static uint16_t bfloat_encode(double x)
+{
+	double size = fabs(clamp(x, -0x1.fep127, 0x1.fep127));
+	if (!isfinite(x))
+		return isnan(x) ? 0x7fc0 : x < 0 ? 0xff80 : 0x7f80;
+	int e = size < 0x1p-126 ? -126 : ilogb(size);
+	unsigned m = (unsigned)rint(ldexp(size, 7 - e)); /* 256 carries into the exponent, as it should */
+	unsigned bits = m < 128 ? m : ((unsigned)(e + 127) << 7) + (m - 128);
+	return (uint16_t)(bits | (signbit(x) ? 0x8000u : 0));
+}
+
+static double bfloat_decode(uint16_t bits)
+{
+	int e = bits >> 7 & 255;
+	double m = bits & 127, x;
+	if (e == 255)
+		x = m != 0 ? NAN : INFINITY;
+	else
+		x = e ? ldexp(m + 128, e - 134) : ldexp(m, -133);
+	return bits & 0x8000 ? -x : x;
+}
+
 void npy_encode(kith_dtype dtype, const double *values, size_t count, void *out)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -114,6 +139,10 @@ void npy_encode(kith_dtype dtype, const double *values, size_t count, void *out)
 			break;
 		case KITH_I1:
 			((int8_t *)out)[i] = (int8_t)rint(clamp(x, -128, 127));
+			break;
+		case KITH_BF16:
+			h = bfloat_encode(x);
+			memcpy((char *)out + 2 * i, &h, 2);
 			break;
 		}
 	}
@@ -141,6 +170,10 @@ void npy_decode(kith_dtype dtype, const void *data, size_t count, double *out)
 			break;
 		case KITH_I1:
 			out[i] = ((const int8_t *)data)[i];
+			break;
+		case KITH_BF16:
+			memcpy(&h, (const char *)data + 2 * i, 2);
+			out[i] = bfloat_decode(h);
 			break;
 		}
 	}

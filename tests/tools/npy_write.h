@@ -17,7 +17,7 @@ const char *npy_header(const char *descr, int fortran, const char *shape);
 /* A good version 1 file of n x d values of `dtype`. */
 void npy_write(const char *path, kith_dtype dtype, size_t n, size_t d, const void *data);
 
-const char *npy_descr(kith_dtype dtype); /* "<f2", ..., "|i1" */
+const char *npy_descr(kith_dtype dtype); /* "<f2", ..., "|V2" */
 size_t npy_size(kith_dtype dtype);
 
 /* Stores each value as the nearest one that the type has: halves to even, and what is too large becomes the largest.

@@ -25,6 +25,8 @@ typedef enum family {
 	SCALES,
 	OVERFLOWING,
 	ZERO_ROWS,
+	MIXED_RANGE,
+	SMALL,
 	NEARLY_ZERO,
 	TIGHT_CLUSTERS,
 	NESTED,
@@ -50,6 +52,8 @@ static const char *const family_names[] = {"normal",
 					   "column scales",
 					   "overflowing",
 					   "zero rows",
+					   "values of every exponent",
+					   "small",
 					   "nearly zero rows",
 					   "tight clusters",
 					   "nested",
@@ -58,13 +62,21 @@ static const char *const family_names[] = {"normal",
 
 static double smallest(kith_dtype dtype)
 {
-	return dtype == KITH_F8 ? 0x1p-1074 : dtype == KITH_F4 ? 0x1p-149 : dtype == KITH_F2 ? 0x1p-24 : 1;
+	return dtype == KITH_F8     ? 0x1p-1074
+	       : dtype == KITH_F4   ? 0x1p-149
+	       : dtype == KITH_BF16 ? 0x1p-133
+	       : dtype == KITH_F2   ? 0x1p-24
+				    : 1;
 }
 
 /* The largest value whose squared differences over some columns still are finite in double, or nearly. */
 static double largest(kith_dtype dtype)
 {
-	return dtype == KITH_F8 ? sqrt(DBL_MAX) : dtype == KITH_F4 ? FLT_MAX : dtype == KITH_F2 ? 65504 : 127;
+	return dtype == KITH_F8     ? sqrt(DBL_MAX)
+	       : dtype == KITH_F4   ? FLT_MAX
+	       : dtype == KITH_BF16 ? 0x1.fep127
+	       : dtype == KITH_F2   ? 65504
+				    : 127;
 }
 
 /* One value of families whose values do not depend on other values. */
@@ -78,7 +90,8 @@ static double lone_value(const random_layer *in, size_t i, size_t t, rng *r)
 	case DENORMAL:
 		return smallest(in->dtype) * (double)rng_below(r, 9);
 	case NEAR_MAXIMUM:
-		return largest(in->dtype) * (2 * rng_unit(r) - 1);
+		return (in->dtype == KITH_F8 ? 0x1p510 / sqrt((double)in->d) : largest(in->dtype)) *
+		       (2 * rng_unit(r) - 1);
 	case GRID:
 		return (double)rng_below(r, 3) - 1;
 	case SORTED:
@@ -90,6 +103,10 @@ static double lone_value(const random_layer *in, size_t i, size_t t, rng *r)
 	case OVERFLOWING:
 		return in->dtype == KITH_F8 ? (rng_unit(r) - 0.5) * (rng_chance(r, 50) ? DBL_MAX : 1e160)
 					    : largest(in->dtype) * (rng_chance(r, 50) ? 1 : -1);
+	case MIXED_RANGE: /* columns alike, or each value anyhow */
+		return rng_normal(r) * exp2(-(double)(in->d % 2 ? t * 97 % 1000 : rng_below(r, 1070)));
+	case SMALL:
+		return rng_normal(r) * exp2(-(double)(440 + in->n % 20));
 	default:
 		return rng_normal(r);
 	}
@@ -169,12 +186,12 @@ static void fill(random_layer *in, rng *r)
 
 void random_input(random_layer *in, rng *r)
 {
-	static const kith_dtype dtypes[] = {KITH_F4, KITH_F4, KITH_F8, KITH_F8, KITH_F2, KITH_U1, KITH_I1};
+	static const kith_dtype dtypes[] = {KITH_F4, KITH_F4, KITH_F8, KITH_F8, KITH_F2, KITH_BF16, KITH_U1, KITH_I1};
 	in->n = rng_between(r, 2, rng_chance(r, 30) ? 300 : rng_chance(r, 50) ? 90 : 12);
 	if (rng_chance(r, 1)) /* so many that groups, strips, panels and copies by the thousand come up */
 		in->n = rng_between(r, 1000, 2500);
 	in->d = rng_between(r, 1, rng_chance(r, 50) ? 70 : 5);
-	in->dtype = dtypes[rng_below(r, 7)];
+	in->dtype = dtypes[rng_below(r, 8)];
 	in->kind = (int)rng_below(r, FAMILIES);
 	in->family = family_names[in->kind];
 	in->x = must_alloc(in->n * in->d, sizeof *in->x);

@@ -65,6 +65,12 @@ static void test_accepted(void **state)
 	expect_shape("{'shape': (3, 2), 'fortran_order': False, 'descr': '<f4'}", 1, 24, 3, 2);
 	expect_shape("{\"descr\":\"<f4\",\"fortran_order\":False,\"shape\":(3,2)}", 1, 24, 3, 2);
 	expect_shape("{ 'descr' : '<f4' , 'fortran_order' : False , 'shape' : ( 3 , 2 , ) , }", 1, 24, 3, 2);
+	/* No mark of the byte order is this machine's order. */
+	expect_shape(npy_header("f4", 0, "(3, 2)"), 1, 24, 3, 2);
+	expect_shape(npy_header("=f8", 0, "(3, 2)"), 1, 48, 3, 2);
+	expect_shape(npy_header("i1", 0, "(3, 2)"), 1, 6, 3, 2);
+	expect_shape(npy_header("|V2", 0, "(3, 2)"), 1, 12, 3, 2);
+	expect_shape(npy_header("<V2", 0, "(3, 2)"), 1, 12, 3, 2);
 	memset(wide, ' ', sizeof wide); /* more than 2^16 bytes need version 2; this only needs patience */
 	snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, %.*s'shape': (3, 2), }", 3900, wide);
 	expect_shape(text, 1, 24, 3, 2);
@@ -88,8 +94,9 @@ static void refuse_header(const char *header, const char *text)
 
 static void test_types(void **state)
 {
-	static const char *const types[] = {"<i8",  "<i4", "<i2", "<u2", "<u4", "<u8", ">f4",  ">f8",     ">f2", "<c8",
-					    "<c16", "|b1", "|O",  "<U3", "|S4", "|V8", "<f16", "<M8[ns]", ""};
+	static const char *const types[] = {"<i8", "<i4",  "<i2", "<u2", "<u4", "<u8", ">f4", ">f8",  ">f2",
+					    "<c8", "<c16", "|b1", "|O",  "<U3", "|S4", "|V8", "<f16", "<M8[ns]",
+					    "",    "f3",   "|f4", ">V2", "|V1", "i2",  "<",   "<f"};
 	(void)state;
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
 		refuse_header(npy_header(types[i], 0, "(2, 2)"), types[i]);
@@ -152,6 +159,28 @@ static void test_sizes(void **state)
 	free(whole);
 	npy_write_raw(path, 1, npy_header("<f4", 0, "(3, 2)"), data, 25);
 	expect_refusal(KITH_EUSAGE, "");
+}
+
+/* Longer than any that NumPy writes of a plain array, and said so: it is all there. */
+static void test_long_header(void **state)
+{
+	size_t size = 5u << 20;
+	char *text = must_alloc(size + 1, 1);
+	(void)state;
+	memset(text, ' ', size);
+	text[size] = 0;
+	memcpy(text, "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), }", 59);
+	npy_write_raw(path, 2, text, "abcd", 4);
+	expect_refusal(KITH_EUSAGE, "its header has 52");
+	free(text);
+}
+
+/* What can be done about it is said. */
+static void test_advice(void **state)
+{
+	(void)state;
+	refuse_header(npy_header("<i8", 0, "(2, 2)"), "astype('f4')");
+	refuse_header(npy_header("|V4", 0, "(2, 2)"), "convert to f4 before numpy.save");
 }
 
 static void test_magic_and_version(void **state)
@@ -248,8 +277,8 @@ static void expect_floats(kith_activations *npy, const double *want, const unsig
 
 static void test_values(void **state)
 {
-	static const kith_dtype types[] = {KITH_F2, KITH_F4, KITH_F8, KITH_U1, KITH_I1};
-	static const char *const names[] = {"f2", "f4", "f8", "u1", "i1"};
+	static const kith_dtype types[] = {KITH_F2, KITH_F4, KITH_F8, KITH_U1, KITH_I1, KITH_BF16};
+	static const char *const names[] = {"f2", "f4", "f8", "u1", "i1", "bfloat16"};
 	static const double values[] = {0,   -0.0, 1,      -1,     127,    -128,   255,     3.25,
 					1e5, -1e5, 1e-7,   -3e-8,  1e-45,  5e-324, 1e308,   -1e39,
 					200, 0.1,  0x1p-1, 12.375, -77.75, 6e4,    0x1p-24, 99};
@@ -258,7 +287,7 @@ static void test_values(void **state)
 	kith_activations *npy;
 	kith_err err = {0};
 	(void)state;
-	for (size_t t = 0; t < 5; t++) {
+	for (size_t t = 0; t < 6; t++) {
 		kith_scan scan;
 		size_t size;
 		unsigned char *file;
@@ -301,6 +330,7 @@ static void test_literal_bytes(void **state)
 	static const unsigned char f4[] = {0, 0, 0x80, 0x3f, 0, 0, 0x20, 0xc1, 1, 0, 0, 0}; /* 1, -10, 2^-149 */
 	static const unsigned char f8[] = {0, 0, 0, 0, 0, 0, 0xf8, 0x3f, 1, 0, 0, 0, 0, 0, 0, 0x80}; /* 1.5, -2^-1074 */
 	static const unsigned char i1[] = {0x80, 0x7f, 0xff}, u1[] = {0x80, 0x7f, 0xff};
+	static const unsigned char bf16[] = {0x80, 0x3f, 0x49, 0xc0, 1, 0}; /* 1, -3.140625, 2^-133 */
 	double got[3];
 	kith_activations *npy;
 	kith_err err = {0};
@@ -319,6 +349,11 @@ static void test_literal_bytes(void **state)
 	npy = opened();
 	assert_int_equal(kith_activations_read(npy, 0, 3, got, NULL, &err), 0);
 	assert_true(got[0] == -128 && got[1] == 127 && got[2] == -1);
+	kith_activations_close(npy);
+	npy_write(path, KITH_BF16, 3, 1, bf16);
+	npy = opened();
+	assert_int_equal(kith_activations_read(npy, 0, 3, got, NULL, &err), 0);
+	assert_true(got[0] == 1 && got[1] == -3.140625 && got[2] == 0x1p-133);
 	kith_activations_close(npy);
 	npy_write(path, KITH_U1, 3, 1, u1);
 	npy = opened();
@@ -353,15 +388,47 @@ static void expect_bad_value(kith_dtype dtype, size_t row, size_t column, double
 
 static void test_nan_and_infinity(void **state)
 {
-	static const kith_dtype types[] = {KITH_F2, KITH_F4, KITH_F8};
+	static const kith_dtype types[] = {KITH_F2, KITH_F4, KITH_F8, KITH_BF16};
 	(void)state;
-	for (size_t t = 0; t < 3; t++)
+	for (size_t t = 0; t < 4; t++)
 		for (uint64_t memory = 16; memory <= 1 << 20; memory *= 256) {
 			expect_bad_value(types[t], 0, 0, NAN, memory, "NaN");
 			expect_bad_value(types[t], 17, 4, NAN, memory, "NaN");
 			expect_bad_value(types[t], 17, 6, INFINITY, memory, "inf");
 			expect_bad_value(types[t], 49, 6, -INFINITY, memory, "inf");
 		}
+}
+
+/* Rows that are the same as another, whatever the blocks, and how many are zero. */
+static void test_repeated(void **state)
+{
+	enum { ROWS = 700 };
+	static float rows[ROWS][2];
+	kith_activations *npy;
+	kith_scan scan;
+	kith_err err = {0};
+	(void)state;
+	for (unsigned kinds = 1; kinds < 3000; kinds = kinds * 3 + 1) {
+		uint64_t repeated = 0, zero = 0;
+		for (unsigned i = 0; i < ROWS; i++) {
+			rows[i][0] = (float)(i * 2654435761u % kinds);
+		}
+		for (unsigned i = 0; i < ROWS; i++) {
+			unsigned same = 0;
+			for (unsigned j = 0; j < ROWS; j++)
+				same += rows[i][0] == rows[j][0];
+			repeated += same > 1;
+			zero += rows[i][0] == 0;
+		}
+		npy_write(path, KITH_F4, ROWS, 2, rows);
+		for (uint64_t memory = 1; memory <= 1 << 20; memory *= 32) {
+			npy = opened();
+			assert_int_equal(kith_activations_scan(npy, memory, 2, NULL, &scan, NULL, &err), 0);
+			assert_int_equal(scan.repeated, repeated);
+			assert_int_equal(scan.unwritten, zero);
+			kith_activations_close(npy);
+		}
+	}
 }
 
 static int stop(void *context, const char *what, unsigned long long done, unsigned long long total)
@@ -398,6 +465,8 @@ int main(void)
 		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_long_header),
+		cmocka_unit_test(test_advice),
 		cmocka_unit_test(test_magic_and_version),
 		cmocka_unit_test(test_recognised),
 		cmocka_unit_test(test_not_a_file),
@@ -405,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_literal_bytes),
 		cmocka_unit_test(test_nan_and_infinity),
+		cmocka_unit_test(test_repeated),
 		cmocka_unit_test(test_scan_stops),
 	};
 	sandbox_path(path, "file.npy");
