@@ -9,6 +9,8 @@
   gauss     isotropic Gaussian, d=784, k=15: no direction of greater variance that would rule pairs out
   memory    C0 with -m at 1/8 of the file: time against half of the machine's memory, and inside a memory cgroup of that
             size and 32 MiB (needs root), the file in the page cache of others, then read from disk
+  short     -m at 1/2, 1/4, 1/8 and 1/16 of the file: P1, I and C2, time against half of the machine's memory
+  small     scikit-learn's brute NearestNeighbors against kith: a thousand and two thousand rows of I
   threads   one thread against two: I and C1, k=15
   growth    time at a quarter, half and all of the rows, I and Gaussian, k=15: the exponent
   near      layers of many nearly identical, or equally far, samples against ordinary ones of the same n and d (bench_knn.c
@@ -108,6 +110,10 @@ def one_thread(bench, layer):
     return kith("kith on 1 thread", threads=1)(bench, layer)
 
 
+def part_of(part):
+    return lambda layer: layer.bytes // part
+
+
 def eighth(layer):
     return layer.bytes // 8
 
@@ -153,6 +159,10 @@ class Knn(Bench):
             *[Claim("k6000", name, layer(name, full // 10), versus(kith(), faiss, speedup), ">= 4") for name in four],
             Claim("gauss", "gauss", layer("gauss"), versus(kith(), faiss, speedup), ">= 1.6"),
             Claim("memory", "C0", layer("C0"), versus(limited, unlimited, slowdown), "<= 1.5"),
+            *[Claim("short", f"{name} 1/{part}", layer(name), versus(kith(memory=part_of(part)), unlimited, slowdown), f"<= {bar}")
+              for name in ("P1", "I", "C2") for part, bar in ((2, 1.5), (4, 1.8), (8, 2.5), (16, 4))],
+            *[Claim("small", f"I {rows} rows", [Layer("I", k, rows)], versus(kith(), sklearn, speedup), ">= 1.3")
+              for rows in (1000, 2000) for k in (15, 30)],
             Claim("memory", "C0 cgroup", layer("C0"), confined(limited, eighth_and_program), "not killed"),
             Claim("memory", "C0 cgroup disk", layer("C0"), confined(limited, eighth_and_program, cold=True), "not killed"),
             Claim("threads", "I", layer("I"), versus(two, one_thread, speedup), ">= 1.8"),

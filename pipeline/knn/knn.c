@@ -165,7 +165,7 @@ static void describe_instead(const struct run *r, char *plan, size_t size)
 static int start(struct run *r, const char *input, const char *output, const void *own, kith_err *err)
 {
 	const kith_knn_options *o = r->options;
-	uint64_t memory = o->memory / 4 < 32u << 20 ? o->memory / 4 : 32u << 20;
+	uint64_t memory = o->memory / 4 < 4u << 20 ? o->memory / 4 : 4u << 20; /* stays in the cache */
 	const char *spec;
 	int rc = kith_engine_find(&r->engine, &spec, o->engine, err);
 	if (rc)

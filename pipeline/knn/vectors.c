@@ -235,12 +235,18 @@ static int read_of_file(const kith_vectors *v, uint64_t first, uint64_t count, d
 	return rc;
 }
 
+/* Whether a sample is to be had from memory: what has places of its own may still be in the making. */
+static int is_in_memory(const kith_vectors *v)
+{
+	return v->all && !v->place;
+}
+
 /* One by one, from memory if they are there: some of a file's samples, or such that no file has. */
 static int read_some(const kith_vectors *v, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err)
 {
 	int rc = 0;
 	for (uint64_t r = 0; !rc && r < count; r++, out += v->d)
-		if (!v->all)
+		if (!is_in_memory(v))
 			rc = read_of_file(v, v->id[first + r], 1, out, raw, err);
 		else if (v->value_size == sizeof(double))
 			memcpy(out, kith_vectors_at(v, first + r), v->d * sizeof *out);
@@ -254,7 +260,7 @@ static int read_some_floats(const kith_vectors *v, uint64_t first, uint64_t coun
 {
 	int rc = 0;
 	for (uint64_t r = 0; !rc && r < count; r++, out += v->d)
-		if (v->all)
+		if (is_in_memory(v))
 			memcpy(out, kith_vectors_at(v, first + r), v->d * sizeof *out);
 		else
 			rc = kith_activations_read_floats(v->input, v->id[first + r], 1, out, raw, err);

@@ -29,11 +29,12 @@ typedef struct kith_vectors {
 	double *norm;                 /* n, for cosine: each sample's norm after scaling by 2^-exponent */
 	int32_t *exponent;
 	/* Values for canonical distances are kept as floats where those hold every one exactly, else as doubles. */
-	uint32_t value_size; /* sizeof(float) or sizeof(double) */
-	const void *all;     /* n x d values; NULL where they stay in the file */
-	void *own;           /* the same if it is to be freed with the struct */
-	const uint32_t *id;  /* of some of a file's samples, those: sample i is id[i] there; NULL: all */
-	void *memory;        /* holds mean, norm and exponent, or id and mean */
+	uint32_t value_size;   /* sizeof(float) or sizeof(double) */
+	const void *all;       /* n x d values; NULL where they stay in the file */
+	const uint32_t *place; /* sample i is the place[i]-th of them; NULL: the i-th, or as `id` says */
+	void *own;             /* the same if it is to be freed with the struct */
+	const uint32_t *id;    /* of some of a file's samples, those: sample i is id[i] there; NULL: all */
+	void *memory;          /* holds mean, norm and exponent, or id and mean */
 } kith_vectors;
 
 #define KITH_SMALLEST 0x1p-450
@@ -67,7 +68,8 @@ int kith_vectors_some(kith_vectors *vectors, const kith_vectors *of, const uint3
 /* Sample i's values, where all are in memory. */
 static inline const void *kith_vectors_at(const kith_vectors *v, uint64_t i)
 {
-	return (const char *)v->all + (v->id && !v->own ? v->id[i] : i) * v->d * v->value_size;
+	uint64_t at = v->place ? v->place[i] : v->id && !v->own ? v->id[i] : i;
+	return (const char *)v->all + at * v->d * v->value_size;
 }
 
 /* All samples in memory: the file itself, where it has values as they are kept; else `own`, room that a pass over the

@@ -33,6 +33,9 @@ static void draw_own(kith_exact_options *own, size_t n, rng *r)
 		own->sketch_dims = (uint32_t)rng_between(r, 1, 12);
 		own->coarse_dims = (uint32_t)rng_between(r, 1, 12);
 	}
+	own->spill_vectors = rng_chance(r, 30);
+	if (rng_chance(r, 40)) /* so little that what the rows want is read from the file, in panels */
+		own->memory = 1u << rng_between(r, 19, 22);
 	if (rng_chance(r, 50))
 		own->probe_blocks = (uint32_t)rng_between(r, 1, 20);
 	if (rng_chance(r, 60)) /* as if they were many */

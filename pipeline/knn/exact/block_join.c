@@ -217,7 +217,7 @@ static void release(struct join *j)
 	free(j->workers);
 	free(j->boxes_memory);
 	free(j->candidates_memory);
-	free(j->sample.memory);
+	kith_area_free(&j->sample.area);
 }
 
 static struct worker *this_worker(struct join *j)

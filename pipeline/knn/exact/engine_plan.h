@@ -14,6 +14,7 @@ typedef struct kith_plan {
 	int resident;      /* all samples stay in memory, as values (vectors.h) */
 	int in_place;      /* the finished rows take the place of candidates, which are there for all rows together */
 	int spill;         /* the finished rows go to a temporary file */
+	int spill_vectors; /* and so do the vectors that are joined */
 	int tight;         /* the directions seem to hold all of the data: upper bounds are close */
 	uint32_t probes;   /* blocks that a block's first bounds come from: its nearest, or if `guess` any */
 	int guess;         /* first bounds are guessed, as k is a large part of n */

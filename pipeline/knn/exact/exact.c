@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "alloc.h"
 #include "block_join.h"
@@ -15,6 +16,8 @@
 #include "planner.h"
 #include "stream.h"
 #include "write_rows.h"
+
+#define REST 50 /* times a second */
 
 struct exact {
 	const kith_engine_job *job;
@@ -36,11 +39,38 @@ struct exact {
 	uint64_t m;
 	void *lists; /* of candidates, in whose place results may be */
 	kith_results results;
+	kith_area values;       /* those of the joined samples, in order, where they are in a file */
+	kith_progress progress; /* the job's, through rest() */
+	struct timespec rested;
 };
+
+/* Where the vectors that are joined go to a file. */
+static const char *spill_of(const struct exact *e)
+{
+	return e->plan.spill_vectors ? e->job->output : NULL;
+}
+
+/* As often as the work tells how far it is, it lets go of what it has touched in files. */
+static int rest(void *context, const char *what, unsigned long long done, unsigned long long total)
+{
+	struct exact *e = context;
+	const kith_progress *p = e->job->progress;
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (e->plan.spill_vectors &&
+	    (now.tv_sec - e->rested.tv_sec) * REST + (now.tv_nsec - e->rested.tv_nsec) / (1000000000 / REST) > 0) {
+		e->rested = now;
+		kith_area_rest(&e->projections.bounds.vectors);
+		kith_area_rest(&e->full.vectors);
+		kith_area_rest(&e->blocks.area);
+		kith_area_rest(&e->values);
+	}
+	return p && p->call ? p->call(p->context, what, done, total) : 0;
+}
 
 static int run_pass(const struct exact *e, const kith_pass *pass, uint64_t memory, kith_err *err)
 {
-	return kith_pass_run(pass, &e->scaling, memory, e->plan.threads, e->job->progress, err);
+	return kith_pass_run(pass, &e->scaling, memory, e->plan.threads, &e->progress, err);
 }
 
 static int find_duplicates(struct exact *e, kith_err *err)
@@ -66,19 +96,23 @@ static int stream(struct exact *e, kith_err *err)
 			  .duplicates = &e->duplicates,
 			  .count = e->n,
 			  .work = "neighbours",
-			  .progress = e->job->progress};
+			  .progress = &e->progress};
 	return kith_stream_run(&in, &e->results, err);
 }
 
 /* The first pass over the samples: projections, hashes and, if the plan wants it, all values in memory. */
 static int project(struct exact *e, kith_err *err)
 {
-	int rc = e->plan.resident ? kith_vectors_keep(e->vectors, err) : 0;
+	int rc = e->plan.resident && !e->plan.spill_vectors ? kith_vectors_keep(e->vectors, err) : 0;
 	if (rc)
 		return rc;
 	e->projections.dims = e->plan.dims;
 	e->projections.coarse = e->plan.coarse;
-	kith_pass pass = {.basis = &e->basis, .projections = &e->projections, .hash = e->hash, .all = e->vectors->own};
+	kith_pass pass = {.basis = &e->basis,
+			  .projections = &e->projections,
+			  .hash = e->hash,
+			  .all = e->vectors->own,
+			  .spill = spill_of(e)};
 	rc = run_pass(e, &pass, e->job->memory / 16, err);
 	if (e->vectors->own)
 		e->vectors->all = e->vectors->own;
@@ -102,13 +136,28 @@ static int arrange(struct exact *e, kith_err *err)
 	return 0;
 }
 
+/* Room in a file for the joined samples' values, side by side as the samples are: who refines near rows then finds what
+ * they want together. */
+static int spill_values(struct exact *e, kith_err *err)
+{
+	char *all;
+	kith_workspace w = {0};
+	KITH_BUFFER(&w, all, e->m * e->vectors->d * e->vectors->value_size);
+	int rc = kith_area_alloc(&e->values, &w, spill_of(e), "the samples", err);
+	if (!rc) {
+		e->vectors->all = all;
+		e->vectors->place = e->place;
+	}
+	return rc;
+}
+
 /* The coarse projections in blocks. */
 static int make_coarse_blocks(struct exact *e, kith_err *err)
 {
 	const kith_projections *p = &e->projections;
 	uint32_t values = p->coarse + 1;
 	float *v = kith_alloc((size_t)e->plan.threads * values, sizeof *v);
-	int rc = v ? kith_quantised_alloc(&e->blocks, e->m, values, err)
+	int rc = v ? kith_quantised_alloc(&e->blocks, e->m, values, spill_of(e), err)
 		   : kith_fail_nomem(err, "a coarse projection", values * sizeof *v);
 #pragma omp parallel for num_threads(e->plan.threads) schedule(static)
 	for (uint64_t at = 0; at < (rc ? 0 : e->m); at++) {
@@ -124,11 +173,18 @@ static int make_coarse_blocks(struct exact *e, kith_err *err)
 /* What the tiles multiply and, for the plans screen and full, the bounds of all values, by a second pass. */
 static int make_blocks(struct exact *e, kith_err *err)
 {
-	int full = e->plan.kind == KITH_PLAN_FULL, rc = 0;
+	int full = e->plan.kind == KITH_PLAN_FULL, rc = spill_of(e) ? spill_values(e, err) : 0;
 	float *w;
-	kith_pass pass = {
-		.full = &e->full, .vectors = !full, .blocks = full ? &e->blocks : NULL, .place = e->place, .m = e->m};
-	if (e->plan.kind != KITH_PLAN_SKETCH)
+	kith_pass pass = {.all = e->values.at,
+			  .full = &e->full,
+			  .vectors = !full,
+			  .blocks = full ? &e->blocks : NULL,
+			  .place = e->place,
+			  .m = e->m,
+			  .spill = spill_of(e)};
+	if (e->plan.kind == KITH_PLAN_SKETCH)
+		pass = (kith_pass){.all = pass.all, .place = e->place, .m = e->m};
+	if (!rc && (e->plan.kind != KITH_PLAN_SKETCH || pass.all))
 		rc = run_pass(e, &pass, e->job->memory / 16, err);
 	if (rc || (!full && (rc = make_coarse_blocks(e, err))))
 		return rc;
@@ -155,7 +211,7 @@ static int join(struct exact *e, kith_err *err)
 			      .id = e->order,
 			      .place = e->place,
 			      .m = e->m,
-			      .progress = e->job->progress};
+			      .progress = &e->progress};
 	return kith_block_join_run(&in, &e->lists, &e->results, err);
 }
 
@@ -193,6 +249,7 @@ static int foresee(const kith_engine_job *job, kith_knn_estimate *out, kith_err 
 static int run(struct exact *e, kith_err *err)
 {
 	const char *spill;
+	e->progress = (kith_progress){rest, e};
 	int rc = kith_plan_choose(&e->plan, &e->basis, &e->scaling, e->job, err);
 	if (rc)
 		return rc;
@@ -220,10 +277,13 @@ static const kith_duplicates *left_out_of(const struct exact *e)
 
 static void release(struct exact *e)
 {
+	if (e->values.at)
+		e->vectors->all = e->vectors->place = NULL;
+	kith_area_free(&e->values);
 	kith_basis_free(&e->basis);
 	kith_projections_free(&e->projections);
 	kith_bounds_free(&e->full);
-	free(e->blocks.memory);
+	kith_area_free(&e->blocks.area);
 	free(e->duplicates.memory);
 	kith_results_free(&e->results);
 	free(e->lists);

@@ -28,6 +28,8 @@ typedef struct kith_exact_options {
 	uint32_t tile_rows;    /* columns that the stream plan reads at once */
 	uint32_t block_nodes;  /* see kith/graph.h */
 	uint32_t divide;       /* samples from which on parts are looked for (parts.h) */
+	uint64_t memory;       /* to plan for, rather than for the job's, which is rounded up */
+	int spill_vectors;     /* the vectors that are joined go to a file in any case */
 } kith_exact_options;
 
 #endif

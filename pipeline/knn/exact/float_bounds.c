@@ -176,36 +176,46 @@ uint64_t kith_bounds_bytes(uint64_t n, uint64_t values)
 	return n * (padded(values) + 2) * sizeof(float);
 }
 
-int kith_bounds_alloc(kith_bounds *b, uint64_t n, uint64_t m, uint64_t values, kith_err *err)
+static int alloc_vectors(kith_bounds *b, uint64_t m, uint64_t values, kith_err *err)
 {
 	kith_workspace w = {0};
-	*b = (kith_bounds){.width = (uint32_t)padded(values)};
 	/* n < 2^31, values < 2^28; the padding is not written again */
-	b->v = (b->width > values ? kith_alloc_zero : kith_alloc)(m * b->width, sizeof *b->v);
-	if (!b->v)
-		return kith_fail_nomem(err, "vectors of floats", m * b->width * sizeof *b->v);
+	if (b->width > values)
+		KITH_BUFFER_ZERO(&w, b->v, m * b->width);
+	else
+		KITH_BUFFER(&w, b->v, m * b->width);
+	return kith_area_alloc(&b->vectors, &w, b->spill, "vectors of floats", err);
+}
+
+int kith_bounds_alloc(kith_bounds *b, uint64_t n, uint64_t m, uint64_t values, const char *spill, kith_err *err)
+{
+	kith_workspace w = {0};
+	*b = (kith_bounds){.width = (uint32_t)padded(values), .spill = spill};
+	int rc = alloc_vectors(b, m, values, err);
 	KITH_BUFFER(&w, b->lo, n);
 	KITH_BUFFER(&w, b->w, n);
-	return kith_workspace_alloc(&w, &b->memory, "bounds of samples", err);
+	return rc ? rc : kith_area_alloc(&b->numbers, &w, spill, "bounds of samples", err);
 }
 
 void kith_bounds_free(kith_bounds *b)
 {
-	free(b->v);
-	free(b->memory);
+	kith_area_free(&b->vectors);
+	kith_area_free(&b->numbers);
 	*b = (kith_bounds){0};
 }
 
 int kith_bounds_arrange(kith_bounds *b, const uint32_t *id, uint64_t m, int threads, kith_err *err)
 {
 	uint64_t width = b->width;
-	float *v = kith_alloc(m * width, sizeof *v);
-	if (!v)
-		return kith_fail_nomem(err, "vectors of floats", m * width * sizeof *v);
+	kith_bounds old = *b;
+	int rc = alloc_vectors(b, m, width, err);
+	if (rc) {
+		*b = old;
+		return rc;
+	}
 #pragma omp parallel for num_threads(threads) schedule(static)
 	for (uint64_t at = 0; at < m; at++)
-		memcpy(v + at * width, b->v + id[at] * width, width * sizeof *v);
-	free(b->v);
-	b->v = v;
+		memcpy(b->v + at * width, old.v + id[at] * width, width * sizeof *b->v);
+	kith_area_free(&old.vectors);
 	return 0;
 }

@@ -14,16 +14,18 @@
 #ifndef KITH_FLOAT_BOUNDS_H
 #define KITH_FLOAT_BOUNDS_H
 
+#include "area.h"
 #include "vectors.h"
 
 #define KITH_LANES 16u  /* vectors of a block, which tiles work on side by side */
 #define KITH_GROUP 256u /* vectors of a group: KITH_LANES blocks */
 
 typedef struct kith_bounds {
-	uint32_t width; /* floats from one vector to the next: a multiple of KITH_LANES, filled up with zeros */
-	float *v;       /* m x width */
-	float *lo, *w;  /* n each */
-	void *memory;   /* holds lo and w */
+	uint32_t width;    /* floats from one vector to the next: a multiple of KITH_LANES, filled up with zeros */
+	float *v;          /* m x width */
+	float *lo, *w;     /* n each */
+	const char *spill; /* where these are in a file (area.h) */
+	kith_area vectors, numbers; /* hold v; lo and w */
 } kith_bounds;
 
 /* The lo of a sample outside the float range. Its v is zeros and its w infinity: it is within every bound, and as two
@@ -51,9 +53,9 @@ void kith_scaling_floats(const kith_scaling *scaling, const double *z, int outsi
 /* An upper bound, in floats and times s^2, of everything whose canonical distance is at most c. */
 float kith_scaling_bound(const kith_scaling *scaling, double c);
 
-/* Room for the bounds of n samples and m vectors of `values` floats; what pads the vectors is zeros. Release it with
- * kith_bounds_free, also after a failure. */
-int kith_bounds_alloc(kith_bounds *bounds, uint64_t n, uint64_t m, uint64_t values, kith_err *err);
+/* Room for the bounds of n samples and m vectors of `values` floats; what pads the vectors is zeros. `spill`: as
+ * for kith_area_alloc. Release it with kith_bounds_free, also after a failure. */
+int kith_bounds_alloc(kith_bounds *bounds, uint64_t n, uint64_t m, uint64_t values, const char *spill, kith_err *err);
 uint64_t kith_bounds_bytes(uint64_t n, uint64_t values);
 void kith_bounds_free(kith_bounds *bounds);
 

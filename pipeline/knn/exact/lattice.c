@@ -296,10 +296,10 @@ int kith_lattice_rank(const kith_vectors *v, uint32_t k, uint64_t least, uint64_
 		return 0;
 	if ((rc = look(&l, m, &worth, err)) || !worth)
 		return rc;
-	if (!(rc = kith_quantised_alloc(&l.blocks, v->n, v->d, err)) && !(rc = put_all(&l, &fits, err)) && fits &&
+	if (!(rc = kith_quantised_alloc(&l.blocks, v->n, v->d, NULL, err)) && !(rc = put_all(&l, &fits, err)) && fits &&
 	    !(rc = kith_ranked_rows_alloc(rows, v->n, k, err)) && !(rc = join(&l, progress, err)) &&
 	    !(rc = measure(&l, err)))
 		*done = 1;
-	free(l.blocks.memory);
+	kith_area_free(&l.blocks.area);
 	return rc;
 }

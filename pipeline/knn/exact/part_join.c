@@ -396,7 +396,7 @@ static int init_worker(struct join *j, struct worker *w, kith_err *err)
 	int rc = kith_workspace_alloc(&space, &w->memory, "a thread's work space", err);
 	for (uint32_t i = 0; !rc && i < LANES; i++)
 		w->none[i] = -INFINITY;
-	return rc ? rc : kith_quantised_alloc(&w->rows, LANES, j->vectors->d, err);
+	return rc ? rc : kith_quantised_alloc(&w->rows, LANES, j->vectors->d, NULL, err);
 }
 
 static int init(struct join *j, kith_err *err)
@@ -412,7 +412,7 @@ static int init(struct join *j, kith_err *err)
 	KITH_BUFFER_ZERO(&w, j->workers, (uint64_t)j->in->threads);
 	int rc = kith_workspace_alloc(&w, &j->memory, "distances from a part", err);
 	if (!rc)
-		rc = kith_quantised_alloc(&j->columns, j->panel, j->vectors->d, err);
+		rc = kith_quantised_alloc(&j->columns, j->panel, j->vectors->d, NULL, err);
 	for (int t = 0; !rc && t < j->in->threads; t++)
 		rc = init_worker(j, &j->workers[t], err);
 	return rc;
@@ -426,10 +426,10 @@ int kith_part_join_run(const kith_part_join *in, kith_ranked_rows *rows, kith_er
 	for (uint32_t p = 0; !rc && p + 1 < in->parts->count; p++)
 		rc = join_part(&j, p, err);
 	for (int t = 0; j.memory && t < in->threads; t++) {
-		free(j.workers[t].rows.memory);
+		kith_area_free(&j.workers[t].rows.area);
 		free(j.workers[t].memory);
 	}
-	free(j.columns.memory);
+	kith_area_free(&j.columns.area);
 	free(j.memory);
 	return rc;
 }

@@ -7,29 +7,36 @@
 #include "stream.h"
 #include "survey.h"
 
-#define MAX_DIMS    255u /* with the remainder's length: a whole number of vector registers */
-#define MIN_DIMS    15u
-#define MAX_BATCH   (8 * KITH_GROUP)
-#define LEAST_BATCH 512u /* rows from the file are finished together, rather than have room for more candidates */
-#define GUESS_SHARE 64u  /* first bounds are guessed where k is at least n / GUESS_SHARE */
-#define GUESS_RANK  400u /* of a row's k nearest are in the sample that its bound is guessed from */
+#define MAX_DIMS     255u /* with the remainder's length: a whole number of vector registers */
+#define MIN_DIMS     15u
+#define LEAST_MEMORY (8u << 20) /* the program and its libraries take more before it begins */
+#define LEAST_BATCH  512u /* rows from the file are finished together, rather than have room for more candidates */
+#define SURVEY_PART  0.25 /* of the time for all pairs: what a survey may take */
+#define LEAST_ROWS   128u /* that a survey looks at, */
+#define QUERIES      64   /* and those whose neighbours it looks at */
+#define GUESS_SHARE  64u  /* first bounds are guessed where k is at least n / GUESS_SHARE */
+#define GUESS_RANK   400u /* of a row's k nearest are in the sample that its bound is guessed from */
 
 /* Seconds of one thread of about 3 GHz with 512-bit vectors, for choosing and for --dry-run; what matters is their
  * ratios. Measured on layers of d = 10 to 4704. */
-#define TILE_START   45e-9   /* 256 pairs */
-#define TILE_VALUE   2.7e-9  /* 256 pairs, for each value */
-#define PAIR_START   25e-9   /* a pair that passes the tiles */
-#define PAIR_VALUE   0.13e-9 /* for each value */
-#define FULL_VALUE   0.2e-9  /* for each of all d values, which come from memory, not from the cache */
-#define MEASURE      0.27e-9 /* a canonical distance, for each value */
-#define PROBE        140e-9  /* a row, for each block that its first bound comes from */
-#define STREAM_VALUE 0.01e-9 /* a pair in the stream plan, for each value */
-#define STREAM_START 0.2e-9
+#define TILE_START   45e-9    /* 256 pairs */
+#define TILE_VALUE   2.7e-9   /* 256 pairs, for each value */
+#define PAIR_START   25e-9    /* a pair that passes the tiles */
+#define PAIR_VALUE   0.13e-9  /* for each value */
+#define FULL_VALUE   0.2e-9   /* for each of all d values, which come from memory, not from the cache */
+#define MEASURE      0.27e-9  /* a canonical distance, for each value */
+#define PROBE        140e-9   /* a row, for each block that its first bound comes from */
+#define STREAM_VALUE 0.022e-9 /* a pair in the stream plan, for each value */
+#define STREAM_START 0.4e-9
 #define STREAM_TAKE  30e-9    /* a candidate in the stream plan, which starts without a bound */
 #define TAKE         6e-9     /* a candidate */
 #define READ_VALUE   4e-9     /* a value of the file: read twice, checked, hashed, converted */
 #define SKETCH_VALUE 0.045e-9 /* for each of the basis' directions */
 #define WRITE_EDGE   40e-9
+#define READ_CALL    0.6e-6  /* samples read from the file for their distances: each time, */
+#define READ_BYTE    0.25e-9 /* and for each of their bytes */
+#define SPILL_BYTE   2e-9    /* vectors that are in a file, which the system has to find the pages of */
+#define PRODUCT      0.08e-9 /* of two doubles, in matrices */
 
 struct planner {
 	const kith_vectors *vectors;
@@ -54,6 +61,20 @@ static uint64_t at_most(uint64_t a, uint64_t b)
 
 /* ---- what a plan takes ---- */
 
+/* Values that tiles multiply. */
+static uint64_t values_of(const kith_plan *p, const struct planner *q)
+{
+	return p->kind == KITH_PLAN_FULL ? q->d : p->coarse + 1ull;
+}
+
+/* The vectors that are joined, and the numbers of their bounds. */
+static uint64_t vectors_bytes(const kith_plan *p, const struct planner *q)
+{
+	uint64_t full =
+		p->kind == KITH_PLAN_SKETCH ? 0 : kith_bounds_bytes(q->n, p->kind == KITH_PLAN_SCREEN ? q->d : 0);
+	return kith_projections_bytes(q->n, p->dims) + kith_quantised_bytes(q->n, values_of(p, q)) + full;
+}
+
 /* Memory, panel and batch of a join with the candidates of all rows in memory or, if `panels`, of some at a time.
  * Returns 0 if it does not fit. */
 static int size_join(kith_plan *p, const struct planner *q, int panels)
@@ -68,20 +89,20 @@ static int size_join(kith_plan *p, const struct planner *q, int panels)
 		most = at_most(most, (q->options->panel_rows + KITH_GROUP - 1) / KITH_GROUP * KITH_GROUP);
 	p->in_place = !panels;
 	p->spill = results > memory / 4;
-	fixed = n * 24 + q->d * 8 + (p->spill ? 0 : results) + kith_projections_bytes(n, p->dims) +
-		kith_quantised_bytes(n + (p->guess ? p->probes * KITH_LANES : 0),
-				     p->kind == KITH_PLAN_FULL ? q->d : p->coarse + 1ull) +
-		kith_block_join_bytes(p, n);
-	if (p->kind != KITH_PLAN_SKETCH)
-		fixed += kith_bounds_bytes(n, p->kind == KITH_PLAN_SCREEN ? q->d : 0);
+	fixed = n * 24 + q->d * 8 * (1ull + p->dims) + (p->spill ? 0 : results) +
+		kith_quantised_bytes(p->guess ? p->probes * KITH_LANES : 0, values_of(p, q)) +
+		kith_block_join_bytes(p, n) + (p->spill_vectors ? 0 : vectors_bytes(p, q));
 	if (!panels)
 		fixed += most * row;
 	if (fixed > memory)
 		return 0;
-	p->resident = all <= (memory - fixed) / 2;
-	fixed += p->resident ? all : 0;
-	p->batch = kith_refiner_batch(vectors, p->resident, p->capacity, p->resident ? KITH_LANES : MAX_BATCH,
-				      (memory - fixed) / (panels ? 4 : 1) / threads);
+	p->resident = p->spill_vectors || all <= (memory - fixed) / 2;
+	fixed += p->resident && !p->spill_vectors ? all : 0;
+	if (p->resident)
+		p->batch = kith_refiner_batch(vectors, 1, p->capacity, KITH_LANES, (memory - fixed) / 4 / threads);
+	else /* the larger its batches, the less often the file is read */
+		p->batch = kith_refiner_batch(vectors, 0, p->capacity, (uint32_t)(most / threads),
+					      (memory - fixed) / (panels ? 2 : 1) / threads);
 	fixed += threads * kith_refiner_bytes(vectors, p->resident, p->capacity, p->batch);
 	if (fixed > memory)
 		return 0;
@@ -95,8 +116,25 @@ static int size_join(kith_plan *p, const struct planner *q, int panels)
 		return 0;
 	p->panel = (uint32_t)at_most(most, UINT32_MAX - KITH_GROUP);
 	p->memory = fixed;
-	p->disk = p->spill ? results : 0;
+	p->disk = (p->spill ? results : 0) + (p->spill_vectors ? vectors_bytes(p, q) + all : 0);
 	return 1;
+}
+
+/* Seconds to read the samples that `each` row of a batch wants the distances of: near rows want many of them together,
+ * and what lies together is read together. */
+static double time_reading(const struct planner *q, uint64_t rows, double each)
+{
+	double n = (double)q->n, bytes = (double)q->vectors->row_bytes;
+	double distinct = n * (1 - exp(-(double)rows * (1 + each / 2) / n));
+	return fmin(distinct * (READ_CALL + bytes * READ_BYTE), n * bytes * READ_BYTE * 1.5);
+}
+
+/* A row whose list is full before it is through keeps its nearest by distances, at once and by itself. */
+static double time_settling(const kith_plan *p, const struct planner *q, double survivors)
+{
+	double room = p->capacity - q->k, bytes = (double)q->vectors->row_bytes;
+	double measure = MEASURE * (double)q->d + PAIR_START + (p->resident ? 0 : READ_CALL + bytes * READ_BYTE);
+	return fmax(0, 2 * survivors / fmax(room, 1) - 1) * p->capacity * measure;
 }
 
 /* Seconds of a join whose sizes are known. */
@@ -104,7 +142,7 @@ static void time_join(kith_plan *p, const struct planner *q)
 {
 	double n = (double)q->n, d = (double)q->d, pairs = n * n / 2, k = q->k;
 	double panels = p->in_place ? 1 : ceil(n / p->panel), near = q->info->near, passed = 2 * p->share * pairs;
-	double values = p->kind == KITH_PLAN_FULL ? d : p->coarse + 1.0;
+	double values = (double)values_of(p, q);
 	pairs *= 2 - 1 / panels; /* pairs across panels are looked at from both sides */
 	p->seconds = pairs / 256 * (TILE_START + TILE_VALUE * values);
 	p->seconds += 2 * n * p->probes * 16 / 256 * (TILE_START + TILE_VALUE * values);
@@ -117,14 +155,22 @@ static void time_join(kith_plan *p, const struct planner *q)
 		p->seconds += n * (2 * k + 16) * (PAIR_START + PAIR_VALUE * p->dims);
 	}
 	p->seconds += n * p->refined * (MEASURE * d + PAIR_START) + n * p->probes * PROBE;
+	if (p->kind == KITH_PLAN_SKETCH && !p->tight)
+		p->seconds += n * time_settling(p, q, (p->refined - p->known) / 2 + k / 2);
+	if (!p->resident) {
+		uint64_t batch = at_most(p->batch, p->panel);
+		p->seconds += n / (double)batch * time_reading(q, batch, p->refined - p->known);
+		p->seconds += p->known ? n / (double)batch * time_reading(q, batch, p->known) : 0;
+	}
 	p->seconds += n * k * 1.5 * TAKE;
 	if (p->kind == KITH_PLAN_SCREEN)
 		p->seconds += n * 1.2 * k * FULL_VALUE * d;
 	p->seconds += n * d * (READ_VALUE + SKETCH_VALUE * p->dims) + n * k * WRITE_EDGE;
+	p->seconds += p->spill_vectors ? (double)p->disk * SPILL_BYTE : 0;
 	p->seconds /= p->threads;
 }
 
-static void consider(kith_plan *best, kith_plan p, const struct planner *q)
+static void consider_sizes(kith_plan *best, kith_plan p, const struct planner *q)
 {
 	uint32_t least = q->k + q->k / 4 + 16;
 	int fits = 0;
@@ -141,6 +187,12 @@ static void consider(kith_plan *best, kith_plan p, const struct planner *q)
 	time_join(&p, q);
 	if (best->seconds < 0 || p.seconds < best->seconds)
 		*best = p;
+}
+
+static void consider(kith_plan *best, kith_plan p, const struct planner *q)
+{
+	for (p.spill_vectors = q->options->spill_vectors; p.spill_vectors < 2; p.spill_vectors++)
+		consider_sizes(best, p, q);
 }
 
 /* Rows keep their candidates in lists with room for several times those that pass the last bounds on average: a row
@@ -205,6 +257,24 @@ static void consider_stream(kith_plan *best, const struct planner *q)
 		*best = p;
 }
 
+/* Samples to survey, and directions to find in half of them: no more than a part of the work that they can save, which
+ * is that of multiplying every pair. Where there are few samples nothing but the directions that order them is left. */
+static void size_survey(const struct planner *q, uint64_t *rows, uint32_t *dims)
+{
+	double n = (double)q->n, d = (double)q->d;
+	double most = n * n / 2 / 256 * (TILE_START + TILE_VALUE * d) * SURVEY_PART;
+	for (;;) {
+		double m = (double)*rows, r = *dims;
+		double seconds = d * PRODUCT * (4 * m * r + 8 * r * r + QUERIES * m) + m * d * READ_VALUE;
+		if (seconds <= most || (*rows <= LEAST_ROWS && (*dims <= MIN_DIMS || q->options->sketch_dims)))
+			return;
+		if (*rows > LEAST_ROWS && (*rows > 4 * *dims || *dims <= MIN_DIMS || q->options->sketch_dims))
+			*rows = at_least(*rows / 2, LEAST_ROWS);
+		else
+			*dims = (uint32_t)at_least((*dims + 1) / 2 - 1, MIN_DIMS);
+	}
+}
+
 /* The directions to project on, and the plans that do with them or the leading half, quarter... of them. */
 static int consider_bases(kith_plan *best, struct planner *q, kith_basis *basis, const kith_scaling *scaling,
 			  kith_err *err)
@@ -212,10 +282,14 @@ static int consider_bases(kith_plan *best, struct planner *q, kith_basis *basis,
 	/* more directions take long to find where d is large, and pay off where k is */
 	uint32_t most = q->d > 2048 && q->k < 64 ? MAX_DIMS / 2 : MAX_DIMS, forced = q->options->sketch_dims;
 	uint32_t dims = (uint32_t)at_most(forced ? forced : most, q->d);
+	uint64_t rows;
 	int rc;
-	while (dims > MIN_DIMS && !forced && kith_projections_bytes(q->n, dims) > q->memory / 4)
+	while (dims > MIN_DIMS && !forced && dims * q->d * 2 * sizeof(double) > q->memory / 3)
 		dims = (dims + 1) / 2 - 1;
-	if ((rc = kith_survey_run(&q->survey, basis, scaling, q->k, dims, q->memory / 3, q->threads, err)) ||
+	rows = kith_survey_rows(q->n, q->d, q->memory / 3);
+	size_survey(q, &rows, &dims);
+	if ((rc = kith_survey_run(&q->survey, basis, scaling, q->k, dims, rows * q->d * sizeof(double), q->threads,
+				  err)) ||
 	    !basis->dims)
 		return rc;
 	for (dims = basis->dims;; dims = (dims + 1) / 2 - 1) {
@@ -232,7 +306,7 @@ int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_scaling *sca
 	struct planner q = {.vectors = scaling->vectors,
 			    .info = job->info,
 			    .options = o,
-			    .memory = job->memory,
+			    .memory = o->memory ? o->memory : at_least(job->memory, LEAST_MEMORY),
 			    .threads = job->threads,
 			    .k = kith_info_k(job->info),
 			    .n = job->info->n,

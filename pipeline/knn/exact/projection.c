@@ -34,6 +34,8 @@
 
 #define ROUNDS   2 /* of the power iteration: enough to turn the leading directions in */
 #define CHUNK    256u
+#define LEAST    32u        /* samples that are multiplied with the basis together, */
+#define CACHED   (1u << 20) /* and more where they take no more bytes than this */
 #define MAX_LOST 1e-6
 
 /* ---- the basis ---- */
@@ -132,7 +134,7 @@ uint64_t kith_projections_bytes(uint64_t n, uint32_t dims)
 void kith_projections_free(kith_projections *p)
 {
 	kith_bounds_free(&p->bounds);
-	free(p->memory);
+	kith_area_free(&p->area);
 	*p = (kith_projections){0};
 }
 
@@ -141,17 +143,19 @@ static int allocate(const kith_pass *pass, const kith_vectors *vectors, kith_err
 	uint64_t n = vectors->n;
 	kith_projections *p = pass->projections;
 	kith_workspace w = {0};
-	int rc = pass->full ? kith_bounds_alloc(pass->full, n, pass->m, pass->vectors ? vectors->d : 0, err) : 0;
+	int rc = pass->full
+			 ? kith_bounds_alloc(pass->full, n, pass->m, pass->vectors ? vectors->d : 0, pass->spill, err)
+			 : 0;
 	if (!rc && pass->blocks)
-		rc = kith_quantised_alloc(pass->blocks, pass->m, vectors->d, err);
+		rc = kith_quantised_alloc(pass->blocks, pass->m, vectors->d, pass->spill, err);
 	if (!rc && pass->codes)
 		rc = kith_codes_alloc(pass->codes, n, p ? p->dims + 1ull : vectors->d, err);
-	if (!p || rc || (rc = kith_bounds_alloc(&p->bounds, n, pass->codes ? 0 : n, p->dims + 1ull, err)))
+	if (!p || rc || (rc = kith_bounds_alloc(&p->bounds, n, pass->codes ? 0 : n, p->dims + 1ull, pass->spill, err)))
 		return rc;
 	KITH_BUFFER(&w, p->rho, n);
 	KITH_BUFFER(&w, p->lo, n);
 	KITH_BUFFER(&w, p->slack, n);
-	return kith_workspace_alloc(&w, &p->memory, "projections", err);
+	return kith_area_alloc(&p->area, &w, pass->spill, "projections", err);
 }
 
 /* The errors of projections on r directions: e and c of the derivation. */
@@ -219,7 +223,7 @@ static void put_full(const kith_pass *pass, const kith_scaling *s, uint64_t i, c
 struct scratch {
 	uint64_t chunk; /* a power of two */
 	double *z, *p;  /* chunk x d, chunk x dims: centred; projected */
-	char *values;   /* chunk x d, unless all are kept */
+	char *values;   /* chunk x d, unless all are kept as they come */
 	uint8_t *raw;   /* chunk samples as they are stored */
 	float *v;       /* one sample, where nobody keeps its floats */
 };
@@ -233,12 +237,14 @@ static uint64_t dims_of(const kith_pass *pass)
 static void init_scratch(struct scratch *s, const kith_pass *pass, const kith_vectors *vectors, uint64_t memory,
 			 uint64_t threads, kith_workspace *w)
 {
-	for (s->chunk = CHUNK;; s->chunk /= 2) {
+	for (s->chunk = CHUNK; s->chunk > LEAST && s->chunk * vectors->d * sizeof *s->z > CACHED;)
+		s->chunk /= 2;
+	for (;; s->chunk /= 2) {
 		uint64_t rows = threads * s->chunk;
 		*w = (kith_workspace){0};
 		KITH_BUFFER(w, s->z, rows * vectors->d);
 		KITH_BUFFER(w, s->p, rows * dims_of(pass));
-		KITH_BUFFER(w, s->values, pass->all ? 0 : rows * vectors->d * vectors->value_size);
+		KITH_BUFFER(w, s->values, pass->all && !pass->place ? 0 : rows * vectors->d * vectors->value_size);
 		KITH_BUFFER(w, s->raw, rows * vectors->row_bytes);
 		KITH_BUFFER(w, s->v, threads * (vectors->d + 1)); /* a projection may have one value more */
 		if (s->chunk == 1 || kith_workspace_bytes(w) <= memory)
@@ -264,13 +270,21 @@ static int take_chunk(const kith_pass *pass, const kith_scaling *s, struct scrat
 {
 	const kith_vectors *vectors = s->vectors;
 	uint64_t d = vectors->d, dims = dims_of(pass), bytes = d * vectors->value_size;
-	char *values = pass->all ? (char *)pass->all + first * bytes : own.values;
+	char *values = pass->all && !pass->place ? (char *)pass->all + first * bytes : own.values;
 	double norm[CHUNK];
 	int outside[CHUNK];
-	int rc = kith_vectors_read_values(vectors, first, count, values, own.raw, err);
+	int rc = 0;
+	if (vectors->all && !vectors->place) /* the file itself, mapped */
+		values = (char *)vectors->all + first * bytes;
+	else
+		rc = kith_vectors_read_values(vectors, first, count, values, own.raw, err);
 	for (uint64_t r = 0; !rc && r < count; r++) {
+		if (pass->all && pass->place && pass->place[first + r] != UINT32_MAX)
+			memcpy((char *)pass->all + pass->place[first + r] * bytes, values + r * bytes, bytes);
 		if (pass->hash)
 			pass->hash[first + r] = kith_hash(values + r * bytes, bytes);
+		if (!pass->full && !pass->codes && !dims)
+			continue;
 		outside[r] = kith_scaling_centre(s, values + r * bytes, own.z + r * d, &norm[r]);
 		if (pass->full)
 			put_full(pass, s, first + r, own.z + r * d, outside[r], own.v);

@@ -27,8 +27,8 @@ typedef struct kith_projections {
 	kith_bounds bounds;    /* v_i = (dims values, |z - PP'z|) */
 	/* n each, for the bounds whose v_i = (the first `coarse` of those values, rho_i): */
 	float *rho, *lo;
-	float *slack; /* |v_i - v_j|^2 - slack_i - slack_j <= s^2 c_ij */
-	void *memory; /* holds these three */
+	float *slack;   /* |v_i - v_j|^2 - slack_i - slack_j <= s^2 c_ij */
+	kith_area area; /* holds these three */
 } kith_projections;
 
 /* Value t of the coarse projection of sample `id`, whose vector is the at-th. */
@@ -48,10 +48,12 @@ typedef struct kith_pass {
 	int vectors;                   /* and their v, in the order of place */
 	kith_quantised *blocks; /* the same vectors in blocks, in that order (kith_quantised_bound is the caller's) */
 	kith_codes *codes;      /* instead of either's vectors, of all samples (kith_codes_bound is the caller's) */
-	const uint32_t *place;  /* with vectors and blocks: sample i is the place[i]-th of m; UINT32_MAX: left out */
+	const uint32_t *place;  /* with vectors and blocks, and for all: sample i is the place[i]-th of m; UINT32_MAX:
+				   left out */
 	uint64_t m;
-	uint64_t *hash; /* n: of each sample's values */
-	void *all;      /* n x d values (vectors.h) */
+	uint64_t *hash;    /* n: of each sample's values */
+	void *all;         /* the values (vectors.h), in the order of place if there is one */
+	const char *spill; /* what is allocated goes to a file beside it (area.h) */
 } kith_pass;
 
 /* The pass: allocates and fills in projections, bounds and blocks, fills in hash and all. Works in about `memory`

@@ -43,11 +43,11 @@ uint64_t kith_quantised_bytes(uint64_t m, uint64_t values)
 	return kith_workspace_bytes(&w);
 }
 
-int kith_quantised_alloc(kith_quantised *b, uint64_t m, uint64_t values, kith_err *err)
+int kith_quantised_alloc(kith_quantised *b, uint64_t m, uint64_t values, const char *spill, kith_err *err)
 {
 	kith_workspace w = {0};
 	init(b, m, values, &w);
-	return kith_workspace_alloc(&w, &b->memory, "blocks of vectors", err);
+	return kith_area_alloc(&b->area, &w, spill, "blocks of vectors", err);
 }
 
 KITH_CLONES static double norm_of(const float *v, uint64_t values, float *greatest)
@@ -125,7 +125,7 @@ void kith_quantised_bound(kith_quantised *b, const uint32_t *id, uint64_t m, con
 
 int kith_quantised_pick(kith_quantised *out, const kith_quantised *b, uint64_t m, uint64_t count, kith_err *err)
 {
-	int rc = kith_quantised_alloc(out, count, b->width, err);
+	int rc = kith_quantised_alloc(out, count, b->width, NULL, err);
 	for (uint64_t to = 0; !rc && to < out->groups * KITH_GROUP; to++) {
 		uint64_t at = to < count ? to * m / count : 0;
 		const int16_t *q = kith_quantised_block(b, at / KITH_LANES) + 2 * (at % KITH_LANES);

@@ -28,12 +28,12 @@ typedef struct kith_quantised {
 	uint64_t groups;           /* of KITH_GROUP positions: the vectors, and zeros that fill the last group up */
 	int16_t *q;                /* block after block */
 	float *scale, *lo, *slack; /* of each position */
-	void *memory;              /* holds these; release it with free() */
+	kith_area area;            /* holds these; release it with kith_area_free() */
 } kith_quantised;
 
 uint64_t kith_quantised_bytes(uint64_t m, uint64_t values);
-/* Room for m vectors of `values` floats, and zeros in it. */
-int kith_quantised_alloc(kith_quantised *b, uint64_t m, uint64_t values, kith_err *err);
+/* Room for m vectors of `values` floats, and zeros in it. `spill`: as for kith_area_alloc. */
+int kith_quantised_alloc(kith_quantised *b, uint64_t m, uint64_t values, const char *spill, kith_err *err);
 
 /* Puts the vector at position `at` in. Threads may put different positions at once. */
 void kith_quantised_put(kith_quantised *b, uint64_t at, const float *v, uint64_t values);

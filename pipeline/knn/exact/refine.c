@@ -1,13 +1,8 @@
 /* refine.c - see refine.h */
 #include "refine.h"
 
-#include <fcntl.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "alloc.h"
 #include "select.h"
@@ -16,6 +11,8 @@
 #define UNKNOWN  (-1.0) /* a distance not yet computed */
 #define DIGIT    11
 #define MAX_POOL (1u << 30) /* candidates of a batch: their places are 32 bits */
+#define WINDOW   (1u << 17) /* bytes read from the file before they are measured, about */
+#define GAP      2048u      /* bytes that nobody wants take less time to read than another call of the system */
 
 /* A distance to compute: dist[at], of sample `id` to row `row` of the batch. */
 struct kith_wanted {
@@ -26,39 +23,17 @@ struct kith_wanted {
 
 uint64_t kith_results_bytes(uint64_t n, uint32_t k, uint32_t near)
 {
-	return n * (4ull * k + 12ull * near) + 64;
-}
-
-/* A nameless file of `bytes`, all of them there: a full disk must fail here, not when the memory it is mapped to is
- * written. */
-static void *map_file(const char *beside, uint64_t bytes, kith_err *err)
-{
-	char *path = NULL;
-	void *block = MAP_FAILED;
-	int fd = asprintf(&path, "%s.XXXXXX", beside) < 0 ? -1 : mkostemp(path, O_CLOEXEC), full = 0;
-	if (fd >= 0) {
-		unlink(path);
-		full = posix_fallocate(fd, 0, (off_t)bytes);
-		block = full ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		close(fd);
-	}
-	if (block == MAP_FAILED)
-		kith_fail(err, KITH_EIO, "%s: no room for a temporary file of %llu bytes beside it%s", beside,
-			  (unsigned long long)bytes, full ? " (is the disk full?)" : "");
-	free(path);
-	return block == MAP_FAILED ? NULL : block;
+	return n * (4ull * k + 12ull * near) + 256;
 }
 
 int kith_results_init(kith_results *r, uint64_t n, uint32_t k, uint32_t near, const char *spill, kith_err *err)
 {
-	*r = (kith_results){.k = k, .near = near, .bytes = kith_results_bytes(n, k, near), .spilled = spill != NULL};
-	r->block = spill ? map_file(spill, r->bytes, err) : kith_alloc(r->bytes, 1);
-	if (!r->block)
-		return spill ? KITH_EIO : kith_fail_nomem(err, "the neighbours", r->bytes);
-	r->near_dist2 = r->block;
-	r->near_ids = (uint32_t *)(r->near_dist2 + n * near);
-	r->ids = r->near_ids + n * near;
-	return 0;
+	kith_workspace w = {0};
+	*r = (kith_results){.k = k, .near = near};
+	KITH_BUFFER(&w, r->near_dist2, n * near);
+	KITH_BUFFER(&w, r->near_ids, n * near);
+	KITH_BUFFER(&w, r->ids, n * k);
+	return kith_area_alloc(&r->area, &w, spill, "the neighbours", err);
 }
 
 void kith_results_in_place(kith_results *r, const kith_candidates *c, const uint32_t *place, uint32_t near)
@@ -69,7 +44,7 @@ void kith_results_in_place(kith_results *r, const kith_candidates *c, const uint
 kith_row kith_results_row(const kith_results *r, uint64_t i)
 {
 	uint64_t at = r->place ? r->place[i] : i;
-	if (r->block)
+	if (r->area.at)
 		return (kith_row){r->ids + at * r->k, r->near_ids + at * r->near, r->near_dist2 + at * r->near};
 	float *low = r->low + at * r->stride;
 	return (kith_row){r->ids + at * r->stride, (uint32_t *)(low + 2 * r->near), (double *)(void *)low};
@@ -77,20 +52,26 @@ kith_row kith_results_row(const kith_results *r, uint64_t i)
 
 void kith_results_free(kith_results *r)
 {
-	if (r->spilled && r->block)
-		munmap(r->block, r->bytes);
-	else
-		free(r->block);
+	kith_area_free(&r->area);
 	*r = (kith_results){0};
 }
 
 /* ---- work space ---- */
 
+static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
+{
+	return value < least ? least : value > most ? most : value;
+}
+
 void kith_refiner_init(kith_refiner *f, const kith_vectors *vectors, int resident, uint32_t capacity, uint32_t batch,
 		       kith_workspace *w)
 {
-	uint64_t pool = (uint64_t)batch * capacity, sample = resident ? 0 : vectors->d * vectors->value_size;
-	*f = (kith_refiner){.vectors = vectors, .capacity = capacity, .batch = batch};
+	uint64_t bytes = vectors->d * vectors->value_size, sample = resident ? 0 : bytes;
+	uint64_t pool = resident ? (uint64_t)batch * capacity : capacity + (batch - 1ull) * ((capacity + 1) / 2);
+	int as_stored = vectors->value_size == sizeof(float) && vectors->row_bytes == bytes; /* is read in place */
+	*f = (kith_refiner){.vectors = vectors, .capacity = capacity, .batch = batch, .pool = (uint32_t)pool};
+	f->slots = (uint32_t)clamp(WINDOW / bytes, KITH_CANONICAL_PAIRS + 1, 1024);
+	f->gap = (uint32_t)(GAP / vectors->row_bytes);
 	KITH_BUFFER(w, f->values, 3ull * capacity);
 	KITH_BUFFER(w, f->ranked, capacity);
 	KITH_BUFFER(w, f->ids, capacity);
@@ -99,10 +80,10 @@ void kith_refiner_init(kith_refiner *f, const kith_vectors *vectors, int residen
 	KITH_BUFFER(w, f->first, batch + 1ull);
 	KITH_BUFFER(w, f->open, pool);
 	KITH_BUFFER(w, f->dist, pool);
-	KITH_BUFFER(w, f->want, 2 * pool);
+	KITH_BUFFER(w, f->want, 2 * clamp(pool, batch, UINT64_MAX));
 	KITH_BUFFER(w, f->x, batch * sample);
-	KITH_BUFFER(w, f->y, (KITH_CANONICAL_PAIRS + 1) * sample);
-	KITH_BUFFER(w, f->raw, resident ? 0 : vectors->row_bytes);
+	KITH_BUFFER(w, f->y, f->slots * sample);
+	KITH_BUFFER(w, f->raw, resident || as_stored ? 0 : f->slots * vectors->row_bytes);
 	KITH_BUFFER(w, f->table, 4ull * capacity + 2); /* no more are known than there is room for */
 }
 
@@ -147,6 +128,11 @@ static void sort_wanted(struct kith_wanted *want, uint32_t count, struct kith_wa
 	}
 }
 
+static struct kith_wanted *spare_of(const kith_refiner *f)
+{
+	return f->want + (f->pool > f->batch ? f->pool : f->batch);
+}
+
 static uint64_t bytes_of(const kith_refiner *f)
 {
 	return f->vectors->d * f->vectors->value_size;
@@ -175,39 +161,77 @@ static void measure_in_memory(kith_refiner *f, const uint32_t *self)
 	}
 }
 
-/* From the file, sample by sample: near rows want the same ones, which then are read once. */
-static int measure_from_file(kith_refiner *f, const uint32_t *self, uint32_t rows, kith_err *err)
+/* want[from..] stand in the order of their samples. Reads those of the first into the slots, as many as there is room
+ * for: samples that lie together in the file at once. Where a sample is takes the place of its id. Returns up to which
+ * want[] it has them. */
+static int read_slots(kith_refiner *f, uint32_t from, uint32_t count, uint32_t *until, kith_err *err)
 {
-	const void *x[KITH_CANONICAL_PAIRS], *y[KITH_CANONICAL_PAIRS];
-	uint32_t slot = 0; /* of f->y, in turn: where the sample read last is */
+	uint32_t used = 0, to = from;
+	while (to < count && used < f->slots) {
+		uint32_t first = f->want[to].id, last = first, begin = to;
+		for (; to < count && f->want[to].id - last <= f->gap + 1 && f->want[to].id - first < f->slots - used;
+		     to++)
+			last = f->want[to].id;
+		int rc = kith_vectors_read_values(f->vectors, first, last - first + 1ull, f->y + used * bytes_of(f),
+						  f->raw, err);
+		if (rc)
+			return rc;
+		for (uint32_t i = begin; i < to; i++)
+			f->want[i].id = used + f->want[i].id - first;
+		used += last - first + 1;
+	}
+	*until = to;
+	return 0;
+}
+
+/* The samples self[0..rows-1] into f->x. */
+static int read_rows(kith_refiner *f, const uint32_t *self, uint32_t rows, kith_err *err)
+{
 	int rc = 0;
-	for (uint32_t b = 0; !rc && b < rows; b++)
-		rc = kith_vectors_read_values(f->vectors, self[b], 1, f->x + b * bytes_of(f), f->raw, err);
-	if (!rc)
-		sort_wanted(f->want, f->wanted, f->want + (size_t)f->batch * f->capacity);
-	for (uint32_t from = 0, to; !rc && from < f->wanted; from = to) {
-		for (to = from; to < f->wanted && to < from + KITH_CANONICAL_PAIRS; to++) {
-			const struct kith_wanted *want = &f->want[to];
-			if (to == 0 || want->id != want[-1].id) {
-				slot = (slot + 1) % (KITH_CANONICAL_PAIRS + 1);
-				rc = kith_vectors_read_values(f->vectors, want->id, 1, f->y + slot * bytes_of(f),
-							      f->raw, err);
-				if (rc)
-					return rc;
-			}
-			x[to - from] = f->x + want->row * bytes_of(f);
-			y[to - from] = f->y + slot * bytes_of(f);
-		}
-		measure_pairs(f, x, 0, y, from, to);
+	for (uint32_t b = 0; b < rows; b++)
+		f->want[b] = (struct kith_wanted){self[b], b, 0};
+	sort_wanted(f->want, rows, spare_of(f));
+	for (uint32_t from = 0, to; !rc && from < rows; from = to) {
+		if ((rc = read_slots(f, from, rows, &to, err)))
+			break;
+		for (uint32_t i = from; i < to; i++)
+			memcpy(f->x + f->want[i].row * bytes_of(f), f->y + f->want[i].id * bytes_of(f), bytes_of(f));
 	}
 	return rc;
 }
 
-/* Computes the distances in want[], which is grouped by row; row b of the batch is sample self[b]. */
-static int measure(kith_refiner *f, const uint32_t *self, uint32_t rows, kith_err *err)
+/* From the file, in its order: near rows want the same samples, which then are read once. The rows must be in f->x. */
+static int measure_from_file(kith_refiner *f, kith_err *err)
+{
+	const void *x[KITH_CANONICAL_PAIRS], *y[KITH_CANONICAL_PAIRS];
+	int rc = 0;
+	sort_wanted(f->want, f->wanted, spare_of(f));
+	for (uint32_t from = 0, end; !rc && from < f->wanted; from = end) {
+		rc = read_slots(f, from, f->wanted, &end, err);
+		for (uint32_t at = from, to; !rc && at < end; at = to) {
+			for (to = at; to < end && to < at + KITH_CANONICAL_PAIRS; to++) {
+				x[to - at] = f->x + f->want[to].row * bytes_of(f);
+				y[to - at] = f->y + f->want[to].id * bytes_of(f);
+			}
+			measure_pairs(f, x, 0, y, at, to);
+		}
+	}
+	return rc;
+}
+
+/* Before rows are wanted: where they come from the file they are read now, as want[] is free. Row b of the batch is
+ * sample self[b]. */
+static int begin(kith_refiner *f, const uint32_t *self, uint32_t rows, kith_err *err)
+{
+	f->start[0] = f->first[0] = f->wanted = 0;
+	return f->vectors->all ? 0 : read_rows(f, self, rows, err);
+}
+
+/* Computes the distances in want[], which is grouped by row. */
+static int measure(kith_refiner *f, const uint32_t *self, kith_err *err)
 {
 	if (!f->vectors->all)
-		return measure_from_file(f, self, rows, err);
+		return measure_from_file(f, err);
 	measure_in_memory(f, self);
 	return 0;
 }
@@ -280,11 +304,12 @@ static uint32_t list_measured(kith_refiner *f, const kith_candidates *c, uint32_
 
 int kith_refine_settle(kith_refiner *f, kith_candidates *c, uint32_t r, kith_err *err)
 {
-	f->first[0] = f->wanted = 0;
+	int rc = begin(f, c->self + r, 1, err);
+	if (rc)
+		return rc;
 	need_all(f, c, r, 0);
 	want_unknown(f, c, r, 0);
-	int rc = measure(f, c->self + r, 1, err);
-	if (rc)
+	if ((rc = measure(f, c->self + r, err)))
 		return rc;
 	list_measured(f, c, r, 0);
 	for (uint32_t e = 0; e < c->count[r]; e++)
@@ -311,16 +336,36 @@ static void keep_measured(kith_refiner *f, kith_candidates *c, uint32_t r, uint3
 	}
 }
 
-int kith_refine_bounds(kith_refiner *f, kith_candidates *c, uint32_t first, uint32_t count, kith_err *err)
+/* How many of panel rows first..first+count-1, which are no more than a batch, the pool has room for. */
+static uint32_t fitting(const kith_refiner *f, const kith_candidates *c, uint32_t first, uint32_t count)
 {
-	f->first[0] = f->wanted = 0;
-	for (uint32_t b = 0; b < count; b++) {
+	uint32_t rows = 0;
+	for (uint64_t sum = 0; rows < count && (sum += c->count[first + rows]) <= f->pool;)
+		rows++;
+	return rows;
+}
+
+static int bound_some(kith_refiner *f, kith_candidates *c, uint32_t first, uint32_t count, kith_err *err)
+{
+	int rc = begin(f, c->self + first, count, err);
+	for (uint32_t b = 0; !rc && b < count; b++) {
 		need_all(f, c, first + b, b);
 		want_unknown(f, c, first + b, b);
 	}
-	int rc = measure(f, c->self + first, count, err);
+	if (!rc)
+		rc = measure(f, c->self + first, err);
 	for (uint32_t b = 0; !rc && b < count; b++)
 		keep_measured(f, c, first + b, list_measured(f, c, first + b, b));
+	return rc;
+}
+
+int kith_refine_bounds(kith_refiner *f, kith_candidates *c, uint32_t first, uint32_t count, kith_err *err)
+{
+	int rc = 0;
+	for (uint32_t done = 0, some; !rc && done < count; done += some) {
+		some = fitting(f, c, first + done, count - done);
+		rc = bound_some(f, c, first + done, some, err);
+	}
 	return rc;
 }
 
@@ -465,19 +510,31 @@ static int broken(const kith_refiner *f, kith_err *err)
 	return kith_fail(err, KITH_EBUG, "%s: a bound was broken: please report this", f->vectors->path);
 }
 
-int kith_refine_rows(kith_refiner *f, const kith_candidates *c, uint32_t first, uint32_t count, kith_results *results,
-		     kith_err *err)
+static int finish_some(kith_refiner *f, const kith_candidates *c, uint32_t first, uint32_t count, kith_results *results,
+		       kith_err *err)
 {
-	f->start[0] = f->first[0] = f->wanted = 0;
-	for (uint32_t b = 0; b < count; b++) {
+	int rc = begin(f, c->self + first, count, err);
+	for (uint32_t b = 0; !rc && b < count; b++) {
 		if (c->count[first + b] < c->k)
 			return broken(f, err);
 		narrow_tiers(f, c, first + b, b);
 		want_unknown(f, c, first + b, b);
 	}
-	int rc = measure(f, c->self + first, count, err);
+	if (!rc)
+		rc = measure(f, c->self + first, err);
 	for (uint32_t b = 0; !rc && b < count; b++)
 		if (finish(f, c, first + b, b, results))
 			rc = broken(f, err);
+	return rc;
+}
+
+int kith_refine_rows(kith_refiner *f, const kith_candidates *c, uint32_t first, uint32_t count, kith_results *results,
+		     kith_err *err)
+{
+	int rc = 0;
+	for (uint32_t done = 0, some; !rc && done < count; done += some) {
+		some = fitting(f, c, first + done, count - done);
+		rc = finish_some(f, c, first + done, some, results, err);
+	}
 	return rc;
 }

@@ -3,6 +3,7 @@
 #ifndef KITH_REFINE_H
 #define KITH_REFINE_H
 
+#include "area.h"
 #include "candidates.h"
 
 /* The finished rows of n samples: in the place of their candidates; or, where those of all do not fit into memory
@@ -20,9 +21,7 @@ typedef struct kith_results {
 	uint32_t *ids;      /* n x k */
 	uint32_t *near_ids; /* n x near */
 	double *near_dist2; /* n x near */
-	void *block;        /* holds these three; NULL: they are in the place of candidates */
-	uint64_t bytes;     /* of the block */
-	int spilled;        /* the block is a mapped file */
+	kith_area area;     /* holds these three; nothing: they are in the place of candidates */
 	float *low;
 	uint64_t stride;
 } kith_results;
@@ -42,12 +41,13 @@ void kith_results_in_place(kith_results *results, const kith_candidates *c, cons
 kith_row kith_results_row(const kith_results *results, uint64_t sample);
 void kith_results_free(kith_results *results);
 
-/* One thread's work space, for up to `batch` rows at a time of up to `capacity` candidates: pool = batch x capacity. */
+/* One thread's work space, for up to `batch` rows at a time, each of up to `capacity` candidates and all together of up
+ * to `pool`: where rows come from the file, more rows than are sure to fit make use of what most rows do not need. */
 typedef struct kith_refiner {
 	const kith_vectors *vectors;
 	const kith_scaling *scaling;
 	const kith_graph_info *info;
-	uint32_t capacity, batch;
+	uint32_t capacity, batch, pool;
 	float *values;              /* 3 x capacity */
 	struct kith_ranked *ranked; /* capacity */
 	uint32_t *ids;              /* capacity: places of candidates, or a row in the making */
@@ -61,8 +61,10 @@ typedef struct kith_refiner {
 	struct kith_wanted *want; /* 2 x pool: those to compute, and room to sort them */
 	uint32_t wanted;          /* how many there are to compute */
 	/* Samples on their way from the file; nothing where all are in memory. */
-	char *x, *y;     /* batch x d and (KITH_CANONICAL_PAIRS + 1) x d values */
-	uint8_t *raw;    /* one sample as it is stored */
+	char *x, *y;     /* batch x d and slots x d values */
+	uint32_t slots;  /* samples that are read before they are measured, */
+	uint32_t gap;    /* with up to this many unwanted ones between two, rather than in two pieces */
+	uint8_t *raw;    /* slots samples as they are stored */
 	uint32_t *table; /* of known distances, by id */
 } kith_refiner;
 

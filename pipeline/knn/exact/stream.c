@@ -14,7 +14,9 @@
 #include "tile_kernels.h"
 
 #define LANES     KITH_LANES
-#define MAX_TILE  1024u /* columns in work together: their integers fit the L2 cache */
+#define MAX_TILE  1024u      /* columns in work together, */
+#define CACHED    (3u << 16) /* whose integers take no more than this, and so stay in the L2 cache */
+#define MIN_TILE  64u
 #define MAX_ROWS  64u   /* of a panel that a thread takes at a time, a multiple of LANES */
 #define MAX_PANEL 8192u /* beyond this, reading the columns less often gains nothing */
 #define BATCH     256u  /* rows that a thread finishes together, at most */
@@ -24,7 +26,7 @@
 struct worker {
 	kith_refiner refiner;
 	float *t;     /* LANES x LANES */
-	float *bound; /* 2 x LANES: of some rows, and of columns, which have none */
+	float *bound; /* LANES + rows: of columns, which have none, and of the rows in work */
 	double *z;    /* one sample on its way to floats */
 	char *values; /* samples read together */
 	uint8_t *raw;
@@ -76,7 +78,7 @@ static void init_worker(struct worker *w, const kith_plan *plan, const kith_vect
 {
 	kith_refiner_init(&w->refiner, vectors, 0, plan->capacity, plan->batch, space);
 	KITH_BUFFER(space, w->t, LANES * LANES);
-	KITH_BUFFER(space, w->bound, 2 * LANES);
+	KITH_BUFFER(space, w->bound, LANES + rows_at_a_time(plan));
 	KITH_BUFFER(space, w->z, vectors->d);
 	KITH_BUFFER(space, w->values, read_at_a_time(vectors) * vectors->d * vectors->value_size);
 	KITH_BUFFER(space, w->raw, read_at_a_time(vectors) * vectors->row_bytes);
@@ -101,7 +103,9 @@ uint64_t kith_stream_sizes(kith_plan *plan, const kith_vectors *vectors, uint64_
 {
 	uint64_t n = vectors->n, d = vectors->d, share = memory / 8, vector = vector_bytes(d), row, held, most, panels;
 	plan->capacity = (uint32_t)clamp(k + clamp(k / 2, 256, UINT32_MAX), 1, n - 1);
-	plan->tile = (uint32_t)(tile ? clamp(tile, 1, n) : clamp(share / vector, 1, clamp(n, 1, MAX_TILE)));
+	plan->tile =
+		(uint32_t)(tile ? clamp(tile, 1, n)
+				: clamp(share / vector, 1, clamp(n, 1, clamp(CACHED / (2 * d), MIN_TILE, MAX_TILE))));
 	/* a thread finishes as many rows together as an eighth of the memory has room for */
 	plan->batch = kith_refiner_batch(vectors, 0, plan->capacity, BATCH, share / (uint64_t)plan->threads);
 	row = vector + kith_candidates_row_bytes(plan->capacity, 0, 0) + 4;
@@ -156,6 +160,8 @@ static int init(struct stream *s, kith_err *err)
 		w->refiner.scaling = in->scaling;
 		w->refiner.info = in->info;
 		rc = kith_workspace_alloc(&space, &w->memory, "a thread's work space", err);
+		for (uint32_t i = 0; !rc && i < LANES; i++)
+			w->bound[i] = -INFINITY;
 	}
 	return rc;
 }
@@ -280,39 +286,38 @@ static kith_tile_side side_of(const kith_quantised *b, uint32_t block, const flo
 	return (kith_tile_side){kith_quantised_block(b, block), b->scale + block * LANES, b->lo + block * LANES, bound};
 }
 
-/* The panel's rows row..row+count-1, a block or what there is of one, against the tile's columns first..: integers,
- * then floats. */
-static int compare_block(struct stream *s, struct worker *w, uint32_t row, uint32_t count, uint64_t first,
-			 uint32_t columns, kith_err *err)
+/* The bounds of the panel's rows row..row+count-1 as they are now; those of rows that a last block lacks let nothing
+ * pass. */
+static void copy_bounds(const struct stream *s, struct worker *w, uint32_t row, uint32_t count)
 {
-	kith_tile_side a = side_of(&s->panel_blocks, row / LANES, w->bound), b;
-	uint16_t hits[LANES];
-	int rc = 0;
-	for (uint32_t r = 0; r < LANES; r++) {
-		w->bound[r] = r < count ? s->candidates.bound[row + r] : -INFINITY;
-		w->bound[LANES + r] = -INFINITY;
-	}
-	for (uint32_t column = 0; column < columns; column += LANES) {
-		uint32_t there = columns - column < LANES ? (1u << (columns - column)) - 1 : 0xffff;
-		b = side_of(&s->column_blocks, column / LANES, w->bound + LANES);
-		if (!s->kernel(&a, &b, s->panel_blocks.width, w->t, hits))
-			continue;
-		for (uint32_t r = 0; r < count && !rc; r++) {
-			if (hits[r] & there)
-				rc = take_hits(s, w, row + r, first, column, hits[r] & there, err);
-			w->bound[r] = s->candidates.bound[row + r];
-		}
-	}
-	return rc;
+	for (uint32_t r = 0; r < s->rows; r++)
+		w->bound[LANES + r] = r < count ? s->candidates.bound[row + r] : -INFINITY;
 }
 
-/* Panel rows row..row+count-1 against the tile's columns first... */
+/* The panel's rows row..row+count-1, a few blocks, against the tile's columns first..: integers, then floats. A block
+ * of columns is in the cache for all of the rows. */
 static int compare_rows(struct stream *s, struct worker *w, uint32_t row, uint32_t count, uint64_t first,
 			uint32_t columns, kith_err *err)
 {
+	uint16_t hits[LANES];
 	int rc = 0;
-	for (uint32_t r = 0; r < count && !rc; r += LANES)
-		rc = compare_block(s, w, row + r, count - r < LANES ? count - r : LANES, first, columns, err);
+	copy_bounds(s, w, row, count);
+	for (uint32_t column = 0; column < columns && !rc; column += LANES) {
+		uint32_t there = columns - column < LANES ? (1u << (columns - column)) - 1 : 0xffff;
+		kith_tile_side b = side_of(&s->column_blocks, column / LANES, w->bound);
+		for (uint32_t r = 0; r < count && !rc; r += LANES) {
+			float *bound = w->bound + LANES + r;
+			kith_tile_side a = side_of(&s->panel_blocks, (row + r) / LANES, bound);
+			if (!s->kernel(&a, &b, s->panel_blocks.width, w->t, hits))
+				continue;
+			for (uint32_t i = 0; i < LANES && r + i < count && !rc; i++) {
+				if (!(hits[i] & there))
+					continue;
+				rc = take_hits(s, w, row + r + i, first, column, hits[i] & there, err);
+				bound[i] = s->candidates.bound[row + r + i];
+			}
+		}
+	}
 	return rc;
 }
 

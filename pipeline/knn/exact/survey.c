@@ -3,8 +3,10 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "alloc.h"
+#include "cpu.h"
 #include "matrix.h"
 #include "select.h"
 #include "workspace.h"
@@ -59,25 +61,50 @@ static int read_sample(struct surveyor *q, const kith_scaling *scaling, kith_err
 	return rc;
 }
 
-/* Adds to share[] how many of the sample are within the bounds of its i-th, for every number of directions. `p`: the
- * sample's projections; `norm`: its squared lengths; tau: the i-th's k-th squared distance. */
-static void survey_query(struct surveyor *q, const double *p, const double *norm, uint32_t dims, uint64_t own,
-			 float tau)
+/* to[i] += (x[i] - own)^2 */
+KITH_CLONES static void add_squares(double *restrict to, const double *restrict x, double own, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		to[i] += (x[i] - own) * (x[i] - own);
+}
+
+/* How many of the samples are within tau of one of them, by their squared distances in some directions and by how far
+ * they lie from these. */
+KITH_CLONES static uint64_t count_within(const double *restrict apart, const double *restrict rest, double own,
+					 double tau, uint64_t count)
+{
+	uint64_t within = 0;
+	for (uint64_t i = 0; i < count; i++)
+		within += apart[i] + (rest[i] - own) * (rest[i] - own) <= tau;
+	return within;
+}
+
+/* Adds to share[] how many of the sample are within the bounds of its own-th, for every number of directions. `p`: the
+ * sample's projections, direction by direction; `rest`: for every number of directions, how far each lies from its
+ * projection; tau: the own-th's k-th squared distance. */
+static void survey_query(struct surveyor *q, const double *p, const double *rest, double *apart, uint32_t dims,
+			 uint64_t own, float tau)
+{
+	uint32_t t = 0;
+	memset(apart, 0, q->m * sizeof *apart);
+	for (uint32_t e = 0; e < KITH_SURVEY_MENU && kith_survey_menu[e] <= dims; e++) {
+		for (; t < kith_survey_menu[e]; t++)
+			add_squares(apart, p + t * q->m, p[t * q->m + own], q->m);
+		q->out->share[e] +=
+			(double)count_within(apart, rest + e * q->m, rest[e * q->m + own], tau, q->m) - (tau >= 0);
+	}
+}
+
+/* rest[] of survey_query. */
+static void find_rests(const struct surveyor *q, const double *p, const double *norm, uint32_t dims, double *rest)
 {
 	for (uint64_t i = 0; i < q->m; i++) {
-		double apart = 0, inside = 0, own_inside = 0;
+		double inside = 0;
 		uint32_t t = 0;
-		if (i == own)
-			continue;
 		for (uint32_t e = 0; e < KITH_SURVEY_MENU && kith_survey_menu[e] <= dims; e++) {
-			for (; t < kith_survey_menu[e]; t++) {
-				double x = p[i * dims + t], y = p[own * dims + t];
-				apart += (x - y) * (x - y);
-				inside += x * x;
-				own_inside += y * y;
-			}
-			double rest = sqrt(fmax(norm[i] - inside, 0)) - sqrt(fmax(norm[own] - own_inside, 0));
-			q->out->share[e] += apart + rest * rest <= tau;
+			for (; t < kith_survey_menu[e]; t++)
+				inside += p[t * q->m + i] * p[t * q->m + i];
+			rest[e * q->m + i] = sqrt(fmax(norm[i] - inside, 0));
 		}
 	}
 }
@@ -96,26 +123,30 @@ static int survey(struct surveyor *q, const kith_basis *basis, kith_err *err)
 {
 	uint64_t m = q->m, d = q->d, queries = at_most(m, QUERY_ROWS), step = m / queries;
 	uint64_t rank = (uint64_t)((double)q->k * (double)m / (double)q->n + 0.5);
-	double *p, *norm, *near;
+	double *p, *norm, *near, *rest, *apart;
 	float *sorted;
 	void *memory = NULL;
 	kith_workspace w = {0};
 	KITH_BUFFER(&w, p, m * basis->dims);
 	KITH_BUFFER(&w, norm, m);
 	KITH_BUFFER(&w, near, queries * m);
+	KITH_BUFFER(&w, rest, m * KITH_SURVEY_MENU);
+	KITH_BUFFER(&w, apart, m);
 	KITH_BUFFER(&w, sorted, m);
 	int rc = kith_workspace_alloc(&w, &memory, "a survey of samples", err);
 	if (rc)
 		return rc;
 	rank = at_most(at_least(rank, 1), m - 1);
-	kith_multiply(q->threads, 0, 1, m, basis->dims, d, q->sample, d, basis->axes, p);
+	kith_multiply(q->threads, 0, 1, basis->dims, m, d, basis->axes, d, q->sample, p);
 	kith_multiply(q->threads, 0, 1, queries, m, d, q->sample, d * step, q->sample, near);
 	for (uint64_t i = 0; i < m; i++)
 		norm[i] = square_norm(q->sample + i * d, d);
+	find_rests(q, p, norm, basis->dims, rest);
 	for (uint64_t own = 0, at = 0; at < queries; own += step, at++) {
 		for (uint64_t i = 0; i < m; i++)
 			sorted[i] = i == own ? INFINITY : (float)(norm[own] + norm[i] - 2 * near[at * m + i]);
-		survey_query(q, p, norm, basis->dims, own, kith_kth_smallest(sorted, (uint32_t)m, (uint32_t)rank));
+		survey_query(q, p, rest, apart, basis->dims, own,
+			     kith_kth_smallest(sorted, (uint32_t)m, (uint32_t)rank));
 	}
 	for (uint32_t e = 0; e < KITH_SURVEY_MENU; e++)
 		q->out->share[e] /= (double)queries * (double)(m - 1);

@@ -1,0 +1,22 @@
+/* area.h - room for arrays of one value or more a sample: in memory or, where that is short, in a nameless file that is
+ * mapped, whose pages the system keeps in memory as long as it has room for them. */
+#ifndef KITH_AREA_H
+#define KITH_AREA_H
+
+#include "workspace.h"
+
+typedef struct kith_area {
+	void *at;
+	uint64_t mapped; /* bytes; 0: in memory */
+} kith_area;
+
+/* Allocates the buffers of `w` together and sets their pointers. If `spill` is not NULL, in a file in the folder of
+ * that path. Release it with kith_area_free, also after a failure. */
+int kith_area_alloc(kith_area *area, const kith_workspace *w, const char *spill, const char *what, kith_err *err);
+void kith_area_free(kith_area *area);
+
+/* Pages of a mapped file count as the program's while it has touched them. This gives them back to the system, which
+ * still has them; whoever touches one again gets it at once. */
+void kith_area_rest(const kith_area *area);
+
+#endif
