@@ -274,7 +274,7 @@ static int take_chunk(const kith_pass *pass, const kith_scaling *s, struct scrat
 	double norm[CHUNK];
 	int outside[CHUNK];
 	int rc = 0;
-	if (vectors->all && !vectors->place) /* the file itself, mapped */
+	if (vectors->all && !vectors->place && !vectors->id) /* the file itself, mapped */
 		values = (char *)vectors->all + first * bytes;
 	else
 		rc = kith_vectors_read_values(vectors, first, count, values, own.raw, err);
