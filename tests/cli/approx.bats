@@ -131,6 +131,21 @@ refused() {
 	refused "row 0 is zero" --engine approx --metric cosine same.npy
 }
 
+@test "samples that codes cannot tell apart are the exact engine's" {
+	head -c 128 a.npy >near.npy
+	# the last of each row's twelve floats varies in its last bits, all else is the same
+	for i in $(seq 2000); do
+		printf '\x00\x00\x80\x40%.0s' 1 2 3 4 5 6 7 8 9 10 11
+		printf "\\x$(printf %02x $((i * 7 % 251)))\\x$(printf %02x $((i % 249)))\\x80\\x40"
+	done >>near.npy
+	tail -c +129 a.npy | head -c 48000 | dd of=near.npy bs=1 seek=128 conv=notrunc status=none
+	run --separate-stderr kith-knn --engine approx:leaf=560 -o a.nng near.npy
+	echo "$stderr"
+	[[ "$stderr" == *"approx (codes cannot tell: exact"* ]]
+	kith-knn -q -o exact.nng near.npy
+	cmp <(kith-show exact.nng | grep -v '^#') <(kith-show a.nng | grep -v '^#')
+}
+
 @test "kith.mk: ENGINE = approx builds each layer, then again with those beside it" {
 	mkdir activations
 	mv a.npy b.npy activations

@@ -10,6 +10,9 @@
 #include "exact.h"
 #include "write_rows.h"
 
+/* One leaf that holds all samples finds all neighbours, and nobody finds those faster than the exact engine. */
+#define ONE_LEAF "one leaf"
+
 static void describe(const kith_approx_plan *plan, uint32_t cells, uint32_t trees, uint32_t rounds, char *out,
 		     size_t size)
 {
@@ -21,12 +24,12 @@ static void describe(const kith_approx_plan *plan, uint32_t cells, uint32_t tree
 	snprintf(out, size, "approx (%s%s%u trees of %u, %u rounds)", dims, in_cells, trees, plan->leaf, rounds);
 }
 
-/* One leaf that holds all samples finds all neighbours, and nobody finds those faster than the exact engine. */
-static void describe_whole(char *plan, size_t size)
+/* Where the exact engine does what is left to do, and why. */
+static void describe_exact(const char *why, char *plan, size_t size)
 {
-	char exact[64];
-	snprintf(exact, sizeof exact, "%s", plan);
-	snprintf(plan, size, "approx (one leaf: %.40s)", exact);
+	char exact[34];
+	snprintf(exact, sizeof exact, "%.33s", plan);
+	snprintf(plan, size, "approx (%.18s: %s)", why, exact);
 }
 
 static kith_engine_job exact_job(const kith_engine_job *job)
@@ -37,19 +40,20 @@ static kith_engine_job exact_job(const kith_engine_job *job)
 	return exact;
 }
 
-static int build_whole(const kith_engine_job *job, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
+static int build_exactly(const char *why, const kith_engine_job *job, kith_graph_writer *writer,
+			 kith_knn_summary *summary, kith_err *err)
 {
 	kith_engine_job exact = exact_job(job);
 	int rc = kith_engine_exact.build(&exact, writer, summary, err);
-	describe_whole(summary->plan, sizeof summary->plan);
+	describe_exact(why, summary->plan, sizeof summary->plan);
 	return rc;
 }
 
-static int foresee_whole(const kith_engine_job *job, kith_knn_estimate *out, kith_err *err)
+static int foresee_exactly(const char *why, const kith_engine_job *job, kith_knn_estimate *out, kith_err *err)
 {
 	kith_engine_job exact = exact_job(job);
 	int rc = kith_engine_exact.foresee(&exact, out, err);
-	describe_whole(out->plan, sizeof out->plan);
+	describe_exact(why, out->plan, sizeof out->plan);
 	return rc;
 }
 
@@ -58,8 +62,11 @@ static int build_at_once(const kith_engine_job *job, const kith_approx_plan *pla
 			 const kith_basis *basis, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
 {
 	const kith_approx_options *o = job->options;
-	kith_approx_rows rows = {.job = job, .plan = plan, .scaling = scaling, .basis = basis, .seed = o->seed};
+	kith_approx_rows rows = {
+		.job = job, .plan = plan, .scaling = scaling, .basis = basis, .seed = o->seed, .asks_blurred = 1};
 	int rc = kith_approx_rows_find(&rows, err);
+	if (!rc && rows.blurred)
+		return build_exactly("codes cannot tell", job, writer, summary, err);
 	if (!rc)
 		rc = kith_results_write(&rows.results, NULL, job, writer, err);
 	describe(plan, 1, rows.trees, rows.rounds, summary->plan, sizeof summary->plan);
@@ -83,7 +90,7 @@ static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn
 	kith_basis basis = {0};
 	kith_approx_plan plan;
 	if (kith_approx_is_whole(job))
-		return build_whole(job, writer, summary, err);
+		return build_exactly(ONE_LEAF, job, writer, summary, err);
 	int rc = kith_scaling_init(&scaling, job->vectors, err);
 	if (!rc && !(rc = kith_approx_plan_choose(&plan, &basis, &scaling, job, err)))
 		rc = (plan.cell > 0 ? build_in_cells : build_at_once)(job, &plan, &scaling, &basis, writer, summary,
@@ -98,7 +105,7 @@ static int foresee(const kith_engine_job *job, kith_knn_estimate *out, kith_err 
 	kith_basis basis = {0};
 	kith_approx_plan plan;
 	if (kith_approx_is_whole(job))
-		return foresee_whole(job, out, err);
+		return foresee_exactly(ONE_LEAF, job, out, err);
 	int rc = kith_scaling_init(&scaling, job->vectors, err);
 	if (!rc && !(rc = kith_approx_plan_choose(&plan, &basis, &scaling, job, err))) {
 		describe(&plan, plan.cell > 0 ? kith_approx_plan_cells(&plan) : 1, plan.trees, plan.rounds, out->plan,

@@ -8,6 +8,8 @@
 #include "alloc.h"
 #include "first_error.h"
 
+#define BLURRED 0.5f /* of a distance, what may be unknown of it */
+
 struct approx {
 	kith_approx_rows *in;
 	const kith_engine_job *job;
@@ -65,6 +67,21 @@ static int make_codes(struct approx *a, kith_err *err)
 				v->path, (unsigned long long)(a->in->sample ? a->in->sample[i] : i));
 	kith_codes_bound(&a->codes, bounds);
 	return 0;
+}
+
+/* Whether too many of the audit's rows have a farthest neighbour whose distance codes know to a half of it only: what
+ * then comes into a list is chance. (Not of samples that are the same, which are found by their hashes.) */
+static int is_blurred(const struct approx *a)
+{
+	const kith_graph_audit *audit = a->job->audit;
+	const kith_bounds *bounds = a->plan->dims ? &a->projections.bounds : &a->full;
+	uint32_t blurred = 0, rows = audit ? audit->rows : 0;
+	for (uint32_t r = 0; r < rows; r++) {
+		uint32_t own = audit->id[r], other = audit->exact[(uint64_t)r * a->k + a->k - 1];
+		float low = kith_codes_distance(&a->codes, own, other), wide = bounds->w[own] + bounds->w[other];
+		blurred += a->hash[own] != a->hash[other] && wide > BLURRED * (low + wide);
+	}
+	return blurred > (1 - a->plan->recall) * rows;
 }
 
 static int find_duplicates(struct approx *a, kith_err *err)
@@ -169,7 +186,11 @@ static int find_lists(struct approx *a, kith_err *err)
 	int rc;
 	a->search = (kith_search){
 		.plan = a->plan, .job = a->job, .duplicates = &a->duplicates, .seed = a->in->seed, .codes = &a->codes};
-	if ((rc = make_codes(a, err)) || (rc = find_duplicates(a, err)) || (rc = kith_search_arrange(&a->search, err)))
+	if ((rc = make_codes(a, err)))
+		return rc;
+	if (a->in->asks_blurred && (a->in->blurred = is_blurred(a)))
+		return 0;
+	if ((rc = find_duplicates(a, err)) || (rc = kith_search_arrange(&a->search, err)))
 		return rc;
 	rc = kith_search_run(&a->search, err);
 	for (uint32_t g = 0; !rc && g < a->job->candidate_graphs; g++)
@@ -191,8 +212,8 @@ int kith_approx_rows_find(kith_approx_rows *rows, kith_err *err)
 	int rc = 0;
 	if (!(a.hash = kith_alloc(a.n, sizeof *a.hash)))
 		return kith_fail_nomem(err, "hashes of samples", a.n * sizeof *a.hash);
-	if (!(rc = find_lists(&a, err)) && !(rc = kith_results_init(&rows->results, a.n, a.k, a.near, NULL, err)) &&
-	    !(rc = finish_rows(&a, err)))
+	if (!(rc = find_lists(&a, err)) && !rows->blurred &&
+	    !(rc = kith_results_init(&rows->results, a.n, a.k, a.near, NULL, err)) && !(rc = finish_rows(&a, err)))
 		finish_left_out(&a);
 	rows->trees = a.search.trees;
 	rows->rounds = a.search.rounds;

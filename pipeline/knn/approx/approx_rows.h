@@ -14,9 +14,12 @@ typedef struct kith_approx_rows {
 	const kith_basis *basis;
 	const uint32_t *sample; /* what the candidates' graphs call the samples; NULL: as the job does */
 	uint64_t seed;
+	int asks_blurred;
 	/* Found: */
 	kith_results results;
 	uint32_t trees, rounds; /* that it took */
+	int blurred; /* nothing was looked for: codes do not tell neighbours from others (samples that are nearly the
+			same, far from the mean), and the caller had said that it asks */
 } kith_approx_rows;
 
 /* Release `results` with kith_results_free, also after a failure. */
