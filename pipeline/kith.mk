@@ -81,6 +81,7 @@ KITH_PROGRAM = '$(if $(strip $(KITH_BIN)),$(patsubst %/,%,$(strip $(KITH_BIN)))/
 KITH_LIMITS = $(if $(strip $(MEM)),-m $(strip $(MEM)) )$(if $(strip $(THREADS)),-t $(strip $(THREADS)) )# a space after each
 
 KITH_GRAPHS := $(KITH_LAYERS:%=$(KITH_OUT)/%.nng)
+KITH_FIRST := $(KITH_LAYERS:%=$(KITH_OUT)/first/%.nng)
 KITH_STACK := $(KITH_OUT)/stack.json
 KITH_STORE := $(if $(filter yes,$(KITH_PAIRS)),$(KITH_OUT)/pairs.kpr)
 KITH_REPORT := $(KITH_OUT)/report.html
@@ -116,15 +117,19 @@ else
 # Of few samples the first ones are exact already.
 KITH_IS_EXACT = $(call KITH_PROGRAM,show) $1 2>/dev/null | head -n 20 | grep -q '^\# engine	exact$$'
 # Of few samples the first ones are exact, and stay as they are.
-KITH_FIRST := $(KITH_LAYERS:%=$(KITH_OUT)/first/%.nng)
+KITH_COMMA := ,
+ifneq ($(findstring $(KITH_COMMA),$(KITH_LAYERS) $(KITH_OUT)),)
+$(error kith.mk: LAYERS, OUT: with ENGINE = approx a name may hold no comma)
+endif
 $(KITH_FIRST): $(KITH_OUT)/first/%.nng: $(KITH_ACTIVATIONS)/%.npy $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/first/.
 	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<
 $(foreach KITH_NAME,$(KITH_LAYERS),$(eval KITH_BEFORE_$(KITH_NAME) := $(KITH_LAST))$(eval \
 	KITH_AFTER_$(KITH_LAST) := $(KITH_NAME))$(eval KITH_LAST := $(KITH_NAME)))
 define KITH_IMPROVED
 $(KITH_OUT)/$1.nng: $(KITH_ACTIVATIONS)/$1.npy $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) $(KITH_AFTER_$1),$(KITH_OUT)/first/$(KITH_NAME).nng)
-	if $$(call KITH_IS_EXACT,$(KITH_OUT)/first/$1.nng); then cp $(KITH_OUT)/first/$1.nng $$@; else \
-		$$(KITH_KNN) approx:trees=1,rounds=0 $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) \
+	if $$(call KITH_IS_EXACT,$(KITH_OUT)/first/$1.nng); then \
+		cp $(KITH_OUT)/first/$1.nng $$@.part && mv $$@.part $$@; else \
+		$$(KITH_KNN) '$(KITH_ENGINE)$(if $(filter approx,$(KITH_ENGINE)),:,$(KITH_COMMA))trees=1,rounds=0' $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) \
 		$(KITH_AFTER_$1),--candidates $(KITH_OUT)/first/$(KITH_NAME).nng) -o $$@ $$<; fi
 endef
 $(foreach KITH_NAME,$(KITH_LAYERS),$(eval $(call KITH_IMPROVED,$(KITH_NAME))))

@@ -78,8 +78,8 @@ const kith_engine *kith_engine_at(size_t i);
  * none) into *spec. KITH_EUSAGE if this build has none of that name, if it takes no SPEC, or if it needs one. */
 int kith_engine_find(const kith_engine **out, const char **spec, const char *text, kith_err *err);
 
-/* Of a graph whose rows are candidates for k neighbours, how many of its tiers are: up to about as many as there are to
- * find. */
+/* Of a graph whose rows are candidates for k neighbours, how many of its tiers are: the first, and as many more as
+ * there are in 2 k. */
 uint32_t kith_engine_candidate_tiers(const kith_graph_info *theirs, uint32_t k);
 
 /* kith_graph_append, for engines: the audit sees the rows, too. */

@@ -13,8 +13,9 @@
 #include "text.h"
 
 static const kith_engine *const engines[] = {&kith_engine_exact, &kith_engine_approx, &kith_engine_faiss};
-#define MAX_CANDIDATES 16
-#define ENGINES        (sizeof engines / sizeof *engines)
+#define MAX_CANDIDATES  16
+#define MOST_CANDIDATES 256 /* of a row of one graph, where that is more than twice k */
+#define ENGINES         (sizeof engines / sizeof *engines)
 
 const kith_engine *kith_engine_at(size_t i)
 {
@@ -236,6 +237,14 @@ static int open_candidates(struct run *r, kith_err *err)
 				err, KITH_EUSAGE,
 				"%s: has %llu samples, but %s has %llu: candidates are layers of the same samples",
 				o->candidates[g], n, r->vectors.path, (unsigned long long)r->info.n);
+	}
+	for (uint32_t g = 0; g < o->candidate_graphs; g++) {
+		uint32_t first = kith_graph_get_info(r->candidates[g])->ladder[0];
+		if (first > MOST_CANDIDATES && first > 2 * kith_info_k(&r->info))
+			return kith_fail(err, KITH_EUSAGE,
+					 "%s: its rows have %u neighbours at least, too many to try each: candidates "
+					 "are graphs whose smallest k is %u at most",
+					 o->candidates[g], first, MOST_CANDIDATES);
 	}
 	r->job.candidates = r->candidates;
 	r->job.candidate_graphs = o->candidate_graphs;

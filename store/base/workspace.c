@@ -24,7 +24,9 @@
 void kith_workspace_add(kith_workspace *w, void *to, uint64_t count, size_t size, int zero)
 {
 	assert(w->count < KITH_WORKSPACE_BUFFERS);
-	w->buffer[w->count++] = (kith_buffer){to, count, size, zero};
+	if (w->count < KITH_WORKSPACE_BUFFERS)
+		w->buffer[w->count] = (kith_buffer){to, count, size, zero};
+	w->count++;
 }
 
 /* Bytes from the start of a buffer to the start of the next; UINT64_MAX if that overflows. */
@@ -40,6 +42,8 @@ static uint64_t stride_of(const kith_buffer *b)
 uint64_t kith_workspace_bytes(const kith_workspace *w)
 {
 	uint64_t total = 0;
+	if (w->count > KITH_WORKSPACE_BUFFERS) /* a mistake, which becomes memory that is not to be had */
+		return UINT64_MAX;
 	for (size_t b = 0; b < w->count; b++)
 		if (__builtin_add_overflow(total, stride_of(&w->buffer[b]), &total))
 			return UINT64_MAX;

@@ -215,7 +215,7 @@ open("zero.npy", "wb").write(b)'
 
 @test "memory and threads that cannot be" {
 	local value
-	for value in 0 -1 x 1K 4Q '' 1e 99999999999999G; do
+	for value in 0 -1 x 4Q '' 1e 99999999999999G; do
 		unfit "" kith-knn -m "$value" -o out.nng good.npy
 	done
 	for value in 0 -1 x '' 1.5; do

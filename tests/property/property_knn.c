@@ -35,7 +35,7 @@ static void draw_own(kith_exact_options *own, size_t n, rng *r)
 	}
 	own->spill_vectors = rng_chance(r, 30);
 	if (rng_chance(r, 40)) /* so little that what the rows want is read from the file, in panels */
-		own->memory = 1u << rng_between(r, 19, 22);
+		own->memory = 1u << rng_between(r, 20, 23);
 	if (rng_chance(r, 50))
 		own->probe_blocks = (uint32_t)rng_between(r, 1, 20);
 	if (rng_chance(r, 60)) /* as if they were many */

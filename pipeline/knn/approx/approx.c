@@ -65,8 +65,11 @@ static int build_at_once(const kith_engine_job *job, const kith_approx_plan *pla
 	kith_approx_rows rows = {
 		.job = job, .plan = plan, .scaling = scaling, .basis = basis, .seed = o->seed, .asks_blurred = 1};
 	int rc = kith_approx_rows_find(&rows, err);
-	if (!rc && rows.blurred)
+	if (!rc && rows.blurred) {
+		free(job->vectors->own);
+		job->vectors->all = job->vectors->own = NULL;
 		return build_exactly("codes cannot tell", job, writer, summary, err);
+	}
 	if (!rc)
 		rc = kith_results_write(&rows.results, NULL, job, writer, err);
 	describe(plan, 1, rows.trees, rows.rounds, summary->plan, sizeof summary->plan);

@@ -8,8 +8,8 @@
 #define KITH_APPROX_RECALL 0.99
 
 /* Up to so many samples the exact engine is about as fast, and does what this one is asked for unless trees, leaf,
- * rounds or candidates are given. Measured (two cores, d=100): 75,000 samples of a network's features take both the
- * same time; LeNet-5's layers (n=60,000) take exact 0.6 to 1.5 times as long. */
+ * rounds, cells or candidates are given. Measured (two cores, d=100): 75,000 samples of a network's features take both
+ * the same time; LeNet-5's layers (n=60,000) take exact 0.6 to 1.5 times as long. */
 #define KITH_APPROX_FEW 65536
 
 /* The engine's own options. What is 0 it chooses by itself. */

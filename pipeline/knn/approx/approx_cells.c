@@ -199,9 +199,9 @@ static int scatter_block(struct work *w, struct pointer *x, uint64_t chunk, uint
 	return rc;
 }
 
-static int scatter_with(struct work *w, struct pointer *x, uint64_t chunk, kith_err *err)
+static int scatter_with(struct work *w, struct pointer *x, uint64_t threads, uint64_t chunk, kith_err *err)
 {
-	uint64_t step = (uint64_t)w->job->threads * chunk;
+	uint64_t step = threads * chunk;
 	int rc = 0;
 	for (uint64_t first = 0; !rc && first < w->n; first += step)
 		if (!(rc = kith_progress_tick(w->job->progress, "cells", first, w->n, err)))
@@ -224,10 +224,20 @@ static uint64_t chunk_of(const struct work *w)
 	}
 }
 
+/* As many threads as a quarter of the memory has room for. */
+static uint64_t threads_of(const struct work *w, uint64_t chunk)
+{
+	struct pointer x;
+	kith_workspace space = {0};
+	init_pointer(&x, w, chunk, &space);
+	uint64_t most = w->job->memory / 4 / kith_workspace_bytes(&space);
+	return at_most((uint64_t)w->job->threads, most ? most : 1);
+}
+
 /* Every sample into its cells' files. */
 static int scatter(struct work *w, kith_err *err)
 {
-	uint64_t threads = (uint64_t)w->job->threads, chunk = chunk_of(w);
+	uint64_t chunk = chunk_of(w), threads = threads_of(w, chunk);
 	struct pointer *x = kith_alloc_zero(threads, sizeof *x);
 	void **memory = kith_alloc_zero(threads, sizeof *memory), *buffers = NULL;
 	int rc = x && memory ? 0 : kith_fail_nomem(err, "work spaces", threads * sizeof *x);
@@ -240,7 +250,7 @@ static int scatter(struct work *w, kith_err *err)
 		rc = kith_workspace_alloc(&space, &memory[t], "a thread's work space", err);
 	}
 	if (!rc && !(rc = give_buffers(w, 0, &buffers, err)))
-		rc = scatter_with(w, x, chunk, err);
+		rc = scatter_with(w, x, threads, chunk, err);
 	for (uint64_t t = 0; memory && t < threads; t++)
 		free(memory[t]);
 	free(memory);
@@ -361,12 +371,20 @@ static int find_rows(struct work *w, struct cell *cell, const uint32_t *ids, con
 
 static int build_cell(struct work *w, struct cell *cell, kith_err *err)
 {
-	uint64_t bytes = kith_approx_plan_bytes(w->in->plan, cell->m, w->job);
+	uint64_t audited = w->job->audit ? w->job->audit->rows : 0;
+	uint64_t bytes = kith_approx_plan_bytes(w->in->plan, cell->m, w->job) + audited * (1 + w->k) * sizeof(uint32_t);
 	uint32_t *ids;
 	char *values;
 	void *memory = NULL;
 	kith_workspace space = {0};
-	if (cell->m <= w->k || bytes > w->job->memory)
+	if (!cell->m)
+		return kith_spill_open(&cell->rows, w->job->output, err);
+	if (cell->m <= w->k)
+		return kith_fail(
+			err, KITH_EUSAGE,
+			"%s: a cell has %llu samples only, for k=%u: ask for fewer cells, or use --engine exact",
+			w->vectors->path, (unsigned long long)cell->m, w->k);
+	if (bytes > w->job->memory)
 		return kith_fail(err, KITH_EUSAGE,
 				 "%s: -m is too small for engine approx: %llu samples stay together, which take %llu "
 				 "bytes; engine exact works in less",
@@ -501,7 +519,10 @@ int kith_approx_cells_build(kith_approx_cells *in, kith_graph_writer *writer, ki
 			 .dims = (uint32_t)(in->job->info->d <= ALL_VALUES ? in->job->info->d
 					    : in->basis->dims < PROJECTED  ? in->basis->dims
 									   : PROJECTED)};
-	int rc = choose_cells(&w, err);
+	int rc = w.dims ? choose_cells(&w, err)
+			: kith_fail(err, KITH_EUSAGE,
+				    "%s: its samples do not differ enough for cells: use --engine exact",
+				    w.vectors->path);
 	if (!rc && !(w.cell = kith_alloc_zero(w.cells.count, sizeof *w.cell)))
 		rc = kith_fail_nomem(err, "cells", w.cells.count * sizeof *w.cell);
 	in->count = w.cells.count;

@@ -73,7 +73,8 @@ static uint64_t bytes_of(const kith_approx_plan *p, uint64_t n, uint32_t near, c
 		   threads * (kith_refiner_bytes(job->vectors, p->resident, p->length, p->batch) +
 			      p->batch * kith_candidates_row_bytes(p->length, 0, 0));
 	arranged = arranged > searched ? arranged : searched;
-	return (arranged > finished ? arranged : finished) + n * 32; /* ids, hashes and bounds */
+	return (arranged > finished ? arranged : finished) + n * 48 + /* ids, hashes and bounds */
+	       (1ull + p->directions) * info->d * sizeof(double);
 }
 
 static uint64_t sample_bytes(const kith_vectors *vectors)
@@ -124,6 +125,12 @@ static int fit_cells(kith_approx_plan *p, const kith_engine_job *job, kith_err *
 	p->resident = 1;
 	p->batch = BATCH;
 	p->cell = p->cells ? fmin(1, 2.0 / p->cells) : cell_of(p, job);
+	uint64_t largest = kith_approx_plan_bytes(p, (uint64_t)((double)n / fmax(1, p->cells)), job);
+	if (p->cells && largest > job->memory)
+		return kith_fail(
+			err, KITH_EUSAGE,
+			"%s: -m is too small for %u cells: one of them needs at least %llu bytes: ask for more",
+			job->vectors->path, p->cells, (unsigned long long)largest);
 	if (!p->cells && (p->cell < smallest || p->cell * (double)n < 2 * p->leaf)) {
 		double enough = fmax(smallest * (double)n, 3 * (double)p->leaf);
 		return kith_fail(err, KITH_EUSAGE,
@@ -211,9 +218,20 @@ int kith_approx_plan_choose(kith_approx_plan *p, kith_basis *basis, const kith_s
 {
 	const kith_approx_options *o = job->options;
 	uint32_t k = kith_info_k(job->info);
+	uint64_t d = job->info->d, dims = at_most(MOST_DIMS, d);
 	kith_survey survey;
-	int rc = kith_survey_run(&survey, basis, scaling, k, (uint32_t)at_most(MOST_DIMS, job->info->d),
-				 job->memory / 3, job->threads, err);
+	if (scaling->off)
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: engine approx takes no samples of 2^20 values or more, and none beyond 1e150: "
+				 "use --engine exact",
+				 job->vectors->path);
+	if (kith_survey_rows(job->info->n, d, job->memory / 3) < 2)
+		return kith_fail(err, KITH_EUSAGE, "%s: -m is too small to look at some samples of %llu values",
+				 job->vectors->path, (unsigned long long)d);
+	while (dims > 1 &&
+	       dims * d * 2 * sizeof(double) > job->memory / 3) /* while they are found, they are there twice */
+		dims /= 2;
+	int rc = kith_survey_run(&survey, basis, scaling, k, (uint32_t)dims, job->memory / 3, job->threads, err);
 	if (rc)
 		return rc;
 	*p = (kith_approx_plan){.recall = o->recall > 0 ? o->recall : KITH_APPROX_RECALL,
@@ -222,6 +240,7 @@ int kith_approx_plan_choose(kith_approx_plan *p, kith_basis *basis, const kith_s
 				.rounds = o->rounds ? o->rounds - 1 : USUAL_ROUNDS,
 				.leaf = (uint32_t)leaf_of(job),
 				.cells = o->cells};
+	p->directions = basis->dims;
 	choose_dims(p, &survey, basis->dims, job);
 	return fit(p, scaling->vectors, job, err);
 }

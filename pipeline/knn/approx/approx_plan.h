@@ -13,6 +13,7 @@ typedef struct kith_approx_plan {
 	uint32_t trees, rounds;
 	uint32_t leaf;             /* samples of a leaf, at most */
 	uint32_t dims;             /* directions of the codes; 0: all values */
+	uint32_t directions;       /* that were found */
 	uint32_t length;           /* entries of a list */
 	uint32_t forward, reverse; /* descent.h */
 	int resident;              /* all samples stay in memory, as values (vectors.h) */

@@ -69,8 +69,9 @@ static int make_codes(struct approx *a, kith_err *err)
 	return 0;
 }
 
-/* Whether too many of the audit's rows have a farthest neighbour whose distance codes know to a half of it only: what
- * then comes into a list is chance. (Not of samples that are the same, which are found by their hashes.) */
+/* Whether too many of the audit's rows have a neighbour (one of the last tier's) whose distance codes know to a half of
+ * it only: what then comes into a list is chance. (Not of samples that are the same, which are found by their hashes.)
+ */
 static int is_blurred(const struct approx *a)
 {
 	const kith_graph_audit *audit = a->job->audit;

@@ -157,7 +157,7 @@ static int search_fixed(kith_search *s, kith_err *err)
 	int rc = add_trees(s, s->plan->trees, err);
 	while (!rc && s->rounds < s->plan->rounds)
 		rc = add_round(s, err);
-	return rc || !s->job->audit ? rc : look(s, err);
+	return rc || !s->job->audit || !s->job->audit->rows ? rc : look(s, err);
 }
 
 static int content(const kith_search *s)
@@ -193,16 +193,19 @@ int kith_search_run(kith_search *s, kith_err *err)
 {
 	const kith_approx_plan *p = s->plan;
 	int threads = s->job->threads;
-	void *memory = NULL;
-	kith_workspace w = {0};
-	for (int t = 0; t < threads; t++)
-		kith_local_join_init(&s->joins[t], s->codes, &s->lists, p->leaf, 0,
-				     &w); /* a tree's leaves share no sample */
-	int rc = kith_neighbour_lists_alloc(&s->lists, s->m, p->length, threads, err);
-	if (!rc)
-		rc = kith_workspace_alloc(&w, &memory, "threads' work space", err);
+	void **memory = kith_alloc_zero((size_t)threads, sizeof *memory);
+	int rc = memory ? kith_neighbour_lists_alloc(&s->lists, s->m, p->length, threads, err)
+			: kith_fail_nomem(err, "work spaces", (size_t)threads * sizeof *memory);
+	for (int t = 0; !rc && t < threads; t++) {
+		kith_workspace w = {0};
+		/* a tree's leaves share no sample */
+		kith_local_join_init(&s->joins[t], s->codes, &s->lists, p->leaf, 0, &w);
+		rc = kith_workspace_alloc(&w, &memory[t], "a thread's work space", err);
+	}
 	if (!rc)
 		rc = p->until_recall ? search_until(s, err) : search_fixed(s, err);
+	for (int t = 0; memory && t < threads; t++)
+		free(memory[t]);
 	free(memory);
 	return rc;
 }

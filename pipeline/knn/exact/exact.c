@@ -17,7 +17,7 @@
 #include "stream.h"
 #include "write_rows.h"
 
-#define REST 50 /* times a second */
+#define REST 400 /* times a second */
 
 struct exact {
 	const kith_engine_job *job;

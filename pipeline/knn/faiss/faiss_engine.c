@@ -302,8 +302,14 @@ static int tune(struct faiss_run *f, kith_graph_writer *writer, kith_err *err)
 {
 	char text[256];
 	int rc = kith_faiss_tune(&f->searcher, &f->spec, f->job, &f->reached, err);
-	if (!rc)
-		kith_graph_put_parameters(writer, kith_faiss_spec_text(&f->spec, text, sizeof text));
+	if (rc)
+		return rc;
+	kith_faiss_spec_text(&f->spec, text, sizeof text);
+	if (f->job->candidate_graphs) {
+		size_t at = strlen(text);
+		snprintf(text + at, sizeof text - at, ",candidates=%u", f->job->candidate_graphs);
+	}
+	kith_graph_put_parameters(writer, text);
 	return rc;
 }
 

@@ -81,9 +81,13 @@ uint64_t kith_faiss_row_bound(const kith_faiss_spec *spec, uint64_t d)
 static uint64_t block_bytes(const kith_engine_job *job, const kith_faiss_plan *p, uint64_t rows)
 {
 	const kith_graph_info *info = job->info;
-	uint64_t k = kith_info_k(info), threads = (uint64_t)job->threads;
-	return rows * (4 * info->d + 12 * p->found + 12 * k + 4ull * info->near) +
-	       kith_faiss_input_bytes(job->vectors, job->threads) + threads * 16 * (p->found + k);
+	uint64_t k = kith_info_k(info), threads = (uint64_t)job->threads, offered = 0;
+	for (uint32_t g = 0; g < job->candidate_graphs; g++) {
+		const kith_graph_info *theirs = kith_graph_get_info(job->candidates[g]);
+		offered = at_least(offered, theirs->ladder[kith_engine_candidate_tiers(theirs, (uint32_t)k) - 1]);
+	}
+	return rows * (4 * info->d + 12 * p->found + 12 * k + 4ull * info->near + 12 * offered) +
+	       kith_faiss_input_bytes(job->vectors, job->threads) + threads * 16 * (at_least(p->found, offered) + k);
 }
 
 /* The samples of a shard, if all of them do not fit: as many as have room in `memory`. Returns 0 if those are too few.
