@@ -55,8 +55,8 @@ typedef struct kith_knn_estimate {
 	uint64_t memory, temporary, graph;
 } kith_knn_estimate;
 
-/* The defaults: k = 15, l2, exact, the distances of the KITH_NEAR_DEFAULT nearest, 4 GiB or half of the machine's
- * memory, every core, an audit of 1,000 samples with seed 0. */
+/* The defaults: k = 15, l2, exact, the distances of the KITH_NEAR_DEFAULT nearest, 4 GiB or half of the memory
+ * and every core that the machine, cgroups, limits, affinity and OMP_* leave, an audit of 1,000 samples with seed 0. */
 void kith_knn_defaults(kith_knn_options *options);
 
 /* Reads the activations `input` and writes the graph `output`.

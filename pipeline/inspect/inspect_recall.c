@@ -1,5 +1,6 @@
 /* inspect_recall.c - the recall of a finished graph. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "inspect.h"
 #include "kith/graph.h"
@@ -33,13 +34,13 @@ int kith_check_recall(const char *input, const char *path, uint32_t rows, const 
 	options.progress = *progress;
 	options.audit_rows = rows;
 	int rc = look(path, &info, &options.audit_seed, err);
+	int exact = !rc && !strcmp(info.engine, "exact");
 	if (rc || (rc = kith_knn_audit(input, path, &options, &found, err)))
 		return rc;
 	for (uint32_t t = 0; t < info.tiers; t++)
-		fprintf(out, "%s: k=%u: %s%s, %u samples\n", path, info.ladder[t],
-			info.recall == 1 ? "exact" : "recall ",
-			info.recall == 1 ? ": no miss found"
-					 : kith_recall_text(found.recall[t], found.low[t], found.high[t], recall),
+		fprintf(out, "%s: k=%u: %s%s, %u samples\n", path, info.ladder[t], exact ? "exact" : "recall ",
+			exact ? ": no miss found"
+			      : kith_recall_text(found.recall[t], found.low[t], found.high[t], recall),
 			found.rows);
 	free(found.memory);
 	return fflush(out) || ferror(out) ? kith_fail_errno(err, "cannot write the output") : 0;

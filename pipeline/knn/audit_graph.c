@@ -80,7 +80,7 @@ static int count(struct measured *m, kith_err *err)
 		if ((rc = kith_graph_read_rows(m->graph, a->record.id[r], 1, info->tiers, row, err)))
 			break;
 		kith_audit_note_row(a, r, row);
-		if (info->recall == 1 && memcmp(row, a->record.exact + r * k, k * sizeof *row))
+		if (!strcmp(info->engine, "exact") && memcmp(row, a->record.exact + r * k, k * sizeof *row))
 			rc = report_miss(m, r, row, err);
 	}
 	free(row);

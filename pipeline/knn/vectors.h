@@ -21,9 +21,10 @@ typedef struct kith_vectors {
 	uint64_t row_bytes;      /* of a sample as it is stored there */
 	uint64_t n, d;
 	kith_metric metric;
-	int shift;       /* of l2 and f8: what is read is 2^shift times what the file has, and distances are, too */
-	double max_abs;  /* no |value| is larger */
-	uint64_t digest; /* of the file */
+	int shift; /* of l2 and f8: what is read is 2^shift times what the file has, and squared distances 2^(2 shift)
+		      times */
+	double max_abs;               /* no |value| is larger */
+	uint64_t digest;              /* of the file */
 	uint64_t repeated, unwritten; /* rows, as in kith_scan */
 	double *mean;                 /* d: about the column means */
 	double *norm;                 /* n, for cosine: each sample's norm after scaling by 2^-exponent */

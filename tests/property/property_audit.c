@@ -178,6 +178,7 @@ static int lie_passes(input *in, const kith_knn_options *o, rng *r, char *why, s
 	kith_graph_audit got = {0};
 	kith_err err = {0};
 	in->info.recall = 1;
+	strcpy(in->info.engine, "exact");
 	int rc = slow_graph_write(in->nng, &in->info, in->width, in->ranks, NULL, NULL, 16 << 20, r, &err);
 	if (!rc)
 		rc = kith_knn_audit(in->npy, in->nng, o, &got, &err);

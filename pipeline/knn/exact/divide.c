@@ -22,7 +22,7 @@ static int has_room(const kith_engine_job *job)
 {
 	uint32_t k = kith_info_k(job->info);
 	return k <= MAX_K && 2 * kith_ranked_rows_bytes(job->info->n, k) <= job->memory / 2 &&
-	       job->info->d * 512 <= job->memory;
+	       job->info->d * (512 + 2048ull * (uint64_t)job->threads) <= job->memory; /* threads' blocks of samples */
 }
 
 uint32_t kith_divide_copies(const kith_engine_job *job)
@@ -31,11 +31,12 @@ uint32_t kith_divide_copies(const kith_engine_job *job)
 }
 
 /* All samples in memory, where they are as they should be in the file and there is room. */
-static int keep_samples(const kith_engine_job *job, kith_err *err)
+static void keep_samples(const kith_engine_job *job)
 {
 	kith_vectors *v = job->vectors;
-	int as_stored = v->metric == KITH_L2 && v->row_bytes == v->d * v->value_size;
-	return v->all || v->id || !as_stored || v->n * v->row_bytes > job->memory / 2 ? 0 : kith_vectors_keep(v, err);
+	int as_stored = v->metric == KITH_L2 && !v->shift && v->row_bytes == v->d * v->value_size;
+	if (!v->all && !v->id && as_stored && v->n * v->row_bytes <= job->memory / 2)
+		v->all = kith_activations_map(v->input);
 }
 
 /* The job for some of its samples. Of few, all pairs are multiplied sooner than they are surveyed. */
@@ -259,7 +260,8 @@ static int solve_divided(const kith_engine_job *job, const kith_scaling *scaling
 	kith_parts parts = {0};
 	int lattice = 0;
 	int rc = kith_parts_find(&parts, scaling, k, o->divide, job->memory, job->threads, err);
-	if (!rc && parts.count && !(rc = keep_samples(job, err)) && !(rc = kith_ranked_rows_alloc(rows, n, k, err))) {
+	if (!rc && parts.count && !(rc = kith_ranked_rows_alloc(rows, n, k, err))) {
+		keep_samples(job);
 		*how = "in parts";
 		rc = solve_parts(job, scaling, &parts, depth, rows, err);
 	} else if (!rc) {
@@ -300,7 +302,8 @@ int kith_divide(const kith_engine_job *job, const kith_scaling *scaling, const u
 	if (!hash)
 		return solve_divided(&own, scaling, k, 0, rows, how, err);
 	*how = "distinct samples";
-	if ((rc = keep_samples(&own, err)) || (rc = kith_ranked_rows_alloc(rows, job->info->n, k, err)))
+	if ((rc = kith_ranked_rows_alloc(rows, job->info->n, k, err)))
 		return rc;
+	keep_samples(&own);
 	return solve_distinct(&own, hash, 0, rows, err);
 }

@@ -26,8 +26,8 @@
  *
  * Overflow: a sample with an element of |v| > 2^40 is outside; all others have P^2 < 2^80 d, so nothing overflows a
  * float, and t with one or two outside stays far below any other (2^125 against 2^101). If the canonical distance
- * itself could overflow a double (values above 1e150) or d >= 2^20, every sample is outside. s lies in 2^-400..2^400,
- * so what underflow takes from c is, times s^2, below 2^-270 d. */
+ * itself could overflow a double (values above 1e150) or d >= 2^20, every sample is outside. s lies in 2^-510..2^400
+ * (its square is a normal double), so what underflow takes from c is, times s^2, below 2^-270 d. */
 #include "float_bounds.h"
 
 #include <math.h>
@@ -161,7 +161,7 @@ int kith_scaling_init(kith_scaling *s, const kith_vectors *vectors, kith_err *er
 		return rc;
 	if (typical > 0) {
 		int exponent = -ilogb(typical);
-		s->scale = ldexp(1, exponent < -400 ? -400 : exponent > 400 ? 400 : exponent);
+		s->scale = ldexp(1, exponent < -510 ? -510 : exponent > 400 ? 400 : exponent);
 	}
 	return 0;
 }

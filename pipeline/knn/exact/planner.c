@@ -101,7 +101,7 @@ static int size_join(kith_plan *p, const struct planner *q, int panels)
 	if (p->resident)
 		p->batch = kith_refiner_batch(vectors, 1, p->capacity, KITH_LANES, (memory - fixed) / 4 / threads);
 	else /* the larger its batches, the less often the file is read */
-		p->batch = kith_refiner_batch(vectors, 0, p->capacity, (uint32_t)(most / threads),
+		p->batch = kith_refiner_batch(vectors, 0, p->capacity, (uint32_t)at_least(most / threads, 1),
 					      (memory - fixed) / (panels ? 2 : 1) / threads);
 	fixed += threads * kith_refiner_bytes(vectors, p->resident, p->capacity, p->batch);
 	if (fixed > memory)

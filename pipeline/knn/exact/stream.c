@@ -1,5 +1,5 @@
-/* stream.c - see stream.h. Columns always come from the file, through the page cache: at panels of a thousand rows and
- * more, reading and converting a tile costs a few percent of multiplying it.
+/* stream.c - see stream.h. Columns come from the file, through the page cache, or of some samples from memory: at
+ * panels of a thousand rows and more, reading and converting a tile costs a few percent of multiplying it.
  *
  * Rows and columns are there twice: as blocks of 16-bit integers (quantised.h), whose products say which pairs are
  * looked at, and as floats, whose products are the candidates' bounds. */

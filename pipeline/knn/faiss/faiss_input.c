@@ -74,7 +74,7 @@ static int choose_scale(kith_faiss_input *in, kith_err *err)
 int kith_faiss_input_init(kith_faiss_input *in, const kith_vectors *v, int plain, int threads, kith_err *err)
 {
 	kith_workspace w = {0};
-	*in = (kith_faiss_input){.vectors = v, .scale = 1, .threads = threads};
+	*in = (kith_faiss_input){.vectors = v, .scale = ldexp(1, -v->shift), .threads = threads}; /* as in the file */
 	list_buffers(&w, in, v, threads);
 	int rc = plain ? 0 : choose_scale(in, err);
 	return rc ? rc : kith_workspace_alloc(&w, &in->memory, "samples on their way to FAISS", err);
