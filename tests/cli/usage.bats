@@ -233,7 +233,7 @@ pipeline() {
 }
 
 @test "a value too small to be squared, beside ordinary ones, costs no plan" {
-	mknpy -n 3000 -d 40 -t '<f8' layer.npy
+	mknpy -n 20000 -d 12 -t '<f8' layer.npy
 	printf '\x7e\xd8\x7b\x12\x5f\x7c\xde\x22' | dd of=layer.npy bs=8 seek=16 conv=notrunc status=none # 1e-140, the first value
 	run --separate-stderr kith-knn -k 5 -o layer.nng layer.npy
 	echo "$stderr"
