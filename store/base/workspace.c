@@ -87,3 +87,8 @@ int kith_workspace_place(const kith_workspace *w, void **memory, uint64_t *capac
 	*capacity = rc ? 0 : bytes;
 	return rc;
 }
+
+void kith_workspace_leave(void *memory, uint64_t capacity)
+{
+	ASAN_UNPOISON_MEMORY_REGION(memory, capacity);
+}

@@ -55,4 +55,8 @@ int kith_workspace_alloc(const kith_workspace *w, void **memory, const char *wha
  * *memory is NULL and *capacity 0. */
 int kith_workspace_place(const kith_workspace *w, void **memory, uint64_t *capacity, const char *what, kith_err *err);
 
+/* Of memory that is not released with free(), and that others may get: the address sanitizer forgets what stood there.
+ */
+void kith_workspace_leave(void *memory, uint64_t capacity);
+
 #endif

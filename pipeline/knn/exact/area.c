@@ -46,10 +46,12 @@ int kith_area_alloc(kith_area *area, const kith_workspace *w, const char *spill,
 
 void kith_area_free(kith_area *area)
 {
-	if (area->mapped)
+	if (area->mapped) {
+		kith_workspace_leave(area->at, area->mapped);
 		munmap(area->at, area->mapped);
-	else
+	} else {
 		free(area->at);
+	}
 	*area = (kith_area){0};
 }
 
