@@ -20,12 +20,11 @@
 #include "repeats.h"
 #include "workspace.h"
 
-#define HEAD_BYTES 64u   /* that a format is recognised by */
-#define MEAN_ROWS  8192u /* rows that the column means come from, about */
-#define BLOCK_BYTES                                                                                                    \
-	(16u << 10)       /* that one hash is of: about as fast as longer ones, and most reads hold some whole         \
-			   */
-#define LOOK_SECONDS 0.05 /* between two looks at the file's time */
+/* One hash is of so many: about as fast as longer ones, and most reads hold some whole. */
+#define BLOCK_BYTES  (16u << 10)
+#define HEAD_BYTES   64u   /* that a format is recognised by */
+#define MEAN_ROWS    8192u /* rows that the column means come from, about */
+#define LOOK_SECONDS 0.05  /* between two looks at the file's time */
 
 /* The first is also for files that none recognises: it says what it wants. */
 static const kith_reader *const readers[] = {&kith_reader_npy};

@@ -213,10 +213,15 @@ void kith_vectors_free(kith_vectors *v)
 	*v = (kith_vectors){0};
 }
 
-int kith_vectors_keep(kith_vectors *v, kith_err *err)
+void kith_vectors_map(kith_vectors *v)
 {
 	if (!v->all && !v->id && v->metric == KITH_L2 && !v->shift && v->row_bytes == v->d * v->value_size)
 		v->all = kith_activations_map(v->input);
+}
+
+int kith_vectors_keep(kith_vectors *v, kith_err *err)
+{
+	kith_vectors_map(v);
 	if (!v->all && !(v->own = kith_alloc(v->n * v->d, v->value_size)))
 		return kith_fail_nomem(err, "the samples", v->n * v->d * v->value_size);
 	return 0;

@@ -73,7 +73,9 @@ static inline const void *kith_vectors_at(const kith_vectors *v, uint64_t i)
 	return (const char *)v->all + at * v->d * v->value_size;
 }
 
-/* All samples in memory: the file itself, where it has values as they are kept; else `own`, room that a pass over the
+/* All samples in memory where that costs none: the file itself, mapped, if it has values as they are kept. */
+void kith_vectors_map(kith_vectors *vectors);
+/* All samples in memory: as above; else `own`, room that a pass over the
  * samples fills, after which the caller sets `all` to it. */
 int kith_vectors_keep(kith_vectors *vectors, kith_err *err);
 
@@ -91,5 +93,11 @@ int kith_vectors_read_values(const kith_vectors *vectors, uint64_t first, uint64
 #define KITH_CANONICAL_PAIRS 8u
 void kith_canonical_distances(const kith_vectors *vectors, const void *const *x, int one, const void *const *y,
 			      uint32_t count, double *out);
+
+/* The tie rule: whether a sample at the first distance comes before another at the second. */
+static inline int kith_comes_before(double dist, uint32_t id, double other_dist, uint32_t other_id)
+{
+	return dist != other_dist ? dist < other_dist : id < other_id;
+}
 
 #endif

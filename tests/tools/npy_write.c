@@ -72,49 +72,38 @@ static double clamp(double x, double low, double high)
 	return x < low ? low : x > high ? high : x;
 }
 
-/* IEEE 754 binary16: 1 sign bit, 5 of exponent (bias 15), 10 of fraction; exponent 0 holds m * 2^-24. */
-static uint16_t half_encode(double x)
+/* 16-bit floats of 1 sign bit, 15 - fraction of exponent (its bias is half of what they hold) and `fraction`: IEEE 754
+ * binary16 has 10, bfloat16 7. Exponent 0 holds m * 2^(1 - bias - fraction). */
+#define HALF   10
+#define BFLOAT 7
+
+static int bias_of(int fraction)
 {
-	double size = fabs(clamp(x, -65504, 65504));
+	return (1 << (14 - fraction)) - 1;
+}
+
+static uint16_t small_encode(double x, int fraction)
+{
+	int bias = bias_of(fraction);
+	double largest = ldexp(2 - ldexp(1, -fraction), bias), size = fabs(clamp(x, -largest, largest));
+	unsigned infinity = (2u << 14) - (1u << fraction), one = 1u << fraction;
 	if (!isfinite(x))
-		return isnan(x) ? 0x7e00 : x < 0 ? 0xfc00 : 0x7c00;
-	int e = size < 0x1p-14 ? -14 : ilogb(size);
-	unsigned m = (unsigned)rint(ldexp(size, 10 - e)); /* 2048 carries into the exponent, as it should */
-	unsigned bits = m < 1024 ? m : ((unsigned)(e + 15) << 10) + (m - 1024);
+		return (uint16_t)(isnan(x) ? infinity | one / 2 : x < 0 ? infinity | 0x8000u : infinity);
+	int e = size < ldexp(1, 1 - bias) ? 1 - bias : ilogb(size);
+	unsigned m = (unsigned)rint(ldexp(size, fraction - e)); /* 2 * one carries into the exponent, as it should */
+	unsigned bits = m < one ? m : ((unsigned)(e + bias) << fraction) + (m - one);
 	return (uint16_t)(bits | (signbit(x) ? 0x8000u : 0));
 }
 
-static double half_decode(uint16_t bits)
+static double small_decode(uint16_t bits, int fraction)
 {
-	int e = bits >> 10 & 31;
-	double m = bits & 1023, x;
-	if (e == 31)
+	int most = (1 << (15 - fraction)) - 1, e = bits >> fraction & most, one = 1 << fraction;
+	int bias = bias_of(fraction), m = bits & (one - 1);
+	double x;
+	if (e == most)
 		x = m != 0 ? NAN : INFINITY;
 	else
-		x = e ? ldexp(m + 1024, e - 25) : ldexp(m, -24);
-	return bits & 0x8000 ? -x : x;
-}
-
-/* bfloat16: 1 sign bit, 8 of exponent (bias 127), 7 of fraction; exponent 0 holds m * 2^-133. */
-static uint16_t bfloat_encode(double x)
-{
-	double size = fabs(clamp(x, -0x1.fep127, 0x1.fep127));
-	if (!isfinite(x))
-		return isnan(x) ? 0x7fc0 : x < 0 ? 0xff80 : 0x7f80;
-	int e = size < 0x1p-126 ? -126 : ilogb(size);
-	unsigned m = (unsigned)rint(ldexp(size, 7 - e)); /* 256 carries into the exponent, as it should */
-	unsigned bits = m < 128 ? m : ((unsigned)(e + 127) << 7) + (m - 128);
-	return (uint16_t)(bits | (signbit(x) ? 0x8000u : 0));
-}
-
-static double bfloat_decode(uint16_t bits)
-{
-	int e = bits >> 7 & 255;
-	double m = bits & 127, x;
-	if (e == 255)
-		x = m != 0 ? NAN : INFINITY;
-	else
-		x = e ? ldexp(m + 128, e - 134) : ldexp(m, -133);
+		x = e ? ldexp(m + one, e - bias - fraction) : ldexp(m, 1 - bias - fraction);
 	return bits & 0x8000 ? -x : x;
 }
 
@@ -123,7 +112,7 @@ void npy_encode(kith_dtype dtype, const double *values, size_t count, void *out)
 	for (size_t i = 0; i < count; i++) {
 		double x = values[i];
 		float f = (float)(isfinite(x) ? clamp(x, -FLT_MAX, FLT_MAX) : x);
-		uint16_t h = half_encode(x);
+		uint16_t h = small_encode(x, HALF);
 		switch (dtype) {
 		case KITH_F8:
 			memcpy((char *)out + 8 * i, &x, 8);
@@ -141,7 +130,7 @@ void npy_encode(kith_dtype dtype, const double *values, size_t count, void *out)
 			((int8_t *)out)[i] = (int8_t)rint(clamp(x, -128, 127));
 			break;
 		case KITH_BF16:
-			h = bfloat_encode(x);
+			h = small_encode(x, BFLOAT);
 			memcpy((char *)out + 2 * i, &h, 2);
 			break;
 		}
@@ -163,7 +152,7 @@ void npy_decode(kith_dtype dtype, const void *data, size_t count, double *out)
 			break;
 		case KITH_F2:
 			memcpy(&h, (const char *)data + 2 * i, 2);
-			out[i] = half_decode(h);
+			out[i] = small_decode(h, HALF);
 			break;
 		case KITH_U1:
 			out[i] = ((const uint8_t *)data)[i];
@@ -173,7 +162,7 @@ void npy_decode(kith_dtype dtype, const void *data, size_t count, double *out)
 			break;
 		case KITH_BF16:
 			memcpy(&h, (const char *)data + 2 * i, 2);
-			out[i] = bfloat_decode(h);
+			out[i] = small_decode(h, BFLOAT);
 			break;
 		}
 	}

@@ -261,20 +261,6 @@ static int scatter(struct work *w, kith_err *err)
 
 /* ---- a cell's rows ---- */
 
-/* Where `id` is among a cell's samples; UINT32_MAX: nowhere. */
-static uint32_t place_in(const uint32_t *ids, uint64_t m, uint32_t id)
-{
-	uint64_t low = 0, high = m;
-	while (low < high) {
-		uint64_t middle = (low + high) / 2;
-		if (ids[middle] < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < m && ids[low] == id ? (uint32_t)low : UINT32_MAX;
-}
-
 /* The audit's rows that are in a cell, by its own ids. Release out->id with free(). */
 static int audit_of(const struct work *w, const uint32_t *ids, uint64_t m, kith_graph_audit *out, kith_err *err)
 {
@@ -285,11 +271,11 @@ static int audit_of(const struct work *w, const uint32_t *ids, uint64_t m, kith_
 		return kith_fail_nomem(err, "a cell's audit", rows * (1 + w->k) * sizeof *memory);
 	*out = (kith_graph_audit){.id = memory, .exact = memory + rows};
 	for (uint64_t r = 0; r < rows; r++) {
-		uint32_t own = place_in(ids, m, audit->id[r]), *to = out->exact + (uint64_t)out->rows * w->k;
+		uint32_t own = kith_search_among(ids, m, audit->id[r]), *to = out->exact + (uint64_t)out->rows * w->k;
 		if (own == UINT32_MAX)
 			continue;
 		for (uint32_t e = 0; e < w->k; e++)
-			to[e] = place_in(ids, m, audit->exact[r * w->k + e]);
+			to[e] = kith_search_among(ids, m, audit->exact[r * w->k + e]);
 		out->id[out->rows++] = own;
 	}
 	return 0;

@@ -72,10 +72,10 @@ static int make_codes(struct approx *a, kith_err *err)
 /* Whether too many of the audit's rows have a neighbour (one of the last tier's) whose distance codes know to a half of
  * it only: what then comes into a list is chance. (Not of samples that are the same, which are found by their hashes.)
  */
-static int is_blurred(const struct approx *a)
+static int is_blurred(struct approx *a)
 {
 	const kith_graph_audit *audit = a->job->audit;
-	const kith_bounds *bounds = a->plan->dims ? &a->projections.bounds : &a->full;
+	const kith_bounds *bounds = bounds_of(a);
 	uint32_t blurred = 0, rows = audit ? audit->rows : 0;
 	for (uint32_t r = 0; r < rows; r++) {
 		uint32_t own = audit->id[r], other = audit->exact[(uint64_t)r * a->k + a->k - 1];

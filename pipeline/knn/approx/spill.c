@@ -2,23 +2,16 @@
 #include "spill.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "area.h"
+
 int kith_spill_open(kith_spill *s, const char *beside, kith_err *err)
 {
-	char *path = NULL;
-	int rc = 0, fd = asprintf(&path, "%s.XXXXXX", beside) < 0 ? -1 : mkostemp(path, O_CLOEXEC);
+	int fd = kith_nameless_file(beside);
 	*s = (kith_spill){.open = fd >= 0, .fd = fd};
-	if (s->open)
-		unlink(path);
-	else
-		rc = kith_fail(err, KITH_EIO, "%s: no temporary file beside it: %s", beside, strerror(errno));
-	free(path);
-	return rc;
+	return s->open ? 0 : kith_fail(err, KITH_EIO, "%s: no temporary file beside it: %s", beside, strerror(errno));
 }
 
 void kith_spill_close(kith_spill *s)

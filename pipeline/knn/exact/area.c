@@ -7,15 +7,25 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+int kith_nameless_file(const char *beside)
+{
+	char *path;
+	if (asprintf(&path, "%s.XXXXXX", beside) < 0)
+		return -1;
+	int fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	free(path);
+	return fd;
+}
+
 /* A nameless file of `bytes` zeros, all of them there: a full disk must fail here, not when the memory it is mapped to
  * is written. */
 static void *map_file(const char *beside, uint64_t bytes, kith_err *err)
 {
-	char *path = NULL;
 	void *block = MAP_FAILED;
-	int fd = asprintf(&path, "%s.XXXXXX", beside) < 0 ? -1 : mkostemp(path, O_CLOEXEC), full = 0;
+	int fd = kith_nameless_file(beside), full = 0;
 	if (fd >= 0) {
-		unlink(path);
 		full = posix_fallocate(fd, 0, (off_t)bytes);
 		block = full ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		close(fd);
@@ -23,7 +33,6 @@ static void *map_file(const char *beside, uint64_t bytes, kith_err *err)
 	if (block == MAP_FAILED)
 		kith_fail(err, KITH_EIO, "%s: no room for a temporary file of %llu bytes beside it%s", beside,
 			  (unsigned long long)bytes, full ? " (is the disk full?)" : "");
-	free(path);
 	return block == MAP_FAILED ? NULL : block;
 }
 

@@ -97,9 +97,7 @@ int kith_candidates_take(kith_candidates *c, uint32_t r, uint32_t id, float t, f
 static int by_rank(const void *a, const void *b)
 {
 	const struct kith_ranked *x = a, *y = b;
-	if (x->dist != y->dist)
-		return x->dist < y->dist ? -1 : 1;
-	return (x->id > y->id) - (x->id < y->id);
+	return kith_comes_before(y->dist, y->id, x->dist, x->id) - kith_comes_before(x->dist, x->id, y->dist, y->id);
 }
 
 void kith_rank(struct kith_ranked *x, uint32_t count)
@@ -111,7 +109,7 @@ void kith_rank(struct kith_ranked *x, uint32_t count)
 	for (uint32_t i = 1; i < count; i++) {
 		struct kith_ranked moved = x[i];
 		uint32_t at = i;
-		for (; at && by_rank(&moved, &x[at - 1]) < 0; at--)
+		for (; at && kith_comes_before(moved.dist, moved.id, x[at - 1].dist, x[at - 1].id); at--)
 			x[at] = x[at - 1];
 		x[at] = moved;
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "duplicates.h"
 #include "exact.h"
 #include "lattice.h"
 #include "part_join.h"
@@ -33,10 +34,9 @@ uint32_t kith_divide_copies(const kith_engine_job *job)
 /* All samples in memory, where they are as they should be in the file and there is room. */
 static void keep_samples(const kith_engine_job *job)
 {
-	kith_vectors *v = job->vectors;
-	int as_stored = v->metric == KITH_L2 && !v->shift && v->row_bytes == v->d * v->value_size;
-	if (!v->all && !v->id && as_stored && v->n * v->row_bytes <= job->memory / 2)
-		v->all = kith_activations_map(v->input);
+	const kith_vectors *v = job->vectors;
+	if (v->n * v->row_bytes <= job->memory / 2)
+		kith_vectors_map(job->vectors);
 }
 
 /* The job for some of its samples. Of few, all pairs are multiplied sooner than they are surveyed. */
@@ -127,40 +127,25 @@ static int solve_parts(const kith_engine_job *job, const kith_scaling *scaling, 
 
 /* ---- distinct samples ---- */
 
-struct hashed {
-	uint64_t hash;
-	uint32_t id;
-};
-
 struct groups {
 	uint64_t count;
-	struct hashed *by_hash; /* n */
-	uint32_t *first;        /* n: of each sample, the lowest identical one */
-	uint32_t *distinct;     /* count: those that are their own first, ascending */
-	uint32_t *group;        /* n: of these, which one they are */
-	uint32_t *start;        /* count + 1: of each group's members, ascending, in: */
-	uint32_t *member;       /* n */
-	char *one, *other;      /* two samples */
+	kith_hashed *by_hash; /* n */
+	uint32_t *first;      /* n: of each sample, the lowest identical one */
+	uint32_t *distinct;   /* count: those that are their own first, ascending */
+	uint32_t *group;      /* n: of these, which one they are */
+	uint32_t *start;      /* count + 1: of each group's members, ascending, in: */
+	uint32_t *member;     /* n */
+	char *one, *other;    /* two samples */
 	uint8_t *raw;
 	void *memory;
 };
-
-static int by_hash(const void *a, const void *b)
-{
-	const struct hashed *x = a, *y = b;
-	if (x->hash != y->hash)
-		return x->hash < y->hash ? -1 : 1;
-	return (x->id > y->id) - (x->id < y->id);
-}
 
 /* Samples of equal hash are identical to the first of them, or taken as distinct. */
 static int find_first(struct groups *g, const kith_vectors *v, const uint64_t *hash, kith_err *err)
 {
 	uint64_t n = v->n, bytes = v->d * v->value_size;
 	int rc = 0;
-	for (uint64_t i = 0; i < n; i++)
-		g->by_hash[i] = (struct hashed){hash[i], (uint32_t)i};
-	qsort(g->by_hash, n, sizeof *g->by_hash, by_hash);
+	kith_hashed_sort(g->by_hash, hash, n);
 	for (uint64_t i = 0, from = 0; !rc && i < n; i++) {
 		uint32_t own = g->by_hash[i].id;
 		g->first[own] = own;

@@ -7,17 +7,19 @@
 #include "alloc.h"
 #include "workspace.h"
 
-struct hashed {
-	uint64_t hash;
-	uint32_t id;
-};
-
 static int by_hash(const void *a, const void *b)
 {
-	const struct hashed *x = a, *y = b;
+	const kith_hashed *x = a, *y = b;
 	if (x->hash != y->hash)
 		return x->hash < y->hash ? -1 : 1;
 	return (x->id > y->id) - (x->id < y->id);
+}
+
+void kith_hashed_sort(kith_hashed *out, const uint64_t *hash, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		out[i] = (kith_hashed){hash[i], (uint32_t)i};
+	qsort(out, n, sizeof *out, by_hash);
 }
 
 struct finder {
@@ -46,7 +48,7 @@ static int allocate(struct finder *f, kith_err *err)
 }
 
 /* Of samples with one hash, ascending: leaves out those preceded by more than k identical to the first. */
-static int mark_group(struct finder *f, const struct hashed *group, uint64_t count, kith_err *err)
+static int mark_group(struct finder *f, const kith_hashed *group, uint64_t count, kith_err *err)
 {
 	uint64_t same = 0;
 	uint32_t last = group[0].id;
@@ -75,12 +77,10 @@ int kith_duplicates_find(kith_duplicates *out, const kith_vectors *vectors, cons
 	struct finder f = {.out = out, .vectors = vectors, .k = k};
 	uint64_t n = vectors->n;
 	int rc = 0;
-	struct hashed *all = kith_alloc(n, sizeof *all);
+	kith_hashed *all = kith_alloc(n, sizeof *all);
 	if (!all)
 		return kith_fail_nomem(err, "hashes of samples", n * sizeof *all);
-	for (uint64_t i = 0; i < n; i++)
-		all[i] = (struct hashed){hash[i], (uint32_t)i};
-	qsort(all, n, sizeof *all, by_hash);
+	kith_hashed_sort(all, hash, n);
 	for (uint64_t from = 0, to; !rc && from < n; from = to) {
 		for (to = from + 1; to < n && all[to].hash == all[from].hash;)
 			to++;

@@ -20,6 +20,14 @@ typedef struct kith_duplicates {
 	uint64_t copies; /* samples whose hash an earlier one has, too */
 } kith_duplicates;
 
+typedef struct kith_hashed {
+	uint64_t hash;
+	uint32_t id;
+} kith_hashed;
+
+/* The samples by hash, those of one hash ascending. */
+void kith_hashed_sort(kith_hashed *out, const uint64_t *hash, uint64_t n);
+
 static inline int kith_is_left_out(const kith_duplicates *duplicates, uint64_t i)
 {
 	return duplicates->left_out && duplicates->left_out[i / 64] >> (i & 63) & 1;

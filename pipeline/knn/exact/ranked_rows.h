@@ -25,12 +25,6 @@ static inline double kith_ranked_rows_bound(const kith_ranked_rows *rows, uint64
 	return rows->count[i] < rows->k ? INFINITY : rows->dist[i * rows->k + rows->k - 1];
 }
 
-/* The tie rule: whether a sample at the first distance comes before another at the second. */
-static inline int kith_comes_before(double dist, uint32_t id, double other_dist, uint32_t other_id)
-{
-	return dist != other_dist ? dist < other_dist : id < other_id;
-}
-
 /* Whether there is room for it in row i. */
 static inline int kith_ranked_rows_wants(const kith_ranked_rows *rows, uint64_t i, uint32_t id, double dist)
 {

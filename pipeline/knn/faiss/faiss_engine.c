@@ -33,9 +33,8 @@ struct faiss_run {
 	kith_faiss_rows rows; /* of a block */
 	void *memory;         /* holds what these have */
 	kith_results so_far;  /* of several shards: the rows of all samples */
-	uint32_t *candidates; /* block x offered: rows of other layers' graphs, and the same as labels */
+	uint32_t *candidates; /* block x plan.offered: rows of other layers' graphs, and the same as labels */
 	int64_t *candidate_labels;
-	uint64_t offered;    /* of a row, at most */
 	kith_recall reached; /* with an automatic parameter */
 	uint64_t completed;
 };
@@ -187,20 +186,15 @@ static int alloc_blocks(struct faiss_run *f, kith_err *err)
 	const kith_faiss_plan *p = &f->plan;
 	kith_workspace w = {0};
 	int several = p->shards > 1;
-	for (uint32_t g = 0; g < f->job->candidate_graphs; g++) {
-		const kith_graph_info *theirs = kith_graph_get_info(f->job->candidates[g]);
-		uint32_t row = theirs->ladder[kith_engine_candidate_tiers(theirs, f->k) - 1];
-		f->offered = row > f->offered ? row : f->offered;
-	}
-	KITH_BUFFER(&w, f->candidates, p->block * f->offered);
-	KITH_BUFFER(&w, f->candidate_labels, p->block * f->offered);
+	KITH_BUFFER(&w, f->candidates, p->block * p->offered);
+	KITH_BUFFER(&w, f->candidate_labels, p->block * p->offered);
 	KITH_BUFFER(&w, f->searcher.x, p->block * f->d);
 	KITH_BUFFER(&w, f->searcher.distances, p->block * p->found);
 	KITH_BUFFER(&w, f->searcher.labels, p->block * p->found);
 	KITH_BUFFER(&w, f->near_ids, p->block * f->near);
 	KITH_BUFFER(&w, f->rows.ids, several ? 0 : p->block * f->k);
 	KITH_BUFFER(&w, f->rows.dist2, several ? 0 : p->block * f->k);
-	kith_faiss_ranker_init(&f->ranker, f->vectors, f->k, p->found > f->offered ? p->found : f->offered,
+	kith_faiss_ranker_init(&f->ranker, f->vectors, f->k, p->found > p->offered ? p->found : p->offered,
 			       f->job->memory / 16, f->job->threads, f->job->progress, &w);
 	int rc = kith_workspace_alloc(&w, &f->memory, "blocks of rows", err);
 	if (!rc && several)

@@ -92,7 +92,7 @@ static int get_values(const kith_faiss_input *in, uint64_t i, const void **out, 
 	const kith_vectors *v = in->vectors;
 	uint64_t size = v->d * v->value_size, thread = (uint64_t)omp_get_thread_num();
 	char *room = in->values + thread * size;
-	*out = v->all ? (const char *)v->all + i * size : room;
+	*out = v->all ? kith_vectors_at(v, i) : room;
 	return v->all ? 0 : kith_vectors_read_values(v, i, 1, room, in->raw + thread * v->row_bytes, err);
 }
 

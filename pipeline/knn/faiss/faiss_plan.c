@@ -77,17 +77,24 @@ uint64_t kith_faiss_row_bound(const kith_faiss_spec *spec, uint64_t d)
 	       10 * at_least(links, strstr(spec->factory, "HNSW") ? 32 : 0);
 }
 
+static uint64_t offered_to(const kith_engine_job *job)
+{
+	uint64_t most = 0;
+	for (uint32_t g = 0; g < job->candidate_graphs; g++) {
+		const kith_graph_info *theirs = kith_graph_get_info(job->candidates[g]);
+		uint32_t tiers = kith_engine_candidate_tiers(theirs, kith_info_k(job->info));
+		most = at_least(most, theirs->ladder[tiers - 1]);
+	}
+	return most;
+}
+
 /* Everything but the index and the samples, where `rows` are searched at a time. */
 static uint64_t block_bytes(const kith_engine_job *job, const kith_faiss_plan *p, uint64_t rows)
 {
 	const kith_graph_info *info = job->info;
-	uint64_t k = kith_info_k(info), threads = (uint64_t)job->threads, offered = 0;
-	for (uint32_t g = 0; g < job->candidate_graphs; g++) {
-		const kith_graph_info *theirs = kith_graph_get_info(job->candidates[g]);
-		offered = at_least(offered, theirs->ladder[kith_engine_candidate_tiers(theirs, (uint32_t)k) - 1]);
-	}
-	return rows * (4 * info->d + 12 * p->found + 12 * k + 4ull * info->near + 12 * offered) +
-	       kith_faiss_input_bytes(job->vectors, job->threads) + threads * 16 * (at_least(p->found, offered) + k);
+	uint64_t k = kith_info_k(info), threads = (uint64_t)job->threads;
+	return rows * (4 * info->d + 12 * p->found + 12 * k + 4ull * info->near + 12 * p->offered) +
+	       kith_faiss_input_bytes(job->vectors, job->threads) + threads * 16 * (at_least(p->found, p->offered) + k);
 }
 
 /* The samples of a shard, if all of them do not fit: as many as have room in `memory`. Returns 0 if those are too few.
@@ -109,6 +116,7 @@ int kith_faiss_plan_sizes(kith_faiss_plan *p, const kith_engine_job *job, const 
 	p->at_once = strstr(spec->factory, "NSG") != NULL; /* it cannot be added to */
 	each += p->at_once ? 4.0 * (double)info->d : 0;
 	p->found = at_most(kith_faiss_found(kith_info_k(info)), n);
+	p->offered = offered_to(job);
 	rows = block_bytes(job, p, 1) - block_bytes(job, p, 0);
 	p->block = at_most(at_least(memory / 8 / rows, 1), at_most(MAX_BLOCK, n));
 	if (spec->block_rows)

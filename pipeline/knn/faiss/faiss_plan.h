@@ -8,6 +8,7 @@
 
 typedef struct kith_faiss_plan {
 	uint64_t found;        /* neighbours asked of a search: see kith_faiss_found */
+	uint64_t offered;      /* of other layers' graphs, candidates of a row, at most */
 	uint64_t train_rows;   /* samples that the index is trained on */
 	uint64_t repeats;      /* how often each of them is there */
 	uint64_t block;        /* samples searched, or added, at a time */

@@ -19,15 +19,11 @@ typedef struct kith_ranked_id {
 	uint32_t id;
 } ranked_id;
 
-static int is_before(double dist2, uint32_t id, double other_dist2, uint32_t other_id)
-{
-	return dist2 < other_dist2 || (dist2 == other_dist2 && id < other_id);
-}
-
 static int by_rank(const void *a, const void *b)
 {
 	const ranked_id *x = a, *y = b;
-	return is_before(y->dist2, y->id, x->dist2, x->id) - is_before(x->dist2, x->id, y->dist2, y->id);
+	return kith_comes_before(y->dist2, y->id, x->dist2, x->id) -
+	       kith_comes_before(x->dist2, x->id, y->dist2, y->id);
 }
 
 /* ---- work space ---- */
@@ -67,7 +63,7 @@ static int get_sample(const kith_faiss_ranker *q, uint64_t i, char *to, const vo
 {
 	const kith_vectors *v = q->vectors;
 	if (v->all) {
-		*values = (const char *)v->all + i * sample_bytes(q);
+		*values = kith_vectors_at(v, i);
 		return 0;
 	}
 	*values = to;
@@ -150,7 +146,7 @@ static void insert(const kith_faiss_ranker *q, kith_faiss_rows *rows, uint64_t r
 	double *dist2 = rows->dist2 + r * q->k;
 	while (low < high) { /* the first place that is empty or holds a farther one */
 		uint32_t mid = low + (high - low) / 2;
-		if (ids[mid] == KITH_NOBODY || is_before(dist, id, dist2[mid], ids[mid]))
+		if (ids[mid] == KITH_NOBODY || kith_comes_before(dist, id, dist2[mid], ids[mid]))
 			high = mid;
 		else
 			low = mid + 1;
@@ -194,14 +190,13 @@ static int complete_panel(kith_faiss_ranker *q, kith_faiss_rows *rows, uint32_t 
 	}
 	for (uint64_t first = 0; !rc && first < v->n; first += q->block) {
 		uint64_t some = v->n - first < q->block ? v->n - first : q->block;
-		const char *columns = v->all ? (const char *)v->all + first * sample : q->block_values;
+		const char *columns = v->all ? kith_vectors_at(v, first) : q->block_values;
 		if (!v->all && (rc = kith_vectors_read_values(v, first, some, q->block_values, q->block_raw, err)))
 			break;
 #pragma omp parallel for num_threads(q->threads) schedule(dynamic, 1)
 		for (uint32_t w = 0; w < count; w++) {
 			uint64_t r = q->wanted[w];
-			const char *own = v->all ? (const char *)v->all + (rows->first + r) * sample
-						 : q->wanted_values + w * sample;
+			const char *own = v->all ? kith_vectors_at(v, rows->first + r) : q->wanted_values + w * sample;
 			compare(q, rows, r, own, first, some, columns);
 		}
 	}
