@@ -17,6 +17,7 @@ struct kith_h0_engine {
 	kith_out_lists *lists; /* of each operation */
 	/* By layer: the operations that begin there, ops_from[from_at[l]..from_at[l+1]-1], and those that end there. */
 	uint32_t *from_at, *ops_from, *to_at, *ops_to;
+	uint16_t *layer; /* of each vertex */
 	void *memory;
 };
 
@@ -31,16 +32,17 @@ struct kith_h0_work {
 	kith_in_edges in;
 	kith_cutoff cutoff;
 	/* By vertex. */
-	kith_first *heaviest;           /* its first edge from a source that is in another tree, or a bound */
-	uint32_t *parent;               /* union-find */
-	uint32_t *tree;                 /* the root, as it was when the round began */
-	kith_first *leaving;            /* of a root: the first edge that leaves the tree; `other` is the end outside */
-	uint32_t *inside;               /* and its end inside */
-	uint32_t *active;               /* vertices whose trees still look for edges */
-	uint32_t *size;                 /* of a root */
-	uint32_t **at;                  /* of each operation and source unit: where it is in its list */
-	double **bound;                 /* and phi there, or more: what the unit can still find */
-	uint64_t active_count, touched; /* vertices with an edge */
+	kith_first *heaviest; /* its first edge from a source that is in another tree, or a bound */
+	uint32_t *parent;     /* union-find */
+	uint32_t *tree;       /* the root */
+	kith_first *leaving;  /* of a root: the first edge that leaves the tree; `other` is the end outside */
+	uint32_t *inside;     /* and its end inside */
+	uint32_t *next;       /* the next vertex of its tree */
+	uint32_t *size;       /* of a root */
+	uint32_t **at;        /* of each operation and source unit: where it is in its list */
+	double **bound;       /* and phi there, or more: what the unit can still find */
+	uint64_t touched;     /* vertices with an edge */
+	uint64_t *heap, heap_count, trees; /* unfinished trees, and how many */
 	/* The forest. */
 	uint64_t edges;
 	found *found;
@@ -56,7 +58,8 @@ struct kith_h0_work {
 
 uint64_t kith_h0_engine_bytes(const kith_network *network)
 {
-	uint64_t bytes = sizeof(kith_h0_engine) + 8ull * (network->info.layer_count + network->info.op_count);
+	uint64_t bytes = sizeof(kith_h0_engine) + 8ull * (network->info.layer_count + network->info.op_count) +
+			 sizeof(uint16_t) * network->info.vertices;
 	for (uint32_t o = 0; o < network->info.op_count; o++)
 		bytes += sizeof(kith_out_lists) + kith_out_lists_bytes(&network->info, &network->info.ops[o]);
 	return bytes;
@@ -76,6 +79,9 @@ static void list_ops(kith_h0_engine *e)
 				e->ops_to[to++] = o;
 		}
 	}
+	for (uint32_t l = 0; l < info->layer_count; l++)
+		for (uint64_t u = 0; u < info->layers[l].units; u++)
+			e->layer[info->layers[l].first_vertex + u] = (uint16_t)l;
 	e->from_at[info->layer_count] = from;
 	e->to_at[info->layer_count] = to;
 }
@@ -94,6 +100,7 @@ int kith_h0_engine_create(kith_h0_engine **out, const kith_network *network, int
 	KITH_BUFFER(&w, e->ops_to, info->op_count);
 	KITH_BUFFER(&w, e->from_at, info->layer_count + 1ull);
 	KITH_BUFFER(&w, e->to_at, info->layer_count + 1ull);
+	KITH_BUFFER(&w, e->layer, info->vertices);
 	int rc = kith_workspace_alloc(&w, &e->memory, "lists of edges", err);
 	if (!rc)
 		list_ops(e);
@@ -138,7 +145,8 @@ static void list_buffers(kith_workspace *w, kith_h0_work *k, const kith_network 
 	KITH_BUFFER(w, k->tree, vertices);
 	KITH_BUFFER(w, k->leaving, vertices);
 	KITH_BUFFER(w, k->inside, vertices);
-	KITH_BUFFER(w, k->active, vertices);
+	KITH_BUFFER(w, k->next, vertices);
+	KITH_BUFFER(w, k->heap, vertices);
 	KITH_BUFFER(w, k->size, vertices);
 	KITH_BUFFER(w, k->at, network->info.op_count);
 	KITH_BUFFER(w, *places, source_units(&network->info));
@@ -384,7 +392,7 @@ static inline void visit_target(const kith_h0_engine *e, kith_h0_work *k, uint32
 		offer(k, tree, best.phi, best.id, vertex, best.other);
 }
 
-/* ---- rounds ---- */
+/* ---- each unit at first ---- */
 
 /* phi of each source unit's heaviest edge in an operation, by its list's first entry. */
 static void start_bounds(const kith_h0_engine *e, kith_h0_work *k, uint32_t o)
@@ -412,122 +420,144 @@ static int start(const kith_h0_engine *e, kith_h0_work *k, double *const *h, kit
 		start_bounds(e, k, o);
 	}
 	for (uint32_t x = 0; x < info->vertices; x++) {
-		k->parent[x] = k->tree[x] = k->active[x] = x;
+		k->parent[x] = k->tree[x] = x;
 		if (isinf(k->heaviest[x].phi))
 			return kith_fail(err, KITH_EUSAGE,
 					 "phi of edge %llu overflows: scale weights or activations by a power of two",
 					 (unsigned long long)k->heaviest[x].id);
 	}
-	k->active_count = info->vertices;
-	k->edges = 0;
+	k->edges = k->touched = 0;
 	return 0;
 }
 
-/* What a round does with each active unit: what costs least comes first, and leaves the others little to look for. */
-enum { KNOWN, SOURCES, TARGETS, VISITS };
-
-static void visit_layer(const kith_h0_engine *e, kith_h0_work *k, int what, uint32_t layer, const uint32_t *active,
-			uint64_t count)
-{
-	uint32_t first = e->network->info.layers[layer].first_vertex;
-	if (what == SOURCES) {
-		for (uint32_t i = e->from_at[layer]; i < e->from_at[layer + 1]; i++)
-			for (uint64_t x = 0; x < count; x++)
-				visit_source(e, k, e->ops_from[i], active[x] - first, k->tree[active[x]]);
-		return;
-	}
-	for (uint64_t x = 0; x < count; x++) {
-		if (what == KNOWN)
-			visit_known(k, active[x], k->tree[active[x]]);
-		else
-			visit_target(e, k, layer, active[x], k->tree[active[x]]);
-	}
-}
-
-/* Vertices ascend, so that those of a layer stand together. */
+/* The first round, in which each unit is a tree: the heaviest of its edges, from its sources and to its targets. */
 static void visit_all(const kith_h0_engine *e, kith_h0_work *k)
 {
 	const kith_h0_info *info = &e->network->info;
-	for (int what = 0; what < VISITS; what++)
-		for (uint64_t from = 0, end, layer = 0; from < k->active_count; from = end, layer++) {
-			uint64_t last = info->layers[layer].first_vertex + info->layers[layer].units;
-			for (end = from; end < k->active_count && k->active[end] < last;)
-				end++;
-			visit_layer(e, k, what, (uint32_t)layer, k->active + from, end - from);
-		}
-}
-
-/* Trees that no edge leaves look for none any more. */
-static void drop_finished(kith_h0_work *k)
-{
-	uint64_t left = 0;
-	for (uint64_t i = 0; i < k->active_count; i++)
-		if (k->leaving[k->tree[k->active[i]]].phi > 0)
-			k->active[left++] = k->active[i];
-	k->active_count = left;
-}
-
-/* Joins each tree with the one that its first edge leads to. Two trees may have found the same edge. */
-static void join(kith_h0_work *k)
-{
-	for (uint64_t i = 0; i < k->active_count; i++) {
-		uint32_t root = k->active[i];
-		const kith_first *edge = &k->leaving[root];
-		if (k->tree[root] != root)
-			continue;
-		uint32_t x = find(k->parent, root), y = find(k->parent, edge->other);
-		if (x == y)
-			continue;
-		k->parent[x] = y;
-		k->found[k->edges++] = (found){edge->phi, edge->id, k->inside[root], edge->other};
+	for (uint32_t x = 0; x < info->vertices; x++) {
+		k->leaving[x] = k->heaviest[x];
+		k->inside[x] = x;
+	}
+	for (uint32_t o = 0; o < info->op_count; o++) {
+		const kith_net_layer *from = &info->layers[info->ops[o].from];
+		for (uint32_t u = 0; u < from->units; u++)
+			visit_source(e, k, o, u, from->first_vertex + u);
 	}
 }
 
-/* The trees of active vertices as they are now. (Those of others have not been changed: theirs were joined to, or are
- * finished.) */
-static void relabel(kith_h0_work *k)
+static void add_edge(kith_h0_work *k, uint32_t tree)
 {
-	for (uint64_t i = 0; i < k->active_count; i++)
-		k->tree[k->active[i]] = find(k->parent, k->active[i]);
+	const kith_first *edge = &k->leaving[tree];
+	k->found[k->edges++] = (found){edge->phi, edge->id, k->inside[tree], edge->other};
 }
 
-/* A vertex of the largest tree. */
-static uint32_t find_largest(kith_h0_work *k, uint64_t vertices)
+/* Joins each unit with the one that its heaviest edge leads to. Both may have the same. */
+static void join_all(kith_h0_work *k, uint32_t vertices)
 {
-	uint32_t largest = 0;
-	memset(k->size, 0, vertices * sizeof *k->size);
-	for (uint64_t i = 0; i < k->active_count; i++)
-		if (++k->size[k->tree[k->active[i]]] > k->size[largest])
-			largest = k->tree[k->active[i]];
-	return largest;
+	for (uint32_t x = 0; x < vertices; x++) {
+		if (!(k->leaving[x].phi > 0))
+			continue;
+		uint32_t a = find(k->parent, x), b = find(k->parent, k->leaving[x].other);
+		k->touched++;
+		if (a == b)
+			continue;
+		k->parent[a] = b;
+		add_edge(k, x);
+	}
 }
 
-/* A tree that looks for nothing: all others of its component find it in the end. */
-static void drop_tree(kith_h0_work *k, uint32_t vertex)
+/* ---- then the smallest tree of all, again and again ---- */
+
+/* Trees by size, the smallest first: a heap of size << 32 | root. Sizes that have become others stay in it. */
+static void push(kith_h0_work *k, uint64_t key)
 {
-	uint32_t tree = find(k->parent, vertex);
-	uint64_t left = 0;
-	for (uint64_t i = 0; i < k->active_count; i++)
-		if (k->tree[k->active[i]] != tree)
-			k->active[left++] = k->active[i];
-	k->active_count = left;
+	uint64_t at = k->heap_count++;
+	for (; at && k->heap[(at - 1) / 2] > key; at = (at - 1) / 2)
+		k->heap[at] = k->heap[(at - 1) / 2];
+	k->heap[at] = key;
 }
 
-static void run_rounds(const kith_h0_engine *e, kith_h0_work *k)
+static uint64_t pop(kith_h0_work *k)
 {
-	uint32_t idle = KITH_NO_UNIT;
-	while (k->active_count) {
-		for (uint64_t i = 0; i < k->active_count; i++)
-			k->leaving[k->tree[k->active[i]]] = (kith_first){0, 0, KITH_NO_UNIT};
-		visit_all(e, k);
-		drop_finished(k);
-		join(k);
-		relabel(k);
-		if (idle == KITH_NO_UNIT) {
-			k->touched = k->active_count;
-			idle = find_largest(k, e->network->info.vertices);
+	uint64_t least = k->heap[0], key = k->heap[--k->heap_count], at = 0, child;
+	while ((child = 2 * at + 1) < k->heap_count) {
+		child += child + 1 < k->heap_count && k->heap[child + 1] < k->heap[child];
+		if (k->heap[child] >= key)
+			break;
+		k->heap[at] = k->heap[child];
+		at = child;
+	}
+	k->heap[at] = key;
+	return least;
+}
+
+/* From union-find to trees whose vertices are listed and labelled. */
+static void list_trees(kith_h0_work *k, uint32_t vertices)
+{
+	k->heap_count = k->trees = 0;
+	for (uint32_t x = 0; x < vertices; x++) {
+		k->size[x] = 0;
+		k->next[x] = KITH_NO_UNIT;
+	}
+	for (uint32_t x = 0; x < vertices; x++) {
+		uint32_t root = k->tree[x] = find(k->parent, x);
+		k->size[root]++;
+		if (x != root) {
+			k->next[x] = k->next[root];
+			k->next[root] = x;
 		}
-		drop_tree(k, idle);
+	}
+	for (uint32_t x = 0; x < vertices; x++)
+		if (k->size[x] > 1) {
+			push(k, (uint64_t)k->size[x] << 32 | x);
+			k->trees++;
+		}
+}
+
+/* The first edge that leaves a tree. What costs least comes first, and leaves the others little to look for. */
+static void visit_tree(const kith_h0_engine *e, kith_h0_work *k, uint32_t tree)
+{
+	const kith_h0_info *info = &e->network->info;
+	k->leaving[tree] = (kith_first){0, 0, KITH_NO_UNIT};
+	for (uint32_t x = tree; x != KITH_NO_UNIT; x = k->next[x])
+		visit_known(k, x, tree);
+	for (uint32_t x = tree; x != KITH_NO_UNIT; x = k->next[x]) {
+		uint32_t layer = e->layer[x], unit = x - info->layers[layer].first_vertex;
+		for (uint32_t i = e->from_at[layer]; i < e->from_at[layer + 1]; i++)
+			visit_source(e, k, e->ops_from[i], unit, tree);
+	}
+	for (uint32_t x = tree; x != KITH_NO_UNIT; x = k->next[x])
+		visit_target(e, k, e->layer[x], x, tree);
+}
+
+/* A tree becomes part of a larger one. */
+static void join(kith_h0_work *k, uint32_t tree, uint32_t larger)
+{
+	uint32_t last = tree;
+	for (uint32_t x = tree; x != KITH_NO_UNIT; x = k->next[x]) {
+		k->tree[x] = larger;
+		last = x;
+	}
+	k->next[last] = k->next[larger];
+	k->next[larger] = tree;
+	k->size[larger] += k->size[tree];
+	push(k, (uint64_t)k->size[larger] << 32 | larger);
+}
+
+/* The last tree that is not finished has nothing to be joined to. */
+static void join_trees(const kith_h0_engine *e, kith_h0_work *k)
+{
+	while (k->trees > 1) {
+		uint64_t key = pop(k);
+		uint32_t tree = (uint32_t)key;
+		if (k->tree[tree] != tree || k->size[tree] != key >> 32)
+			continue;
+		visit_tree(e, k, tree);
+		k->trees--;
+		if (!(k->leaving[tree].phi > 0))
+			continue;
+		add_edge(k, tree);
+		join(k, tree, k->tree[k->leaving[tree].other]);
 	}
 }
 
@@ -585,7 +615,10 @@ int kith_h0_engine_run(const kith_h0_engine *e, kith_h0_work *k, double *const *
 	int rc = start(e, k, h, err);
 	if (rc)
 		return rc;
-	run_rounds(e, k);
+	visit_all(e, k);
+	join_all(k, (uint32_t)e->network->info.vertices);
+	list_trees(k, (uint32_t)e->network->info.vertices);
+	join_trees(e, k);
 	if ((rc = arrange(k, &classes, err)) || (rc = check(k, classes, err)))
 		return rc;
 	*out = (kith_h0_forest){k->edges, k->id, k->phi, k->mark};
