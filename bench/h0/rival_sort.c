@@ -1,5 +1,5 @@
-/* rival_sort.c - what a plain program in C does: all edges of a sample by a radix sort, then Kruskal's algorithm. Prints,
- * for each sample, the seconds of CPU time, the forest's edges, and the sum of their phi.
+/* rival_sort.c - what a plain program in C does: all edges of a sample by a radix sort, then Kruskal's algorithm.
+ * Prints, for each sample, the seconds of CPU time, the forest's edges, and the sum of their phi.
  *
  *     rival_sort NET.json SAMPLES */
 #include <stdio.h>
@@ -48,7 +48,8 @@ static void list_edges(const kith_network *n, edges *e)
 	e->h = need(info->vertices, sizeof *e->h);
 	for (uint32_t o = 0; o < info->op_count; o++) {
 		const kith_op *op = &info->ops[o];
-		uint64_t channel = op->kind == KITH_CONV2D ? info->layers[op->to].shape[1] * info->layers[op->to].shape[2] : 1;
+		uint64_t channel =
+			op->kind == KITH_CONV2D ? info->layers[op->to].shape[1] * info->layers[op->to].shape[2] : 1;
 		for (uint64_t v = 0; v < info->layers[op->to].units; v++)
 			for (uint64_t j = 0; j < op->fan_in; j++) {
 				int64_t u = kith_op_source(info, op, v, j);
@@ -56,8 +57,9 @@ static void list_edges(const kith_network *n, edges *e)
 					continue;
 				e->a[e->count] = info->layers[op->from].first_vertex + (uint32_t)u;
 				e->b[e->count] = info->layers[op->to].first_vertex + (uint32_t)v;
-				e->w[e->count++] = n->files[o] ? kith_weight_at(&n->weights[o], v / channel * op->fan_in + j)
-							       : kith_op_weight(op);
+				e->w[e->count++] =
+					n->files[o] ? kith_weight_at(&n->weights[o], v / channel * op->fan_in + j)
+						    : kith_op_weight(op);
 			}
 	}
 }
