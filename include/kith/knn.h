@@ -18,6 +18,7 @@ typedef struct kith_knn_options {
 	uint32_t tiers;                  /* 1..KITH_MAX_TIERS */
 	uint32_t ladder[KITH_MAX_TIERS]; /* ascending, distinct */
 	kith_metric metric;
+	kith_ties ties;
 	const char *engine; /* "exact", or another engine's NAME[:SPEC] */
 	/* Graphs of other layers of the same samples, for engines that are not exact: their rows are measured, too,
 	 * before the k best are kept. Near layers share neighbours, so this finds those whose absence would make a pair

@@ -83,6 +83,7 @@ void kith_knn_defaults(kith_knn_options *o)
 	memset(o, 0, sizeof *o);
 	o->tiers = 1;
 	o->ladder[0] = 15;
+	o->ties = KITH_TIES_CONTENT;
 	o->engine = engines[0]->name;
 	o->near = KITH_NEAR_DEFAULT;
 	o->memory = kith_machine_budget(4ull << 30);
@@ -131,6 +132,7 @@ static void fill_info(struct run *r)
 	info->tiers = o->tiers;
 	memcpy(info->ladder, o->ladder, o->tiers * sizeof *o->ladder);
 	info->recall = 1; /* until an audit says otherwise */
+	info->ties = o->ties;
 	info->near = kith_info_k(info) < o->near ? kith_info_k(info) : o->near;
 	kith_copy_text(info->metric, sizeof info->metric, o->metric == KITH_COSINE ? "cosine" : "l2");
 	kith_copy_text(info->input, sizeof info->input, slash ? slash + 1 : r->vectors.path);
@@ -200,6 +202,7 @@ static int start(struct run *r, const char *input, const char *output, const voi
 		return rc;
 	rc = output ? kith_vectors_init(&r->vectors, r->activations, o->metric, memory, o->threads, &r->progress, err)
 		    : kith_vectors_glance(&r->vectors, r->activations, o->metric, memory, o->threads, err);
+	r->vectors.ties.rule = o->ties;
 	if (!rc)
 		fill_info(r);
 	return rc;

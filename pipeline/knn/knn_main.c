@@ -189,6 +189,9 @@ int main(int argc, char **argv)
 		 kith_take_ladder, .to = a.knn.ladder, .count = &a.knn.tiers},
 		{0, "metric", "l2|cosine", "Distance between activations", 1, kith_take_choice, .to = &a.knn.metric,
 		 .noun = "metric"},
+		{0, "ties", "index|content",
+		 "Neighbours equally far: in an order that the layer's values fix, or by index", 1, kith_take_choice,
+		 .to = &a.knn.ties, .noun = "tie rule"},
 		{0, "dry-run", NULL, "Say what would be done and take, and stop", 2, kith_take_flag, .to = &a.dry_run},
 		{0, "engine", "NAME[:SPEC]",
 		 "exact: the true neighbours; approx[:recall=R]: nearly all; faiss:FACTORY: by an index of FAISS", 1,
@@ -214,7 +217,7 @@ int main(int argc, char **argv)
 	a.knn.candidates = (const char *const *)a.candidates;
 	snprintf(about, sizeof about,
 		 "Build the k-nearest-neighbour graph of one layer's activations (.npy, one row per sample).\v"
-		 "Defaults: -k %u --metric l2 --engine %s --audit %u --near %u -m %s -t %d.\n\n"
+		 "Defaults: -k %u --metric l2 --ties content --engine %s --audit %u --near %u -m %s -t %d.\n\n"
 		 "Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.",
 		 a.knn.ladder[0], a.knn.engine, a.knn.audit_rows, a.knn.near, kith_cli_bytes_text(a.knn.memory),
 		 a.knn.threads);

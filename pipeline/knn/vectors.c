@@ -198,12 +198,26 @@ int kith_vectors_init(kith_vectors *v, kith_activations *input, kith_metric metr
 	if (rc || (rc = kith_activations_scan(input, memory, threads, progress, &scan, v->mean, err)))
 		return rc;
 	v->digest = scan.digest;
+	v->ties = (kith_tie_rule){.rule = KITH_TIES_CONTENT, .key = scan.values};
 	v->repeated = scan.repeated;
 	v->unwritten = scan.unwritten;
 	v->max_abs = scan.max_abs;
 	if (metric == KITH_COSINE)
 		return scan_cosine(v, memory, progress, err);
 	return v->value_size == sizeof(double) ? fit_range(v, &scan, err) : 0;
+}
+
+/* ---- ties ---- */
+
+static int by_tie_rank(const void *a, const void *b, void *ties)
+{
+	uint64_t x = kith_tie_rank(ties, *(const uint32_t *)a), y = kith_tie_rank(ties, *(const uint32_t *)b);
+	return (x > y) - (x < y);
+}
+
+void kith_ties_sort(const kith_tie_rule *ties, uint32_t *samples, uint64_t count)
+{
+	qsort_r(samples, count, sizeof *samples, by_tie_rank, (void *)(uintptr_t)ties);
 }
 
 void kith_vectors_free(kith_vectors *v)
@@ -313,7 +327,7 @@ int kith_vectors_some(kith_vectors *v, const kith_vectors *of, const uint32_t *i
 			    : kith_fail_nomem(err, "a sample", of->d * sizeof *row);
 	for (uint64_t i = 0; !rc && i < n; i++)
 		own[i] = of->id ? of->id[id[i]] : id[i];
-	v->id = rc ? NULL : own;
+	v->id = v->ties.id = rc ? NULL : own;
 	for (uint64_t i = 0; !rc && i < n; i++)
 		if (!(rc = kith_vectors_read(v, i, 1, row, raw, err)))
 			add_to(v->mean, row, v->d, &v->max_abs);

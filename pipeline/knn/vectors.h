@@ -14,6 +14,36 @@
 
 #include "activations.h"
 #include "kith/knn.h"
+#include "random.h"
+
+/* The order of samples that are equally far: by index; or by content, a pseudo-random permutation of the samples that
+ * the values of all of them fix. So the same values break their ties alike, and others independently: where ties go by
+ * index, layers with many have their low indices in common, and look as if they had more. */
+typedef struct kith_tie_rule {
+	kith_ties rule;
+	uint64_t key;       /* by content: the digest of the values (activations.h) */
+	const uint32_t *id; /* what the file calls the samples; NULL: as they are numbered here */
+} kith_tie_rule;
+
+/* A sample's place in that order: of all 64-bit numbers, so that no table is needed. Every step is a bijection. */
+static inline uint64_t kith_tie_rank(const kith_tie_rule *ties, uint32_t sample)
+{
+	uint64_t id = ties->id ? ties->id[sample] : sample, state = id ^ ties->key;
+	if (ties->rule == KITH_TIES_INDEX)
+		return id;
+	state = kith_random_next(&state) ^ (ties->key >> 32 | ties->key << 32);
+	return kith_random_next(&state);
+}
+
+/* Whether a sample at the first distance comes before another at the second. */
+static inline int kith_comes_before(const kith_tie_rule *ties, double dist, uint32_t sample, double other_dist,
+				    uint32_t other)
+{
+	return dist != other_dist ? dist < other_dist : kith_tie_rank(ties, sample) < kith_tie_rank(ties, other);
+}
+
+/* Sorts samples that are equally far. */
+void kith_ties_sort(const kith_tie_rule *ties, uint32_t *samples, uint64_t count);
 
 typedef struct kith_vectors {
 	kith_activations *input; /* NULL: `all` is all there is, of metric l2 */
@@ -23,6 +53,7 @@ typedef struct kith_vectors {
 	kith_metric metric;
 	int shift; /* of l2 and f8: what is read is 2^shift times what the file has, and squared distances 2^(2 shift)
 		      times */
+	kith_tie_rule ties;           /* by content, until the caller says otherwise */
 	double max_abs;               /* no |value| is larger */
 	uint64_t digest;              /* of the file */
 	uint64_t repeated, unwritten; /* rows, as in kith_scan */
@@ -93,11 +124,5 @@ int kith_vectors_read_values(const kith_vectors *vectors, uint64_t first, uint64
 #define KITH_CANONICAL_PAIRS 8u
 void kith_canonical_distances(const kith_vectors *vectors, const void *const *x, int one, const void *const *y,
 			      uint32_t count, double *out);
-
-/* The tie rule: whether a sample at the first distance comes before another at the second. */
-static inline int kith_comes_before(double dist, uint32_t id, double other_dist, uint32_t other_id)
-{
-	return dist != other_dist ? dist < other_dist : id < other_id;
-}
 
 #endif

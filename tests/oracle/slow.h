@@ -32,8 +32,17 @@ int slow_prepare(double *x, size_t n, size_t d, int cosine, int is_double, char 
 /* The canonical squared distance of two vectors (design: every operation in double, in index order). */
 double slow_distance(const double *x, const double *y, size_t d);
 
-/* All pairs, then a sort by (squared distance, index). Fills ranks[n][width] and dist2[n][width]. */
-void slow_knn(const double *x, size_t n, size_t d, size_t width, uint32_t *ranks, double *dist2);
+/* Where each of n samples stands among those that are equally far, by the tie rule (kith/knn.h); x has what the file
+ * says, before slow_prepare. */
+void slow_tie_order(const double *x, size_t n, size_t d, kith_ties ties, uint64_t *order);
+
+/* All pairs, then a sort by (squared distance, order), which is the index if `order` is NULL. Fills ranks[n][width] and
+ * dist2[n][width]. */
+void slow_knn(const double *x, size_t n, size_t d, const uint64_t *order, size_t width, uint32_t *ranks, double *dist2);
+
+/* The rows of whose k nearest the last is exactly as far as some other sample, and the most samples that are as far in
+ * one of these rows. */
+void slow_ties(const double *x, size_t n, size_t d, uint32_t k, uint64_t *rows, uint64_t *most);
 
 /* ---- the paper's two results ---------------------------------------------------------------------------------- */
 

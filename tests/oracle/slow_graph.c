@@ -132,6 +132,8 @@ static int info_differs(reading *t)
 		return DIFFERS(t, "header: another ladder of %u", got->tiers);
 	if (got->near != want->near)
 		return DIFFERS(t, "header: near is %u, not %u", got->near, want->near);
+	if (got->ties != want->ties)
+		return DIFFERS(t, "header: ties by %s", kith_ties_name(got->ties));
 	if (strcmp(got->metric, want->metric) || strcmp(got->engine, want->engine) || got->recall != want->recall ||
 	    strcmp(got->digest, want->digest))
 		return DIFFERS(t, "header: %s, %s, recall %g, digest %s", got->metric, got->engine, got->recall,

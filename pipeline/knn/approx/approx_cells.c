@@ -329,6 +329,7 @@ static int find_rows(struct work *w, struct cell *cell, const uint32_t *ids, con
 	kith_scaling scaling = *w->in->scaling;
 	int rc = audit_of(w, ids, cell->m, &audit, err);
 	vectors.input = NULL;
+	vectors.ties.id = ids;
 	vectors.metric = KITH_L2; /* the values are normalised already */
 	vectors.n = info.n = cell->m;
 	vectors.row_bytes = w->bytes;
@@ -406,13 +407,13 @@ static int next_of(struct cell *cell, uint32_t *next, kith_err *err)
 	return cell->m && cell->m-- ? kith_spill_next(&cell->ids, next, sizeof *next, err) : 0;
 }
 
-/* The k first of two rows, by distance and id, without what is in both. */
-static uint32_t merge_rows(uint32_t k, const uint32_t *x, const double *dx, uint32_t count, const uint32_t *y,
-			   const double *dy, uint32_t *out, double *dist)
+/* The k first of two rows, by distance and the tie rule, without what is in both. */
+static uint32_t merge_rows(const kith_tie_rule *ties, uint32_t k, const uint32_t *x, const double *dx, uint32_t count,
+			   const uint32_t *y, const double *dy, uint32_t *out, double *dist)
 {
 	uint32_t i = 0, j = 0, made = 0;
 	while (made < k && (i < count || j < k)) {
-		int first = i < count && (j >= k || dx[i] < dy[j] || (dx[i] == dy[j] && x[i] <= y[j]));
+		int first = i < count && (j >= k || !kith_comes_before(ties, dy[j], y[j], dx[i], x[i]));
 		out[made] = first ? x[i] : y[j];
 		dist[made] = first ? dx[i] : dy[j];
 		if (first && j < k && x[i] == y[j])
@@ -436,7 +437,7 @@ static int merge_sample(struct work *w, struct merger *g, uint32_t id, uint32_t 
 		if (rc || (rc = kith_spill_next(&cell->rows, g->far, k * sizeof *g->far, err)) ||
 		    (rc = next_of(cell, &g->next[c], err)))
 			return rc;
-		count = merge_rows(k, made, made_dist, count, g->more, g->far, spare, spare_dist);
+		count = merge_rows(&w->vectors->ties, k, made, made_dist, count, g->more, g->far, spare, spare_dist);
 		uint32_t *swap = made;
 		double *swap_dist = made_dist;
 		made = spare;

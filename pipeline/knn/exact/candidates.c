@@ -94,22 +94,25 @@ int kith_candidates_take(kith_candidates *c, uint32_t r, uint32_t id, float t, f
 	return 0;
 }
 
-static int by_rank(const void *a, const void *b)
+static int by_rank(const void *a, const void *b, void *ties)
 {
 	const struct kith_ranked *x = a, *y = b;
-	return kith_comes_before(y->dist, y->id, x->dist, x->id) - kith_comes_before(x->dist, x->id, y->dist, y->id);
+	if (x->dist != y->dist)
+		return x->dist < y->dist ? -1 : 1;
+	uint64_t i = kith_tie_rank(ties, x->id), j = kith_tie_rank(ties, y->id);
+	return (i > j) - (i < j);
 }
 
-void kith_rank(struct kith_ranked *x, uint32_t count)
+void kith_rank(const kith_tie_rule *ties, struct kith_ranked *x, uint32_t count)
 {
 	if (count > 24) {
-		qsort(x, count, sizeof *x, by_rank);
+		qsort_r(x, count, sizeof *x, by_rank, (void *)(uintptr_t)ties);
 		return;
 	}
 	for (uint32_t i = 1; i < count; i++) {
 		struct kith_ranked moved = x[i];
 		uint32_t at = i;
-		for (; at && kith_comes_before(moved.dist, moved.id, x[at - 1].dist, x[at - 1].id); at--)
+		for (; at && kith_comes_before(ties, moved.dist, moved.id, x[at - 1].dist, x[at - 1].id); at--)
 			x[at] = x[at - 1];
 		x[at] = moved;
 	}
@@ -119,7 +122,7 @@ void kith_candidates_settle(kith_candidates *c, uint32_t r, const kith_scaling *
 {
 	size_t base = (size_t)r * c->stride;
 	uint32_t kept = 0, count = c->count[r];
-	kith_rank(ranked, count);
+	kith_rank(&scaling->vectors->ties, ranked, count);
 	struct kith_ranked last = ranked[c->k - 1];
 	for (uint32_t i = c->k; i < count; i++)
 		c->id[base + ranked[i].at] = UINT32_MAX;

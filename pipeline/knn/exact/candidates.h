@@ -56,8 +56,8 @@ struct kith_ranked {
 	uint32_t id, at;
 };
 
-/* Sorts by distance, ties by id. */
-void kith_rank(struct kith_ranked *x, uint32_t count);
+/* Sorts by distance, then by the tie rule. */
+void kith_rank(const kith_tie_rule *ties, struct kith_ranked *x, uint32_t count);
 
 /* Keeps the k best of row r's candidates. ranked[at] is candidate `at` and its distance, all numbers; it is reordered.
  */

@@ -69,10 +69,11 @@ static int solve_some(const kith_engine_job *job, const uint32_t *id, uint64_t c
 		kith_engine_job sub = job_for(job, &some, &info, &options, k);
 		rc = solve(&sub, k, depth, rows, err);
 	} else if (!rc) {
-		rc = kith_ranked_rows_alloc(rows, count, k, err);
+		rc = kith_ranked_rows_alloc(rows, &some, k, err);
 	}
 	for (uint64_t e = 0; !rc && e < count * k; e++)
 		rows->id[e] = id[rows->id[e]];
+	rows->ties = job->vectors->ties;
 	kith_vectors_free(&some);
 	return rc;
 }
@@ -130,10 +131,10 @@ static int solve_parts(const kith_engine_job *job, const kith_scaling *scaling, 
 struct groups {
 	uint64_t count;
 	kith_hashed *by_hash; /* n */
-	uint32_t *first;      /* n: of each sample, the lowest identical one */
+	uint32_t *first;      /* n: of each sample, the first identical one by the tie rule */
 	uint32_t *distinct;   /* count: those that are their own first, ascending */
 	uint32_t *group;      /* n: of these, which one they are */
-	uint32_t *start;      /* count + 1: of each group's members, ascending, in: */
+	uint32_t *start;      /* count + 1: of each group's members, in the order of the tie rule, in: */
 	uint32_t *member;     /* n */
 	char *one, *other;    /* two samples */
 	uint8_t *raw;
@@ -145,7 +146,7 @@ static int find_first(struct groups *g, const kith_vectors *v, const uint64_t *h
 {
 	uint64_t n = v->n, bytes = v->d * v->value_size;
 	int rc = 0;
-	kith_hashed_sort(g->by_hash, hash, n);
+	kith_hashed_sort(g->by_hash, &v->ties, hash, n);
 	for (uint64_t i = 0, from = 0; !rc && i < n; i++) {
 		uint32_t own = g->by_hash[i].id;
 		g->first[own] = own;
@@ -179,15 +180,17 @@ static int find_groups(struct groups *g, const kith_vectors *v, const uint64_t *
 	int rc = kith_workspace_alloc(&w, &g->memory, "groups of identical samples", err);
 	if (rc || (rc = find_first(g, v, hash, err)))
 		return rc;
-	for (uint64_t i = 0; i < n; i++) {
+	for (uint64_t i = 0; i < n; i++)
 		if (g->first[i] == i)
 			g->distinct[g->group[i] = (uint32_t)g->count++] = (uint32_t)i;
-		g->start[g->group[g->first[i]] + 2]++; /* a group's first has the lowest id */
-	}
+	for (uint64_t i = 0; i < n; i++)
+		g->start[g->group[g->first[i]] + 2]++;
 	for (uint64_t e = 0; e < g->count; e++)
 		g->start[e + 2] += g->start[e + 1];
-	for (uint64_t i = 0; i < n; i++)
-		g->member[g->start[g->group[g->first[i]] + 1]++] = (uint32_t)i;
+	for (uint64_t at = 0; at < n; at++) {
+		uint32_t i = g->by_hash[at].id;
+		g->member[g->start[g->group[g->first[i]] + 1]++] = i;
+	}
 	return 0;
 }
 
@@ -241,11 +244,10 @@ static int solve_divided(const kith_engine_job *job, const kith_scaling *scaling
 			 kith_ranked_rows *rows, const char **how, kith_err *err)
 {
 	const kith_exact_options *o = job->options;
-	uint64_t n = job->vectors->n;
 	kith_parts parts = {0};
 	int lattice = 0;
 	int rc = kith_parts_find(&parts, scaling, k, o->divide, job->memory, job->threads, err);
-	if (!rc && parts.count && !(rc = kith_ranked_rows_alloc(rows, n, k, err))) {
+	if (!rc && parts.count && !(rc = kith_ranked_rows_alloc(rows, job->vectors, k, err))) {
 		keep_samples(job);
 		*how = "in parts";
 		rc = solve_parts(job, scaling, &parts, depth, rows, err);
@@ -267,7 +269,7 @@ static int solve(const kith_engine_job *job, uint32_t k, int depth, kith_ranked_
 	int rc = kith_scaling_init(&scaling, job->vectors, err);
 	if (!rc && depth < DEPTH)
 		rc = solve_divided(job, &scaling, k, depth, rows, &how, err);
-	if (!rc && !how && !(rc = kith_ranked_rows_alloc(rows, job->vectors->n, k, err)) &&
+	if (!rc && !how && !(rc = kith_ranked_rows_alloc(rows, job->vectors, k, err)) &&
 	    !(rc = kith_exact_rank(job, &scaling, depth < DEPTH ? MANY_COPIES : 0, rows, &hash, err)) && hash)
 		rc = solve_distinct(job, hash, depth, rows, err);
 	free(hash);
@@ -287,7 +289,7 @@ int kith_divide(const kith_engine_job *job, const kith_scaling *scaling, const u
 	if (!hash)
 		return solve_divided(&own, scaling, k, 0, rows, how, err);
 	*how = "distinct samples";
-	if ((rc = kith_ranked_rows_alloc(rows, job->info->n, k, err)))
+	if ((rc = kith_ranked_rows_alloc(rows, job->vectors, k, err)))
 		return rc;
 	keep_samples(&own);
 	return solve_distinct(&own, hash, 0, rows, err);

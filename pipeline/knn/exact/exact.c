@@ -296,7 +296,7 @@ static void rank_results(const struct exact *e, kith_ranked_rows *rows, uint32_t
 {
 	for (uint64_t i = 0; i < e->n; i++) {
 		kith_row to = {ids, rows->id + i * rows->k, rows->dist + i * rows->k};
-		kith_results_copy(&e->results, left_out_of(e), i, to);
+		kith_results_copy(&e->results, left_out_of(e), &e->vectors->ties, i, to);
 		rows->count[i] = rows->k;
 	}
 }

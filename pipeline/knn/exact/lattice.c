@@ -10,8 +10,8 @@
  * their squares and every partial sum are multiples of step^2, which has 2 b bits, by integers up to D: exact if 2 b
  * and the bits of D are no more than the 53 of a double. The canonical distance is step^2 D.
  *
- * Either way it grows with D, so rows are ranked by D. Columns come in the order of the tie rule: a later one that is
- * as far as a row's k-th is not in the row, and need not be looked at. */
+ * Either way it grows with D, so rows are ranked by D. Samples stand in the order of the tie rule, so columns come in
+ * it: a later one that is as far as a row's k-th is not in the row, and need not be looked at. */
 #include "lattice.h"
 
 #include <float.h>
@@ -46,6 +46,7 @@ struct lattice {
 	double offset, other, step; /* other: the second of two */
 	double most;                /* of |q|^2, so far */
 	kith_quantised blocks;
+	uint32_t *order, *place; /* n each: samples in the order of the tie rule; where each stands */
 	kith_first_error failed;
 };
 
@@ -163,7 +164,22 @@ static int look(struct lattice *l, uint64_t m, int *worth, kith_err *err)
 
 /* ---- rows ---- */
 
-/* Sample i's integers into its place. Returns whether it is of the lattice. */
+/* In which order samples stand. */
+static int arrange(struct lattice *l, kith_err *err)
+{
+	uint64_t n = l->vectors->n;
+	if (!(l->order = kith_alloc(n, sizeof *l->order)) || !(l->place = kith_alloc(n, sizeof *l->place)))
+		return kith_fail_nomem(err, "the order of the samples", n * sizeof *l->order);
+	for (uint64_t i = 0; i < n; i++)
+		l->order[i] = (uint32_t)i;
+	if (l->vectors->ties.rule != KITH_TIES_INDEX)
+		kith_ties_sort(&l->vectors->ties, l->order, n);
+	for (uint64_t at = 0; at < n; at++)
+		l->place[l->order[at]] = (uint32_t)at;
+	return 0;
+}
+
+/* A sample's integers into place i. Returns whether it is of the lattice. */
 static int put(struct lattice *l, uint64_t i, const double *x, double *q)
 {
 	kith_quantised *b = &l->blocks;
@@ -195,7 +211,7 @@ static int put_all(struct lattice *l, int *fits, kith_err *err)
 				continue;
 			int rc = kith_vectors_read(l->vectors, i, 1, x, NULL, &why);
 			kith_first_error_note(&l->failed, i, rc, &why);
-			good &= !rc && put(l, i, x, x + d);
+			good &= !rc && put(l, l->place[i], x, x + d);
 		}
 		free(x);
 	}
@@ -217,7 +233,7 @@ static void set_bounds(const struct lattice *l, uint64_t block, float *bound)
 {
 	for (uint64_t i = 0; i < LANES; i++) {
 		uint64_t at = block * LANES + i;
-		double far = at < l->vectors->n ? kith_ranked_rows_bound(l->rows, at) : -INFINITY;
+		double far = at < l->vectors->n ? kith_ranked_rows_bound(l->rows, l->order[at]) : -INFINITY;
 		bound[i] = (float)(far - 0.5 < FLT_MAX ? far - 0.5 : FLT_MAX);
 	}
 }
@@ -242,9 +258,9 @@ static void join_strip(struct lattice *l, uint64_t from, uint64_t to)
 				continue;
 			for (uint64_t i = 0; i < LANES && a * LANES + i < n; i++)
 				for (uint32_t bits = hits[i]; bits; bits &= bits - 1) {
-					uint64_t lane = (uint64_t)__builtin_ctz(bits), id = b * LANES + lane;
-					if (id < n && id != a * LANES + i)
-						kith_ranked_rows_take(l->rows, a * LANES + i, (uint32_t)id,
+					uint64_t lane = (uint64_t)__builtin_ctz(bits), at = b * LANES + lane;
+					if (at < n && at != a * LANES + i)
+						kith_ranked_rows_take(l->rows, l->order[a * LANES + i], l->order[at],
 								      t[i * LANES + lane]);
 				}
 			set_bounds(l, a, bound + (a - from) * LANES);
@@ -296,10 +312,12 @@ int kith_lattice_rank(const kith_vectors *v, uint32_t k, uint64_t least, uint64_
 		return 0;
 	if ((rc = look(&l, m, &worth, err)) || !worth)
 		return rc;
-	if (!(rc = kith_quantised_alloc(&l.blocks, v->n, v->d, NULL, err)) && !(rc = put_all(&l, &fits, err)) && fits &&
-	    !(rc = kith_ranked_rows_alloc(rows, v->n, k, err)) && !(rc = join(&l, progress, err)) &&
-	    !(rc = measure(&l, err)))
+	if (!(rc = kith_quantised_alloc(&l.blocks, v->n, v->d, NULL, err)) && !(rc = arrange(&l, err)) &&
+	    !(rc = put_all(&l, &fits, err)) && fits && !(rc = kith_ranked_rows_alloc(rows, v, k, err)) &&
+	    !(rc = join(&l, progress, err)) && !(rc = measure(&l, err)))
 		*done = 1;
+	free(l.order);
+	free(l.place);
 	kith_area_free(&l.blocks.area);
 	return rc;
 }

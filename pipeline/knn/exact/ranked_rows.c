@@ -24,10 +24,11 @@ uint64_t kith_ranked_rows_bytes(uint64_t n, uint32_t k)
 	return kith_workspace_bytes(&w);
 }
 
-int kith_ranked_rows_alloc(kith_ranked_rows *r, uint64_t n, uint32_t k, kith_err *err)
+int kith_ranked_rows_alloc(kith_ranked_rows *r, const kith_vectors *vectors, uint32_t k, kith_err *err)
 {
 	kith_workspace w = {0};
-	init(r, n, k, &w);
+	init(r, vectors->n, k, &w);
+	r->ties = vectors->ties;
 	return kith_workspace_alloc(&w, &r->memory, "rows of neighbours", err);
 }
 
@@ -41,7 +42,7 @@ void kith_ranked_rows_take(kith_ranked_rows *r, uint64_t i, uint32_t id, double 
 		at--;
 	else
 		r->count[i]++;
-	for (; at && kith_comes_before(dist, id, dists[at - 1], ids[at - 1]); at--) {
+	for (; at && kith_comes_before(&r->ties, dist, id, dists[at - 1], ids[at - 1]); at--) {
 		ids[at] = ids[at - 1];
 		dists[at] = dists[at - 1];
 	}

@@ -324,7 +324,7 @@ static void keep_measured(kith_refiner *f, kith_candidates *c, uint32_t r, uint3
 {
 	uint32_t *id = c->known_id + (size_t)r * c->room_known;
 	double *dist = c->known_dist + (size_t)r * c->room_known;
-	kith_rank(f->ranked, measured);
+	kith_rank(&f->vectors->ties, f->ranked, measured);
 	float bound = measured < c->k ? INFINITY : kith_scaling_bound(f->scaling, f->ranked[c->k - 1].dist);
 	if (bound < c->bound[r])
 		c->bound[r] = bound;
@@ -484,7 +484,7 @@ static int finish(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_
 	uint8_t *tiers = f->tiers + f->start[b];
 	uint32_t known = list_measured(f, c, r, b), put[KITH_MAX_TIERS], *ids = f->ids;
 
-	kith_rank(f->ranked, known);
+	kith_rank(&f->vectors->ties, f->ranked, known);
 	if (known < info->near || place_open(f, tiers, c->count[r], known))
 		return -1;
 	for (uint32_t t = 0; t < info->tiers; t++)

@@ -19,11 +19,11 @@ typedef struct kith_ranked_id {
 	uint32_t id;
 } ranked_id;
 
-static int by_rank(const void *a, const void *b)
+static int by_rank(const void *a, const void *b, void *ties)
 {
 	const ranked_id *x = a, *y = b;
-	return kith_comes_before(y->dist2, y->id, x->dist2, x->id) -
-	       kith_comes_before(x->dist2, x->id, y->dist2, y->id);
+	return kith_comes_before(ties, y->dist2, y->id, x->dist2, x->id) -
+	       kith_comes_before(ties, x->dist2, x->id, y->dist2, y->id);
 }
 
 /* ---- work space ---- */
@@ -114,7 +114,7 @@ static int take_row(const kith_faiss_ranker *q, kith_faiss_rows *rows, uint64_t 
 	int rc = measure(q, own, ranked, count, err);
 	for (had = 0; had < q->k && ids[had] != KITH_NOBODY; had++)
 		ranked[count++] = (ranked_id){dist2[had], ids[had]};
-	qsort(ranked, count, sizeof *ranked, by_rank);
+	qsort_r(ranked, count, sizeof *ranked, by_rank, (void *)(uintptr_t)&q->vectors->ties);
 	for (uint64_t i = 0; !rc && i < count && kept < q->k; i++) {
 		if (kept && ids[kept - 1] == ranked[i].id)
 			continue; /* an index may hold a sample twice */
@@ -146,7 +146,7 @@ static void insert(const kith_faiss_ranker *q, kith_faiss_rows *rows, uint64_t r
 	double *dist2 = rows->dist2 + r * q->k;
 	while (low < high) { /* the first place that is empty or holds a farther one */
 		uint32_t mid = low + (high - low) / 2;
-		if (ids[mid] == KITH_NOBODY || kith_comes_before(dist, id, dist2[mid], ids[mid]))
+		if (ids[mid] == KITH_NOBODY || kith_comes_before(&q->vectors->ties, dist, id, dist2[mid], ids[mid]))
 			high = mid;
 		else
 			low = mid + 1;
