@@ -57,6 +57,7 @@ typedef struct kith_vectors {
 	double max_abs;               /* no |value| is larger */
 	uint64_t digest;              /* of the file */
 	uint64_t repeated, unwritten; /* rows, as in kith_scan */
+	uint64_t zero;                /* of cosine: samples of zeros, whose norm is 0: they must not be read */
 	double *mean;                 /* d: about the column means */
 	double *norm;                 /* n, for cosine: each sample's norm after scaling by 2^-exponent */
 	int32_t *exponent;
@@ -66,7 +67,10 @@ typedef struct kith_vectors {
 	const uint32_t *place; /* sample i is the place[i]-th of them; NULL: the i-th, or as `id` says */
 	void *own;             /* the same if it is to be freed with the struct */
 	const uint32_t *id;    /* of some of a file's samples, those: sample i is id[i] there; NULL: all */
-	void *memory;          /* holds mean, norm and exponent, or id and mean */
+	/* How many samples each stands for, where ties are counted: itself and copies that are not here; NULL: itself
+	 */
+	const uint32_t *weight;
+	void *memory; /* holds mean, norm and exponent, or id, mean and weight */
 } kith_vectors;
 
 #define KITH_SMALLEST 0x1p-450
@@ -84,10 +88,13 @@ static inline double kith_vectors_unshift(const kith_vectors *vectors, double di
 }
 
 /* Reads the file through with `threads` threads in about `memory` bytes: checks that every value is finite (and, for
- * cosine, that no sample is zero; for l2, the range above) and finds what the struct holds. `vectors` borrows `input`.
+ * l2, the range above) and finds what the struct holds. `vectors` borrows `input`.
  * Release it with kith_vectors_free, also after a failure. */
 int kith_vectors_init(kith_vectors *vectors, kith_activations *input, kith_metric metric, uint64_t memory, int threads,
 		      const kith_progress *progress, kith_err *err);
+/* KITH_EUSAGE, naming one, if there are zero rows. */
+int kith_vectors_refuse_zero(const kith_vectors *vectors, kith_err *err);
+
 /* The same from some of the samples, where the metric is l2: for planning only. */
 int kith_vectors_glance(kith_vectors *vectors, kith_activations *input, kith_metric metric, uint64_t memory,
 			int threads, kith_err *err);
@@ -124,5 +131,15 @@ int kith_vectors_read_values(const kith_vectors *vectors, uint64_t first, uint64
 #define KITH_CANONICAL_PAIRS 8u
 void kith_canonical_distances(const kith_vectors *vectors, const void *const *x, int one, const void *const *y,
 			      uint32_t count, double *out);
+
+/* How many samples one stands for. */
+static inline uint32_t kith_vectors_weight(const kith_vectors *vectors, uint64_t i)
+{
+	return vectors->weight ? vectors->weight[i] : 1;
+}
+
+/* Counts a row's ties: of its k nearest, dist[] are the distances, ascending; `left` samples that are not among them
+ * are exactly as far as the last. */
+void kith_tie_counts_add(kith_tie_counts *counts, const kith_graph_info *info, const double *dist, uint64_t left);
 
 #endif

@@ -10,14 +10,19 @@
 
 size_t slow_normalise(double *x, size_t n, size_t d)
 {
+	size_t zero = n;
 	for (size_t i = 0; i < n; i++) {
 		double *row = x + i * d, most = 0, sum = 0, norm;
 		int exponent;
 		for (size_t t = 0; t < d; t++)
 			if (fabs(row[t]) > most)
 				most = fabs(row[t]);
-		if (most == 0)
-			return i;
+		if (most == 0) {
+			zero = i < zero ? i : zero;
+			for (size_t t = 0; t < d; t++)
+				row[t] = NAN;
+			continue;
+		}
 		frexp(most, &exponent);
 		for (size_t t = 0; t < d; t++) {
 			row[t] = ldexp(row[t], -exponent);
@@ -27,7 +32,7 @@ size_t slow_normalise(double *x, size_t n, size_t d)
 		for (size_t t = 0; t < d; t++)
 			row[t] /= norm;
 	}
-	return n;
+	return zero;
 }
 
 int slow_range(double *x, size_t n, size_t d, size_t *row, size_t *column)
@@ -116,7 +121,7 @@ double slow_distance(const double *x, const double *y, size_t d)
 		double gap = x[t] - y[t];
 		sum += gap * gap;
 	}
-	return sum;
+	return isnan(sum) ? 2 : sum;
 }
 
 void slow_knn(const double *x, size_t n, size_t d, const uint64_t *order, size_t width, uint32_t *ranks, double *dist2)
@@ -164,4 +169,28 @@ void slow_ties(const double *x, size_t n, size_t d, uint32_t k, uint64_t *rows, 
 		}
 	}
 	free(far);
+}
+
+int slow_ties_differ(const char *path, const double *x, size_t n, size_t d, char *why, size_t size)
+{
+	kith_graph *graph;
+	kith_err err;
+	int differs = 0;
+	if (kith_graph_open(&graph, path, &err))
+		return snprintf(why, size, "%s", err.msg) > 0;
+	const kith_graph_info *info = kith_graph_get_info(graph);
+	if (!info->tied.counted)
+		differs = snprintf(why, size, "ties are not counted") > 0;
+	for (uint32_t t = 0; t < info->tiers && !differs; t++) {
+		uint64_t rows, most;
+		slow_ties(x, n, d, info->ladder[t], &rows, &most);
+		if (info->tied.rows[t] != rows || info->tied.most[t] != most)
+			differs =
+				snprintf(why, size, "k=%u: %llu rows tied, groups up to %llu: should be %llu and %llu",
+					 info->ladder[t], (unsigned long long)info->tied.rows[t],
+					 (unsigned long long)info->tied.most[t], (unsigned long long)rows,
+					 (unsigned long long)most) > 0;
+	}
+	kith_graph_close(graph);
+	return differs;
 }

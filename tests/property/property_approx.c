@@ -108,7 +108,8 @@ static int compare(const char *path, const random_layer *in, const uint64_t *ord
 	for (size_t i = 0; i < in->n * k; i++)
 		dist2[i] = ldexp(dist2[i], -2 * shift);
 	if (!differs)
-		differs = slow_graph_differs(path, &want, k, ranks, dist2, r, why, size);
+		differs = slow_graph_differs(path, &want, k, ranks, dist2, r, why, size) ||
+			  (whole && slow_ties_differ(path, in->x, in->n, in->d, why, size));
 	free(ranks);
 	free(dist2);
 	return differs;

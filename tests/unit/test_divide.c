@@ -137,6 +137,8 @@ static void check(const sample *s)
 			fail_msg("%s", err.msg);
 		if (slow_graph_differs(nng, &want, 15, ranks, dist2, &r, why, sizeof why))
 			fail_msg("%s: %s", summary.plan, why);
+		if (!run && slow_ties_differ(nng, x, n, d, why, sizeof why))
+			fail_msg("%s: %s", summary.plan, why);
 		if (!low)
 			assert_string_equal(summary.plan, s->plan);
 	}

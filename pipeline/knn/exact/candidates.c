@@ -19,6 +19,8 @@ void kith_candidates_init(kith_candidates *c, const kith_bounds *bounds, uint32_
 	KITH_BUFFER(w, c->count, rows);
 	KITH_BUFFER(w, c->bound, rows);
 	KITH_BUFFER_ZERO(w, c->locked, rows);
+	KITH_BUFFER_ZERO(w, c->tied, rows);
+	KITH_BUFFER(w, c->tied_at, rows);
 	KITH_BUFFER_ZERO(w, c->known, rows);
 	KITH_BUFFER(w, c->known_id, (uint64_t)rows * room_known);
 	KITH_BUFFER(w, c->known_dist, (uint64_t)rows * room_known);
@@ -38,6 +40,7 @@ void kith_candidates_reset(kith_candidates *c, const uint32_t *self, uint32_t ro
 	c->self = self;
 	memset(c->count, 0, rows * sizeof *c->count);
 	memset(c->known, 0, rows * sizeof *c->known);
+	memset(c->tied, 0, rows * sizeof *c->tied);
 	for (uint32_t r = 0; r < rows; r++)
 		c->bound[r] = INFINITY;
 }
@@ -124,8 +127,14 @@ void kith_candidates_settle(kith_candidates *c, uint32_t r, const kith_scaling *
 	uint32_t kept = 0, count = c->count[r];
 	kith_rank(&scaling->vectors->ties, ranked, count);
 	struct kith_ranked last = ranked[c->k - 1];
-	for (uint32_t i = c->k; i < count; i++)
+	if (c->tied[r] && last.dist != c->tied_at[r])
+		c->tied[r] = 0;
+	c->tied_at[r] = last.dist;
+	for (uint32_t i = c->k; i < count; i++) {
+		if (ranked[i].dist == last.dist)
+			c->tied[r] += c->weight ? c->weight[ranked[i].id] : 1;
 		c->id[base + ranked[i].at] = UINT32_MAX;
+	}
 	for (uint32_t e = 0; e < count; e++) {
 		c->id[base + kept] = c->id[base + e];
 		c->low[base + kept] = c->low[base + e];

@@ -54,14 +54,16 @@ static kith_engine_job job_for(const kith_engine_job *job, kith_vectors *some, k
 	return sub;
 }
 
-/* Rows of k, or of all others, of the samples id[0..count-1] among themselves. mean, if not NULL: receives theirs. */
-static int solve_some(const kith_engine_job *job, const uint32_t *id, uint64_t count, uint32_t k, int depth,
-		      kith_ranked_rows *rows, double *mean, kith_err *err)
+/* Rows of k, or of all others, of the samples id[0..count-1] among themselves. weight: of these, if they stand for
+ * other than the job's do; or NULL. mean, if not NULL: receives theirs. */
+static int solve_some(const kith_engine_job *job, const uint32_t *id, uint64_t count, const uint32_t *weight,
+		      uint32_t k, int depth, kith_ranked_rows *rows, double *mean, kith_err *err)
 {
 	kith_vectors some = {0};
 	kith_graph_info info;
 	kith_exact_options options;
 	int rc = kith_vectors_some(&some, job->vectors, id, count, err);
+	some.weight = weight ? weight : some.weight;
 	k = k < count - 1 ? k : (uint32_t)(count - 1);
 	if (!rc && mean)
 		memcpy(mean, some.mean, some.d * sizeof *mean);
@@ -74,6 +76,7 @@ static int solve_some(const kith_engine_job *job, const uint32_t *id, uint64_t c
 	for (uint64_t e = 0; !rc && e < count * k; e++)
 		rows->id[e] = id[rows->id[e]];
 	rows->ties = job->vectors->ties;
+	rows->weight = job->vectors->weight;
 	kith_vectors_free(&some);
 	return rc;
 }
@@ -91,9 +94,10 @@ static int solve_part(const kith_engine_job *job, const kith_parts *parts, uint3
 	for (uint64_t i = 0; i < job->vectors->n; i++)
 		if (parts->part[i] == p)
 			id[count++] = (uint32_t)i;
-	int rc = count ? solve_some(job, id, count, rows->k, depth, &own, mean, err) : 0;
+	int rc = count ? solve_some(job, id, count, NULL, rows->k, depth, &own, mean, err) : 0;
 	for (uint64_t i = 0; !rc && i < count; i++) {
 		rows->count[id[i]] = own.k;
+		rows->left[id[i]] = own.left[i];
 		memcpy(rows->id + (uint64_t)id[i] * rows->k, own.id + i * own.k, own.k * sizeof *own.id);
 		memcpy(rows->dist + (uint64_t)id[i] * rows->k, own.dist + i * own.k, own.k * sizeof *own.dist);
 	}
@@ -136,6 +140,7 @@ struct groups {
 	uint32_t *group;      /* n: of these, which one they are */
 	uint32_t *start;      /* count + 1: of each group's members, in the order of the tie rule, in: */
 	uint32_t *member;     /* n */
+	uint32_t *weight;     /* count: samples that a group is of */
 	char *one, *other;    /* two samples */
 	uint8_t *raw;
 	void *memory;
@@ -174,6 +179,7 @@ static int find_groups(struct groups *g, const kith_vectors *v, const uint64_t *
 	KITH_BUFFER(&w, g->group, n);
 	KITH_BUFFER_ZERO(&w, g->start, n + 2);
 	KITH_BUFFER(&w, g->member, n);
+	KITH_BUFFER_ZERO(&w, g->weight, n);
 	KITH_BUFFER(&w, g->one, v->d * v->value_size);
 	KITH_BUFFER(&w, g->other, v->d * v->value_size);
 	KITH_BUFFER(&w, g->raw, v->row_bytes);
@@ -190,6 +196,7 @@ static int find_groups(struct groups *g, const kith_vectors *v, const uint64_t *
 	for (uint64_t at = 0; at < n; at++) {
 		uint32_t i = g->by_hash[at].id;
 		g->member[g->start[g->group[g->first[i]] + 1]++] = i;
+		g->weight[g->group[g->first[i]]] += kith_vectors_weight(v, i);
 	}
 	return 0;
 }
@@ -207,6 +214,23 @@ static void take_members(const struct groups *g, uint64_t e, uint64_t i, double 
 	}
 }
 
+/* Row i is full: counts whoever is exactly as far as its last, and not in it. */
+static void count_left(const struct groups *g, const kith_ranked_rows *distinct, kith_ranked_rows *rows, uint64_t i)
+{
+	uint64_t own = g->group[g->first[i]], from = own * distinct->k, left = 0;
+	const double *dist = rows->dist + i * rows->k, far = dist[rows->k - 1];
+	if (far == 0)
+		left += g->weight[own] - (rows->weight ? rows->weight[i] : 1);
+	for (uint32_t e = 0; e < distinct->count[own]; e++)
+		if (distinct->dist[from + e] == far)
+			left += g->weight[g->group[distinct->id[from + e]]];
+	if (far == kith_ranked_rows_bound(distinct, own))
+		left += distinct->left[own];
+	for (uint32_t e = rows->k; e && dist[e - 1] == far; e--)
+		left -= rows->weight ? rows->weight[rows->id[i * rows->k + e - 1]] : 1;
+	rows->left[i] = left;
+}
+
 static void expand(const struct groups *g, const kith_ranked_rows *distinct, kith_ranked_rows *rows, int threads)
 {
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 64)
@@ -220,6 +244,7 @@ static void expand(const struct groups *g, const kith_ranked_rows *distinct, kit
 			/* ids are those of the firsts */
 			take_members(g, g->group[distinct->id[own * distinct->k + e]], i, dist, rows);
 		}
+		count_left(g, distinct, rows, i);
 	}
 }
 
@@ -229,7 +254,7 @@ static int solve_distinct(const kith_engine_job *job, const uint64_t *hash, int 
 	struct groups g = {0};
 	kith_ranked_rows distinct = {0};
 	int rc = find_groups(&g, job->vectors, hash, err);
-	if (!rc && !(rc = solve_some(job, g.distinct, g.count, rows->k, depth + 1, &distinct, NULL, err)))
+	if (!rc && !(rc = solve_some(job, g.distinct, g.count, g.weight, rows->k, depth + 1, &distinct, NULL, err)))
 		expand(&g, &distinct, rows, job->threads);
 	free(distinct.memory);
 	free(g.memory);

@@ -38,12 +38,15 @@ static int allocate(struct finder *f, kith_err *err)
 	KITH_BUFFER_ZERO(&found, f->out->left_out, (n + 63) / 64);
 	KITH_BUFFER(&found, f->out->twin, n);
 	KITH_BUFFER(&found, f->out->next, n);
+	KITH_BUFFER(&found, f->out->weight, n);
 	KITH_BUFFER(&w, f->first, f->vectors->d);
 	KITH_BUFFER(&w, f->other, f->vectors->d);
 	int rc = kith_workspace_alloc(&found, &f->out->memory, "duplicates", err);
 	if (!rc) {
 		memset(f->out->twin, 0xff, n * sizeof *f->out->twin);
 		memset(f->out->next, 0xff, n * sizeof *f->out->next);
+		for (uint64_t i = 0; i < n; i++)
+			f->out->weight[i] = kith_vectors_weight(f->vectors, i);
 	}
 	return rc ? rc : kith_workspace_alloc(&w, &f->memory, "two samples", err);
 }
@@ -68,6 +71,8 @@ static int mark_group(struct finder *f, const kith_hashed *group, uint64_t count
 		} else {
 			f->out->left_out[group[i].id / 64] |= 1ull << (group[i].id & 63);
 			f->out->twin[group[i].id] = f->out->twin[group[0].id] = group[0].id;
+			f->out->weight[group[0].id] += f->out->weight[group[i].id];
+			f->out->weight[group[i].id] = 0;
 		}
 	}
 	return rc;

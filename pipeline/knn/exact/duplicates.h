@@ -14,7 +14,10 @@ typedef struct kith_duplicates {
 	/* n each, if there are any. A group of identical samples of which some are left out is a chain: */
 	uint32_t
 		*twin; /* of its first sample (by the tie rule) and of those left out, the first one; else UINT32_MAX */
-	uint32_t *next;  /* of those not left out, the next one; UINT32_MAX: it is the last, or in no such group */
+	uint32_t *next; /* of those not left out, the next one; UINT32_MAX: it is the last, or in no such group */
+	/* how many samples each stands for, itself and, of the first of a group, those left out, which have 0; where
+	 * the vectors have weights, by these */
+	uint32_t *weight;
 	void *memory;    /* holds these; release it with free() */
 	uint64_t copies; /* samples whose hash an earlier one has, too */
 } kith_duplicates;
@@ -26,6 +29,12 @@ typedef struct kith_hashed {
 
 /* The samples by hash, those of one hash by the tie rule. */
 void kith_hashed_sort(kith_hashed *out, const kith_tie_rule *ties, const uint64_t *hash, uint64_t n);
+
+/* How many samples each of them stands for; NULL: itself. */
+static inline const uint32_t *kith_duplicates_weight(const kith_duplicates *duplicates, const kith_vectors *vectors)
+{
+	return duplicates->left_out ? duplicates->weight : vectors->weight;
+}
 
 static inline int kith_is_left_out(const kith_duplicates *duplicates, uint64_t i)
 {

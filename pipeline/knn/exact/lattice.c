@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "cpu.h"
 #include "first_error.h"
 #include "matrix.h"
 #include "select.h"
@@ -238,32 +239,81 @@ static void set_bounds(const struct lattice *l, uint64_t block, float *bound)
 	}
 }
 
+/* How many samples are as far as far[i] from row i, of a tile's columns, which stand for weight[] samples. */
+KITH_CLONES static void count_equal(const float *t, const float *far, const uint32_t *weight, uint32_t *out)
+{
+	for (uint32_t i = 0; i < LANES; i++) {
+		uint32_t sum = 0;
+		for (uint32_t j = 0; j < LANES; j++)
+			sum += t[i * LANES + j] == far[i] ? weight[j] : 0;
+		out[i] = sum;
+	}
+}
+
+static void copy_weights(const struct lattice *l, uint64_t block, uint32_t *weight)
+{
+	for (uint64_t i = 0; i < LANES; i++) {
+		uint64_t at = block * LANES + i;
+		weight[i] = at < l->vectors->n ? kith_vectors_weight(l->vectors, l->order[at]) : 0;
+	}
+}
+
+/* How far the last of a block's rows are. */
+static void copy_last(const struct lattice *l, uint64_t block, float *far)
+{
+	for (uint64_t i = 0; i < LANES; i++) {
+		uint64_t at = block * LANES + i;
+		far[i] = at < l->vectors->n ? (float)kith_ranked_rows_bound(l->rows, l->order[at]) : INFINITY;
+	}
+}
+
+/* Columns of a tile that are as far as the last of a row, before them and after them, are not in the row: none was a
+ * hit. */
+static void count_left(struct lattice *l, uint64_t a, uint64_t b, const float *t, const uint32_t *weight,
+		       const float *before, const float *after)
+{
+	uint32_t equal[LANES];
+	count_equal(t, before, weight, equal);
+	for (uint64_t i = 0; i < LANES && a * LANES + i < l->vectors->n; i++)
+		if (before[i] == after[i] && before[i] < INFINITY)
+			l->rows->left[l->order[a * LANES + i]] += equal[i] - (a == b && before[i] == 0 ? weight[i] : 0);
+}
+
 /* Rows of some blocks among all columns. */
 static void join_strip(struct lattice *l, uint64_t from, uint64_t to)
 {
 	uint64_t n = l->vectors->n;
 	float t[LANES * LANES] __attribute__((aligned(64))), none[LANES] __attribute__((aligned(64)));
-	float bound[STRIP * LANES] __attribute__((aligned(64)));
+	float bound[STRIP * LANES] __attribute__((aligned(64))), last[STRIP * LANES], before[LANES];
+	uint32_t weight[LANES];
 	uint16_t hits[LANES];
 	kith_tile_kernel tile = kith_tile_kernel_best();
 	for (uint64_t i = 0; i < LANES; i++)
 		none[i] = -INFINITY;
-	for (uint64_t a = from; a < to; a++)
+	for (uint64_t a = from; a < to; a++) {
 		set_bounds(l, a, bound + (a - from) * LANES);
+		copy_last(l, a, last + (a - from) * LANES);
+	}
 	for (uint64_t b = 0; b * LANES < n; b++) {
 		kith_tile_side columns = side_of(&l->blocks, b, none);
+		copy_weights(l, b, weight);
 		for (uint64_t a = from; a < to; a++) {
 			kith_tile_side rows = side_of(&l->blocks, a, bound + (a - from) * LANES);
-			if (!tile(&rows, &columns, l->blocks.width, t, hits))
-				continue;
-			for (uint64_t i = 0; i < LANES && a * LANES + i < n; i++)
+			float *far = last + (a - from) * LANES;
+			int any = tile(&rows, &columns, l->blocks.width, t, hits);
+			memcpy(before, far, sizeof before);
+			for (uint64_t i = 0; any && i < LANES && a * LANES + i < n; i++)
 				for (uint32_t bits = hits[i]; bits; bits &= bits - 1) {
 					uint64_t lane = (uint64_t)__builtin_ctz(bits), at = b * LANES + lane;
 					if (at < n && at != a * LANES + i)
 						kith_ranked_rows_take(l->rows, l->order[a * LANES + i], l->order[at],
 								      t[i * LANES + lane]);
 				}
-			set_bounds(l, a, bound + (a - from) * LANES);
+			if (any) {
+				set_bounds(l, a, bound + (a - from) * LANES);
+				copy_last(l, a, far);
+			}
+			count_left(l, a, b, t, weight, before, far);
 		}
 	}
 }

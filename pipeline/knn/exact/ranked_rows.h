@@ -12,9 +12,11 @@ typedef struct kith_ranked_rows {
 	uint32_t k;
 	uint32_t *count; /* n: how many are known */
 	kith_tie_rule ties;
-	uint32_t *id; /* n x k: nearest first, equal distances by the tie rule */
-	double *dist; /* n x k */
-	void *memory; /* holds these; release it with free() */
+	uint32_t *id;           /* n x k: nearest first, equal distances by the tie rule */
+	double *dist;           /* n x k */
+	uint64_t *left;         /* n: samples that are not in the row, and exactly as far as its last, if it is full */
+	const uint32_t *weight; /* n: how many samples each stands for there; NULL: itself */
+	void *memory;           /* holds these; release it with free() */
 } kith_ranked_rows;
 
 uint64_t kith_ranked_rows_bytes(uint64_t n, uint32_t k);
@@ -34,8 +36,12 @@ static inline int kith_ranked_rows_wants(const kith_ranked_rows *rows, uint64_t 
 	return rows->count[i] < rows->k || kith_comes_before(&rows->ties, dist, id, rows->dist[last], rows->id[last]);
 }
 
-/* Takes sample `id`, which row i does not have, into it if it is among the k nearest. */
+/* Takes sample `id`, which row i does not have, into it if it is among the k nearest. Whoever is not in the row then
+ * may be left. */
 void kith_ranked_rows_take(kith_ranked_rows *rows, uint64_t i, uint32_t id, double dist);
+
+/* All rows, which are full: counts their ties. */
+void kith_ranked_rows_count(const kith_ranked_rows *rows, const kith_graph_info *info, kith_tie_counts *counts);
 
 /* All rows, which are full, to the graph's writer. */
 int kith_ranked_rows_write(const kith_ranked_rows *rows, const kith_engine_job *job, kith_graph_writer *writer,
