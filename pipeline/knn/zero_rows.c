@@ -25,6 +25,9 @@ static int allocate(kith_zero_rows *z, uint32_t k, uint32_t near, kith_err *err)
 	KITH_BUFFER(&w, z->first, n);
 	KITH_BUFFER(&w, z->ids, (uint64_t)z->most * k);
 	KITH_BUFFER(&w, z->near_ids, (uint64_t)z->most * near);
+	z->rest = *z->job;
+	z->rest.taken += kith_workspace_bytes(&w);
+	z->rest.memory -= z->rest.memory / 2 < kith_workspace_bytes(&w) ? z->rest.memory / 2 : kith_workspace_bytes(&w);
 	return kith_workspace_alloc(&w, &z->memory, "zero rows", err);
 }
 
@@ -59,7 +62,6 @@ int kith_zero_rows_init(kith_zero_rows *z, const kith_engine_job *job, kith_err 
 	z->info.n = z->others;
 	z->info.tiers = 1;
 	z->info.ladder[0] = z->info.near = z->k;
-	z->rest = *job;
 	z->rest.vectors = &z->vectors;
 	z->rest.info = &z->info;
 	z->rest.left = z->left;
