@@ -121,7 +121,8 @@ static int solve_parts(const kith_engine_job *job, const kith_scaling *scaling, 
 			       .mean = mean,
 			       .memory = job->memory,
 			       .threads = job->threads,
-			       .progress = job->progress};
+			       .progress = job->progress,
+			       .pilot = job->pilot};
 	int rc = 0;
 	if (!(all = kith_alloc(parts->count * d, sizeof *all)))
 		return kith_fail_nomem(err, "means of parts", parts->count * d * sizeof *all);

@@ -8,7 +8,14 @@
 
 /* The stages of the work between reading and writing, as progress tells them apart; what streams has all of its join in
  * one. */
-typedef enum kith_stage { KITH_SKETCHING, KITH_FIRST_BOUNDS, KITH_JOINING, KITH_MEASURING, KITH_STAGES } kith_stage;
+typedef enum kith_stage {
+	KITH_SKETCHING,
+	KITH_FIRST_BOUNDS,
+	KITH_JOINING,
+	KITH_MEASURING,
+	KITH_JOINING_PARTS,
+	KITH_STAGES
+} kith_stage;
 
 typedef struct kith_plan {
 	kith_plan_kind kind; /* never KITH_PLAN_AUTO */

@@ -44,6 +44,7 @@ struct exact {
 	uint32_t many_copies;       /* stop if at least n / many_copies samples are copies; 0: never */
 	int stopped;                /* it has */
 	const struct choice *given; /* the plan, if it is not to be chosen here */
+	double cost[KITH_STAGES];   /* of a pilot: what the plan takes of the job */
 	uint32_t *order;            /* m: the samples that are not left out */
 	uint32_t *place;            /* n: where they stand in that order; UINT32_MAX: left out */
 	uint64_t m;
@@ -83,10 +84,18 @@ static int run_pass(const struct exact *e, const kith_pass *pass, uint64_t memor
 	return kith_pass_run(pass, &e->scaling, memory, e->plan.threads, &e->progress, err);
 }
 
+/* The stages from `first` to `last` are run. */
+static void note_stages(const struct exact *e, int first, int last)
+{
+	for (int s = first; s <= last; s++)
+		kith_pilot_note(e->job->pilot, (kith_stage)s, e->cost[s], e->plan.cost[s]);
+}
+
 static int find_duplicates(struct exact *e, kith_err *err)
 {
 	int rc = kith_duplicates_find(&e->duplicates, e->vectors, e->hash, e->k, err);
 	e->stopped = !rc && e->many_copies && e->duplicates.copies >= e->n / e->many_copies + 1;
+	note_stages(e, KITH_SKETCHING, e->stopped ? KITH_SKETCHING : KITH_MEASURING);
 	if (e->stopped)
 		return 0;
 	free(e->hash);
@@ -251,8 +260,10 @@ static int choose_plan(struct exact *e, kith_err *err)
 	} else {
 		rc = kith_plan_choose(&e->plan, &survey, &e->basis, &e->scaling, e->job, err);
 	}
-	if (!rc && e->job->pilot)
+	if (!rc && e->job->pilot) {
+		memcpy(e->cost, e->plan.cost, sizeof e->cost);
 		kith_plan_pilot(&e->plan, &survey, &e->scaling, e->job);
+	}
 	return rc;
 }
 

@@ -57,7 +57,8 @@ static int tick(void *context, const char *what, unsigned long long done, unsign
 	static const char *const names[KITH_STAGES] = {[KITH_SKETCHING] = "sketching",
 						       [KITH_FIRST_BOUNDS] = "first bounds",
 						       [KITH_JOINING] = "neighbours",
-						       [KITH_MEASURING] = "measuring"};
+						       [KITH_MEASURING] = "measuring",
+						       [KITH_JOINING_PARTS] = "joining parts"};
 	struct run *r = context;
 	int stage = 0;
 	(void)done;

@@ -33,6 +33,8 @@
 #define READ_VALUE    2e-9     /* a value of the file: read, checked, hashed, */
 #define PASS_VALUE    2e-9     /* read again, converted */
 #define SKETCH_VALUE  0.045e-9 /* for each of the basis' directions */
+#define START         10e-3    /* the program and its threads */
+#define STAGE         200e-6   /* any stage, to begin and to end */
 #define WRITE_EDGE    40e-9
 #define READ_CALL     0.6e-6  /* samples read from the file for their distances: each time, */
 #define READ_BYTE     0.25e-9 /* and for each of their bytes */
@@ -173,7 +175,7 @@ static double time_settling(const kith_plan *p, const struct planner *q, double 
 static void add_up(kith_plan *p, const struct planner *q)
 {
 	double n = (double)q->n;
-	p->seconds = n * (double)q->d * READ_VALUE + n * q->k * WRITE_EDGE;
+	p->seconds = START + n * (double)q->d * READ_VALUE + n * q->k * WRITE_EDGE;
 	for (int s = 0; s < KITH_STAGES; s++)
 		p->seconds += p->cost[s];
 	p->seconds /= p->threads;
@@ -207,10 +209,10 @@ static void time_join(kith_plan *p, const struct planner *q)
 		measure += n / (double)batch * time_reading(q, batch, p->refined - p->known);
 		bounds += p->known ? n / (double)batch * time_reading(q, batch, p->known) : 0;
 	}
-	p->cost[KITH_SKETCHING] = sketch;
-	p->cost[KITH_FIRST_BOUNDS] = bounds;
-	p->cost[KITH_JOINING] = join;
-	p->cost[KITH_MEASURING] = measure;
+	p->cost[KITH_SKETCHING] = STAGE + sketch;
+	p->cost[KITH_FIRST_BOUNDS] = STAGE + bounds;
+	p->cost[KITH_JOINING] = STAGE + join;
+	p->cost[KITH_MEASURING] = STAGE + measure;
 	add_up(p, q);
 }
 
@@ -284,9 +286,9 @@ static void time_stream(kith_plan *p, const struct planner *q)
 {
 	double n = (double)q->n, d = (double)q->d, panels = ceil(n / p->panel);
 	p->refined = q->info->near;
-	p->cost[KITH_SKETCHING] = n * d * PASS_VALUE;
+	p->cost[KITH_SKETCHING] = STAGE + n * d * PASS_VALUE;
 	p->cost[KITH_FIRST_BOUNDS] = p->cost[KITH_MEASURING] = 0;
-	p->cost[KITH_JOINING] = n * q->k * (1 + log(n / q->k)) * STREAM_TAKE +
+	p->cost[KITH_JOINING] = 2 * STAGE + n * q->k * (1 + log(n / q->k)) * STREAM_TAKE +
 				n * n / 256 * tile_of(q, d) * STREAM_VALUE + n * d * PASS_VALUE * panels +
 				n * p->refined * (MEASURE + PASS_VALUE / 2) * d;
 	add_up(p, q);
@@ -424,6 +426,4 @@ void kith_plan_pilot(kith_plan *plan, const kith_survey *survey, const kith_scal
 		plan->share = share_of(&q, plan->coarse);
 		time_join(plan, &q);
 	}
-	for (int s = 0; s < KITH_STAGES; s++)
-		kith_pilot_note(job->pilot, (kith_stage)s, all.cost[s], plan->cost[s]);
 }

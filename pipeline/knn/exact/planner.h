@@ -14,7 +14,7 @@
 int kith_plan_choose(kith_plan *plan, kith_survey *survey, kith_basis *basis, const kith_scaling *scaling,
 		     const kith_engine_job *job, kith_err *err);
 
-/* From the plan for all samples to the same way to go about the pilot's; notes what both take. */
+/* From the plan for all samples to the same way to go about the pilot's. */
 void kith_plan_pilot(kith_plan *plan, const kith_survey *survey, const kith_scaling *scaling,
 		     const kith_engine_job *job);
 
