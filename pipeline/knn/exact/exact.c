@@ -122,7 +122,7 @@ static int stream(struct exact *e, kith_err *err)
 /* The first pass over the samples: projections, hashes and, if the plan wants it, all values in memory. */
 static int project(struct exact *e, kith_err *err)
 {
-	int rc = e->plan.resident && !e->plan.spill_vectors ? kith_vectors_keep(e->vectors, err) : 0;
+	int rc = e->plan.resident && !spill_of(e) ? kith_vectors_keep(e->vectors, err) : 0;
 	if (rc)
 		return rc;
 	e->projections.dims = e->plan.dims;

@@ -405,6 +405,7 @@ void kith_plan_pilot(kith_plan *plan, const kith_survey *survey, const kith_scal
 	q.near = (double)q.k / (double)n;
 	q.survey = *survey;
 	plan->batch = (uint32_t)at_least((uint64_t)((double)all.batch / times), 1);
+	plan->spill = plan->spill_vectors = 0; /* they are few: in memory */
 	if (all.kind == KITH_PLAN_STREAM) {
 		kith_stream_sizes(plan, q.vectors, n, q.k, q.memory,
 				  (uint32_t)at_least((uint64_t)((double)all.panel / times), 1), all.tile);
