@@ -17,7 +17,7 @@
 #define MANY_COPIES 5u   /* one sample in so many */
 #define MAX_K       512u /* beyond, rows with all their distances are too much */
 #define DEPTH       16   /* of parts within parts */
-#define FEW         3072u
+#define FEW         256u
 
 static int solve(const kith_engine_job *job, uint32_t k, int depth, kith_ranked_rows *rows, kith_err *err);
 

@@ -27,8 +27,7 @@
 #define MEASURE_START 60e-9    /* and each time */
 #define FINISH        3e-6     /* a row, to tell its neighbours from other candidates */
 #define PROBE         140e-9   /* a row, for each block that its first bound comes from */
-#define STREAM_VALUE  1.5      /* tiles of the stream plan take so many times as long, */
-#define STREAM_TAKE   30e-9    /* and a candidate, as it starts without a bound */
+#define STREAM_TAKE   30e-9    /* a candidate in the stream plan, which starts without a bound */
 #define TAKE          6e-9     /* a candidate */
 #define READ_VALUE    2e-9     /* a value of the file: read, checked, hashed, */
 #define PASS_VALUE    2e-9     /* read again, converted */
@@ -205,7 +204,7 @@ static void time_join(kith_plan *p, const struct planner *q)
 		join += n * time_settling(p, q, (p->refined - p->known) / 2 + k / 2);
 	}
 	measure = n * ((p->refined - p->known) * (MEASURE * d + MEASURE_START) + FINISH);
-	if (!p->resident) {
+	if (!p->resident || p->spill_vectors) {
 		measure += n / (double)batch * time_reading(q, batch, p->refined - p->known);
 		bounds += p->known ? n / (double)batch * time_reading(q, batch, p->known) : 0;
 	}
@@ -288,9 +287,10 @@ static void time_stream(kith_plan *p, const struct planner *q)
 	p->refined = q->info->near;
 	p->cost[KITH_SKETCHING] = STAGE + n * d * PASS_VALUE;
 	p->cost[KITH_FIRST_BOUNDS] = p->cost[KITH_MEASURING] = 0;
-	p->cost[KITH_JOINING] = 2 * STAGE + n * q->k * (1 + log(n / q->k)) * STREAM_TAKE +
-				n * n / 256 * tile_of(q, d) * STREAM_VALUE + n * d * PASS_VALUE * panels +
-				n * p->refined * (MEASURE + PASS_VALUE / 2) * d;
+	/* rows have no bound until their lists are full, and then that of what they have met */
+	double taken = fmin(n, p->capacity * (1 + log(fmax(n / p->capacity, 1))));
+	p->cost[KITH_JOINING] = 2 * STAGE + n * taken * (STREAM_TAKE + FULL_VALUE * d) + n * n / 256 * tile_of(q, d) +
+				n * d * PASS_VALUE * panels + n * p->refined * (MEASURE + PASS_VALUE / 2) * d;
 	add_up(p, q);
 }
 
