@@ -191,6 +191,63 @@ int kith_graph_read_near(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 	return rc;
 }
 
+/* Brings the ids at `positions` of a row, all of them below `end`, to its front, in that order; the others below `end`
+ * keep theirs, and those beyond stay where they are. `named`: zeros, a byte for each position. -1 if a position is not
+ * below `end`, as only a damaged file of version 2 has it. */
+static int order_row(uint32_t *ids, uint32_t *front, uint8_t *named, const uint32_t *positions, uint32_t near,
+		     uint32_t end)
+{
+	uint32_t to = end, outside = 0;
+	for (uint32_t r = 0; r < near; r++)
+		outside |= positions[r] >= end;
+	if (outside)
+		return -1;
+	for (uint32_t r = 0; r < near; r++) {
+		front[r] = ids[positions[r]];
+		named[positions[r]] = 1;
+	}
+	for (uint32_t p = end; p-- > 0;) {
+		if (named[p])
+			named[p] = 0;
+		else if (to > near) /* always, unless a position is named twice */
+			ids[--to] = ids[p];
+	}
+	memcpy(ids, front, near * sizeof *ids);
+	return 0;
+}
+
+int kith_graph_read_ranked(kith_graph *g, uint64_t first, uint64_t count, uint32_t tiers, uint32_t *ids, double *dist2,
+			   kith_err *err)
+{
+	uint32_t near = g->info.near, end = 0, *front;
+	const uint32_t *positions;
+	const double *d;
+	uint8_t *named;
+	void *memory = NULL;
+	kith_workspace w = {0};
+	int rc = kith_graph_read_rows(g, first, count, tiers, ids, err);
+	if (rc || !near)
+		return rc;
+	size_t k = g->info.ladder[tiers - 1];
+	uint32_t most = near < k ? near : (uint32_t)k;
+	for (uint32_t t = 0; end < most; t++)
+		end = g->info.ladder[t];
+	KITH_BUFFER(&w, front, most);
+	KITH_BUFFER_ZERO(&w, named, end);
+	if ((rc = kith_workspace_alloc(&w, &memory, "rows in rank order", err)))
+		return rc;
+	for (uint64_t i = first; i < first + count && !(rc = kith_graph_near_at(g, i, &positions, &d, err)); i++) {
+		if (order_row(ids + (i - first) * k, front, named, positions, most, end)) {
+			rc = kith_fail(err, KITH_ECORRUPT, "%s: a near list points outside its tiers", g->path);
+			break;
+		}
+		if (dist2)
+			memcpy(dist2 + (i - first) * near, d, near * sizeof *dist2);
+	}
+	free(memory);
+	return rc;
+}
+
 int kith_graph_read_audit(kith_graph *g, kith_graph_audit *out, kith_err *err)
 {
 	return kith_audit_get(g->container, &g->scratch, &g->info, g->audit_rows, out, err);
