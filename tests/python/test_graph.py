@@ -1,5 +1,7 @@
 """kith.graph: what is read of a graph is what the definition gives, however it is asked for."""
 
+import gc
+import os
 import subprocess
 import threading
 
@@ -118,8 +120,6 @@ def test_errors_are_the_librarys(here, rng):
 
 
 def test_closed_and_temporary(here, rng):
-    import gc
-    import os
     graph = kith.knn(rng.normal(size=(30, 3)), 4)
     path = graph.path
     assert os.path.exists(path)

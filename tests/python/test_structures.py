@@ -1,5 +1,6 @@
 """The package's structures are those that the C compiler makes of include/kith; its version is kith's."""
 
+import ctypes
 import os
 import re
 import shutil
@@ -32,7 +33,6 @@ def test_layout(here, name):
     for member, line in zip(members, fields):
         field = getattr(ours, member)
         assert line == f"{field.offset} {field.size}", member
-    import ctypes
     assert int(size) == ctypes.sizeof(ours)
 
 

@@ -22,13 +22,13 @@ def pairs(path: Union[str, os.PathLike]) -> Pairs:
 class Components:
     """The connected components of the pairs that a question finds.
 
-        sizes   int64, (components,): samples in each, descending
-        label   int64, (n,): each sample's component, the number of its smallest member; -1 of samples in no pair"""
+        label   int64, (n,): each sample's component, the number of its smallest member; its own of a sample in no pair
+        sizes   int64, (components,): samples in each, descending"""
 
     def __init__(self, n: int, nodes: np.ndarray):
-        self.label = np.full(n, -1, np.int64)
+        self.label = np.arange(n)
         self.label[nodes[:, 0]] = nodes[:, 1]
-        self.sizes = np.sort(np.unique(nodes[:, 1], return_counts=True)[1])[::-1]
+        self.sizes = np.sort(np.unique(self.label, return_counts=True)[1])[::-1]
 
 
 class Pairs:

@@ -99,6 +99,7 @@ def record(model: nn.Module, loader: Iterable[Any], out: Union[str, os.PathLike]
                 del result
                 files.finish(watch)
                 if branches and run.is_default and files.batches == 1:
+                    watch.is_off = True
                     _warn_of_branches(model, targets, run, batch, files.names())
         if samples is not None and files.rows != samples:
             raise ValueError(f"the loader gave {files.rows} samples, {samples} were expected "
@@ -275,6 +276,7 @@ class _Watch:
         self.hooks: list[Any] = []
         self.inside: list[str] = []      # the modules that are running, where sums are looked for
         self.calls: dict[str, int] = {}  # in this pass
+        self.is_off = False              # until the next pass
 
     def __enter__(self) -> _Watch:
         sums = self.targets.has_sums()
@@ -300,9 +302,11 @@ class _Watch:
             hook.remove()
 
     def start(self) -> None:
-        self.calls, self.inside = {}, []
+        self.calls, self.inside, self.is_off = {}, [], False
 
     def saw(self, key: str, value: Any) -> None:
+        if self.is_off:
+            return
         call = self.calls.get(key, 0)
         self.calls[key] = call + 1
         if self.targets.fit(key, call):
@@ -438,11 +442,6 @@ def _pool_tokens(value: torch.Tensor, how: str, mask: Optional[torch.Tensor]) ->
 # ---- to files ------------------------------------------------------------------------------------------------------
 
 
-class _File:
-    def __init__(self, key: str, call: Optional[int], name: str, is_asked: bool, writer: Writer):
-        self.key, self.call, self.name, self.is_asked, self.writer = key, call, name, is_asked, writer
-
-
 class _Files:
     """A writer for each target and call, opened when it is first seen, in the first batch: that is the causal order."""
 
@@ -455,7 +454,10 @@ class _Files:
         for target in targets.found:
             if target.name is not None:
                 self.check_name(target.name)
-        self.files: dict[tuple[str, Optional[int], str], _File] = {}
+        # By (the module or sum, its call in a pass, the target that asks for it), or (NAME, None, None) of the input and
+        # of outputs.
+        self.files: dict[tuple[str, Optional[int], Optional[_Target]], Writer] = {}
+        self.name: dict[tuple, str] = {}
         self.left_out: dict[str, str] = {}  # what patterns name and cannot be recorded, and why
         self.rows = self.batches = 0
         os.makedirs(folder, exist_ok=True)
@@ -466,7 +468,7 @@ class _Files:
 
     def names(self) -> dict[str, list[tuple[str, int]]]:
         """{file's name: the key and call that it is of}, of modules and sums."""
-        return {file.name: (file.key, file.call) for file in self.files.values() if file.call is not None}
+        return {self.name[place]: place[:2] for place in self.files if place[2] is not None}
 
     def start(self, batch: Any, rows: Optional[int]) -> None:
         self.shaper.start(batch)
@@ -475,14 +477,14 @@ class _Files:
 
     def take(self, key: str, call: int, value: Any) -> None:
         for target in self.targets.fit(key, call):
-            self._put((key, call, target.name or f"{key}@{call}"), f"{key or 'the model'}", value, target.is_asked)
+            self._put((key, call, target), key or "the model", value)
 
     def take_input(self, name: str, args: tuple) -> None:
         if not args:
             raise ValueError("the model was called with keyword arguments only: its input cannot be recorded")
-        if ("", None, name) in self.done:
+        if (name, None, None) in self.done:
             raise ValueError("the model was called more than once for one batch")
-        self._put(("", None, name), "the model's input", args[0], True)
+        self._put((name, None, None), "the model's input", args[0])
 
     def take_outputs(self, outputs: Callable, result: Any) -> None:
         if result is None:
@@ -492,40 +494,39 @@ class _Files:
             raise ValueError("outputs= has to return a dictionary {NAME: tensor}")
         for name, value in named.items():
             self.check_name(name)
-            self._put((name, None, name), f"output {name}", value, True)
+            self._put((name, None, None), f"output {name}", value)
 
     def finish(self, watch: _Watch) -> None:
         if self.batches == 0:
             self._finish_first(watch)
         for place, file in self.files.items():
             if place not in self.done:
-                raise ValueError(f"{file.writer.what}, recorded as {file.name}, was not there in the batch from row {self.rows} "
-                                 "on: every batch has to run the same modules, as often")
+                raise ValueError(f"{file.what}, recorded as {self.name[place]}, was not there in the batch from row "
+                                 f"{self.rows} on: every batch has to run the same modules, as often")
         self.rows += self.batch[0]
         self.batches += 1
 
     def close(self) -> list[str]:
         for file in self.files.values():
-            file.writer.complete()
-        paths = [file.writer.rename() for file in self.files.values()]
+            file.complete()
+        paths = [file.rename() for file in self.files.values()]
         if self.shard is None or self.shard[0] == 0:
             self._write_makefile()
         return paths
 
     def discard(self) -> None:
         for file in self.files.values():
-            file.writer.discard()
+            file.discard()
 
-    def _put(self, place: tuple, what: str, value: Any, is_asked: bool) -> None:
-        key = place[0]
-        if place not in self.files:
-            if self.batches:
-                raise ValueError(f"{what} was called more often from row {self.rows} on than in the batches before")
-            if key in self.left_out:
-                return
+    def _put(self, place: tuple[str, Optional[int], Optional[_Target]], what: str, value: Any) -> None:
+        key, call, target = place
+        if key in self.left_out:
+            return
+        if place not in self.files and self.batches:
+            raise ValueError(f"{what} was called more often from row {self.rows} on than in the batches before")
         value = self.shaper.picked(key, value)
         wrong = self._unfit(what, value)
-        if wrong and not is_asked and self.batches == 0:
+        if wrong and target is not None and not target.is_asked and self.batches == 0:
             self.left_out[key] = wrong
             return
         if wrong:
@@ -534,8 +535,9 @@ class _Files:
             self.batch = len(value), what
         value = self.shaper.pooled(key, what, value.detach())
         if place not in self.files:
-            self._open(place, what, is_asked)
-        self.files[place].writer.write(value)
+            name = key if call is None else f"{key}@{call}"
+            self.files[place], self.name[place] = Writer(self._path(name), self.dtype, what), name
+        self.files[place].write(value)
         self.done.add(place)
 
     def _unfit(self, what: str, value: Any) -> Optional[str]:
@@ -550,11 +552,6 @@ class _Files:
             return (f"{what} has {len(value)} rows in a batch where {self.batch[1]} has {self.batch[0]}: "
                     "its first axis must be the sample (see pick=)")
         return None
-
-    def _open(self, place: tuple, what: str, is_asked: bool) -> None:
-        key, call, name = place
-        writer = Writer(self._path(name), self.dtype, what)
-        self.files[place] = _File(key, call, name, is_asked, writer)
 
     def _path(self, name: str) -> str:
         part = f".{self.shard[0]}-of-{self.shard[1]}" if self.shard else ""
@@ -575,13 +572,13 @@ class _Files:
         if not self.files:
             raise ValueError("nothing to record: none of the modules was called in the forward pass")
         for place, file in self.files.items():
-            asked = next((t for t in self.targets.fit(*place[:2]) if place[1] is not None and t.call is None), None)
-            if asked is not None:
-                several = watch.calls[file.key] > 1
-                file.name = (asked.name or file.key or "out") + (f"@{file.call}" if several else "")
-                self.check_name(file.name)
-                file.writer.path = self._path(file.name)
-        names = [file.name for file in self.files.values()]
+            key, call, target = place
+            if target is not None:
+                number = f"@{call}" if target.call is None and watch.calls[key] > 1 else ""
+                self.name[place] = (target.name or key or "out") + number
+                self.check_name(self.name[place])
+                file.path = self._path(self.name[place])
+        names = list(self.name.values())
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ValueError(f"two layers have the same file name: {', '.join(sorted(twice))}")
@@ -589,7 +586,7 @@ class _Files:
 
     def _write_makefile(self) -> None:
         path = os.path.join(self.folder, "layers.mk")
-        names = " ".join(file.name for file in self.files.values())
+        names = " ".join(self.name.values())
         with open(path + ".part", "w", encoding="utf-8") as file:
             file.write("# Written by kith.record: what is in this folder, in the order in which the network runs it. To be\n"
                        "# included before kith.mk.\n"

@@ -66,6 +66,8 @@ class Stack:
                     value = entry["stderr"] if name == "nnts" else value["stderr"]
                 elif isinstance(value, dict):
                     value = value["mean"]
+                if value is None:  # of a whole matrix: nothing is left to correct at k = n - 1
+                    value = np.full((len(self.layers),) * 2, np.nan)
                 array = np.array(value, np.int64 if name in _COUNTS and not error else np.float64)
                 return self._label(array, labels)
         where = "".join(f" {what}={value}" for what, value in (("graph", graph), ("alpha", alpha or None)) if value)
