@@ -136,13 +136,13 @@ int kith_graph_read_rows(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 	return rc;
 }
 
-static int cache_near(kith_graph *g, uint64_t part, kith_err *err)
+static int cache_near(kith_graph *g, uint64_t part, int with_dist2, kith_err *err)
 {
 	size_t items = (size_t)g->info.near_nodes * g->info.near, size;
 	const void *bytes;
 	kith_workspace w = {0};
 	int rc;
-	if (g->near_part == part)
+	if (g->near_part == part && g->near_with_dist2 >= with_dist2)
 		return 0;
 	g->near_part = NONE;
 	KITH_BUFFER(&w, g->positions, items);
@@ -150,15 +150,18 @@ static int cache_near(kith_graph *g, uint64_t part, kith_err *err)
 	if ((!g->near_memory && (rc = kith_workspace_alloc(&w, &g->near_memory, "near lists", err))) ||
 	    (rc = kith_container_get(g->container, KITH_TABLE_NEAR, (uint32_t)part, &bytes, &size, err)))
 		return rc;
-	rc = kith_near_decode(&g->scratch, &g->info, part, bytes, size, g->positions, g->dist2, err);
+	rc = kith_near_decode(&g->scratch, &g->info, part, bytes, size, g->positions, with_dist2 ? g->dist2 : NULL,
+			      err);
 	g->near_part = rc ? NONE : part;
+	g->near_with_dist2 = with_dist2;
 	return kith_fail_in(err, rc, g->path);
 }
 
-int kith_graph_near_at(kith_graph *g, uint64_t node, const uint32_t **positions, const double **dist2, kith_err *err)
+int kith_graph_near_at(kith_graph *g, uint64_t node, int with_dist2, const uint32_t **positions, const double **dist2,
+		       kith_err *err)
 {
 	size_t at = node % g->info.near_nodes * g->info.near;
-	int rc = cache_near(g, node / g->info.near_nodes, err);
+	int rc = cache_near(g, node / g->info.near_nodes, with_dist2, err);
 	*positions = g->positions + (rc ? 0 : at);
 	*dist2 = g->dist2 + (rc ? 0 : at);
 	return rc;
@@ -173,7 +176,7 @@ int kith_graph_read_near(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 		kith_graph_part p = kith_graph_part_at(g, first, count);
 		const uint32_t *positions;
 		const double *dist2;
-		rc = kith_graph_near_at(g, first, &positions, &dist2, err);
+		rc = kith_graph_near_at(g, first, near_dist2 != NULL, &positions, &dist2, err);
 		if (!rc && near_ids)
 			rc = cache_rows(g, p.block, g->info.tiers, err);
 		if (rc)
@@ -206,13 +209,11 @@ static int order_row(uint32_t *ids, uint32_t *front, uint8_t *named, const uint3
 		front[r] = ids[positions[r]];
 		named[positions[r]] = 1;
 	}
-	for (uint32_t p = end; p-- > 0;) {
-		if (named[p])
-			named[p] = 0;
-		else if (to > near) /* always, unless a position is named twice */
-			ids[--to] = ids[p];
-	}
+	for (uint32_t p = end; p-- > 0; to -= !named[p]) /* to > p: what is written has been read */
+		ids[to - 1] = ids[p];
 	memcpy(ids, front, near * sizeof *ids);
+	for (uint32_t r = 0; r < near; r++)
+		named[positions[r]] = 0;
 	return 0;
 }
 
@@ -236,7 +237,9 @@ int kith_graph_read_ranked(kith_graph *g, uint64_t first, uint64_t count, uint32
 	KITH_BUFFER_ZERO(&w, named, end);
 	if ((rc = kith_workspace_alloc(&w, &memory, "rows in rank order", err)))
 		return rc;
-	for (uint64_t i = first; i < first + count && !(rc = kith_graph_near_at(g, i, &positions, &d, err)); i++) {
+	for (uint64_t i = first; i < first + count; i++) {
+		if ((rc = kith_graph_near_at(g, i, dist2 != NULL, &positions, &d, err)))
+			break;
 		if (order_row(ids + (i - first) * k, front, named, positions, most, end)) {
 			rc = kith_fail(err, KITH_ECORRUPT, "%s: a near list points outside its tiers", g->path);
 			break;

@@ -19,7 +19,7 @@ where the `cmake --install` that brought the package put them, else as the dynam
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._graph import Graph, graph
 from ._lib import Error, InputError
@@ -28,6 +28,9 @@ from ._pairs import Components, Pairs, pairs
 from ._programs import Comparison, compare, knn, merge
 from ._stack import Stack, stack
 from ._version import __version__
+
+if TYPE_CHECKING:
+    from ._record import record
 
 __all__ = ["Comparison", "Components", "Error", "Graph", "InputError", "Pairs", "Stack", "Writer", "compare", "graph", "knn",
            "merge", "pairs", "record", "stack", "writer", "__version__"]

@@ -7,6 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from fnmatch import fnmatchcase
 from typing import Any, Callable, Iterable, NamedTuple, Optional, Union
@@ -442,6 +443,55 @@ def _pool_tokens(value: torch.Tensor, how: str, mask: Optional[torch.Tensor]) ->
 # ---- to files ------------------------------------------------------------------------------------------------------
 
 
+class _Background:
+    """Writes tensors in a thread of its own, in order, while the network goes on; each as it was when it was handed over.
+
+    Outputs are not copied for that, unless a later in-place operation overwrites them. Which ones that happens to, the first
+    batch tells, by PyTorch's count of a tensor's changes; and the same count tells if it is otherwise in a later batch."""
+    SYNC_BYTES = 1 << 27
+
+    def __init__(self) -> None:
+        self.writing, self.syncing = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self.pending: list[tuple[Future, Writer, torch.Tensor, Optional[int]]] = []
+        self.seen: list[tuple[Writer, torch.Tensor, int]] = []  # in the first batch
+        self.lasting: set[Writer] = set()                       # whose tensors stayed as they were
+        self.unsynced: dict[Writer, int] = {}
+
+    def write(self, writer: Writer, value: torch.Tensor) -> None:
+        version = None
+        if value.device.type == "cpu" and not value.is_inference():
+            if writer in self.lasting:
+                version = value._version
+            else:
+                self.seen.append((writer, value, value._version))
+        kept = value if version is not None else value.clone()
+        self.pending.append((self.writing.submit(self._write, writer, kept), writer, kept, version))
+
+    def wait(self) -> None:
+        """Until all is written, before the network runs again."""
+        for writer, value, version in self.seen:
+            if value._version == version:
+                self.lasting.add(writer)
+        self.seen = []
+        pending, self.pending = self.pending, []
+        for future, writer, value, version in pending:
+            future.result()
+            if version is not None and value._version != version:
+                raise ValueError(f"{writer.what} is overwritten in place in some batches only: let pick= copy it "
+                                 "(lambda output: output.clone())")
+
+    def stop(self) -> None:
+        self.writing.shutdown()
+        self.syncing.shutdown()
+
+    def _write(self, writer: Writer, value: torch.Tensor) -> None:
+        writer.write(value)
+        self.unsynced[writer] = self.unsynced.get(writer, 0) + value.numel() * value.element_size()
+        if self.unsynced[writer] > self.SYNC_BYTES:  # or all of it would be left for the end
+            self.unsynced[writer] = 0
+            self.syncing.submit(writer.flush)
+
+
 class _Files:
     """A writer for each target and call, opened when it is first seen, in the first batch: that is the causal order."""
 
@@ -458,6 +508,7 @@ class _Files:
         # of outputs.
         self.files: dict[tuple[str, Optional[int], Optional[_Target]], Writer] = {}
         self.name: dict[tuple, str] = {}
+        self.background = _Background()
         self.left_out: dict[str, str] = {}  # what patterns name and cannot be recorded, and why
         self.rows = self.batches = 0
         os.makedirs(folder, exist_ok=True)
@@ -471,6 +522,7 @@ class _Files:
         return {self.name[place]: place[:2] for place in self.files if place[2] is not None}
 
     def start(self, batch: Any, rows: Optional[int]) -> None:
+        self.background.wait()
         self.shaper.start(batch)
         self.batch = None if rows is None else (rows, "the batch")
         self.done: set[tuple] = set()
@@ -507,6 +559,8 @@ class _Files:
         self.batches += 1
 
     def close(self) -> list[str]:
+        self.background.wait()
+        self.background.stop()
         for file in self.files.values():
             file.complete()
         paths = [file.rename() for file in self.files.values()]
@@ -515,6 +569,7 @@ class _Files:
         return paths
 
     def discard(self) -> None:
+        self.background.stop()
         for file in self.files.values():
             file.discard()
 
@@ -537,7 +592,7 @@ class _Files:
         if place not in self.files:
             name = key if call is None else f"{key}@{call}"
             self.files[place], self.name[place] = Writer(self._path(name), self.dtype, what), name
-        self.files[place].write(value)
+        self.background.write(self.files[place], value)
         self.done.add(place)
 
     def _unfit(self, what: str, value: Any) -> Optional[str]:
