@@ -20,8 +20,8 @@ def pytest_collection_modifyitems(items):
 
 
 def slow_knn(X, k):
-    """From the definition: the k nearest by squared distance, summed in double precision in index order, ties by number;
-    and their distances."""
+    """From the definition: the k nearest by squared distance, summed in double precision in index order, ties by number
+    (ties="index"); and their distances."""
     X = np.asarray(X, np.float64).reshape(len(X), -1)
     ids, distances = [], []
     for i, x in enumerate(X):

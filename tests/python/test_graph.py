@@ -84,7 +84,12 @@ def test_info(here, rng):
     assert graph.info["metric"] == "cosine" and graph.info["engine"] == "exact" and graph.info["recall"] == 1
     assert graph.info["digest"].startswith("xxh3:") and graph.info["input"] == "X.npy"
     assert graph.info["ladder"] == (3, 6) and graph.info["command"].startswith("kith-knn -k 3,6")
+    assert graph.info["ties"] == "content" and graph.info["tied"] == {"rows": [0, 0], "most": [0, 0], "zero": 0}
     assert "n=40 d=3 k=3,6 cosine exact" in repr(graph)
+    with pytest.warns(UserWarning):
+        tied = kith.knn(np.repeat([[0.0], [1.0]], 20, axis=0), [3, 30], ties="index")
+    assert tied.info["ties"] == "index" and tied.info["tied"] == {"rows": [40, 40], "most": [19, 20], "zero": 0}
+    np.testing.assert_array_equal(tied.ids[:], slow_knn(np.repeat([[0.0], [1.0]], 20, axis=0), 30)[0])
 
 
 def test_to_scipy(here, rng):

@@ -10,7 +10,7 @@ import kith
 import pytest
 from conftest import ROOT
 
-HEADER = {"GraphInfo": ("graph.h", "kith_graph_info"), "Layer": ("layer.h", "kith_layer"),
+HEADER = {"GraphInfo": ("graph.h", "kith_graph_info"), "TieCounts": ("graph.h", "kith_tie_counts"), "Layer": ("layer.h", "kith_layer"),
           "PairInfo": ("pairs.h", "kith_pair_info"), "Err": ("err.h", "kith_err")}
 
 

@@ -35,7 +35,9 @@ class Graph:
         distances  float64, shape (n, near), indexed in the same way: the distances (not squared, in the unit of the
                  activations; 0..2 under cosine, between normalised vectors) of the ids in the first `near` columns,
                  ascending, to 24 bits
-        info     all that the file says of itself: n, d, metric, engine, recall, digest, input, command, version, ...
+        info     all that the file says of itself: n, d, metric, engine, recall, digest, input, command, version, ...; ties, in
+                 which order samples stand that are equally far; tied, None if nobody counted, else for each k of the
+                 ladder the rows with such a sample beyond the k-th, and the most of them in one row
     """
 
     def __init__(self, path: Union[str, os.PathLike], threads: Optional[int] = None):
@@ -45,7 +47,10 @@ class Graph:
         with self._handles as handle:
             info = _lib.lib().kith_graph_get_info(handle)[0]
             self.ladder = tuple(info.ladder[:info.tiers])
-            self.info: dict[str, Any] = {**_lib.fields(info), "ladder": self.ladder}
+            tied = {"rows": list(info.tied.rows[:info.tiers]), "most": list(info.tied.most[:info.tiers]),
+                    "zero": info.tied.zero} if info.tied.counted else None
+            self.info: dict[str, Any] = {**_lib.fields(info), "ladder": self.ladder, "tied": tied,
+                                         "ties": ("index", "content")[info.ties]}
         self.n: int = self.info["n"]
         self.d: int = self.info["d"]
         self.k: int = self.ladder[-1]

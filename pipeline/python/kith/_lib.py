@@ -38,16 +38,21 @@ class Err(ctypes.Structure):
     _fields_ = [("code", c_int), ("msg", c_char * 1024)]
 
 
+class TieCounts(ctypes.Structure):
+    _fields_ = [("counted", c_int), ("rows", c_uint64 * MAX_TIERS), ("most", c_uint64 * MAX_TIERS), ("zero", c_uint64)]
+
+
 class GraphInfo(ctypes.Structure):
     _fields_ = [("n", c_uint64), ("d", c_uint64), ("tiers", c_uint32), ("ladder", c_uint32 * MAX_TIERS),
                 ("near", c_uint32), ("block_nodes", c_uint32), ("near_nodes", c_uint32), ("near_bits", c_uint32),
-                ("recall", c_double), ("metric", c_char * 16), ("engine", c_char * 128), ("parameters", c_char * 256),
+                ("recall", c_double), ("ties", c_int), ("tied", TieCounts), ("metric", c_char * 16), ("engine", c_char * 128), ("parameters", c_char * 256),
                 ("digest", c_char * 32), ("input", c_char * 256), ("command", c_char * 1024), ("version", c_char * 32)]
 
 
 class Layer(ctypes.Structure):
     _fields_ = [("name", c_char_p), ("dim", c_uint64), ("metric", c_char_p), ("engine", c_char_p), ("digest", c_char_p),
-                ("input", c_char_p), ("command", c_char_p), ("recall", c_double), ("audited", c_uint32)]
+                ("input", c_char_p), ("command", c_char_p), ("recall", c_double), ("audited", c_uint32),
+                ("ties", c_int), ("tied", TieCounts)]
 
 
 class PairInfo(ctypes.Structure):
@@ -132,5 +137,5 @@ def fields(struct: ctypes.Structure) -> dict[str, Any]:
     return plain
 
 
-__all__ = ["Err", "Error", "GraphInfo", "InputError", "Layer", "PairInfo", "byref", "call", "fields", "lib",
+__all__ = ["Err", "Error", "GraphInfo", "InputError", "Layer", "PairInfo", "TieCounts", "byref", "call", "fields", "lib",
            "open_handle", "program"]

@@ -35,7 +35,8 @@ def run(name: str, *arguments: Any) -> None:
         warnings.warn(line, stacklevel=3)
 
 
-def knn(X: Any, k: Union[int, Sequence[int]] = 15, *, metric: str = "l2", engine: str = "exact", out: Optional[Path] = None,
+def knn(X: Any, k: Union[int, Sequence[int]] = 15, *, metric: str = "l2", engine: str = "exact", ties: str = "content",
+        out: Optional[Path] = None,
         near: Optional[int] = None, candidates: Sequence[Path] = (), audit: Optional[int] = None,
         memory: Union[None, int, str] = None, threads: Optional[int] = None, options: Sequence[str] = ()) -> Graph:
     """Each sample's k nearest neighbours, by kith-knn. Returns the graph, opened.
@@ -44,6 +45,7 @@ def knn(X: Any, k: Union[int, Sequence[int]] = 15, *, metric: str = "l2", engine
     k           neighbours per sample, 1..n-1; several (ascending) are a ladder that one graph serves
     metric      "l2" or "cosine"
     engine      "exact"; "approx" or "approx:recall=0.95": nearly all, with a measured recall; "faiss:FACTORY"
+    ties        the order of samples that are equally far: "content", a pseudo-random one that the layer's values fix, or "index"
     out         where the graph is written, such as "conv1.nng"; by default a temporary file that goes with the object
     near        of how many nearest ones order and distance are kept (32)
     candidates  graphs of other layers whose rows are measured as well (engines that are not exact)
@@ -56,7 +58,7 @@ def knn(X: Any, k: Union[int, Sequence[int]] = 15, *, metric: str = "l2", engine
     try:
         path = X if _is_path(X) else _save(X, os.path.join(temporary.name, "X.npy"))
         graph_path = os.path.join(temporary.name, "X.nng") if out is None else os.fspath(out)
-        arguments = ["-k", _ladder(k), "--metric", metric, "--engine", engine, *_limits(memory, threads)]
+        arguments = ["-k", _ladder(k), "--metric", metric, "--engine", engine, "--ties", ties, *_limits(memory, threads)]
         for option, value in (("--near", near), ("--audit", audit)):
             arguments += [option, str(value)] if value is not None else []
         for graph in candidates:
