@@ -74,7 +74,8 @@ def rate(bench, inputs):
 class Python(Bench):
     NAME = "python"
     TARGETS = ["kith", "kith-knn", "kith-show"]
-    COLUMNS = "date,commit,machine,threads,data,runs,work,case,n,layers,k,decoded_gb,kith_s,kith_mib,against,against_s,figure,bar,note"
+    COLUMNS = ("date,commit,machine,threads,data,runs,work,case,n,layers,k,decoded_gb,kith_s,kith_mib,against,against_s,figure,"
+               "bar,note")
     TABLE = ("work<7 case<12 n>6 k>4 kith_s>8 kith_mib>5 against<22 against_s>8 figure>8 bar>7 verdict<11 note< commit<")
 
     def claims(self):

@@ -5,7 +5,8 @@ NNTP says how many pairs of neighbours arise and stay as the network learns."""
 import os
 import sys
 
-sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", *rest) for rest in (["..", "pipeline", "python"], ["lenet5"])]
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "..", "pipeline", "python"), os.path.join(HERE, "..", "lenet5")]
 import kith
 import torch
 from lenet5 import FASHION, Pixels, load
@@ -39,7 +40,7 @@ def main(out, samples=2000, steps=(0, 10, 50, 200, 500)):
     stack = kith.merge(graphs, alpha="all", out=f"{out}/stack.json", pairs=f"{out}/pairs.kpr")
     print(stack, stack.nnts(15), "NNTP:", stack.nntp(15), sep="\n")
     kept = kith.pairs(f"{out}/pairs.kpr").persist(f"step{steps[1]}", f"step{steps[-1]}", k=15)
-    print(f"{len(kept)} pairs are neighbours from step {steps[1]} to step {steps[-1]}, such as {kept[0].tolist() if len(kept) else None}")
+    print(f"{len(kept)} pairs are neighbours from step {steps[1]} to step {steps[-1]}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ model and loader in their place."""
 import os
 import sys
 
-sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", *rest) for rest in (["..", "pipeline", "python"], ["lenet5"])]
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "..", "pipeline", "python"), os.path.join(HERE, "..", "lenet5")]
 import kith
 import torch
 from lenet5 import FASHION, Pixels, load

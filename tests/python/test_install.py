@@ -27,7 +27,8 @@ def python(here, packages, **environment):
 
 def test_by_cmake(here, rng):
     np.save("X.npy", rng.normal(size=(20, 3)))
-    subprocess.run(["cmake", "--install", os.environ["KITH_BIN"], "--prefix", here / "usr"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["cmake", "--install", os.environ["KITH_BIN"], "--prefix", here / "usr"], check=True,
+                   stdout=subprocess.DEVNULL)
     (package,) = here.glob("usr/lib/python3*/*-packages/kith")
     assert not list(package.glob("__pycache__"))
     where = python(here, package.parent)

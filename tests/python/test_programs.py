@@ -30,8 +30,8 @@ def layers(here, rng):
 
 def test_knn_is_the_command_lines(layers):
     for name in layers[1]:
-        assert program("kith-knn", "-q", "-k", "3,10", "--metric", "l2", "--engine", "exact", "--ties", "content", "-o", "again.nng",
-                       "--", f"{name}.npy")[0] == 0
+        assert program("kith-knn", "-q", "-k", "3,10", "--metric", "l2", "--engine", "exact", "--ties", "content",
+                       "-o", "again.nng", "--", f"{name}.npy")[0] == 0
         ours, again = open(f"{name}.nng", "rb").read(), open("again.nng", "rb").read()
         assert len(ours) == len(again)
         graph, other = kith.graph(f"{name}.nng"), kith.graph("again.nng")

@@ -10,8 +10,8 @@ import kith
 import pytest
 from conftest import ROOT
 
-HEADER = {"GraphInfo": ("graph.h", "kith_graph_info"), "TieCounts": ("graph.h", "kith_tie_counts"), "Layer": ("layer.h", "kith_layer"),
-          "PairInfo": ("pairs.h", "kith_pair_info"), "Err": ("err.h", "kith_err")}
+HEADER = {"GraphInfo": ("graph.h", "kith_graph_info"), "TieCounts": ("graph.h", "kith_tie_counts"),
+          "Layer": ("layer.h", "kith_layer"), "PairInfo": ("pairs.h", "kith_pair_info"), "Err": ("err.h", "kith_err")}
 
 
 @pytest.mark.parametrize("name", HEADER)

@@ -45,7 +45,8 @@ class TieCounts(ctypes.Structure):
 class GraphInfo(ctypes.Structure):
     _fields_ = [("n", c_uint64), ("d", c_uint64), ("tiers", c_uint32), ("ladder", c_uint32 * MAX_TIERS),
                 ("near", c_uint32), ("block_nodes", c_uint32), ("near_nodes", c_uint32), ("near_bits", c_uint32),
-                ("recall", c_double), ("ties", c_int), ("tied", TieCounts), ("metric", c_char * 16), ("engine", c_char * 128), ("parameters", c_char * 256),
+                ("recall", c_double), ("ties", c_int), ("tied", TieCounts), ("metric", c_char * 16), ("engine", c_char * 128),
+                ("parameters", c_char * 256),
                 ("digest", c_char * 32), ("input", c_char * 256), ("command", c_char * 1024), ("version", c_char * 32)]
 
 

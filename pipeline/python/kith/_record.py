@@ -167,7 +167,7 @@ class _Forward:
 
     def inputs(self, batch: Any) -> Union[torch.Tensor, dict[str, Any]]:
         if isinstance(batch, Mapping):
-            kept = {key: self._send(value) for key, value in batch.items() if self.takes is None or key in self.takes}
+            kept = {key: self._send(value) for key, value in self._taken(batch).items()}
             if any(isinstance(value, torch.Tensor) for value in kept.values()):
                 return kept
         first = batch[0] if isinstance(batch, (list, tuple)) else batch
@@ -180,9 +180,14 @@ class _Forward:
         """How many samples a batch has, as far as the default forward can tell."""
         if self.forward is not None:
             return None
-        inputs = self.inputs(batch)
-        tensors = inputs.values() if isinstance(inputs, dict) else [inputs]
-        return next((len(t) for t in tensors if isinstance(t, torch.Tensor) and t.dim()), None)
+        if isinstance(batch, Mapping):
+            values: Iterable[Any] = self._taken(batch).values()
+        else:
+            values = batch[:1] if isinstance(batch, (list, tuple)) else [batch]
+        return next((len(value) for value in values if isinstance(value, torch.Tensor) and value.dim()), None)
+
+    def _taken(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in batch.items() if self.takes is None or key in self.takes}
 
     def _send(self, value: Any) -> Any:
         if not isinstance(value, torch.Tensor):
