@@ -18,6 +18,7 @@
 #   ACTIVATIONS_SUFFIX  how their names end                                              (.npy)
 #   OUT          the folder for everything made here                                     (kith)
 #   METRIC       l2 or cosine                                                            (l2)
+#   TIES         content or index: the order of samples that are equally far             (content)
 #   ENGINE       exact, or approx or another one of kith-knn's                           (exact)
 #   GRAPH        which pairs count: union, mutual or both                                (union)
 #   ALPHA        largest alpha for NNTP, or all                                          (0)
@@ -38,7 +39,7 @@
 #   kith-clean          removes them and what killed runs have left of them (NAME.xxxxxx.part), and nothing else
 #
 # A target is made again when what it depends on has changed: a graph with its layer's activations (newer, or of another
-# size or time than those it was made of: $(OUT)/.kith-input/ has notes of them) and with K, METRIC, ENGINE,
+# size or time than those it was made of: $(OUT)/.kith-input/ has notes of them) and with K, METRIC, TIES, ENGINE,
 # ACTIVATIONS; stack.json with any graph and with GRAPH, ALPHA, and which layers there are in which order.
 # PAIRS, MEM, THREADS and KITH_BIN change no result, so they remake nothing. Several settings side by side each want an OUT of
 # their own: make OUT=kith-cosine METRIC=cosine.
@@ -63,6 +64,7 @@ KITH_SUFFIX := $(or $(strip $(ACTIVATIONS_SUFFIX)),.npy)
 KITH_ACTIVATIONS := $(patsubst %/,%,$(or $(strip $(ACTIVATIONS)),activations))
 KITH_OUT := $(patsubst %/,%,$(or $(strip $(OUT)),kith))
 KITH_METRIC := $(or $(strip $(METRIC)),l2)
+KITH_TIES := $(or $(strip $(TIES)),content)
 KITH_ENGINE := $(or $(strip $(ENGINE)),exact)
 KITH_GRAPH := $(or $(strip $(GRAPH)),union)
 KITH_ALPHA := $(or $(strip $(ALPHA)),0)
@@ -80,8 +82,8 @@ endif
 ifneq ($(words $(KITH_K)),1)
 $(error kith.mk: K = $(K): put commas between the values, K = $(subst $(KITH_SPACE),$(KITH_COMMA),$(KITH_K)))
 endif
-ifneq ($(words $(KITH_ACTIVATIONS) $(KITH_SUFFIX) $(KITH_OUT) $(KITH_METRIC) $(KITH_ENGINE) $(KITH_GRAPH) $(KITH_ALPHA)),7)
-$(error kith.mk: ACTIVATIONS, ACTIVATIONS_SUFFIX, OUT, METRIC, ENGINE, GRAPH, ALPHA: none of them may contain a space)
+ifneq ($(words $(KITH_ACTIVATIONS) $(KITH_SUFFIX) $(KITH_OUT) $(KITH_METRIC) $(KITH_TIES) $(KITH_ENGINE) $(KITH_GRAPH) $(KITH_ALPHA)),8)
+$(error kith.mk: ACTIVATIONS, ACTIVATIONS_SUFFIX, OUT, METRIC, TIES, ENGINE, GRAPH, ALPHA: none of them may contain a space)
 endif
 ifeq ($(filter $(KITH_PAIRS),yes no),)
 $(error kith.mk: PAIRS: yes or no, not $(KITH_PAIRS))
@@ -103,7 +105,7 @@ KITH_REPORT := $(KITH_OUT)/report.html
 # The settings that results depend on live in stamp files: a stamp is rewritten, and so becomes newer than the results,
 # only when it differs. The comparison is made while reading, so that `make -n` and `make -q` tell the truth.
 KITH_KNN_STAMP := $(KITH_OUT)/.kith-knn
-KITH_KNN_SETTINGS := K=$(KITH_K) METRIC=$(KITH_METRIC) ENGINE=$(KITH_ENGINE) ACTIVATIONS=$(KITH_ACTIVATIONS)$(filter-out .npy,$(KITH_SUFFIX))
+KITH_KNN_SETTINGS := K=$(KITH_K) METRIC=$(KITH_METRIC) TIES=$(KITH_TIES) ENGINE=$(KITH_ENGINE) ACTIVATIONS=$(KITH_ACTIVATIONS)$(filter-out .npy,$(KITH_SUFFIX))
 KITH_MERGE_STAMP := $(KITH_OUT)/.kith-merge
 # Each layer has a stamp with the size and the time of its activations, too: files that replace them (cp -p, rsync -t,
 # tar) may be older than the graph. No inode, so that a copy of the whole folder that keeps times (cp -a) is up to date.
@@ -129,7 +131,7 @@ KITH_WHAT_TO_DO = : record that layer (kith.record; or any array of a row for ea
 
 kith: $(KITH_GRAPHS) $(KITH_STACK) $(KITH_STORE) $(KITH_REPORT)
 
-KITH_KNN = $(call KITH_PROGRAM,knn) -k $(KITH_K) --metric $(KITH_METRIC) $(KITH_LIMITS)--engine
+KITH_KNN = $(call KITH_PROGRAM,knn) -k $(KITH_K) --metric $(KITH_METRIC) --ties $(KITH_TIES) $(KITH_LIMITS)--engine
 ifeq ($(filter approx approx:%,$(KITH_ENGINE)),)
 $(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%$(KITH_SUFFIX) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/.
 	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<

@@ -20,7 +20,7 @@ typedef struct kith_knn_options {
 	kith_metric metric;
 	kith_ties ties;
 	int refuse_zero;    /* of metric cosine: samples of zeros are KITH_EUSAGE. Other engines than exact refuse them
-			       in any case */
+			       in any case, unless they leave few samples to exact */
 	const char *engine; /* "exact", or another engine's NAME[:SPEC] */
 	/* Graphs of other layers of the same samples, for engines that are not exact: their rows are measured, too,
 	 * before the k best are kept. Near layers share neighbours, so this finds those whose absence would make a pair

@@ -389,6 +389,7 @@ int kith_knn_build_with(const char *input, const char *output, const kith_knn_op
 	    (rc = verify_inputs(&r, err)))
 		goto done;
 	describe_instead(&r, done.plan, sizeof done.plan);
+	done.tied.counted = 1;
 	done.n = r.info.n;
 	done.d = r.info.d;
 	done.repeated = r.vectors.repeated;

@@ -387,7 +387,7 @@ int kith_plan_choose(kith_plan *plan, kith_survey *survey, kith_basis *basis, co
 		rc = kith_fail(err, KITH_EUSAGE,
 			       "%s: -m is too small: n=%llu d=%llu k=%u with %d threads needs at least %llu bytes",
 			       q.vectors->path, (unsigned long long)q.n, (unsigned long long)q.d, q.k, best.threads,
-			       (unsigned long long)best.memory);
+			       (unsigned long long)(best.memory + job->taken));
 	*plan = best;
 	*survey = q.survey;
 	return rc;
