@@ -23,6 +23,8 @@ typedef struct kith_merge_options {
 	int with_union, with_mutual; /* at least one */
 	uint64_t memory;             /* bytes; holds the window, and the accumulators, of every thread */
 	int threads;                 /* >= 1 */
+	uint32_t relabellings;       /* of NNTS' null distribution (kith/stack.h); 0: none */
+	uint64_t null_seed;          /* below 2^63 */
 	const char *pairs;           /* the pair store to write as well (kith/pairs.h); NULL: none */
 	const char *command;         /* recorded in it; NULL: "" */
 	kith_progress progress;

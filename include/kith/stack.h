@@ -44,6 +44,22 @@ typedef struct kith_nnts {
 	 * 0..1. NaN where two layers were not audited by the same two or more samples; an exact layer needs no audit,
 	 * and of two exact ones it is the mean, with an error of 0. */
 	double *estimate, *estimate_err;
+
+	/* What a stack has only where its null distribution was asked for (kith_stack_add_null); else NULL. Under each of
+	 * R relabellings every layer's graph but the first's has its samples renamed by a random permutation of its
+	 * own, node and neighbours alike, so that what two graphs have in common is chance (a permutation test).
+	 *
+	 * L x L, NaN on the diagonal: mean and standard deviation (divided by R - 1) of the R values of NNTS; the
+	 * thresholds of 95 and 99 %, the values of rank ceil(0.95 (R + 1)) and ceil(0.99 (R + 1)), NaN if R is smaller;
+	 * and p = (1 + values at least as great as NNTS) / (R + 1) (Phipson and Smyth 2010). NNTS is above the
+	 * threshold of 95 % exactly if p <= 0.05. The mean's expectation is kith_nnts_expected. */
+	double *null_mean, *null_sd, *null_q95, *null_q99, *null_p;
+
+	/* L x L: p of the greatest: as many of the R greatest values of all pairs of layers, a relabelling at a time,
+	 * are as great. To have p <= 0.05 anywhere by chance alone has a probability of 0.05 (family-wise; Westfall
+	 * and Young 1993). And 1 each: the mean, standard deviation and thresholds of those R. */
+	double *null_family_p;
+	double *null_max_mean, *null_max_sd, *null_max_q95, *null_max_q99;
 } kith_nnts;
 
 /* What chance gives: the expected IoU of two independent random sets of k of a sample's n-1 others,
@@ -76,6 +92,8 @@ typedef struct kith_stack {
 	kith_layer *layers;
 	kith_nnts *nnts; /* ascending k */
 	kith_nntp *nntp; /* by k, then graph (union first), then alpha */
+	uint32_t relabellings; /* R of the null distribution; 0: there is none */
+	uint64_t null_seed;    /* relabellings follow from it, n and the layers' indices alone */
 } kith_stack;
 
 /* A stack of n samples with everything allocated that a stack of exact layers has, all numbers zero and all strings
@@ -84,6 +102,9 @@ int kith_stack_new(kith_stack **out, uint64_t n, size_t layers, size_t nnts, siz
 
 /* Allocates what a stack has for approximate layers, all zeros, too; once. */
 int kith_stack_add_estimates(kith_stack *stack, kith_err *err);
+
+/* Allocates what a stack has for its null distribution, all zeros, too, and sets `relabellings`; once. */
+int kith_stack_add_null(kith_stack *stack, uint32_t relabellings, uint64_t seed, kith_err *err);
 
 void kith_stack_free(kith_stack *stack); /* NULL is fine */
 

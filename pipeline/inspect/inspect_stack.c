@@ -30,8 +30,8 @@ static void put_value(const kith_stack *s, const kith_entry *e, const kith_measu
 	fprintf(out, "%s\t%" PRIu32 "\t%s\t", m->name, e->nntp ? e->nntp->k : e->nnts->k,
 		e->nntp ? kith_graph_kind_name(e->nntp->graph) : "-");
 	fprintf(out, m->per == KITH_PER_ALPHA ? "%" PRIu32 "\t" : "-\t", e->nntp ? e->nntp->alpha : 0);
-	fprintf(out, "%s\t%s\t", m->shape == KITH_SCALAR ? "-" : s->layers[first].name,
-		m->shape == KITH_SCALAR ? "-" : s->layers[last].name);
+	fprintf(out, "%s\t%s\t", kith_measure_is_number(m) ? "-" : s->layers[first].name,
+		kith_measure_is_number(m) ? "-" : s->layers[last].name);
 	if (v->counts)
 		fprintf(out, "%" PRIu64 "\t0\n", v->counts[i]);
 	else

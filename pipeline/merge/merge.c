@@ -16,6 +16,7 @@
 #include "merge_tuning.h"
 #include "node_window.h"
 #include "pair_builder.h"
+#include "permutation_test.h"
 #include "text.h"
 #include "to_stack.h"
 
@@ -301,6 +302,58 @@ static int result(struct merge *m, kith_stack *stack, kith_err *err)
 	return kith_stack_check(stack, err);
 }
 
+/* What the walk took, before other work takes as much. */
+static void free_walk(struct merge *m)
+{
+	for (uint32_t t = 0; m->counters && t < m->threads; t++)
+		kith_counter_free(&m->counters[t]);
+	free(m->counters);
+	m->counters = NULL;
+	kith_isolated_free(&m->isolated);
+	kith_estimates_free(&m->estimates);
+	kith_window_free(&m->window, m->threads);
+}
+
+static kith_permutation_test null_test(const struct merge *m)
+{
+	const kith_merge_options *o = m->options;
+	uint64_t writer = o->pairs ? kith_pair_writer_bytes(&m->pair_info, (int)m->threads) : 0;
+	return (kith_permutation_test){.plan = &m->plan,
+				       .windows = m->layers,
+				       .relabellings = o->relabellings,
+				       .seed = o->null_seed,
+				       .memory = o->memory > writer ? o->memory - writer : 0,
+				       .threads = (uint32_t)kith_machine_threads(o->threads),
+				       .slots = m->slots / 64 * 2,
+				       .progress = &o->progress};
+}
+
+/* Before the work, which can be long. */
+static int check_null(const struct merge *m, kith_err *err)
+{
+	kith_permutation_test test = null_test(m);
+	uint64_t least = kith_permutation_test_least(&test);
+	if (m->options->relabellings && least > test.memory)
+		return kith_fail(err, KITH_EUSAGE,
+				 "-m is too small: --null holds the rows of two layers, for n=%llu and k=%u %llu bytes",
+				 (unsigned long long)m->plan.n, m->plan.k[m->plan.tiers - 1],
+				 (unsigned long long)(least + m->options->memory - test.memory));
+	return 0;
+}
+
+static int test_null(struct merge *m, kith_stack *stack, kith_err *err)
+{
+	kith_permutation_test test = null_test(m);
+	int rc;
+	if (!test.relabellings)
+		return 0;
+	free_walk(m);
+	if ((rc = kith_stack_add_null(stack, test.relabellings, test.seed, err)) ||
+	    (rc = kith_permutation_test_run(&test, stack, err)))
+		return rc;
+	return kith_stack_check(stack, err);
+}
+
 /* The work on the graphs has come to `rc`. If one was changed meanwhile, that is why, or the result is of none. */
 static int blame_changes(const struct merge *m, int rc, kith_err *err)
 {
@@ -319,12 +372,12 @@ static int merge_layers(struct merge *m, kith_stack *stack, kith_err *err)
 	const char *pairs = m->options->pairs;
 	int rc;
 	if ((rc = kith_estimates_open(&m->estimates, m->layers, stack->layers, &m->plan, err)) ||
-	    (rc = fit_memory(m, err)) || (rc = prepare(m, err)))
+	    (rc = fit_memory(m, err)) || (rc = check_null(m, err)) || (rc = prepare(m, err)))
 		return rc;
 	if (pairs && (rc = kith_pair_writer_create(&m->pairs, pairs, &m->pair_info, (int)m->threads, err)))
 		return rc;
-	if (!(rc = walk(m, err)))
-		rc = result(m, stack, err);
+	if (!(rc = walk(m, err)) && !(rc = result(m, stack, err)))
+		rc = test_null(m, stack, err);
 	if ((rc = blame_changes(m, rc, err)) || !pairs)
 		return rc;
 	rc = kith_pair_writer_finish(m->pairs, err);
@@ -364,12 +417,7 @@ int kith_merge_tuned(size_t layers, const char *const *paths, const char *const 
 done:
 	kith_stack_free(stack);
 	kith_pair_writer_abort(m.pairs);
-	for (uint32_t t = 0; m.counters && t < m.threads; t++)
-		kith_counter_free(&m.counters[t]);
-	free(m.counters);
-	kith_isolated_free(&m.isolated);
-	kith_estimates_free(&m.estimates);
-	kith_window_free(&m.window, m.threads);
+	free_walk(&m);
 #pragma omp parallel for num_threads(m.threads) schedule(dynamic, 1)
 	for (size_t v = 0; v < layers; v++) /* in parallel: unmapping a file takes a while */
 		kith_graph_close(m.layers[v].graph);

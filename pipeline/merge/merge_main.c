@@ -1,5 +1,6 @@
 /* merge_main.c - kith-merge: parse, check, run, report. */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #include "cli.h"
 #include "kith/merge.h"
 #include "text.h"
+
+#define MOST_RELABELLINGS 1000000u
 
 typedef struct arguments {
 	kith_merge_options merge;
@@ -65,6 +68,24 @@ static int take_alpha(const kith_option *option, const char *arg, kith_err *err)
 	return 0;
 }
 
+/* "R" or "R,SEED". */
+static int take_null(const kith_option *option, const char *arg, kith_err *err)
+{
+	arguments *a = option->to;
+	const char *comma = strchr(arg, ',');
+	char *end = NULL;
+	unsigned long long seed = 1, r;
+	errno = 0;
+	r = strtoull(arg, &end, 10);
+	if (comma && end == comma && isdigit((unsigned char)comma[1]))
+		seed = strtoull(comma + 1, &end, 10);
+	if (!isdigit((unsigned char)*arg) || *end || errno || r < 1 || r > MOST_RELABELLINGS || seed > INT64_MAX)
+		return kith_fail(err, KITH_EUSAGE, "--null %s: not a number of relabellings: try --null 200 or 200,7", arg);
+	a->merge.relabellings = (uint32_t)r;
+	a->merge.null_seed = seed;
+	return 0;
+}
+
 static int check(void *context, kith_err *err)
 {
 	const arguments *a = context;
@@ -113,6 +134,8 @@ int main(int argc, char **argv)
 		 .to = &graph},
 		{0, "pairs", "PAIRS.kpr", "Also write every pair's presence in every layer, for kith-pairs", 1,
 		 kith_take_text, .to = &a.merge.pairs},
+		{0, "null", "R[,SEED]", "Is NNTS more than chance? Tested by R relabellings of the samples (200: p from 0.005)",
+		 1, take_null, .to = &a},
 		{'o', NULL, "STACK.json", "The result to write (required)", 1, kith_take_text, .to = &a.output},
 		{'m', NULL, "MEM", "Memory to work in, such as 512M or 4G", 2, kith_take_bytes, .to = &a.merge.memory},
 		{'t', NULL, "THREADS", "Threads", 2, kith_take_count, .to = &a.merge.threads, .least = 1, .most = 256},

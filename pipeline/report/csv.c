@@ -79,11 +79,11 @@ static void put_lines(FILE *out, const content *c)
 {
 	kith_values v;
 	fprintf(out,
-		c->measure->shape == KITH_SCALAR ? "k,%s\n"
+		kith_measure_is_number(c->measure) ? "k,%s\n"
 		: c->measure->per == KITH_PER_K  ? "k"
 						 : "k,graph",
 		c->measure->name);
-	if (c->measure->shape != KITH_SCALAR)
+	if (!kith_measure_is_number(c->measure))
 		put_names(out, c->data->stack);
 	for (size_t i = 0; i < c->data->entry_count; i++) {
 		const kith_entry *e = &c->data->entries[i];
@@ -152,7 +152,7 @@ int kith_report_csv(const kith_report_data *data, const char *directory, kith_er
 	int rc = kith_make_directory(directory, err);
 	for (const kith_measure *m = kith_measures; m->name && !rc; m++) {
 		content c = {.data = data, .measure = m};
-		if ((m->shape == KITH_SCALAR || (kith_measure_is_list(m) && m->source != KITH_FROM_DYNAMICS)) &&
+		if ((kith_measure_is_number(m) || (kith_measure_is_list(m) && m->source != KITH_FROM_DYNAMICS)) &&
 		    is_anywhere(&c))
 			rc = write_csv(directory, m->name, put_lines, &c, err);
 	}

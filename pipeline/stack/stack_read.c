@@ -32,7 +32,7 @@ static place place_in(const place *top, const char *list, size_t index)
 static place place_in_member(const place *in, const char *member)
 {
 	place of = *in;
-	snprintf(of.part + strlen(of.part), sizeof of.part - strlen(of.part), ".%s", member);
+	snprintf(of.part + strlen(of.part), sizeof of.part - strlen(of.part), "%s%s", *of.part ? "." : "", member);
 	return of;
 }
 
@@ -138,6 +138,18 @@ static int get_row(const place *at, const kith_measure *m, const char *member, l
 	return rc;
 }
 
+/* A number by itself. */
+static int get_value(const place *at, const kith_measure *m, const char *member, const json_t *value, int errors,
+		     double *out)
+{
+	double least, most, x = json_is_null(value) ? NAN : json_number_value(value);
+	get_range(m, errors, &least, &most);
+	if (x < least || x > most)
+		return broken(at, member, "%.17g is outside %g..%g", x, least, most);
+	*out = x;
+	return 0;
+}
+
 /* Allocates a measure's values, or else their errors, and takes them from a member of the object; they belong to `out`,
  * a struct of the measure's source. A file cannot claim much with little: memory is touched row by row. */
 static int get_values(const place *at, const kith_measure *m, const json_t *object, const char *member, size_t L,
@@ -150,11 +162,15 @@ static int get_values(const place *at, const kith_measure *m, const json_t *obje
 	kith_measure_size(m, L, 0, &rows, &columns);
 	if (!value)
 		return broken(at, member, "missing");
+	if (m->shape == KITH_NUMBER && !json_is_number(value) && !json_is_null(value))
+		return broken(at, member, "not a number");
 	if (is_matrix && (rc = check_rows(at, member, value, rows)))
 		return rc;
 	if (!(numbers = kith_alloc(rows * columns, sizeof(double))))
 		return kith_fail_nomem(at->err, m->name, 1ull * rows * columns * sizeof(double));
-	for (size_t a = 0; a < rows && !rc; a++)
+	if (m->shape == KITH_NUMBER)
+		rc = get_value(at, m, member, value, errors, (double *)(void *)numbers);
+	for (size_t a = 0; m->shape != KITH_NUMBER && a < rows && !rc; a++)
 		rc = get_row(at, m, member, is_matrix ? (long)a : -1, is_matrix ? json_array_get(value, a) : value,
 			     columns, errors, numbers + a * columns * sizeof(double));
 	if (rc)
@@ -295,6 +311,13 @@ static int check_format(const char *path, const json_t *root, kith_err *err)
 	return 0;
 }
 
+static int get_null(const place *top, const json_t *object, uint64_t *relabellings, uint64_t *seed)
+{
+	place at = place_in_member(top, "null");
+	int rc = get_count(&at, object, "relabellings", 1, UINT32_MAX, relabellings);
+	return rc ? rc : get_count(&at, object, "seed", 0, INT64_MAX, seed);
+}
+
 static int get_stack(const place *top, const json_t *root, kith_stack **out)
 {
 	static const struct {
@@ -309,11 +332,19 @@ static int get_stack(const place *top, const json_t *root, kith_stack **out)
 	kith_err why;
 	uint64_t n;
 	int rc = get_count(top, root, "n", 2, KITH_MAX_NODES, &n);
+	const json_t *null = json_object_get(root, "null");
+	uint64_t relabellings = 0, seed = 0;
+	if (!rc && null)
+		rc = get_null(top, null, &relabellings, &seed);
 	for (size_t l = 0; l < 3 && !rc; l++)
 		rc = get_list(top, root, lists[l].name, lists[l].most, &list[l]);
 	if (!rc)
 		rc = stack_new_empty(&s, n, json_array_size(list[0]), json_array_size(list[1]),
 				     json_array_size(list[2]), top->err);
+	if (!rc) {
+		s->relabellings = (uint32_t)relabellings;
+		s->null_seed = seed;
+	}
 	for (size_t l = 0; l < 3; l++)
 		for (size_t i = 0; i < json_array_size(list[l]) && !rc; i++) {
 			place at = place_in(top, lists[l].name, i);

@@ -34,14 +34,14 @@ static void put_values(kith_json *j, const kith_measure *m, const kith_values *v
 	for (size_t a = 0; a < v->rows; a++) {
 		if (is_matrix)
 			kith_json_gap(j, ROW_LINE);
-		if (m->shape != KITH_SCALAR)
+		if (!kith_measure_is_number(m))
 			kith_json_begin(j, '[');
 		for (size_t i = a * v->columns; i < (a + 1) * v->columns; i++)
 			if (doubles)
 				kith_json_number(j, doubles[i]);
 			else
 				kith_json_count(j, v->counts[i]);
-		if (m->shape != KITH_SCALAR)
+		if (!kith_measure_is_number(m))
 			kith_json_end(j);
 	}
 	if (is_matrix)
@@ -70,7 +70,7 @@ static int put_measure(kith_json *j, const kith_measure *m, const kith_entry *e,
 		return 0;
 	if ((rc = check_values(m, &v, err)))
 		return rc;
-	if (m->shape != KITH_SCALAR)
+	if (!kith_measure_is_number(m))
 		kith_json_gap(j, MEMBER_LINE);
 	if (m->key)
 		kith_json_key(j, m->key);
@@ -99,7 +99,7 @@ static int put_entry(kith_json *j, const kith_entry *e, kith_err *err)
 	}
 	for (int lists = 0; lists < 2; lists++)
 		for (const kith_measure *m = kith_measures; m->name && !rc; m++)
-			if ((m->shape != KITH_SCALAR) == lists)
+			if (kith_measure_is_number(m) != lists)
 				rc = put_measure(j, m, e, err);
 	kith_json_end(j);
 	return rc;
@@ -159,6 +159,15 @@ static int put_dynamics(kith_json *j, const kith_stack *s, size_t i, kith_err *e
 	return rc;
 }
 
+static void put_null(kith_json *j, const kith_stack *s)
+{
+	kith_json_gap(j, "\n  ");
+	kith_json_open(j, "null", '{');
+	kith_json_put_count(j, "relabellings", s->relabellings);
+	kith_json_put_count(j, "seed", s->null_seed);
+	kith_json_end(j);
+}
+
 static int put_stack(FILE *out, const kith_stack *s, kith_err *err)
 {
 	const struct {
@@ -177,6 +186,8 @@ static int put_stack(FILE *out, const kith_stack *s, kith_err *err)
 	kith_json_put_count(&j, "version", STACK_VERSION);
 	kith_json_put_string(&j, "made_by", "kith-merge " KITH_VERSION);
 	kith_json_put_count(&j, "n", s->n);
+	if (s->relabellings)
+		put_null(&j, s);
 	for (size_t l = 0; l < sizeof lists / sizeof *lists && !rc; l++) {
 		kith_json_gap(&j, "\n  ");
 		kith_json_open(&j, lists[l].key, '[');

@@ -321,6 +321,69 @@ static int table_differs(const stack *s, const kith_stack *stack, size_t at, uin
 	return differs;
 }
 
+/* Value r of a pair of layers, or of the greatest of all, is values[r * stride]. */
+static slow_null null_of(const double *values, size_t stride, size_t count, double score)
+{
+	double *list = must_alloc(count, sizeof *list);
+	for (size_t r = 0; r < count; r++)
+		list[r] = values[r * stride];
+	slow_null out = slow_null_of(list, count, score);
+	free(list);
+	return out;
+}
+
+static int one_null_differs(const kith_nnts *t, size_t at, const slow_null *want, double family, double calibrated,
+			    char *why, size_t size)
+{
+	const double got[] = {t->null_mean[at], t->null_sd[at], t->null_q95[at], t->null_q99[at], t->null_p[at],
+			      t->null_family_p[at], kith_nnts_corrected(t->mean[at], t->null_q95[at])};
+	const double wanted[] = {want->mean, want->sd, want->q95, want->q99, want->p, family, calibrated};
+	static const char *const names[] = {"mean", "sd", "q95", "q99", "p", "family p", "calibrated"};
+	for (size_t i = 0; i < 7; i++)
+		if (got[i] != wanted[i] && !(isnan(got[i]) && isnan(wanted[i])))
+			return snprintf(why, size, "null distribution at %zu: %s %a, should be %a", at, names[i],
+					got[i], wanted[i]) > 0;
+	return 0;
+}
+
+static int null_differs(const stack *s, const kith_merge_options *o, const kith_nnts *t, char *why, size_t size)
+{
+	size_t L = s->layers, square = L * L, count = o->relabellings, differs = 0;
+	double *values = must_alloc(count * square, sizeof *values), *greatest = must_alloc(count, sizeof *greatest);
+	uint32_t *number = must_alloc(L, sizeof *number);
+	for (uint32_t v = 0; v < L; v++)
+		number[v] = v;
+	for (uint32_t r = 0; r < count; r++) {
+		double *value = values + r * square;
+		slow_null_values((const uint32_t *const *)s->ranks, number, L, s->n, s->width, t->k, o->null_seed, r,
+				 value);
+		for (size_t i = 0; i < square; i++)
+			if (i / L != i % L && value[i] > greatest[r])
+				greatest[r] = value[i];
+	}
+	slow_null all = null_of(greatest, 1, count, 0);
+	const double max[] = {*t->null_max_mean, *t->null_max_sd, *t->null_max_q95, *t->null_max_q99};
+	const double should[] = {all.mean, all.sd, all.q95, all.q99};
+	for (int i = 0; i < 4 && !differs; i++)
+		if (max[i] != should[i] && !(isnan(max[i]) && isnan(should[i])))
+			differs = snprintf(why, size, "greatest of all pairs, %d: %a, should be %a", i, max[i],
+					   should[i]) > 0;
+	for (size_t i = 0; i < square && !differs; i++) {
+		slow_null want = {NAN, NAN, NAN, NAN, NAN};
+		double family = NAN;
+		if (i / L != i % L) {
+			want = null_of(values + i, square, count, t->mean[i]);
+			family = null_of(greatest, 1, count, t->mean[i]).p;
+		}
+		double calibrated = isnan(want.q95) ? NAN : slow_corrected(t->mean[i], want.q95);
+		differs = one_null_differs(t, i, &want, family, calibrated, why, size) != 0;
+	}
+	free(values);
+	free(greatest);
+	free(number);
+	return differs != 0;
+}
+
 static int result_differs(const stack *s, const kith_merge_options *options, const kith_stack *got, char *why,
 			  size_t size)
 {
@@ -329,6 +392,8 @@ static int result_differs(const stack *s, const kith_merge_options *options, con
 	kith_err err = {0};
 	alphas = options->alpha != KITH_ALPHA_ALL ? options->alpha + 1 : s->layers > 2 ? (uint32_t)s->layers - 1 : 1;
 	kinds = (options->with_union != 0) + (options->with_mutual != 0);
+	if (got->relabellings != options->relabellings || got->null_seed != options->null_seed)
+		return snprintf(why, size, "%u relabellings", got->relabellings) > 0;
 	if (got->nnts_count != ks || got->nntp_count != (size_t)ks * kinds * alphas)
 		return snprintf(why, size, "%zu NNTS, %zu NNTP; should be %u, %u", got->nnts_count, got->nntp_count, ks,
 				ks * kinds * alphas) > 0;
@@ -336,7 +401,8 @@ static int result_differs(const stack *s, const kith_merge_options *options, con
 		return 1;
 	for (uint32_t t = 0; t < ks; t++) {
 		if (nnts_differs(s, &got->nnts[t], ladder[t], why, size) ||
-		    estimates_differ(s, &got->nnts[t], why, size))
+		    estimates_differ(s, &got->nnts[t], why, size) ||
+		    (got->relabellings && null_differs(s, options, &got->nnts[t], why, size)))
 			return 1;
 		for (int kind = options->with_union ? 0 : 1; kind <= (options->with_mutual ? 1 : 0); kind++)
 			for (uint32_t alpha = 0; alpha < alphas; alpha++)
@@ -366,6 +432,10 @@ static void draw_options(const stack *s, kith_merge_options *options, uint32_t *
 	uint64_t small = s->layers > 129 ? 512 : s->layers > 12 ? 128 : 12;
 	options->memory = (rng_chance(r, 50) ? small : 1024) << 20;
 	options->threads = (int)rng_between(r, 1, 2);
+	if (s->layers <= 12 && s->n <= 30 && rng_chance(r, 30)) {
+		options->relabellings = (uint32_t)(rng_chance(r, 80) ? rng_between(r, 1, 25) : 120);
+		options->null_seed = rng_next(r) >> 1;
+	}
 	if (rng_chance(r, 50)) /* samples in parts, with and without a table */
 		*slots = 64 * (uint32_t)rng_between(r, 1, 3);
 }
