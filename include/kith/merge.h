@@ -25,6 +25,7 @@ typedef struct kith_merge_options {
 	int threads;                 /* >= 1 */
 	uint32_t relabellings;       /* of NNTS' null distribution (kith/stack.h); 0: none */
 	uint64_t null_seed;          /* below 2^63 */
+	size_t against;              /* so many of the layers, the last ones, are another network's; 0: none */
 	const char *pairs;           /* the pair store to write as well (kith/pairs.h); NULL: none */
 	const char *command;         /* recorded in it; NULL: "" */
 	kith_progress progress;
@@ -38,7 +39,10 @@ void kith_merge_defaults(kith_merge_options *options);
  * file). The result satisfies kith_stack_check, and the stores agreed with their own promises all the way (each row k
  * distinct neighbours, rows and reverse lists n k edges): if not, KITH_ECORRUPT or KITH_EBUG and no result. The result
  * does not depend on memory or threads. With options->pairs, every pair's presence goes to that file in the same walk;
- * it is there, whole, if and only if 0 is returned. */
+ * it is there, whole, if and only if 0 is returned.
+ *
+ * With options->against the stack is one of two networks (kith/stack.h): NNTS of every two layers; no NNTP, and so alpha
+ * 0 and no pairs (KITH_EUSAGE); for layers of one name their matches, of the graphs asked for. */
 int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *options,
 	       kith_stack **out, kith_err *err);
 

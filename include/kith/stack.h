@@ -86,12 +86,27 @@ typedef struct kith_nntp {
 			       sample has k neighbours */
 } kith_nntp;
 
+/* Of two networks, each two layers of one name: the pairs of samples that both have, that only the first network's
+ * has, and that only the second's. */
+typedef struct kith_match {
+	uint32_t k;
+	kith_graph_kind graph;
+	size_t count;           /* such layers of each network */
+	uint32_t *row, *column; /* count: their indices in the stack */
+	uint64_t *kept, *lost, *gained;
+	void *memory; /* holds these five */
+} kith_match;
+
 typedef struct kith_stack {
 	uint64_t n;
 	size_t layer_count, nnts_count, nntp_count;
 	kith_layer *layers;
 	kith_nnts *nnts; /* ascending k */
 	kith_nntp *nntp; /* by k, then graph (union first), then alpha */
+	/* Of two networks: how many layers, the first ones, are of the first; the others are of the second, and there is
+	 * no NNTP, as no layer of one follows one of the other. 0: all are of one. */
+	size_t rows, match_count;
+	kith_match *matches;   /* by k, then graph */
 	uint32_t relabellings; /* R of the null distribution; 0: there is none */
 	uint64_t null_seed;    /* relabellings follow from it, n and the layers' indices alone */
 } kith_stack;
@@ -102,6 +117,9 @@ int kith_stack_new(kith_stack **out, uint64_t n, size_t layers, size_t nnts, siz
 
 /* Allocates what a stack has for approximate layers, all zeros, too; once. */
 int kith_stack_add_estimates(kith_stack *stack, kith_err *err);
+
+/* Makes it one of two networks, and allocates its matches, all zeros: `count` of `layers` layers each; once. */
+int kith_stack_add_matches(kith_stack *stack, size_t rows, size_t count, size_t layers, kith_err *err);
 
 /* Allocates what a stack has for its null distribution, all zeros, too, and sets `relabellings`; once. */
 int kith_stack_add_null(kith_stack *stack, uint32_t relabellings, uint64_t seed, kith_err *err);

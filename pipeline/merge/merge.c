@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "against.h"
 #include "alloc.h"
 #include "count_nodes.h"
 #include "estimates.h"
@@ -35,6 +36,7 @@ struct merge {
 	kith_window window;
 	kith_isolated isolated;
 	kith_estimates estimates;
+	kith_against against;
 	kith_pair_writer *pairs; /* NULL: no pair store is asked for */
 	kith_pair_info pair_info;
 	uint64_t nodes; /* of a window */
@@ -317,9 +319,12 @@ static void free_walk(struct merge *m)
 static kith_permutation_test null_test(const struct merge *m)
 {
 	const kith_merge_options *o = m->options;
+	const kith_against *against = m->against.rows ? &m->against : NULL;
 	uint64_t writer = o->pairs ? kith_pair_writer_bytes(&m->pair_info, (int)m->threads) : 0;
 	return (kith_permutation_test){.plan = &m->plan,
 				       .windows = m->layers,
+				       .number = against ? against->walk : NULL,
+				       .column = against ? against->column : NULL,
 				       .relabellings = o->relabellings,
 				       .seed = o->null_seed,
 				       .memory = o->memory > writer ? o->memory - writer : 0,
@@ -385,6 +390,73 @@ static int merge_layers(struct merge *m, kith_stack *stack, kith_err *err)
 	return rc;
 }
 
+/* Merges m->count layers as they come. */
+static int merge_files(struct merge *m, const char *const *paths, const char *const *names, kith_stack **out,
+		       kith_err *err)
+{
+	const kith_merge_options *o = m->options;
+	kith_stack *stack = NULL;
+	int rc;
+	m->plan.paths = paths;
+	m->threads = (uint32_t)kith_machine_threads(o->threads);
+	m->threads = m->threads > KITH_MAX_COUNTERS ? KITH_MAX_COUNTERS : m->threads;
+	if (!(m->layers = kith_alloc_zero(m->count, sizeof *m->layers)))
+		return kith_fail_nomem(err, "the layers", m->count * sizeof *m->layers);
+	if ((rc = open_layers(m, paths, err)) || (rc = plan(m, err)) ||
+	    (rc = kith_to_stack_new(&stack, &m->plan, err)) || (rc = fill_layers(m, names, stack, err)))
+		goto done;
+	m->pair_info.layers = stack->layers;
+	if ((rc = merge_layers(m, stack, err)))
+		goto done;
+	*out = stack;
+	stack = NULL;
+done:
+	kith_stack_free(stack);
+	kith_pair_writer_abort(m->pairs);
+	free_walk(m);
+#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
+	for (size_t v = 0; v < m->count; v++) /* in parallel: unmapping a file takes a while */
+		kith_graph_close(m->layers[v].graph);
+	free(m->layers);
+	return rc;
+}
+
+/* Layers in the order of the walk, and their stack back in the order given. */
+static int merge_against(struct merge *m, const char *const *paths, const char *const *names, kith_stack **out,
+			 kith_err *err)
+{
+	const char **walk_paths = kith_alloc(m->count, sizeof *walk_paths);
+	const char **walk_names = kith_alloc(m->count, sizeof *walk_names);
+	kith_stack *walked = NULL;
+	int rc = 0;
+	if (!walk_paths || !walk_names)
+		rc = kith_fail_nomem(err, "the layers", 2 * m->count * sizeof *walk_paths);
+	for (size_t v = 0; !rc && v < m->count; v++) {
+		walk_paths[v] = paths[m->against.walk[v]];
+		walk_names[v] = names[m->against.walk[v]];
+	}
+	if (!rc && !(rc = merge_files(m, walk_paths, walk_names, &walked, err)))
+		rc = kith_against_stack(&m->against, walked, out, err);
+	kith_stack_free(walked);
+	free(walk_paths);
+	free(walk_names);
+	return rc;
+}
+
+static int check_options(size_t layers, const kith_merge_options *o, kith_err *err)
+{
+	if (layers < 1 || layers > KITH_MAX_LAYERS)
+		return kith_fail(err, KITH_EUSAGE, "%zu layers: a stack has 1 to %u", layers, KITH_MAX_LAYERS);
+	if (!o->with_union && !o->with_mutual)
+		return kith_fail(err, KITH_EUSAGE, "neither union nor mutual pairs asked for");
+	if (o->against >= layers)
+		return kith_fail(err, KITH_EUSAGE, "--against: all layers are the second network's, none the first's");
+	if (o->against && (o->alpha || o->pairs))
+		return kith_fail(err, KITH_EUSAGE, "--against has no %s: no layer of a network follows one of another",
+				 o->pairs ? "--pairs" : "--alpha");
+	return 0;
+}
+
 int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *o,
 	       kith_stack **out, kith_err *err)
 {
@@ -394,33 +466,12 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 int kith_merge_tuned(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *o,
 		     uint32_t slots, kith_stack **out, kith_err *err)
 {
-	struct merge m = {.options = o, .slots = slots, .count = layers, .plan.paths = paths};
-	kith_stack *stack = NULL;
-	int rc;
-
-	if (layers < 1 || layers > KITH_MAX_LAYERS)
-		return kith_fail(err, KITH_EUSAGE, "%zu layers: a stack has 1 to %u", layers, KITH_MAX_LAYERS);
-	if (!o->with_union && !o->with_mutual)
-		return kith_fail(err, KITH_EUSAGE, "neither union nor mutual pairs asked for");
-	m.threads = (uint32_t)kith_machine_threads(o->threads);
-	m.threads = m.threads > KITH_MAX_COUNTERS ? KITH_MAX_COUNTERS : m.threads;
-	if (!(m.layers = kith_alloc_zero(layers, sizeof *m.layers)))
-		return kith_fail_nomem(err, "the layers", layers * sizeof *m.layers);
-	if ((rc = open_layers(&m, paths, err)) || (rc = plan(&m, err)) ||
-	    (rc = kith_to_stack_new(&stack, &m.plan, err)) || (rc = fill_layers(&m, names, stack, err)))
-		goto done;
-	m.pair_info.layers = stack->layers;
-	if ((rc = merge_layers(&m, stack, err)))
-		goto done;
-	*out = stack;
-	stack = NULL;
-done:
-	kith_stack_free(stack);
-	kith_pair_writer_abort(m.pairs);
-	free_walk(&m);
-#pragma omp parallel for num_threads(m.threads) schedule(dynamic, 1)
-	for (size_t v = 0; v < layers; v++) /* in parallel: unmapping a file takes a while */
-		kith_graph_close(m.layers[v].graph);
-	free(m.layers);
+	struct merge m = {.options = o, .slots = slots, .count = layers};
+	int rc = check_options(layers, o, err);
+	if (!rc)
+		rc = kith_against_init(&m.against, names, layers, o->against ? layers - o->against : 0, err);
+	if (!rc)
+		rc = o->against ? merge_against(&m, paths, names, out, err) : merge_files(&m, paths, names, out, err);
+	kith_against_free(&m.against);
 	return rc;
 }

@@ -13,7 +13,7 @@
 #define LEAST_BITS 16u        /* last bits of an id that `seen` tells apart: 8 KiB */
 #define ROOMY      16u        /* and so many times as many as there are ids of one node */
 #define DENSE      64u        /* rows of more than a 64th of all samples are counted as bits */
-#define AHEAD      4u         /* rows that are fetched before they are needed */
+#define AHEAD      2u         /* rows that are fetched before they are needed */
 
 static uint32_t row_length(const kith_count_plan *p)
 {

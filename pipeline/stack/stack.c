@@ -7,6 +7,7 @@
 #include "alloc.h"
 #include "measures.h"
 #include "stack_format.h"
+#include "workspace.h"
 
 int stack_new_empty(kith_stack **out, uint64_t n, size_t layers, size_t nnts, size_t nntp, kith_err *err)
 {
@@ -64,6 +65,26 @@ int kith_stack_add_null(kith_stack *s, uint32_t relabellings, uint64_t seed, kit
 	return rc;
 }
 
+int kith_stack_add_matches(kith_stack *s, size_t rows, size_t count, size_t layers, kith_err *err)
+{
+	int rc = 0;
+	s->rows = rows;
+	if (!(s->matches = kith_alloc_zero(count, sizeof *s->matches)))
+		return kith_fail_nomem(err, "layers of one name", count * sizeof *s->matches);
+	s->match_count = count;
+	for (kith_match *m = s->matches; m < s->matches + count && !rc; m++) {
+		kith_workspace w = {0};
+		m->count = layers;
+		KITH_BUFFER_ZERO(&w, m->row, layers);
+		KITH_BUFFER_ZERO(&w, m->column, layers);
+		KITH_BUFFER_ZERO(&w, m->kept, layers);
+		KITH_BUFFER_ZERO(&w, m->lost, layers);
+		KITH_BUFFER_ZERO(&w, m->gained, layers);
+		rc = kith_workspace_alloc(&w, &m->memory, "layers of one name", err);
+	}
+	return rc;
+}
+
 void kith_stack_free(kith_stack *s)
 {
 	if (!s)
@@ -80,6 +101,9 @@ void kith_stack_free(kith_stack *s)
 		kith_measures_free(KITH_FROM_NNTS, &s->nnts[i]);
 	for (size_t i = 0; i < s->nntp_count; i++)
 		kith_measures_free(KITH_FROM_NNTP, &s->nntp[i]);
+	for (size_t i = 0; i < s->match_count; i++)
+		free(s->matches[i].memory);
+	free(s->matches);
 	free(s->layers);
 	free(s->nnts);
 	free(s->nntp);

@@ -284,15 +284,16 @@ static int get_nntp(const place *at, const json_t *object, kith_stack *s, size_t
 	return get_measures(at, object, KITH_FROM_NNTP, s->layer_count, out);
 }
 
-static int get_list(const place *top, const json_t *root, const char *member, size_t most, const json_t **out)
+static int get_list(const place *top, const json_t *root, const char *member, size_t least, size_t most,
+		    const json_t **out)
 {
 	const json_t *list = json_object_get(root, member);
 	if (!list)
 		return broken(top, member, "missing");
 	if (!json_is_array(list))
 		return broken(top, member, "not a list");
-	if (json_array_size(list) < 1 || json_array_size(list) > most)
-		return broken(top, member, "%zu entries; there must be 1..%zu", json_array_size(list), most);
+	if (json_array_size(list) < least || json_array_size(list) > most)
+		return broken(top, member, "%zu entries; there must be %zu..%zu", json_array_size(list), least, most);
 	*out = list;
 	return 0;
 }
@@ -305,10 +306,75 @@ static int check_format(const char *path, const json_t *root, kith_err *err)
 		return kith_fail(err, KITH_EUSAGE, "%s: not a kith stack (no \"format\": \"" STACK_FORMAT "\")", path);
 	if (!json_is_integer(version) || json_integer_value(version) < 1)
 		return kith_fail(err, KITH_EUSAGE, "%s: not a kith stack (no version)", path);
-	if (json_integer_value(version) != STACK_VERSION)
+	if (json_integer_value(version) > STACK_VERSION_TWO)
 		return kith_fail(err, KITH_EUSAGE, "%s: version %lld; this kith reads version %d: use a newer one",
-				 path, (long long)json_integer_value(version), STACK_VERSION);
+				 path, (long long)json_integer_value(version), STACK_VERSION_TWO);
 	return 0;
+}
+
+/* The pairs of layers of a match, and one of its three lists of counts. */
+static int get_match_layers(const place *at, const json_t *list, const kith_stack *s, kith_match *m)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		const json_t *two = json_array_get(list, i), *row = json_array_get(two, 0), *column = json_array_get(two, 1);
+		json_int_t a = json_integer_value(row), b = json_integer_value(column);
+		if (!json_is_integer(row) || !json_is_integer(column) || a < 0 || (size_t)a >= s->rows ||
+		    (size_t)b < s->rows || (size_t)b >= s->layer_count)
+			return broken(at, "layers", "entry %zu is not a layer of each network", i);
+		m->row[i] = (uint32_t)a;
+		m->column[i] = (uint32_t)b;
+	}
+	return 0;
+}
+
+static int get_match_counts(const place *at, const json_t *object, const char *member, size_t count, uint64_t *out)
+{
+	const json_t *list = json_object_get(object, member);
+	if (!json_is_array(list) || json_array_size(list) != count)
+		return broken(at, member, "not a list of %zu", count);
+	for (size_t i = 0; i < count; i++) {
+		const json_t *value = json_array_get(list, i);
+		if (!json_is_integer(value) || json_integer_value(value) < 0)
+			return broken(at, member, "entry %zu is not a count", i);
+		out[i] = (uint64_t)json_integer_value(value);
+	}
+	return 0;
+}
+
+static int get_match(const place *at, const json_t *object, const kith_stack *s, kith_match *m)
+{
+	uint64_t k;
+	int rc = get_count(at, object, "k", 1, s->n - 1, &k);
+	if (!rc)
+		rc = get_graph(at, object, &m->graph);
+	if (rc)
+		return rc;
+	m->k = (uint32_t)k;
+	if (json_array_size(json_object_get(object, "layers")) != m->count)
+		return broken(at, "layers", "not a list of %zu", m->count);
+	if ((rc = get_match_layers(at, json_object_get(object, "layers"), s, m)) ||
+	    (rc = get_match_counts(at, object, "kept", m->count, m->kept)) ||
+	    (rc = get_match_counts(at, object, "lost", m->count, m->lost)))
+		return rc;
+	return get_match_counts(at, object, "gained", m->count, m->gained);
+}
+
+static int get_matches(const place *top, const json_t *root, kith_stack *s, uint64_t rows)
+{
+	const json_t *list = NULL;
+	size_t layers;
+	int rc = get_list(top, root, "matches", 0, (size_t)KITH_MAX_TIERS * STACK_GRAPH_KINDS, &list);
+	if (!rc && rows >= s->layer_count)
+		rc = broken(top, "rows", "%" PRIu64 " of %zu layers", rows, s->layer_count);
+	if (rc)
+		return rc;
+	layers = json_array_size(json_object_get(json_array_get(list, 0), "layers"));
+	rc = kith_stack_add_matches(s, rows, json_array_size(list), layers < rows ? layers : rows, top->err);
+	for (size_t i = 0; i < s->match_count && !rc; i++) {
+		place at = place_in(top, "matches", i);
+		rc = get_match(&at, json_array_get(list, i), s, &s->matches[i]);
+	}
+	return rc;
 }
 
 static int get_null(const place *top, const json_t *object, uint64_t *relabellings, uint64_t *seed)
@@ -334,10 +400,13 @@ static int get_stack(const place *top, const json_t *root, kith_stack **out)
 	int rc = get_count(top, root, "n", 2, KITH_MAX_NODES, &n);
 	const json_t *null = json_object_get(root, "null");
 	uint64_t relabellings = 0, seed = 0;
+	uint64_t rows = 0;
 	if (!rc && null)
 		rc = get_null(top, null, &relabellings, &seed);
+	if (!rc && json_object_get(root, "rows"))
+		rc = get_count(top, root, "rows", 1, KITH_MAX_LAYERS - 1, &rows);
 	for (size_t l = 0; l < 3 && !rc; l++)
-		rc = get_list(top, root, lists[l].name, lists[l].most, &list[l]);
+		rc = get_list(top, root, lists[l].name, l < 2 || !rows, l < 2 || !rows ? lists[l].most : 0, &list[l]);
 	if (!rc)
 		rc = stack_new_empty(&s, n, json_array_size(list[0]), json_array_size(list[1]),
 				     json_array_size(list[2]), top->err);
@@ -350,6 +419,8 @@ static int get_stack(const place *top, const json_t *root, kith_stack **out)
 			place at = place_in(top, lists[l].name, i);
 			rc = lists[l].get(&at, json_array_get(list[l], i), s, i);
 		}
+	if (!rc && rows)
+		rc = get_matches(top, root, s, rows);
 	if (!rc && kith_stack_check(s, &why))
 		rc = kith_fail(top->err, KITH_ECORRUPT, "%s: %s", top->path, why.msg);
 	if (rc)

@@ -168,6 +168,39 @@ static void put_null(kith_json *j, const kith_stack *s)
 	kith_json_end(j);
 }
 
+static void put_counts(kith_json *j, const char *name, const uint64_t *counts, size_t count)
+{
+	kith_json_gap(j, MEMBER_LINE);
+	kith_json_open(j, name, '[');
+	for (size_t i = 0; i < count; i++)
+		kith_json_count(j, counts[i]);
+	kith_json_end(j);
+}
+
+static int put_match(kith_json *j, const kith_stack *s, size_t i, kith_err *err)
+{
+	const kith_match *m = &s->matches[i];
+	(void)err;
+	kith_json_gap(j, ENTRY_LINE);
+	kith_json_begin(j, '{');
+	kith_json_put_count(j, "k", m->k);
+	kith_json_put_string(j, "graph", kith_graph_kind_name(m->graph));
+	kith_json_gap(j, MEMBER_LINE);
+	kith_json_open(j, "layers", '[');
+	for (size_t x = 0; x < m->count; x++) {
+		kith_json_begin(j, '[');
+		kith_json_count(j, m->row[x]);
+		kith_json_count(j, m->column[x]);
+		kith_json_end(j);
+	}
+	kith_json_end(j);
+	put_counts(j, "kept", m->kept, m->count);
+	put_counts(j, "lost", m->lost, m->count);
+	put_counts(j, "gained", m->gained, m->count);
+	kith_json_end(j);
+	return 0;
+}
+
 static int put_stack(FILE *out, const kith_stack *s, kith_err *err)
 {
 	const struct {
@@ -177,18 +210,22 @@ static int put_stack(FILE *out, const kith_stack *s, kith_err *err)
 	} lists[] = {{"layers", s->layer_count, put_layer},
 		     {"nnts", s->nnts_count, put_nnts},
 		     {"nntp", s->nntp_count, put_nntp},
-		     {"dynamics", s->nntp_count, put_dynamics}};
+		     {"dynamics", s->nntp_count, put_dynamics},
+		     {"matches", s->match_count, put_match}};
+	size_t list_count = sizeof lists / sizeof *lists - (s->rows ? 0 : 1);
 	kith_json j = {.out = out};
 	int rc = 0;
 	kith_json_begin(&j, '{');
 	kith_json_gap(&j, " ");
 	kith_json_put_string(&j, "format", STACK_FORMAT);
-	kith_json_put_count(&j, "version", STACK_VERSION);
+	kith_json_put_count(&j, "version", s->rows ? STACK_VERSION_TWO : STACK_VERSION);
 	kith_json_put_string(&j, "made_by", "kith-merge " KITH_VERSION);
 	kith_json_put_count(&j, "n", s->n);
+	if (s->rows)
+		kith_json_put_count(&j, "rows", s->rows);
 	if (s->relabellings)
 		put_null(&j, s);
-	for (size_t l = 0; l < sizeof lists / sizeof *lists && !rc; l++) {
+	for (size_t l = 0; l < list_count && !rc; l++) {
 		kith_json_gap(&j, "\n  ");
 		kith_json_open(&j, lists[l].key, '[');
 		for (size_t i = 0; i < lists[l].count && !rc; i++)
