@@ -41,8 +41,8 @@ void kith_merge_defaults(kith_merge_options *options);
  * does not depend on memory or threads. With options->pairs, every pair's presence goes to that file in the same walk;
  * it is there, whole, if and only if 0 is returned.
  *
- * With options->against the stack is one of two networks (kith/stack.h): NNTS of every two layers; no NNTP, and so alpha
- * 0 and no pairs (KITH_EUSAGE); for layers of one name their matches, of the graphs asked for. */
+ * With options->against the stack is one of two networks (kith/stack.h): NNTS of every two layers; no NNTP, and so
+ * alpha 0 and no pairs (KITH_EUSAGE); for layers of one name their matches, of the graphs asked for. */
 int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *options,
 	       kith_stack **out, kith_err *err);
 

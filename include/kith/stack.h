@@ -45,8 +45,8 @@ typedef struct kith_nnts {
 	 * and of two exact ones it is the mean, with an error of 0. */
 	double *estimate, *estimate_err;
 
-	/* What a stack has only where its null distribution was asked for (kith_stack_add_null); else NULL. Under each of
-	 * R relabellings every layer's graph but the first's has its samples renamed by a random permutation of its
+	/* What a stack has only where its null distribution was asked for (kith_stack_add_null); else NULL. Under each
+	 * of R relabellings every layer's graph but the first's has its samples renamed by a random permutation of its
 	 * own, node and neighbours alike, so that what two graphs have in common is chance (a permutation test).
 	 *
 	 * L x L, NaN on the diagonal: mean and standard deviation (divided by R - 1) of the R values of NNTS; the
@@ -103,8 +103,8 @@ typedef struct kith_stack {
 	kith_layer *layers;
 	kith_nnts *nnts; /* ascending k */
 	kith_nntp *nntp; /* by k, then graph (union first), then alpha */
-	/* Of two networks: how many layers, the first ones, are of the first; the others are of the second, and there is
-	 * no NNTP, as no layer of one follows one of the other. 0: all are of one. */
+	/* Of two networks: how many layers, the first ones, are of the first; the others are of the second, and there
+	 * is no NNTP, as no layer of one follows one of the other. 0: all are of one. */
 	size_t rows, match_count;
 	kith_match *matches;   /* by k, then graph */
 	uint32_t relabellings; /* R of the null distribution; 0: there is none */

@@ -85,7 +85,8 @@ static int take_null(const kith_option *option, const char *arg, kith_err *err)
 	if (comma && end == comma && isdigit((unsigned char)comma[1]))
 		seed = strtoull(comma + 1, &end, 10);
 	if (!isdigit((unsigned char)*arg) || *end || errno || r < 1 || r > MOST_RELABELLINGS || seed > INT64_MAX)
-		return kith_fail(err, KITH_EUSAGE, "--null %s: not a number of relabellings: try --null 200 or 200,7", arg);
+		return kith_fail(err, KITH_EUSAGE, "--null %s: not a number of relabellings: try --null 200 or 200,7",
+				 arg);
 	a->merge.relabellings = (uint32_t)r;
 	a->merge.null_seed = seed;
 	return 0;
@@ -121,9 +122,10 @@ static int check(void *context, kith_err *err)
 	const char *pairs = a->merge.pairs;
 	a->merge.against = a->against.count;
 	if (!a->count && a->against.count)
-		return kith_fail(err, KITH_EUSAGE,
-				 "no layers of the first network given: kith-merge --against B1.nng B2.nng -o cross.json "
-				 "A1.nng A2.nng");
+		return kith_fail(
+			err, KITH_EUSAGE,
+			"no layers of the first network given: kith-merge --against B1.nng B2.nng -o cross.json "
+			"A1.nng A2.nng");
 	for (size_t v = 0; v < a->against.count; v++)
 		if (add_layer(a, a->against.text[v], err))
 			return KITH_EUSAGE;
@@ -171,10 +173,13 @@ int main(int argc, char **argv)
 		 .to = &graph},
 		{0, "pairs", "PAIRS.kpr", "Also write every pair's presence in every layer, for kith-pairs", 1,
 		 kith_take_text, .to = &a.merge.pairs},
-		{0, "null", "R[,SEED]", "Is NNTS more than chance? Tested by R relabellings of the samples (200: p from 0.005)",
-		 1, take_null, .to = &a},
-		{0, "against", "LAYER.nng ...", "Layers of another network, or checkpoint, to compare the others with: all up "
-		 "to the next option", 1, kith_take_each, .to = &a.against},
+		{0, "null", "R[,SEED]",
+		 "Is NNTS more than chance? Tested by R relabellings of the samples (200: p from 0.005)", 1, take_null,
+		 .to = &a},
+		{0, "against", "LAYER.nng ...",
+		 "Layers of another network, or checkpoint, to compare the others with: all up "
+		 "to the next option",
+		 1, kith_take_each, .to = &a.against},
 		{'o', NULL, "STACK.json", "The result to write (required)", 1, kith_take_text, .to = &a.output},
 		{'m', NULL, "MEM", "Memory to work in, such as 512M or 4G", 2, kith_take_bytes, .to = &a.merge.memory},
 		{'t', NULL, "THREADS", "Threads", 2, kith_take_count, .to = &a.merge.threads, .least = 1, .most = 256},

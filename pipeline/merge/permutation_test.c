@@ -14,7 +14,7 @@
 #include "relabelled.h"
 #include "to_stack.h"
 
-#define PAGE 4096u
+#define PAGE  4096u
 #define READ  (1u << 18) /* ids that a thread reads at a time, about */
 #define DEALT 2u         /* relabellings of a thread between two calls of progress */
 
@@ -234,8 +234,8 @@ static int compare_doubles(const void *x, const void *y)
 }
 
 /* The threshold that `percent` of a hundred stay at or below: of R ascending values the one of rank
- * ceil(percent (R + 1) / 100), above which exactly those scores are whose p is at most 1 - percent / 100. NaN if R is too
- * small for that. */
+ * ceil(percent (R + 1) / 100), above which exactly those scores are whose p is at most 1 - percent / 100. NaN if R is
+ * too small for that. */
 static double threshold(const double *sorted, uint64_t count, uint32_t percent)
 {
 	uint64_t rank = (percent * (count + 1) + 99) / 100;

@@ -31,10 +31,10 @@ typedef struct kith_relabelled {
 	const kith_bit_kernels *kernels;
 	uint32_t *overlap; /* histograms of |K_i^a n K_i^b|, as plan->start says, after kith_relabelled_count */
 
-	uint32_t *old_name;        /* layers x n: the permutations' inverses, */
-	unsigned char *new_name;   /* and they themselves, ids */
-	unsigned char *ids;        /* relabelled rows: some nodes' x layers x the largest k */
-	uint8_t *tier_of;              /* the largest k: the tier that a place in a row belongs to */
+	uint32_t *old_name;      /* layers x n: the permutations' inverses, */
+	unsigned char *new_name; /* and they themselves, ids */
+	unsigned char *ids;      /* relabelled rows: some nodes' x layers x the largest k */
+	uint8_t *tier_of;        /* the largest k: the tier that a place in a row belongs to */
 
 	/* sparse: ids are looked for by their last bits */
 	uint64_t *seen, *again; /* last bits that have been seen; that have been seen twice */

@@ -63,7 +63,7 @@ static void fill_nnts(kith_stack *stack, const kith_counts *c, uint32_t threads)
 				size_t ab = a * p->layers + b, ba = b * p->layers + a;
 				kith_mean_of_histogram(histogram, p->k[q], p->n, 1, &out->mean[ab], &out->std_err[ab]);
 				kith_mean_of_histogram(histogram, p->k[q], p->n, 0, &out->overlap[ab],
-						  &out->overlap_err[ab]);
+						       &out->overlap_err[ab]);
 				out->mean[ba] = out->mean[ab];
 				out->std_err[ba] = out->std_err[ab];
 				out->overlap[ba] = out->overlap[ab];

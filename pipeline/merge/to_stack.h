@@ -12,8 +12,8 @@ int kith_to_stack_new(kith_stack **out, const kith_count_plan *plan, kith_err *e
 /* What a stack says of a layer is what its graph says of itself. What was copied on failure belongs to `out`, too. */
 int kith_to_stack_layer(kith_layer *out, const kith_graph_info *info, const char *name, kith_err *err);
 
-/* Mean and standard error over n samples of IoU, or else of overlap: histogram[c] of them have |K_i^a n K_i^b| = c <= k.
- * Means are correctly rounded. */
+/* Mean and standard error over n samples of IoU, or else of overlap: histogram[c] of them have |K_i^a n K_i^b| = c <=
+ * k. Means are correctly rounded. */
 void kith_mean_of_histogram(const uint32_t *histogram, uint32_t k, uint64_t n, int iou, double *mean, double *std_err);
 
 /* NNTS, overlap and NNTP from counts that are finished and added up. */

@@ -200,6 +200,32 @@ static void put_dynamics(const kith_report_data *data, const kith_entry *e, FILE
 	fputs("\\bottomrule\n\\end{tabular}\n\\end{table}\n", out);
 }
 
+/* NNTS of two networks' layers, the best match of each row in bold, with its family-wise p if there is one. */
+static void put_networks(const kith_report_data *data, const kith_nnts *t, FILE *out)
+{
+	const kith_stack *s = data->stack;
+	fprintf(out, "\n\\begin{table}\n\\centering\n\\begin{tabular}{l*{%zu}{r}%s}\n\\toprule\n",
+		s->layer_count - s->rows, s->relabellings ? "r" : "");
+	for (size_t b = s->rows; b < s->layer_count; b++) {
+		fputs(" & ", out);
+		put_layer(out, &s->layers[b]);
+	}
+	fputs(s->relabellings ? " & $p$ \\\\\n\\midrule\n" : " \\\\\n\\midrule\n", out);
+	for (size_t a = 0; a < s->rows; a++) {
+		size_t best = kith_best_match(s, t, a);
+		put_layer(out, &s->layers[a]);
+		for (size_t b = s->rows; b < s->layer_count; b++)
+			fprintf(out, b == best ? " & \\textbf{%.3f}" : " & %.3f", t->mean[a * s->layer_count + b]);
+		if (s->relabellings)
+			fprintf(out, " & %.3f", t->null_family_p[a * s->layer_count + best]);
+		fputs(" \\\\\n", out);
+	}
+	fprintf(out,
+		"\\bottomrule\n\\end{tabular}\n\\caption{NNTS of the layers of two networks (rows, columns), $k = "
+		"%" PRIu32 "$; the best match of each row in bold%s.}\n\\end{table}\n",
+		t->k, s->relabellings ? ", with its family-wise $p$" : "");
+}
+
 void kith_report_latex(const kith_report_data *data, FILE *out)
 {
 	fputs("% Made by kith-report " KITH_VERSION ". \\input this file; the preamble needs\n"
@@ -209,6 +235,8 @@ void kith_report_latex(const kith_report_data *data, FILE *out)
 	      "%   \\usepackage{graphicx}\n"
 	      "\\definecolor{kithshade}{RGB}{33,113,181}\n",
 	      out);
+	for (size_t i = 0; data->stack->rows && i < data->stack->nnts_count; i++)
+		put_networks(data, &data->stack->nnts[i], out);
 	for (size_t i = 0; i < data->stack->nntp_count; i++)
 		put_table(data, &data->stack->nntp[i], out);
 	put_recall(data, out);

@@ -96,9 +96,9 @@ void kith_measure_size(const kith_measure *m, size_t layers, size_t gaps, size_t
 {
 	*rows = kith_measure_is_matrix(m) ? layers : 1;
 	*columns = kith_measure_is_number(m) ? 1
-		   : m->shape == KITH_STEPS ? layers - 1
-		   : m->shape == KITH_GAPS  ? gaps
-					    : layers;
+		   : m->shape == KITH_STEPS  ? layers - 1
+		   : m->shape == KITH_GAPS   ? gaps
+					     : layers;
 }
 
 /* ---- the pointers, of whatever type -------------------------------------------------------------------------- */

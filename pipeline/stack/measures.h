@@ -59,8 +59,8 @@ typedef struct kith_measure {
 	const char *sentence;  /* what a value says, as a part of a caption; or NULL */
 	int may_lack;          /* older files do not have it */
 	kith_extent extent;
-	int mutual_only;       /* only the mutual graph has it */
-	int open_ended;        /* tables leave out the last layer's value, as no layer follows it */
+	int mutual_only; /* only the mutual graph has it */
+	int open_ended;  /* tables leave out the last layer's value, as no layer follows it */
 } kith_measure;
 
 /* In the order of kith-show and of each entry of stack.json; ends with a row without a name. */
@@ -96,7 +96,8 @@ void kith_chance_free(kith_chance *chance); /* all zeros is fine */
 /* Allocates the values of all measures of a source in `object`, a struct of that kind, filled with zeros: those that
  * so many stacks have; releases them. After KITH_ENOMEM some may be allocated:
  * release them. */
-int kith_measures_alloc(kith_source source, kith_extent extent, void *object, size_t layers, size_t gaps, kith_err *err);
+int kith_measures_alloc(kith_source source, kith_extent extent, void *object, size_t layers, size_t gaps,
+			kith_err *err);
 void kith_measures_free(kith_source source, void *object);
 
 /* ---- values -------------------------------------------------------------------------------------------------- */

@@ -316,7 +316,8 @@ static int check_format(const char *path, const json_t *root, kith_err *err)
 static int get_match_layers(const place *at, const json_t *list, const kith_stack *s, kith_match *m)
 {
 	for (size_t i = 0; i < m->count; i++) {
-		const json_t *two = json_array_get(list, i), *row = json_array_get(two, 0), *column = json_array_get(two, 1);
+		const json_t *two = json_array_get(list, i), *row = json_array_get(two, 0),
+			     *column = json_array_get(two, 1);
 		json_int_t a = json_integer_value(row), b = json_integer_value(column);
 		if (!json_is_integer(row) || !json_is_integer(column) || a < 0 || (size_t)a >= s->rows ||
 		    (size_t)b < s->rows || (size_t)b >= s->layer_count)

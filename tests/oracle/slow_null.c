@@ -56,9 +56,11 @@ void slow_null_values(const uint32_t *const *ranks, const uint32_t *number, size
 		free(old_name);
 	}
 	for (size_t a = 0; a < layers; a++)
-		for (size_t b = 0; b < layers; b++)
+		for (size_t b = a + 1; b < layers; b++) {
 			slow_nnts(renamed[a], renamed[b], n, width, k, &value[a * layers + b], &std_err, &overlap,
 				  &overlap_err);
+			value[b * layers + a] = value[a * layers + b];
+		}
 	for (size_t v = 0; v < layers; v++)
 		free(renamed[v]);
 	free(renamed);

@@ -335,8 +335,13 @@ static slow_null null_of(const double *values, size_t stride, size_t count, doub
 static int one_null_differs(const kith_nnts *t, size_t at, const slow_null *want, double family, double calibrated,
 			    char *why, size_t size)
 {
-	const double got[] = {t->null_mean[at], t->null_sd[at], t->null_q95[at], t->null_q99[at], t->null_p[at],
-			      t->null_family_p[at], kith_nnts_corrected(t->mean[at], t->null_q95[at])};
+	const double got[] = {t->null_mean[at],
+			      t->null_sd[at],
+			      t->null_q95[at],
+			      t->null_q99[at],
+			      t->null_p[at],
+			      t->null_family_p[at],
+			      kith_nnts_corrected(t->mean[at], t->null_q95[at])};
 	const double wanted[] = {want->mean, want->sd, want->q95, want->q99, want->p, family, calibrated};
 	static const char *const names[] = {"mean", "sd", "q95", "q99", "p", "family p", "calibrated"};
 	for (size_t i = 0; i < 7; i++)
@@ -344,6 +349,13 @@ static int one_null_differs(const kith_nnts *t, size_t at, const slow_null *want
 			return snprintf(why, size, "null distribution at %zu: %s %a, should be %a", at, names[i],
 					got[i], wanted[i]) > 0;
 	return 0;
+}
+
+/* Whether a pair of layers is one that the greatest is taken of. */
+static int is_among(const stack *s, const kith_merge_options *o, size_t pair)
+{
+	size_t a = pair / s->layers, b = pair % s->layers, rows = s->layers - o->against;
+	return a != b && (!o->against || (a < rows) != (b < rows));
 }
 
 static int null_differs(const stack *s, const kith_merge_options *o, const kith_nnts *t, char *why, size_t size)
@@ -358,7 +370,7 @@ static int null_differs(const stack *s, const kith_merge_options *o, const kith_
 		slow_null_values((const uint32_t *const *)s->ranks, number, L, s->n, s->width, t->k, o->null_seed, r,
 				 value);
 		for (size_t i = 0; i < square; i++)
-			if (i / L != i % L && value[i] > greatest[r])
+			if (is_among(s, o, i) && value[i] > greatest[r])
 				greatest[r] = value[i];
 	}
 	slow_null all = null_of(greatest, 1, count, 0);
@@ -373,7 +385,7 @@ static int null_differs(const stack *s, const kith_merge_options *o, const kith_
 		double family = NAN;
 		if (i / L != i % L) {
 			want = null_of(values + i, square, count, t->mean[i]);
-			family = null_of(greatest, 1, count, t->mean[i]).p;
+			family = is_among(s, o, i) ? null_of(greatest, 1, count, t->mean[i]).p : NAN;
 		}
 		double calibrated = isnan(want.q95) ? NAN : slow_corrected(t->mean[i], want.q95);
 		differs = one_null_differs(t, i, &want, family, calibrated, why, size) != 0;
@@ -382,6 +394,78 @@ static int null_differs(const stack *s, const kith_merge_options *o, const kith_
 	free(greatest);
 	free(number);
 	return differs != 0;
+}
+
+/* Layers of one name of two networks, in the order of the first's, against a stack of just these two. */
+static int match_differs(const stack *s, const kith_merge_options *o, const kith_match *m, char *why, size_t size)
+{
+	size_t rows = s->layers - o->against, found = 0, differs = 0;
+	for (size_t a = 0; a < rows && !differs; a++)
+		for (size_t b = rows; b < s->layers && !differs; b++) {
+			const uint32_t *const two[] = {s->ranks[a], s->ranks[b]};
+			if (strcmp(s->name[a], s->name[b]))
+				continue;
+			slow_measure *all = slow_measures_of(two, 2, s->n, s->width, m->k, m->graph, 0, 0), *w = all;
+			uint64_t pairs[2] = {0}, kept = 0;
+			for (; w->name; w++)
+				if (!strcmp(w->name, "pairs"))
+					memcpy(pairs, w->counts, sizeof pairs);
+				else if (!strcmp(w->name, "survivors"))
+					kept = w->counts[0];
+			slow_measures_free(all);
+			differs = found >= m->count || m->row[found] != a || m->column[found] != b ||
+				  m->kept[found] != kept || m->lost[found] != pairs[0] - kept ||
+				  m->gained[found] != pairs[1] - kept;
+			found++;
+		}
+	return (differs || found != m->count) &&
+	       snprintf(why, size, "match %zu of %zu, k=%u, graph %d", found, m->count, m->k, (int)m->graph) > 0;
+}
+
+/* The stack of two networks: as any other, but for NNTP. */
+static int networks_differ(const stack *s, const kith_merge_options *o, const kith_stack *got, char *why, size_t size)
+{
+	uint32_t ladder[KITH_MAX_TIERS], ks = expected_ladder(s, o, ladder);
+	int matched = 0;
+	for (size_t v = s->layers - o->against; v < s->layers; v++)
+		for (size_t u = 0; u < s->layers - o->against; u++)
+			matched |= !strcmp(s->name[u], s->name[v]);
+	if (got->nntp_count || got->rows != s->layers - o->against ||
+	    got->match_count != (matched ? ks * ((o->with_union != 0) + (o->with_mutual != 0)) : 0))
+		return snprintf(why, size, "%zu rows, %zu matches", got->rows, got->match_count) > 0;
+	for (size_t i = 0; i < got->match_count; i++) {
+		const kith_match *m = &got->matches[i];
+		int both = o->with_union && o->with_mutual;
+		if (m->k != ladder[both ? i / 2 : i] || m->graph != (both            ? (kith_graph_kind)(i % 2)
+								     : o->with_union ? KITH_UNION
+										     : KITH_MUTUAL))
+			return snprintf(why, size, "order of matches") > 0;
+		if (match_differs(s, o, m, why, size))
+			return 1;
+	}
+	return 0;
+}
+
+/* What is written reads back as the same bytes. */
+static int file_differs(const kith_stack *got, char *why, size_t size)
+{
+	char path[SANDBOX_PATH], again[SANDBOX_PATH];
+	kith_stack *read = NULL;
+	kith_err err = {0};
+	size_t bytes = 0, other_bytes = 0;
+	sandbox_path(path, "stack.json");
+	sandbox_path(again, "again.json");
+	if (kith_stack_write(got, path, &err) || kith_stack_verify(path, &err) || kith_stack_read(&read, path, &err) ||
+	    kith_stack_write(read, again, &err)) {
+		kith_stack_free(read);
+		return snprintf(why, size, "stack.json: %.900s", err.msg) > 0;
+	}
+	kith_stack_free(read);
+	unsigned char *one = sandbox_read(path, &bytes), *two = sandbox_read(again, &other_bytes);
+	int differs = bytes != other_bytes || memcmp(one, two, bytes);
+	free(one);
+	free(two);
+	return differs && snprintf(why, size, "stack.json reads back as another one") > 0;
 }
 
 static int result_differs(const stack *s, const kith_merge_options *options, const kith_stack *got, char *why,
@@ -394,7 +478,9 @@ static int result_differs(const stack *s, const kith_merge_options *options, con
 	kinds = (options->with_union != 0) + (options->with_mutual != 0);
 	if (got->relabellings != options->relabellings || got->null_seed != options->null_seed)
 		return snprintf(why, size, "%u relabellings", got->relabellings) > 0;
-	if (got->nnts_count != ks || got->nntp_count != (size_t)ks * kinds * alphas)
+	if (options->against && networks_differ(s, options, got, why, size))
+		return 1;
+	if (got->nnts_count != ks || (!options->against && got->nntp_count != (size_t)ks * kinds * alphas))
 		return snprintf(why, size, "%zu NNTS, %zu NNTP; should be %u, %u", got->nnts_count, got->nntp_count, ks,
 				ks * kinds * alphas) > 0;
 	if (layers_differ(s, got, why, size))
@@ -404,7 +490,8 @@ static int result_differs(const stack *s, const kith_merge_options *options, con
 		    estimates_differ(s, &got->nnts[t], why, size) ||
 		    (got->relabellings && null_differs(s, options, &got->nnts[t], why, size)))
 			return 1;
-		for (int kind = options->with_union ? 0 : 1; kind <= (options->with_mutual ? 1 : 0); kind++)
+		for (int kind = options->with_union ? 0 : 1;
+		     !options->against && kind <= (options->with_mutual ? 1 : 0); kind++)
 			for (uint32_t alpha = 0; alpha < alphas; alpha++)
 				if (table_differs(s, got, at++, ladder[t], (kith_graph_kind)kind, alpha, alphas, why,
 						  size))
@@ -412,7 +499,21 @@ static int result_differs(const stack *s, const kith_merge_options *options, con
 	}
 	if (kith_stack_check(got, &err))
 		return snprintf(why, size, "kith_stack_check: %.900s", err.msg) > 0;
-	return 0;
+	return (options->against || options->relabellings) && file_differs(got, why, size);
+}
+
+/* Some layers become those of a second network, which may have names of the first's. */
+static void draw_networks(stack *s, kith_merge_options *o, rng *r)
+{
+	size_t rows;
+	if (s->layers < 2 || s->layers > 12 || !rng_chance(r, 20))
+		return;
+	o->against = rng_between(r, 1, s->layers - 1);
+	o->alpha = 0;
+	rows = s->layers - o->against;
+	for (size_t v = rows, next = 0; v < s->layers; v++)
+		if (rng_chance(r, 60) && (next += rng_below(r, 3)) < rows)
+			snprintf(s->name[v], sizeof s->name[v], "L%zu", next++);
 }
 
 static void draw_options(const stack *s, kith_merge_options *options, uint32_t *slots, rng *r)
@@ -432,8 +533,8 @@ static void draw_options(const stack *s, kith_merge_options *options, uint32_t *
 	uint64_t small = s->layers > 129 ? 512 : s->layers > 12 ? 128 : 12;
 	options->memory = (rng_chance(r, 50) ? small : 1024) << 20;
 	options->threads = (int)rng_between(r, 1, 2);
-	if (s->layers <= 12 && s->n <= 30 && rng_chance(r, 30)) {
-		options->relabellings = (uint32_t)(rng_chance(r, 80) ? rng_between(r, 1, 25) : 120);
+	if (s->layers <= 6 && s->n <= 24 && rng_chance(r, 30)) { /* exact sums are slow */
+		options->relabellings = (uint32_t)(rng_chance(r, 90) ? rng_between(r, 1, 24) : 100);
 		options->null_seed = rng_next(r) >> 1;
 	}
 	if (rng_chance(r, 50)) /* samples in parts, with and without a table */
@@ -510,7 +611,8 @@ static int round_merge(uint64_t seed, char *why, size_t size)
 	char what[1024] = "", pairs[SANDBOX_PATH];
 	int status, differs = draw_stack(s, &r, what, sizeof what);
 	draw_options(s, &options, &slots, &r);
-	if (rng_chance(&r, 40)) {
+	draw_networks(s, &options, &r);
+	if (!options.against && rng_chance(&r, 40)) {
 		options.pairs = sandbox_path(pairs, "pairs.kpr");
 		options.memory = (uint64_t)1 << 30;
 		remove(pairs);
