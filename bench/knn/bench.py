@@ -14,7 +14,9 @@
   threads   one thread against two: I and C1, k=15
   growth    time at a quarter, half and all of the rows, I and Gaussian, k=15: the exponent
   near      layers of many nearly identical, or equally far, samples against ordinary ones of the same n and d (bench_knn.c
-            makes them): n = 20,000 and 60,000, d = 256 (one-hot: 1,000), k=15
+            makes them): n = 20,000 and 60,000, d = 256 (one-hot: 1,000), k=15; half of the samples
+            zeros, and copies of 95 samples: d = 128
+  ties      --ties index against content: LeNet-5's twelve layers, k=15, the ratio of the total
   sklearn   scikit-learn's brute NearestNeighbors (python3-sklearn) against kith: I, k=15
   check     on request only: how far kith's neighbour sets at k=15 equal FAISS' own, computed in floats
   summary   on request only: the table from what the results have
@@ -104,6 +106,10 @@ def ordinary(bench, layer):
     return Program("kith, " + layer.like, [BENCH_KNN, "kith", layer.k, bench.threads, 0, layer.other])
 
 
+def by_index(bench, layer):
+    return Program("kith --ties index", [BENCH_KNN, "index", layer.k, bench.threads, 0, layer.path])
+
+
 def one_thread(bench, layer):
     if CORES < 2:
         raise Skip("needs two cores")
@@ -173,6 +179,10 @@ class Knn(Bench):
             Claim("growth", "gauss exponent", None, exponent("gauss", "n", 3), "<= 2.0"),
             *[claim for kind in NEAR for claim in near(kind)],
             *near("onehot", 1000),
+            *[Claim("near", kind, [Made(kind, full, 128)], versus(kith(), ordinary, slowdown), "<= 1.5")
+              for kind in ("zeros", "copies")],
+            *[Claim("ties", name, layer(name), versus(kith(), by_index, speedup)) for name in LENET],
+            Claim("ties", "total of 12", None, total, ">= 0.952"),
             Claim("sklearn", "I", layer("I"), versus(kith(), sklearn, speedup)),
             *[Claim("check", name, layer(name), check) for name in LENET],
         ]

@@ -211,6 +211,7 @@ static int join(struct exact *e, kith_err *err)
 			      .id = e->order,
 			      .place = e->place,
 			      .m = e->m,
+			      .weight = kith_duplicates_weight(&e->duplicates, e->vectors),
 			      .progress = &e->progress};
 	return kith_block_join_run(&in, &e->lists, &e->results, err);
 }
@@ -296,8 +297,10 @@ static void rank_results(const struct exact *e, kith_ranked_rows *rows, uint32_t
 {
 	for (uint64_t i = 0; i < e->n; i++) {
 		kith_row to = {ids, rows->id + i * rows->k, rows->dist + i * rows->k};
-		kith_results_copy(&e->results, left_out_of(e), i, to);
+		kith_results_copy(&e->results, left_out_of(e), &e->vectors->ties, i, to);
 		rows->count[i] = rows->k;
+		if (left_out_of(e) && kith_is_left_out(&e->duplicates, i))
+			rows->left[i] = rows->left[e->duplicates.twin[i]];
 	}
 }
 
@@ -312,6 +315,7 @@ int kith_exact_rank(const kith_engine_job *job, const kith_scaling *scaling, uin
 	int rc = ids ? 0 : kith_fail_nomem(err, "a row", rows->k * sizeof *ids);
 	e.scaling = *scaling;
 	e.many_copies = many_copies;
+	e.results.left = rows->left;
 	if (!rc && !(rc = run(&e, err)) && !e.stopped)
 		rank_results(&e, rows, ids);
 	if (!rc && e.stopped) {
@@ -329,6 +333,7 @@ static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn
 	kith_ranked_rows rows = {0};
 	const char *how;
 	int rc;
+	e.results.left = job->left;
 	if ((rc = kith_scaling_init(&e.scaling, e.vectors, err)) ||
 	    (rc = kith_divide(job, &e.scaling, NULL, &rows, &how, err)))
 		goto done;
@@ -344,10 +349,18 @@ static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn
 	}
 	if (how) {
 		snprintf(summary->plan, sizeof summary->plan, "exact (%s)", how);
+		if (!rc)
+			kith_ranked_rows_count(&rows, job->info, &summary->tied);
+		if (!rc && job->left)
+			memcpy(job->left, rows.left, rows.n * sizeof *rows.left);
 		rc = rc ? rc : kith_ranked_rows_write(&rows, job, writer, err);
 		goto done;
 	}
 	describe(&e.plan, summary->plan, sizeof summary->plan);
+	summary->tied = e.results.tied;
+	for (uint64_t i = 0; job->left && left_out_of(&e) && i < e.n; i++)
+		if (kith_is_left_out(&e.duplicates, i))
+			job->left[i] = job->left[e.duplicates.twin[i]];
 	rc = kith_results_write(&e.results, left_out_of(&e), job, writer, err);
 done:
 	free(rows.memory);

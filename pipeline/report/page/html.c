@@ -311,6 +311,7 @@ int kith_report_html(const kith_report_data *data, FILE *out, kith_err *err)
 	put_summary(data, out);
 	kith_html_warning(data, out);
 	kith_html_networks(data, out);
+	kith_html_ties(data, out);
 	rc = put_nnts_section(data, out, err);
 	kith_html_tested(data, out);
 	if (!rc && !data->stack->rows)
