@@ -84,6 +84,19 @@ typedef struct kith_nntp {
 	uint64_t *pairs;    /* L: pairs present in each layer */
 	uint64_t *isolated; /* L: of the mutual graph, samples that are in no pair; 0 of the union graph, as every
 			       sample has k neighbours */
+
+	/* What a stack has only where it was asked for (kith_stack_add_jackknife), and then at alpha 0; else NULL.
+	 * Standard errors of what follows from the table (kith/dynamics.h), by the delete-a-group jackknife over
+	 * samples: those that n samples drawn anew would make, with the graphs as they are. The samples are dealt out
+	 * to G random groups, as evenly as can be. To leave out group j, of n_j samples, is to leave out the pairs that
+	 * touch it; counts of what is left are multiplied by n (n-1) / ((n - n_j) (n - n_j - 1)), as so many fewer
+	 * pairs could be. With h_j = n / n_j, the values t of all and t_j without group j, the pseudo-values
+	 * p_j = h_j t - (h_j - 1) t_j and t_J = G t - sum_j (1 - n_j/n) t_j, it is
+	 * sqrt((1/G) sum_j (p_j - t_J)^2 / (h_j - 1)) (Busing, Meijer and van der Leeden 1999, Delete-m jackknife for
+	 * unequal m); where G divides n, sqrt((G-1)/G sum_j (t_j - mean t_j)^2). NaN where t, or a t_j, is not defined.
+	 * Of a sum over pairs it is rather too large than too small (Efron and Stein 1981). */
+	double *births_stderr, *deaths_stderr, *removal_stderr; /* L each */
+	double *share_stderr;                                   /* L x L, upper triangular */
 } kith_nntp;
 
 /* Of two networks, each two layers of one name: the pairs of samples that both have, that only the first network's
@@ -109,6 +122,8 @@ typedef struct kith_stack {
 	kith_match *matches;   /* by k, then graph */
 	uint32_t relabellings; /* R of the null distribution; 0: there is none */
 	uint64_t null_seed;    /* relabellings follow from it, n and the layers' indices alone */
+	uint32_t groups;       /* G of the jackknife; 0: it was not asked for */
+	uint64_t groups_seed;  /* groups follow from it, n and G alone */
 } kith_stack;
 
 /* A stack of n samples with everything allocated that a stack of exact layers has, all numbers zero and all strings
@@ -123,6 +138,9 @@ int kith_stack_add_matches(kith_stack *stack, size_t rows, size_t count, size_t 
 
 /* Allocates what a stack has for its null distribution, all zeros, too, and sets `relabellings`; once. */
 int kith_stack_add_null(kith_stack *stack, uint32_t relabellings, uint64_t seed, kith_err *err);
+
+/* Allocates what a stack has for the jackknife in its tables of alpha 0, all zeros, too, and sets `groups`; once. */
+int kith_stack_add_jackknife(kith_stack *stack, uint32_t groups, uint64_t seed, kith_err *err);
 
 void kith_stack_free(kith_stack *stack); /* NULL is fine */
 

@@ -116,6 +116,8 @@ static int put_stack(const char *path, FILE *out, kith_err *err)
 		fprintf(out, "# of the first network\t%zu\n", s->rows);
 	if (s->relabellings)
 		fprintf(out, "# relabellings\t%" PRIu32 "\n", s->relabellings);
+	if (s->groups)
+		fprintf(out, "# groups of the jackknife\t%" PRIu32 "\n", s->groups);
 	fputs("# measure\tk\tgraph\talpha\tfirst\tlast\tvalue\tstderr\n", out);
 	for (size_t i = 0; i < s->nnts_count && !rc; i++)
 		rc = put_nnts(s, i, out, err);

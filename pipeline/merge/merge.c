@@ -13,6 +13,7 @@
 #include "estimates.h"
 #include "first_error.h"
 #include "isolated.h"
+#include "jackknife.h"
 #include "machine.h"
 #include "merge_tuning.h"
 #include "node_window.h"
@@ -37,6 +38,7 @@ struct merge {
 	kith_isolated isolated;
 	kith_estimates estimates;
 	kith_against against;
+	uint16_t *group;         /* of each sample; NULL without groups */
 	kith_pair_writer *pairs; /* NULL: no pair store is asked for */
 	kith_pair_info pair_info;
 	uint64_t nodes; /* of a window */
@@ -168,8 +170,21 @@ static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
 static uint64_t count_bytes(const struct merge *m)
 {
 	return m->threads * kith_counter_bytes(&m->plan) + kith_isolated_bytes(&m->plan) +
-	       kith_estimates_bytes(&m->estimates, m->threads) +
+	       kith_estimates_bytes(&m->estimates, m->threads) + (m->plan.groups ? kith_jackknife_bytes(&m->plan) : 0) +
 	       (m->options->pairs ? kith_pair_writer_bytes(&m->pair_info, (int)m->threads) : 0);
+}
+
+/* Every sample left out, or its group, some pair has to be left. */
+static int check_groups(const struct merge *m, kith_err *err)
+{
+	uint64_t groups = m->options->groups, n = info_of(m, 0)->n;
+	if (groups && (groups < 2 || groups > KITH_MAX_GROUPS || groups > n || n - (n + groups - 1) / groups < 2))
+		return kith_fail(
+			err, KITH_EUSAGE,
+			"--jackknife %llu: n=%llu samples cannot be left out in so many groups: give 2 to %u, and "
+			"no more than there are samples",
+			(unsigned long long)groups, (unsigned long long)n, KITH_MAX_GROUPS);
+	return 0;
 }
 
 /* Fills in the plan, but for the sizes of accumulators, and the header of the pair store, but for its layers. */
@@ -179,12 +194,15 @@ static int plan(struct merge *m, kith_err *err)
 	kith_count_plan *p = &m->plan;
 	uint64_t pairs_of_layers = kith_layer_pairs(m->count), most = m->count >= 2 ? (uint64_t)m->count - 2 : 0;
 	int rc = choose_k(m, err);
+	if (!rc)
+		rc = check_groups(m, err);
 	if (rc)
 		return rc;
 	p->n = info_of(m, 0)->n;
 	p->layers = (uint32_t)m->count;
 	/* a larger alpha than any gap is no mistake: its tables repeat the last one */
 	p->alpha = o->alpha == KITH_ALPHA_ALL ? (uint32_t)most : o->alpha;
+	p->groups = o->groups;
 	p->graphs[KITH_UNION] = o->with_union != 0;
 	p->graphs[KITH_MUTUAL] = o->with_mutual != 0;
 	for (uint32_t q = 0; q < p->tiers; q++)
@@ -220,6 +238,12 @@ static int prepare(struct merge *m, kith_err *err)
 	m->counters = kith_alloc_zero(m->threads, sizeof *m->counters);
 	if (!m->counters)
 		return kith_fail_nomem(err, "the counts", m->threads * sizeof *m->counters);
+	if (m->plan.groups) {
+		if (!(m->group = kith_alloc(m->plan.n, sizeof *m->group)))
+			return kith_fail_nomem(err, "the groups of samples", m->plan.n * sizeof *m->group);
+		kith_jackknife_deal(m->options->groups_seed, m->plan.n, m->plan.groups, m->group);
+		m->plan.group = m->group;
+	}
 	for (uint32_t t = 0; !rc && t < m->threads; t++)
 		rc = kith_counter_init(&m->counters[t], &m->plan, err);
 	if (!rc)
@@ -306,6 +330,9 @@ static int result(struct merge *m, kith_stack *stack, kith_err *err)
 		return rc;
 	kith_to_stack_fill(stack, &m->counters[0].counts, m->threads);
 	kith_isolated_fill(&m->isolated, stack);
+	if (m->plan.groups && ((rc = kith_stack_add_jackknife(stack, m->plan.groups, m->options->groups_seed, err)) ||
+			       (rc = kith_jackknife_fill(stack, &m->counters[0].counts, m->threads, err))))
+		return rc;
 	if ((rc = kith_estimates_fill(&m->estimates, stack, err)))
 		return rc;
 	return kith_stack_check(stack, err);
@@ -318,6 +345,8 @@ static void free_walk(struct merge *m)
 		kith_counter_free(&m->counters[t]);
 	free(m->counters);
 	m->counters = NULL;
+	free(m->group);
+	m->group = NULL;
 	kith_isolated_free(&m->isolated);
 	kith_estimates_free(&m->estimates);
 	kith_window_free(&m->window, m->threads);
@@ -458,9 +487,11 @@ static int check_options(size_t layers, const kith_merge_options *o, kith_err *e
 		return kith_fail(err, KITH_EUSAGE, "neither union nor mutual pairs asked for");
 	if (o->against >= layers)
 		return kith_fail(err, KITH_EUSAGE, "--against: all layers are the second network's, none the first's");
-	if (o->against && (o->alpha || o->pairs))
+	if (o->against && (o->alpha || o->pairs || o->groups))
 		return kith_fail(err, KITH_EUSAGE, "--against has no %s: no layer of a network follows one of another",
-				 o->pairs ? "--pairs" : "--alpha");
+				 o->pairs   ? "--pairs"
+				 : o->alpha ? "--alpha"
+					    : "--jackknife");
 	return 0;
 }
 

@@ -73,10 +73,10 @@ static int take_alpha(const kith_option *option, const char *arg, kith_err *err)
 	return 0;
 }
 
-/* "R" or "R,SEED". */
-static int take_null(const kith_option *option, const char *arg, kith_err *err)
+/* "COUNT" or "COUNT,SEED", the count being from option->least to option->most. */
+static int take_drawn(const kith_option *option, const char *arg, const char *what, uint32_t *count, uint64_t *to_seed,
+		      kith_err *err)
 {
-	arguments *a = option->to;
 	const char *comma = strchr(arg, ',');
 	char *end = NULL;
 	unsigned long long seed = 1, r;
@@ -84,12 +84,26 @@ static int take_null(const kith_option *option, const char *arg, kith_err *err)
 	r = strtoull(arg, &end, 10);
 	if (comma && end == comma && isdigit((unsigned char)comma[1]))
 		seed = strtoull(comma + 1, &end, 10);
-	if (!isdigit((unsigned char)*arg) || *end || errno || r < 1 || r > MOST_RELABELLINGS || seed > INT64_MAX)
-		return kith_fail(err, KITH_EUSAGE, "--null %s: not a number of relabellings: try --null 200 or 200,7",
-				 arg);
-	a->merge.relabellings = (uint32_t)r;
-	a->merge.null_seed = seed;
+	if (!isdigit((unsigned char)*arg) || *end || errno || r < (uint64_t)option->least ||
+	    r > (uint64_t)option->most || seed > INT64_MAX)
+		return kith_fail(err, KITH_EUSAGE,
+				 "--%s %s: not a number of %s from %lld to %lld: try --%s 200 or 200,7", option->name,
+				 arg, what, (long long)option->least, (long long)option->most, option->name);
+	*count = (uint32_t)r;
+	*to_seed = seed;
 	return 0;
+}
+
+static int take_null(const kith_option *option, const char *arg, kith_err *err)
+{
+	kith_merge_options *o = option->to;
+	return take_drawn(option, arg, "relabellings", &o->relabellings, &o->null_seed, err);
+}
+
+static int take_jackknife(const kith_option *option, const char *arg, kith_err *err)
+{
+	kith_merge_options *o = option->to;
+	return take_drawn(option, arg, "groups", &o->groups, &o->groups_seed, err);
 }
 
 /* All that follows --against up to the next option is its: "--against B1 B2 -o X A1" becomes "--against=B1 --against=B2
@@ -184,7 +198,11 @@ int main(int argc, char **argv)
 		 kith_take_text, .to = &a.merge.pairs},
 		{0, "null", "R[,SEED]",
 		 "Is NNTS more than chance? Tested by R relabellings of the samples (200: p from 0.005)", 1, take_null,
-		 .to = &a},
+		 .to = &a.merge, .least = 1, .most = MOST_RELABELLINGS},
+		{0, "jackknife", "G[,SEED]",
+		 "Standard errors of births, deaths, removal scores and shares, by leaving out each of G groups of "
+		 "samples (20)",
+		 1, take_jackknife, .to = &a.merge, .least = 2, .most = KITH_MAX_GROUPS},
 		{0, "against", "LAYER.nng ...",
 		 "Layers of another network, or checkpoint, to compare the others with: all up "
 		 "to the next option",

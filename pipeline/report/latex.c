@@ -146,6 +146,9 @@ static void put_value(const kith_report_data *data, const kith_column *c, size_t
 		return;
 	if (c->values.counts)
 		kith_count_text(c->values.counts[layer], kith_unit_of(data, c->measure), text, sizeof text);
+	else if (c->measure->kind == KITH_ERROR)
+		snprintf(text, sizeof text, "%.3g",
+			 c->values.ratios[layer] / (double)(c->measure->unit ? kith_unit_of(data, c->measure) : 1));
 	else
 		snprintf(text, sizeof text, "%.3f", c->values.ratios[layer]);
 	put_number(out, text);
@@ -189,7 +192,12 @@ static void put_dynamics(const kith_report_data *data, const kith_entry *e, FILE
 		putc('r', out);
 	fputs("}\n\\toprule\n", out);
 	for (size_t c = 0; c < count; c++) /* a ratio goes by its name, which is narrower than its title */
-		fprintf(out, " & %s", columns[c].values.counts ? columns[c].measure->title : columns[c].measure->name);
+		if (columns[c].measure->kind == KITH_ERROR)
+			fprintf(out, " & $\\pm$ %.*s", (int)strcspn(columns[c].measure->name, "_"),
+				columns[c].measure->name);
+		else
+			fprintf(out, " & %s",
+				columns[c].values.counts ? columns[c].measure->title : columns[c].measure->name);
 	fputs(" \\\\\n\\midrule\n", out);
 	for (size_t v = 0; v < e->layers; v++) {
 		put_layer(out, &data->stack->layers[v]);

@@ -13,6 +13,7 @@
 #define NNTP(values)     KITH_FROM_NNTP, offsetof(kith_nntp, values)
 #define DYNAMICS(values) KITH_FROM_DYNAMICS, offsetof(kith_dynamics, values)
 #define TESTED           .may_lack = 1, .extent = KITH_TESTED_STACKS
+#define JACKKNIFED       .may_lack = 1, .extent = KITH_JACKKNIFED_STACKS
 #define ERRORS(values)   .errors = offsetof(kith_nnts, values)
 
 /* clang-format off */
@@ -68,6 +69,14 @@ const kith_measure kith_measures[] = {
 	 .title = "Of the pairs born in the row&#8217;s layer, the share that dies in the column&#8217;s"},
 	{"returns", "returns", KITH_GAPS, KITH_COUNT, KITH_PER_GRAPH, DYNAMICS(returns), .unit = "pairs",
 	 .title = "Returns: of the pairs that die in a layer, the share that comes back after a gap of g layers"},
+
+	{"births_stderr", "births_stderr", KITH_LAYERS, KITH_ERROR, KITH_PER_GRAPH, NNTP(births_stderr), JACKKNIFED,
+	 .unit = "pairs", .title = "&#177; born", .sentence = "the standard error of births (jackknife over samples)"},
+	{"deaths_stderr", "deaths_stderr", KITH_LAYERS, KITH_ERROR, KITH_PER_GRAPH, NNTP(deaths_stderr), JACKKNIFED,
+	 .unit = "pairs", .title = "&#177; die", .sentence = "the standard error of deaths", .open_ended = 1},
+	{"removal_stderr", "removal_stderr", KITH_LAYERS, KITH_ERROR, KITH_PER_GRAPH, NNTP(removal_stderr), JACKKNIFED,
+	 .title = "&#177; removal score", .sentence = "the standard error of the removal score"},
+	{"share_stderr", "share_stderr", KITH_TRIANGLE, KITH_ERROR, KITH_PER_GRAPH, NNTP(share_stderr), JACKKNIFED},
 	{.name = NULL},
 };
 /* clang-format on */

@@ -34,6 +34,7 @@ typedef enum kith_kind {
 	KITH_COUNT,   /* uint64_t, below 2^63 */
 	KITH_RATIO,   /* double; NaN where it is 0/0, or not known. One that is read from stack.json is of 0..1 */
 	KITH_MEAN,    /* double of 0..1, with a standard error of 0..1 */
+	KITH_ERROR,   /* double of at least 0, a standard error by itself; NaN where it is not defined */
 	KITH_ESTIMATE /* double of -1..2, with a standard error of 0..2; NaN where it is not known */
 } kith_kind;
 
@@ -41,7 +42,8 @@ typedef enum kith_kind {
 typedef enum kith_extent {
 	KITH_ALL_STACKS,
 	KITH_APPROXIMATE_STACKS, /* with an approximate layer: kith_stack_add_estimates */
-	KITH_TESTED_STACKS       /* with a null distribution: kith_stack_add_null */
+	KITH_TESTED_STACKS,      /* with a null distribution: kith_stack_add_null */
+	KITH_JACKKNIFED_STACKS   /* with errors of what follows from NNTP: kith_stack_add_jackknife */
 } kith_extent;
 
 typedef enum kith_per { KITH_PER_K, KITH_PER_GRAPH, KITH_PER_ALPHA } kith_per; /* each with what stands before it */

@@ -65,6 +65,18 @@ int kith_stack_add_null(kith_stack *s, uint32_t relabellings, uint64_t seed, kit
 	return rc;
 }
 
+int kith_stack_add_jackknife(kith_stack *s, uint32_t groups, uint64_t seed, kith_err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; i < s->nntp_count && !rc; i++)
+		if (!s->nntp[i].alpha)
+			rc = kith_measures_alloc(KITH_FROM_NNTP, KITH_JACKKNIFED_STACKS, &s->nntp[i], s->layer_count, 0,
+						 err);
+	s->groups = groups;
+	s->groups_seed = seed;
+	return rc;
+}
+
 int kith_stack_add_matches(kith_stack *s, size_t rows, size_t count, size_t layers, kith_err *err)
 {
 	int rc = 0;
@@ -295,6 +307,14 @@ static int check_growth(const kith_nntp *before, const kith_nntp *p, size_t L, k
 	return 0;
 }
 
+static int check_jackknife(const kith_stack *s, const kith_nntp *p, kith_err *err)
+{
+	if (s->groups && !p->alpha &&
+	    (!p->births_stderr || !p->deaths_stderr || !p->removal_stderr || !p->share_stderr))
+		return kith_fail(err, KITH_EBUG, SAY_NNTP " lacks errors of the jackknife", NNTP_ARGS(p));
+	return 0;
+}
+
 int kith_stack_check(const kith_stack *s, kith_err *err)
 {
 	int rc = 0;
@@ -303,7 +323,8 @@ int kith_stack_check(const kith_stack *s, kith_err *err)
 			rc = check_null(s, &s->nnts[i], err);
 	for (size_t i = 0; i < s->nntp_count && !rc; i++) {
 		const kith_nntp *p = &s->nntp[i], *q = i ? p - 1 : NULL;
-		rc = check_cover(p, s->layer_count, err);
+		if (!(rc = check_cover(p, s->layer_count, err)))
+			rc = check_jackknife(s, p, err);
 		if (!rc && q && q->k == p->k && q->graph == p->graph && q->alpha < p->alpha)
 			rc = check_growth(q, p, s->layer_count, err);
 	}

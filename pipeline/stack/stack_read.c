@@ -1,5 +1,6 @@
 /* stack_read.c - stack.json read, and verified; the one file that knows the JSON library. */
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -107,14 +108,14 @@ static int check_rows(const place *at, const char *member, const json_t *value, 
 static void get_range(const kith_measure *m, int errors, double *least, double *most)
 {
 	*least = m->kind == KITH_ESTIMATE && !errors ? -1 : 0;
-	*most = m->kind == KITH_ESTIMATE ? 2 : 1;
+	*most = m->kind == KITH_ESTIMATE ? 2 : m->kind == KITH_ERROR ? DBL_MAX : 1;
 }
 
 /* Null, where it may be, is NaN. */
 static int get_row(const place *at, const kith_measure *m, const char *member, long row, const json_t *list,
 		   size_t count, int errors, void *out)
 {
-	int nulls = m->kind == KITH_RATIO || m->kind == KITH_ESTIMATE;
+	int nulls = m->kind == KITH_RATIO || m->kind == KITH_ERROR || m->kind == KITH_ESTIMATE;
 	char part[48];
 	double least, most;
 	int rc = check_row(at, member, row, list, count, nulls);
@@ -417,11 +418,16 @@ static int get_matches(const place *top, const json_t *root, kith_stack *s, uint
 	return rc;
 }
 
-static int get_null(const place *top, const json_t *object, uint64_t *relabellings, uint64_t *seed)
+/* The member `name`, {"`of`": ..., "seed": ...}, if it is there. */
+static int get_drawn(const place *top, const json_t *root, const char *name, const char *of, uint32_t *count,
+		     uint64_t *seed)
 {
-	place at = place_in_member(top, "null");
-	int rc = get_count(&at, object, "relabellings", 1, UINT32_MAX, relabellings);
-	return rc ? rc : get_count(&at, object, "seed", 0, INT64_MAX, seed);
+	const json_t *object = json_object_get(root, name);
+	place at = place_in_member(top, name);
+	uint64_t drawn = 0;
+	int rc = object ? get_count(&at, object, of, 1, UINT32_MAX, &drawn) : 0;
+	*count = (uint32_t)drawn;
+	return rc || !object ? rc : get_count(&at, object, "seed", 0, INT64_MAX, seed);
 }
 
 static int get_stack(const place *top, const json_t *root, kith_stack **out)
@@ -438,11 +444,7 @@ static int get_stack(const place *top, const json_t *root, kith_stack **out)
 	kith_err why;
 	uint64_t n;
 	int rc = get_count(top, root, "n", 2, KITH_MAX_NODES, &n);
-	const json_t *null = json_object_get(root, "null");
-	uint64_t relabellings = 0, seed = 0;
 	uint64_t rows = 0;
-	if (!rc && null)
-		rc = get_null(top, null, &relabellings, &seed);
 	if (!rc && json_object_get(root, "rows"))
 		rc = get_count(top, root, "rows", 1, KITH_MAX_LAYERS - 1, &rows);
 	for (size_t l = 0; l < 3 && !rc; l++)
@@ -450,10 +452,10 @@ static int get_stack(const place *top, const json_t *root, kith_stack **out)
 	if (!rc)
 		rc = stack_new_empty(&s, n, json_array_size(list[0]), json_array_size(list[1]),
 				     json_array_size(list[2]), top->err);
-	if (!rc) {
-		s->relabellings = (uint32_t)relabellings;
-		s->null_seed = seed;
-	}
+	if (!rc)
+		rc = get_drawn(top, root, "null", "relabellings", &s->relabellings, &s->null_seed);
+	if (!rc)
+		rc = get_drawn(top, root, "jackknife", "groups", &s->groups, &s->groups_seed);
 	for (size_t l = 0; l < 3; l++)
 		for (size_t i = 0; i < json_array_size(list[l]) && !rc; i++) {
 			place at = place_in(top, lists[l].name, i);

@@ -175,12 +175,12 @@ static int put_dynamics(kith_json *j, const kith_stack *s, size_t i, kith_err *e
 	return rc;
 }
 
-static void put_null(kith_json *j, const kith_stack *s)
+static void put_drawn(kith_json *j, const char *name, const char *of, uint64_t count, uint64_t seed)
 {
 	kith_json_gap(j, "\n  ");
-	kith_json_open(j, "null", '{');
-	kith_json_put_count(j, "relabellings", s->relabellings);
-	kith_json_put_count(j, "seed", s->null_seed);
+	kith_json_open(j, name, '{');
+	kith_json_put_count(j, of, count);
+	kith_json_put_count(j, "seed", seed);
 	kith_json_end(j);
 }
 
@@ -240,7 +240,9 @@ static int put_stack(FILE *out, const kith_stack *s, kith_err *err)
 	if (s->rows)
 		kith_json_put_count(&j, "rows", s->rows);
 	if (s->relabellings)
-		put_null(&j, s);
+		put_drawn(&j, "null", "relabellings", s->relabellings, s->null_seed);
+	if (s->groups)
+		put_drawn(&j, "jackknife", "groups", s->groups, s->groups_seed);
 	for (size_t l = 0; l < list_count && !rc; l++) {
 		kith_json_gap(&j, "\n  ");
 		kith_json_open(&j, lists[l].key, '[');

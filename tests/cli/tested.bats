@@ -40,6 +40,26 @@ value() { # MEASURE K FIRST LAST FILE
 	[ -f csv/nnts_k4_null_family_p.csv ] && [ -f csv/null_max_q95.csv ]
 }
 
+@test "--jackknife gives errors of layer dynamics, the same whatever -t, and leaves the rest as it was" {
+	kith-merge -q -o plain.json a.nng b.nng c.nng
+	kith-merge -q --jackknife 7,3 -t 1 -o s.json a.nng b.nng c.nng
+	kith-merge -q --jackknife 7,3 -t 2 -m 64M -o t.json a.nng b.nng c.nng
+	cmp s.json t.json
+	kith-check -q s.json
+	grep -q '"jackknife": {"groups": 7, "seed": 3}' s.json
+	kith-show plain.json >plain.txt
+	kith-show s.json | grep -v '_stderr\|jackknife' | cmp - plain.txt
+	[ -n "$(value births_stderr 4 b b s.json)" ]
+	[ "$(value removal_stderr 4 a a s.json)" = nan ]
+	[ -n "$(value share_stderr 9 a c s.json)" ]
+	kith-report -q --csv csv --latex s.tex -o s.html s.json
+	grep -q '&#177; removal score' s.html
+	grep -q '&nbsp;&#177;&nbsp;' s.html
+	grep -q '\$\\pm\$ births' s.tex
+	[ -f csv/share_stderr_k4_union.csv ]
+	head -1 csv/dynamics_k4_union.csv | grep -q births_stderr
+}
+
 @test "--against takes all up to the next option, or to the end" {
 	kith-merge -q --against two/b.nng two/c.nng -o s.json a.nng b.nng c.nng
 	kith-merge -q -o t.json a.nng b.nng c.nng --against two/b.nng two/c.nng
@@ -82,4 +102,13 @@ refused() {
 	refused kith-merge --against two/b.nng --alpha 1 -o out.json a.nng
 	refused kith-merge --against two/b.nng -o out.json a.nng x=a.nng x=b.nng
 	refused kith-merge --against two/b.nng -o two/b.nng a.nng
+	local groups
+	for groups in 0 1 x 1001 7, 7,x; do
+		refused kith-merge --jackknife $groups -o out.json a.nng b.nng
+		[[ "$stderr" == *"--jackknife $groups: not a number of groups"* ]]
+	done
+	refused kith-merge --jackknife 81 -o out.json a.nng b.nng
+	[[ "$stderr" == *"n=80 samples"* ]]
+	refused kith-merge --jackknife 5 -o out.json a.nng --against b.nng
+	[[ "$stderr" == *"no --jackknife"* ]]
 }

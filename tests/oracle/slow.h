@@ -109,6 +109,17 @@ typedef struct slow_null {
 } slow_null;
 slow_null slow_null_of(const double *value, size_t count, double score);
 
+/* ---- jackknife ------------------------------------------------------------------------------------------------ */
+
+/* Standard errors of births, deaths and removal scores (L each) and shares (L x L) from the definition (kith/stack.h):
+ * everything is counted once more without the pairs of each group. */
+typedef struct slow_errors {
+	double *births, *deaths, *removal, *share;
+} slow_errors;
+slow_errors slow_jackknife(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k,
+			   kith_graph_kind graph, uint32_t groups, uint64_t seed);
+void slow_errors_free(slow_errors *errors);
+
 /* ---- pairs through the layers --------------------------------------------------------------------------------- */
 
 /* Every pair i < j linked in some layer at the largest of the k, in order. Its tier byte in layer v, tiers[p * layers +

@@ -278,11 +278,14 @@ static int values_differ(const char *name, const kith_values *got, const slow_me
 static int measures_differ(const kith_entry *e, const slow_measure *want, char *why, size_t size)
 {
 	for (const kith_measure *m = kith_measures; m->name; m++) {
-		int there = m->per != KITH_PER_K && (e->dynamics || m->source != KITH_FROM_DYNAMICS) &&
+		int there = m->per != KITH_PER_K && m->extent == KITH_ALL_STACKS &&
+			    (e->dynamics || m->source != KITH_FROM_DYNAMICS) &&
 			    (m->shape != KITH_GAPS || e->dynamics->gaps) &&
 			    (!m->mutual_only || e->nntp->graph == KITH_MUTUAL);
 		const slow_measure *w = want;
 		kith_values got;
+		if (m->extent == KITH_JACKKNIFED_STACKS) /* jackknife_differs looks at them */
+			continue;
 		if (kith_measure_get(m, e, &got) != there)
 			return snprintf(why, size, "%s should%s be there", m->name, there ? "" : " not") > 0;
 		while (there && w->name && strcmp(w->name, m->name))
@@ -293,6 +296,33 @@ static int measures_differ(const kith_entry *e, const slow_measure *want, char *
 			return 1;
 	}
 	return 0;
+}
+
+static int errors_differ(const char *name, const double *got, const double *want, size_t count, char *why, size_t size)
+{
+	for (size_t i = 0; i < count; i++)
+		if (got[i] != want[i] && !(isnan(got[i]) && isnan(want[i])))
+			return snprintf(why, size, "jackknife: the error of %s %zu is %a, should be %a", name, i,
+					got[i], want[i]) > 0;
+	return 0;
+}
+
+/* Errors by the jackknife are where they were asked for, and only there. */
+static int jackknife_differs(const stack *s, const kith_merge_options *o, const kith_nntp *p, char *why, size_t size)
+{
+	size_t L = s->layers;
+	int differs;
+	if (!o->groups || p->alpha)
+		return (p->births_stderr || p->deaths_stderr || p->removal_stderr || p->share_stderr) &&
+		       snprintf(why, size, "jackknife: errors that were not asked for") > 0;
+	slow_errors want = slow_jackknife((const uint32_t *const *)s->ranks, L, s->n, s->width, p->k, p->graph,
+					  o->groups, o->groups_seed);
+	differs = errors_differ("births", p->births_stderr, want.births, L, why, size) ||
+		  errors_differ("deaths", p->deaths_stderr, want.deaths, L, why, size) ||
+		  errors_differ("removal", p->removal_stderr, want.removal, L, why, size) ||
+		  errors_differ("share", p->share_stderr, want.share, L * L, why, size);
+	slow_errors_free(&want);
+	return differs;
 }
 
 /* Table `at`, of `alphas` that there are for each k and graph, should be that of these. */
@@ -477,8 +507,9 @@ static int result_differs(const stack *s, const kith_merge_options *options, con
 	kith_err err = {0};
 	alphas = options->alpha != KITH_ALPHA_ALL ? options->alpha + 1 : s->layers > 2 ? (uint32_t)s->layers - 1 : 1;
 	kinds = (options->with_union != 0) + (options->with_mutual != 0);
-	if (got->relabellings != options->relabellings || got->null_seed != options->null_seed)
-		return snprintf(why, size, "%u relabellings", got->relabellings) > 0;
+	if (got->relabellings != options->relabellings || got->null_seed != options->null_seed ||
+	    got->groups != options->groups || (got->groups && got->groups_seed != options->groups_seed))
+		return snprintf(why, size, "%u relabellings, %u groups", got->relabellings, got->groups) > 0;
 	if (options->against && networks_differ(s, options, got, why, size))
 		return 1;
 	if (got->nnts_count != ks || (!options->against && got->nntp_count != (size_t)ks * kinds * alphas))
@@ -494,13 +525,14 @@ static int result_differs(const stack *s, const kith_merge_options *options, con
 		for (int kind = options->with_union ? 0 : 1;
 		     !options->against && kind <= (options->with_mutual ? 1 : 0); kind++)
 			for (uint32_t alpha = 0; alpha < alphas; alpha++)
-				if (table_differs(s, got, at++, ladder[t], (kith_graph_kind)kind, alpha, alphas, why,
+				if (jackknife_differs(s, options, &got->nntp[at], why, size) ||
+				    table_differs(s, got, at++, ladder[t], (kith_graph_kind)kind, alpha, alphas, why,
 						  size))
 					return 1;
 	}
 	if (kith_stack_check(got, &err))
 		return snprintf(why, size, "kith_stack_check: %.900s", err.msg) > 0;
-	return (options->against || options->relabellings) && file_differs(got, why, size);
+	return (options->against || options->relabellings || options->groups) && file_differs(got, why, size);
 }
 
 /* Some layers become those of a second network, which may have names of the first's. */
@@ -510,7 +542,7 @@ static void draw_networks(stack *s, kith_merge_options *o, rng *r)
 	if (s->layers < 2 || s->layers > 12 || !rng_chance(r, 20))
 		return;
 	o->against = rng_between(r, 1, s->layers - 1);
-	o->alpha = 0;
+	o->alpha = o->groups = 0;
 	rows = s->layers - o->against;
 	for (size_t v = rows, next = 0; v < s->layers; v++)
 		if (rng_chance(r, 60) && (next += rng_below(r, 3)) < rows)
@@ -538,6 +570,10 @@ static void draw_options(const stack *s, kith_merge_options *options, uint32_t *
 	if (s->layers <= 6 && s->n <= 24 && rng_chance(r, 30)) { /* exact sums are slow */
 		options->relabellings = (uint32_t)(rng_chance(r, 90) ? rng_between(r, 1, 24) : 100);
 		options->null_seed = rng_next(r) >> 1;
+	}
+	if (s->layers <= 64 && s->n >= 4 && s->n <= 60 && s->layers * s->n <= 600 && rng_chance(r, 40)) {
+		options->groups = (uint32_t)rng_between(r, 2, s->n < 12 ? s->n : 12);
+		options->groups_seed = rng_next(r) >> 1;
 	}
 	if (rng_chance(r, 50)) /* samples in parts, with and without a table */
 		*slots = 64 * (uint32_t)rng_between(r, 1, 3);
