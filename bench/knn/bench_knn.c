@@ -2,6 +2,8 @@
  *
  *   bench_knn kith  K THREADS MEMORY FILE.npy
  *       seconds, peak resident MiB (MEMORY in bytes; 0: kith-knn's default)
+ *   bench_knn foresee K THREADS MEMORY FILE.npy
+ *       what kith-knn --dry-run says of that: seconds, and the peak resident MiB of finding it out
  *   bench_knn faiss K THREADS 0 FILE.npy
  *       the same of FAISS' IndexFlatL2
  *   bench_knn check K THREADS 0 FILE.npy
@@ -77,10 +79,9 @@ static void print_run(double seconds)
 	printf("%.3f %ld\n", seconds, (used.ru_maxrss + 1023) / 1024);
 }
 
-static int build_kith(const job *j, const char *output, double *seconds, kith_err *err)
+static kith_knn_options options_of(const job *j)
 {
 	kith_knn_options options;
-	kith_knn_summary summary;
 	kith_knn_defaults(&options);
 	options.ladder[0] = j->k;
 	options.threads = j->threads;
@@ -89,9 +90,26 @@ static int build_kith(const job *j, const char *output, double *seconds, kith_er
 		options.engine = j->engine;
 	if (j->memory)
 		options.memory = j->memory;
+	return options;
+}
+
+static int build_kith(const job *j, const char *output, double *seconds, kith_err *err)
+{
+	kith_knn_options options = options_of(j);
+	kith_knn_summary summary;
 	double start = now();
 	int rc = kith_knn_build(j->path, output, &options, &summary, err);
 	*seconds = now() - start;
+	return rc;
+}
+
+static int foresee_kith(const job *j, kith_err *err)
+{
+	kith_knn_options options = options_of(j);
+	kith_knn_estimate estimate;
+	int rc = kith_knn_foresee(j->path, &options, &estimate, err);
+	if (!rc)
+		print_run(estimate.seconds);
 	return rc;
 }
 
@@ -484,12 +502,12 @@ int main(int argc, char **argv)
 		int arguments;
 		int (*job)(const job *, kith_err *);
 		int (*call)(char **, kith_err *);
-	} verbs[] = {{"kith", 4, run_kith, NULL},          {"faiss", 4, run_faiss, NULL},
-		     {"index", 4, run_index, NULL},        {"check", 4, run_check, NULL},
-		     {"engine", 4, NULL, run_engine},      {"bare", 4, NULL, run_bare},
-		     {"shape", 1, NULL, print_shape},      {"cut", 3, NULL, cut},
-		     {"gauss", 3, NULL, write_gauss},      {"layer", 4, NULL, write_layer},
-		     {"versions", 0, NULL, print_versions}};
+	} verbs[] = {{"kith", 4, run_kith, NULL},     {"foresee", 4, foresee_kith, NULL},
+		     {"faiss", 4, run_faiss, NULL},   {"index", 4, run_index, NULL},
+		     {"check", 4, run_check, NULL},   {"engine", 4, NULL, run_engine},
+		     {"bare", 4, NULL, run_bare},     {"shape", 1, NULL, print_shape},
+		     {"cut", 3, NULL, cut},           {"gauss", 3, NULL, write_gauss},
+		     {"layer", 4, NULL, write_layer}, {"versions", 0, NULL, print_versions}};
 	kith_err err;
 	for (size_t v = 0; v < sizeof verbs / sizeof *verbs; v++) {
 		if (argc < 2 || strcmp(argv[1], verbs[v].name) || argc != 2 + verbs[v].arguments)

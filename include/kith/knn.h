@@ -50,8 +50,9 @@ typedef struct kith_knn_summary {
 	uint64_t repeated, zero;
 } kith_knn_summary;
 
-/* What kith_knn_build would do and take, about: seconds on a machine like those kith was tuned on, bytes of memory, of
- * temporary files beside the output, and of the graph. */
+/* What kith_knn_build would do and take, about: seconds, where nothing else runs and the file is in the page cache, on
+ * this machine (of engines that are not exact: on one like those kith was tuned on), bytes of memory, of temporary
+ * files beside the output, and of the graph. */
 typedef struct kith_knn_estimate {
 	uint64_t n, d;
 	char plan[64];
@@ -92,8 +93,9 @@ void kith_knn_defaults(kith_knn_options *options);
 int kith_knn_build(const char *input, const char *output, const kith_knn_options *options, kith_knn_summary *summary,
 		   kith_err *err);
 
-/* Looks at the header and a sample of the rows (with KITH_COSINE, at all of them). The same errors as kith_knn_build,
- * but for what only reading everything shows. */
+/* Looks at the header and a sample of the rows (with KITH_COSINE, at all of them); engine "exact" does its work with
+ * some of them, in about half a second of processor time, or a few per cent of what the job takes. The same errors as
+ * kith_knn_build, but for what only reading everything shows. */
 int kith_knn_foresee(const char *input, const kith_knn_options *options, kith_knn_estimate *out, kith_err *err);
 
 /* Measures the recall of a finished graph of `input`, whatever engine made it: finds the true neighbours of

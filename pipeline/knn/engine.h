@@ -32,6 +32,7 @@ typedef struct kith_engine_job {
 	int threads;
 	const char *output; /* temporary files stand beside it; NULL: only to foresee */
 	const kith_progress *progress;
+	struct kith_pilot *pilot; /* only to foresee: these are some of the samples of another job (exact/pilot.h) */
 } kith_engine_job;
 
 /* A command-line option that only one engine has. */

@@ -111,11 +111,11 @@ static int check(void *context, kith_err *err)
 static void print_estimate(const arguments *a, const kith_knn_estimate *e)
 {
 	char ladder[256];
-	printf("%s: n=%llu d=%llu k=%s %s: about %.1f s, %.0f MB of memory, %.0f MB of temporary files, a graph of "
+	printf("%s: n=%llu d=%llu k=%s %s: about %.*f s, %.0f MB of memory, %.0f MB of temporary files, a graph of "
 	       "%.0f MB\n",
 	       a->input, (unsigned long long)e->n, (unsigned long long)e->d,
-	       kith_ladder_text(a->knn.ladder, a->knn.tiers, ladder, sizeof ladder), e->plan, e->seconds,
-	       (double)e->memory * 1e-6, (double)e->temporary * 1e-6, (double)e->graph * 1e-6);
+	       kith_ladder_text(a->knn.ladder, a->knn.tiers, ladder, sizeof ladder), e->plan, e->seconds < 2 ? 2 : 1,
+	       e->seconds, (double)e->memory * 1e-6, (double)e->temporary * 1e-6, (double)e->graph * 1e-6);
 }
 
 /* --dry-run: a line for people and scripts, on standard output; and another one of the exact engine if that was not

@@ -1,6 +1,7 @@
 /* divide.c - see divide.h */
 #include "divide.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,32 +11,41 @@
 #include "lattice.h"
 #include "part_join.h"
 #include "parts.h"
+#include "pilot.h"
 #include "workspace.h"
 
 #define MANY_COPIES 5u   /* one sample in so many */
 #define MAX_K       512u /* beyond, rows with all their distances are too much */
 #define DEPTH       16   /* of parts within parts */
-#define FEW         3072u
+#define FEW         256u
 
 static int solve(const kith_engine_job *job, uint32_t k, int depth, kith_ranked_rows *rows, kith_err *err);
 
 static int has_room(const kith_engine_job *job)
 {
-	uint32_t k = kith_info_k(job->info);
-	return k <= MAX_K && 2 * kith_ranked_rows_bytes(job->info->n, k) <= job->memory / 2 &&
+	uint32_t k = job->pilot ? job->pilot->k : kith_info_k(job->info);
+	uint64_t n = kith_pilot_stands_for(job->pilot, job->info->n);
+	return k <= MAX_K && 2 * kith_ranked_rows_bytes(n, k) <= job->memory / 2 &&
 	       job->info->d * (512 + 2048ull * (uint64_t)job->threads) <= job->memory; /* threads' blocks of samples */
+}
+
+/* Of a pilot's samples fewer are copies: where each is there c times, and one of `times` is drawn, about (c - 1) / (2
+ * times) of them. */
+static uint32_t many_copies(const kith_engine_job *job)
+{
+	return job->pilot ? (uint32_t)fmax(MANY_COPIES, 1.6 * MANY_COPIES * job->pilot->times) : MANY_COPIES;
 }
 
 uint32_t kith_divide_copies(const kith_engine_job *job)
 {
-	return has_room(job) ? MANY_COPIES : 0;
+	return has_room(job) ? many_copies(job) : 0;
 }
 
 /* All samples in memory, where they are as they should be in the file and there is room. */
 static void keep_samples(const kith_engine_job *job)
 {
 	const kith_vectors *v = job->vectors;
-	if (v->n * v->row_bytes <= job->memory / 2)
+	if (kith_pilot_stands_for(job->pilot, v->n) * v->row_bytes <= job->memory / 2)
 		kith_vectors_map(job->vectors);
 }
 
@@ -45,7 +55,7 @@ static kith_engine_job job_for(const kith_engine_job *job, kith_vectors *some, k
 {
 	kith_engine_job sub = *job;
 	*options = *(const kith_exact_options *)job->options;
-	if (options->plan == KITH_PLAN_AUTO && some->n <= FEW)
+	if (options->plan == KITH_PLAN_AUTO && kith_pilot_stands_for(job->pilot, some->n) <= FEW)
 		options->plan = KITH_PLAN_STREAM;
 	*info = (kith_graph_info){.n = some->n, .d = some->d, .tiers = 1, .ladder = {k}, .near = k};
 	sub.vectors = some;
@@ -116,7 +126,8 @@ static int solve_parts(const kith_engine_job *job, const kith_scaling *scaling, 
 			       .mean = mean,
 			       .memory = job->memory,
 			       .threads = job->threads,
-			       .progress = job->progress};
+			       .progress = job->progress,
+			       .pilot = job->pilot};
 	int rc = 0;
 	if (!(all = kith_alloc(parts->count * d, sizeof *all)))
 		return kith_fail_nomem(err, "means of parts", parts->count * d * sizeof *all);
@@ -248,14 +259,35 @@ static void expand(const struct groups *g, const kith_ranked_rows *distinct, kit
 	}
 }
 
+/* Of how many distinct samples of the job these are the pilot's: they are more the more of the pilot's are there once,
+ * and the fewer twice (Chao). */
+static double distinct_of_job(const struct groups *g, uint64_t n, double times)
+{
+	double once = 0, twice = 0, unseen;
+	for (uint64_t e = 0; e < g->count; e++) {
+		once += g->start[e + 1] - g->start[e] == 1;
+		twice += g->start[e + 1] - g->start[e] == 2;
+	}
+	unseen = twice > 0 ? once * once / (2 * twice) : once * once / 2;
+	if (once < 1)
+		return (double)g->count;
+	return (double)g->count + unseen * (1 - pow(1 - once / ((double)n * unseen + once), (times - 1) * (double)n));
+}
+
 static int solve_distinct(const kith_engine_job *job, const uint64_t *hash, int depth, kith_ranked_rows *rows,
 			  kith_err *err)
 {
 	struct groups g = {0};
 	kith_ranked_rows distinct = {0};
+	kith_pilot *pilot = job->pilot;
+	double times = pilot ? pilot->times : 1;
 	int rc = find_groups(&g, job->vectors, hash, err);
+	if (!rc && pilot)
+		pilot->times = distinct_of_job(&g, job->vectors->n, times) / (double)g.count;
 	if (!rc && !(rc = solve_some(job, g.distinct, g.count, g.weight, rows->k, depth + 1, &distinct, NULL, err)))
 		expand(&g, &distinct, rows, job->threads);
+	if (pilot)
+		pilot->times = times;
 	free(distinct.memory);
 	free(g.memory);
 	return rc;
@@ -269,16 +301,19 @@ static int solve_divided(const kith_engine_job *job, const kith_scaling *scaling
 			 kith_ranked_rows *rows, const char **how, kith_err *err)
 {
 	const kith_exact_options *o = job->options;
+	uint64_t n = job->vectors->n, all = kith_pilot_stands_for(job->pilot, n);
 	kith_parts parts = {0};
 	int lattice = 0;
-	int rc = kith_parts_find(&parts, scaling, k, o->divide, job->memory, job->threads, err);
+	int rc = kith_parts_find(&parts, scaling, k, all, o->divide, job->memory, job->threads, err);
 	if (!rc && parts.count && !(rc = kith_ranked_rows_alloc(rows, job->vectors, k, err))) {
 		keep_samples(job);
 		*how = "in parts";
 		rc = solve_parts(job, scaling, &parts, depth, rows, err);
 	} else if (!rc) {
-		rc = kith_lattice_rank(job->vectors, k, o->divide, job->memory, job->threads, job->progress, rows,
+		rc = kith_lattice_rank(job->vectors, k, all, o->divide, job->memory, job->threads, job->progress, rows,
 				       &lattice, err);
+		if (lattice)
+			kith_pilot_note(job->pilot, KITH_JOINING, (double)all * (double)all, (double)n * (double)n);
 		*how = lattice ? "whole steps" : NULL;
 	}
 	free(parts.memory);
@@ -295,7 +330,7 @@ static int solve(const kith_engine_job *job, uint32_t k, int depth, kith_ranked_
 	if (!rc && depth < DEPTH)
 		rc = solve_divided(job, &scaling, k, depth, rows, &how, err);
 	if (!rc && !how && !(rc = kith_ranked_rows_alloc(rows, job->vectors, k, err)) &&
-	    !(rc = kith_exact_rank(job, &scaling, depth < DEPTH ? MANY_COPIES : 0, rows, &hash, err)) && hash)
+	    !(rc = kith_exact_rank(job, &scaling, depth < DEPTH ? many_copies(job) : 0, rows, &hash, err)) && hash)
 		rc = solve_distinct(job, hash, depth, rows, err);
 	free(hash);
 	return rc;
@@ -310,7 +345,8 @@ int kith_divide(const kith_engine_job *job, const kith_scaling *scaling, const u
 	*how = NULL;
 	if (!has_room(job))
 		return 0;
-	own.memory -= 2 * kith_ranked_rows_bytes(job->info->n, k);
+	own.memory -= 2 * kith_ranked_rows_bytes(kith_pilot_stands_for(job->pilot, job->info->n),
+						 job->pilot ? job->pilot->k : k);
 	if (!hash)
 		return solve_divided(&own, scaling, k, 0, rows, how, err);
 	*how = "distinct samples";

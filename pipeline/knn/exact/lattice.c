@@ -44,6 +44,7 @@ struct lattice {
 	int threads;
 	int two; /* values in all */
 	uint32_t k;
+	uint64_t all;               /* samples that these stand for */
 	double offset, other, step; /* other: the second of two */
 	double most;                /* of |q|^2, so far */
 	kith_quantised blocks;
@@ -131,7 +132,7 @@ static int is_tied(const struct lattice *l, const double *q, const double *norm,
 		}
 	}
 	return (double)tied / (double)queries - rank >= TIED * (double)(m - 1) &&
-	       (double)copies / (double)queries * (double)n / (double)m * COPIES < 1;
+	       (double)copies / (double)queries * (double)l->all / (double)m * COPIES < 1;
 }
 
 /* Whether a sample of the samples says that it is worth it. */
@@ -350,15 +351,15 @@ static int measure(const struct lattice *l, kith_err *err)
 	return 0;
 }
 
-int kith_lattice_rank(const kith_vectors *v, uint32_t k, uint64_t least, uint64_t memory, int threads,
+int kith_lattice_rank(const kith_vectors *v, uint32_t k, uint64_t all, uint64_t least, uint64_t memory, int threads,
 		      const kith_progress *progress, kith_ranked_rows *rows, int *done, kith_err *err)
 {
-	struct lattice l = {.vectors = v, .rows = rows, .threads = threads, .k = k};
+	struct lattice l = {.vectors = v, .rows = rows, .threads = threads, .k = k, .all = all};
 	uint64_t m = memory / 8 / ((v->d + QUERIES) * sizeof(double));
 	int worth = 0, fits = 0, rc;
 	m = m < SAMPLE ? m : SAMPLE;
 	m = m < v->n ? m : v->n;
-	if (m < 2 || v->n < (least ? least : LEAST_SAMPLES) || kith_quantised_bytes(v->n, v->d) > memory / 4)
+	if (m < 2 || all < (least ? least : LEAST_SAMPLES) || kith_quantised_bytes(all, v->d) > memory / 4)
 		return 0;
 	if ((rc = look(&l, m, &worth, err)) || !worth)
 		return rc;
