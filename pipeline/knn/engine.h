@@ -23,6 +23,7 @@ typedef struct kith_engine_job {
 	kith_graph *const *candidates;
 	uint32_t candidate_graphs;
 	uint64_t memory; /* bytes */
+	uint64_t taken;  /* bytes of -m that are not in `memory`: messages that say what is needed count them, too */
 	int threads;
 	const char *output; /* temporary files stand beside it; NULL: only to foresee */
 	const kith_progress *progress;

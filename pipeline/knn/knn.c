@@ -361,7 +361,8 @@ static int begin_audit(struct run *r, kith_err *err)
 				 o->memory, o->threads, &r->progress, err);
 	r->job.audit = stop_rows(r) ? &r->audit.stop : NULL;
 	r->job.hits = &r->audit;
-	r->job.memory -= rc ? 0 : r->audit.bytes;
+	r->job.taken = rc ? 0 : r->audit.bytes;
+	r->job.memory -= r->job.taken;
 	return rc;
 }
 
