@@ -18,7 +18,7 @@ enum {
 				    /* 5: what older writers kept beside the pairs (FORMAT.md) */
 	KITH_TABLE_AUDIT = 6,       /* of graphs */
 	KITH_TABLE_TIES = 7,
-	KITH_TABLE_FORESTS = 8, /* of generators */
+	KITH_TABLE_FORESTS = 8,     /* of generators */
 	KITH_TABLE_VALUES = 9,
 };
 

@@ -254,11 +254,11 @@ void kith_h0_estimate_free(kith_h0_estimate *estimate)
 
 /* Nanoseconds of one thread: for each edge in the first pass, for each unit in what follows; bits of a forest's edge.
  */
-#define EDGE_TIME  0.5
-#define UNIT_TIME  150.0
+#define EDGE_TIME  2.5
+#define UNIT_TIME  250.0
 #define ROW_TIME   2.0 /* of each edge where --keep looks for the last one */
-#define EDGE_BITS  64.0
-#define SMALL_BITS 26.0 /* without values */
+#define EDGE_BITS  56.0
+#define SMALL_BITS 20.0 /* without values */
 
 int kith_h0_foresee(const char *input, const kith_h0_options *options, kith_h0_estimate *out, kith_err *err)
 {
