@@ -255,7 +255,7 @@ static int get_layer(const place *at, const json_t *object, kith_stack *s, size_
 		     {"digest", 0, &out->digest}, {"input", 1, &out->input},   {"command", 1, &out->command}};
 	const json_t *recall = json_object_get(object, "recall");
 	uint64_t audited = 0;
-	int rc = get_count(at, object, "dim", 1, KITH_MAX_DIM, &out->dim);
+	int rc = get_count(at, object, "dim", 1, KITH_MAX_VALUES, &out->dim);
 	if (!rc && json_object_get(object, "audited"))
 		rc = get_count(at, object, "audited", 0, s->n, &audited);
 	if (!rc)

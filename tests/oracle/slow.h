@@ -35,6 +35,8 @@ double slow_distance(const double *x, const double *y, size_t d);
 /* Where each of n samples stands among those that are equally far, by the tie rule (kith/knn.h); x has what the file
  * says, before slow_prepare. */
 void slow_tie_order(const double *x, size_t n, size_t d, kith_ties ties, uint64_t *order);
+/* The same from a key. */
+void slow_tie_order_of(uint64_t key, size_t n, kith_ties ties, uint64_t *order);
 
 /* All pairs, then a sort by (squared distance, order), which is the index if `order` is NULL. Fills ranks[n][width] and
  * dist2[n][width]. */
