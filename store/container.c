@@ -84,6 +84,7 @@ static const struct kind {
 } kinds[] = {
 	[KITH_CONTAINER_GRAPH] = {"KITHTAIL", "a kith graph (kith-knn makes them)"},
 	[KITH_CONTAINER_PAIRS] = {"KITHPAIR", "a pair store (.kpr)"},
+	[KITH_CONTAINER_GENERATORS] = {"KITHGENS", "a file of generators (.kh0)"},
 };
 
 /* Reads a page's head and, unless it begins an overflow run (as nearly all pages do), the rest of the page. */

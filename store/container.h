@@ -21,7 +21,11 @@
 typedef struct kith_container kith_container;
 
 /* What a file holds. Its tail says so, and opening a file as another kind is refused. */
-typedef enum kith_container_kind { KITH_CONTAINER_GRAPH, KITH_CONTAINER_PAIRS } kith_container_kind;
+typedef enum kith_container_kind {
+	KITH_CONTAINER_GRAPH,
+	KITH_CONTAINER_PAIRS,
+	KITH_CONTAINER_GENERATORS
+} kith_container_kind;
 
 /* Starts PATH's part; fails as kith_atomic_file_open does. */
 int kith_container_create(kith_container **out, const char *path, kith_container_kind kind, kith_err *err);

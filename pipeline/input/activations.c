@@ -74,6 +74,8 @@ int kith_reader_set_shape(kith_activations *a, const uint64_t *shape, int dims, 
 		return kith_fail(err, KITH_EUSAGE, "%s: a single number, not an array of samples", i->path);
 	i->n = shape[0];
 	i->d = 1;
+	i->dims = dims;
+	memcpy(i->shape, shape, (size_t)dims * sizeof *shape);
 	for (int t = 1; t < dims; t++)
 		if (__builtin_mul_overflow(i->d, shape[t], &i->d) || i->d > KITH_MAX_DIM)
 			return kith_fail(err, KITH_EUSAGE, "%s: more than %u values per sample", i->path, KITH_MAX_DIM);

@@ -22,13 +22,17 @@ typedef enum kith_dtype { KITH_F2, KITH_F4, KITH_F8, KITH_U1, KITH_I1, KITH_BF16
 const char *kith_dtype_name(kith_dtype dtype); /* "f2", "f4", ..., "bfloat16" */
 uint64_t kith_dtype_size(kith_dtype dtype);    /* bytes per value */
 
+#define KITH_MAX_DIMS 32 /* of an array, as NumPy has it */
+
 typedef struct kith_activations kith_activations;
 
 typedef struct kith_activations_info {
-	const char *path;   /* as given to kith_activations_open */
-	const char *format; /* "npy" */
-	uint64_t n;         /* samples, 1..KITH_MAX_NODES */
-	uint64_t d;         /* values per sample, 1..KITH_MAX_DIM */
+	const char *path;              /* as given to kith_activations_open */
+	const char *format;            /* "npy" */
+	uint64_t n;                    /* samples, 1..KITH_MAX_NODES */
+	uint64_t d;                    /* values per sample, 1..KITH_MAX_DIM */
+	int dims;                      /* dimensions of the array */
+	uint64_t shape[KITH_MAX_DIMS]; /* n, and others whose product is d */
 	kith_dtype dtype;
 	uint64_t row_bytes; /* a sample as it is stored */
 } kith_activations_info;

@@ -14,7 +14,7 @@
 struct header {
 	char descr[32];
 	int fortran;
-	uint64_t shape[32];
+	uint64_t shape[KITH_MAX_DIMS];
 	int dims;
 };
 
@@ -67,7 +67,7 @@ static int take_shape(const char **p, struct header *h)
 	while (!take(p, ')')) {
 		char *end;
 		skip_space(p);
-		if (!isdigit((unsigned char)**p) || h->dims == 32)
+		if (!isdigit((unsigned char)**p) || h->dims == KITH_MAX_DIMS)
 			return 0;
 		errno = 0;
 		h->shape[h->dims++] = strtoull(*p, &end, 10);

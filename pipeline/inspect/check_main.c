@@ -60,7 +60,7 @@ static int check_files(kith_cli *cli, const kith_texts *paths, const kith_progre
 int main(int argc, char **argv)
 {
 	static const char about[] =
-		"Validate kith files (.nng, .kpr, stack.json) and activations (.npy), and say what is wrong "
+		"Validate kith files (.nng, .kpr, .kh0, stack.json) and activations (.npy), and say what is wrong "
 		"with them.\v"
 		"Everything is read: every checksum, every rule of the format, every identity that the "
 		"definitions imply. With --recall, an exact graph that lacks a neighbour is damaged.\n\n"

@@ -22,7 +22,7 @@ typedef struct kith_filetype {
 	int (*check)(const char *path, const kith_progress *progress, kith_err *err);
 } kith_filetype;
 
-extern const kith_filetype kith_graph_file, kith_pairs_file, kith_stack_file, kith_activations_file;
+extern const kith_filetype kith_graph_file, kith_pairs_file, kith_h0_file, kith_stack_file, kith_activations_file;
 
 static inline int kith_is_lmdb(const kith_file_ends *ends)
 {

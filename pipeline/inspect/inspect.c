@@ -7,7 +7,7 @@
 #define TAIL 4096 /* bytes */
 
 /* The first that recognises a file has it. */
-static const kith_filetype *const types[] = {&kith_pairs_file, &kith_graph_file, &kith_activations_file,
+static const kith_filetype *const types[] = {&kith_pairs_file, &kith_h0_file, &kith_graph_file, &kith_activations_file,
 					     &kith_stack_file};
 
 static int read_ends(const char *path, kith_file_ends *ends, kith_err *err)
@@ -37,13 +37,16 @@ static int find_type(const char *path, const kith_filetype **out, kith_err *err)
 			*out = types[t];
 			return 0;
 		}
-	return kith_fail(err, KITH_EUSAGE, "%s: not a kith file (.nng, .kpr, stack.json) and not a .npy", path);
+	return kith_fail(err, KITH_EUSAGE, "%s: not a kith file (.nng, .kpr, .kh0, stack.json) and not a .npy", path);
 }
 
 int kith_show(const char *path, const kith_show_options *options, FILE *out, kith_err *err)
 {
 	const kith_filetype *type;
 	int rc = find_type(path, &type, err);
+	if (!rc && options->h0.option && type != &kith_h0_file)
+		rc = kith_fail(err, KITH_EUSAGE, "%s: --%s is for files of generators (.kh0)", path,
+			       options->h0.option);
 	if (!rc)
 		rc = type->show(path, options, out, err);
 	if (!rc && (fflush(out) || ferror(out)))

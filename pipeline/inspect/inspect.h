@@ -7,15 +7,32 @@
 
 #include "kith/err.h"
 
+/* What is shown of generators (.kh0): a row for each class, for each edge of the forests, or for those of the component
+ * of one class; or with `svmlight` a line for each sample, whose values are these. */
+typedef enum kith_show_what { KITH_SHOW_CLASSES, KITH_SHOW_EDGES, KITH_SHOW_GENERATOR } kith_show_what;
+typedef enum kith_show_weights {
+	KITH_SHOW_ONE,
+	KITH_SHOW_LIFETIME,
+	KITH_SHOW_PHI,
+	KITH_SHOW_LIFETIME_PHI
+} kith_show_weights;
+
 typedef struct kith_show_options {
 	uint64_t first, last; /* nodes (samples) first..last-1; last UINT64_MAX: to the end */
-	int json;
+	int json, svmlight;   /* neither: text */
+	struct {
+		const char *option; /* NULL, or the first of those below that was given: other files have none */
+		kith_show_what what;
+		uint64_t sample, class_; /* of KITH_SHOW_GENERATOR */
+		kith_show_weights weights;
+		const char *labels; /* a file, or NULL: all 0 */
+	} h0;
 	kith_progress progress;
 } kith_show_options;
 
-/* Writes the graph, pair store, stack or activations `path` to `out`, and flushes it: header lines that start with '#',
- * then rows of tab-separated values; or JSON. What is shown depends on the contents only, not on how or when the file
- * was made. */
+/* Writes the graph, pair store, generators, stack or activations `path` to `out`, and flushes it: header lines that
+ * start with '#', then rows of tab-separated values; or JSON. What is shown depends on the contents only, not on how or
+ * when the file was made. */
 int kith_show(const char *path, const kith_show_options *options, FILE *out, kith_err *err);
 
 /* Reads everything: every checksum, every rule of the format, every identity that the definitions imply. Returns 0, or

@@ -1,0 +1,413 @@
+/* in_edges.c - see in_edges.h */
+#include "in_edges.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu.h"
+
+static int has_window(const kith_op *op)
+{
+	return op->kind == KITH_CONV2D || op->kind == KITH_MAXPOOL || op->kind == KITH_AVGPOOL;
+}
+
+static int has_winners(const kith_op *op)
+{
+	return op->kind == KITH_MAXPOOL && op->rule == KITH_POOL_MAX;
+}
+
+kith_window kith_window_of(const kith_h0_info *info, const kith_op *op)
+{
+	const uint64_t *to = info->layers[op->to].shape;
+	uint64_t reach[2];
+	kith_window w = {0};
+	for (int side = 0; side < 2; side++) {
+		w.stride[side] = to[1 + side] == 1 ? 1 : op->stride[side];
+		reach[side] =
+			(to[1 + side] - 1) * w.stride[side] + (uint64_t)op->dilation[side] * (op->kernel[side] - 1) + 1;
+	}
+	w.rows = (reach[0] + w.stride[0] - 1) / w.stride[0];
+	w.pitch = (reach[1] + w.stride[1] - 1) / w.stride[1];
+	w.plane = w.stride[0] * w.stride[1] * w.rows * w.pitch;
+	w.span = (to[1] - 1) * w.pitch + to[2];
+	return w;
+}
+
+/* ---- scratch ---- */
+
+void kith_in_edges_list(kith_workspace *w, kith_in_edges *in, const kith_network *network, float **singles,
+			uint32_t **winners)
+{
+	const kith_h0_info *info = &network->info;
+	uint64_t planes = 0, span = 0, single = 0, winner = 0;
+	for (uint32_t o = 0; o < info->op_count; o++) {
+		const kith_op *op = &info->ops[o];
+		if (has_winners(op))
+			winner += info->layers[op->to].units;
+		if (!has_window(op) || has_winners(op))
+			continue;
+		kith_window window = kith_window_of(info, op);
+		uint64_t all = info->layers[op->from].shape[0] * window.plane;
+		planes = all > planes ? all : planes;
+		span = window.span > span ? window.span : span;
+	}
+	for (uint32_t l = 0; l < info->layer_count; l++)
+		single += info->layers[l].units;
+	in->network = network;
+	KITH_BUFFER(w, in->planes, planes);
+	KITH_BUFFER(w, in->most, span);
+	KITH_BUFFER(w, in->place, span);
+	KITH_BUFFER(w, in->single, info->layer_count);
+	KITH_BUFFER(w, in->winner, info->op_count);
+	KITH_BUFFER(w, in->cut, info->op_count);
+	KITH_BUFFER(w, *singles, single);
+	KITH_BUFFER(w, *winners, winner);
+}
+
+void kith_in_edges_point(kith_in_edges *in, float *singles, uint32_t *winners)
+{
+	const kith_h0_info *info = &in->network->info;
+	for (uint32_t l = 0; l < info->layer_count; l++)
+		in->single[l] = singles + info->layers[l].first_vertex;
+	for (uint32_t o = 0; o < info->op_count; o++) {
+		in->winner[o] = winners;
+		winners += has_winners(&info->ops[o]) ? info->layers[info->ops[o].to].units : 0;
+	}
+}
+
+/* ---- places in windows ---- */
+
+/* The part of a window that is not on padding, for a target at (y, x). */
+typedef struct place_range {
+	int64_t top, left;        /* of the window, on the source */
+	uint32_t ky[2], kx[2];    /* from, to */
+	uint64_t channel, inputs; /* the first source channel, and how many */
+	uint64_t target_channel;
+} place_range;
+
+static void clip(int64_t at, uint32_t dilation, uint32_t kernel, uint64_t size, uint32_t out[2])
+{
+	int64_t low = at < 0 ? (-at + dilation - 1) / dilation : 0;
+	int64_t end = at >= (int64_t)size ? 0 : ((int64_t)size - 1 - at) / dilation + 1;
+	end = end < (int64_t)kernel ? end : (int64_t)kernel;
+	out[0] = (uint32_t)(low < end ? low : end);
+	out[1] = (uint32_t)end;
+}
+
+static place_range range_of(const kith_h0_info *info, const kith_op *op, uint64_t v)
+{
+	const uint64_t *from = info->layers[op->from].shape, *to = info->layers[op->to].shape;
+	place_range r;
+	uint64_t groups = op->kind == KITH_CONV2D ? op->groups : from[0];
+	r.target_channel = v / (to[1] * to[2]);
+	r.inputs = from[0] / groups;
+	r.channel = r.target_channel / (to[0] / groups) * r.inputs;
+	r.top = (int64_t)(v / to[2] % to[1] * op->stride[0]) - (int64_t)op->padding[0];
+	r.left = (int64_t)(v % to[2] * op->stride[1]) - (int64_t)op->padding[1];
+	clip(r.top, op->dilation[0], op->kernel[0], from[1], r.ky);
+	clip(r.left, op->dilation[1], op->kernel[1], from[2], r.kx);
+	return r;
+}
+
+/* The source unit at a place of the range. */
+static inline uint64_t unit_at(const uint64_t *from, const kith_op *op, const place_range *r, uint64_t c, uint32_t ky,
+			       uint32_t kx)
+{
+	uint64_t y = (uint64_t)(r->top + (int64_t)ky * op->dilation[0]),
+		 x = (uint64_t)(r->left + (int64_t)kx * op->dilation[1]);
+	return ((r->channel + c) * from[1] + y) * from[2] + x;
+}
+
+static inline double weight_of(const kith_weights *weights, double constant, uint64_t at)
+{
+	return weights->single ? (double)weights->single[at] : weights->wide ? weights->wide[at] : constant;
+}
+
+/* ---- a new sample ---- */
+
+/* The first of the largest elements of each window. */
+static void find_winners(const kith_h0_info *info, const kith_op *op, const double *h, uint32_t *winner)
+{
+	const uint64_t *from = info->layers[op->from].shape;
+	for (uint64_t v = 0; v < info->layers[op->to].units; v++) {
+		place_range r = range_of(info, op, v);
+		double most = -INFINITY;
+		winner[v] = KITH_NO_UNIT;
+		for (uint32_t ky = r.ky[0]; ky < r.ky[1]; ky++)
+			for (uint32_t kx = r.kx[0]; kx < r.kx[1]; kx++) {
+				double x = h[unit_at(from, op, &r, 0, ky, kx)];
+				if (x > most) {
+					most = x;
+					winner[v] = ky * op->kernel[1] + kx;
+				}
+			}
+	}
+}
+
+KITH_CLONES static void make_absolute(double *h, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		h[i] = fabs(h[i]);
+}
+
+KITH_CLONES static void make_single(const double *h, uint64_t count, float *out)
+{
+	for (uint64_t i = 0; i < count; i++)
+		out[i] = (float)h[i];
+}
+
+void kith_in_edges_start(kith_in_edges *in, double *const *h)
+{
+	const kith_h0_info *info = &in->network->info;
+	in->h = h;
+	for (uint32_t o = 0; o < info->op_count; o++)
+		if (has_winners(&info->ops[o]))
+			find_winners(info, &info->ops[o], h[info->ops[o].from], in->winner[o]);
+	for (uint32_t l = 0; l < info->layer_count; l++)
+		if (h[l])
+			make_absolute(h[l], info->layers[l].units);
+	for (uint32_t o = 0; o < info->op_count; o++) {
+		uint32_t from = info->ops[o].from;
+		if (info->ops[o].kind == KITH_DENSE && !kith_op_rounds(in->network, o))
+			make_single(h[from], info->layers[from].units, in->single[from]);
+	}
+}
+
+/* ---- dense ---- */
+
+#define BLOCK 32u /* products between two looks at the largest */
+
+/* The largest of BLOCK products. Rounding to floats keeps their order, but for what becomes equal. */
+KITH_CLONES static float largest_single(const float *restrict w, const float *restrict h)
+{
+	float lane[8] = {0};
+	for (unsigned i = 0; i < BLOCK; i += 8)
+		for (unsigned t = 0; t < 8; t++) {
+			float p = w[i + t] * h[i + t];
+			lane[t] = p > lane[t] ? p : lane[t];
+		}
+	for (unsigned t = 1; t < 8; t++)
+		lane[0] = lane[t] > lane[0] ? lane[t] : lane[0];
+	return lane[0];
+}
+
+/* Takes the edge from source u, if it is before *first and leaves the tree. */
+static inline void take(const kith_in_edges *in, const kith_op *op, uint32_t o, uint64_t id, double phi,
+			uint32_t source, const uint32_t *trees, uint32_t tree, kith_first *first)
+{
+	(void)op;
+	if (!kith_is_before(phi, id, first) || !kith_is_kept(phi, id, &in->cut[o]) || (trees && trees[source] == tree))
+		return;
+	*first = (kith_first){phi, id, source};
+}
+
+static void scan_dense(const kith_in_edges *in, uint32_t o, uint64_t v, const uint32_t *trees, uint32_t tree,
+		       kith_first *first)
+{
+	const kith_h0_info *info = &in->network->info;
+	const kith_op *op = &info->ops[o];
+	const kith_weights *weights = &in->network->weights[o];
+	const double *h = in->h[op->from];
+	const float *single = kith_op_rounds(in->network, o) ? NULL : in->single[op->from];
+	uint32_t vertex = info->layers[op->from].first_vertex;
+	uint64_t row = v * op->fan_in, id = op->base + row;
+	for (uint64_t at = 0; at < op->fan_in; at += BLOCK) {
+		uint64_t end = op->fan_in - at < BLOCK ? op->fan_in : at + BLOCK;
+		if (single && end - at == BLOCK &&
+		    largest_single(weights->single + row + at, single + at) < (float)first->phi)
+			continue;
+		for (uint64_t j = at; j < end; j++) {
+			double phi = weight_of(weights, 0, row + j) * h[j];
+			if (phi >= first->phi)
+				take(in, op, o, id + j, phi, vertex + (uint32_t)j, trees, tree, first);
+		}
+	}
+}
+
+/* ---- windows ---- */
+
+static void scan_window(const kith_in_edges *in, uint32_t o, uint64_t v, const uint32_t *trees, uint32_t tree,
+			kith_first *first)
+{
+	const kith_h0_info *info = &in->network->info;
+	const kith_op *op = &info->ops[o];
+	const kith_weights *weights = &in->network->weights[o];
+	const uint64_t *from = info->layers[op->from].shape;
+	const double *h = in->h[op->from];
+	place_range r = range_of(info, op, v);
+	uint64_t id = op->base + v * op->fan_in, kernel = (uint64_t)op->kernel[0] * op->kernel[1];
+	uint32_t vertex = info->layers[op->from].first_vertex;
+	double constant = kith_op_weight(op);
+	for (uint64_t c = 0; c < r.inputs; c++)
+		for (uint32_t ky = r.ky[0]; ky < r.ky[1]; ky++)
+			for (uint32_t kx = r.kx[0]; kx < r.kx[1]; kx++) {
+				uint64_t j = c * kernel + (uint64_t)ky * op->kernel[1] + kx,
+					 u = unit_at(from, op, &r, c, ky, kx);
+				double phi = weight_of(weights, constant, r.target_channel * op->fan_in + j) * h[u];
+				if (phi >= first->phi)
+					take(in, op, o, id + j, phi, vertex + (uint32_t)u, trees, tree, first);
+			}
+}
+
+/* The one edge of a target that has no more: identity, or a maxpool that passes on one element. */
+static void scan_one(const kith_in_edges *in, uint32_t o, uint64_t v, const uint32_t *trees, uint32_t tree,
+		     kith_first *first)
+{
+	const kith_h0_info *info = &in->network->info;
+	const kith_op *op = &info->ops[o];
+	uint64_t j = 0, u = v;
+	if (op->kind == KITH_MAXPOOL) {
+		if (in->winner[o][v] == KITH_NO_UNIT)
+			return;
+		j = in->winner[o][v];
+		u = (uint64_t)kith_op_source(info, op, v, j);
+	}
+	take(in, op, o, op->base + v * op->fan_in + j, in->h[op->from][u],
+	     info->layers[op->from].first_vertex + (uint32_t)u, trees, tree, first);
+}
+
+static int has_one(const kith_op *op)
+{
+	return op->kind == KITH_IDENTITY || has_winners(op);
+}
+
+void kith_in_edges_leave(const kith_in_edges *in, uint32_t o, uint32_t v, const uint32_t *trees, uint32_t tree,
+			 kith_first *first)
+{
+	const kith_op *op = &in->network->info.ops[o];
+	if (has_one(op))
+		scan_one(in, o, v, trees, tree, first);
+	else if (op->kind == KITH_DENSE)
+		scan_dense(in, o, v, trees, tree, first);
+	else
+		scan_window(in, o, v, trees, tree, first);
+}
+
+/* The channels of the source, each as its phases (in_edges.h). */
+static void copy_planes(const kith_in_edges *in, const kith_op *op, const kith_window *w)
+{
+	const uint64_t *from = in->network->info.layers[op->from].shape;
+	const double *h = in->h[op->from];
+	memset(in->planes, 0, from[0] * w->plane * sizeof *in->planes);
+	for (uint64_t c = 0; c < from[0]; c++)
+		for (uint64_t y = 0; y < from[1]; y++) {
+			uint64_t py = y + op->padding[0];
+			if (py / w->stride[0] >= w->rows)
+				break;
+			double *row = in->planes + c * w->plane +
+				      (py % w->stride[0] * w->stride[1] * w->rows + py / w->stride[0]) * w->pitch;
+			for (uint64_t x = 0; x < from[2]; x++) {
+				uint64_t px = x + op->padding[1];
+				if (px / w->stride[1] >= w->pitch)
+					break;
+				row[px % w->stride[1] * w->rows * w->pitch + px / w->stride[1]] =
+					h[(c * from[1] + y) * from[2] + x];
+			}
+		}
+}
+
+/* In order of places, so that of equal products the first stays. */
+KITH_CLONES static void keep_largest(double w, double place, const double *restrict h, uint64_t count,
+				     double *restrict most, double *restrict at)
+{
+	for (uint64_t q = 0; q < count; q++) {
+		double p = w * h[q];
+		at[q] = p > most[q] ? place : at[q];
+		most[q] = p > most[q] ? p : most[q];
+	}
+}
+
+#define TILE 512u /* targets that stay in the first cache */
+
+/* The largest product of each target of a channel, and its place. */
+static void find_channel(kith_in_edges *in, uint32_t o, const kith_window *w, uint64_t channel)
+{
+	const kith_h0_info *info = &in->network->info;
+	const kith_op *op = &info->ops[o];
+	const kith_weights *weights = &in->network->weights[o];
+	uint64_t first = channel * info->layers[op->to].shape[1] * info->layers[op->to].shape[2];
+	place_range r = range_of(info, op, first);
+	double constant = kith_op_weight(op);
+	memset(in->most, 0, w->span * sizeof *in->most);
+	for (uint64_t q = 0; q < w->span; q += TILE) {
+		uint64_t count = w->span - q < TILE ? w->span - q : TILE, j = 0;
+		for (uint64_t c = 0; c < r.inputs; c++)
+			for (uint64_t ky = 0; ky < op->kernel[0]; ky++)
+				for (uint64_t kx = 0; kx < op->kernel[1]; kx++, j++) {
+					uint64_t dy = ky * op->dilation[0], dx = kx * op->dilation[1];
+					uint64_t phase = dy % w->stride[0] * w->stride[1] + dx % w->stride[1];
+					const double *h = in->planes + (r.channel + c) * w->plane +
+							  (phase * w->rows + dy / w->stride[0]) * w->pitch +
+							  dx / w->stride[1];
+					double weight = weight_of(weights, constant, channel * op->fan_in + j);
+					if (weight > 0)
+						keep_largest(weight, (double)j, h + q, count, in->most + q,
+							     in->place + q);
+				}
+	}
+}
+
+static void first_of_window(kith_in_edges *in, uint32_t o, kith_first *first)
+{
+	const kith_h0_info *info = &in->network->info;
+	const kith_op *op = &info->ops[o];
+	const uint64_t *to = info->layers[op->to].shape;
+	kith_window w = kith_window_of(info, op);
+	uint32_t vertex = info->layers[op->from].first_vertex;
+	copy_planes(in, op, &w);
+	for (uint64_t channel = 0, v = 0; channel < to[0]; channel++) {
+		find_channel(in, o, &w, channel);
+		for (uint64_t y = 0; y < to[1]; y++)
+			for (uint64_t x = 0; x < to[2]; x++, v++) {
+				double phi = in->most[y * w.pitch + x];
+				uint64_t j = phi > 0 ? (uint64_t)in->place[y * w.pitch + x] : 0,
+					 id = op->base + v * op->fan_in + j;
+				if (kith_is_before(phi, id, &first[v]) && kith_is_kept(phi, id, &in->cut[o]))
+					first[v] = (kith_first){phi, id,
+								vertex + (uint32_t)kith_op_source(info, op, v, j)};
+			}
+	}
+}
+
+void kith_in_edges_first(kith_in_edges *in, uint32_t o, kith_first *first)
+{
+	const kith_op *op = &in->network->info.ops[o];
+	if (has_window(op) && !has_winners(op))
+		first_of_window(in, o, first);
+	else
+		for (uint64_t v = 0; v < in->network->info.layers[op->to].units; v++)
+			kith_in_edges_leave(in, o, (uint32_t)v, NULL, 0, &first[v]);
+}
+
+/* ---- all of them ---- */
+
+void kith_in_edges_row(const kith_in_edges *in, uint32_t o, uint64_t v, double *row)
+{
+	const kith_h0_info *info = &in->network->info;
+	const kith_op *op = &info->ops[o];
+	const kith_weights *weights = &in->network->weights[o];
+	const double *h = in->h[op->from];
+	memset(row, 0, op->fan_in * sizeof *row);
+	if (has_one(op)) {
+		uint32_t j = op->kind == KITH_IDENTITY ? 0 : in->winner[o][v];
+		if (j != KITH_NO_UNIT)
+			row[j] = h[kith_op_source(info, op, v, j)];
+		return;
+	}
+	if (op->kind == KITH_DENSE) {
+		for (uint64_t j = 0; j < op->fan_in; j++)
+			row[j] = weight_of(weights, 0, v * op->fan_in + j) * h[j];
+		return;
+	}
+	place_range r = range_of(info, op, v);
+	uint64_t kernel = (uint64_t)op->kernel[0] * op->kernel[1];
+	double constant = kith_op_weight(op);
+	for (uint64_t c = 0; c < r.inputs; c++)
+		for (uint32_t ky = r.ky[0]; ky < r.ky[1]; ky++)
+			for (uint32_t kx = r.kx[0]; kx < r.kx[1]; kx++) {
+				uint64_t j = c * kernel + (uint64_t)ky * op->kernel[1] + kx;
+				row[j] = weight_of(weights, constant, r.target_channel * op->fan_in + j) *
+					 h[unit_at(info->layers[op->from].shape, op, &r, c, ky, kx)];
+			}
+}
