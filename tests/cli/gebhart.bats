@@ -9,3 +9,20 @@
 	[ -n "$python" ] || skip "no python3 with numpy and torch"
 	"$python" -W error::ResourceWarning "$BATS_TEST_DIRNAME/netfile_test.py"
 }
+
+# Everything run.sh can refuse, it refuses before it does anything.
+@test "run.sh refuses unfit options" {
+	run_sh=$BATS_TEST_DIRNAME/../../examples/gebhart/run.sh
+	for options in "--data" "--data /nowhere" "--sigmoidal" "--out"; do
+		run sh "$run_sh" --no-install $options
+		[ "$status" -eq 2 ]
+		[ "${#lines[@]}" -eq 1 ]
+		[[ $output == "run.sh: "*"${options%% *}"* ]]
+	done
+	run sh "$run_sh" --no-install --out "/tmp/two words"
+	[ "$status" -eq 2 ]
+	[[ $output == *"spaces"* ]]
+	run sh "$run_sh" --help
+	[ "$status" -eq 0 ]
+	[[ $output == *"--sigmoid"* ]]
+}
