@@ -5,9 +5,9 @@
 writes OUT/ccff.pt (the trained weights), OUT/adversaries.npz and three data sets, each a folder with activations, net.json
 (see netfile.py) and labels.npy:
 
-    both    test images 0 to 3,999, then the adversaries; and without-image.json, the network without its input layer
-    first   test images 0 to 999
-    twins   test images 0 to 1,999, then the adversaries
+    both    test images 0 to 2 N - 1, then the adversaries; and without-image.json, the network without its input layer
+    first   test images 0 to N/2 - 1
+    twins   test images 0 to N - 1, then the adversaries, which are those of the images here that the network gets right
 
 Work already there, done with the same settings and data, is not done again.
 """
@@ -30,10 +30,8 @@ from netfile import netfile
 from recorder import record
 
 LAYERS = ["I", "C1", "C2", "F1", "O"]
-ATTACKED = 2000  # test images 0 to 1,999: of those that the network gets right, adversaries are made
-CLEAN = 4000
-STEP = 0.004     # of an attack, per pixel
-STEPS = 2000     # after which it is given up
+STEP = 0.004  # of an attack, per pixel
+STEPS = 2000  # after which it is given up
 
 
 def ccff(sigmoid):
@@ -108,13 +106,13 @@ def trained(out, x, y, test_x, test_y, settings):
         say(f"{path}: trained already, test accuracy {100 * known['accuracy']:.2f} %")
         return model
     model = train(x, y, settings)
-    right = (predicted(model, test_x) == test_y).double()
-    say(f"test accuracy {100 * right.mean():.2f} % ({len(test_x)} images)")
+    accuracy = (predicted(model, test_x) == test_y).double().mean().item()
+    say(f"test accuracy {100 * accuracy:.2f} % ({len(test_x)} images)")
     if os.path.exists(note):
         os.remove(note)  # until the weights it speaks of are in place
     torch.save(model.state_dict(), path + ".part")
     os.replace(path + ".part", path)
-    write_json(note, {"settings": settings, "accuracy": right.mean().item(), "attacked": right[:ATTACKED].mean().item()})
+    write_json(note, {"settings": settings, "accuracy": accuracy})
     return model
 
 
@@ -142,22 +140,22 @@ def recorded(folder, model, x, y, networks):
     np.save(os.path.join(folder, "labels.npy"), y.numpy())
 
 
-def make_sets(out, model, x, y):
+def make_sets(out, model, x, y, attacked):
     note = os.path.join(out, "recorded.json")
-    source = {"weights": digest(os.path.join(out, "ccff.pt")), "images": hashlib.sha256(x.numpy()).hexdigest(),
+    source = {"attacked": attacked, "weights": digest(os.path.join(out, "ccff.pt")), "images": hashlib.sha256(x.numpy()).hexdigest(),
               "program": digest(os.path.abspath(__file__))}
     if read_json(note) == source:
         say(f"{out}: recorded already")
         return
     if os.path.exists(note):
         os.remove(note)
-    images, index, wrong = adversaries(model, x[:ATTACKED], y[:ATTACKED])
+    images, index, wrong = adversaries(model, x[:attacked], y[:attacked])
     np.savez(os.path.join(out, "adversaries.npz"), images=images.numpy(), twin=index.numpy(), taken_for=wrong.numpy())
     both, first, twins = (os.path.join(out, name) for name in ("both", "first", "twins"))
-    recorded(both, model, torch.cat([x[:CLEAN], images]), torch.cat([y[:CLEAN], y[index]]),
+    recorded(both, model, torch.cat([x[:2 * attacked], images]), torch.cat([y[:2 * attacked], y[index]]),
              {"net.json": (), "without-image.json": ("I",)})
-    recorded(first, model, x[:1000], y[:1000], {"net.json": ()})
-    recorded(twins, model, torch.cat([x[:ATTACKED], images]), torch.cat([y[:ATTACKED], y[index]]), {"net.json": ()})
+    recorded(first, model, x[:attacked // 2], y[:attacked // 2], {"net.json": ()})
+    recorded(twins, model, torch.cat([x[:attacked], images]), torch.cat([y[:attacked], y[index]]), {"net.json": ()})
     write_json(note, source)
 
 
@@ -167,13 +165,14 @@ def parse():
     parser.add_argument("--data", metavar="DIR", default=FASHION, help="folder of *-ubyte or *-ubyte.gz IDX files")
     parser.add_argument("--out", metavar="DIR", required=True, help="where weights and activations go")
     parser.add_argument("--sigmoid", action="store_true", help="sigmoids in place of ReLUs")
+    parser.add_argument("--attacked", type=int, default=2000, metavar="N", help="how many test images are attacked")
     parser.add_argument("--epochs", type=int, default=20, metavar="N", help="passes over the training images")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="seed of all chance in training")
-    parser.add_argument("--threads", type=int, default=2, metavar="T",
+    parser.add_argument("--threads", type=int, default=1, metavar="T",
                         help="threads; another number may round otherwise and train other weights")
     args = parser.parse_args()
-    if args.epochs < 0 or args.threads < 1:
-        parser.error("--epochs must be at least 0, --threads at least 1")
+    if args.epochs < 0 or min(args.threads, args.attacked) < 1:
+        parser.error("--epochs must be at least 0, --attacked and --threads at least 1")
     return args
 
 
@@ -184,13 +183,13 @@ def main():
         raise DataError(f"{FASHION} is not there: install dataset-fashion-mnist, or name a folder with --data")
     (x, y), (test_x, test_y) = ((pixels(images), torch.from_numpy(labels.astype(np.int64)))
                                 for images, labels in (load(args.data, "train"), load(args.data, "t10k")))
-    if len(test_x) < CLEAN:
-        raise DataError(f"{args.data}: {len(test_x)} test images; {CLEAN} are needed")
+    if len(test_x) < 2 * args.attacked:
+        raise DataError(f"{args.data}: {len(test_x)} test images; --attacked {args.attacked} takes {2 * args.attacked}")
     os.makedirs(args.out, exist_ok=True)
     settings = {"sigmoid": args.sigmoid, "epochs": args.epochs, "seed": args.seed, "threads": args.threads,
                 "torch": torch.__version__, "images": hashlib.sha256(x.numpy()).hexdigest(),
                 "labels": hashlib.sha256(y.numpy()).hexdigest()}
-    make_sets(args.out, trained(args.out, x, y, test_x, test_y, settings), test_x, test_y)
+    make_sets(args.out, trained(args.out, x, y, test_x, test_y, settings), test_x, test_y, args.attacked)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import sys
 
 import numpy as np
 
-from gebhart import ATTACKED, LAYERS
+from gebhart import LAYERS, read_json
 
 NEAREST = 15
 INK, LINES = "#333", {"true class": "#4477aa", "adversarial class": "#cc3311"}
@@ -61,20 +61,21 @@ def neighbours(folder, graphs, kith_show):
 
 
 def twins(folder, out, graphs, programs):
+    attacked = read_json(os.path.join(out, "recorded.json"))["attacked"]
     known = np.load(os.path.join(out, "adversaries.npz"))
     twin, taken_for = known["twin"], known["taken_for"]
     labels = np.load(os.path.join(folder, "labels.npy"))
     rows = []
     for g in graphs:
-        near = ranked(programs["show"], os.path.join(folder, g + ".nng"))[ATTACKED:]
+        near = ranked(programs["show"], os.path.join(folder, g + ".nng"))[attacked:]
         first, adversarial, true, seen = 0, 0, 0, 0
         for a, row in enumerate(near):
-            clean = row[row < ATTACKED]
+            clean = row[row < attacked]
             first += len(clean) > 0 and clean[0] == twin[a]
             others = clean[clean != twin[a]][:NEAREST]
             seen += len(others)
             adversarial += (labels[others] == taken_for[a]).sum()
-            true += (labels[others] == labels[ATTACKED + a]).sum()
+            true += (labels[others] == labels[attacked + a]).sum()
         if seen < NEAREST * len(near):
             print(f"neighbours: {g}: {seen} of {NEAREST * len(near)} clean neighbours are among the "
                   f"{near.shape[1]} nearest: the shares are of these", file=sys.stderr)
@@ -82,7 +83,7 @@ def twins(folder, out, graphs, programs):
         for question in ("persist", "dies"):
             text = run(programs["pairs"], "-k", str(NEAREST), "--" + question, g, os.path.join(folder, "pairs.kpr"))
             found = {tuple(map(int, line.split("\t", 2)[:2])) for line in text.splitlines() if line[0] != "#"}
-            pairs[question] = sum((int(t), ATTACKED + a) in found for a, t in enumerate(twin))
+            pairs[question] = sum((int(t), attacked + a) in found for a, t in enumerate(twin))
         rows.append([g, first / len(near), adversarial / seen, true / seen, pairs["persist"],
                      pairs["dies"] if g in LAYERS[:-1] else ""])
     return len(twin), rows

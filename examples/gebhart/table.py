@@ -5,9 +5,11 @@
 OUT is gebhart.py's, with both/H0.kh0 and both/without-image.kh0 made of its networks by kith-h0. Rows are scaled to norm 1,
 the SVM is LIBLINEAR's (L2 loss, C = 1, one class against the others, with a bias). Columns:
 
-    clean       trained on test images 2,000 to 3,999, tried on 0 to 1,999
+    clean       trained on test images 2,000 to 3,999, which were not attacked, tried on 0 to 1,999
     twin_free   recovery: the same SVM, tried on the adversaries of 0 to 1,999; the share put into the true class
     paired      recovery by an SVM that was trained on 0 to 1,999, among them each adversary's own clean twin
+
+(gebhart.py --attacked N makes these N.)
 """
 
 import argparse
@@ -20,9 +22,9 @@ import tempfile
 
 import numpy as np
 
-from gebhart import ATTACKED, CLEAN
+from gebhart import read_json
 
-PARTS = ("attacked", "other", "adversaries")  # which are rows 0 to 1,999, 2,000 to 3,999, and the others
+PARTS = ("attacked", "other", "adversaries")  # test images 0 to 1,999, 2,000 to 3,999, and all further rows
 GENERATORS = [  # what the table calls it, file, weights, basins of how many classes of which order
     ("H0, all forest edges, 0/1", "H0", "one", None),
     ("H0 without the image, all forest edges, 0/1", "without-image", "one", None),
@@ -110,13 +112,13 @@ def activation_rows(folder, layer):
         yield scaled(label, index + 1, row[index])
 
 
-def accuracies(rows):
+def accuracies(rows, attacked):
     """clean, twin_free and paired, of one kind of rows."""
     with tempfile.TemporaryDirectory() as folder:
         path = {name: os.path.join(folder, name) for name in PARTS + ("model", "said")}
         files = {name: open(path[name], "w") for name in PARTS}
         for i, row in enumerate(rows):
-            files[PARTS[(i >= ATTACKED) + (i >= CLEAN)]].write(row)
+            files[PARTS[min(i // attacked, 2)]].write(row)
         for file in files.values():
             file.close()
 
@@ -127,10 +129,10 @@ def accuracies(rows):
         return accuracy("other", ["attacked", "adversaries"]) + accuracy("attacked", ["adversaries"])
 
 
-def network(folder):
+def network(folder, attacked):
     """The same of the network itself, which knows no twins."""
     right = np.load(os.path.join(folder, "O.npy")).argmax(1) == np.load(os.path.join(folder, "labels.npy"))
-    return [right[:ATTACKED].mean(), right[CLEAN:].mean(), right[CLEAN:].mean()]
+    return [right[:attacked].mean(), right[2 * attacked:].mean(), right[2 * attacked:].mean()]
 
 
 def main():
@@ -140,12 +142,13 @@ def main():
     parser.add_argument("folder", metavar="OUT", help="gebhart.py's folder")
     args = parser.parse_args()
     both, kith_show = os.path.join(args.folder, "both"), os.path.join(args.bin, "kith-show")
-    rows = [("the network itself", network(both))]
+    attacked = read_json(os.path.join(args.folder, "recorded.json"))["attacked"]
+    rows = [("the network itself", network(both, attacked))]
     for name, *which in GENERATORS:
-        rows.append((name, accuracies(generator_rows(kith_show, both, *which))))
+        rows.append((name, accuracies(generator_rows(kith_show, both, *which), attacked)))
         print(f"table: {name}: " + ", ".join(f"{value:.4f}" for value in rows[-1][1]), file=sys.stderr, flush=True)
     for name, layer in CONTROLS:
-        rows.append((name, accuracies(activation_rows(both, layer))))
+        rows.append((name, accuracies(activation_rows(both, layer), attacked)))
     with open(args.out + ".part", "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["features", "clean", "twin_free", "paired"])
