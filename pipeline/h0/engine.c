@@ -17,6 +17,7 @@ struct kith_h0_engine {
 	kith_out_lists *lists; /* of each operation */
 	/* By layer: the operations that begin there, ops_from[from_at[l]..from_at[l+1]-1], and those that end there. */
 	uint32_t *from_at, *ops_from, *to_at, *ops_to;
+	uint16_t *layer; /* of each vertex */
 	void *memory;
 };
 
@@ -33,13 +34,15 @@ struct kith_h0_work {
 	/* By vertex. */
 	kith_first *heaviest; /* its first edge from a source that is in another tree, or a bound */
 	uint32_t *parent;     /* union-find */
-	uint32_t *tree;       /* the root, as it was when the round began */
+	uint32_t *tree;       /* the root */
 	kith_first *leaving;  /* of a root: the first edge that leaves the tree; `other` is the end outside */
 	uint32_t *inside;     /* and its end inside */
-	uint32_t *active;     /* vertices whose trees still look for edges */
+	uint32_t *next;       /* the next vertex of its tree */
 	uint32_t *size;       /* of a root */
 	uint32_t **at;        /* of each operation and source unit: where it is in its list */
-	uint64_t active_count;
+	double **bound;       /* and phi there, or more: what the unit can still find */
+	uint64_t touched;     /* vertices with an edge */
+	uint64_t *heap, heap_count, trees; /* unfinished trees, and how many */
 	/* The forest. */
 	uint64_t edges;
 	found *found;
@@ -55,7 +58,8 @@ struct kith_h0_work {
 
 uint64_t kith_h0_engine_bytes(const kith_network *network)
 {
-	uint64_t bytes = sizeof(kith_h0_engine) + 8ull * (network->info.layer_count + network->info.op_count);
+	uint64_t bytes = sizeof(kith_h0_engine) + 8ull * (network->info.layer_count + network->info.op_count) +
+			 sizeof(uint16_t) * network->info.vertices;
 	for (uint32_t o = 0; o < network->info.op_count; o++)
 		bytes += sizeof(kith_out_lists) + kith_out_lists_bytes(&network->info, &network->info.ops[o]);
 	return bytes;
@@ -75,6 +79,9 @@ static void list_ops(kith_h0_engine *e)
 				e->ops_to[to++] = o;
 		}
 	}
+	for (uint32_t l = 0; l < info->layer_count; l++)
+		for (uint64_t u = 0; u < info->layers[l].units; u++)
+			e->layer[info->layers[l].first_vertex + u] = (uint16_t)l;
 	e->from_at[info->layer_count] = from;
 	e->to_at[info->layer_count] = to;
 }
@@ -93,12 +100,13 @@ int kith_h0_engine_create(kith_h0_engine **out, const kith_network *network, int
 	KITH_BUFFER(&w, e->ops_to, info->op_count);
 	KITH_BUFFER(&w, e->from_at, info->layer_count + 1ull);
 	KITH_BUFFER(&w, e->to_at, info->layer_count + 1ull);
+	KITH_BUFFER(&w, e->layer, info->vertices);
 	int rc = kith_workspace_alloc(&w, &e->memory, "lists of edges", err);
 	if (!rc)
 		list_ops(e);
 	for (uint32_t o = 0; !rc && o < info->op_count; o++)
 		if (!(rc = kith_progress_tick(progress, "sorting weights", o, info->op_count, err)))
-			rc = kith_out_lists_make(&e->lists[o], info, &info->ops[o], &network->weights[o], threads, err);
+			rc = kith_out_lists_make(&e->lists[o], network, o, threads, err);
 	if (rc)
 		kith_h0_engine_free(e);
 	else
@@ -127,7 +135,7 @@ static uint64_t source_units(const kith_h0_info *info)
 }
 
 static void list_buffers(kith_workspace *w, kith_h0_work *k, const kith_network *network, float **singles,
-			 uint32_t **winners, uint32_t **places)
+			 uint32_t **winners, uint32_t **places, double **bounds)
 {
 	uint64_t vertices = network->info.vertices;
 	kith_in_edges_list(w, &k->in, network, singles, winners);
@@ -137,10 +145,13 @@ static void list_buffers(kith_workspace *w, kith_h0_work *k, const kith_network 
 	KITH_BUFFER(w, k->tree, vertices);
 	KITH_BUFFER(w, k->leaving, vertices);
 	KITH_BUFFER(w, k->inside, vertices);
-	KITH_BUFFER(w, k->active, vertices);
+	KITH_BUFFER(w, k->next, vertices);
+	KITH_BUFFER(w, k->heap, vertices);
 	KITH_BUFFER(w, k->size, vertices);
 	KITH_BUFFER(w, k->at, network->info.op_count);
 	KITH_BUFFER(w, *places, source_units(&network->info));
+	KITH_BUFFER(w, k->bound, network->info.op_count);
+	KITH_BUFFER(w, *bounds, source_units(&network->info));
 	KITH_BUFFER(w, k->found, vertices);
 	KITH_BUFFER(w, k->keys, vertices);
 	KITH_BUFFER(w, k->other_keys, vertices);
@@ -160,7 +171,8 @@ uint64_t kith_h0_work_bytes(const kith_network *network)
 	kith_workspace w = {0};
 	float *singles;
 	uint32_t *winners, *places;
-	list_buffers(&w, &k, network, &singles, &winners, &places);
+	double *bounds;
+	list_buffers(&w, &k, network, &singles, &winners, &places, &bounds);
 	return sizeof k + kith_workspace_bytes(&w);
 }
 
@@ -171,9 +183,10 @@ int kith_h0_work_create(kith_h0_work **out, const kith_h0_engine *engine, kith_e
 	kith_workspace w = {0};
 	float *singles;
 	uint32_t *winners, *places;
+	double *bounds;
 	if (!k)
 		return kith_fail_nomem(err, "work space", sizeof *k);
-	list_buffers(&w, k, engine->network, &singles, &winners, &places);
+	list_buffers(&w, k, engine->network, &singles, &winners, &places, &bounds);
 	int rc = kith_workspace_alloc(&w, &k->memory, "a sample's graph", err);
 	if (rc) {
 		free(k);
@@ -182,7 +195,9 @@ int kith_h0_work_create(kith_h0_work **out, const kith_h0_engine *engine, kith_e
 	kith_in_edges_point(&k->in, singles, winners);
 	for (uint32_t o = 0; o < info->op_count; o++) {
 		k->at[o] = places;
+		k->bound[o] = bounds;
 		places += info->layers[info->ops[o].from].units;
+		bounds += info->layers[info->ops[o].from].units;
 	}
 	*out = k;
 	return 0;
@@ -205,7 +220,7 @@ static inline uint32_t find(uint32_t *parent, uint32_t x)
 	return x;
 }
 
-static void offer(kith_h0_work *k, uint32_t tree, double phi, uint64_t id, uint32_t inside, uint32_t outside)
+static inline void offer(kith_h0_work *k, uint32_t tree, double phi, uint64_t id, uint32_t inside, uint32_t outside)
 {
 	if (!kith_is_before(phi, id, &k->leaving[tree]))
 		return;
@@ -213,29 +228,57 @@ static void offer(kith_h0_work *k, uint32_t tree, double phi, uint64_t id, uint3
 	k->inside[tree] = inside;
 }
 
-/* Where an entry of a source unit's list leads; 0 if nowhere. */
+/* A source unit of an operation: where its edges lead. */
 typedef struct source {
-	const kith_h0_info *info;
 	const kith_op *op;
-	const uint32_t *winner; /* NULL: all places count */
-	uint64_t unit;
-	int64_t y, x; /* with padding */
+	const uint32_t *winner; /* of a maxpool with rule max: the place that each target passes on; else NULL */
+	uint32_t unit, y, x;    /* with padding */
+	uint32_t height, width; /* of the target */
+	uint64_t place;         /* of the first element of its channel in a target's window */
+	uint64_t list;          /* the number of its list */
 } source;
 
-static source source_at(const kith_h0_work *k, uint32_t o, uint64_t unit)
+static source source_at(const kith_h0_work *k, uint32_t o, uint32_t unit)
 {
 	const kith_h0_info *info = &k->in.network->info;
 	const kith_op *op = &info->ops[o];
-	source s = {info, op, op->rule == KITH_POOL_MAX ? k->in.winner[o] : NULL, unit, 0, 0};
+	source s = {.op = op, .unit = unit};
+	if (op->kind == KITH_DENSE)
+		s.list = unit;
 	if (op->kind == KITH_DENSE || op->kind == KITH_IDENTITY)
 		return s;
-	const uint64_t *from = info->layers[op->from].shape;
-	s.y = (int64_t)(unit / from[2] % from[1]) + op->padding[0];
-	s.x = (int64_t)(unit % from[2]) + op->padding[1];
+	uint32_t rows = (uint32_t)info->layers[op->from].shape[1], columns = (uint32_t)info->layers[op->from].shape[2];
+	uint32_t row = unit / columns, channel = row / rows;
+	s.winner = op->rule == KITH_POOL_MAX ? k->in.winner[o] : NULL;
+	s.y = row - channel * rows + op->padding[0];
+	s.x = unit - row * columns + op->padding[1];
+	s.height = (uint32_t)info->layers[op->to].shape[1];
+	s.width = (uint32_t)info->layers[op->to].shape[2];
+	s.list = channel;
+	if (op->kind == KITH_CONV2D)
+		s.place = channel % ((uint32_t)info->layers[op->from].shape[0] / op->groups) * (uint64_t)op->kernel[0] *
+			  op->kernel[1];
 	return s;
 }
 
-static int lead(const source *s, const kith_out_entry *entry, uint64_t *target, uint64_t *id)
+/* Which target's window has its place `at` of a side there; 0 if none. */
+static inline int find_window(uint32_t at, uint32_t place, uint32_t dilation, uint32_t stride, uint32_t size,
+			      uint32_t *out)
+{
+	uint32_t reach = place * dilation;
+	if (at < reach)
+		return 0;
+	*out = at - reach;
+	if (stride > 1) {
+		if (*out % stride)
+			return 0;
+		*out /= stride;
+	}
+	return *out < size;
+}
+
+/* Where an entry of the unit's list leads; 0 if nowhere. */
+static inline int lead(const source *s, const kith_out_entry *entry, uint32_t *target, uint64_t *id)
 {
 	const kith_op *op = s->op;
 	uint64_t j = s->unit;
@@ -245,101 +288,123 @@ static int lead(const source *s, const kith_out_entry *entry, uint64_t *target, 
 		*target = s->unit;
 		j = 0;
 	} else {
-		const uint64_t *to = s->info->layers[op->to].shape, *from = s->info->layers[op->from].shape;
-		int64_t y = s->y - (int64_t)entry->ky * op->dilation[0],
-			x = s->x - (int64_t)entry->kx * op->dilation[1];
-		if (y < 0 || x < 0 || y % op->stride[0] || x % op->stride[1])
+		uint32_t y, x;
+		if (!find_window(s->y, entry->ky, op->dilation[0], op->stride[0], s->height, &y) ||
+		    !find_window(s->x, entry->kx, op->dilation[1], op->stride[1], s->width, &x))
 			return 0;
-		y /= op->stride[0];
-		x /= op->stride[1];
-		if (y >= (int64_t)to[1] || x >= (int64_t)to[2])
-			return 0;
-		*target = ((uint64_t)entry->target * to[1] + (uint64_t)y) * to[2] + (uint64_t)x;
+		*target = (entry->target * s->height + y) * s->width + x;
 		j = (uint64_t)entry->ky * op->kernel[1] + entry->kx;
 		if (s->winner && s->winner[*target] != j)
 			return 0;
-		if (op->kind == KITH_CONV2D)
-			j += s->unit / (from[1] * from[2]) % (from[0] / op->groups) * op->kernel[0] * op->kernel[1];
+		j += s->place;
 	}
 	*id = op->base + *target * op->fan_in + j;
 	return 1;
 }
 
-/* The channel whose list a unit has. */
-static uint64_t list_of(const kith_h0_info *info, const kith_op *op, uint64_t unit)
-{
-	const uint64_t *from = info->layers[op->from].shape;
-	return op->kind == KITH_DENSE ? unit : op->kind == KITH_IDENTITY ? 0 : unit / (from[1] * from[2]);
-}
-
 /* All edges of a unit whose list has come to its end, though there are more. */
-static void scan_column(const kith_h0_engine *e, kith_h0_work *k, uint32_t o, uint64_t unit, uint32_t tree)
+static void scan_column(const kith_h0_engine *e, kith_h0_work *k, uint32_t o, uint32_t unit, uint32_t tree)
 {
 	const kith_h0_info *info = &e->network->info;
 	const kith_op *op = &info->ops[o];
 	uint32_t to = info->layers[op->to].first_vertex, from = info->layers[op->from].first_vertex;
 	double h = k->in.h[op->from][unit];
-	for (uint64_t v = 0; v < info->layers[op->to].units; v++) {
+	for (uint32_t v = 0; v < info->layers[op->to].units; v++) {
 		uint64_t at = v * op->fan_in + unit;
 		double phi = kith_weight_at(&e->network->weights[o], at) * h;
 		if (phi >= k->leaving[tree].phi && k->tree[to + v] != tree &&
 		    kith_is_kept(phi, op->base + at, &k->in.cut[o]))
-			offer(k, tree, phi, op->base + at, from + (uint32_t)unit, to + (uint32_t)v);
+			offer(k, tree, phi, op->base + at, from + unit, to + v);
 	}
 }
 
-/* The first edge of a source unit that leaves its tree, unless it comes after what the tree has already. Entries before
- * at[unit] lead nowhere, or into the tree. */
-static void visit_source(const kith_h0_engine *e, kith_h0_work *k, uint32_t o, uint64_t unit, uint32_t tree)
+/* Goes on in a unit's list until an edge leaves its tree, or comes after what the tree has already. Entries before
+ * at[unit] lead nowhere, or into the tree. Returns where the list is to be taken up again; `list` is the unit's. */
+static uint32_t walk_list(const kith_h0_engine *e, kith_h0_work *k, uint32_t o, const source *s,
+			  const kith_out_entry *list, uint32_t tree)
 {
-	const kith_h0_info *info = &e->network->info;
-	const kith_op *op = &info->ops[o];
+	const kith_op *op = s->op;
 	const kith_out_lists *lists = &e->lists[o];
-	const kith_out_entry *list = lists->entry + list_of(info, op, unit) * lists->length;
-	double h = k->in.h[op->from][unit], first = 0; /* phi of the first edge that leaves the tree */
-	uint32_t to = info->layers[op->to].first_vertex, vertex = info->layers[op->from].first_vertex + (uint32_t)unit;
-	uint32_t *at = &k->at[o][unit], next = *at;
-	int rounds = kith_op_rounds(e->network, o);
-	source s = source_at(k, o, unit);
+	double h = k->in.h[op->from][s->unit], least = k->in.cut[o].phi;
+	uint32_t to = e->network->info.layers[op->to].first_vertex,
+		 vertex = e->network->info.layers[op->from].first_vertex + s->unit;
+	uint32_t at = k->at[o][s->unit], next = at;
 	for (; next < lists->length; next++) {
 		double phi = list[next].w * h;
-		uint64_t target, id;
-		if (phi < k->leaving[tree].phi || phi < first || phi < k->in.cut[o].phi)
-			return;
-		if (!lead(&s, &list[next], &target, &id) || k->tree[to + target] == tree ||
+		uint32_t target;
+		uint64_t id;
+		if (phi < k->leaving[tree].phi || phi < least)
+			return at;
+		if (!lead(s, &list[next], &target, &id) || k->tree[to + target] == tree ||
 		    !kith_is_kept(phi, id, &k->in.cut[o])) {
-			*at += *at == next;
+			at += at == next;
 			continue;
 		}
-		offer(k, tree, phi, id, vertex, to + (uint32_t)target);
-		if (!rounds)
-			return;
-		first = phi; /* of equal products the first id need not come first */
+		offer(k, tree, phi, id, vertex, to + target);
+		if (!lists->rounds)
+			return at;
+		least = phi; /* of equal products the first id need not come first */
 	}
-	if (!lists->whole && h > 0 && !(list[lists->length - 1].w * h < k->leaving[tree].phi))
-		scan_column(e, k, o, unit, tree);
+	if (!lists->whole && !(list[lists->length - 1].w * h < k->leaving[tree].phi))
+		scan_column(e, k, o, s->unit, tree);
+	return at;
 }
 
-/* The first edge to a target unit that leaves its tree, if it is before what the tree has already. */
-static void visit_target(const kith_h0_engine *e, kith_h0_work *k, uint32_t layer, uint32_t unit, uint32_t tree)
+/* The first edge of a source unit that leaves its tree, unless it comes after what the tree has already. */
+static inline void visit_source(const kith_h0_engine *e, kith_h0_work *k, uint32_t o, uint32_t unit, uint32_t tree)
 {
-	const kith_h0_info *info = &k->in.network->info;
-	uint32_t vertex = info->layers[layer].first_vertex + unit;
-	kith_first *heaviest = &k->heaviest[vertex];
-	if (!kith_is_before(heaviest->phi, heaviest->id, &k->leaving[tree]))
+	const kith_out_lists *lists = &e->lists[o];
+	double *bound = &k->bound[o][unit];
+	if (*bound < k->leaving[tree].phi || !(*bound >= k->in.cut[o].phi))
 		return;
-	if (heaviest->other == KITH_NO_UNIT || k->tree[heaviest->other] == tree) {
-		kith_first best = k->leaving[tree];
-		best.other = KITH_NO_UNIT;
-		for (uint32_t i = e->to_at[layer]; i < e->to_at[layer + 1]; i++)
-			kith_in_edges_leave(&k->in, e->ops_to[i], unit, k->tree, tree, &best);
-		*heaviest = best;
-	}
-	if (heaviest->other != KITH_NO_UNIT)
+	source s = source_at(k, o, unit);
+	const kith_out_entry *list = lists->entry + s.list * lists->length;
+	uint32_t at = k->at[o][unit] = walk_list(e, k, o, &s, list, tree);
+	if (at < lists->length)
+		*bound = list[at].w * k->in.h[s.op->from][unit];
+	else if (lists->whole)
+		*bound = 0;
+}
+
+/* The first edge to a target unit that leaves its tree, if that is known. */
+static inline void visit_known(kith_h0_work *k, uint32_t vertex, uint32_t tree)
+{
+	const kith_first *heaviest = &k->heaviest[vertex];
+	if (heaviest->other != KITH_NO_UNIT && k->tree[heaviest->other] != tree)
 		offer(k, tree, heaviest->phi, heaviest->id, vertex, heaviest->other);
 }
 
-/* ---- rounds ---- */
+/* The same where it has to be found again, unless its bound comes after what the tree has already. */
+static inline void visit_target(const kith_h0_engine *e, kith_h0_work *k, uint32_t layer, uint32_t vertex,
+				uint32_t tree)
+{
+	kith_first *heaviest = &k->heaviest[vertex], best;
+	if (!kith_is_before(heaviest->phi, heaviest->id, &k->leaving[tree]) ||
+	    (heaviest->other != KITH_NO_UNIT && k->tree[heaviest->other] != tree))
+		return;
+	best = k->leaving[tree];
+	best.other = KITH_NO_UNIT;
+	for (uint32_t i = e->to_at[layer]; i < e->to_at[layer + 1]; i++)
+		kith_in_edges_leave(&k->in, e->ops_to[i], vertex - e->network->info.layers[layer].first_vertex, k->tree,
+				    tree, &best);
+	*heaviest = best;
+	if (best.other != KITH_NO_UNIT)
+		offer(k, tree, best.phi, best.id, vertex, best.other);
+}
+
+/* ---- each unit at first ---- */
+
+/* phi of each source unit's heaviest edge in an operation, by its list's first entry. */
+static void start_bounds(const kith_h0_engine *e, kith_h0_work *k, uint32_t o)
+{
+	const kith_op *op = &e->network->info.ops[o];
+	const double *h = k->in.h[op->from], *heads = e->lists[o].head;
+	uint64_t units = e->network->info.layers[op->from].units, run = units / e->lists[o].count;
+	for (uint64_t list = 0; list < e->lists[o].count; list++)
+		for (uint64_t u = list * run; u < (list + 1) * run; u++)
+			k->bound[o][u] = heads[list] * h[u];
+	memset(k->at[o], 0, units * sizeof *k->at[o]);
+}
 
 /* The first edge to each unit. KITH_EUSAGE if phi overflows. */
 static int start(const kith_h0_engine *e, kith_h0_work *k, double *const *h, kith_err *err)
@@ -347,117 +412,153 @@ static int start(const kith_h0_engine *e, kith_h0_work *k, double *const *h, kit
 	const kith_h0_info *info = &e->network->info;
 	kith_in_edges_start(&k->in, h);
 	memset(k->heaviest, 0, info->vertices * sizeof *k->heaviest);
+	for (uint32_t x = 0; x < info->vertices; x++)
+		k->heaviest[x].other = KITH_NO_UNIT;
 	for (uint32_t o = 0; o < info->op_count; o++) {
-		const kith_op *op = &info->ops[o];
 		k->in.cut[o] = kith_cutoff_find(&k->cutoff, &k->in, o, info->keep);
-		kith_in_edges_first(&k->in, o, k->heaviest + info->layers[op->to].first_vertex);
-		memset(k->at[o], 0, info->layers[op->from].units * sizeof *k->at[o]);
+		kith_in_edges_first(&k->in, o, k->heaviest + info->layers[info->ops[o].to].first_vertex);
+		start_bounds(e, k, o);
 	}
 	for (uint32_t x = 0; x < info->vertices; x++) {
-		k->parent[x] = x;
-		k->active[x] = x;
+		k->parent[x] = k->tree[x] = x;
 		if (isinf(k->heaviest[x].phi))
 			return kith_fail(err, KITH_EUSAGE,
 					 "phi of edge %llu overflows: scale weights or activations by a power of two",
 					 (unsigned long long)k->heaviest[x].id);
 	}
-	k->active_count = info->vertices;
-	k->edges = 0;
+	k->edges = k->touched = 0;
 	return 0;
 }
 
-/* Visits the active units of all layers, as sources or as targets: calls are cheap, so sources come first and leave
- * targets little to look for. */
-static void visit_all(const kith_h0_engine *e, kith_h0_work *k, int sources)
+/* The first round, in which each unit is a tree: the heaviest of its edges, from its sources and to its targets. */
+static void visit_all(const kith_h0_engine *e, kith_h0_work *k)
 {
 	const kith_h0_info *info = &e->network->info;
-	uint32_t layer = 0;
-	for (uint64_t i = 0; i < k->active_count; i++) { /* vertices ascend */
-		uint32_t x = k->active[i];
-		while (x >= info->layers[layer].first_vertex + info->layers[layer].units)
-			layer++;
-		uint32_t unit = x - info->layers[layer].first_vertex, tree = k->tree[x];
-		if (!sources) {
-			visit_target(e, k, layer, unit, tree);
-			continue;
-		}
-		for (uint32_t o = e->from_at[layer]; o < e->from_at[layer + 1] && k->in.h[layer][unit] > 0; o++)
-			visit_source(e, k, e->ops_from[o], unit, tree);
+	for (uint32_t x = 0; x < info->vertices; x++) {
+		k->leaving[x] = k->heaviest[x];
+		k->inside[x] = x;
+	}
+	for (uint32_t o = 0; o < info->op_count; o++) {
+		const kith_net_layer *from = &info->layers[info->ops[o].from];
+		for (uint32_t u = 0; u < from->units; u++)
+			visit_source(e, k, o, u, from->first_vertex + u);
 	}
 }
 
-/* Joins each tree with the one that its first edge leads to. Two trees may have found the same edge. */
-static int join(kith_h0_work *k)
+static void add_edge(kith_h0_work *k, uint32_t tree)
 {
-	int joined = 0;
-	for (uint64_t i = 0; i < k->active_count; i++) {
-		uint32_t root = k->active[i];
-		const kith_first *edge = &k->leaving[root];
-		if (k->tree[root] != root || !(edge->phi > 0))
-			continue;
-		uint32_t x = find(k->parent, k->inside[root]), y = find(k->parent, edge->other);
-		if (x == y)
-			continue;
-		k->parent[x] = y;
-		k->found[k->edges++] = (found){edge->phi, edge->id, k->inside[root], edge->other};
-		joined = 1;
-	}
-	return joined;
+	const kith_first *edge = &k->leaving[tree];
+	k->found[k->edges++] = (found){edge->phi, edge->id, k->inside[tree], edge->other};
 }
 
-/* Trees as they are now, and their sizes; a vertex of the largest. */
-static uint32_t relabel(kith_h0_work *k, uint64_t vertices)
+/* Joins each unit with the one that its heaviest edge leads to. Both may have the same. */
+static void join_all(kith_h0_work *k, uint32_t vertices)
 {
-	uint32_t largest = 0;
-	memset(k->size, 0, vertices * sizeof *k->size);
 	for (uint32_t x = 0; x < vertices; x++) {
-		k->tree[x] = find(k->parent, x);
-		if (++k->size[k->tree[x]] > k->size[largest])
-			largest = k->tree[x];
+		if (!(k->leaving[x].phi > 0))
+			continue;
+		uint32_t a = find(k->parent, x), b = find(k->parent, k->leaving[x].other);
+		k->touched++;
+		if (a == b)
+			continue;
+		k->parent[a] = b;
+		add_edge(k, x);
 	}
-	return largest;
 }
 
-/* Trees that no edge leaves look for none any more. */
-static void drop_finished(kith_h0_work *k)
+/* ---- then the smallest tree of all, again and again ---- */
+
+/* Trees by size, the smallest first: a heap of size << 32 | root. Sizes that have become others stay in it. */
+static void push(kith_h0_work *k, uint64_t key)
 {
-	uint64_t left = 0;
-	for (uint64_t i = 0; i < k->active_count; i++)
-		if (k->leaving[k->tree[k->active[i]]].phi > 0)
-			k->active[left++] = k->active[i];
-	k->active_count = left;
+	uint64_t at = k->heap_count++;
+	for (; at && k->heap[(at - 1) / 2] > key; at = (at - 1) / 2)
+		k->heap[at] = k->heap[(at - 1) / 2];
+	k->heap[at] = key;
 }
 
-/* Nor does the tree of one vertex: all others of its component find it in the end. */
-static void drop_tree(kith_h0_work *k, uint32_t vertex)
+static uint64_t pop(kith_h0_work *k)
 {
-	uint64_t left = 0;
-	for (uint64_t i = 0; i < k->active_count; i++)
-		if (k->tree[k->active[i]] != k->tree[vertex])
-			k->active[left++] = k->active[i];
-	k->active_count = left;
-}
-
-static void run_rounds(const kith_h0_engine *e, kith_h0_work *k)
-{
-	uint64_t vertices = e->network->info.vertices;
-	uint32_t idle = KITH_NO_UNIT;
-	for (uint32_t x = 0; x < vertices; x++) {
-		k->tree[x] = x;
-		k->size[x] = 1;
-	}
-	do {
-		for (uint64_t i = 0; i < k->active_count; i++)
-			k->leaving[k->tree[k->active[i]]] = (kith_first){0, 0, KITH_NO_UNIT};
-		visit_all(e, k, 1);
-		visit_all(e, k, 0);
-		drop_finished(k);
-		if (!join(k))
+	uint64_t least = k->heap[0], key = k->heap[--k->heap_count], at = 0, child;
+	while ((child = 2 * at + 1) < k->heap_count) {
+		child += child + 1 < k->heap_count && k->heap[child + 1] < k->heap[child];
+		if (k->heap[child] >= key)
 			break;
-		uint32_t largest = relabel(k, vertices);
-		idle = idle == KITH_NO_UNIT ? largest : idle;
-		drop_tree(k, idle);
-	} while (k->active_count);
+		k->heap[at] = k->heap[child];
+		at = child;
+	}
+	k->heap[at] = key;
+	return least;
+}
+
+/* From union-find to trees whose vertices are listed and labelled. */
+static void list_trees(kith_h0_work *k, uint32_t vertices)
+{
+	k->heap_count = k->trees = 0;
+	for (uint32_t x = 0; x < vertices; x++) {
+		k->size[x] = 0;
+		k->next[x] = KITH_NO_UNIT;
+	}
+	for (uint32_t x = 0; x < vertices; x++) {
+		uint32_t root = k->tree[x] = find(k->parent, x);
+		k->size[root]++;
+		if (x != root) {
+			k->next[x] = k->next[root];
+			k->next[root] = x;
+		}
+	}
+	for (uint32_t x = 0; x < vertices; x++)
+		if (k->size[x] > 1) {
+			push(k, (uint64_t)k->size[x] << 32 | x);
+			k->trees++;
+		}
+}
+
+/* The first edge that leaves a tree. What costs least comes first, and leaves the others little to look for. */
+static void visit_tree(const kith_h0_engine *e, kith_h0_work *k, uint32_t tree)
+{
+	const kith_h0_info *info = &e->network->info;
+	k->leaving[tree] = (kith_first){0, 0, KITH_NO_UNIT};
+	for (uint32_t x = tree; x != KITH_NO_UNIT; x = k->next[x])
+		visit_known(k, x, tree);
+	for (uint32_t x = tree; x != KITH_NO_UNIT; x = k->next[x]) {
+		uint32_t layer = e->layer[x], unit = x - info->layers[layer].first_vertex;
+		for (uint32_t i = e->from_at[layer]; i < e->from_at[layer + 1]; i++)
+			visit_source(e, k, e->ops_from[i], unit, tree);
+	}
+	for (uint32_t x = tree; x != KITH_NO_UNIT; x = k->next[x])
+		visit_target(e, k, e->layer[x], x, tree);
+}
+
+/* A tree becomes part of a larger one. */
+static void join(kith_h0_work *k, uint32_t tree, uint32_t larger)
+{
+	uint32_t last = tree;
+	for (uint32_t x = tree; x != KITH_NO_UNIT; x = k->next[x]) {
+		k->tree[x] = larger;
+		last = x;
+	}
+	k->next[last] = k->next[larger];
+	k->next[larger] = tree;
+	k->size[larger] += k->size[tree];
+	push(k, (uint64_t)k->size[larger] << 32 | larger);
+}
+
+/* The last tree that is not finished has nothing to be joined to. */
+static void join_trees(const kith_h0_engine *e, kith_h0_work *k)
+{
+	while (k->trees > 1) {
+		uint64_t key = pop(k);
+		uint32_t tree = (uint32_t)key;
+		if (k->tree[tree] != tree || k->size[tree] != key >> 32)
+			continue;
+		visit_tree(e, k, tree);
+		k->trees--;
+		if (!(k->leaving[tree].phi > 0))
+			continue;
+		add_edge(k, tree);
+		join(k, tree, k->tree[k->leaving[tree].other]);
+	}
 }
 
 /* ---- the forest as it is handed on ---- */
@@ -493,34 +594,32 @@ static int arrange(kith_h0_work *k, uint32_t *classes, kith_err *err)
 	return *classes == KITH_NO_CLASS ? kith_fail(err, KITH_EBUG, "a forest has a cycle") : 0;
 }
 
-/* |F| = vertices - components; persistent classes without a death = components. (That each class has one basin is what
- * the readers check.) */
-static int check(const kith_h0_work *k, uint64_t vertices, uint32_t classes, kith_err *err)
+/* |F| = vertices - components, which are the classes without a death. (That each class has one basin is what readers
+ * check.) */
+static int check(const kith_h0_work *k, uint32_t classes, kith_err *err)
 {
-	uint64_t touched = 0, components = 0, deaths = 0;
-	for (uint32_t x = 0; x < vertices; x++) {
-		components += k->size[x] > 1 && k->tree[x] == x;
-		touched += k->size[k->tree[x]] > 1;
-	}
+	uint64_t deaths = 0;
 	for (uint64_t i = 0; i < k->edges; i++)
 		deaths += k->mark[i] == KITH_MARK_DEATH;
-	if (k->edges != touched - components || classes - deaths != components)
+	if (k->edges + classes - deaths != k->touched)
 		return kith_fail(err, KITH_EBUG,
-				 "%llu edges, %llu units, %llu components, %u classes, %llu deaths do not fit together",
-				 (unsigned long long)k->edges, (unsigned long long)touched,
-				 (unsigned long long)components, classes, (unsigned long long)deaths);
+				 "%llu edges of %llu units, %u classes and %llu deaths do not fit together",
+				 (unsigned long long)k->edges, (unsigned long long)k->touched, classes,
+				 (unsigned long long)deaths);
 	return 0;
 }
 
 int kith_h0_engine_run(const kith_h0_engine *e, kith_h0_work *k, double *const *h, kith_h0_forest *out, kith_err *err)
 {
-	uint64_t vertices = e->network->info.vertices;
 	uint32_t classes;
 	int rc = start(e, k, h, err);
 	if (rc)
 		return rc;
-	run_rounds(e, k);
-	if ((rc = arrange(k, &classes, err)) || (rc = check(k, vertices, classes, err)))
+	visit_all(e, k);
+	join_all(k, (uint32_t)e->network->info.vertices);
+	list_trees(k, (uint32_t)e->network->info.vertices);
+	join_trees(e, k);
+	if ((rc = arrange(k, &classes, err)) || (rc = check(k, classes, err)))
 		return rc;
 	*out = (kith_h0_forest){k->edges, k->id, k->phi, k->mark};
 	return 0;

@@ -1,14 +1,16 @@
 /* engine.h - the maximum spanning forest of the graph that a sample induces, without a look at most of its edges.
  *
- * Under a strict order the forest is unique, so any algorithm finds it; this is Boruvka's. Each tree takes the first
- * edge that leaves it; trees that are joined so make the next round's. What keeps edges from being looked at:
+ * Under a strict order the forest is unique, so any algorithm finds it: the first edge that leaves a tree is in it,
+ * whichever tree looks. At first each unit is a tree and takes its heaviest edge (Boruvka's first round); from then on
+ * it is always the smallest tree's turn, so that few units are looked at, and few of them often. What keeps edges from
+ * being looked at:
  *
  *   - phi = |w| |h_u|, so the order of a unit's edges to its targets is that of |w|, the same for every sample. It is
  *     sorted once (out_lists.h), and a unit only goes on from where it was in its list;
  *   - the first of a unit's edges from its sources is found once, in a pass that is as regular as the layer itself
  *     (in_edges.h). Later it bounds what that unit can still find;
- *   - a unit is passed over if that bound, or the next edge in its list, comes after what its tree has found already;
- *   - the largest tree looks for nothing: the others find it. */
+ *   - a unit is passed over if that bound, or the next edge in its list, comes after what its tree has found already.
+ */
 #ifndef KITH_H0_ENGINE_H
 #define KITH_H0_ENGINE_H
 

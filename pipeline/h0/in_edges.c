@@ -40,7 +40,7 @@ void kith_in_edges_list(kith_workspace *w, kith_in_edges *in, const kith_network
 			uint32_t **winners)
 {
 	const kith_h0_info *info = &network->info;
-	uint64_t planes = 0, span = 0, single = 0, winner = 0;
+	uint64_t planes = 0, span = 0, single = 0, winner = 0, places = 0;
 	for (uint32_t o = 0; o < info->op_count; o++) {
 		const kith_op *op = &info->ops[o];
 		if (has_winners(op))
@@ -51,6 +51,7 @@ void kith_in_edges_list(kith_workspace *w, kith_in_edges *in, const kith_network
 		uint64_t all = info->layers[op->from].shape[0] * window.plane;
 		planes = all > planes ? all : planes;
 		span = window.span > span ? window.span : span;
+		places = op->fan_in > places ? op->fan_in : places;
 	}
 	for (uint32_t l = 0; l < info->layer_count; l++)
 		single += info->layers[l].units;
@@ -58,7 +59,8 @@ void kith_in_edges_list(kith_workspace *w, kith_in_edges *in, const kith_network
 	KITH_BUFFER(w, in->planes, planes);
 	KITH_BUFFER(w, in->most, span);
 	KITH_BUFFER(w, in->place, span);
-	KITH_BUFFER(w, in->single, info->layer_count);
+	KITH_BUFFER(w, in->offset, places);
+	KITH_BUFFER(w, in->single, info->op_count);
 	KITH_BUFFER(w, in->winner, info->op_count);
 	KITH_BUFFER(w, in->cut, info->op_count);
 	KITH_BUFFER(w, *singles, single);
@@ -68,9 +70,10 @@ void kith_in_edges_list(kith_workspace *w, kith_in_edges *in, const kith_network
 void kith_in_edges_point(kith_in_edges *in, float *singles, uint32_t *winners)
 {
 	const kith_h0_info *info = &in->network->info;
-	for (uint32_t l = 0; l < info->layer_count; l++)
-		in->single[l] = singles + info->layers[l].first_vertex;
 	for (uint32_t o = 0; o < info->op_count; o++) {
+		const kith_op *op = &info->ops[o];
+		int wanted = op->kind == KITH_DENSE && !kith_op_rounds(in->network, o);
+		in->single[o] = wanted ? singles + info->layers[op->from].first_vertex : NULL;
 		in->winner[o] = winners;
 		winners += has_winners(&info->ops[o]) ? info->layers[info->ops[o].to].units : 0;
 	}
@@ -169,34 +172,29 @@ void kith_in_edges_start(kith_in_edges *in, double *const *h)
 			make_absolute(h[l], info->layers[l].units);
 	for (uint32_t o = 0; o < info->op_count; o++) {
 		uint32_t from = info->ops[o].from;
-		if (info->ops[o].kind == KITH_DENSE && !kith_op_rounds(in->network, o))
-			make_single(h[from], info->layers[from].units, in->single[from]);
+		if (in->single[o])
+			make_single(h[from], info->layers[from].units, in->single[o]);
 	}
 }
 
 /* ---- dense ---- */
 
-#define BLOCK 32u /* products between two looks at the largest */
+#define BLOCK 64u /* products between two looks at the largest */
 
-/* The largest of BLOCK products. Rounding to floats keeps their order, but for what becomes equal. */
-KITH_CLONES static float largest_single(const float *restrict w, const float *restrict h)
+/* Whether one of BLOCK products is as large as that. Rounding to floats keeps their order, but for what becomes equal.
+ */
+KITH_CLONES static int any_as_large(const float *restrict w, const float *restrict h, float least)
 {
-	float lane[8] = {0};
-	for (unsigned i = 0; i < BLOCK; i += 8)
-		for (unsigned t = 0; t < 8; t++) {
-			float p = w[i + t] * h[i + t];
-			lane[t] = p > lane[t] ? p : lane[t];
-		}
-	for (unsigned t = 1; t < 8; t++)
-		lane[0] = lane[t] > lane[0] ? lane[t] : lane[0];
-	return lane[0];
+	int any = 0;
+	for (unsigned i = 0; i < BLOCK; i++)
+		any |= w[i] * h[i] >= least;
+	return any;
 }
 
 /* Takes the edge from source u, if it is before *first and leaves the tree. */
-static inline void take(const kith_in_edges *in, const kith_op *op, uint32_t o, uint64_t id, double phi,
-			uint32_t source, const uint32_t *trees, uint32_t tree, kith_first *first)
+static inline void take(const kith_in_edges *in, uint32_t o, uint64_t id, double phi, uint32_t source,
+			const uint32_t *trees, uint32_t tree, kith_first *first)
 {
-	(void)op;
 	if (!kith_is_before(phi, id, first) || !kith_is_kept(phi, id, &in->cut[o]) || (trees && trees[source] == tree))
 		return;
 	*first = (kith_first){phi, id, source};
@@ -209,18 +207,18 @@ static void scan_dense(const kith_in_edges *in, uint32_t o, uint64_t v, const ui
 	const kith_op *op = &info->ops[o];
 	const kith_weights *weights = &in->network->weights[o];
 	const double *h = in->h[op->from];
-	const float *single = kith_op_rounds(in->network, o) ? NULL : in->single[op->from];
+	const float *single = in->single[o];
 	uint32_t vertex = info->layers[op->from].first_vertex;
 	uint64_t row = v * op->fan_in, id = op->base + row;
 	for (uint64_t at = 0; at < op->fan_in; at += BLOCK) {
 		uint64_t end = op->fan_in - at < BLOCK ? op->fan_in : at + BLOCK;
 		if (single && end - at == BLOCK &&
-		    largest_single(weights->single + row + at, single + at) < (float)first->phi)
+		    !any_as_large(weights->single + row + at, single + at, (float)first->phi))
 			continue;
 		for (uint64_t j = at; j < end; j++) {
 			double phi = weight_of(weights, 0, row + j) * h[j];
 			if (phi >= first->phi)
-				take(in, op, o, id + j, phi, vertex + (uint32_t)j, trees, tree, first);
+				take(in, o, id + j, phi, vertex + (uint32_t)j, trees, tree, first);
 		}
 	}
 }
@@ -246,7 +244,7 @@ static void scan_window(const kith_in_edges *in, uint32_t o, uint64_t v, const u
 					 u = unit_at(from, op, &r, c, ky, kx);
 				double phi = weight_of(weights, constant, r.target_channel * op->fan_in + j) * h[u];
 				if (phi >= first->phi)
-					take(in, op, o, id + j, phi, vertex + (uint32_t)u, trees, tree, first);
+					take(in, o, id + j, phi, vertex + (uint32_t)u, trees, tree, first);
 			}
 }
 
@@ -263,7 +261,7 @@ static void scan_one(const kith_in_edges *in, uint32_t o, uint64_t v, const uint
 		j = in->winner[o][v];
 		u = (uint64_t)kith_op_source(info, op, v, j);
 	}
-	take(in, op, o, op->base + v * op->fan_in + j, in->h[op->from][u],
+	take(in, o, op->base + v * op->fan_in + j, in->h[op->from][u],
 	     info->layers[op->from].first_vertex + (uint32_t)u, trees, tree, first);
 }
 
@@ -320,8 +318,9 @@ KITH_CLONES static void keep_largest(double w, double place, const double *restr
 
 #define TILE 512u /* targets that stay in the first cache */
 
-/* The largest product of each target of a channel, and its place. */
-static void find_channel(kith_in_edges *in, uint32_t o, const kith_window *w, uint64_t channel)
+/* The largest product of each target of a channel, and its place. Returns the source unit at the first place of the
+ * channel's first target, as if padding had units, too. */
+static int64_t find_channel(kith_in_edges *in, uint32_t o, const kith_window *w, uint64_t channel)
 {
 	const kith_h0_info *info = &in->network->info;
 	const kith_op *op = &info->ops[o];
@@ -346,6 +345,18 @@ static void find_channel(kith_in_edges *in, uint32_t o, const kith_window *w, ui
 							     in->place + q);
 				}
 	}
+	const uint64_t *from = info->layers[op->from].shape;
+	return (int64_t)(r.channel * from[1] * from[2]) + r.top * (int64_t)from[2] + r.left;
+}
+
+/* From the source unit at a target's first place to those at its others. */
+static void list_offsets(kith_in_edges *in, const kith_op *op, const uint64_t *from)
+{
+	uint64_t kernel = (uint64_t)op->kernel[0] * op->kernel[1];
+	for (uint64_t j = 0; j < op->fan_in; j++)
+		in->offset[j] =
+			(int64_t)((j / kernel * from[1] + j % kernel / op->kernel[1] * op->dilation[0]) * from[2] +
+				  j % op->kernel[1] * op->dilation[1]);
 }
 
 static void first_of_window(kith_in_edges *in, uint32_t o, kith_first *first)
@@ -354,18 +365,23 @@ static void first_of_window(kith_in_edges *in, uint32_t o, kith_first *first)
 	const kith_op *op = &info->ops[o];
 	const uint64_t *to = info->layers[op->to].shape;
 	kith_window w = kith_window_of(info, op);
+	const uint64_t *from = info->layers[op->from].shape;
 	uint32_t vertex = info->layers[op->from].first_vertex;
 	copy_planes(in, op, &w);
+	list_offsets(in, op, from);
 	for (uint64_t channel = 0, v = 0; channel < to[0]; channel++) {
-		find_channel(in, o, &w, channel);
+		int64_t corner = find_channel(in, o, &w, channel);
 		for (uint64_t y = 0; y < to[1]; y++)
 			for (uint64_t x = 0; x < to[2]; x++, v++) {
 				double phi = in->most[y * w.pitch + x];
 				uint64_t j = phi > 0 ? (uint64_t)in->place[y * w.pitch + x] : 0,
 					 id = op->base + v * op->fan_in + j;
 				if (kith_is_before(phi, id, &first[v]) && kith_is_kept(phi, id, &in->cut[o]))
-					first[v] = (kith_first){phi, id,
-								vertex + (uint32_t)kith_op_source(info, op, v, j)};
+					first[v] = (kith_first){
+						phi, id,
+						(uint32_t)(vertex + corner +
+							   (int64_t)(y * op->stride[0] * from[2] + x * op->stride[1]) +
+							   in->offset[j])};
 			}
 	}
 }

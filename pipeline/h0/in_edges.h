@@ -51,11 +51,11 @@ kith_window kith_window_of(const kith_h0_info *info, const kith_op *op);
 typedef struct kith_in_edges {
 	const kith_network *network;
 	double *const *h;  /* absolute activations of each layer */
-	float **single;    /* the same as floats, for dense operations that do not round; by layer */
+	float **single;    /* the same as floats, of each dense operation that does not round; else NULL */
 	uint32_t **winner; /* of each maxpool with rule max: the place that each target passes on; KITH_NO_UNIT: none */
 	kith_cut *cut;     /* of each operation */
 	double *planes, *most, *place; /* of the window at work */
-	void *memory;
+	int64_t *offset;
 } kith_in_edges;
 
 /* Lists the buffers, and those of `single` and `winner` in kith_in_edges_point. */

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "alloc.h"
-#include "first_error.h"
 
 /* Of a dense operation's list, at most: trees are small when they look for an edge that leaves them, so that one of the
  * first does. */
@@ -32,7 +31,7 @@ uint64_t kith_out_lists_bytes(const kith_h0_info *info, const kith_op *op)
 {
 	uint64_t lists, targets;
 	get_channels(info, op, &lists, &targets);
-	return lists * list_length(info, op) * sizeof(kith_out_entry);
+	return lists * (list_length(info, op) * sizeof(kith_out_entry) + sizeof(double));
 }
 
 /* The order of out_lists.h. */
@@ -114,33 +113,35 @@ static void make_window(kith_out_lists *out, const kith_h0_info *info, const kit
 	qsort(list, out->length, sizeof *list, compare);
 }
 
-int kith_out_lists_make(kith_out_lists *out, const kith_h0_info *info, const kith_op *op, const kith_weights *weights,
-			int threads, kith_err *err)
+int kith_out_lists_make(kith_out_lists *out, const kith_network *network, uint32_t o, int threads, kith_err *err)
 {
-	uint64_t lists, targets;
-	get_channels(info, op, &lists, &targets);
+	const kith_h0_info *info = &network->info;
+	const kith_op *op = &info->ops[o];
+	uint64_t targets, step = op->kind == KITH_DENSE ? TOGETHER : 1;
+	get_channels(info, op, &out->count, &targets);
 	out->length = list_length(info, op);
 	out->whole = op->kind != KITH_DENSE || out->length == targets;
-	out->entry = kith_alloc(lists * out->length, sizeof *out->entry);
-	if (!out->entry)
-		return kith_fail_nomem(err, "lists of edges", lists * out->length * sizeof *out->entry);
-	if (op->kind == KITH_IDENTITY) {
-		out->entry[0] = (kith_out_entry){1, 0, 0, 0};
-		return 0;
-	}
-	uint64_t step = op->kind == KITH_DENSE ? TOGETHER : 1;
+	out->rounds = kith_op_rounds(network, o);
+	out->entry = kith_alloc(out->count * out->length, sizeof *out->entry);
+	out->head = kith_alloc(out->count, sizeof *out->head);
+	if (!out->entry || !out->head)
+		return kith_fail_nomem(err, "lists of edges", kith_out_lists_bytes(info, op));
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 4)
-	for (uint64_t list = 0; list < lists; list += step) {
+	for (uint64_t list = 0; list < out->count; list += step) {
 		if (op->kind == KITH_DENSE)
-			make_dense(out, info, op, weights, list);
+			make_dense(out, info, op, &network->weights[o], list);
 		else
-			make_window(out, info, op, weights, list);
+			make_window(out, info, op, &network->weights[o], list);
 	}
+	for (uint64_t list = 0; list < out->count; list++)
+		out->head[list] = out->entry[list * out->length].w;
 	return 0;
 }
 
 void kith_out_lists_free(kith_out_lists *lists)
 {
 	free(lists->entry);
+	free(lists->head);
 	lists->entry = NULL;
+	lists->head = NULL;
 }

@@ -15,16 +15,17 @@ typedef struct kith_out_entry {
  * dense operation each unit is a channel of its own. Entries descend by w, and where that is equal ids ascend, wherever
  * the source unit is: of the places in windows of one channel, later ones lead to earlier targets. */
 typedef struct kith_out_lists {
-	uint64_t length; /* of each list */
-	int whole;       /* or only its first part, where dense operations have many targets */
-	kith_out_entry *entry;
+	uint64_t count, length; /* lists, and of each */
+	int whole;              /* or only its first part, where dense operations have many targets */
+	int rounds;             /* products with activations may be rounded, so that some become equal */
+	kith_out_entry *entry;  /* count x length */
+	double *head;           /* w of each list's first entry */
 } kith_out_lists;
 
-/* Lists, and bytes they take together. */
+/* Bytes that the lists take. */
 uint64_t kith_out_lists_bytes(const kith_h0_info *info, const kith_op *op);
 
-int kith_out_lists_make(kith_out_lists *out, const kith_h0_info *info, const kith_op *op, const kith_weights *weights,
-			int threads, kith_err *err);
+int kith_out_lists_make(kith_out_lists *out, const kith_network *network, uint32_t o, int threads, kith_err *err);
 void kith_out_lists_free(kith_out_lists *lists);
 
 #endif

@@ -10,10 +10,12 @@
 #include "engine.h"
 #include "exact.h"
 #include "faiss_spec.h"
+#include "kith/h0.h"
 #include "kith/merge.h"
 #include "kith/pairs.h"
 #include "npy_write.h"
 #include "pair_output.h"
+#include "random_net.h"
 #include "rng.h"
 #include "sandbox.h"
 #include "slow.h"
@@ -304,6 +306,49 @@ static int try_pairs(kith_err *err)
 	return status;
 }
 
+static char net[SANDBOX_PATH];
+
+static void write_net(void)
+{
+	rng r = {9};
+	random_net drawn;
+	random_net_draw(&drawn, &r);
+	random_net_write(&drawn, "net", net, sizeof net);
+	random_net_free(&drawn);
+}
+
+static int read_h0(kith_err *err)
+{
+	kith_h0_store *store = NULL;
+	kith_h0_samples samples = {0};
+	kith_h0_scratch scratch = {0};
+	uint32_t positions[1000], count;
+	int status = kith_h0_store_open(&store, output, err);
+	if (!status)
+		status = kith_h0_store_check(store, NULL, err);
+	if (!status && !(status = kith_h0_store_read(store, 0, KITH_H0_CLASSES | KITH_H0_VALUES, &samples, err)) &&
+	    samples.class_at[1])
+		status = kith_h0_component(kith_h0_store_get_info(store), &samples, 0, 0, &scratch, positions, &count,
+					   err);
+	kith_h0_scratch_free(&scratch);
+	kith_h0_samples_free(&samples);
+	kith_h0_store_close(store);
+	return status;
+}
+
+static int try_h0(kith_err *err)
+{
+	kith_h0_options options;
+	kith_h0_summary summary;
+	kith_h0_defaults(&options);
+	options.threads = 1;
+	options.keep = 0.5;
+	int status = kith_h0_build(net, output, &options, &summary, err);
+	if (!status && (status = read_h0(err)))
+		remove(output); /* a whole one */
+	return status;
+}
+
 /* Walks until a run of successes says that there is no allocation left to fail. */
 static int walk(const char *what, int (*attempt)(kith_err *))
 {
@@ -334,10 +379,11 @@ static int walk(const char *what, int (*attempt)(kith_err *))
 
 int main(void)
 {
-	int failed, walks = 9;
+	int failed, walks = 14;
 	kith_err err = {0};
 	write_layers();
 	write_crowded();
+	write_net();
 	sandbox_path(output, "output");
 	failed = walk("kith_knn_build", try_knn) + walk("kith_knn_build, cosine", try_cosine);
 	failed += walk("kith_knn_build, parts", try_parts) + walk("kith_knn_build, copies", try_copies) +
@@ -350,7 +396,7 @@ int main(void)
 	failed += walk("kith_merge", try_merge) + walk("kith_merge, pairs", try_merge_pairs) +
 		  walk("kith_graph_check", try_check) + walk("pair stores", try_pairs) + walk("audits", try_audit) +
 		  walk("kith_knn_audit", try_recall) + walk("kith_knn_build, approx", try_approx) +
-		  walk("kith_knn_build, cells", try_cells);
+		  walk("kith_knn_build, cells", try_cells) + walk("kith_h0_build", try_h0);
 	if (has_faiss()) {
 		failed += walk("kith_knn_build, faiss", try_faiss);
 		walks++;

@@ -3,7 +3,7 @@
 #   seeds.sh FOLDER_OF_KITH_KNN FOLDER_OF_MKNPY OUTPUT
 set -eu
 bin=$1 tools=$2 out=$3
-mkdir -p "$out/npy" "$out/graph" "$out/pairs"
+mkdir -p "$out/npy" "$out/graph" "$out/pairs" "$out/h0" "$out/net"
 for type in f2 f4 f8 V2; do
 	"$tools/mknpy" -n 3 -d 2 -t "<$type" "$out/npy/$type"
 done
@@ -22,3 +22,8 @@ for n in 3 40 300; do
 	"$tools/mkpairs" -b 100 "$out/pairs/$n.kpr" "$out/graph/$n.nng" "$out/graph/$n.other.nng"
 done
 gunzip -c "$(dirname "$0")/../data/extras.kpr.gz" >"$out/pairs/extras.kpr"
+for net in "$(dirname "$0")"/../golden/h0/dense* "$(dirname "$0")"/../golden/h0/conv*; do
+	"$bin/kith-h0" -q -o "$out/h0/${net##*/}.kh0" "$net/net.json"
+	"$bin/kith-h0" -q --no-values --keep 0.25 -o "$out/h0/${net##*/}.keep.kh0" "$net/net.json"
+	cp "$net/net.json" "$out/net/${net##*/}.json"
+done
