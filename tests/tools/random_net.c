@@ -156,14 +156,14 @@ static kith_dtype draw_dtype(int kind, rng *r)
 	return kind == ROUNDING ? KITH_F8 : any[rng_below(r, 8)];
 }
 
-void random_net_draw(random_net *n, rng *r)
+void random_net_draw_of(random_net *n, uint64_t samples, rng *r)
 {
 	static const char *const kinds[] = {"normal", "halves", "sparse", "tiny", "rounding", "constant"};
 	int kind = rng_chance(r, 40) ? HALVES : (int)rng_below(r, KINDS);
 	memset(n, 0, sizeof *n);
 	draw_network(n, r);
 	n->kind = kinds[kind];
-	n->net.info.n = rng_between(r, 1, 5);
+	n->net.info.n = samples;
 	n->net.weights = n->weights;
 	n->net.activations = n->activations;
 	for (uint32_t l = 0; l < n->net.info.layer_count; l++) {
@@ -181,6 +181,11 @@ void random_net_draw(random_net *n, rng *r)
 		if (op->kind == KITH_CONV2D || op->kind == KITH_DENSE)
 			n->weights[o] = draw_array(n->weight_types[o], kind, 1, rows * columns, r);
 	}
+}
+
+void random_net_draw(random_net *n, rng *r)
+{
+	random_net_draw_of(n, rng_between(r, 1, 5), r);
 }
 
 void random_net_free(random_net *n)

@@ -1,0 +1,50 @@
+/* nearest.c - see nearest.h */
+#include "nearest.h"
+
+#include "workspace.h"
+
+#define LEAST_ROOM 16u /* beyond k */
+
+static uint32_t room_of(uint32_t k)
+{
+	return k + (k < LEAST_ROOM ? LEAST_ROOM : k);
+}
+
+static void list(kith_nearest *n, uint64_t rows, uint32_t k, kith_workspace *w)
+{
+	*n = (kith_nearest){.k = k, .room = room_of(k)};
+	KITH_BUFFER(w, n->count, rows);
+	KITH_BUFFER(w, n->bound, rows);
+	KITH_BUFFER(w, n->of, rows * n->room);
+}
+
+uint64_t kith_nearest_row_bytes(uint32_t k)
+{
+	return sizeof(uint32_t) + sizeof(double) + room_of(k) * sizeof(struct kith_ranked);
+}
+
+int kith_nearest_alloc(kith_nearest *n, uint64_t rows, uint32_t k, kith_err *err)
+{
+	kith_workspace w = {0};
+	list(n, rows, k, &w);
+	return kith_workspace_alloc(&w, &n->memory, "rows of neighbours", err);
+}
+
+void kith_nearest_reset(kith_nearest *n, uint64_t rows)
+{
+	for (uint64_t r = 0; r < rows; r++) {
+		n->count[r] = 0;
+		n->bound[r] = INFINITY;
+	}
+}
+
+struct kith_ranked *kith_nearest_rank(kith_nearest *n, uint64_t r)
+{
+	struct kith_ranked *of = n->of + r * n->room;
+	kith_rank(of, n->count[r]);
+	if (n->count[r] >= n->k) {
+		n->count[r] = n->k;
+		n->bound[r] = of[n->k - 1].dist;
+	}
+	return of;
+}

@@ -1,0 +1,58 @@
+/* sparse_index.h - a block of samples by edges: what a row has in common with each of them.
+ *
+ * Most entries of forests are in few edges, those that many samples have. Of these each sample has a bit, and two
+ * samples' are counted by words; every other edge lists its samples, who are then counted one by one. Rows with values
+ * have lists only, with the values. */
+#ifndef KITH_SPARSE_INDEX_H
+#define KITH_SPARSE_INDEX_H
+
+#include "sparse_rows.h"
+
+#define KITH_SPARSE_TILE 8u /* rows that are tried together, so that the samples' bits stay in the cache */
+
+typedef struct kith_edge_slot {
+	uint64_t id, begin; /* its list: `count` samples from there on */
+	uint32_t count;     /* 0: the slot is free */
+	uint32_t bit;       /* KITH_NO_BIT: it has a list */
+} kith_edge_slot;
+#define KITH_NO_BIT UINT32_MAX
+
+typedef struct kith_sparse_index {
+	kith_sparse_rows rows; /* the samples; borrowed */
+	int dense_part;        /* an edge that one of so many samples has becomes a bit; 0: none does */
+	uint64_t slots, used;  /* a power of two */
+	kith_edge_slot *slot;
+	uint32_t words; /* of a sample's bits, a multiple of 4 */
+	uint64_t *bits; /* rows.count x words */
+	uint32_t *sample;
+	double *value; /* beside it */
+	void *memory;  /* holds bits and lists */
+} kith_sparse_index;
+
+#define KITH_SPARSE_DENSE 12 /* dense_part: both ways take about as long */
+
+/* What the index of rows with so many entries takes at most, and a thread's scratch for `samples` of them. */
+uint64_t kith_sparse_index_bytes(uint64_t samples, uint64_t entries, uint64_t ids, int valued);
+uint64_t kith_sparse_scratch_bytes(uint64_t samples, uint64_t row_entries, int valued);
+
+/* Zero the index before the first time; it may be built again. */
+int kith_sparse_index_build(kith_sparse_index *index, const kith_sparse_rows *rows, int dense_part, kith_err *err);
+void kith_sparse_index_free(kith_sparse_index *index);
+
+/* Scratch of one thread. Zero it; release memory with free(). */
+typedef struct kith_sparse_scratch {
+	uint64_t *bits;   /* KITH_SPARSE_TILE x index->words */
+	uint32_t *common; /* KITH_SPARSE_TILE x samples: edges that both have */
+	double *product;  /* the same with values: sums of products, in any order */
+	double *distance; /* samples; the caller's */
+	void *memory;
+	uint64_t capacity;
+} kith_sparse_scratch;
+int kith_sparse_scratch_place(kith_sparse_scratch *scratch, const kith_sparse_index *index, kith_err *err);
+
+/* What rows first..first+count-1 (up to KITH_SPARSE_TILE) have in common with all samples: common or product, row after
+ * row. Thread safe with a scratch for each. */
+void kith_sparse_index_count(const kith_sparse_index *index, const kith_sparse_rows *rows, uint64_t first,
+			     uint32_t count, kith_sparse_scratch *scratch);
+
+#endif
