@@ -137,7 +137,7 @@ def recorded(folder, model, x, y, networks):
         network, layers = netfile(model, x[:1], os.path.join(folder, name), without=without)
         if not without:
             record(network, DataLoader(TensorDataset(x), batch_size=500), folder, layers)
-    np.save(os.path.join(folder, "labels.npy"), y.numpy())
+    np.save(os.path.join(folder, "labels.npy"), y.numpy().astype(np.uint8))  # what kith-show reads
 
 
 def make_sets(out, model, x, y, attacked):
