@@ -101,12 +101,12 @@ static int check_window(const kith_h0_info *info, kith_op *op, kith_err *err)
 		return rc;
 	uint64_t height = window_places(from->shape[1], op, 0), width = window_places(from->shape[2], op, 1);
 	uint64_t groups = op->kind == KITH_CONV2D ? op->groups : from->shape[0];
-	if (!groups || from->shape[0] % groups || to->shape[0] % groups)
-		return refuse(info, op, err, "%" PRIu64 " groups do not divide %" PRIu64 " and %" PRIu64 " channels",
-			      groups, from->shape[0], to->shape[0]);
 	if (op->kind != KITH_CONV2D && to->shape[0] != from->shape[0])
 		return refuse(info, op, err, "a pool keeps %" PRIu64 " channels, not %" PRIu64, from->shape[0],
 			      to->shape[0]);
+	if (!groups || from->shape[0] % groups || to->shape[0] % groups)
+		return refuse(info, op, err, "%" PRIu64 " groups do not divide %" PRIu64 " and %" PRIu64 " channels",
+			      groups, from->shape[0], to->shape[0]);
 	if (!height || !width)
 		return refuse(info, op, err, "its window is larger than the source with its padding");
 	if (height != to->shape[1] || width != to->shape[2])

@@ -294,14 +294,14 @@ def against_peer(peer, recall):
     """kith against a peer at the setting that the sweep chooses."""
     def measure(bench, inputs):
         data = inputs[0]
-        best = {other: fastest(bench.swept(data, other), recall) for other in PEERS}
-        if not best[peer]:
+        best = {other.label: fastest(bench.swept(data, other), recall) for other in PEERS}
+        if not best[peer.label]:
             raise Skip(f"no setting of the sweep reaches {recall}")
         least = min(float(line["against_s"]) for line in best.values() if line)
-        mine = float(best[peer]["against_s"])
+        mine = float(best[peer.label]["against_s"])
         if mine > TOO_SLOW * least:
-            raise Skip(f"{mine} s with {best[peer]['against_setting']}; another peer takes {least} s")
-        setting = next(one for one in peer.settings if one.replace(",", " ") == best[peer]["against_setting"])
+            raise Skip(f"{mine} s with {best[peer.label]['against_setting']}; another peer takes {least} s")
+        setting = next(one for one in peer.settings if one.replace(",", " ") == best[peer.label]["against_setting"])
         return versus(kith(f"approx:recall={recall}"), rival(peer, setting), faster)(bench, inputs)
     return measure
 

@@ -38,7 +38,7 @@ typedef struct kith_knn_options {
 	uint32_t ladder[KITH_MAX_TIERS]; /* ascending, distinct */
 	kith_metric metric;
 	kith_row_options rows; /* of input that is generators; else all zeros */
-	const char *engine; /* "exact", or another engine's NAME[:SPEC] */
+	const char *engine;    /* "exact", or another engine's NAME[:SPEC] */
 	/* Graphs of other layers of the same samples, for engines that are not exact: their rows are measured, too,
 	 * before the k best are kept. Near layers share neighbours, so this finds those whose absence would make a pair
 	 * look as if it had parted. May be NULL if candidate_graphs is 0. */

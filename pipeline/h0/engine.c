@@ -579,7 +579,7 @@ static int arrange(kith_h0_work *k, uint32_t *classes, kith_err *err)
 		memcpy(&bits, &f->phi, sizeof bits);
 		k->keys[i] = (kith_key){~bits, (uint32_t)i};
 	}
-	kith_keys_sort(k->keys, k->other_keys, edges);
+	kith_keys_sort_upper(k->keys, k->other_keys, edges);
 	for (uint64_t i = 0; i < edges; i++) {
 		const found *f = &k->found[k->inside[k->keys[i].item]];
 		k->a[i] = f->a;

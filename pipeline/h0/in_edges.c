@@ -34,15 +34,29 @@ kith_window kith_window_of(const kith_h0_info *info, const kith_op *op)
 	return w;
 }
 
+/* Where the largest weight of a kernel and the largest activation that it meets bound what it makes. */
+static int has_reach(const kith_network *network, uint32_t o)
+{
+	const kith_op *op = &network->info.ops[o];
+	return op->kind == KITH_CONV2D && !kith_op_rounds(network, o) && op->kernel[0] * op->kernel[1] > 1;
+}
+
+static uint64_t reach_size(const kith_h0_info *info, const kith_op *op)
+{
+	const uint64_t *to = info->layers[op->to].shape;
+	return to[1] * to[2] * info->layers[op->from].shape[0];
+}
+
 /* ---- scratch ---- */
 
 void kith_in_edges_list(kith_workspace *w, kith_in_edges *in, const kith_network *network, float **singles,
 			uint32_t **winners)
 {
 	const kith_h0_info *info = &network->info;
-	uint64_t planes = 0, span = 0, single = 0, winner = 0, places = 0;
+	uint64_t planes = 0, span = 0, single = 0, winner = 0, places = 0, reach = 0;
 	for (uint32_t o = 0; o < info->op_count; o++) {
 		const kith_op *op = &info->ops[o];
+		reach += has_reach(network, o) ? reach_size(info, op) : 0;
 		if (has_winners(op))
 			winner += info->layers[op->to].units;
 		if (!has_window(op) || has_winners(op))
@@ -63,15 +77,19 @@ void kith_in_edges_list(kith_workspace *w, kith_in_edges *in, const kith_network
 	KITH_BUFFER(w, in->single, info->op_count);
 	KITH_BUFFER(w, in->winner, info->op_count);
 	KITH_BUFFER(w, in->cut, info->op_count);
-	KITH_BUFFER(w, *singles, single);
+	KITH_BUFFER(w, in->reach, info->op_count);
+	KITH_BUFFER(w, *singles, single + reach);
 	KITH_BUFFER(w, *winners, winner);
 }
 
 void kith_in_edges_point(kith_in_edges *in, float *singles, uint32_t *winners)
 {
 	const kith_h0_info *info = &in->network->info;
+	float *reach = singles + info->vertices;
 	for (uint32_t o = 0; o < info->op_count; o++) {
 		const kith_op *op = &info->ops[o];
+		in->reach[o] = has_reach(in->network, o) ? reach : NULL;
+		reach += in->reach[o] ? reach_size(info, op) : 0;
 		int wanted = op->kind == KITH_DENSE && !kith_op_rounds(in->network, o);
 		in->single[o] = wanted ? singles + info->layers[op->from].first_vertex : NULL;
 		in->winner[o] = winners;
@@ -160,6 +178,25 @@ KITH_CLONES static void make_single(const double *h, uint64_t count, float *out)
 		out[i] = (float)h[i];
 }
 
+/* The largest activation in each window, by channel. */
+static void find_reach(const kith_h0_info *info, const kith_op *op, const double *h, float *reach)
+{
+	const uint64_t *from = info->layers[op->from].shape, *to = info->layers[op->to].shape;
+	for (uint64_t position = 0; position < to[1] * to[2]; position++) {
+		place_range r = range_of(info, op, position);
+		r.channel = 0;
+		for (uint64_t c = 0; c < from[0]; c++) {
+			double most = 0;
+			for (uint32_t ky = r.ky[0]; ky < r.ky[1]; ky++)
+				for (uint32_t kx = r.kx[0]; kx < r.kx[1]; kx++) {
+					double x = h[unit_at(from, op, &r, c, ky, kx)];
+					most = x > most ? x : most;
+				}
+			reach[position * from[0] + c] = (float)most;
+		}
+	}
+}
+
 void kith_in_edges_start(kith_in_edges *in, double *const *h)
 {
 	const kith_h0_info *info = &in->network->info;
@@ -174,6 +211,8 @@ void kith_in_edges_start(kith_in_edges *in, double *const *h)
 		uint32_t from = info->ops[o].from;
 		if (in->single[o])
 			make_single(h[from], info->layers[from].units, in->single[o]);
+		if (in->reach[o])
+			find_reach(info, &info->ops[o], h[from], in->reach[o]);
 	}
 }
 
@@ -237,7 +276,18 @@ static void scan_window(const kith_in_edges *in, uint32_t o, uint64_t v, const u
 	uint64_t id = op->base + v * op->fan_in, kernel = (uint64_t)op->kernel[0] * op->kernel[1];
 	uint32_t vertex = info->layers[op->from].first_vertex;
 	double constant = kith_op_weight(op);
-	for (uint64_t c = 0; c < r.inputs; c++)
+	const float *reach = NULL, *strongest = weights->strongest ? weights->strongest + r.target_channel * r.inputs : NULL;
+	if (in->reach[o])
+		reach = in->reach[o] + v % (info->layers[op->to].shape[1] * info->layers[op->to].shape[2]) * from[0] +
+			r.channel;
+	for (uint64_t c = 0; c < r.inputs; c++) {
+		if (reach && c % BLOCK == 0 && r.inputs - c >= BLOCK &&
+		    !any_as_large(strongest + c, reach + c, (float)first->phi)) {
+			c += BLOCK - 1;
+			continue;
+		}
+		if (reach && strongest[c] * reach[c] < (float)first->phi)
+			continue;
 		for (uint32_t ky = r.ky[0]; ky < r.ky[1]; ky++)
 			for (uint32_t kx = r.kx[0]; kx < r.kx[1]; kx++) {
 				uint64_t j = c * kernel + (uint64_t)ky * op->kernel[1] + kx,
@@ -246,6 +296,7 @@ static void scan_window(const kith_in_edges *in, uint32_t o, uint64_t v, const u
 				if (phi >= first->phi)
 					take(in, o, id + j, phi, vertex + (uint32_t)u, trees, tree, first);
 			}
+	}
 }
 
 /* The one edge of a target that has no more: identity, or a maxpool that passes on one element. */

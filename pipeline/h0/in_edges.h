@@ -50,8 +50,11 @@ kith_window kith_window_of(const kith_h0_info *info, const kith_op *op);
 /* Scratch of one thread, and what it knows of the sample. */
 typedef struct kith_in_edges {
 	const kith_network *network;
-	double *const *h;  /* absolute activations of each layer */
-	float **single;    /* the same as floats, of each dense operation that does not round; else NULL */
+	double *const *h; /* absolute activations of each layer */
+	float **single;   /* the same as floats, of each dense operation that does not round; else NULL */
+	float **reach;    /* of each conv2d that does not round: by target position and source channel, the largest h in
+			   * the window
+			   */
 	uint32_t **winner; /* of each maxpool with rule max: the place that each target passes on; KITH_NO_UNIT: none */
 	kith_cut *cut;     /* of each operation */
 	double *planes, *most, *place; /* of the window at work */

@@ -20,6 +20,7 @@ void kith_network_free(kith_network *n)
 	for (uint32_t o = 0; n->weights && o < n->info.op_count; o++) {
 		free(n->weights[o].single);
 		free(n->weights[o].wide);
+		free(n->weights[o].strongest);
 	}
 	for (size_t s = 0; s < n->string_count; s++)
 		free(n->strings[s]);
@@ -59,7 +60,8 @@ double kith_op_weight(const kith_op *op)
 static uint64_t weight_bytes(const kith_activations *file)
 {
 	const kith_activations_info *i = kith_activations_get_info(file);
-	return i->n * i->d * (is_wide(file) ? sizeof(double) : sizeof(float));
+	uint64_t kernels = i->dims == 4 && !is_wide(file) ? i->n * i->shape[1] : 0;
+	return i->n * i->d * (is_wide(file) ? sizeof(double) : sizeof(float)) + kernels * sizeof(float);
 }
 
 uint64_t kith_network_weight_bytes(const kith_network *n)
@@ -121,6 +123,21 @@ static int load_weights(kith_activations *file, kith_weights *to, uint64_t memor
 	return rc ? rc : kith_activations_unchanged(file, err);
 }
 
+/* The largest weight of each kernel. */
+static int find_strongest(const kith_activations *file, kith_weights *w, kith_err *err)
+{
+	const kith_activations_info *i = kith_activations_get_info(file);
+	if (i->dims != 4 || !w->single)
+		return 0;
+	uint64_t kernels = i->n * i->shape[1], size = i->shape[2] * i->shape[3];
+	if (!(w->strongest = kith_alloc_zero(kernels, sizeof *w->strongest)))
+		return kith_fail_nomem(err, "weights", kernels * sizeof *w->strongest);
+	for (uint64_t k = 0; k < kernels * size; k++)
+		if (w->single[k] > w->strongest[k / size])
+			w->strongest[k / size] = w->single[k];
+	return 0;
+}
+
 /* Room for a digest, which lives as long as the network. */
 static char *new_digest(kith_network *n, kith_err *err)
 {
@@ -144,6 +161,8 @@ int kith_network_load(kith_network *n, uint64_t memory, int threads, const kith_
 			return KITH_ENOMEM;
 		n->info.ops[o].digest = digest;
 		rc = load_weights(n->files[o], &n->weights[o], memory, threads, progress, digest, 32, err);
+		if (!rc && n->info.ops[o].kind == KITH_CONV2D)
+			rc = find_strongest(n->files[o], &n->weights[o], err);
 	}
 	for (uint32_t l = 0; !rc && l < n->info.layer_count; l++) {
 		if (!kith_network_is_source(n, l))

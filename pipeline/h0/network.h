@@ -9,6 +9,7 @@
 typedef struct kith_weights {
 	float *single;
 	double *wide;
+	float *strongest; /* of conv2d with floats: the largest of each kernel, by target and source channel */
 } kith_weights;
 
 static inline double kith_weight_at(const kith_weights *w, uint64_t i)

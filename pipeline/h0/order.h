@@ -12,4 +12,7 @@ typedef struct kith_key {
 /* Sorts by key, ascending; equal keys stay in their order. `other` is scratch of the same size. */
 void kith_keys_sort(kith_key *keys, kith_key *other, uint64_t count);
 
+/* The same for keys of which few share the upper half and differ in the lower one; faster, and no less right. */
+void kith_keys_sort_upper(kith_key *keys, kith_key *other, uint64_t count);
+
 #endif

@@ -171,13 +171,17 @@ static void describe_instead(const struct run *r, char *plan, size_t size)
 /* Activations are no sets, and have no generators to choose from. */
 static int check_dense(const char *path, const kith_knn_options *o, kith_err *err)
 {
-	const char *option = o->rows.weights ? "--weights" : o->rows.classes ? "--classes" : o->rows.ops ? "--ops" : NULL;
+	const char *option = o->rows.weights   ? "--weights"
+			     : o->rows.classes ? "--classes"
+			     : o->rows.ops     ? "--ops"
+					       : NULL;
 	if (option)
-		return kith_fail(err, KITH_EUSAGE, "%s: %s is for generators (.kh0), which activations do not have", path,
-				 option);
+		return kith_fail(err, KITH_EUSAGE, "%s: %s is for generators (.kh0), which activations do not have",
+				 path, option);
 	if (o->metric == KITH_JACCARD)
 		return kith_fail(err, KITH_EUSAGE,
-				 "%s: --metric jaccard is for generators (.kh0): use l2 or cosine with activations", path);
+				 "%s: --metric jaccard is for generators (.kh0): use l2 or cosine with activations",
+				 path);
 	return 0;
 }
 
@@ -384,7 +388,8 @@ int kith_knn_build_with(const char *input, const char *output, const kith_knn_op
 	kith_graph_writer *writer = NULL;
 	kith_knn_summary done = {0};
 	if (kith_sparse_recognise(input))
-		return check_sparse(input, o, own, err) ? KITH_EUSAGE : kith_sparse_build(input, output, o, summary, err);
+		return check_sparse(input, o, own, err) ? KITH_EUSAGE
+							: kith_sparse_build(input, output, o, summary, err);
 	int rc = start(&r, input, output, own, err);
 	if (rc || (rc = open_candidates(&r, err)) ||
 	    (rc = kith_graph_create(&writer, output, &r.info, o->memory, o->threads, err)) ||

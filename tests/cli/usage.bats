@@ -5,7 +5,7 @@ load helper
 
 setup() {
 	work_folder
-	programs="kith-knn kith-merge kith-report kith-pairs kith-show kith-check"
+	programs="kith-knn kith-merge kith-h0 kith-report kith-pairs kith-show kith-check"
 }
 
 pipeline() {

@@ -1,6 +1,6 @@
-/* property_sparse.c - kith_knn_build of generators, on small random networks of every operation, against the definition:
- * every row, tier and distance those of the rows with all their zeros, whatever the blocks, threads and memory. And l2
- * and cosine also those of a file that has the zeros. */
+/* property_sparse.c - kith_knn_build of generators, on small random networks of every operation, against the
+ * definition: every row, tier and distance those of the rows with all their zeros, whatever the blocks, threads and
+ * memory. And l2 and cosine also those of a file that has the zeros. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,10 +63,11 @@ static void draw_options(kith_knn_options *o, size_t n, int values, rng *r)
 	kith_knn_defaults(o);
 	o->tiers = slow_random_ladder(r, (uint32_t)n - 1, 4, o->ladder);
 	o->metric = (kith_metric)rng_below(r, 3);
-	o->rows.weights = o->metric == KITH_JACCARD || rng_chance(r, 30)
-				  ? rng_chance(r, 50) ? KITH_WEIGHTS_DEFAULT : KITH_WEIGHTS_ONE
-				  : (kith_weights)rng_between(r, KITH_WEIGHTS_LIFETIME,
-							      values ? KITH_WEIGHTS_LIFETIME_PHI : KITH_WEIGHTS_LIFETIME);
+	o->rows.weights =
+		o->metric == KITH_JACCARD || rng_chance(r, 30)
+			? rng_chance(r, 50) ? KITH_WEIGHTS_DEFAULT : KITH_WEIGHTS_ONE
+			: (kith_weights)rng_between(r, KITH_WEIGHTS_LIFETIME,
+						    values ? KITH_WEIGHTS_LIFETIME_PHI : KITH_WEIGHTS_LIFETIME);
 	if (rng_chance(r, 40)) {
 		o->rows.classes = (uint32_t)rng_between(r, 1, 5);
 		o->rows.longest = rng_chance(r, 50);
@@ -135,7 +136,8 @@ static int compare(const char *kh0, const random_net *net, double keep, const ui
 {
 	kith_graph_info want;
 	size_t d = slow_h0_ids(&net->net), n = net->net.info.n, width = o->ladder[o->tiers - 1];
-	double *x = slow_sparse_rows(&net->net, keep, &o->rows, op_wanted), *dist2 = must_alloc(n * width, sizeof *dist2);
+	double *x = slow_sparse_rows(&net->net, keep, &o->rows, op_wanted),
+	       *dist2 = must_alloc(n * width, sizeof *dist2);
 	uint32_t *ranks = must_alloc(n * width, sizeof *ranks);
 	char npy[SANDBOX_PATH], place[64] = "";
 	int shift = 0, differs;

@@ -1,6 +1,8 @@
 /* nearest.c - see nearest.h */
 #include "nearest.h"
 
+#include <sched.h>
+
 #include "workspace.h"
 
 #define LEAST_ROOM 16u /* beyond k */
@@ -15,12 +17,13 @@ static void list(kith_nearest *n, uint64_t rows, uint32_t k, kith_workspace *w)
 	*n = (kith_nearest){.k = k, .room = room_of(k)};
 	KITH_BUFFER(w, n->count, rows);
 	KITH_BUFFER(w, n->bound, rows);
+	KITH_BUFFER_ZERO(w, n->locked, rows);
 	KITH_BUFFER(w, n->of, rows * n->room);
 }
 
 uint64_t kith_nearest_row_bytes(uint32_t k)
 {
-	return sizeof(uint32_t) + sizeof(double) + room_of(k) * sizeof(struct kith_ranked);
+	return sizeof(uint32_t) + sizeof(double) + 1 + room_of(k) * sizeof(struct kith_ranked);
 }
 
 int kith_nearest_alloc(kith_nearest *n, uint64_t rows, uint32_t k, kith_err *err)
@@ -44,7 +47,19 @@ struct kith_ranked *kith_nearest_rank(kith_nearest *n, uint64_t r)
 	kith_rank(of, n->count[r]);
 	if (n->count[r] >= n->k) {
 		n->count[r] = n->k;
-		n->bound[r] = of[n->k - 1].dist;
+		__atomic_store(&n->bound[r], &of[n->k - 1].dist, __ATOMIC_RELAXED);
 	}
 	return of;
+}
+
+void kith_nearest_offer(kith_nearest *n, uint64_t r, uint32_t id, double dist)
+{
+	while (__atomic_test_and_set(&n->locked[r], __ATOMIC_ACQUIRE))
+		sched_yield();
+	if (dist <= n->bound[r]) {
+		n->of[r * n->room + n->count[r]++] = (struct kith_ranked){dist, id, 0};
+		if (n->count[r] == n->room)
+			kith_nearest_rank(n, r);
+	}
+	__atomic_clear(&n->locked[r], __ATOMIC_RELEASE);
 }

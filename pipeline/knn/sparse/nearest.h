@@ -9,7 +9,8 @@
 typedef struct kith_nearest {
 	uint32_t k, room;       /* of each row: 2 k, about */
 	uint32_t *count;        /* rows */
-	double *bound;          /* rows: who is farther is not among the k nearest */
+	double *bound;          /* rows: who is farther is not among the k nearest; lowered atomically */
+	uint8_t *locked;        /* rows: threads share them */
 	struct kith_ranked *of; /* rows x room */
 	void *memory;
 } kith_nearest;
@@ -21,12 +22,15 @@ void kith_nearest_reset(kith_nearest *nearest, uint64_t rows);
 /* The k nearest of row r, or all if there are fewer, by distance and then by the tie rule. */
 struct kith_ranked *kith_nearest_rank(kith_nearest *nearest, uint64_t r);
 
-/* Takes sample `id` at a distance that does not exceed bound[r]; each sample is taken once. */
-static inline void kith_nearest_take(kith_nearest *n, uint64_t r, uint32_t id, double dist)
+/* A sample that is farther than this is not in row r. */
+static inline double kith_nearest_bound(const kith_nearest *n, uint64_t r)
 {
-	n->of[r * n->room + n->count[r]++] = (struct kith_ranked){dist, id, 0};
-	if (n->count[r] == n->room)
-		kith_nearest_rank(n, r);
+	double bound;
+	__atomic_load(&n->bound[r], &bound, __ATOMIC_RELAXED);
+	return bound;
 }
+
+/* Offers row r sample `id`, each only once. Any number of threads may. */
+void kith_nearest_offer(kith_nearest *nearest, uint64_t r, uint32_t id, double dist);
 
 #endif

@@ -19,10 +19,10 @@
 #include "vectors.h"
 #include "workspace.h"
 
-#define MOST_COLUMNS 8192u       /* what rows of a tile have in common with so many stays in the cache */
-#define TURN         64u         /* tiles of a thread between two looks at the progress */
+#define MOST_COLUMNS 2048u        /* what a row has in common with so many stays in the first cache */
+#define TURN         64u          /* tiles of a thread between two looks at the progress */
 #define MOST_UNION   (1ull << 26) /* below, jaccard distances that differ are different doubles */
-#define WRITE_ROWS   1024u       /* handed to the writer together */
+#define WRITE_ROWS   1024u        /* handed to the writer together */
 
 kith_sparse_tuning kith_sparse_tuned;
 
@@ -33,8 +33,8 @@ struct run {
 	kith_graph_info info;
 	kith_graph_writer *writer;
 	/* What all rows together are: */
-	uint32_t *size;           /* n */
-	uint64_t digest, values;  /* of ids, values and options; of ids and values */
+	uint32_t *size;          /* n */
+	uint64_t digest, values; /* of ids, values and options; of ids and values */
 	uint64_t repeated, empty, first_empty;
 	uint64_t largest, entries; /* of a row; of all */
 	double max_abs, min_abs;
@@ -130,7 +130,8 @@ static int check_rows(const struct run *r, kith_err *err)
 /* Bytes that are not a matter of blocks of rows. */
 static uint64_t fixed_bytes(const struct run *r)
 {
-	return kith_sparse_reader_bytes(&r->source) + r->source.info->n * sizeof *r->size;
+	return kith_sparse_reader_bytes(&r->source) + r->source.info->n * sizeof *r->size +
+	       kith_sparse_table_bytes(r->info.d);
 }
 
 static uint64_t left_bytes(const struct run *r)
@@ -143,6 +144,16 @@ static uint64_t row_bytes(const struct run *r, uint64_t rows, uint64_t entries)
 {
 	(void)r;
 	return rows * (sizeof(uint64_t) + 2 * sizeof(double)) + entries * kith_sparse_entry_bytes(&r->source);
+}
+
+static int check_memory(const struct run *r, kith_err *err)
+{
+	uint64_t table = kith_sparse_table_bytes(r->info.d);
+	if (table < 1 << 20 || table <= r->o->memory)
+		return 0;
+	return kith_fail(err, KITH_EUSAGE,
+			 "%s: a table of its %llu edge ids takes %llu MB, more than -m gives: use a larger -m",
+			 r->source.path, (unsigned long long)r->info.d, (unsigned long long)(table / 1000000 + 1));
 }
 
 /* Reads all rows, and keeps them if they fit into half of the memory. */
@@ -161,7 +172,8 @@ static int scan(struct run *r, kith_err *err)
 	r->repeats.mask = kith_repeats_slots(n) - 1;
 	KITH_BUFFER(&w, r->size, n);
 	KITH_BUFFER_ZERO(&w, r->repeats.slot, r->repeats.mask + 1);
-	int rc = hash ? kith_workspace_alloc(&w, &r->memory, "sizes of rows", err) : kith_fail_nomem(err, "a digest", 1);
+	int rc =
+		hash ? kith_workspace_alloc(&w, &r->memory, "sizes of rows", err) : kith_fail_nomem(err, "a digest", 1);
 	if (!rc)
 		rc = kith_sparse_rows_alloc(&r->all, &r->source, rows, entries, err);
 	for (uint64_t first = 0, end; !rc && first < n; first = end) {
@@ -221,6 +233,7 @@ static struct stretch next_stretch(const struct run *r, uint64_t first, cost *by
 static struct stretch next_columns(const struct run *r, uint64_t first)
 {
 	uint64_t most = kith_sparse_tuned.columns ? kith_sparse_tuned.columns : MOST_COLUMNS;
+	most = most < KITH_SPARSE_MOST ? most : KITH_SPARSE_MOST;
 	return next_stretch(r, first, column_bytes, r->column_limit, most);
 }
 
@@ -335,13 +348,15 @@ KITH_CLONES static void bound_products(const struct pairs *p)
 	}
 }
 
-/* Offers row `row` of the panel all columns. */
-static void offer(struct run *r, uint64_t row, uint32_t in_tile, const kith_sparse_scratch *scratch)
+/* Whether the panel is all samples: then each pair of a row and a later column is tried once, for both. */
+static int is_whole(const struct run *r)
+{
+	return r->panel.count == r->info.n;
+}
+
+static void compare(const struct run *r, uint64_t row, uint32_t in_tile, const kith_sparse_scratch *scratch)
 {
 	const kith_sparse_rows *x = &r->index.rows;
-	kith_nearest *nearest = &r->nearest;
-	uint64_t own = r->panel.first + row;
-	int exact = !x->value && r->o->metric != KITH_COSINE;
 	struct pairs p = {.square = x->square,
 			  .scale = x->scale,
 			  .own_square = r->panel.square[row],
@@ -349,26 +364,44 @@ static void offer(struct run *r, uint64_t row, uint32_t in_tile, const kith_spar
 			  .slack = 0x1p-50 * (double)(kith_sparse_size(&r->panel, row) + r->largest + 8),
 			  .distance = scratch->distance,
 			  .count = x->count};
-	if (x->value)
+	if (x->value) {
 		p.product = scratch->product + in_tile * x->count;
-	else
-		p.common = scratch->common + in_tile * x->count;
-	(x->value ? bound_products : !exact ? bound_counts : r->o->metric == KITH_L2 ? differences : jaccard)(&p);
-	for (uint64_t j = 0; j < x->count; j++) {
-		double dist = p.distance[j];
-		if (dist > nearest->bound[row] || x->first + j == own)
+		bound_products(&p);
+		return;
+	}
+	p.common = scratch->common + in_tile * x->count;
+	(r->o->metric == KITH_COSINE ? bound_counts : r->o->metric == KITH_L2 ? differences : jaccard)(&p);
+}
+
+/* Offers row `row` of the panel all columns; or, if that is whole, the later ones, and these the row. */
+static void offer(struct run *r, uint64_t row, const double *distance)
+{
+	const kith_sparse_rows *x = &r->index.rows;
+	kith_nearest *nearest = &r->nearest;
+	uint64_t own = r->panel.first + row, from = 0;
+	int exact = !x->value && r->o->metric != KITH_COSINE, both = is_whole(r);
+	if (both && own >= x->first)
+		from = own + 1 - x->first;
+	for (uint64_t j = from; j < x->count; j++) {
+		double dist = distance[j];
+		int here = dist <= kith_nearest_bound(nearest, row);
+		int there = both && dist <= kith_nearest_bound(nearest, x->first + j);
+		if ((!here && !there) || x->first + j == own)
 			continue;
 		if (!exact)
 			dist = kith_sparse_distance(&r->panel, row, x, j);
-		if (dist <= nearest->bound[row])
-			kith_nearest_take(nearest, row, (uint32_t)(x->first + j), dist);
+		if (here)
+			kith_nearest_offer(nearest, row, (uint32_t)(x->first + j), dist);
+		if (there)
+			kith_nearest_offer(nearest, x->first + j, (uint32_t)own, dist);
 	}
 }
 
 /* All rows of the panel against the columns of the index. */
 static int join(struct run *r, kith_err *err)
 {
-	uint64_t rows = r->panel.count, tiles = (rows + KITH_SPARSE_TILE - 1) / KITH_SPARSE_TILE;
+	uint64_t end = r->index.rows.first + r->index.rows.count;
+	uint64_t rows = is_whole(r) ? end : r->panel.count, tiles = (rows + KITH_SPARSE_TILE - 1) / KITH_SPARSE_TILE;
 	uint64_t turn = (uint64_t)r->o->threads * TURN, n = r->info.n;
 	uint64_t before = r->panel.first * n + rows * r->index.rows.first; /* pairs of rows and columns */
 	int rc = 0;
@@ -384,8 +417,10 @@ static int join(struct run *r, kith_err *err)
 			uint64_t first = tile * KITH_SPARSE_TILE, left = rows - first;
 			uint32_t count = left < KITH_SPARSE_TILE ? (uint32_t)left : KITH_SPARSE_TILE;
 			kith_sparse_index_count(&r->index, &r->panel, first, count, scratch);
-			for (uint32_t i = 0; i < count; i++)
-				offer(r, first + i, i, scratch);
+			for (uint32_t i = 0; i < count; i++) {
+				compare(r, first + i, i, scratch);
+				offer(r, first + i, scratch->distance);
+			}
 		}
 	}
 	return rc;
@@ -447,6 +482,8 @@ static int find_neighbours(struct run *r, kith_err *err)
 static int build_panels(struct run *r, kith_err *err)
 {
 	int rc = make_room(r, err);
+	if (!rc)
+		rc = kith_sparse_index_init(&r->index, r->info.d, err);
 	for (struct stretch panel = {0}; !rc && panel.end < r->info.n;) {
 		panel = next_panel(r, panel.end);
 		if ((rc = get_rows(r, &panel, &r->panel, err)))
@@ -469,7 +506,7 @@ static int start(struct run *r, const char *input, const kith_knn_options *o, ki
 	kith_stage_describe(&r->info, o, input, r->source.info->n, r->source.info->ids, 0);
 	strcpy(r->info.engine, "exact");
 	kith_copy_text(r->info.parameters, sizeof r->info.parameters, r->source.parameters);
-	return 0;
+	return check_memory(r, err);
 }
 
 static void release(struct run *r)
@@ -536,7 +573,8 @@ int kith_sparse_foresee(const char *input, const kith_knn_options *o, kith_knn_e
 		*out = (kith_knn_estimate){
 			.n = r.info.n,
 			.d = r.info.d,
-			.seconds = 1e-9 * (entries * n * (r.source.valued ? VALUE_TIME : SET_TIME) + entries * READ_TIME) /
+			.seconds = 1e-9 *
+				   (entries * n * (r.source.valued ? VALUE_TIME : SET_TIME) + entries * READ_TIME) /
 				   o->threads,
 			.memory = want < o->memory ? want : o->memory,
 			.graph = kith_stage_graph_bytes(&r.info)};

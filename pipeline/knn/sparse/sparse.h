@@ -5,8 +5,8 @@
 
 #include "sparse_rows.h"
 
-int kith_sparse_build(const char *input, const char *output, const kith_knn_options *options,
-		      kith_knn_summary *summary, kith_err *err);
+int kith_sparse_build(const char *input, const char *output, const kith_knn_options *options, kith_knn_summary *summary,
+		      kith_err *err);
 int kith_sparse_foresee(const char *input, const kith_knn_options *options, kith_knn_estimate *out, kith_err *err);
 
 /* For tests, which have few samples: no more of them in a block of columns, and in a panel, than these, edges of one in

@@ -4,130 +4,147 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
+#include "cpu.h"
 #include "set_bits.h"
 #include "workspace.h"
 
-#define FIRST_SLOTS 1024u
-#define CHUNK       (128u << 10) /* bytes of samples' bits that a tile of rows is tried with, in the second cache */
+#define CHUNK (64u << 10) /* bytes of samples' bits that a tile of rows is tried with, in the second cache */
 
 /* ---- the table of edges ---- */
 
-/* Edges eight by eight, which is a few cache lines: forests have them in runs. */
-static inline uint64_t slot_of(const kith_sparse_index *x, uint64_t id)
+static void list_table(kith_sparse_index *x, uint64_t ids, kith_workspace *w)
 {
-	uint64_t at = ((id >> 3) * 0x9e3779b97f4a7c15u >> 20) << 3 | (id & 7);
-	for (;; at++) {
-		at &= x->slots - 1;
-		if (!x->slot[at].count || x->slot[at].id == id)
-			return at;
-	}
+	x->ids = ids;
+	KITH_BUFFER(w, x->has, (ids + 63) / 64);
+	KITH_BUFFER(w, x->before, (ids + 63) / 64);
 }
 
-static int make_table(kith_sparse_index *x, uint64_t slots, kith_err *err)
+uint64_t kith_sparse_table_bytes(uint64_t ids)
 {
-	kith_edge_slot *old = x->slot;
-	uint64_t old_slots = x->slots;
-	if (!(x->slot = kith_alloc_zero(slots, sizeof *x->slot))) {
-		x->slot = old;
-		return kith_fail_nomem(err, "a table of edges", slots * sizeof *x->slot);
-	}
-	x->slots = slots;
-	for (uint64_t i = 0; i < old_slots; i++)
-		if (old[i].count)
-			x->slot[slot_of(x, old[i].id)] = old[i];
-	free(old);
-	return 0;
+	kith_sparse_index x;
+	kith_workspace w = {0};
+	list_table(&x, ids, &w);
+	return kith_workspace_bytes(&w);
 }
 
-static int count_edges(kith_sparse_index *x, kith_err *err)
-{
-	const kith_sparse_rows *rows = &x->rows;
-	int rc = 0;
-	if (x->slots)
-		memset(x->slot, 0, x->slots * sizeof *x->slot);
-	else
-		rc = make_table(x, FIRST_SLOTS, err);
-	x->used = 0;
-	for (uint64_t e = rows->at[0]; !rc && e < rows->at[rows->count]; e++) {
-		kith_edge_slot *slot = &x->slot[slot_of(x, rows->id[e])];
-		if (!slot->count++) {
-			slot->id = rows->id[e];
-			if (++x->used > x->slots / 4 * 3)
-				rc = make_table(x, 2 * x->slots, err);
-		}
-	}
-	return rc;
-}
-
-/* Which edges become bits; returns how many entries are in lists. */
-static uint64_t place_edges(kith_sparse_index *x)
-{
-	uint64_t listed = 0;
-	uint32_t bits = 0;
-	for (uint64_t i = 0; i < x->slots; i++) {
-		kith_edge_slot *s = &x->slot[i];
-		int dense = s->count && x->dense_part && (uint64_t)s->count * (uint32_t)x->dense_part >= x->rows.count;
-		s->bit = dense ? bits++ : KITH_NO_BIT;
-		s->begin = listed;
-		listed += dense ? 0 : s->count;
-	}
-	x->words = (bits + 255) / 256 * 4;
-	return listed;
-}
-
-static void fill(kith_sparse_index *x)
-{
-	const kith_sparse_rows *rows = &x->rows;
-	for (uint64_t r = 0; r < rows->count; r++)
-		for (uint64_t e = rows->at[r]; e < rows->at[r + 1]; e++) {
-			kith_edge_slot *s = &x->slot[slot_of(x, rows->id[e])];
-			if (s->bit != KITH_NO_BIT) {
-				x->bits[r * x->words + s->bit / 64] |= 1ull << s->bit % 64;
-				continue;
-			}
-			if (x->value)
-				x->value[s->begin] = rows->value[e];
-			x->sample[s->begin++] = (uint32_t)r;
-		}
-	for (uint64_t i = 0; i < x->slots; i++)
-		if (x->slot[i].bit == KITH_NO_BIT)
-			x->slot[i].begin -= x->slot[i].count;
-}
-
-int kith_sparse_index_build(kith_sparse_index *x, const kith_sparse_rows *rows, int dense_part, kith_err *err)
+int kith_sparse_index_init(kith_sparse_index *x, uint64_t ids, kith_err *err)
 {
 	kith_workspace w = {0};
-	free(x->memory);
-	x->memory = NULL;
-	x->rows = *rows;
-	x->dense_part = rows->value ? 0 : dense_part;
-	x->value = NULL;
-	int rc = count_edges(x, err);
-	uint64_t listed = rc ? 0 : place_edges(x);
-	KITH_BUFFER_ZERO(&w, x->bits, rows->count * x->words);
-	KITH_BUFFER(&w, x->sample, listed);
-	if (rows->value)
-		KITH_BUFFER(&w, x->value, listed);
-	if (!rc && !(rc = kith_workspace_alloc(&w, &x->memory, "an index of edges", err)))
-		fill(x);
-	return rc;
+	list_table(x, ids, &w);
+	return kith_workspace_alloc(&w, &x->table, "a table of edges", err);
 }
 
 void kith_sparse_index_free(kith_sparse_index *x)
 {
-	free(x->slot);
-	free(x->memory);
+	free(x->table);
+	free(x->numbers);
+	free(x->lists);
 	*x = (kith_sparse_index){0};
 }
 
-/* Bits are fewer than KITH_SPARSE_DENSE for each entry; a table has up to 8 / 3 slots for an edge, and half as many
- * while it grows. */
+static inline int has_edge(const kith_sparse_index *x, uint64_t id)
+{
+	return x->has[id / 64] >> id % 64 & 1;
+}
+
+/* The number of an edge that it has. */
+static inline uint32_t number_of(const kith_sparse_index *x, uint64_t id)
+{
+	uint64_t lower = x->has[id / 64] & ((1ull << id % 64) - 1);
+	return x->before[id / 64] + (uint32_t)__builtin_popcountll(lower);
+}
+
+KITH_CLONES static void number_edges(kith_sparse_index *x)
+{
+	const kith_sparse_rows *rows = &x->rows;
+	uint32_t edges = 0;
+	memset(x->has, 0, (x->ids + 63) / 64 * sizeof *x->has);
+	for (uint64_t e = rows->at[0]; e < rows->at[rows->count]; e++)
+		x->has[rows->id[e] / 64] |= 1ull << rows->id[e] % 64;
+	for (uint64_t w = 0; w < (x->ids + 63) / 64; w++) {
+		x->before[w] = edges;
+		edges += (uint32_t)__builtin_popcountll(x->has[w]);
+	}
+	x->edges = edges;
+}
+
+/* begin[e + 1]: how many samples have edge e. */
+KITH_CLONES static void count_edges(kith_sparse_index *x)
+{
+	const kith_sparse_rows *rows = &x->rows;
+	for (uint64_t e = rows->at[0]; e < rows->at[rows->count]; e++)
+		x->begin[number_of(x, rows->id[e]) + 1]++;
+}
+
+/* Which edges become bits, and where the others' lists begin; begin[e + 1] is the edge's count on entry. Returns how
+ * many entries are in lists. */
+static uint32_t place_edges(kith_sparse_index *x, uint32_t dense_part)
+{
+	uint32_t listed = 0, bits = 0;
+	for (uint64_t e = 0; e < x->edges; e++) {
+		uint32_t count = x->begin[e + 1];
+		int dense = dense_part && (uint64_t)count * dense_part >= x->rows.count;
+		x->bit[e] = dense ? bits++ : KITH_NO_BIT;
+		x->begin[e] = listed;
+		listed += dense ? 0 : count;
+	}
+	x->begin[x->edges] = x->begin[x->edges + 1] = listed;
+	x->words = (bits + 255) / 256 * 4;
+	return listed;
+}
+
+/* Lists are filled from their ends, which begin one edge on; so that is where they begin afterwards. */
+KITH_CLONES static void fill_lists(kith_sparse_index *x)
+{
+	const kith_sparse_rows *rows = &x->rows;
+	for (uint64_t r = rows->count; r-- > 0;)
+		for (uint64_t e = rows->at[r]; e < rows->at[r + 1]; e++) {
+			uint32_t number = number_of(x, rows->id[e]), bit = x->bit[number];
+			if (bit != KITH_NO_BIT) {
+				x->bits[r * x->words + bit / 64] |= 1ull << bit % 64;
+				continue;
+			}
+			uint32_t at = --x->begin[number + 1];
+			if (x->value)
+				x->value[at] = rows->value[e];
+			x->sample[at] = (uint16_t)r;
+		}
+	x->begin++;
+}
+
+int kith_sparse_index_build(kith_sparse_index *x, const kith_sparse_rows *rows, int dense_part, kith_err *err)
+{
+	kith_workspace numbers = {0}, lists = {0};
+	uint64_t entries = rows->at[rows->count] - rows->at[0];
+	x->rows = *rows;
+	if (entries > UINT32_MAX)
+		return kith_fail(err, KITH_EBUG, "%llu entries in an index", (unsigned long long)entries);
+	number_edges(x);
+	KITH_BUFFER(&numbers, x->begin, x->edges + 2);
+	KITH_BUFFER(&numbers, x->bit, x->edges);
+	int rc = kith_workspace_place(&numbers, &x->numbers, &x->number_capacity, "edges", err);
+	if (rc)
+		return rc;
+	memset(x->begin, 0, (x->edges + 2) * sizeof *x->begin);
+	count_edges(x);
+	uint32_t listed = place_edges(x, rows->value ? 0 : (uint32_t)dense_part);
+	KITH_BUFFER(&lists, x->bits, rows->count * x->words);
+	KITH_BUFFER(&lists, x->sample, listed);
+	KITH_BUFFER(&lists, x->value, rows->value ? listed : 0);
+	if ((rc = kith_workspace_place(&lists, &x->lists, &x->list_capacity, "an index of edges", err)))
+		return rc;
+	if (!rows->value)
+		x->value = NULL;
+	memset(x->bits, 0, rows->count * x->words * sizeof *x->bits);
+	fill_lists(x);
+	return 0;
+}
+
+/* Bits are KITH_SPARSE_DENSE at most for each entry. */
 uint64_t kith_sparse_index_bytes(uint64_t samples, uint64_t entries, uint64_t ids, int valued)
 {
 	uint64_t edges = entries < ids ? entries : ids;
-	return edges * sizeof(kith_edge_slot) * 4 + FIRST_SLOTS * sizeof(kith_edge_slot) + samples * 32 +
-	       entries * (valued ? 12 : 4 + (KITH_SPARSE_DENSE + 7) / 8);
+	return edges * 8 + samples * 32 + entries * (valued ? 10 : 2 + (KITH_SPARSE_DENSE + 7) / 8);
 }
 
 /* ---- counting ---- */
@@ -155,34 +172,34 @@ uint64_t kith_sparse_scratch_bytes(uint64_t samples, uint64_t row_entries, int v
 	return kith_workspace_bytes(&w);
 }
 
-static void multiply(const kith_sparse_index *x, const kith_sparse_rows *rows, uint64_t r, double *product)
+KITH_CLONES static void multiply_edges(const kith_sparse_index *x, const kith_sparse_rows *rows, uint64_t r,
+				       double *product)
 {
 	memset(product, 0, x->rows.count * sizeof *product);
 	for (uint64_t e = rows->at[r]; e < rows->at[r + 1]; e++) {
-		const kith_edge_slot *s = &x->slot[slot_of(x, rows->id[e])];
-		const uint32_t *sample = x->sample + s->begin;
-		const double *values = x->value + s->begin;
+		if (!has_edge(x, rows->id[e]))
+			continue;
+		uint32_t number = number_of(x, rows->id[e]), end = x->begin[number + 1];
 		double value = rows->value[e];
-		for (uint32_t p = 0, of = s->count; p < of; p++)
-			product[sample[p]] += value * values[p];
+		for (uint32_t p = x->begin[number]; p < end; p++)
+			product[x->sample[p]] += value * x->value[p];
 	}
 }
 
 /* Counts those of lists, and sets the row's bits. */
-static void look_up(const kith_sparse_index *x, const kith_sparse_rows *rows, uint64_t r, uint64_t *bits,
-		    uint32_t *common)
+KITH_CLONES static void look_up_edges(const kith_sparse_index *x, const kith_sparse_rows *rows, uint64_t r,
+				      uint64_t *bits, uint32_t *common)
 {
 	memset(common, 0, x->rows.count * sizeof *common);
 	memset(bits, 0, x->words * sizeof *bits);
 	for (uint64_t e = rows->at[r]; e < rows->at[r + 1]; e++) {
-		const kith_edge_slot *s = &x->slot[slot_of(x, rows->id[e])];
-		if (s->count && s->bit != KITH_NO_BIT) {
-			bits[s->bit / 64] |= 1ull << s->bit % 64;
+		if (!has_edge(x, rows->id[e]))
 			continue;
-		}
-		const uint32_t *sample = x->sample + s->begin;
-		for (uint32_t p = 0, of = s->count; p < of; p++)
-			common[sample[p]]++;
+		uint32_t number = number_of(x, rows->id[e]), bit = x->bit[number], end = x->begin[number + 1];
+		if (bit != KITH_NO_BIT)
+			bits[bit / 64] |= 1ull << bit % 64;
+		for (uint32_t p = x->begin[number]; p < end; p++)
+			common[x->sample[p]]++;
 	}
 }
 
@@ -193,9 +210,10 @@ void kith_sparse_index_count(const kith_sparse_index *x, const kith_sparse_rows 
 	uint64_t samples = x->rows.count, chunk = x->words ? CHUNK / (8ull * x->words) + 1 : samples;
 	for (uint32_t r = 0; r < count; r++) {
 		if (x->rows.value)
-			multiply(x, rows, first + r, scratch->product + r * samples);
+			multiply_edges(x, rows, first + r, scratch->product + r * samples);
 		else
-			look_up(x, rows, first + r, scratch->bits + (uint64_t)r * x->words, scratch->common + r * samples);
+			look_up_edges(x, rows, first + r, scratch->bits + (uint64_t)r * x->words,
+				      scratch->common + r * samples);
 	}
 	for (uint64_t from = 0; x->words && from < samples; from += chunk) {
 		uint64_t some = samples - from < chunk ? samples - from : chunk;

@@ -10,32 +10,38 @@
 
 #define KITH_SPARSE_TILE 8u /* rows that are tried together, so that the samples' bits stay in the cache */
 
-typedef struct kith_edge_slot {
-	uint64_t id, begin; /* its list: `count` samples from there on */
-	uint32_t count;     /* 0: the slot is free */
-	uint32_t bit;       /* KITH_NO_BIT: it has a list */
-} kith_edge_slot;
-#define KITH_NO_BIT UINT32_MAX
-
+/* Edges of the block are numbered in the order of their ids, and found by a bit for each id of the network:
+ *
+ *     has    | 64 ids | 64 ids | 64 ids | ...     the edges that any sample has
+ *     before |      0 |      5 |     11 | ...     how many of these come before the word
+ *     begin  | 0 | 7 | 7 | 9 | ...                of each such edge: its list is sample[begin[e]..begin[e+1]-1]
+ *     bit    | - | 0 | - | - | ...                or its bit */
 typedef struct kith_sparse_index {
 	kith_sparse_rows rows; /* the samples; borrowed */
-	int dense_part;        /* an edge that one of so many samples has becomes a bit; 0: none does */
-	uint64_t slots, used;  /* a power of two */
-	kith_edge_slot *slot;
-	uint32_t words; /* of a sample's bits, a multiple of 4 */
-	uint64_t *bits; /* rows.count x words */
-	uint32_t *sample;
-	double *value; /* beside it */
-	void *memory;  /* holds bits and lists */
+	uint64_t *has;
+	uint32_t *before;
+	uint64_t ids, edges;
+	uint32_t *begin, *bit; /* edges + 1, edges */
+	uint32_t words;        /* of a sample's bits, a multiple of 4 */
+	uint64_t *bits;        /* rows.count x words */
+	uint16_t *sample;
+	double *value;                 /* beside it */
+	void *table, *numbers, *lists; /* hold these */
+	uint64_t number_capacity, list_capacity;
 } kith_sparse_index;
+#define KITH_NO_BIT       UINT32_MAX
+#define KITH_SPARSE_MOST  4096u /* samples of an index */
+#define KITH_SPARSE_DENSE 20 /* an edge that one of so many samples has becomes a bit: both ways take about as long */
 
-#define KITH_SPARSE_DENSE 12 /* dense_part: both ways take about as long */
-
-/* What the index of rows with so many entries takes at most, and a thread's scratch for `samples` of them. */
+/* What an index of so many ids takes, whatever the rows; what those take besides, at most; and a thread's scratch for
+ * `samples` of them. */
+uint64_t kith_sparse_table_bytes(uint64_t ids);
 uint64_t kith_sparse_index_bytes(uint64_t samples, uint64_t entries, uint64_t ids, int valued);
 uint64_t kith_sparse_scratch_bytes(uint64_t samples, uint64_t row_entries, int valued);
 
-/* Zero the index before the first time; it may be built again. */
+/* Zero the index; release it with kith_sparse_index_free. Then it may be built as often as wanted, of up to
+ * KITH_SPARSE_MOST rows; dense_part: KITH_SPARSE_DENSE, or what tests want. */
+int kith_sparse_index_init(kith_sparse_index *index, uint64_t ids, kith_err *err);
 int kith_sparse_index_build(kith_sparse_index *index, const kith_sparse_rows *rows, int dense_part, kith_err *err);
 void kith_sparse_index_free(kith_sparse_index *index);
 

@@ -13,11 +13,11 @@
 /* Consecutive samples. */
 typedef struct kith_sparse_rows {
 	uint64_t first, count;
-	uint64_t *at;   /* count + 1: row r's entries are at[r]..at[r+1]-1 of: */
-	uint64_t *id;   /* edge ids, ascending within a row */
-	double *value;  /* NULL: each of row r is scale[r] */
-	double *scale;  /* count */
-	double *square; /* count: the sum of the row's squares, each operation rounded, in any order */
+	uint64_t *at;                    /* count + 1: row r's entries are at[r]..at[r+1]-1 of: */
+	uint64_t *id;                    /* edge ids, ascending within a row */
+	double *value;                   /* NULL: each of row r is scale[r] */
+	double *scale;                   /* count */
+	double *square;                  /* count: the sum of the row's squares, each operation rounded, in any order */
 	uint64_t row_capacity, capacity; /* rows, entries */
 	void *memory;                    /* holds these */
 } kith_sparse_rows;
