@@ -123,6 +123,8 @@ def adversaries(model, x, y):
     images, wrong = attack(model, x[index], y[index])
     if not wrong.all():
         say(f"{(~wrong).sum()} of {len(index)} images resisted {STEPS} steps and are left out")
+    if not wrong.any():
+        raise DataError("no image could be made an adversary: has the network learned anything?")
     index, images = index[wrong], images[wrong]
     reach = (images - x[index]).abs().amax((1, 2, 3))
     say(f"{len(index)} adversaries, pixels changed by {reach.mean():.3f} on average, at most {reach.max():.3f}, in "

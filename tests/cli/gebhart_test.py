@@ -62,7 +62,7 @@ class GebhartTest(unittest.TestCase):
 
     @staticmethod
     def make(out):
-        subprocess.run(["make", "-s", "-C", GEBHART, f"OUT={out}", f"KITH_BIN={BIN}", f"PYTHON={sys.executable} -B", "NEAR=40"],
+        subprocess.run(["make", "-s", "-C", GEBHART, f"OUT={out}", f"KITH_BIN={BIN}", f"PYTHON={sys.executable} -B", "NEAR=90"],
                        check=True, stderr=subprocess.PIPE)
 
     def rows(self, name):
@@ -74,7 +74,7 @@ class GebhartTest(unittest.TestCase):
 
     def test_sets(self):
         count = len(self.known["twin"])
-        self.assertGreater(count, ATTACKED // 2)
+        self.assertGreater(count, 0.6 * ATTACKED)
         labels, logits = self.load("both", "labels.npy"), self.load("both", "O.npy")
         self.assertEqual(len(labels), 2 * ATTACKED + count)
         np.testing.assert_array_equal(logits[2 * ATTACKED:].argmax(1), self.known["taken_for"])
@@ -94,8 +94,6 @@ class GebhartTest(unittest.TestCase):
         again = self.train(self.out)
         self.assertIn("trained already", again)
         self.assertIn("recorded already", again)
-        sigmoid = self.train(os.path.join(self.out, "sigmoid"), "--sigmoid", "--epochs", "0")
-        self.assertIn("test accuracy", sigmoid)
 
     def test_rows(self):
         """The rows that the SVM gets, from the edges as kith-show lists them."""
@@ -162,9 +160,9 @@ class GebhartTest(unittest.TestCase):
                 others = row[row != twin[a]][:15]
                 adversarial += (labels[others] == taken_for[a]).mean() / len(order)
                 true += (labels[others] == labels[twin[a]]).mean() / len(order)
-            # Among 40 neighbours of an adversary there may be fewer than 16 clean ones.
-            self.assertAlmostEqual(float(rows[layer]["adversarial_class"]), adversarial, delta=0.05)
-            self.assertAlmostEqual(float(rows[layer]["true_class"]), true, delta=0.05)
+            # Ties, of generators; and among the 90 nearest there may be fewer than 16 clean ones.
+            self.assertAlmostEqual(float(rows[layer]["adversarial_class"]), adversarial, delta=0.02)
+            self.assertAlmostEqual(float(rows[layer]["true_class"]), true, delta=0.02)
         with open(os.path.join(self.out, "twins.svg")) as file:
             self.assertIn("adversarial class", file.read())
         near = {row["layer"]: row for row in self.rows("neighbours.csv")}
