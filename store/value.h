@@ -17,8 +17,9 @@ enum {
 	KITH_TABLE_PAIR_BLOCKS = 4, /* of pair stores */
 				    /* 5: what older writers kept beside the pairs (FORMAT.md) */
 	KITH_TABLE_AUDIT = 6,       /* of graphs */
-	KITH_TABLE_FORESTS = 7,     /* of generators */
-	KITH_TABLE_VALUES = 8,
+	KITH_TABLE_TIES = 7,
+	KITH_TABLE_FORESTS = 8, /* of generators */
+	KITH_TABLE_VALUES = 9,
 };
 
 /* ---- encoding: start, any number of streams, seal ------------------------------------------------------------ */

@@ -1,8 +1,13 @@
 #include "slow_sparse.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "sandbox.h"
+#include "slow.h"
 
 static double lifetime(const slow_h0 *h, size_t class_)
 {
@@ -58,7 +63,22 @@ static double distance(const double *x, const double *y, size_t d)
 	return either ? (double)(either - both) / (double)either : 0;
 }
 
-void slow_jaccard(const double *x, size_t n, size_t d, size_t width, uint32_t *ranks, double *dist2)
+void slow_jaccard_order(const double *x, size_t n, size_t d, kith_ties ties, uint64_t *order)
+{
+	uint64_t *ids = must_alloc(d, sizeof *ids);
+	for (size_t i = 0; i < n; i++) {
+		size_t count = 0;
+		for (size_t t = 0; t < d; t++)
+			if (x[i * d + t] != 0)
+				ids[count++] = t;
+		order[i] = XXH3_64bits(ids, count * sizeof *ids);
+	}
+	slow_tie_order_of(XXH3_64bits(order, n * sizeof *order), n, ties, order);
+	free(ids);
+}
+
+void slow_jaccard(const double *x, size_t n, size_t d, const uint64_t *order, size_t width, uint32_t *ranks,
+		  double *dist2)
 {
 	double *far = must_alloc(n, sizeof *far);
 	for (size_t i = 0; i < n; i++) {
@@ -68,7 +88,7 @@ void slow_jaccard(const double *x, size_t n, size_t d, size_t width, uint32_t *r
 		for (size_t r = 0; r < width; r++) {
 			size_t best = 0;
 			for (size_t j = 1; j < n; j++)
-				if (far[j] < far[best])
+				if (far[j] < far[best] || (far[j] == far[best] && order[j] < order[best]))
 					best = j;
 			ranks[i * width + r] = (uint32_t)best;
 			dist2[i * width + r] = far[best] * far[best];
@@ -76,4 +96,36 @@ void slow_jaccard(const double *x, size_t n, size_t d, size_t width, uint32_t *r
 		}
 	}
 	free(far);
+}
+
+int slow_jaccard_ties_differ(const char *path, const double *dist2, size_t n, char *why, size_t size)
+{
+	kith_graph *graph;
+	kith_err err;
+	int differs = 0;
+	if (kith_graph_open(&graph, path, &err))
+		return snprintf(why, size, "%s", err.msg) > 0;
+	const kith_graph_info *info = kith_graph_get_info(graph);
+	for (uint32_t t = 0; t < info->tiers && !differs; t++) {
+		uint64_t rows = 0, most = 0;
+		uint32_t k = info->ladder[t];
+		for (size_t i = 0; i < n; i++) {
+			const double *far = dist2 + i * (n - 1);
+			uint64_t equal = 0;
+			for (size_t j = 0; j < n - 1; j++)
+				equal += far[j] == far[k - 1];
+			if (k == n - 1 || far[k] != far[k - 1])
+				continue;
+			rows++;
+			most = equal > most ? equal : most;
+		}
+		if (!info->tied.counted || info->tied.rows[t] != rows || info->tied.most[t] != most)
+			differs =
+				snprintf(why, size, "k=%u: %llu rows tied, groups up to %llu: should be %llu and %llu",
+					 k, (unsigned long long)info->tied.rows[t],
+					 (unsigned long long)info->tied.most[t], (unsigned long long)rows,
+					 (unsigned long long)most) > 0;
+	}
+	kith_graph_close(graph);
+	return differs;
 }

@@ -63,6 +63,8 @@ static void draw_options(kith_knn_options *o, size_t n, int values, rng *r)
 	kith_knn_defaults(o);
 	o->tiers = slow_random_ladder(r, (uint32_t)n - 1, 4, o->ladder);
 	o->metric = (kith_metric)rng_below(r, 3);
+	o->ties = rng_chance(r, 50) ? KITH_TIES_CONTENT : KITH_TIES_INDEX;
+	o->refuse_zero = rng_chance(r, 30);
 	o->rows.weights =
 		o->metric == KITH_JACCARD || rng_chance(r, 30)
 			? rng_chance(r, 50) ? KITH_WEIGHTS_DEFAULT : KITH_WEIGHTS_ONE
@@ -93,6 +95,7 @@ static void want_info(kith_graph_info *want, size_t d, const random_net *net, co
 	memcpy(want->ladder, o->ladder, sizeof want->ladder);
 	want->near = want->ladder[want->tiers - 1] < o->near ? want->ladder[want->tiers - 1] : o->near;
 	want->recall = 1;
+	want->ties = o->ties;
 	strcpy(want->metric, metrics[o->metric]);
 	strcpy(want->engine, "exact");
 }
@@ -131,39 +134,70 @@ static int graph_differs(const char *input, kith_graph_info *want, const kith_kn
 	return differs;
 }
 
+/* All rows with their zeros, and what the metric makes of them. */
+typedef struct expected {
+	size_t n, d;
+	double *x, *dist2, *all; /* all: of jaccard, to all others */
+	uint32_t *ranks;
+	int refused;
+} expected;
+
+static expected expect(const random_net *net, double keep, const uint8_t *op_wanted, const kith_knn_options *o,
+		       const char *npy)
+{
+	size_t n = net->net.info.n, width = o->ladder[o->tiers - 1];
+	expected e = {.n = n, .d = slow_h0_ids(&net->net), .x = slow_sparse_rows(&net->net, keep, &o->rows, op_wanted)};
+	uint64_t *order = must_alloc(n, sizeof *order);
+	uint32_t *others = must_alloc(n * (n - 1), sizeof *others);
+	char place[64] = "";
+	int shift = 0;
+	e.ranks = must_alloc(n * width, sizeof *e.ranks);
+	e.dist2 = must_alloc(n * width, sizeof *e.dist2);
+	e.all = must_alloc(n * (n - 1), sizeof *e.all);
+	npy_write(npy, KITH_F8, n, e.d, e.x);
+	if (o->metric == KITH_JACCARD) {
+		slow_jaccard_order(e.x, n, e.d, o->ties, order);
+		slow_jaccard(e.x, n, e.d, order, n - 1, others, e.all);
+		slow_jaccard(e.x, n, e.d, order, width, e.ranks, e.dist2);
+	} else {
+		slow_tie_order(e.x, n, e.d, o->ties, order);
+		shift = slow_prepare(e.x, n, e.d, o->metric == KITH_COSINE, 1, place, sizeof place);
+		e.refused = *place && (o->metric == KITH_L2 || o->refuse_zero);
+		if (!e.refused)
+			slow_knn(e.x, n, e.d, order, width, e.ranks, e.dist2);
+	}
+	for (size_t i = 0; i < n * width; i++)
+		e.dist2[i] = ldexp(e.dist2[i], -2 * shift);
+	free(order);
+	free(others);
+	return e;
+}
+
 static int compare(const char *kh0, const random_net *net, double keep, const uint8_t *op_wanted,
 		   const kith_knn_options *o, rng *r, char *why, size_t size)
 {
 	kith_graph_info want;
-	size_t d = slow_h0_ids(&net->net), n = net->net.info.n, width = o->ladder[o->tiers - 1];
-	double *x = slow_sparse_rows(&net->net, keep, &o->rows, op_wanted),
-	       *dist2 = must_alloc(n * width, sizeof *dist2);
-	uint32_t *ranks = must_alloc(n * width, sizeof *ranks);
-	char npy[SANDBOX_PATH], place[64] = "";
-	int shift = 0, differs;
-	npy_write(sandbox_path(npy, "dense.npy"), KITH_F8, n, d, x);
-	want_info(&want, d, net, o);
-	if (o->metric == KITH_JACCARD)
-		slow_jaccard(x, n, d, width, ranks, dist2);
-	else
-		shift = slow_prepare(x, n, d, o->metric == KITH_COSINE, 1, place, sizeof place);
-	if (o->metric != KITH_JACCARD && !*place)
-		slow_knn(x, n, d, width, ranks, dist2);
-	for (size_t i = 0; i < n * width; i++)
-		dist2[i] = ldexp(dist2[i], -2 * shift);
-	differs = graph_differs(kh0, &want, o, *place != 0, ranks, dist2, r, why, size);
+	char npy[SANDBOX_PATH], nng[SANDBOX_PATH];
+	expected e = expect(net, keep, op_wanted, o, sandbox_path(npy, "dense.npy"));
+	want_info(&want, e.d, net, o);
+	sandbox_path(nng, "h0.nng");
+	int differs = graph_differs(kh0, &want, o, e.refused, e.ranks, e.dist2, r, why, size);
+	if (!differs && !e.refused)
+		differs = o->metric == KITH_JACCARD ? slow_jaccard_ties_differ(nng, e.all, e.n, why, size)
+						    : slow_ties_differ(nng, e.x, e.n, e.d, why, size);
 	if (!differs && o->metric != KITH_JACCARD && rng_chance(r, 20)) {
 		kith_knn_options dense = *o;
 		char what[1024] = "";
 		dense.rows = (kith_row_options){0};
 		dense.memory = 64 << 20;
-		differs = graph_differs(npy, &want, &dense, *place != 0, ranks, dist2, r, what, sizeof what);
+		differs = graph_differs(npy, &want, &dense, e.refused, e.ranks, e.dist2, r, what, sizeof what);
 		if (differs)
 			snprintf(why, size, "of the dense file: %.900s", what);
 	}
-	free(x);
-	free(dist2);
-	free(ranks);
+	free(e.x);
+	free(e.dist2);
+	free(e.all);
+	free(e.ranks);
 	return differs;
 }
 

@@ -232,7 +232,8 @@ int kith_approx_plan_choose(kith_approx_plan *p, kith_basis *basis, const kith_s
 	while (dims > 1 &&
 	       dims * d * 2 * sizeof(double) > job->memory / 3) /* while they are found, they are there twice */
 		dims /= 2;
-	int rc = kith_survey_run(&survey, basis, scaling, k, (uint32_t)dims, job->memory / 3, job->threads, err);
+	int rc = kith_survey_run(&survey, basis, scaling, (double)k / (double)job->info->n, (uint32_t)dims,
+				 job->memory / 3, job->threads, err);
 	if (rc)
 		return rc;
 	*p = (kith_approx_plan){.recall = o->recall > 0 ? o->recall : KITH_APPROX_RECALL,

@@ -17,19 +17,21 @@ static void list(kith_nearest *n, uint64_t rows, uint32_t k, kith_workspace *w)
 	*n = (kith_nearest){.k = k, .room = room_of(k)};
 	KITH_BUFFER(w, n->count, rows);
 	KITH_BUFFER(w, n->bound, rows);
+	KITH_BUFFER(w, n->left, rows);
 	KITH_BUFFER_ZERO(w, n->locked, rows);
 	KITH_BUFFER(w, n->of, rows * n->room);
 }
 
 uint64_t kith_nearest_row_bytes(uint32_t k)
 {
-	return sizeof(uint32_t) + sizeof(double) + 1 + room_of(k) * sizeof(struct kith_ranked);
+	return sizeof(uint32_t) + sizeof(uint64_t) + sizeof(double) + 1 + room_of(k) * sizeof(struct kith_ranked);
 }
 
-int kith_nearest_alloc(kith_nearest *n, uint64_t rows, uint32_t k, kith_err *err)
+int kith_nearest_alloc(kith_nearest *n, uint64_t rows, uint32_t k, const kith_tie_rule *ties, kith_err *err)
 {
 	kith_workspace w = {0};
 	list(n, rows, k, &w);
+	n->ties = *ties;
 	return kith_workspace_alloc(&w, &n->memory, "rows of neighbours", err);
 }
 
@@ -37,6 +39,7 @@ void kith_nearest_reset(kith_nearest *n, uint64_t rows)
 {
 	for (uint64_t r = 0; r < rows; r++) {
 		n->count[r] = 0;
+		n->left[r] = 0;
 		n->bound[r] = INFINITY;
 	}
 }
@@ -44,10 +47,16 @@ void kith_nearest_reset(kith_nearest *n, uint64_t rows)
 struct kith_ranked *kith_nearest_rank(kith_nearest *n, uint64_t r)
 {
 	struct kith_ranked *of = n->of + r * n->room;
-	kith_rank(of, n->count[r]);
+	uint64_t left = n->left[r];
+	kith_rank(&n->ties, of, n->count[r]);
 	if (n->count[r] >= n->k) {
+		double last = of[n->k - 1].dist;
+		left = last < n->bound[r] ? 0 : left;
+		for (uint32_t i = n->k; i < n->count[r] && of[i].dist == last; i++)
+			left++;
 		n->count[r] = n->k;
-		__atomic_store(&n->bound[r], &of[n->k - 1].dist, __ATOMIC_RELAXED);
+		n->left[r] = left;
+		__atomic_store(&n->bound[r], &last, __ATOMIC_RELAXED);
 	}
 	return of;
 }

@@ -7,8 +7,10 @@
 #include "candidates.h"
 
 typedef struct kith_nearest {
-	uint32_t k, room;       /* of each row: 2 k, about */
+	uint32_t k, room; /* of each row: 2 k, about */
+	kith_tie_rule ties;
 	uint32_t *count;        /* rows */
+	uint64_t *left;         /* rows: samples that are not among the k nearest, and exactly as far as the last */
 	double *bound;          /* rows: who is farther is not among the k nearest; lowered atomically */
 	uint8_t *locked;        /* rows: threads share them */
 	struct kith_ranked *of; /* rows x room */
@@ -16,7 +18,7 @@ typedef struct kith_nearest {
 } kith_nearest;
 
 uint64_t kith_nearest_row_bytes(uint32_t k);
-int kith_nearest_alloc(kith_nearest *nearest, uint64_t rows, uint32_t k, kith_err *err);
+int kith_nearest_alloc(kith_nearest *nearest, uint64_t rows, uint32_t k, const kith_tie_rule *ties, kith_err *err);
 void kith_nearest_reset(kith_nearest *nearest, uint64_t rows);
 
 /* The k nearest of row r, or all if there are fewer, by distance and then by the tie rule. */

@@ -22,6 +22,7 @@
 #define MOST_COLUMNS 2048u        /* what a row has in common with so many stays in the first cache */
 #define TURN         64u          /* tiles of a thread between two looks at the progress */
 #define MOST_UNION   (1ull << 26) /* below, jaccard distances that differ are different doubles */
+#define ZEROS        16384u       /* values of a dense row at once */
 #define WRITE_ROWS   1024u        /* handed to the writer together */
 
 kith_sparse_tuning kith_sparse_tuned;
@@ -33,8 +34,11 @@ struct run {
 	kith_graph_info info;
 	kith_graph_writer *writer;
 	/* What all rows together are: */
-	uint32_t *size;          /* n */
-	uint64_t digest, values; /* of ids, values and options; of ids and values */
+	uint32_t *size;     /* n */
+	uint64_t digest;    /* of ids, values and options */
+	uint64_t *row_hash; /* n: of what makes a row, for the order of ties */
+	kith_tie_rule ties;
+	kith_tie_counts tied;
 	uint64_t repeated, empty, first_empty;
 	uint64_t largest, entries; /* of a row; of all */
 	double max_abs, min_abs;
@@ -80,6 +84,45 @@ static int scan_values(struct run *r, const kith_sparse_rows *rows, uint64_t row
 	return 0;
 }
 
+/* The hash of row `row` with all its zeros. */
+static int hash_dense(const struct run *r, const kith_sparse_rows *rows, uint64_t row, double *zeros, uint64_t *out)
+{
+	kith_hash_state *hash = kith_hash_new();
+	uint64_t e = rows->at[row], end = rows->at[row + 1];
+	for (uint64_t from = 0; hash && from < r->info.d; from += ZEROS) {
+		uint64_t to = r->info.d - from < ZEROS ? r->info.d : from + ZEROS, first = e;
+		for (; e < end && rows->id[e] < to; e++)
+			zeros[rows->id[e] - from] = rows->value ? rows->value[e] : 1;
+		kith_hash_update(hash, zeros, (to - from) * sizeof *zeros);
+		for (; first < e; first++)
+			zeros[rows->id[first] - from] = 0;
+	}
+	*out = hash ? kith_hash_value(hash) : 0;
+	kith_hash_free(hash);
+	return hash ? 0 : KITH_ENOMEM;
+}
+
+/* What the order of ties follows from: of l2 and cosine as in the file that has the zeros, of sets their edges. */
+static int hash_rows(struct run *r, const kith_sparse_rows *rows, kith_err *err)
+{
+	int dense = r->o->metric != KITH_JACCARD, failed = 0;
+	double *zeros = NULL;
+	if (r->o->ties == KITH_TIES_INDEX)
+		return 0;
+	if (dense && !(zeros = kith_alloc_zero((size_t)r->o->threads * ZEROS, sizeof *zeros)))
+		return kith_fail_nomem(err, "a row", ZEROS * sizeof *zeros);
+#pragma omp parallel for num_threads(r->o->threads) schedule(static) reduction(| : failed)
+	for (uint64_t row = 0; row < rows->count; row++) {
+		uint64_t *out = &r->row_hash[rows->first + row];
+		if (dense)
+			failed |= hash_dense(r, rows, row, zeros + (size_t)omp_get_thread_num() * ZEROS, out) != 0;
+		else
+			*out = kith_hash(rows->id + rows->at[row], kith_sparse_size(rows, row) * sizeof *rows->id);
+	}
+	free(zeros);
+	return failed ? kith_fail_nomem(err, "a digest", 1) : 0;
+}
+
 static int scan_rows(struct run *r, const kith_sparse_rows *rows, kith_hash_state *hash, kith_err *err)
 {
 	for (uint64_t row = 0; row < rows->count; row++) {
@@ -114,10 +157,10 @@ static int check_rows(const struct run *r, kith_err *err)
 	if (r->empty > 1)
 		snprintf(more, sizeof more, " (and so have %llu more of %llu)", (unsigned long long)r->empty - 1,
 			 (unsigned long long)r->info.n);
-	if (r->o->metric == KITH_COSINE && r->empty)
+	if (r->o->metric == KITH_COSINE && r->empty && r->o->refuse_zero)
 		return kith_fail(err, KITH_EUSAGE,
 				 "%s: sample %llu has no edge that counts%s, and no direction: cosine cannot place it; "
-				 "use --metric l2 or jaccard",
+				 "use --metric l2 or jaccard, or --zero-rows keep",
 				 r->source.path, (unsigned long long)r->first_empty, more);
 	if (r->o->metric == KITH_L2 && r->max_abs > 0 && r->max_abs < KITH_SMALLEST)
 		return kith_fail(err, KITH_EUSAGE,
@@ -130,7 +173,7 @@ static int check_rows(const struct run *r, kith_err *err)
 /* Bytes that are not a matter of blocks of rows. */
 static uint64_t fixed_bytes(const struct run *r)
 {
-	return kith_sparse_reader_bytes(&r->source) + r->source.info->n * sizeof *r->size +
+	return kith_sparse_reader_bytes(&r->source) + r->source.info->n * (sizeof *r->size + sizeof *r->row_hash) +
 	       kith_sparse_table_bytes(r->info.d);
 }
 
@@ -171,6 +214,7 @@ static int scan(struct run *r, kith_err *err)
 	entries = entries < file->vertices ? file->vertices : entries;
 	r->repeats.mask = kith_repeats_slots(n) - 1;
 	KITH_BUFFER(&w, r->size, n);
+	KITH_BUFFER(&w, r->row_hash, r->o->ties == KITH_TIES_INDEX ? 0 : n);
 	KITH_BUFFER_ZERO(&w, r->repeats.slot, r->repeats.mask + 1);
 	int rc =
 		hash ? kith_workspace_alloc(&w, &r->memory, "sizes of rows", err) : kith_fail_nomem(err, "a digest", 1);
@@ -180,12 +224,15 @@ static int scan(struct run *r, kith_err *err)
 		end = n;
 		if ((rc = kith_progress_tick(&r->o->progress, "reading", first, n, err)) ||
 		    (rc = kith_sparse_rows_load(&r->all, &r->source, first, &end, err)) ||
-		    (rc = scan_rows(r, &r->all, hash, err)))
+		    (rc = scan_rows(r, &r->all, hash, err)) || (rc = hash_rows(r, &r->all, err)))
 			break;
 		r->resident = r->all.count == n && !kith_sparse_tuned.read_again;
 	}
 	if (!rc && !(rc = check_rows(r, err))) {
-		r->values = kith_hash_value(hash);
+		r->ties.rule = r->o->ties;
+		if (r->ties.rule == KITH_TIES_CONTENT)
+			r->ties.key = kith_hash(r->row_hash, n * sizeof *r->row_hash);
+		r->tied = (kith_tie_counts){.counted = 1, .zero = r->o->metric == KITH_COSINE ? r->empty : 0};
 		kith_hash_update(hash, r->source.parameters, strlen(r->source.parameters));
 		r->digest = kith_hash_value(hash);
 		r->repeated = r->repeats.repeated;
@@ -270,7 +317,7 @@ static int make_room(struct run *r, kith_err *err)
 	find_largest(r, next_panel, panel_bytes, &panel_rows, &panel_entries, &bytes);
 	if (!(r->scratch = kith_alloc_zero((size_t)r->o->threads, sizeof *r->scratch)))
 		return kith_fail_nomem(err, "threads", (size_t)r->o->threads * sizeof *r->scratch);
-	if ((rc = kith_nearest_alloc(&r->nearest, panel_rows, kith_info_k(&r->info), err)) || r->resident)
+	if ((rc = kith_nearest_alloc(&r->nearest, panel_rows, kith_info_k(&r->info), &r->ties, err)) || r->resident)
 		return rc;
 	if ((rc = kith_sparse_rows_alloc(&r->panel, &r->source, panel_rows, panel_entries, err)))
 		return rc;
@@ -373,6 +420,12 @@ static void compare(const struct run *r, uint64_t row, uint32_t in_tile, const k
 	(r->o->metric == KITH_COSINE ? bound_counts : r->o->metric == KITH_L2 ? differences : jaccard)(&p);
 }
 
+/* Whether row or column is zero, in cosine: then the distance is that of similarity 0. */
+static int without_direction(const struct run *r, uint64_t row, uint64_t column)
+{
+	return r->o->metric == KITH_COSINE && (r->panel.square[row] == 0 || r->index.rows.square[column] == 0);
+}
+
 /* Offers row `row` of the panel all columns; or, if that is whole, the later ones, and these the row. */
 static void offer(struct run *r, uint64_t row, const double *distance)
 {
@@ -389,7 +442,7 @@ static void offer(struct run *r, uint64_t row, const double *distance)
 		if ((!here && !there) || x->first + j == own)
 			continue;
 		if (!exact)
-			dist = kith_sparse_distance(&r->panel, row, x, j);
+			dist = without_direction(r, row, j) ? 2 : kith_sparse_distance(&r->panel, row, x, j);
 		if (here)
 			kith_nearest_offer(nearest, row, (uint32_t)(x->first + j), dist);
 		if (there)
@@ -436,17 +489,27 @@ static double stored(const struct run *r, double dist)
 	return r->source.shift ? ldexp(dist, -2 * r->source.shift) : dist;
 }
 
+/* dist: room for k distances. */
+static void count_ties(struct run *r, uint64_t row, double *dist)
+{
+	const struct kith_ranked *of = r->nearest.of + row * r->nearest.room;
+	for (uint32_t p = 0; p < r->nearest.k; p++)
+		dist[p] = of[p].dist;
+	kith_tie_counts_add(&r->tied, &r->info, dist, r->nearest.left[row]);
+}
+
 static int write_panel(struct run *r, kith_err *err)
 {
 	uint64_t rows = r->panel.count, some = rows < WRITE_ROWS ? rows : WRITE_ROWS, k = kith_info_k(&r->info),
 		 near = r->info.near;
 	uint32_t *ids, *near_ids;
-	double *near_dist;
+	double *near_dist, *dist;
 	void *memory = NULL;
 	kith_workspace w = {0};
 	KITH_BUFFER(&w, ids, some * k);
 	KITH_BUFFER(&w, near_ids, some * near);
 	KITH_BUFFER(&w, near_dist, some * near);
+	KITH_BUFFER(&w, dist, k);
 	int rc = kith_workspace_alloc(&w, &memory, "finished rows", err);
 	for (uint64_t first = 0; !rc && first < rows; first += some) {
 		uint64_t count = rows - first < some ? rows - first : some;
@@ -460,6 +523,8 @@ static int write_panel(struct run *r, kith_err *err)
 				near_dist[i * near + p] = stored(r, of[p].dist);
 			}
 		}
+		for (uint64_t i = 0; i < count; i++)
+			count_ties(r, first + i, dist);
 		rc = kith_graph_append(r->writer, count, ids, near_ids, near_dist, err);
 	}
 	free(memory);
@@ -538,11 +603,13 @@ int kith_sparse_build(const char *input, const char *output, const kith_knn_opti
 	if (r.resident)
 		kith_sparse_rows_prepare(&r.all, &r.source);
 	if ((rc = kith_graph_create(&r.writer, output, &r.info, o->memory, o->threads, err)) ||
-	    (rc = build_panels(&r, err)) || (rc = kith_sparse_source_unchanged(&r.source, err)))
+	    (rc = build_panels(&r, err)) || (rc = kith_graph_put_ties(r.writer, &r.tied, err)) ||
+	    (rc = kith_sparse_source_unchanged(&r.source, err)))
 		goto done;
 	done.n = r.info.n;
 	done.d = r.info.d;
 	done.repeated = r.repeated;
+	done.tied = r.tied;
 	snprintf(done.plan, sizeof done.plan, "%s exact (sparse%s)", r.info.metric, r.resident ? "" : ", in blocks");
 	strcpy(done.type, r.source.valued ? "f8" : "sets");
 	release(&r); /* the reverse lists get all the memory */

@@ -359,7 +359,8 @@ void kith_sparse_rows_prepare(kith_sparse_rows *rows, const kith_sparse_source *
 		int exponent = 1; /* of ones, which are scaled to 1/2 */
 		if (s->metric == KITH_COSINE) {
 			double norm = rows->value ? kith_scaled_norm(x, size, &exponent) : sqrt(0.25 * (double)size);
-			kith_normalise(x, values, exponent, norm);
+			if (norm > 0)
+				kith_normalise(x, values, exponent, norm);
 		}
 		for (uint64_t t = 0; t < values; t++) {
 			x[t] = s->shift ? ldexp(x[t], s->shift) : x[t];

@@ -67,8 +67,8 @@ int kith_sparse_rows_alloc(kith_sparse_rows *rows, const kith_sparse_source *sou
 int kith_sparse_rows_load(kith_sparse_rows *rows, kith_sparse_source *source, uint64_t first, uint64_t *end,
 			  kith_err *err);
 
-/* Makes rows what their metric wants of them: multiplies by 2^shift, or divides by norms. Sets scale and square. For
- * cosine, no row may be without a value above 0. */
+/* Makes rows what their metric wants of them: multiplies by 2^shift, or divides by norms. Sets scale and square,
+ * which for cosine is 0 where a row has no direction, and only there. */
 void kith_sparse_rows_prepare(kith_sparse_rows *rows, const kith_sparse_source *source);
 
 /* The canonical squared distance of row r of one and row q of another. */
