@@ -87,7 +87,7 @@ if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>
 		             LMDB, zstd, xxHash, OpenBLAS (its OpenMP build), jansson, cairo;
 		             for --engine faiss, FAISS and a C++17 compiler
 		  tests      cmocka, bats, curl, Python 3 with NumPy and pytest
-		  examples   Python 3 with NumPy and PyTorch; the Fashion-MNIST IDX files
+		  examples   Python 3 with NumPy and PyTorch; the Fashion-MNIST IDX files; LIBLINEAR
 	END
 	exit 2
 fi
@@ -108,6 +108,7 @@ fi
 if [ "$examples" ]; then
 	need_python numpy torch
 	need dataset-fashion-mnist
+	need_command liblinear-train liblinear-tools
 fi
 set -- $missing # python3-numpy may stand there twice
 missing=''
