@@ -37,6 +37,7 @@
 #define READ_CALL    0.6e-6  /* samples read from the file for their distances: each time, */
 #define READ_BYTE    0.25e-9 /* and for each of their bytes */
 #define SPILL_BYTE   2e-9    /* vectors that are in a file, which the system has to find the pages of */
+#define TREE_SAMPLES 100000u /* that the plan tree is for: with fewer the block join is as fast */
 #define TREE_CODES   47u     /* directions of the codes of the plan tree, at most */
 #define TREE_BOXED   7u      /* directions in which what passes tells what boxes let pass, */
 #define TREE_LEAVES  3.0     /* so many times as much */
@@ -272,7 +273,7 @@ static void consider_joins(kith_plan *best, const struct planner *q, uint32_t di
 	kith_plan p = *best;
 	p.dims = dims;
 	p.tight = dims == q->survey.rank;
-	if (o->plan == KITH_PLAN_AUTO || o->plan == KITH_PLAN_TREE)
+	if (o->plan == KITH_PLAN_TREE || (o->plan == KITH_PLAN_AUTO && q->n >= TREE_SAMPLES))
 		consider_tree(best, p, q);
 	for (uint32_t e = 0; e <= KITH_SURVEY_MENU; e++) {
 		p.coarse = e < KITH_SURVEY_MENU ? kith_survey_menu[e] : dims;
