@@ -86,7 +86,7 @@ if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>
 		  to build   a C17 compiler with OpenMP (gcc 12 or clang 14), make, CMake 3.18, pkg-config,
 		             LMDB, zstd, xxHash, OpenBLAS (its OpenMP build), jansson, cairo;
 		             for --engine faiss, FAISS and a C++17 compiler
-		  tests      cmocka, bats, Python 3 with NumPy
+		  tests      cmocka, bats, curl, Python 3 with NumPy
 		  examples   Python 3 with NumPy and PyTorch; the Fashion-MNIST IDX files
 	END
 	exit 2
@@ -102,6 +102,7 @@ need libc6-dev liblmdb-dev libzstd-dev libxxhash-dev libopenblas-openmp-dev libj
 if [ "$tests" ]; then
 	need libcmocka-dev
 	need_command bats bats
+	need_command curl curl # FAISS' sources, see tests/tools/libfaiss_c.sh
 	need_python numpy
 fi
 if [ "$examples" ]; then

@@ -44,10 +44,32 @@ static int check_near(const kith_graph *g, uint64_t i, const uint32_t *row, cons
 	return 0;
 }
 
+/* Rows whose k-th and next neighbour are equally far, as far as the stored distances tell, are all that may be tied
+ * there: rounding makes no equal distances differ. */
+static void count_close(const kith_graph_info *info, const double *dist2, uint64_t *close)
+{
+	for (uint32_t t = 0; t < info->tiers && info->ladder[t] < info->near; t++)
+		close[t] += dist2[info->ladder[t] - 1] == dist2[info->ladder[t]];
+}
+
+/* The counts of ties against those; at a k that near lists do not reach beyond, nothing can be said. */
+static int check_ties(const kith_graph *g, const uint64_t *close, kith_err *err)
+{
+	const kith_graph_info *info = &g->info;
+	for (uint32_t t = 0; info->tied.counted && t < info->tiers && info->ladder[t] < info->near; t++)
+		if (info->tied.rows[t] > close[t])
+			return kith_fail(err, KITH_ECORRUPT,
+					 "%s: %llu rows are tied at k=%u, but no more than %llu can be", g->path,
+					 (unsigned long long)info->tied.rows[t], info->ladder[t],
+					 (unsigned long long)close[t]);
+	return 0;
+}
+
 static int check_rows(kith_graph *g, const kith_progress *progress, kith_err *err)
 {
 	const kith_graph_info *info = &g->info;
 	size_t k = kith_info_k(info);
+	uint64_t close[KITH_MAX_TIERS] = {0};
 	uint32_t *rows, *seen;
 	const uint32_t *positions = NULL;
 	const double *dist2 = NULL;
@@ -68,10 +90,12 @@ static int check_rows(kith_graph *g, const kith_progress *progress, kith_err *er
 				rc = kith_graph_near_at(g, first + r, &positions, &dist2, err);
 			if (!rc)
 				rc = check_near(g, first + r, rows + r * k, positions, dist2, err);
+			if (!rc)
+				count_close(info, dist2, close);
 		}
 	}
 	free(memory);
-	return rc;
+	return rc ? rc : check_ties(g, close, err);
 }
 
 struct compare {

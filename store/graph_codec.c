@@ -318,8 +318,9 @@ struct meta {
 	double recall;
 	uint32_t ladder[KITH_MAX_TIERS], audit_rows;
 	char metric[16], engine[128], parameters[256], digest[32], input[256], command[1024], kith[32];
-	uint32_t near_nodes, zero; /* from version 3 on */
+	uint32_t near_nodes, ties; /* from version 3 on; ties: a kith_ties, and whether its counts are there */
 };
+#define TIES_COUNTED 2u
 #define META_MAGIC   "KITHNNG"
 #define META_VERSION 3
 #define META_OLDEST  2 /* that is read: its near lists are doubles, a block of nodes to a value */
@@ -344,6 +345,7 @@ int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 		.audit_rows = audit_rows,
 		.recall = info->recall,
 		.near_nodes = info->near_nodes,
+		.ties = (uint32_t)info->ties | (info->tied.counted ? TIES_COUNTED : 0),
 	};
 	memcpy(m.ladder, info->ladder, info->tiers * sizeof *m.ladder);
 	kith_copy_text(m.metric, sizeof m.metric, info->metric);
@@ -441,6 +443,8 @@ int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith
 		.near_nodes = is_old ? m.block_nodes : m.near_nodes,
 		.near_bits = is_old ? KITH_NEAR_BITS_OLD : KITH_NEAR_BITS,
 		.recall = m.recall,
+		.ties = m.ties & 1 ? KITH_TIES_CONTENT : KITH_TIES_INDEX,
+		.tied.counted = (m.ties & TIES_COUNTED) != 0,
 	};
 	memcpy(found.ladder, m.ladder, sizeof m.ladder);
 	kith_copy_text(found.metric, sizeof found.metric, m.metric);
@@ -450,7 +454,8 @@ int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith
 	kith_copy_text(found.input, sizeof found.input, m.input);
 	kith_copy_text(found.command, sizeof found.command, m.command);
 	kith_copy_text(found.version, sizeof found.version, m.kith);
-	if (!found.block_nodes || !found.near_nodes || kith_info_check(&found, NULL) || m.audit_rows > found.n)
+	if (!found.block_nodes || !found.near_nodes || kith_info_check(&found, NULL) || m.audit_rows > found.n ||
+	    m.ties > (1 | TIES_COUNTED))
 		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense");
 	found.block_nodes = kith_block_nodes_fit(found.block_nodes, found.n); /* older files have larger ones */
 	found.near_nodes = kith_block_nodes_fit(found.near_nodes, found.n);
@@ -458,4 +463,50 @@ int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith
 	*reverse = m.reverse;
 	*audit_rows = m.audit_rows;
 	return 0;
+}
+
+/* ---- the counts of ties ---- */
+
+struct tie_counts {
+	uint64_t rows[KITH_MAX_TIERS], most[KITH_MAX_TIERS], zero;
+};
+_Static_assert(sizeof(struct tie_counts) == 31 * 8, "FORMAT.md promises no padding");
+
+int kith_tie_counts_check(const kith_graph_info *info, const kith_tie_counts *c, kith_status status, kith_err *err)
+{
+	for (uint32_t t = 0; t < info->tiers; t++)
+		if (c->rows[t] > info->n || c->most[t] >= info->n || (c->rows[t] > 0) != (c->most[t] > 1) ||
+		    (!c->rows[t] && c->most[t]))
+			return kith_fail(err, status, "%llu rows of %llu tied at k=%u, with up to %llu samples",
+					 (unsigned long long)c->rows[t], (unsigned long long)info->n, info->ladder[t],
+					 (unsigned long long)c->most[t]);
+	return c->zero <= info->n ? 0
+				  : kith_fail(err, status, "%llu samples of %llu are zeros",
+					      (unsigned long long)c->zero, (unsigned long long)info->n);
+}
+
+int kith_tie_counts_encode(kith_block_scratch *s, const kith_graph_info *info, const kith_tie_counts *c, kith_err *err)
+{
+	struct tie_counts stored = {.zero = c->zero};
+	memcpy(stored.rows, c->rows, info->tiers * sizeof *c->rows);
+	memcpy(stored.most, c->most, info->tiers * sizeof *c->most);
+	int rc = kith_value_start(&s->encoder, KITH_TABLE_TIES, 0, 0, 1, err);
+	if (rc || (rc = kith_value_stream(&s->encoder, &stored, sizeof stored, err)))
+		return rc;
+	return kith_value_seal(&s->encoder);
+}
+
+int kith_tie_counts_decode(kith_block_scratch *s, const void *bytes, size_t size, kith_graph_info *info, kith_err *err)
+{
+	struct tie_counts stored;
+	kith_view view;
+	kith_tie_counts *c = &info->tied;
+	int rc;
+	if ((rc = kith_view_open(&view, &s->decoder, bytes, size, KITH_TABLE_TIES, 0, err)) ||
+	    (rc = kith_view_stream(&view, &stored, sizeof stored, err)) || (rc = kith_view_end(&view, err)))
+		return rc;
+	memcpy(c->rows, stored.rows, sizeof stored.rows);
+	memcpy(c->most, stored.most, sizeof stored.most);
+	c->zero = stored.zero;
+	return kith_tie_counts_check(info, c, KITH_ECORRUPT, err);
 }

@@ -141,6 +141,13 @@ int kith_meta_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith_graph_info *info, uint64_t *reverse,
 		     uint32_t *audit_rows, kith_err *err);
 
+/* The counts of ties. `status`, without a file's name, if they make no sense. */
+int kith_tie_counts_check(const kith_graph_info *info, const kith_tie_counts *counts, kith_status status,
+			  kith_err *err);
+int kith_tie_counts_encode(kith_block_scratch *s, const kith_graph_info *info, const kith_tie_counts *counts,
+			   kith_err *err);
+int kith_tie_counts_decode(kith_block_scratch *s, const void *bytes, size_t size, kith_graph_info *info, kith_err *err);
+
 /* KITH_EUSAGE if a file's format is newer than `known`, KITH_EVERSION if it is older: `maker` has to build it again. */
 int kith_version_check(uint32_t version, uint32_t known, const char *maker, kith_err *err);
 

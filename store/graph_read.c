@@ -10,10 +10,24 @@
 /* Of rows_block and near_part: nothing is cached. */
 #define NONE UINT64_MAX
 
-int kith_graph_open(kith_graph **out, const char *path, kith_err *err)
+/* The graph's header: the meta record and, if it says so, counts of ties. */
+static int read_info(kith_graph *g, kith_err *err)
 {
 	const void *bytes;
 	size_t size;
+	int rc = kith_container_get(g->container, KITH_TABLE_META, 0, &bytes, &size, err);
+	if (rc)
+		return rc;
+	rc = kith_meta_decode(&g->scratch, bytes, size, &g->info, &g->reverse_total, &g->audit_rows, err);
+	if (rc || !g->info.tied.counted)
+		return kith_fail_in(err, rc, g->path);
+	if ((rc = kith_container_get(g->container, KITH_TABLE_TIES, 0, &bytes, &size, err)))
+		return rc;
+	return kith_fail_in(err, kith_tie_counts_decode(&g->scratch, bytes, size, &g->info, err), g->path);
+}
+
+int kith_graph_open(kith_graph **out, const char *path, kith_err *err)
+{
 	int rc;
 	kith_graph *g = kith_alloc_zero(1, sizeof *g);
 
@@ -21,16 +35,14 @@ int kith_graph_open(kith_graph **out, const char *path, kith_err *err)
 		return kith_fail_nomem(err, "a graph", sizeof *g);
 	g->rows_block = g->near_part = NONE;
 	if (!(rc = kith_container_open(&g->container, path, KITH_CONTAINER_GRAPH, err)) &&
-	    !(rc = kith_container_get(g->container, KITH_TABLE_META, 0, &bytes, &size, err)) &&
 	    !(rc = kith_block_scratch_init(&g->scratch, err))) {
-		rc = kith_meta_decode(&g->scratch, bytes, size, &g->info, &g->reverse_total, &g->audit_rows, err);
-		kith_fail_in(err, rc, path);
+		g->path = kith_container_path(g->container);
+		rc = read_info(g, err);
 	}
 	if (rc) {
 		kith_graph_close(g);
 		return rc;
 	}
-	g->path = kith_container_path(g->container);
 	*out = g;
 	return 0;
 }

@@ -100,6 +100,7 @@ int kith_graph_create(kith_graph_writer **out, const char *path, const kith_grap
 	if (!w)
 		return kith_fail_nomem(err, "a graph writer", sizeof *w);
 	w->info = *info;
+	w->info.tied = (kith_tie_counts){0};
 	w->memory = memory;
 	w->threads = kith_store_threads(threads);
 	choose_sizes(w);
@@ -315,6 +316,20 @@ int kith_graph_put_audit(kith_graph_writer *w, const kith_graph_audit *audit, ki
 	w->audit_rows = audit->rows;
 	w->info.recall = audit->recall[w->info.tiers - 1];
 	return 0;
+}
+
+int kith_graph_put_ties(kith_graph_writer *w, const kith_tie_counts *counts, kith_err *err)
+{
+	const kith_encoder *value = &w->scratch[0].encoder;
+	int rc = w->info.tied.counted ? kith_fail(err, KITH_EBUG, "second counts of ties")
+				      : kith_tie_counts_check(&w->info, counts, KITH_EBUG, err);
+	if (!rc)
+		rc = kith_tie_counts_encode(&w->scratch[0], &w->info, counts, err);
+	if (rc)
+		return kith_fail_in(err, rc, w->path);
+	w->info.tied = *counts;
+	w->info.tied.counted = 1;
+	return kith_container_put(w->container, KITH_TABLE_TIES, 0, value->bytes, value->size, err);
 }
 
 struct put_reverse {

@@ -17,6 +17,7 @@ enum {
 	KITH_TABLE_PAIR_BLOCKS = 4, /* of pair stores */
 				    /* 5: what older writers kept beside the pairs (FORMAT.md) */
 	KITH_TABLE_AUDIT = 6,       /* of graphs */
+	KITH_TABLE_TIES = 7,
 };
 
 /* ---- encoding: start, any number of streams, seal ------------------------------------------------------------ */

@@ -21,3 +21,19 @@ suite build-asan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBUILD_TESTING=ON -DKITH_SAN
 cmake -S . -B build-plain -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=ON -DKITH_FAISS=OFF
 cmake --build build-plain --parallel "$jobs" --target kith-knn mknpy
 (cd build-plain && ctest --output-on-failure -R cli_faiss)
+
+# The engine faiss by FAISS' own C API: faiss_shim.cc has to be its like. Built once, kept where caches are.
+faiss_c=${XDG_CACHE_HOME:-$HOME/.cache}/kith/libfaiss_c
+status=0
+sh tests/tools/libfaiss_c.sh "$faiss_c" || status=$?
+case $status in
+0)
+	cmake -S . -B build-faiss-c -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=ON -DKITH_FAISS=ON \
+		-DKITH_FAISS_ROOT="$faiss_c"
+	cmake --build build-faiss-c --parallel "$jobs" --target kith-knn test_faiss property_faiss
+	(cd build-faiss-c && ctest --output-on-failure -R "(test|property)_faiss")
+	sh tests/tools/same_faiss.sh build build-faiss-c
+	;;
+77) echo "run.sh: the sources of Debian's FAISS cannot be had here: faiss_shim.cc is not held against its C API" ;;
+*) exit "$status" ;;
+esac

@@ -14,7 +14,11 @@
   threads   one thread against two: I and C1, k=15
   growth    time at a quarter, half and all of the rows, I and Gaussian, k=15: the exponent
   near      layers of many nearly identical, or equally far, samples against ordinary ones of the same n and d (bench_knn.c
-            makes them): n = 20,000 and 60,000, d = 256 (one-hot: 1,000), k=15
+            makes them): n = 20,000 and 60,000, d = 256 (one-hot: 1,000), k=15; half of the samples
+            zeros, and copies of 95 samples: d = 128
+  ties      --ties index against content: LeNet-5's twelve layers, k=15, the ratio of the total
+  estimate  what --dry-run says of the time against the time taken: how many times too long or too short, layers of every
+            kind, k = 15; with -m at 1/8 of the file, too
   sklearn   scikit-learn's brute NearestNeighbors (python3-sklearn) against kith: I, k=15
   check     on request only: how far kith's neighbour sets at k=15 equal FAISS' own, computed in floats
   summary   on request only: the table from what the results have
@@ -91,6 +95,16 @@ def kith(label="kith", threads=None, memory=lambda layer: 0):
     return program
 
 
+def foreseen(memory=lambda layer: 0):
+    def program(bench, layer):
+        return Program("--dry-run", [BENCH_KNN, "foresee", layer.k, bench.threads, memory(layer), layer.path])
+    return program
+
+
+def off(ours, theirs):
+    return median(max(a.seconds / b.seconds, b.seconds / a.seconds) for a, b in zip(ours, theirs))
+
+
 def faiss(bench, layer):
     return Program("FAISS", [BENCH_KNN, "faiss", layer.k, bench.threads, 0, layer.path])
 
@@ -102,6 +116,10 @@ def sklearn(bench, layer):
 
 def ordinary(bench, layer):
     return Program("kith, " + layer.like, [BENCH_KNN, "kith", layer.k, bench.threads, 0, layer.other])
+
+
+def by_index(bench, layer):
+    return Program("kith --ties index", [BENCH_KNN, "index", layer.k, bench.threads, 0, layer.path])
 
 
 def one_thread(bench, layer):
@@ -151,6 +169,9 @@ class Knn(Bench):
             sizes = [self.rows] if self.rows else [20000, 60000]
             return [Claim("near", kind, [Made(kind, n, d)], versus(kith(), ordinary, slowdown), "<= 3") for n in sizes]
 
+        def estimate(case, layer, memory=lambda layer: 0):
+            return Claim("estimate", case, [layer], versus(kith(memory=memory), foreseen(memory), off), "<= 2")
+
         return [  # work, case, input, what is measured, bar
             *[Claim("k15", name, layer(name), versus(kith(), faiss, speedup), ">= 8") for name in LENET],
             Claim("k15", "total of 12", None, total, ">= 20"),
@@ -173,6 +194,14 @@ class Knn(Bench):
             Claim("growth", "gauss exponent", None, exponent("gauss", "n", 3), "<= 2.0"),
             *[claim for kind in NEAR for claim in near(kind)],
             *near("onehot", 1000),
+            *[Claim("near", kind, [Made(kind, full, 128)], versus(kith(), ordinary, slowdown), "<= 1.5")
+              for kind in ("zeros", "copies")],
+            *[Claim("ties", name, layer(name), versus(kith(), by_index, speedup)) for name in LENET],
+            Claim("ties", "total of 12", None, total, ">= 0.952"),
+            *[estimate(name, Layer(name, 15, self.rows)) for name in LENET + ["gauss"]],
+            *[estimate(f"{name} 1/8", Layer(name, 15, self.rows), eighth) for name in ("P1", "I", "C2")],
+            *[estimate(kind, Made(kind, n, d)) for n in ([self.rows] if self.rows else [5000, 20000, 60000])
+              for kind, d in [("ordinary", 64), ("ordinary", 1000), *[(kind, 256) for kind in NEAR], ("onehot", 1000)]],
             Claim("sklearn", "I", layer("I"), versus(kith(), sklearn, speedup)),
             *[Claim("check", name, layer(name), check) for name in LENET],
         ]

@@ -2,6 +2,8 @@
  *
  *   bench_knn kith  K THREADS MEMORY FILE.npy
  *       seconds, peak resident MiB (MEMORY in bytes; 0: kith-knn's default)
+ *   bench_knn foresee K THREADS MEMORY FILE.npy
+ *       what kith-knn --dry-run says of that: seconds, and the peak resident MiB of finding it out
  *   bench_knn faiss K THREADS 0 FILE.npy
  *       the same of FAISS' IndexFlatL2
  *   bench_knn check K THREADS 0 FILE.npy
@@ -10,6 +12,8 @@
  *       seconds, peak resident MiB of kith with --engine ENGINE
  *   bench_knn bare K THREADS FACTORY[;PARAMETER=VALUE,...] FILE.npy
  *       the same of that FAISS index, trained on, given and asked for all samples in a call each
+ *   bench_knn index K THREADS MEMORY FILE.npy
+ *       what kith does, with --ties index
  *   bench_knn shape FILE.npy
  *       n, d, bytes of the file
  *   bench_knn cut ROWS FILE.npy OUT.npy
@@ -20,7 +24,7 @@
  *       a layer of N x D values: `ordinary` (rectified features of 20 clusters in 24 dimensions); the same with half of
  *       its samples `nearzero` (noise of 1e-7) or `onerow` (one of them x (1 + 1e-6 noise)); `lengths` (log-normal
  *       norms, sigma 4); `blobs` (two, in f8) and ordinary8 to compare with; `collapsed` (two classes) and `far` (ten
- *       tight clusters); `onehot` (of D classes)
+ *       tight clusters); `onehot` (of D classes); `zeros` (half of the samples) and `copies` (95 distinct samples)
  *   bench_knn versions
  *       OpenBLAS, FAISS
  *
@@ -50,12 +54,15 @@
 #include "npy_write.h"
 #include "rng.h"
 
+#define COPIED 95u /* distinct samples of a layer of copies */
+
 typedef struct job {
 	const char *path;
 	const char *engine; /* kith's, or FAISS' factory and parameters; NULL: exact, Flat */
 	uint64_t memory;
 	uint32_t k;
 	int threads;
+	kith_ties ties;
 } job;
 
 static double now(void)
@@ -72,20 +79,37 @@ static void print_run(double seconds)
 	printf("%.3f %ld\n", seconds, (used.ru_maxrss + 1023) / 1024);
 }
 
-static int build_kith(const job *j, const char *output, double *seconds, kith_err *err)
+static kith_knn_options options_of(const job *j)
 {
 	kith_knn_options options;
-	kith_knn_summary summary;
 	kith_knn_defaults(&options);
 	options.ladder[0] = j->k;
 	options.threads = j->threads;
+	options.ties = j->ties;
 	if (j->engine)
 		options.engine = j->engine;
 	if (j->memory)
 		options.memory = j->memory;
+	return options;
+}
+
+static int build_kith(const job *j, const char *output, double *seconds, kith_err *err)
+{
+	kith_knn_options options = options_of(j);
+	kith_knn_summary summary;
 	double start = now();
 	int rc = kith_knn_build(j->path, output, &options, &summary, err);
 	*seconds = now() - start;
+	return rc;
+}
+
+static int foresee_kith(const job *j, kith_err *err)
+{
+	kith_knn_options options = options_of(j);
+	kith_knn_estimate estimate;
+	int rc = kith_knn_foresee(j->path, &options, &estimate, err);
+	if (!rc)
+		print_run(estimate.seconds);
 	return rc;
 }
 
@@ -95,6 +119,15 @@ static const char *scratch_graph(void)
 	const char *folder = getenv("TMPDIR");
 	snprintf(path, sizeof path, "%s/bench_knn.%ld.nng", folder ? folder : "/tmp", (long)getpid());
 	return path;
+}
+
+static int run_kith(const job *j, kith_err *err);
+
+static int run_index(const job *j, kith_err *err)
+{
+	job by_index = *j;
+	by_index.ties = KITH_TIES_INDEX;
+	return run_kith(&by_index, err);
 }
 
 static int run_kith(const job *j, kith_err *err)
@@ -373,6 +406,10 @@ static void layer_row(struct layer *l, double *row, const double *first)
 	int blobs = !strcmp(l->kind, "blobs"), far = !strcmp(l->kind, "far"), two = !strcmp(l->kind, "collapsed");
 	double length = !strcmp(l->kind, "lengths") ? exp(4 * rng_normal(&l->r)) : 1;
 	const double *centre = l->centres + rng_below(&l->r, far ? 10 : 2) * l->d;
+	if (half && !strcmp(l->kind, "zeros")) {
+		memset(row, 0, l->d * sizeof *row);
+		return;
+	}
 	if (!strcmp(l->kind, "onehot")) {
 		memset(row, 0, l->d * sizeof *row);
 		row[rng_below(&l->r, l->d)] = 1;
@@ -406,7 +443,10 @@ static int write_layer(char **argv, kith_err *err)
 		l.weights[e] = rng_normal(&l.r);
 	ordinary_row(&l, l.centres + 20 * l.d);
 	for (uint64_t i = 0; i < l.n; i++)
-		layer_row(&l, x + i * l.d, l.centres + 20 * l.d);
+		if (!strcmp(l.kind, "copies") && i >= COPIED)
+			memcpy(x + i * l.d, x + rng_below(&l.r, COPIED) * l.d, l.d * sizeof *x);
+		else
+			layer_row(&l, x + i * l.d, l.centres + 20 * l.d);
 	npy_encode(dtype, x, l.n * l.d, raw);
 	npy_write(argv[3], dtype, l.n, l.d, raw);
 	free(raw);
@@ -429,7 +469,8 @@ static int run_engine(char **argv, kith_err *err)
 	job j = {.k = (uint32_t)strtoul(argv[0], NULL, 10),
 		 .threads = atoi(argv[1]),
 		 .engine = argv[2],
-		 .path = argv[3]};
+		 .path = argv[3],
+		 .ties = KITH_TIES_CONTENT};
 	return run_kith(&j, err);
 }
 
@@ -447,7 +488,8 @@ static int run_job(int (*run)(const job *, kith_err *), char **argv, kith_err *e
 	job j = {.k = (uint32_t)strtoul(argv[0], NULL, 10),
 		 .threads = atoi(argv[1]),
 		 .memory = strtoull(argv[2], NULL, 10),
-		 .path = argv[3]};
+		 .path = argv[3],
+		 .ties = KITH_TIES_CONTENT};
 	if (j.k < 1 || j.threads < 1)
 		return kith_fail(err, KITH_EUSAGE, "K and THREADS start at 1");
 	return run(&j, err);
@@ -460,7 +502,8 @@ int main(int argc, char **argv)
 		int arguments;
 		int (*job)(const job *, kith_err *);
 		int (*call)(char **, kith_err *);
-	} verbs[] = {{"kith", 4, run_kith, NULL},     {"faiss", 4, run_faiss, NULL},
+	} verbs[] = {{"kith", 4, run_kith, NULL},     {"foresee", 4, foresee_kith, NULL},
+		     {"faiss", 4, run_faiss, NULL},   {"index", 4, run_index, NULL},
 		     {"check", 4, run_check, NULL},   {"engine", 4, NULL, run_engine},
 		     {"bare", 4, NULL, run_bare},     {"shape", 1, NULL, print_shape},
 		     {"cut", 3, NULL, cut},           {"gauss", 3, NULL, write_gauss},

@@ -8,8 +8,8 @@
  *   tier     of a neighbour j of i: the smallest t such that j is among the k[t] nearest of i
  *   row      the k[tiers-1] neighbours of one node, tier by tier, ascending ids within a tier: tier t of a row
  *            stands at [k[t-1], k[t]) (k[-1] = 0)
- *   near     the `near` nearest neighbours in rank order (by distance, then id), with their squared distances in
- *            single precision
+ *   near     the `near` nearest neighbours in rank order (by distance, then as `ties` says), with their squared
+ *            distances in single precision
  *   reverse  list of i: all j > i with j -> i, ascending; tier by tier, like a row */
 #ifndef KITH_GRAPH_H
 #define KITH_GRAPH_H
@@ -35,6 +35,25 @@ static inline const char *kith_graph_kind_name(kith_graph_kind graph)
 	return graph == KITH_UNION ? "union" : "mutual";
 }
 
+/* In what order samples stand that are equally far, at the k-th distance a matter of who is a neighbour (kith/knn.h):
+ * that of their indices, as in all files of before there was another; or one that the layer's values fix. */
+typedef enum kith_ties { KITH_TIES_INDEX, KITH_TIES_CONTENT } kith_ties;
+
+static inline const char *kith_ties_name(kith_ties ties)
+{
+	return ties == KITH_TIES_INDEX ? "index" : "content";
+}
+
+/* How many neighbours are a matter of the tie rule, by canonical distances: of all samples in an exact graph, of those
+ * that were measured in others. */
+typedef struct kith_tie_counts {
+	int counted; /* 0: nobody did, as in files of before it was done */
+	/* For each k of the ladder: the rows in which a sample that is not among the k nearest is exactly as far as the
+	 * k-th; and the most samples, in one of these rows, that are exactly as far. */
+	uint64_t rows[KITH_MAX_TIERS], most[KITH_MAX_TIERS];
+	uint64_t zero; /* of metric cosine: samples of zeros, which have no direction */
+} kith_tie_counts;
+
 typedef struct kith_graph_info {
 	uint64_t n;                      /* nodes */
 	uint64_t d;                      /* activations per node */
@@ -46,6 +65,8 @@ typedef struct kith_graph_info {
 	uint32_t near_nodes;  /* nodes per stored value of near lists, block_nodes or more; otherwise the same */
 	uint32_t near_bits;   /* significant bits of their distances: 24, or 53 in older files; set by the store */
 	double recall;        /* 1 for an exact graph, else measured; below 1 if there is an audit */
+	kith_ties ties;       /* the order of neighbours that are equally far */
+	kith_tie_counts tied; /* when creating, none: see kith_graph_put_ties */
 	char metric[16];      /* "l2" or "cosine" */
 	char engine[128];     /* "exact", or the approximate engine's name and factory */
 	char parameters[256]; /* what else the result depends on; "" if nothing */
@@ -118,6 +139,10 @@ static inline double kith_recall_part(uint64_t hits, uint64_t total)
  * audit of no rows is none. KITH_EBUG if it breaks what the struct promises, or there is one already; whether its
  * recall is that of the rows, kith_graph_check can tell. */
 int kith_graph_put_audit(kith_graph_writer *writer, const kith_graph_audit *audit, kith_err *err);
+
+/* Adds what was counted, before kith_graph_finish. KITH_EBUG if the numbers cannot be: more than n rows, or in rows
+ * that are tied fewer than two samples or n, or if there are some already. */
+int kith_graph_put_ties(kith_graph_writer *writer, const kith_tie_counts *counts, kith_err *err);
 
 /* After all n rows: derives the reverse lists out of core, seals the file, syncs it and renames it to its name. From
  * then on the file exists, whole. Releases the writer, on failure too (then nothing is left behind). */

@@ -18,6 +18,9 @@ typedef struct kith_knn_options {
 	uint32_t tiers;                  /* 1..KITH_MAX_TIERS */
 	uint32_t ladder[KITH_MAX_TIERS]; /* ascending, distinct */
 	kith_metric metric;
+	kith_ties ties;
+	int refuse_zero;    /* of metric cosine: samples of zeros are KITH_EUSAGE. Other engines than exact refuse them
+			       in any case */
 	const char *engine; /* "exact", or another engine's NAME[:SPEC] */
 	/* Graphs of other layers of the same samples, for engines that are not exact: their rows are measured, too,
 	 * before the k best are kept. Near layers share neighbours, so this finds those whose absence would make a pair
@@ -39,6 +42,7 @@ typedef struct kith_knn_options {
 typedef struct kith_knn_summary {
 	uint64_t n, d;
 	double recall, low, high; /* at the largest k, as measured, with its 95 % confidence interval; 1 if exact */
+	kith_tie_counts tied;     /* as the graph has them */
 	char plan[64];            /* what the engine did, for the closing report: "exact (sketch r=24,127)" */
 	char type[16];            /* how the values are stored: "f4"; "bfloat16" */
 	/* Samples that are the same as another, and samples of zeros only, which are what is left of a recording that
@@ -46,8 +50,9 @@ typedef struct kith_knn_summary {
 	uint64_t repeated, zero;
 } kith_knn_summary;
 
-/* What kith_knn_build would do and take, about: seconds on a machine like those kith was tuned on, bytes of memory, of
- * temporary files beside the output, and of the graph. */
+/* What kith_knn_build would do and take, about: seconds, where nothing else runs and the file is in the page cache, on
+ * this machine (of engines that are not exact: on one like those kith was tuned on), bytes of memory, of temporary
+ * files beside the output, and of the graph. */
 typedef struct kith_knn_estimate {
 	uint64_t n, d;
 	char plan[64];
@@ -55,18 +60,32 @@ typedef struct kith_knn_estimate {
 	uint64_t memory, temporary, graph;
 } kith_knn_estimate;
 
-/* The defaults: k = 15, l2, exact, the distances of the KITH_NEAR_DEFAULT nearest, 4 GiB or half of the memory
- * and every core that the machine, cgroups, limits, affinity and OMP_* leave, an audit of 1,000 samples with seed 0. */
+/* The defaults: k = 15, l2, ties by content, exact, the distances of the KITH_NEAR_DEFAULT nearest, 4 GiB or half of
+ * the memory and every core that the machine, cgroups, limits, affinity and OMP_* leave, an audit of 1,000 samples with
+ * seed 0. */
 void kith_knn_defaults(kith_knn_options *options);
 
 /* Reads the activations `input` and writes the graph `output`.
  *
  * The canonical squared distance of samples x and y is sum_t (x_t - y_t)^2, each operation in double precision, summed
- * in index order t = 0..d-1 without fused multiply-add; ties break by sample index. With KITH_COSINE, x and y are the
- * rows divided, in double, by their norm (computed after an exact power-of-two scaling that prevents over- and
- * underflow); a zero row is KITH_EUSAGE and named. With KITH_L2 and values of type f8, so is what would overflow, and
+ * in index order t = 0..d-1 without fused multiply-add. With KITH_COSINE, x and y are the rows divided, in double, by
+ * their norm (computed after an exact power-of-two scaling that prevents over- and underflow); a zero row has no
+ * direction: its squared distance from any other is 2, that of similarity 0, or it is KITH_EUSAGE and named. With
+ * KITH_L2 and values of type f8, so is what would overflow, and
  * samples all of whose values are below 2^-450; if only some are, all are multiplied by an exact power of two first,
- * and distances, when they are stored, divided by its square. The neighbour sets of engine "exact" equal that
+ * and distances, when they are stored, divided by its square.
+ *
+ * Equal distances are ordered by the tie rule: KITH_TIES_INDEX, by sample index; KITH_TIES_CONTENT, by
+ *
+ *         m(m(i ^ key) ^ (key << 32 | key >> 32))
+ *
+ * of sample i, 64-bit numbers, where m is what splitmix64 makes of a state (Steele, Lea and Flood 2014), and key the
+ * XXH3-64 of the n rows' hashes; a row's is the XXH3-64 of its values as doubles, -0.0 as 0.0, whatever type and shape
+ * the file has. So the same values break their ties alike, and layers that differ do so independently: NNTS of layers
+ * with ties is then, in the mean, its mean over all ways to break them. By index, all layers with ties have their low
+ * indices in common.
+ *
+ * The neighbour sets of engine "exact" equal that
  * definition's whatever the threads, memory and block sizes: floats only rule out what provably cannot be a neighbour.
  *
  * KITH_EIO if the input, or a graph of candidates, is written to or replaced while it is read; then `output` is as it
@@ -74,8 +93,9 @@ void kith_knn_defaults(kith_knn_options *options);
 int kith_knn_build(const char *input, const char *output, const kith_knn_options *options, kith_knn_summary *summary,
 		   kith_err *err);
 
-/* Looks at the header and a sample of the rows (with KITH_COSINE, at all of them). The same errors as kith_knn_build,
- * but for what only reading everything shows. */
+/* Looks at the header and a sample of the rows (with KITH_COSINE, at all of them); engine "exact" does its work with
+ * some of them, in about half a second of processor time, or a few per cent of what the job takes. The same errors as
+ * kith_knn_build, but for what only reading everything shows. */
 int kith_knn_foresee(const char *input, const kith_knn_options *options, kith_knn_estimate *out, kith_err *err);
 
 /* Measures the recall of a finished graph of `input`, whatever engine made it: finds the true neighbours of

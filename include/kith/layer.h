@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kith/graph.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -16,6 +18,10 @@ typedef struct kith_layer {
 	char *metric, *engine, *digest, *input, *command;
 	double recall;    /* 1 for an exact graph, else measured */
 	uint32_t audited; /* samples of the graph's audit (kith/graph.h); 0: none. Pair stores do not keep it */
+	/* The order of neighbours that are equally far; and for each k of the stack, how many are (kith/graph.h). Pair
+	 * stores keep neither */
+	kith_ties ties;
+	kith_tie_counts tied;
 } kith_layer;
 
 /* Whether the layer's graph has all true neighbours, for certain. A recall of 1 is not enough: it may be measured. */

@@ -23,6 +23,7 @@ typedef struct kith_merge_options {
 	int with_union, with_mutual; /* at least one */
 	uint64_t memory;             /* bytes; holds the window, and the accumulators, of every thread */
 	int threads;                 /* >= 1 */
+	int mixed;                   /* layers of several metrics, or tie rules, are no mistake */
 	const char *pairs;           /* the pair store to write as well (kith/pairs.h); NULL: none */
 	const char *command;         /* recorded in it; NULL: "" */
 	kith_progress progress;
@@ -32,11 +33,12 @@ typedef struct kith_merge_options {
 void kith_merge_defaults(kith_merge_options *options);
 
 /* Walks the `layers` graphs paths[0..layers-1], in causal order, over windows of nodes, and returns the stack; names[v]
- * is layer v's name. Layers must agree in n and each must have every k asked for (KITH_EUSAGE otherwise, naming the
- * file). The result satisfies kith_stack_check, and the stores agreed with their own promises all the way (each row k
- * distinct neighbours, rows and reverse lists n k edges): if not, KITH_ECORRUPT or KITH_EBUG and no result. The result
- * does not depend on memory or threads. With options->pairs, every pair's presence goes to that file in the same walk;
- * it is there, whole, if and only if 0 is returned. */
+ * is layer v's name. Layers must agree in n, each must have every k asked for, and unless they may be mixed they must
+ * agree in metric and tie rule (KITH_EUSAGE otherwise, naming the file). The result satisfies kith_stack_check, and the
+ * stores agreed with their own promises all the way (each row k distinct neighbours, rows and reverse lists n k edges):
+ * if not, KITH_ECORRUPT or KITH_EBUG and no result. The result does not depend on memory or threads. With
+ * options->pairs, every pair's presence goes to that file in the same walk; it is there, whole, if and only if 0 is
+ * returned. */
 int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *options,
 	       kith_stack **out, kith_err *err);
 

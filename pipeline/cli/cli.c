@@ -142,11 +142,12 @@ static int tick(void *context, const char *what, unsigned long long done, unsign
 	if (cli->quiet || !cli->is_terminal)
 		return 0;
 	double t = now();
-	if (!cli->phase || strcmp(cli->phase, what)) {
+	if (!cli->phase || strcmp(cli->phase, what) || done < cli->done / 2) { /* the same again, of other samples */
 		cli->phase = what;
 		cli->phase_started = t;
 		cli->last_draw = 0;
 	}
+	cli->done = done;
 	if (t - cli->last_draw >= 0.1) {
 		cli->last_draw = t;
 		draw(cli, what, done, total, t);

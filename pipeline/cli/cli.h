@@ -16,6 +16,7 @@ typedef struct kith_cli {
 	double started;   /* seconds */
 	double last_draw; /* when the progress bar was last drawn */
 	double phase_started;
+	unsigned long long done; /* of the phase */
 	const char *phase;
 	int drawn; /* a bar stands on the terminal */
 	/* The command line as it was parsed, for outputs to say how they were made, arguments quoted where a shell

@@ -350,6 +350,13 @@ KITH_CLONES static double smallest(const double *x, uint64_t count)
 	return result;
 }
 
+/* So that equal values are equal bytes. */
+KITH_CLONES static void drop_negative_zeros(double *x, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		x[i] += 0.0;
+}
+
 KITH_CLONES static void add_row(double *sum, const double *row, uint64_t d, double weight)
 {
 	for (uint64_t t = 0; t < d; t++)
@@ -378,11 +385,11 @@ struct scan {
 	uint8_t *head;      /* data_at bytes */
 	uint8_t *raw;       /* threads x step rows, as they are stored */
 	double *rows;       /* the same as doubles */
-	uint64_t *row_hash; /* threads x step */
+	uint64_t *row_hash; /* threads x step: of their values */
 	kith_repeats repeats;
 	uint64_t zero_hash; /* of a row of zeros */
 	kith_scan found;
-	kith_hash_state *hash;
+	kith_hash_state *hash, *values;
 	uint64_t *block_hash; /* as in kith_activations */
 	uint64_t block_rows;
 	double *mean; /* NULL: not wanted */
@@ -402,6 +409,7 @@ static int take_block(struct scan *s, uint64_t first, uint64_t count, const uint
 	if (rc || !isfinite(most))
 		return rc ? rc : report_not_finite(i, first, rows, count, &s->err);
 	kith_hash_update(s->hash, raw, count * i->row_bytes);
+	kith_hash_update(s->values, row_hash, count * sizeof *row_hash);
 	s->found.max_abs = most > s->found.max_abs ? most : s->found.max_abs;
 	for (uint64_t r = 0; r < count; r++) {
 		kith_repeats_add(&s->repeats, row_hash[r]);
@@ -436,9 +444,10 @@ static void scan_rows(struct scan *s, int threads)
 		int rc = read_stored(s->a, first, count, raw, &err);
 		if (!rc) {
 			hash_blocks(s, first, count, raw);
-			for (uint64_t r = 0; r < count; r++)
-				row_hash[r] = kith_hash(raw + r * i->row_bytes, i->row_bytes);
 			to_doubles(i->dtype, raw, count * i->d, rows);
+			drop_negative_zeros(rows, count * i->d);
+			for (uint64_t r = 0; r < count; r++)
+				row_hash[r] = kith_hash(rows + r * i->d, i->d * sizeof *rows);
 			most = largest(rows, count * i->d);
 			least = i->dtype == KITH_F8 ? smallest(rows, count * i->d) : 0;
 		}
@@ -495,7 +504,7 @@ int kith_activations_scan(kith_activations *a, uint64_t memory, int threads, con
 	if ((s.rc = kith_workspace_alloc(&w, &space, "blocks of rows", &s.err)))
 		goto done;
 	s.block_hash = kith_alloc((i->n + s.block_rows - 1) / s.block_rows, sizeof *s.block_hash);
-	if (!(s.hash = kith_hash_new()) || !s.block_hash)
+	if (!(s.hash = kith_hash_new()) || !(s.values = kith_hash_new()) || !s.block_hash)
 		s.rc = kith_fail_nomem(&s.err, "a digest", 1);
 	else if (kith_reader_read(a, s.head, a->data_at, 0))
 		s.rc = kith_fail_errno(&s.err, "%s: cannot read", i->path);
@@ -503,11 +512,12 @@ int kith_activations_scan(kith_activations *a, uint64_t memory, int threads, con
 		goto done;
 	if (mean)
 		memset(mean, 0, i->d * sizeof *mean);
-	memset(s.raw, 0, i->row_bytes);
-	s.zero_hash = kith_hash(s.raw, i->row_bytes);
+	memset(s.rows, 0, i->d * sizeof *s.rows);
+	s.zero_hash = kith_hash(s.rows, i->d * sizeof *s.rows);
 	kith_hash_update(s.hash, s.head, a->data_at);
 	scan_rows(&s, threads);
 	s.found.digest = kith_hash_value(s.hash);
+	s.found.values = kith_hash_value(s.values);
 	s.found.repeated = s.repeats.repeated;
 	if (!s.rc)
 		keep_hashes(&s);
@@ -517,6 +527,7 @@ done:
 	else
 		*out = s.found;
 	kith_hash_free(s.hash);
+	kith_hash_free(s.values);
 	free(s.block_hash);
 	free(space);
 	return s.rc;

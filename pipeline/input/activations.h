@@ -65,11 +65,14 @@ void kith_activations_will_read(const kith_activations *a, uint64_t first, uint6
 
 /* What one pass over the file finds. */
 typedef struct kith_scan {
-	uint64_t digest;    /* XXH3-64 of the header and the rows: of all bytes of a .npy file */
+	uint64_t digest; /* XXH3-64 of the header and the rows: of all bytes of a .npy file */
+	/* Of the values alone, the same for every header, type and order of bytes: XXH3-64 of the rows' hashes, and a
+	 * row's is that of its values as doubles, -0.0 as 0.0 (numbers as the processor has them) */
+	uint64_t values;
 	double max_abs;     /* largest |x| */
 	double min_abs;     /* of f8: smallest |x| that is not 0; 0: there is none, or they are of another type */
-	uint64_t repeated;  /* rows that are the same as another, by the hash of their bytes */
-	uint64_t unwritten; /* rows of zero bytes, as files have them that are mapped and not filled to the end */
+	uint64_t repeated;  /* rows that are the same as another, by the hash of their values */
+	uint64_t unwritten; /* rows of zeros, as files have them that are mapped and not filled to the end */
 } kith_scan;
 
 /* Files may be written to, or replaced, while they are read. The digest is of what the scan read, and after a scan:

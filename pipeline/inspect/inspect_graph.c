@@ -34,6 +34,17 @@ static const char *precision(const kith_graph_info *i)
 	return is_single(i) ? "single" : "double";
 }
 
+/* What is known of ties: the rule and, if they were counted, a line for each k. */
+static void put_ties(const kith_graph_info *i, FILE *out)
+{
+	fprintf(out, "# ties\t%s\n", kith_ties_name(i->ties));
+	for (uint32_t t = 0; i->tied.counted && t < i->tiers; t++)
+		fprintf(out, "# ties\tk\t%u\trows\t%llu\tmost\t%llu\n", i->ladder[t],
+			(unsigned long long)i->tied.rows[t], (unsigned long long)i->tied.most[t]);
+	if (i->tied.zero)
+		fprintf(out, "# zero rows\t%llu\n", (unsigned long long)i->tied.zero);
+}
+
 static void put_header(const kith_graph_info *i, const kith_graph_audit *a, FILE *out)
 {
 	char ladder[256], recall[KITH_DOUBLE_TEXT];
@@ -43,6 +54,7 @@ static void put_header(const kith_graph_info *i, const kith_graph_audit *a, FILE
 	if (i->parameters[0])
 		fprintf(out, "# parameters\t%s\n", i->parameters);
 	fprintf(out, "# recall\t%s\n# digest\t%s\n", kith_double_text(i->recall, recall), i->digest);
+	put_ties(i, out);
 	put_audit(i, a, out);
 	fprintf(out, "# near\t%u%s%s\n", i->near, i->near ? "\tprecision\t" : "", i->near ? precision(i) : "");
 	fputs("# node\tneighbour\tk\trank\tdist2\n", out);
@@ -71,6 +83,19 @@ static void put_audit_json(const kith_graph_info *i, const kith_graph_audit *a, 
 	kith_json_end(j);
 }
 
+static void put_ties_json(const kith_graph_info *i, kith_json *j)
+{
+	kith_json_put_string(j, "ties", kith_ties_name(i->ties));
+	for (int most = 0; i->tied.counted && most < 2; most++) {
+		kith_json_open(j, most ? "tied_most" : "tied_rows", '[');
+		for (uint32_t t = 0; t < i->tiers; t++)
+			kith_json_count(j, (most ? i->tied.most : i->tied.rows)[t]);
+		kith_json_end(j);
+	}
+	if (i->tied.zero)
+		kith_json_put_count(j, "zero_rows", i->tied.zero);
+}
+
 static void begin_json(const kith_graph_info *i, const kith_graph_audit *a, kith_json *j)
 {
 	kith_json_begin(j, '{');
@@ -88,6 +113,7 @@ static void begin_json(const kith_graph_info *i, const kith_graph_audit *a, kith
 	kith_json_put_string(j, "digest", i->digest);
 	if (i->near)
 		kith_json_put_string(j, "precision", precision(i));
+	put_ties_json(i, j);
 	put_audit_json(i, a, j);
 	kith_json_gap(j, "\n ");
 	kith_json_open(j, "nodes", '[');

@@ -34,6 +34,9 @@ static int look(struct measured *m, const char *input, const char *path, kith_er
 	if ((rc = kith_vectors_init(&m->vectors, m->activations, cosine ? KITH_COSINE : KITH_L2, o->memory / 4,
 				    o->threads, &m->progress, err)))
 		return rc;
+	m->vectors.ties.rule = info->ties;
+	if ((rc = kith_vectors_refuse_zero(&m->vectors, err)))
+		return rc;
 	snprintf(digest, sizeof digest, "xxh3:%016llx", (unsigned long long)m->vectors.digest);
 	if (strcmp(digest, info->digest) || m->vectors.n != info->n || m->vectors.d != info->d)
 		return kith_fail(err, KITH_EUSAGE,

@@ -22,10 +22,17 @@ typedef struct kith_engine_job {
 	 * them. */
 	kith_graph *const *candidates;
 	uint32_t candidate_graphs;
+	/* Where zero rows are not among the samples, and are to be put into the rows that kith_engine_append sees
+	 * (zero_rows.h); and of each sample, how many that are not in its row are exactly as far as the last there: an
+	 * engine that is exact fills it in before the first row is appended. Else both are NULL. */
+	struct kith_zero_rows *zero;
+	uint64_t *left;
 	uint64_t memory; /* bytes */
+	uint64_t taken;  /* bytes of -m that are not in `memory`: messages that say what is needed count them, too */
 	int threads;
 	const char *output; /* temporary files stand beside it; NULL: only to foresee */
 	const kith_progress *progress;
+	struct kith_pilot *pilot; /* only to foresee: these are some of the samples of another job (exact/pilot.h) */
 } kith_engine_job;
 
 /* A command-line option that only one engine has. */

@@ -11,6 +11,7 @@
 #include "engine.h"
 #include "machine.h"
 #include "text.h"
+#include "zero_rows.h"
 
 static const kith_engine *const engines[] = {&kith_engine_exact, &kith_engine_approx, &kith_engine_faiss};
 #define MAX_CANDIDATES  16
@@ -71,6 +72,8 @@ uint32_t kith_engine_candidate_tiers(const kith_graph_info *theirs, uint32_t k)
 int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,
 		       const uint32_t *near_ids, const double *near_dist2, kith_err *err)
 {
+	if (job->zero)
+		return kith_zero_rows_append(job->zero, writer, count, near_ids, near_dist2, err);
 	int rc = job->vectors->shift ? append_unshifted(job, writer, count, ids, near_ids, near_dist2, err)
 				     : kith_graph_append(writer, count, ids, near_ids, near_dist2, err);
 	if (!rc && job->hits)
@@ -83,6 +86,7 @@ void kith_knn_defaults(kith_knn_options *o)
 	memset(o, 0, sizeof *o);
 	o->tiers = 1;
 	o->ladder[0] = 15;
+	o->ties = KITH_TIES_CONTENT;
 	o->engine = engines[0]->name;
 	o->near = KITH_NEAR_DEFAULT;
 	o->memory = kith_machine_budget(4ull << 30);
@@ -131,6 +135,7 @@ static void fill_info(struct run *r)
 	info->tiers = o->tiers;
 	memcpy(info->ladder, o->ladder, o->tiers * sizeof *o->ladder);
 	info->recall = 1; /* until an audit says otherwise */
+	info->ties = o->ties;
 	info->near = kith_info_k(info) < o->near ? kith_info_k(info) : o->near;
 	kith_copy_text(info->metric, sizeof info->metric, o->metric == KITH_COSINE ? "cosine" : "l2");
 	kith_copy_text(info->input, sizeof info->input, slash ? slash + 1 : r->vectors.path);
@@ -200,6 +205,9 @@ static int start(struct run *r, const char *input, const char *output, const voi
 		return rc;
 	rc = output ? kith_vectors_init(&r->vectors, r->activations, o->metric, memory, o->threads, &r->progress, err)
 		    : kith_vectors_glance(&r->vectors, r->activations, o->metric, memory, o->threads, err);
+	r->vectors.ties.rule = o->ties;
+	if (!rc && (o->refuse_zero || !r->engine->exact))
+		rc = kith_vectors_refuse_zero(&r->vectors, err);
 	if (!rc)
 		fill_info(r);
 	return rc;
@@ -283,6 +291,36 @@ static kith_knn_options within_limits(const kith_knn_options *given)
 	return o;
 }
 
+/* The engine's work, with zero rows put in where there are any. */
+static int build_rows(struct run *r, kith_graph_writer *writer, kith_knn_summary *done, kith_err *err)
+{
+	kith_zero_rows zero = {0};
+	if (!r->vectors.zero)
+		return r->engine->build(&r->job, writer, done, err);
+	int rc = kith_zero_rows_init(&zero, &r->job, err);
+	kith_copy_text(done->plan, sizeof done->plan, "zero rows");
+	if (!rc && zero.others > 1)
+		rc = r->engine->build(&zero.rest, writer, done, err);
+	if (!rc)
+		rc = kith_zero_rows_finish(&zero, writer, err);
+	done->tied = zero.tied;
+	kith_zero_rows_free(&zero);
+	return rc;
+}
+
+static int foresee_rows(struct run *r, kith_knn_estimate *out, kith_err *err)
+{
+	kith_zero_rows zero = {0};
+	if (!r->vectors.zero)
+		return r->engine->foresee(&r->job, out, err);
+	int rc = kith_zero_rows_init(&zero, &r->job, err);
+	kith_copy_text(out->plan, sizeof out->plan, "zero rows");
+	if (!rc && zero.others > 1)
+		rc = r->engine->foresee(&zero.rest, out, err);
+	kith_zero_rows_free(&zero);
+	return rc;
+}
+
 int kith_knn_foresee_with(const char *input, const kith_knn_options *given, const void *own, kith_knn_estimate *out,
 			  kith_err *err)
 {
@@ -290,7 +328,7 @@ int kith_knn_foresee_with(const char *input, const kith_knn_options *given, cons
 	struct run r = {.options = o};
 	kith_knn_estimate found = {0};
 	int rc = start(&r, input, NULL, own, err);
-	if (!rc && !(rc = r.engine->foresee(&r.job, &found, err))) {
+	if (!rc && !(rc = foresee_rows(&r, &found, err))) {
 		describe_instead(&r, found.plan, sizeof found.plan);
 		found.n = r.info.n;
 		found.d = r.info.d;
@@ -317,7 +355,8 @@ static int begin_audit(struct run *r, kith_err *err)
 				 o->memory, o->threads, &r->progress, err);
 	r->job.audit = stop_rows(r) ? &r->audit.stop : NULL;
 	r->job.hits = &r->audit;
-	r->job.memory -= rc ? 0 : r->audit.bytes;
+	r->job.taken = rc ? 0 : r->audit.bytes;
+	r->job.memory -= r->job.taken;
 	return rc;
 }
 
@@ -345,8 +384,9 @@ int kith_knn_build_with(const char *input, const char *output, const kith_knn_op
 	int rc = start(&r, input, output, own, err);
 	if (rc || (rc = open_candidates(&r, err)) ||
 	    (rc = kith_graph_create(&writer, output, &r.info, o->memory, o->threads, err)) ||
-	    (rc = begin_audit(&r, err)) || (rc = r.engine->build(&r.job, writer, &done, err)) ||
-	    (rc = end_audit(&r, writer, &done, err)) || (rc = verify_inputs(&r, err)))
+	    (rc = begin_audit(&r, err)) || (rc = build_rows(&r, writer, &done, err)) ||
+	    (rc = end_audit(&r, writer, &done, err)) || (rc = kith_graph_put_ties(writer, &done.tied, err)) ||
+	    (rc = verify_inputs(&r, err)))
 		goto done;
 	describe_instead(&r, done.plan, sizeof done.plan);
 	done.n = r.info.n;

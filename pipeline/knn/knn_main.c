@@ -111,11 +111,11 @@ static int check(void *context, kith_err *err)
 static void print_estimate(const arguments *a, const kith_knn_estimate *e)
 {
 	char ladder[256];
-	printf("%s: n=%llu d=%llu k=%s %s: about %.1f s, %.0f MB of memory, %.0f MB of temporary files, a graph of "
+	printf("%s: n=%llu d=%llu k=%s %s: about %.*f s, %.0f MB of memory, %.0f MB of temporary files, a graph of "
 	       "%.0f MB\n",
 	       a->input, (unsigned long long)e->n, (unsigned long long)e->d,
-	       kith_ladder_text(a->knn.ladder, a->knn.tiers, ladder, sizeof ladder), e->plan, e->seconds,
-	       (double)e->memory * 1e-6, (double)e->temporary * 1e-6, (double)e->graph * 1e-6);
+	       kith_ladder_text(a->knn.ladder, a->knn.tiers, ladder, sizeof ladder), e->plan, e->seconds < 2 ? 2 : 1,
+	       e->seconds, (double)e->memory * 1e-6, (double)e->temporary * 1e-6, (double)e->graph * 1e-6);
 }
 
 /* --dry-run: a line for people and scripts, on standard output; and another one of the exact engine if that was not
@@ -136,7 +136,7 @@ static int foresee(kith_cli *cli, const arguments *a)
 	return 0;
 }
 
-/* Many equal samples are each other's neighbours, in the order of their numbers, which says nothing of the network. */
+/* Many equal samples are each other's neighbours, in an order that says nothing of the network. */
 static void warn(kith_cli *cli, const arguments *a, const kith_knn_summary *done)
 {
 	char zero[96] = "";
@@ -150,15 +150,24 @@ static void warn(kith_cli *cli, const arguments *a, const kith_knn_summary *done
 }
 
 /* What else is worth a word in the closing report. */
-static const char *remarks(const kith_knn_summary *done, char *out, size_t size)
+static const char *remarks(const arguments *a, const kith_knn_summary *done, char *out, size_t size)
 {
+	char text[KITH_TIES_TEXT];
 	size_t at = 0;
 	*out = 0;
 	if (!strcmp(done->type, "bfloat16"))
 		at = (size_t)snprintf(out, size, ", bfloat16");
 	if (done->repeated > done->n / 100)
-		snprintf(out + at, size - at, ", %llu samples repeated (%llu zero)", (unsigned long long)done->repeated,
-			 (unsigned long long)done->zero);
+		at += (size_t)snprintf(out + at, size - at, ", %llu samples repeated (%llu zero)",
+				       (unsigned long long)done->repeated, (unsigned long long)done->zero);
+	if (done->tied.zero)
+		at += (size_t)snprintf(out + at, size - at, ", %llu zero rows at similarity 0 with all others",
+				       (unsigned long long)done->tied.zero);
+	for (uint32_t t = 0; t < a->knn.tiers; t++)
+		if (done->tied.rows[t])
+			at += (size_t)snprintf(out + at, size - at, "; %s",
+					       kith_ties_text(a->knn.ladder[t], done->tied.rows[t], done->n,
+							      done->tied.most[t], text));
 	return out;
 }
 
@@ -166,7 +175,7 @@ static int build(kith_cli *cli, const arguments *a)
 {
 	kith_knn_summary done;
 	kith_err err;
-	char ladder[256], recall[KITH_RECALL_TEXT], more[128];
+	char ladder[256], recall[KITH_RECALL_TEXT], more[256 + KITH_MAX_TIERS * KITH_TIES_TEXT];
 	if (kith_knn_build_with(a->input, a->output, &a->knn, own_of(a), &done, &err))
 		return kith_cli_fail(cli, &err);
 	warn(cli, a, &done);
@@ -175,7 +184,7 @@ static int build(kith_cli *cli, const arguments *a)
 			kith_ladder_text(a->knn.ladder, a->knn.tiers, ladder, sizeof ladder), done.plan,
 			done.high < 1 ? ": recall " : "",
 			done.high < 1 ? kith_recall_text(done.recall, done.low, done.high, recall) : "",
-			remarks(&done, more, sizeof more));
+			remarks(a, &done, more, sizeof more));
 	return 0;
 }
 
@@ -189,6 +198,12 @@ int main(int argc, char **argv)
 		 kith_take_ladder, .to = a.knn.ladder, .count = &a.knn.tiers},
 		{0, "metric", "l2|cosine", "Distance between activations", 1, kith_take_choice, .to = &a.knn.metric,
 		 .noun = "metric"},
+		{0, "ties", "index|content",
+		 "Neighbours equally far: in an order that the layer's values fix, or by index", 1, kith_take_choice,
+		 .to = &a.knn.ties, .noun = "tie rule"},
+		{0, "zero-rows", "keep|refuse",
+		 "Samples of zeros, for cosine: at similarity 0 with all others, or a mistake", 1, kith_take_choice,
+		 .to = &a.knn.refuse_zero, .noun = "way with zero rows"},
 		{0, "dry-run", NULL, "Say what would be done and take, and stop", 2, kith_take_flag, .to = &a.dry_run},
 		{0, "engine", "NAME[:SPEC]",
 		 "exact: the true neighbours; approx[:recall=R]: nearly all; faiss:FACTORY: by an index of FAISS", 1,
@@ -214,7 +229,8 @@ int main(int argc, char **argv)
 	a.knn.candidates = (const char *const *)a.candidates;
 	snprintf(about, sizeof about,
 		 "Build the k-nearest-neighbour graph of one layer's activations (.npy, one row per sample).\v"
-		 "Defaults: -k %u --metric l2 --engine %s --audit %u --near %u -m %s -t %d.\n\n"
+		 "Defaults: -k %u --metric l2 --ties content --zero-rows keep --engine %s --audit %u --near %u -m %s "
+		 "-t %d.\n\n"
 		 "Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.",
 		 a.knn.ladder[0], a.knn.engine, a.knn.audit_rows, a.knn.near, kith_cli_bytes_text(a.knn.memory),
 		 a.knn.threads);

@@ -48,32 +48,31 @@ static void normalise(double *row, uint64_t d, int exponent, double norm)
 		row[t] = ldexp(row[t], -exponent) / norm;
 }
 
-/* Rows without a direction, in a pass over all. */
-struct zero_rows {
-	uint64_t count, first;
-};
-
-static void find_norms(kith_vectors *v, uint64_t first, uint64_t count, const double *block, struct zero_rows *zero)
+static void find_norms(kith_vectors *v, uint64_t first, uint64_t count, const double *block)
 {
 	for (uint64_t r = 0; r < count; r++) {
 		int exponent = 0;
 		v->norm[first + r] = scaled_norm(block + r * v->d, v->d, &exponent);
 		v->exponent[first + r] = exponent;
-		if (v->norm[first + r] == 0 && !zero->count++)
-			zero->first = first + r;
+		v->zero += v->norm[first + r] == 0;
 	}
 }
 
-static int refuse_zero_rows(const kith_vectors *v, const struct zero_rows *zero, kith_err *err)
+int kith_vectors_refuse_zero(const kith_vectors *v, kith_err *err)
 {
 	char more[64] = "";
-	if (zero->count > 1)
-		snprintf(more, sizeof more, " (and so are %llu more of %llu)", (unsigned long long)zero->count - 1,
+	uint64_t first = 0;
+	if (!v->zero)
+		return 0;
+	while (v->norm[first] != 0)
+		first++;
+	if (v->zero > 1)
+		snprintf(more, sizeof more, " (and so are %llu more of %llu)", (unsigned long long)v->zero - 1,
 			 (unsigned long long)v->n);
 	return kith_fail(err, KITH_EUSAGE,
 			 "%s: row %llu is zero%s and has no direction: cosine cannot place it; drop the same samples "
 			 "from every layer, or use --metric l2",
-			 v->path, (unsigned long long)zero->first, more);
+			 v->path, (unsigned long long)first, more);
 }
 
 static void normalise_rows(const kith_vectors *v, uint64_t first, uint64_t count, double *rows)
@@ -88,7 +87,6 @@ static int scan_cosine(kith_vectors *v, uint64_t memory, const kith_progress *pr
 	uint64_t step = memory / (v->d * sizeof(double) * 2);
 	step = step < 1 ? 1 : step > v->n ? v->n : step;
 	double *block = kith_alloc(step * v->d, sizeof *block);
-	struct zero_rows zero = {0};
 	int rc = block ? 0 : kith_fail_nomem(err, "a block of rows", step * v->d * sizeof *block);
 	memset(v->mean, 0, v->d * sizeof *v->mean);
 	for (uint64_t first = 0; !rc && first < v->n; first += step) {
@@ -96,17 +94,15 @@ static int scan_cosine(kith_vectors *v, uint64_t memory, const kith_progress *pr
 		if ((rc = kith_progress_tick(progress, "norms", first, v->n, err)) ||
 		    (rc = kith_activations_read(v->input, first, count, block, NULL, err)))
 			break;
-		find_norms(v, first, count, block, &zero);
-		if (zero.count) /* only how many there are is still of interest */
-			continue;
+		find_norms(v, first, count, block);
 		normalise_rows(v, first, count, block);
 		for (uint64_t r = 0; r < count; r++)
-			for (uint64_t t = 0; t < v->d; t++)
+			for (uint64_t t = 0; v->norm[first + r] > 0 && t < v->d; t++)
 				v->mean[t] += block[r * v->d + t] / (double)v->n;
 	}
 	free(block);
 	v->max_abs = 1;
-	return rc || !zero.count ? rc : refuse_zero_rows(v, &zero, err);
+	return rc;
 }
 
 static int set_up(kith_vectors *v, kith_activations *input, kith_metric metric, kith_err *err)
@@ -198,12 +194,45 @@ int kith_vectors_init(kith_vectors *v, kith_activations *input, kith_metric metr
 	if (rc || (rc = kith_activations_scan(input, memory, threads, progress, &scan, v->mean, err)))
 		return rc;
 	v->digest = scan.digest;
+	v->ties = (kith_tie_rule){.rule = KITH_TIES_CONTENT, .key = scan.values};
 	v->repeated = scan.repeated;
 	v->unwritten = scan.unwritten;
 	v->max_abs = scan.max_abs;
 	if (metric == KITH_COSINE)
 		return scan_cosine(v, memory, progress, err);
 	return v->value_size == sizeof(double) ? fit_range(v, &scan, err) : 0;
+}
+
+/* ---- ties ---- */
+
+static int by_tie_rank(const void *a, const void *b, void *ties)
+{
+	uint64_t x = kith_tie_rank(ties, *(const uint32_t *)a), y = kith_tie_rank(ties, *(const uint32_t *)b);
+	return (x > y) - (x < y);
+}
+
+void kith_ties_sort(const kith_tie_rule *ties, uint32_t *samples, uint64_t count)
+{
+	qsort_r(samples, count, sizeof *samples, by_tie_rank, (void *)(uintptr_t)ties);
+}
+
+void kith_tie_counts_add(kith_tie_counts *counts, const kith_graph_info *info, const double *dist, uint64_t left)
+{
+	uint32_t k = kith_info_k(info);
+	for (uint32_t t = 0; t < info->tiers; t++) {
+		uint32_t from = info->ladder[t] - 1, to = info->ladder[t];
+		double far = dist[from];
+		while (to < k && dist[to] == far)
+			to++;
+		uint64_t beyond = to - info->ladder[t] + (dist[k - 1] == far ? left : 0);
+		if (!beyond)
+			continue;
+		while (from && dist[from - 1] == far)
+			from--;
+		uint64_t equal = info->ladder[t] - from + beyond;
+		counts->rows[t]++;
+		counts->most[t] = equal > counts->most[t] ? equal : counts->most[t];
+	}
 }
 
 void kith_vectors_free(kith_vectors *v)
@@ -298,7 +327,7 @@ KITH_CLONES static void add_to(double *sum, const double *row, uint64_t d, doubl
 int kith_vectors_some(kith_vectors *v, const kith_vectors *of, const uint32_t *id, uint64_t n, kith_err *err)
 {
 	kith_workspace w = {0};
-	uint32_t *own;
+	uint32_t *own, *weight;
 	uint8_t *raw = kith_alloc(of->row_bytes, 1);
 	double *row = kith_alloc(of->d, sizeof *row);
 	*v = *of;
@@ -308,12 +337,16 @@ int kith_vectors_some(kith_vectors *v, const kith_vectors *of, const uint32_t *i
 	v->own = v->memory = NULL;
 	v->max_abs = 0;
 	KITH_BUFFER(&w, own, n);
+	KITH_BUFFER(&w, weight, of->weight ? n : 0);
 	KITH_BUFFER_ZERO(&w, v->mean, v->d);
 	int rc = row && raw ? kith_workspace_alloc(&w, &v->memory, "some of the samples", err)
 			    : kith_fail_nomem(err, "a sample", of->d * sizeof *row);
 	for (uint64_t i = 0; !rc && i < n; i++)
 		own[i] = of->id ? of->id[id[i]] : id[i];
-	v->id = rc ? NULL : own;
+	for (uint64_t i = 0; !rc && of->weight && i < n; i++)
+		weight[i] = of->weight[id[i]];
+	v->weight = !rc && of->weight ? weight : NULL;
+	v->id = v->ties.id = rc ? NULL : own;
 	for (uint64_t i = 0; !rc && i < n; i++)
 		if (!(rc = kith_vectors_read(v, i, 1, row, raw, err)))
 			add_to(v->mean, row, v->d, &v->max_abs);

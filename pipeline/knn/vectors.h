@@ -14,6 +14,36 @@
 
 #include "activations.h"
 #include "kith/knn.h"
+#include "random.h"
+
+/* The order of samples that are equally far: by index; or by content, a pseudo-random permutation of the samples that
+ * the values of all of them fix. So the same values break their ties alike, and others independently: where ties go by
+ * index, layers with many have their low indices in common, and look as if they had more. */
+typedef struct kith_tie_rule {
+	kith_ties rule;
+	uint64_t key;       /* by content: the digest of the values (activations.h) */
+	const uint32_t *id; /* what the file calls the samples; NULL: as they are numbered here */
+} kith_tie_rule;
+
+/* A sample's place in that order: of all 64-bit numbers, so that no table is needed. Every step is a bijection. */
+static inline uint64_t kith_tie_rank(const kith_tie_rule *ties, uint32_t sample)
+{
+	uint64_t id = ties->id ? ties->id[sample] : sample, state = id ^ ties->key;
+	if (ties->rule == KITH_TIES_INDEX)
+		return id;
+	state = kith_random_next(&state) ^ (ties->key >> 32 | ties->key << 32);
+	return kith_random_next(&state);
+}
+
+/* Whether a sample at the first distance comes before another at the second. */
+static inline int kith_comes_before(const kith_tie_rule *ties, double dist, uint32_t sample, double other_dist,
+				    uint32_t other)
+{
+	return dist != other_dist ? dist < other_dist : kith_tie_rank(ties, sample) < kith_tie_rank(ties, other);
+}
+
+/* Sorts samples that are equally far. */
+void kith_ties_sort(const kith_tie_rule *ties, uint32_t *samples, uint64_t count);
 
 typedef struct kith_vectors {
 	kith_activations *input; /* NULL: `all` is all there is, of metric l2 */
@@ -23,9 +53,11 @@ typedef struct kith_vectors {
 	kith_metric metric;
 	int shift; /* of l2 and f8: what is read is 2^shift times what the file has, and squared distances 2^(2 shift)
 		      times */
+	kith_tie_rule ties;           /* by content, until the caller says otherwise */
 	double max_abs;               /* no |value| is larger */
 	uint64_t digest;              /* of the file */
 	uint64_t repeated, unwritten; /* rows, as in kith_scan */
+	uint64_t zero;                /* of cosine: samples of zeros, whose norm is 0: they must not be read */
 	double *mean;                 /* d: about the column means */
 	double *norm;                 /* n, for cosine: each sample's norm after scaling by 2^-exponent */
 	int32_t *exponent;
@@ -35,7 +67,10 @@ typedef struct kith_vectors {
 	const uint32_t *place; /* sample i is the place[i]-th of them; NULL: the i-th, or as `id` says */
 	void *own;             /* the same if it is to be freed with the struct */
 	const uint32_t *id;    /* of some of a file's samples, those: sample i is id[i] there; NULL: all */
-	void *memory;          /* holds mean, norm and exponent, or id and mean */
+	/* How many samples each stands for, where ties are counted: itself and copies that are not here; NULL: itself
+	 */
+	const uint32_t *weight;
+	void *memory; /* holds mean, norm and exponent, or id, mean and weight */
 } kith_vectors;
 
 #define KITH_SMALLEST 0x1p-450
@@ -53,10 +88,13 @@ static inline double kith_vectors_unshift(const kith_vectors *vectors, double di
 }
 
 /* Reads the file through with `threads` threads in about `memory` bytes: checks that every value is finite (and, for
- * cosine, that no sample is zero; for l2, the range above) and finds what the struct holds. `vectors` borrows `input`.
+ * l2, the range above) and finds what the struct holds. `vectors` borrows `input`.
  * Release it with kith_vectors_free, also after a failure. */
 int kith_vectors_init(kith_vectors *vectors, kith_activations *input, kith_metric metric, uint64_t memory, int threads,
 		      const kith_progress *progress, kith_err *err);
+/* KITH_EUSAGE, naming one, if there are zero rows. */
+int kith_vectors_refuse_zero(const kith_vectors *vectors, kith_err *err);
+
 /* The same from some of the samples, where the metric is l2: for planning only. */
 int kith_vectors_glance(kith_vectors *vectors, kith_activations *input, kith_metric metric, uint64_t memory,
 			int threads, kith_err *err);
@@ -94,10 +132,14 @@ int kith_vectors_read_values(const kith_vectors *vectors, uint64_t first, uint64
 void kith_canonical_distances(const kith_vectors *vectors, const void *const *x, int one, const void *const *y,
 			      uint32_t count, double *out);
 
-/* The tie rule: whether a sample at the first distance comes before another at the second. */
-static inline int kith_comes_before(double dist, uint32_t id, double other_dist, uint32_t other_id)
+/* How many samples one stands for. */
+static inline uint32_t kith_vectors_weight(const kith_vectors *vectors, uint64_t i)
 {
-	return dist != other_dist ? dist < other_dist : id < other_id;
+	return vectors->weight ? vectors->weight[i] : 1;
 }
+
+/* Counts a row's ties: of its k nearest, dist[] are the distances, ascending; `left` samples that are not among them
+ * are exactly as far as the last. */
+void kith_tie_counts_add(kith_tie_counts *counts, const kith_graph_info *info, const double *dist, uint64_t left);
 
 #endif

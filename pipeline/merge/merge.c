@@ -119,6 +119,13 @@ static int check_layer(struct merge *m, size_t v, kith_err *err)
 				 "%s: has n=%llu samples, but %s has n=%llu: layers of one stack see the same samples",
 				 kith_graph_path(m->layers[v].graph), (unsigned long long)info->n,
 				 kith_graph_path(m->layers[0].graph), (unsigned long long)first->n);
+	if (!m->options->mixed && (strcmp(info->metric, first->metric) || info->ties != first->ties))
+		return kith_fail(
+			err, KITH_EUSAGE,
+			"%s: is of metric %s with ties by %s, but %s of %s with ties by %s: such layers look less "
+			"alike than they are; build them alike, or say --mixed",
+			kith_graph_path(m->layers[v].graph), info->metric, kith_ties_name(info->ties),
+			kith_graph_path(m->layers[0].graph), first->metric, kith_ties_name(first->ties));
 	if (info->block_nodes > m->nodes)
 		m->nodes = info->block_nodes;
 	return 0;
@@ -263,7 +270,7 @@ static int fill_layers(const struct merge *m, const char *const *names, kith_sta
 {
 	int rc = 0;
 	for (size_t v = 0; !rc && v < m->count; v++)
-		rc = kith_to_stack_layer(&stack->layers[v], info_of(m, v), names[v], err);
+		rc = kith_to_stack_layer(&stack->layers[v], info_of(m, v), &m->plan, names[v], err);
 	return rc;
 }
 

@@ -93,9 +93,18 @@ static int check_output(const char *path, kith_err *err)
 static void warn(kith_cli *cli, const arguments *a, const kith_stack *stack)
 {
 	char text[512];
-	for (size_t v = 0; v < a->count; v++)
+	for (size_t v = 0; v < a->count; v++) {
 		if (kith_layer_warning(stack, v, text, sizeof text))
 			kith_cli_warn(cli, "%s: %s", a->paths[v], text);
+		if (kith_layer_ties(stack, v, text))
+			kith_cli_warn(cli, "%s: %s: %s", a->paths[v], text,
+				      stack->layers[v].ties == KITH_TIES_INDEX
+					      ? "by index, they make layers look alike that are not; build it with "
+						"--ties content"
+					      : "who is a neighbour there is not the network's choice");
+	}
+	if (a->count == 1)
+		kith_cli_warn(cli, "one layer: there is nothing to compare it with");
 }
 
 int main(int argc, char **argv)
@@ -113,6 +122,8 @@ int main(int argc, char **argv)
 		 .to = &graph},
 		{0, "pairs", "PAIRS.kpr", "Also write every pair's presence in every layer, for kith-pairs", 1,
 		 kith_take_text, .to = &a.merge.pairs},
+		{0, "mixed", NULL, "Take layers of several metrics, or tie rules", 2, kith_take_flag,
+		 .to = &a.merge.mixed},
 		{'o', NULL, "STACK.json", "The result to write (required)", 1, kith_take_text, .to = &a.output},
 		{'m', NULL, "MEM", "Memory to work in, such as 512M or 4G", 2, kith_take_bytes, .to = &a.merge.memory},
 		{'t', NULL, "THREADS", "Threads", 2, kith_take_count, .to = &a.merge.threads, .least = 1, .most = 256},

@@ -10,8 +10,23 @@ int kith_to_stack_new(kith_stack **out, const kith_count_plan *p, kith_err *err)
 	return kith_stack_new(out, p->n, p->layers, p->tiers, p->tiers * graphs * (p->alpha + 1), err);
 }
 
-int kith_to_stack_layer(kith_layer *out, const kith_graph_info *i, const char *name, kith_err *err)
+/* The counts of ties at the k of the plan, which the graph's ladder has. */
+static void take_ties(kith_layer *out, const kith_graph_info *i, const kith_count_plan *p)
 {
+	out->ties = i->ties;
+	out->tied = (kith_tie_counts){.counted = i->tied.counted, .zero = i->tied.zero};
+	for (uint32_t q = 0, t = 0; q < p->tiers; q++) {
+		while (i->ladder[t] != p->k[q])
+			t++;
+		out->tied.rows[q] = i->tied.rows[t];
+		out->tied.most[q] = i->tied.most[t];
+	}
+}
+
+int kith_to_stack_layer(kith_layer *out, const kith_graph_info *i, const kith_count_plan *p, const char *name,
+			kith_err *err)
+{
+	take_ties(out, i, p);
 	out->dim = i->d;
 	out->recall = i->recall;
 	out->name = strdup(name);

@@ -10,7 +10,8 @@
 int kith_to_stack_new(kith_stack **out, const kith_count_plan *plan, kith_err *err);
 
 /* What a stack says of a layer is what its graph says of itself. What was copied on failure belongs to `out`, too. */
-int kith_to_stack_layer(kith_layer *out, const kith_graph_info *info, const char *name, kith_err *err);
+int kith_to_stack_layer(kith_layer *out, const kith_graph_info *info, const kith_count_plan *plan, const char *name,
+			kith_err *err);
 
 /* NNTS, overlap and NNTP from counts that are finished and added up. */
 void kith_to_stack_fill(kith_stack *stack, const kith_counts *counts, uint32_t threads);

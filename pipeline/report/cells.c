@@ -39,18 +39,6 @@ void kith_count_text(uint64_t count, uint64_t unit, char *out, size_t size)
 		snprintf(out, size, "%" PRIu64, count);
 }
 
-void kith_grouped(uint64_t x, char *out, size_t size)
-{
-	char digits[24];
-	size_t length = (size_t)snprintf(digits, sizeof digits, "%" PRIu64, x), used = 0;
-	for (size_t i = 0; i < length && used + 2 < size; i++) {
-		if (i && (length - i) % 3 == 0)
-			out[used++] = ',';
-		out[used++] = digits[i];
-	}
-	out[used] = '\0';
-}
-
 double kith_count_shade(uint64_t count, uint64_t most)
 {
 	return most ? sqrt((double)count / (double)most) : 0;

@@ -36,9 +36,6 @@ void kith_report_data_free(kith_report_data *data);
  * as "0", and what would round to nothing as "<0.01". In units of 1 every digit is printed. Halves round up. */
 void kith_count_text(uint64_t count, uint64_t unit, char *out, size_t size);
 
-/* 60000 -> "60,000" */
-void kith_grouped(uint64_t x, char *out, size_t size);
-
 /* Where `count` stands on the square-root scale from 0 to `most`: 0..1. */
 double kith_count_shade(uint64_t count, uint64_t most);
 

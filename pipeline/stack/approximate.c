@@ -84,3 +84,15 @@ int kith_layer_warning(const kith_stack *s, size_t v, char *out, size_t size)
 		return 0;
 	return 1;
 }
+
+int kith_layer_ties(const kith_stack *s, size_t v, char out[KITH_TIES_TEXT])
+{
+	const kith_tie_counts *tied = &s->layers[v].tied;
+	size_t worst = 0;
+	for (size_t i = 1; i < s->nnts_count; i++)
+		worst = tied->rows[i] > tied->rows[worst] ? i : worst;
+	if (!s->nnts_count || (double)tied->rows[worst] <= KITH_TIES_WARN * (double)s->n)
+		return 0;
+	kith_ties_text(s->nnts[worst].k, tied->rows[worst], s->n, tied->most[worst], out);
+	return 1;
+}

@@ -1,4 +1,5 @@
-/* approximate.h - what a stack says of layers whose graphs are approximate, in words that never make one look exact. */
+/* approximate.h - what a stack says of layers whose graphs are approximate, or whose neighbours are a matter of ties,
+ * in words that never make one look exact. */
 #ifndef KITH_APPROXIMATE_H
 #define KITH_APPROXIMATE_H
 
@@ -28,5 +29,12 @@ const char *kith_layer_recall_text(const kith_layer_recall *recall, char out[KIT
 /* What is to be known before an approximate layer's results are used, for a line on stderr: "recall 0.93 (0.92 to
  * 0.94): NNTP of mutual pairs may be off by tens of percent". Returns 0 if there is nothing to say. */
 int kith_layer_warning(const kith_stack *stack, size_t layer, char *out, size_t size);
+
+#define KITH_TIES_WARN 0.01 /* of the rows */
+
+/* If in more of a layer's rows than that the last neighbour is as far as a sample left out, how many they are, at the k
+ * where they are most: "k=15: 571 of 1,000 rows tied at the last neighbour, groups up to 572". Returns 0 if they are
+ * fewer, or were not counted. */
+int kith_layer_ties(const kith_stack *stack, size_t layer, char out[KITH_TIES_TEXT]);
 
 #endif

@@ -190,6 +190,43 @@ static int get_measures(const place *at, const json_t *entry, kith_source source
 
 /* ---- entries -------------------------------------------------------------------------------------------------- */
 
+/* One of a layer's counts of ties: as many as there are k. */
+static int get_tied(const place *at, const json_t *object, const char *member, size_t k, uint64_t most, uint64_t *out)
+{
+	const json_t *list = json_object_get(object, member);
+	if (!json_is_array(list) || json_array_size(list) != k || k > KITH_MAX_TIERS)
+		return broken(at, member, "not a list of a number for each k");
+	for (size_t i = 0; i < k; i++) {
+		const json_t *value = json_array_get(list, i);
+		if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+		    (uint64_t)json_integer_value(value) > most)
+			return broken(at, member, "number %zu is not one from 0 to %" PRIu64, i, most);
+		out[i] = (uint64_t)json_integer_value(value);
+	}
+	return 0;
+}
+
+/* Older files have no tie rule: it was by index, and nobody counted. */
+static int get_ties(const place *at, const json_t *object, const kith_stack *s, kith_layer *out)
+{
+	const json_t *ties = json_object_get(object, "ties");
+	const char *text = ties ? json_string_value(ties) : kith_ties_name(KITH_TIES_INDEX);
+	int rc = 0;
+	out->ties = KITH_TIES_INDEX;
+	if (text && !strcmp(text, kith_ties_name(KITH_TIES_CONTENT)))
+		out->ties = KITH_TIES_CONTENT;
+	else if (!text || strcmp(text, kith_ties_name(KITH_TIES_INDEX)))
+		return broken(at, "ties", "neither \"index\" nor \"content\"");
+	if (!json_object_get(object, "tied_rows"))
+		return 0;
+	out->tied.counted = 1;
+	if (!(rc = get_tied(at, object, "tied_rows", s->nnts_count, s->n, out->tied.rows)))
+		rc = get_tied(at, object, "tied_most", s->nnts_count, s->n - 1, out->tied.most);
+	if (!rc && json_object_get(object, "zero_rows"))
+		rc = get_count(at, object, "zero_rows", 0, s->n, &out->tied.zero);
+	return rc;
+}
+
 static int get_layer(const place *at, const json_t *object, kith_stack *s, size_t v)
 {
 	kith_layer *out = &s->layers[v];
@@ -204,6 +241,8 @@ static int get_layer(const place *at, const json_t *object, kith_stack *s, size_
 	int rc = get_count(at, object, "dim", 1, KITH_MAX_DIM, &out->dim);
 	if (!rc && json_object_get(object, "audited"))
 		rc = get_count(at, object, "audited", 0, s->n, &audited);
+	if (!rc)
+		rc = get_ties(at, object, s, out);
 	out->audited = (uint32_t)audited;
 	for (size_t i = 0; i < sizeof texts / sizeof *texts && !rc; i++)
 		rc = get_string(at, object, texts[i].member, texts[i].may_lack, texts[i].text);

@@ -107,6 +107,15 @@ static int put_entry(kith_json *j, const kith_entry *e, kith_err *err)
 
 /* ---- lists of entries ---------------------------------------------------------------------------------------- */
 
+/* One of a layer's counts of ties, for each k. */
+static void put_tied(kith_json *j, const char *name, const uint64_t *counts, size_t k)
+{
+	kith_json_open(j, name, '[');
+	for (size_t i = 0; i < k; i++)
+		kith_json_count(j, counts[i]);
+	kith_json_end(j);
+}
+
 static int put_layer(kith_json *j, const kith_stack *s, size_t v, kith_err *err)
 {
 	const kith_layer *layer = &s->layers[v];
@@ -118,6 +127,13 @@ static int put_layer(kith_json *j, const kith_stack *s, size_t v, kith_err *err)
 	kith_json_put_string(j, "name", layer->name);
 	kith_json_put_count(j, "dim", layer->dim);
 	kith_json_put_string(j, "metric", layer->metric);
+	kith_json_put_string(j, "ties", kith_ties_name(layer->ties));
+	if (layer->tied.counted) {
+		put_tied(j, "tied_rows", layer->tied.rows, s->nnts_count);
+		put_tied(j, "tied_most", layer->tied.most, s->nnts_count);
+		if (layer->tied.zero)
+			kith_json_put_count(j, "zero_rows", layer->tied.zero);
+	}
 	kith_json_put_string(j, "engine", layer->engine);
 	kith_json_put_number(j, "recall", layer->recall);
 	if (layer->audited)

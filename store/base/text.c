@@ -73,6 +73,29 @@ const char *kith_recall_text(double recall, double low, double high, char out[KI
 	return out;
 }
 
+void kith_grouped(uint64_t x, char *out, size_t size)
+{
+	char digits[24];
+	size_t length = (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)x), used = 0;
+	for (size_t i = 0; i < length && used + 2 < size; i++) {
+		if (i && (length - i) % 3 == 0)
+			out[used++] = ',';
+		out[used++] = digits[i];
+	}
+	out[used] = '\0';
+}
+
+const char *kith_ties_text(uint32_t k, uint64_t rows, uint64_t n, uint64_t most, char out[KITH_TIES_TEXT])
+{
+	char a[32], b[32], c[32];
+	kith_grouped(rows, a, sizeof a);
+	kith_grouped(n, b, sizeof b);
+	kith_grouped(most, c, sizeof c);
+	snprintf(out, KITH_TIES_TEXT, "k=%u: %.20s of %.20s rows tied at the last neighbour, groups up to %.20s", k, a,
+		 b, c);
+	return out;
+}
+
 /* ---- UTF-8 and escapes ---- */
 
 size_t kith_utf8_length(const char *text)

@@ -33,6 +33,13 @@ const char *kith_part_text(double part, char out[KITH_DOUBLE_TEXT]);
 #define KITH_RECALL_TEXT 64
 const char *kith_recall_text(double recall, double low, double high, char out[KITH_RECALL_TEXT]);
 
+/* 60000 -> "60,000" */
+void kith_grouped(uint64_t x, char *out, size_t size);
+
+/* "k=15: 571 of 1,000 rows tied at the last neighbour, groups up to 572". Returns `out`. */
+#define KITH_TIES_TEXT 128
+const char *kith_ties_text(uint32_t k, uint64_t rows, uint64_t n, uint64_t most, char out[KITH_TIES_TEXT]);
+
 /* The length of the UTF-8 sequence at `text` (RFC 3629: no overlong forms, no surrogates), or 0 if there is none. */
 size_t kith_utf8_length(const char *text);
 

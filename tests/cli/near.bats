@@ -57,8 +57,9 @@ rows() {
 @test "a file of format 2, whose distances are doubles, is read" {
 	gunzip -c "$BATS_TEST_DIRNAME/../data/format2.nng.gz" >old.nng
 	mknpy -n 40 -d 5 -s 7 layer.npy
-	kith-knn -q -k 2,6 -o new.nng layer.npy
+	kith-knn -q -k 2,6 --ties index -o new.nng layer.npy
 	kith-check old.nng
+	kith-show old.nng | grep -qx "# ties	index"
 	kith-show old.nng | grep -qx "# near	6	precision	double"
 	kith-show --format json old.nng | grep -q '"precision": "double"'
 	cmp <(rows old.nng | cut -f1-4) <(rows new.nng | cut -f1-4)

@@ -17,6 +17,28 @@ pipeline() {
 	kith-merge -q -o s.json a.nng b.nng
 }
 
+# by processor time, as the machine may be busy: says at least a quarter and at most four times of what two threads take
+says_how_long() {
+	local said taken
+	said=$(kith-knn --dry-run -t 2 "$@" | sed -n '1s/.*about \([0-9.]*\) s,.*/\1/p')
+	taken=$( { TIMEFORMAT='%U %S'; time kith-knn -q -t 2 -o time.nng "$@"; } 2>&1 | tail -n 1)
+	echo "$*: said $said, taken $taken (of two threads)"
+	awk -v said="$said" -v taken="$taken" \
+		'BEGIN { split(taken, t, " "); s = (t[1] + t[2]) / 2; exit !(said <= 4 * s + 0.1 && said >= s / 4 - 0.1) }'
+}
+
+@test "kith-knn --dry-run says how long it takes" {
+	mknpy -n 8000 -d 200 ordinary.npy # nothing is ruled out
+	mknpy -n 8000 -d 40 -g steps.npy  # many are equally far
+	mknpy -n 12000 -d 5 -g copies.npy
+	says_how_long ordinary.npy
+	says_how_long -k 400 ordinary.npy
+	says_how_long -m 2M ordinary.npy
+	says_how_long steps.npy
+	says_how_long copies.npy
+	says_how_long --engine approx ordinary.npy
+}
+
 @test "kith-knn --dry-run says what it would take, and writes nothing" {
 	mknpy -n 3000 -d 40 layer.npy
 	run --separate-stderr kith-knn --dry-run --engine approx:leaf=900 -k 5,60 -m 64M layer.npy

@@ -165,6 +165,7 @@ static int try_merge(kith_err *err)
 	kith_stack *stack = NULL, *again = NULL;
 	int status;
 	kith_merge_defaults(&options);
+	options.mixed = 1;
 	options.alpha = KITH_ALPHA_ALL;
 	options.with_union = options.with_mutual = 1;
 	options.memory = (uint64_t)32 << 20;
@@ -250,6 +251,7 @@ static int try_merge_pairs(kith_err *err)
 	kith_merge_options options;
 	kith_stack *stack = NULL;
 	kith_merge_defaults(&options);
+	options.mixed = 1;
 	options.threads = 1;
 	options.pairs = output;
 	int status = kith_merge(LAYERS, paths, names, &options, &stack, err);

@@ -83,6 +83,7 @@ static void build(int layer, kith_dtype dtype, size_t n, size_t d, const double 
 	options.tiers = tiers;
 	memcpy(options.ladder, ladder, tiers * sizeof *ladder);
 	options.metric = metric;
+	options.ties = KITH_TIES_INDEX; /* what is expected here was made by it */
 	options.memory = (uint64_t)64 << 20;
 	options.threads = 2;
 	if (kith_knn_build_with(npy, sandbox_path(paths[layer], "layer%d.nng", layer), &options, &own, &summary, &err))

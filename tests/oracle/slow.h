@@ -18,7 +18,7 @@
 
 /* ---- k nearest neighbours ------------------------------------------------------------------------------------- */
 
-/* Divides each row by its norm, as kith/knn.h defines it for cosine. Returns the first zero row, or n. */
+/* Divides each row by its norm, as kith/knn.h defines it for cosine; zero rows become NaNs. Returns the first, or n. */
 size_t slow_normalise(double *x, size_t n, size_t d);
 
 /* What l2 makes of doubles near the ends of their range: multiplies them by a power of two where squares might
@@ -29,11 +29,24 @@ int slow_range(double *x, size_t n, size_t d, size_t *row, size_t *column);
  * what the message has to hold, else "". Returns slow_range's exponent, or 0. */
 int slow_prepare(double *x, size_t n, size_t d, int cosine, int is_double, char *place, size_t size);
 
-/* The canonical squared distance of two vectors (design: every operation in double, in index order). */
+/* The canonical squared distance of two vectors (every operation in double, in index order); 2 from one of NaNs. */
 double slow_distance(const double *x, const double *y, size_t d);
 
-/* All pairs, then a sort by (squared distance, index). Fills ranks[n][width] and dist2[n][width]. */
-void slow_knn(const double *x, size_t n, size_t d, size_t width, uint32_t *ranks, double *dist2);
+/* Where each of n samples stands among those that are equally far, by the tie rule (kith/knn.h); x has what the file
+ * says, before slow_prepare. */
+void slow_tie_order(const double *x, size_t n, size_t d, kith_ties ties, uint64_t *order);
+
+/* All pairs, then a sort by (squared distance, order), which is the index if `order` is NULL. Fills ranks[n][width] and
+ * dist2[n][width]. */
+void slow_knn(const double *x, size_t n, size_t d, const uint64_t *order, size_t width, uint32_t *ranks, double *dist2);
+
+/* The rows of whose k nearest the last is exactly as far as some other sample, and the most samples that are as far in
+ * one of these rows. */
+void slow_ties(const double *x, size_t n, size_t d, uint32_t k, uint64_t *rows, uint64_t *most);
+
+/* Compares the counts of ties that the graph at `path` has, at every k, with slow_ties. Returns 0, or 1 with one line
+ * in `why`. */
+int slow_ties_differ(const char *path, const double *x, size_t n, size_t d, char *why, size_t size);
 
 /* ---- the paper's two results ---------------------------------------------------------------------------------- */
 

@@ -99,6 +99,10 @@ int slow_graph_write(const char *path, const kith_graph_info *info, size_t width
 		kith_graph_abort(writer);
 		return status;
 	}
+	if (info->tied.counted && (status = kith_graph_put_ties(writer, &info->tied, err))) {
+		kith_graph_abort(writer);
+		return status;
+	}
 	return kith_graph_finish(writer, NULL, err);
 }
 
@@ -132,6 +136,10 @@ static int info_differs(reading *t)
 		return DIFFERS(t, "header: another ladder of %u", got->tiers);
 	if (got->near != want->near)
 		return DIFFERS(t, "header: near is %u, not %u", got->near, want->near);
+	if (got->ties != want->ties)
+		return DIFFERS(t, "header: ties by %s", kith_ties_name(got->ties));
+	if (want->tied.counted && memcmp(&got->tied, &want->tied, sizeof got->tied))
+		return DIFFERS(t, "header: %s", "other counts of ties");
 	if (strcmp(got->metric, want->metric) || strcmp(got->engine, want->engine) || got->recall != want->recall ||
 	    strcmp(got->digest, want->digest))
 		return DIFFERS(t, "header: %s, %s, recall %g, digest %s", got->metric, got->engine, got->recall,

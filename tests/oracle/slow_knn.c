@@ -2,19 +2,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "sandbox.h"
 #include "slow.h"
 
 size_t slow_normalise(double *x, size_t n, size_t d)
 {
+	size_t zero = n;
 	for (size_t i = 0; i < n; i++) {
 		double *row = x + i * d, most = 0, sum = 0, norm;
 		int exponent;
 		for (size_t t = 0; t < d; t++)
 			if (fabs(row[t]) > most)
 				most = fabs(row[t]);
-		if (most == 0)
-			return i;
+		if (most == 0) {
+			zero = i < zero ? i : zero;
+			for (size_t t = 0; t < d; t++)
+				row[t] = NAN;
+			continue;
+		}
 		frexp(most, &exponent);
 		for (size_t t = 0; t < d; t++) {
 			row[t] = ldexp(row[t], -exponent);
@@ -24,7 +32,7 @@ size_t slow_normalise(double *x, size_t n, size_t d)
 		for (size_t t = 0; t < d; t++)
 			row[t] /= norm;
 	}
-	return n;
+	return zero;
 }
 
 int slow_range(double *x, size_t n, size_t d, size_t *row, size_t *column)
@@ -67,17 +75,43 @@ int slow_prepare(double *x, size_t n, size_t d, int cosine, int is_double, char 
 	return shift;
 }
 
+static uint64_t splitmix(uint64_t z)
+{
+	z += 0x9e3779b97f4a7c15;
+	z ^= z >> 30;
+	z *= 0xbf58476d1ce4e5b9;
+	z ^= z >> 27;
+	z *= 0x94d049bb133111eb;
+	z ^= z >> 31;
+	return z;
+}
+
+void slow_tie_order(const double *x, size_t n, size_t d, kith_ties ties, uint64_t *order)
+{
+	double *row = must_alloc(d, sizeof *row);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t t = 0; t < d; t++)
+			row[t] = x[i * d + t] == 0 ? 0.0 : x[i * d + t];
+		order[i] = XXH3_64bits(row, d * sizeof *row);
+	}
+	uint64_t key = XXH3_64bits(order, n * sizeof *order);
+	for (size_t i = 0; i < n; i++)
+		order[i] = ties == KITH_TIES_INDEX ? i : splitmix(splitmix(i ^ key) ^ (key << 32) ^ (key >> 32));
+	free(row);
+}
+
 typedef struct candidate {
 	double dist2;
+	uint64_t order;
 	uint32_t id;
 } candidate;
 
-static int by_distance_then_id(const void *left, const void *right)
+static int by_distance_then_order(const void *left, const void *right)
 {
 	const candidate *a = left, *b = right;
 	if (a->dist2 != b->dist2)
 		return a->dist2 < b->dist2 ? -1 : 1;
-	return a->id < b->id ? -1 : a->id > b->id;
+	return a->order < b->order ? -1 : a->order > b->order;
 }
 
 double slow_distance(const double *x, const double *y, size_t d)
@@ -87,10 +121,10 @@ double slow_distance(const double *x, const double *y, size_t d)
 		double gap = x[t] - y[t];
 		sum += gap * gap;
 	}
-	return sum;
+	return isnan(sum) ? 2 : sum;
 }
 
-void slow_knn(const double *x, size_t n, size_t d, size_t width, uint32_t *ranks, double *dist2)
+void slow_knn(const double *x, size_t n, size_t d, const uint64_t *order, size_t width, uint32_t *ranks, double *dist2)
 {
 	candidate *all = must_alloc(n, sizeof *all);
 	for (size_t i = 0; i < n; i++) {
@@ -99,13 +133,64 @@ void slow_knn(const double *x, size_t n, size_t d, size_t width, uint32_t *ranks
 			if (j == i)
 				continue;
 			all[found].dist2 = slow_distance(x + i * d, x + j * d, d);
+			all[found].order = order ? order[j] : j;
 			all[found++].id = (uint32_t)j;
 		}
-		qsort(all, found, sizeof *all, by_distance_then_id);
+		qsort(all, found, sizeof *all, by_distance_then_order);
 		for (size_t r = 0; r < width; r++) {
 			ranks[i * width + r] = all[r].id;
 			dist2[i * width + r] = all[r].dist2;
 		}
 	}
 	free(all);
+}
+
+static int by_value(const void *left, const void *right)
+{
+	double a = *(const double *)left, b = *(const double *)right;
+	return a < b ? -1 : a > b;
+}
+
+void slow_ties(const double *x, size_t n, size_t d, uint32_t k, uint64_t *rows, uint64_t *most)
+{
+	double *far = must_alloc(n, sizeof *far);
+	*rows = *most = 0;
+	for (size_t i = 0; i < n; i++) {
+		size_t others = 0, equal = 0;
+		for (size_t j = 0; j < n; j++)
+			if (j != i)
+				far[others++] = slow_distance(x + i * d, x + j * d, d);
+		qsort(far, others, sizeof *far, by_value);
+		for (size_t j = 0; j < others; j++)
+			equal += far[j] == far[k - 1];
+		if (k < others && far[k] == far[k - 1]) {
+			++*rows;
+			*most = equal > *most ? equal : *most;
+		}
+	}
+	free(far);
+}
+
+int slow_ties_differ(const char *path, const double *x, size_t n, size_t d, char *why, size_t size)
+{
+	kith_graph *graph;
+	kith_err err;
+	int differs = 0;
+	if (kith_graph_open(&graph, path, &err))
+		return snprintf(why, size, "%s", err.msg) > 0;
+	const kith_graph_info *info = kith_graph_get_info(graph);
+	if (!info->tied.counted)
+		differs = snprintf(why, size, "ties are not counted") > 0;
+	for (uint32_t t = 0; t < info->tiers && !differs; t++) {
+		uint64_t rows, most;
+		slow_ties(x, n, d, info->ladder[t], &rows, &most);
+		if (info->tied.rows[t] != rows || info->tied.most[t] != most)
+			differs =
+				snprintf(why, size, "k=%u: %llu rows tied, groups up to %llu: should be %llu and %llu",
+					 info->ladder[t], (unsigned long long)info->tied.rows[t],
+					 (unsigned long long)info->tied.most[t], (unsigned long long)rows,
+					 (unsigned long long)most) > 0;
+	}
+	kith_graph_close(graph);
+	return differs;
 }

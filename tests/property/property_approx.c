@@ -18,6 +18,7 @@ static void draw_options(kith_knn_options *options, const random_layer *in, rng 
 {
 	kith_knn_defaults(options);
 	options->tiers = slow_random_ladder(r, (uint32_t)in->n - 1, 4, options->ladder);
+	options->ties = rng_chance(r, 50) ? KITH_TIES_CONTENT : KITH_TIES_INDEX;
 	options->metric = rng_chance(r, 35) ? KITH_COSINE : KITH_L2;
 	options->engine = "approx";
 	options->threads = (int)rng_between(r, 1, 3);
@@ -46,19 +47,22 @@ static void want_info(kith_graph_info *want, const kith_graph_info *got, const r
 	want->d = in->d;
 	want->tiers = options->tiers;
 	memcpy(want->ladder, options->ladder, sizeof want->ladder);
+	want->ties = options->ties;
 	strcpy(want->metric, options->metric == KITH_COSINE ? "cosine" : "l2");
 	strcpy(want->engine, "approx");
 }
 
 /* Puts the k ids of a row into the order of the definition, with their distances. */
-static void sort_row(const double *x, size_t d, size_t own, uint32_t *ids, double *dist2, uint32_t k)
+static void sort_row(const double *x, size_t d, const uint64_t *order, size_t own, uint32_t *ids, double *dist2,
+		     uint32_t k)
 {
 	for (uint32_t p = 0; p < k; p++)
 		dist2[p] = slow_distance(x + own * d, x + ids[p] * d, d);
 	for (uint32_t p = 1; p < k; p++) {
 		uint32_t id = ids[p], at = p;
 		double dist = dist2[p];
-		for (; at && (dist2[at - 1] > dist || (dist2[at - 1] == dist && ids[at - 1] > id)); at--) {
+		for (; at && (dist2[at - 1] > dist || (dist2[at - 1] == dist && order[ids[at - 1]] > order[id]));
+		     at--) {
 			ids[at] = ids[at - 1];
 			dist2[at] = dist2[at - 1];
 		}
@@ -68,7 +72,7 @@ static void sort_row(const double *x, size_t d, size_t own, uint32_t *ids, doubl
 }
 
 /* The graph's rows, each in canonical order: what it would be if these were the nearest. */
-static void sorted_rows(kith_graph *graph, const double *x, uint32_t *ranks, double *dist2)
+static void sorted_rows(kith_graph *graph, const double *x, const uint64_t *order, uint32_t *ranks, double *dist2)
 {
 	const kith_graph_info *info = kith_graph_get_info(graph);
 	uint32_t k = kith_info_k(info);
@@ -76,11 +80,11 @@ static void sorted_rows(kith_graph *graph, const double *x, uint32_t *ranks, dou
 	if (kith_graph_read_rows(graph, 0, info->n, info->tiers, ranks, &err))
 		abort();
 	for (uint64_t i = 0; i < info->n; i++)
-		sort_row(x, info->d, i, ranks + i * k, dist2 + i * k, k);
+		sort_row(x, info->d, order, i, ranks + i * k, dist2 + i * k, k);
 }
 
-static int compare(const char *path, const random_layer *in, int shift, const kith_knn_options *options, int whole,
-		   rng *r, char *why, size_t size)
+static int compare(const char *path, const random_layer *in, const uint64_t *order, int shift,
+		   const kith_knn_options *options, int whole, rng *r, char *why, size_t size)
 {
 	uint32_t k = options->ladder[options->tiers - 1];
 	uint32_t *ranks = must_alloc(in->n * k, sizeof *ranks);
@@ -96,15 +100,16 @@ static int compare(const char *path, const random_layer *in, int shift, const ki
 		if (kith_graph_check(graph, 1 << 24, 1, NULL, &err))
 			differs = snprintf(why, size, "%.900s", err.msg) > 0;
 		else if (whole)
-			slow_knn(in->x, in->n, in->d, k, ranks, dist2);
+			slow_knn(in->x, in->n, in->d, order, k, ranks, dist2);
 		else
-			sorted_rows(graph, in->x, ranks, dist2);
+			sorted_rows(graph, in->x, order, ranks, dist2);
 		kith_graph_close(graph);
 	}
 	for (size_t i = 0; i < in->n * k; i++)
 		dist2[i] = ldexp(dist2[i], -2 * shift);
 	if (!differs)
-		differs = slow_graph_differs(path, &want, k, ranks, dist2, r, why, size);
+		differs = slow_graph_differs(path, &want, k, ranks, dist2, r, why, size) ||
+			  (whole && slow_ties_differ(path, in->x, in->n, in->d, why, size));
 	free(ranks);
 	free(dist2);
 	return differs;
@@ -158,6 +163,8 @@ static int round_approx(uint64_t seed, char *why, size_t size)
 	npy_write(npy, in.dtype, in.n, in.d, in.raw);
 	remove(nng);
 	remove(again);
+	uint64_t *order = must_alloc(in.n, sizeof *order);
+	slow_tie_order(in.x, in.n, in.d, options.ties, order);
 	int shift =
 		slow_prepare(in.x, in.n, in.d, options.metric == KITH_COSINE, in.dtype == KITH_F8, place, sizeof place);
 	size_t entries = sandbox_entries();
@@ -167,7 +174,7 @@ static int round_approx(uint64_t seed, char *why, size_t size)
 		if (status != KITH_EUSAGE || !strstr(err.msg, *place ? place : "use --engine exact"))
 			differs = snprintf(what, sizeof what, "status %d: %.900s", status, err.msg) > 0;
 	} else {
-		differs = compare(nng, &in, shift, &options, whole, &r, what, sizeof what);
+		differs = compare(nng, &in, order, shift, &options, whole, &r, what, sizeof what);
 		options.threads = options.threads % 3 + 1;
 		options.memory = 1ull << 30;
 		if (!differs && kith_knn_build_with(npy, again, &options, &own, &summary, &err))
@@ -185,6 +192,7 @@ static int round_approx(uint64_t seed, char *why, size_t size)
 			 in.family, options.metric == KITH_COSINE ? "cosine" : "l2", in.n, in.d, npy_descr(in.dtype),
 			 options.tiers, options.ladder[options.tiers - 1], options.threads, own.trees, own.leaf,
 			 own.rounds, own.cells, what);
+	free(order);
 	free(in.x);
 	free(in.raw);
 	return differs;

@@ -58,12 +58,16 @@ static void draw(input *in, rng *r)
 	for (size_t v = 0; v < in->n * in->d; v++)
 		x[v] = in->values[v] = rng_chance(r, 30) ? (float)rng_below(r, 3) : (float)rng_normal(r);
 	in->info = (kith_graph_info){.n = in->n, .d = in->d, .recall = 1, .metric = "l2", .engine = "degraded"};
+	in->info.ties = rng_chance(r, 50) ? KITH_TIES_CONTENT : KITH_TIES_INDEX;
 	in->info.tiers = slow_random_ladder(r, (uint32_t)in->n - 1, 4, in->info.ladder);
 	in->width = in->info.ladder[in->info.tiers - 1];
 	in->truth = must_alloc(in->n * (in->n - 1), sizeof *in->truth);
 	in->dist2 = must_alloc(in->n * (in->n - 1), sizeof *in->dist2);
 	in->ranks = must_alloc(in->n * in->width, sizeof *in->ranks);
-	slow_knn(x, in->n, in->d, in->n - 1, in->truth, in->dist2);
+	uint64_t *order = must_alloc(in->n, sizeof *order);
+	slow_tie_order(x, in->n, in->d, in->info.ties, order);
+	slow_knn(x, in->n, in->d, order, in->n - 1, in->truth, in->dist2);
+	free(order);
 	degrade(in, rng_chance(r, 50), (unsigned)rng_below(r, 21), r);
 	sandbox_path(in->npy, "layer.npy");
 	sandbox_path(in->nng, "layer.nng");
@@ -121,6 +125,7 @@ static int build(input *in, kith_audit *audit, const kith_knn_options *o, rng *r
 	int rc = kith_activations_open(&activations, in->npy, err);
 	if (!rc)
 		rc = kith_vectors_init(&vectors, activations, KITH_L2, 1 << 20, 1, NULL, err);
+	vectors.ties.rule = in->info.ties;
 	snprintf(in->info.digest, sizeof in->info.digest, "xxh3:%016llx", (unsigned long long)vectors.digest);
 	if (!rc &&
 	    !(rc = kith_audit_init(audit, &vectors, &in->info, o->audit_rows, o->audit_rows / 2, o->audit_seed,

@@ -24,7 +24,7 @@ static void draw_truth(rng *r, uint32_t *const *truth)
 	for (size_t v = 0; v < LAYERS; v++) {
 		for (size_t i = 0; i < N * 6; i++)
 			x[i] += (v ? 0.4 : 1) * rng_normal(r);
-		slow_knn(x, N, 6, WIDTH, truth[v], dist2);
+		slow_knn(x, N, 6, NULL, WIDTH, truth[v], dist2);
 	}
 	free(x);
 	free(dist2);

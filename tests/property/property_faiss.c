@@ -20,6 +20,7 @@ typedef struct input {
 	const char *kind;
 	double *x;
 	void *raw;
+	uint64_t *order; /* of samples that are equally far */
 } input;
 
 /* Values whose distances floats tell apart, once they are centred. */
@@ -73,6 +74,7 @@ static void draw_options(kith_knn_options *options, size_t n, rng *r)
 	options->tiers = slow_random_ladder(r, (uint32_t)n - 1, 3, options->ladder);
 	options->metric = rng_chance(r, 35) ? KITH_COSINE : KITH_L2;
 	options->memory = memory[rng_below(r, 4)] << 20;
+	options->ties = rng_chance(r, 50) ? KITH_TIES_CONTENT : KITH_TIES_INDEX;
 	options->threads = (int)rng_between(r, 1, 2);
 }
 
@@ -145,13 +147,14 @@ static int compare(const char *path, const input *in, const kith_knn_options *op
 	double *dist2 = must_alloc(n * width, sizeof *dist2);
 	unsigned long long completed = 0;
 	const char *plan = summary->plan, *said = strstr(plan, " rows completed");
-	slow_knn(in->x, n, in->d, width, ranks, dist2);
+	slow_knn(in->x, n, in->d, in->order, width, ranks, dist2);
 	int differs = check_rows(path, in, k, strchr(factory, ';') ? strchr(factory, ';') + 1 : "", ranks, dist2,
 				 &exact, why, size);
 	if (!differs && whole) {
 		size_t size_of_file;
 		unsigned char *file = sandbox_read(options->command, &size_of_file);
-		kith_graph_info want = {.n = n, .d = in->d, .tiers = options->tiers, .recall = summary->recall};
+		kith_graph_info want = {
+			.n = n, .d = in->d, .tiers = options->tiers, .recall = summary->recall, .ties = options->ties};
 		memcpy(want.ladder, options->ladder, sizeof want.ladder);
 		want.near = k < KITH_NEAR_DEFAULT ? (uint32_t)k : KITH_NEAR_DEFAULT;
 		strcpy(want.metric, options->metric == KITH_COSINE ? "cosine" : "l2");
@@ -184,6 +187,8 @@ static int round_faiss(uint64_t seed, char *why, size_t size)
 	char npy[SANDBOX_PATH], nng[SANDBOX_PATH], factory[64], engine[80], what[1024] = "";
 	draw_input(&in, !whole && rng_chance(&r, 50), &r);
 	draw_options(&options, in.n, &r);
+	in.order = must_alloc(in.n, sizeof *in.order);
+	slow_tie_order(in.x, in.n, in.d, options.ties, in.order);
 	draw_factory(factory, whole, in.n, &r);
 	if (rng_chance(&r, 50))
 		own.shard_rows = rng_between(&r, 12, 12 + in.n);
@@ -216,6 +221,7 @@ static int round_faiss(uint64_t seed, char *why, size_t size)
 			 (unsigned long long)own.block_rows, summary.plan, what);
 	free(in.x);
 	free(in.raw);
+	free(in.order);
 	return differs;
 }
 

@@ -47,6 +47,8 @@ static void draw_options(kith_knn_options *options, size_t n, rng *r)
 	static const uint64_t memory[] = {8, 16, 64, 1024};
 	kith_knn_defaults(options);
 	options->tiers = slow_random_ladder(r, (uint32_t)n - 1, 4, options->ladder);
+	options->refuse_zero = rng_chance(r, 30);
+	options->ties = rng_chance(r, 50) ? KITH_TIES_CONTENT : KITH_TIES_INDEX;
 	options->metric = rng_chance(r, 35) ? KITH_COSINE : KITH_L2;
 	options->memory = memory[rng_below(r, 4)] << 20;
 	options->threads = (int)rng_between(r, 1, 2);
@@ -68,6 +70,7 @@ static void want_info(kith_graph_info *want, const random_layer *in, const kith_
 	want->near = want->ladder[want->tiers - 1] < options->near ? want->ladder[want->tiers - 1] : options->near;
 	want->block_nodes = own->block_nodes;
 	want->recall = 1;
+	want->ties = options->ties;
 	strcpy(want->metric, options->metric == KITH_COSINE ? "cosine" : "l2");
 	strcpy(want->engine, "exact");
 	snprintf(want->digest, sizeof want->digest, "xxh3:%016llx", (unsigned long long)kith_hash(file, size));
@@ -106,7 +109,8 @@ static int audit_differs(const char *npy, const kith_graph_info *want, const uin
 	if (kith_activations_open(&activations, npy, &err) ||
 	    kith_vectors_init(&vectors, activations, options->metric, options->memory / 4, options->threads, NULL,
 			      &err) ||
-	    kith_audit_init(&audit, &vectors, want, rows, 0, rng_next(r), memory, options->threads, NULL, &err))
+	    (vectors.ties.rule = options->ties,
+	     kith_audit_init(&audit, &vectors, want, rows, 0, rng_next(r), memory, options->threads, NULL, &err)))
 		differs = snprintf(why, size, "audit: %s", err.msg) > 0;
 	else if (audit.record.rows != (rows < want->n ? rows : want->n))
 		differs = snprintf(why, size, "an audit of %u samples", audit.record.rows) > 0;
@@ -138,19 +142,24 @@ static int misses_found(const char *npy, const char *path, const kith_knn_option
 	return differs;
 }
 
-static int compare(const char *npy, const char *path, const kith_graph_info *want, const double *x, int shift,
-		   const kith_knn_options *options, rng *r, char *why, size_t size)
+static int compare(const char *npy, const char *path, const kith_graph_info *want, const double *x,
+		   const uint64_t *order, int shift, const kith_knn_options *options, rng *r, char *why, size_t size)
 {
 	size_t n = want->n, width = want->ladder[want->tiers - 1];
 	uint32_t *ranks = must_alloc(n * width, sizeof *ranks);
 	double *dist2 = must_alloc(n * width, sizeof *dist2);
 	int differs;
-	slow_knn(x, n, want->d, width, ranks, dist2);
+	slow_knn(x, n, want->d, order, width, ranks, dist2);
 	for (size_t i = 0; i < n * width; i++)
 		dist2[i] = ldexp(dist2[i], -2 * shift);
 	differs = slow_graph_differs(path, want, width, ranks, dist2, r, why, size) ||
-		  audit_differs(npy, want, ranks, options, r, why, size) ||
+		  slow_ties_differ(path, x, n, want->d, why, size);
+	for (size_t i = 0; i < n && !differs; i++) /* what audits refuse */
+		if (isnan(x[i * want->d]))
+			goto done;
+	differs = differs || audit_differs(npy, want, ranks, options, r, why, size) ||
 		  misses_found(npy, path, options, r, why, size);
+done:
 	free(ranks);
 	free(dist2);
 	return differs;
@@ -185,7 +194,11 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 	npy_write(npy, in.dtype, in.n, in.d, in.raw);
 	remove(nng);
 	want_info(&want, &in, &options, &own, npy);
+	uint64_t *order = must_alloc(in.n, sizeof *order);
+	slow_tie_order(in.x, in.n, in.d, options.ties, order);
 	shift = slow_prepare(in.x, in.n, in.d, options.metric == KITH_COSINE, in.dtype == KITH_F8, place, sizeof place);
+	if (!options.refuse_zero && strstr(place, "is zero"))
+		*place = '\0';
 	entries = sandbox_entries();
 	status = kith_knn_build_with(npy, nng, &options, &own, &summary, &err);
 	if (*place)
@@ -195,7 +208,7 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 	else if (summary.n != in.n || summary.d != in.d || summary.recall != 1 || summary.low != 1 || !summary.plan[0])
 		differs = snprintf(what, sizeof what, "summary is wrong (plan \"%s\")", summary.plan) > 0;
 	else
-		differs = compare(npy, nng, &want, in.x, shift, &options, &r, what, sizeof what);
+		differs = compare(npy, nng, &want, in.x, order, shift, &options, &r, what, sizeof what);
 	if (!differs && sandbox_entries() != entries + (status == 0))
 		differs = snprintf(what, sizeof what, "something is left behind") > 0;
 	if (differs)
@@ -206,6 +219,7 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 			 options.ladder[options.tiers - 1], options.threads, (unsigned long long)options.memory >> 20,
 			 own.panel_rows, own.tile_rows, own.block_nodes, (int)own.plan, own.coarse_dims,
 			 own.sketch_dims, own.probe_blocks, own.divide, what);
+	free(order);
 	free(in.x);
 	free(in.raw);
 	return differs;

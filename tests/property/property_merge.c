@@ -53,6 +53,7 @@ static void draw_info(const stack *s, kith_graph_info *info, rng *r)
 	info->block_nodes = blocks[rng_below(r, 5)];
 	info->recall = rng_chance(r, 70) ? 1 : rng_unit(r);
 	strcpy(info->metric, rng_chance(r, 70) ? "l2" : "cosine");
+	info->ties = rng_chance(r, 70) ? KITH_TIES_CONTENT : KITH_TIES_INDEX;
 	strcpy(info->engine, info->recall == 1 ? "exact" : "faiss:HNSW32");
 	snprintf(info->digest, sizeof info->digest, "xxh3:%016llx", (unsigned long long)rng_next(r));
 }
@@ -159,7 +160,7 @@ static int layers_differ(const stack *s, const kith_stack *got, char *why, size_
 		const kith_graph_info *info = &s->info[v];
 		if (strcmp(layer->name, s->name[v]) || layer->dim != info->d || strcmp(layer->metric, info->metric) ||
 		    strcmp(layer->engine, info->engine) || strcmp(layer->digest, info->digest) ||
-		    layer->recall != info->recall || layer->audited != s->audit[v].rows)
+		    layer->recall != info->recall || layer->audited != s->audit[v].rows || layer->ties != info->ties)
 			return snprintf(why, size, "what it says of layer %zu", v) > 0;
 	}
 	return 0;
@@ -353,6 +354,7 @@ static void draw_options(const stack *s, kith_merge_options *options, uint32_t *
 {
 	uint32_t most_alpha = s->layers > 2 ? (uint32_t)s->layers - 2 : 0;
 	kith_merge_defaults(options);
+	options->mixed = 1;
 	if (rng_chance(r, 50))
 		for (uint32_t t = 0; t < s->shared; t++)
 			if (rng_chance(r, 60))

@@ -96,6 +96,15 @@ static void draw_info(kith_graph_info *info, rng *r)
 		info->near_nodes = info->block_nodes;
 	info->recall = rng_chance(r, 50) ? 1 : rng_unit(r);
 	strcpy(info->metric, rng_chance(r, 50) ? "l2" : "cosine");
+	info->ties = rng_chance(r, 50) ? KITH_TIES_CONTENT : KITH_TIES_INDEX;
+	info->tied.counted = rng_chance(r, 50);
+	info->tied.zero = info->tied.counted ? rng_below(r, info->n + 1) : 0;
+	for (uint32_t t = 0; info->tied.counted && t < info->tiers; t++)
+		if (info->ladder[t] >= info->near && info->n > 2 &&
+		    rng_chance(r, 50)) { /* else near lists know better */
+			info->tied.rows[t] = rng_between(r, 1, info->n);
+			info->tied.most[t] = rng_between(r, 2, info->n - 1);
+		}
 	strcpy(info->engine, "exact");
 	strcpy(info->digest, "xxh3:0123456789abcdef");
 	strcpy(info->command, "property_store \"quoted\" \\ \t and so on");

@@ -99,6 +99,7 @@ static void check(const sample *s)
 	double *x = must_alloc(n * d, sizeof *x), *dist2 = must_alloc(n * 15, sizeof *dist2);
 	void *raw = must_alloc(n * d, npy_size(s->dtype));
 	uint32_t *ranks = must_alloc(n * 15, sizeof *ranks);
+	uint64_t *order = must_alloc(n, sizeof *order);
 	kith_graph_info want = {.n = n, .d = d, .tiers = 2, .ladder = {4, 15}, .near = 15, .recall = 1};
 	kith_knn_options options;
 	kith_exact_options own = {0};
@@ -116,21 +117,27 @@ static void check(const sample *s)
 	snprintf(want.digest, sizeof want.digest, "xxh3:%016llx", (unsigned long long)kith_hash(file, size));
 	strcpy(want.engine, "exact");
 	strcpy(want.metric, s->metric == KITH_COSINE ? "cosine" : "l2");
+	slow_tie_order(x, n, d, KITH_TIES_CONTENT, order);
 	if (s->metric == KITH_COSINE)
 		slow_normalise(x, n, d);
-	slow_knn(x, n, d, 15, ranks, dist2);
 	kith_knn_defaults(&options);
 	options.tiers = 2;
 	memcpy(options.ladder, want.ladder, sizeof want.ladder);
 	options.metric = s->metric;
 	options.threads = 2;
 	options.command = "test_divide";
-	for (int low = 0; low < 2; low++) {
+	for (int run = 0; run < 4; run++) {
+		int low = run & 1;
+		options.ties = want.ties = run < 2 ? KITH_TIES_INDEX : KITH_TIES_CONTENT;
+		if (!low)
+			slow_knn(x, n, d, run < 2 ? NULL : order, 15, ranks, dist2);
 		options.memory = low ? 12u << 20 : 1u << 30;
 		remove(nng);
 		if (kith_knn_build_with(npy, nng, &options, &own, &summary, &err))
 			fail_msg("%s", err.msg);
 		if (slow_graph_differs(nng, &want, 15, ranks, dist2, &r, why, sizeof why))
+			fail_msg("%s: %s", summary.plan, why);
+		if (!run && slow_ties_differ(nng, x, n, d, why, sizeof why))
 			fail_msg("%s: %s", summary.plan, why);
 		if (!low)
 			assert_string_equal(summary.plan, s->plan);
@@ -139,6 +146,7 @@ static void check(const sample *s)
 	free(x);
 	free(raw);
 	free(ranks);
+	free(order);
 	free(dist2);
 }
 

@@ -208,6 +208,7 @@ static void open_rows(fixture *f, uint64_t first, uint64_t count, uint32_t k, ui
 	f->rows.count = count;
 	KITH_BUFFER(&w, f->rows.ids, count * k);
 	KITH_BUFFER(&w, f->rows.dist2, count * k);
+	KITH_BUFFER(&w, f->rows.left, count);
 	assert_int_equal(kith_workspace_alloc(&w, &f->memory, "rows", NULL), 0);
 	kith_faiss_rows_clear(&f->rows, k);
 }

@@ -174,7 +174,9 @@ static void write_stack(size_t layers, uint64_t unit, double recall)
 					    strdup("<in>.npy"),
 					    strdup("kith-knn '<x>'"),
 					    a ? 1 : recall,
-					    0};
+					    0,
+					    KITH_TIES_CONTENT,
+					    {0}};
 		for (size_t b = 0; b < layers; b++) {
 			s->nnts[0].mean[a * layers + b] = a == b ? 1 : 1.0 / 3;
 			s->nnts[0].overlap[a * layers + b] = a == b ? 1 : 0.5;

@@ -48,15 +48,18 @@ static kith_stack *make_stack(void)
 	if (kith_stack_new(&s, 2000000000, LAYERS, 2, 3, &err))
 		fail_msg("%s", err.msg);
 	for (size_t v = 0; v < LAYERS; v++)
-		s->layers[v] = (kith_layer){strdup(names[v]),
-					    784 + v,
-					    strdup("l2"),
-					    strdup(v ? "exact" : "faiss:HNSW32"),
-					    strdup("xxh3:0123456789abcdef"),
-					    strdup("a b.npy"),
-					    strdup("kith-knn -o 'a b.nng' 'a b.npy'"),
-					    v ? 1 : 0.1 + 0.2,
-					    v ? 0 : 1000};
+		s->layers[v] = (kith_layer){
+			strdup(names[v]),
+			784 + v,
+			strdup("l2"),
+			strdup(v ? "exact" : "faiss:HNSW32"),
+			strdup("xxh3:0123456789abcdef"),
+			strdup("a b.npy"),
+			strdup("kith-knn -o 'a b.nng' 'a b.npy'"),
+			v ? 1 : 0.1 + 0.2,
+			v ? 0 : 1000,
+			v ? KITH_TIES_CONTENT : KITH_TIES_INDEX,
+			{.counted = v > 0, .rows = {v ? 7 : 0, v}, .most = {v ? 9 : 0, v ? 1999999999 : 0}, .zero = v}};
 	for (size_t i = 0; i < 2; i++) {
 		s->nnts[i].k = i ? 100 : 2;
 		for (size_t a = 0; a < LAYERS; a++)
@@ -119,6 +122,8 @@ static void expect_equal(const kith_stack *s, const kith_stack *t)
 		assert_string_equal(s->layers[v].command, t->layers[v].command);
 		assert_int_equal(s->layers[v].dim, t->layers[v].dim);
 		assert_int_equal(s->layers[v].audited, t->layers[v].audited);
+		assert_int_equal(s->layers[v].ties, t->layers[v].ties);
+		assert_memory_equal(&s->layers[v].tied, &t->layers[v].tied, sizeof s->layers[v].tied);
 		assert_memory_equal(&s->layers[v].recall, &t->layers[v].recall, sizeof(double));
 	}
 	for (size_t i = 0; i < s->nnts_count; i++) {

@@ -70,6 +70,7 @@ static int build_at_once(const kith_engine_job *job, const kith_approx_plan *pla
 		job->vectors->all = job->vectors->own = NULL;
 		return build_exactly("codes cannot tell", job, writer, summary, err);
 	}
+	summary->tied = rows.results.tied;
 	if (!rc)
 		rc = kith_results_write(&rows.results, NULL, job, writer, err);
 	describe(plan, 1, rows.trees, rows.rounds, summary->plan, sizeof summary->plan);
@@ -83,6 +84,7 @@ static int build_in_cells(const kith_engine_job *job, const kith_approx_plan *pl
 	const kith_approx_options *o = job->options;
 	kith_approx_cells cells = {.job = job, .plan = plan, .scaling = scaling, .basis = basis, .seed = o->seed};
 	int rc = kith_approx_cells_build(&cells, writer, err);
+	summary->tied = cells.tied;
 	describe(plan, cells.count, cells.trees, cells.rounds, summary->plan, sizeof summary->plan);
 	return rc;
 }

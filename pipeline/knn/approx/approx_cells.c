@@ -309,8 +309,9 @@ static int append_rows(struct work *w, struct cell *cell, const kith_results *re
 		kith_row from = kith_results_row(results, i);
 		for (uint32_t e = 0; e < w->k; e++)
 			row[e] = ids[from.near_ids[e]];
-		if (!(rc = kith_spill_append(&cell->rows, row, w->k * sizeof *row, err)))
-			rc = kith_spill_append(&cell->rows, from.near_dist2, w->k * sizeof *from.near_dist2, err);
+		if (!(rc = kith_spill_append(&cell->rows, row, w->k * sizeof *row, err)) &&
+		    !(rc = kith_spill_append(&cell->rows, from.near_dist2, w->k * sizeof *from.near_dist2, err)))
+			rc = kith_spill_append(&cell->rows, &results->left[i], sizeof *results->left, err);
 	}
 	if (!rc)
 		rc = kith_spill_flush(&cell->rows, err);
@@ -320,7 +321,8 @@ static int append_rows(struct work *w, struct cell *cell, const kith_results *re
 }
 
 /* The rows of a cell whose samples are in memory. */
-static int find_rows(struct work *w, struct cell *cell, const uint32_t *ids, const char *values, kith_err *err)
+static int find_rows(struct work *w, struct cell *cell, const uint32_t *ids, uint64_t *left, const char *values,
+		     kith_err *err)
 {
 	kith_graph_audit audit = {0};
 	kith_vectors vectors = *w->vectors;
@@ -329,6 +331,7 @@ static int find_rows(struct work *w, struct cell *cell, const uint32_t *ids, con
 	kith_scaling scaling = *w->in->scaling;
 	int rc = audit_of(w, ids, cell->m, &audit, err);
 	vectors.input = NULL;
+	vectors.ties.id = ids;
 	vectors.metric = KITH_L2; /* the values are normalised already */
 	vectors.n = info.n = cell->m;
 	vectors.row_bytes = w->bytes;
@@ -345,7 +348,8 @@ static int find_rows(struct work *w, struct cell *cell, const uint32_t *ids, con
 				 .scaling = &scaling,
 				 .basis = w->in->basis,
 				 .sample = ids,
-				 .seed = w->in->seed};
+				 .seed = w->in->seed,
+				 .results.left = left};
 	if (!rc && !(rc = kith_approx_rows_find(&rows, err)))
 		rc = append_rows(w, cell, &rows.results, ids, err);
 	w->in->trees = rows.trees > w->in->trees ? rows.trees : w->in->trees;
@@ -358,8 +362,10 @@ static int find_rows(struct work *w, struct cell *cell, const uint32_t *ids, con
 static int build_cell(struct work *w, struct cell *cell, kith_err *err)
 {
 	uint64_t audited = w->job->audit ? w->job->audit->rows : 0;
-	uint64_t bytes = kith_approx_plan_bytes(w->in->plan, cell->m, w->job) + audited * (1 + w->k) * sizeof(uint32_t);
+	uint64_t bytes = kith_approx_plan_bytes(w->in->plan, cell->m, w->job) +
+			 audited * (1 + w->k) * sizeof(uint32_t) + cell->m * sizeof(uint64_t);
 	uint32_t *ids;
+	uint64_t *left;
 	char *values;
 	void *memory = NULL;
 	kith_workspace space = {0};
@@ -376,12 +382,13 @@ static int build_cell(struct work *w, struct cell *cell, kith_err *err)
 				 "bytes; engine exact works in less",
 				 w->vectors->path, (unsigned long long)cell->m, (unsigned long long)bytes);
 	KITH_BUFFER(&space, ids, cell->m);
+	KITH_BUFFER_ZERO(&space, left, cell->m);
 	KITH_BUFFER(&space, values, cell->m * w->bytes);
 	int rc = kith_workspace_alloc(&space, &memory, "a cell's samples", err);
 	if (!rc && !(rc = kith_spill_read(&cell->ids, ids, err)) &&
 	    !(rc = kith_spill_read(&cell->samples, values, err))) {
 		kith_spill_close(&cell->samples); /* its room on the disk is for rows */
-		rc = find_rows(w, cell, ids, values, err);
+		rc = find_rows(w, cell, ids, left, values, err);
 	}
 	free(memory);
 	return rc;
@@ -406,13 +413,26 @@ static int next_of(struct cell *cell, uint32_t *next, kith_err *err)
 	return cell->m && cell->m-- ? kith_spill_next(&cell->ids, next, sizeof *next, err) : 0;
 }
 
-/* The k first of two rows, by distance and id, without what is in both. */
-static uint32_t merge_rows(uint32_t k, const uint32_t *x, const double *dx, uint32_t count, const uint32_t *y,
-			   const double *dy, uint32_t *out, double *dist)
+/* Of a row's entries from `at` on, which were not taken, how many are at the distance `last`; if that is its own last,
+ * with the `left` that it knows of. */
+static uint64_t left_of(const double *dist, uint32_t count, uint32_t at, double last, uint64_t left)
+{
+	uint64_t more = count && dist[count - 1] == last ? left : 0;
+	for (; at < count && dist[at] == last; at++)
+		more++;
+	return more;
+}
+
+/* The k first of two rows, by distance and the tie rule, without what is in both. *left: of the first of them, then of
+ * the result; `more` of the second: samples as far as the last that are not in it, as far as is known. What either has
+ * left may be the same samples. */
+static uint32_t merge_rows(const kith_tie_rule *ties, uint32_t k, const uint32_t *x, const double *dx, uint32_t count,
+			   const uint32_t *y, const double *dy, uint32_t *out, double *dist, uint64_t *left,
+			   uint64_t more)
 {
 	uint32_t i = 0, j = 0, made = 0;
 	while (made < k && (i < count || j < k)) {
-		int first = i < count && (j >= k || dx[i] < dy[j] || (dx[i] == dy[j] && x[i] <= y[j]));
+		int first = i < count && (j >= k || !kith_comes_before(ties, dy[j], y[j], dx[i], x[i]));
 		out[made] = first ? x[i] : y[j];
 		dist[made] = first ? dx[i] : dy[j];
 		if (first && j < k && x[i] == y[j])
@@ -421,6 +441,10 @@ static uint32_t merge_rows(uint32_t k, const uint32_t *x, const double *dx, uint
 		j += (uint32_t)!first;
 		made++;
 	}
+	if (made == k) {
+		uint64_t of_x = left_of(dx, count, i, dist[k - 1], *left), of_y = left_of(dy, k, j, dist[k - 1], more);
+		*left = of_x > of_y ? of_x : of_y;
+	}
 	return made;
 }
 
@@ -428,15 +452,18 @@ static int merge_sample(struct work *w, struct merger *g, uint32_t id, uint32_t 
 {
 	uint32_t count = 0, k = w->k, *made = g->id, *spare = g->id + k;
 	double *made_dist = g->dist, *spare_dist = g->dist + k;
+	uint64_t left = 0, more;
 	for (uint32_t c = 0; c < w->cells.count; c++) {
 		struct cell *cell = &w->cell[c];
 		if (g->next[c] != id)
 			continue;
 		int rc = kith_spill_next(&cell->rows, g->more, k * sizeof *g->more, err);
 		if (rc || (rc = kith_spill_next(&cell->rows, g->far, k * sizeof *g->far, err)) ||
+		    (rc = kith_spill_next(&cell->rows, &more, sizeof more, err)) ||
 		    (rc = next_of(cell, &g->next[c], err)))
 			return rc;
-		count = merge_rows(k, made, made_dist, count, g->more, g->far, spare, spare_dist);
+		count = merge_rows(&w->vectors->ties, k, made, made_dist, count, g->more, g->far, spare, spare_dist,
+				   &left, more);
 		uint32_t *swap = made;
 		double *swap_dist = made_dist;
 		made = spare;
@@ -446,6 +473,7 @@ static int merge_sample(struct work *w, struct merger *g, uint32_t id, uint32_t 
 	}
 	if (count < k)
 		return kith_fail(err, KITH_EBUG, "%s: a sample is in no cell: please report this", w->vectors->path);
+	kith_tie_counts_add(&w->in->tied, w->job->info, made_dist, left);
 	memcpy(out, made, k * sizeof *out);
 	memcpy(dist, made_dist, w->job->info->near * sizeof *dist);
 	return 0;

@@ -23,6 +23,7 @@ typedef struct kith_approx_cells {
 	/* What was done: */
 	uint32_t count;         /* of cells */
 	uint32_t trees, rounds; /* that it took, at most */
+	kith_tie_counts tied;   /* of what was measured, at least */
 } kith_approx_cells;
 
 int kith_approx_cells_build(kith_approx_cells *cells, kith_graph_writer *writer, kith_err *err);

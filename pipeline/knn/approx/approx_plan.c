@@ -130,16 +130,17 @@ static int fit_cells(kith_approx_plan *p, const kith_engine_job *job, kith_err *
 		return kith_fail(
 			err, KITH_EUSAGE,
 			"%s: -m is too small for %u cells: one of them needs at least %llu bytes: ask for more",
-			job->vectors->path, p->cells, (unsigned long long)largest);
+			job->vectors->path, p->cells, (unsigned long long)(largest + job->taken));
 	if (!p->cells && (p->cell < smallest || p->cell * (double)n < 2 * p->leaf)) {
 		double enough = fmax(smallest * (double)n, 3 * (double)p->leaf);
-		return kith_fail(err, KITH_EUSAGE,
-				 "%s: -m is too small: engine approx needs at least %llu bytes for n=%llu d=%llu k=%u; "
-				 "engine exact works in less",
-				 job->vectors->path,
-				 (unsigned long long)kith_approx_plan_bytes(p, (uint64_t)fmin(enough, (double)n), job) *
-					 8 / 7,
-				 (unsigned long long)n, (unsigned long long)job->info->d, kith_info_k(job->info));
+		return kith_fail(
+			err, KITH_EUSAGE,
+			"%s: -m is too small: engine approx needs at least %llu bytes for n=%llu d=%llu k=%u; "
+			"engine exact works in less",
+			job->vectors->path,
+			(unsigned long long)(kith_approx_plan_bytes(p, (uint64_t)fmin(enough, (double)n), job) * 8 / 7 +
+					     job->taken),
+			(unsigned long long)n, (unsigned long long)job->info->d, kith_info_k(job->info));
 	}
 	foresee_cells(p, job);
 	return 0;
@@ -231,7 +232,8 @@ int kith_approx_plan_choose(kith_approx_plan *p, kith_basis *basis, const kith_s
 	while (dims > 1 &&
 	       dims * d * 2 * sizeof(double) > job->memory / 3) /* while they are found, they are there twice */
 		dims /= 2;
-	int rc = kith_survey_run(&survey, basis, scaling, k, (uint32_t)dims, job->memory / 3, job->threads, err);
+	int rc = kith_survey_run(&survey, basis, scaling, (double)k / (double)job->info->n, (uint32_t)dims,
+				 job->memory / 3, job->threads, err);
 	if (rc)
 		return rc;
 	*p = (kith_approx_plan){.recall = o->recall > 0 ? o->recall : KITH_APPROX_RECALL,

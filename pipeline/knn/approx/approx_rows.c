@@ -106,6 +106,7 @@ static void init_finisher(struct finisher *f, struct approx *a, uint32_t batch, 
 {
 	const kith_bounds *bounds = bounds_of(a);
 	kith_candidates_init(&f->candidates, bounds, a->k, batch, a->plan->length, 0, 0, w, w);
+	f->candidates.weight = kith_duplicates_weight(&a->duplicates, a->vectors);
 	kith_refiner_init(&f->refiner, a->vectors, a->plan->resident, a->plan->length, batch, w);
 	KITH_BUFFER(w, f->self, batch);
 	f->refiner.scaling = a->in->scaling;
@@ -141,6 +142,8 @@ static void finish_left_out(struct approx *a)
 			continue;
 		kith_row row = kith_results_row(&a->in->results, i);
 		uint32_t id = d->twin[i];
+		if (a->in->results.left)
+			a->in->results.left[i] = a->in->results.left[id];
 		for (uint32_t e = 0; e < a->k; e++, id = d->next[id]) {
 			row.ids[e] = id;
 			if (e < a->near) {

@@ -15,7 +15,7 @@ typedef struct kith_approx_rows {
 	const uint32_t *sample; /* what the candidates' graphs call the samples; NULL: as the job does */
 	uint64_t seed;
 	int asks_blurred;
-	/* Found: */
+	/* Found; its left[] is the caller's: */
 	kith_results results;
 	uint32_t trees, rounds; /* that it took */
 	int blurred; /* nothing was looked for: codes do not tell neighbours from others (samples that are nearly the

@@ -36,6 +36,9 @@ int kith_search_arrange(kith_search *s, kith_err *err)
 	for (uint64_t i = 0; i < n; i++)
 		if (!kith_is_left_out(s->duplicates, i))
 			s->order[s->m++] = (uint32_t)i;
+	/* what is equally far in lists and trees, too, goes by the tie rule */
+	if (s->job->vectors->ties.rule != KITH_TIES_INDEX)
+		kith_ties_sort(&s->job->vectors->ties, s->order, s->m);
 	if ((rc = kith_forest_tree(&forest, 0, s->order, s->m, NULL, NULL, err)) ||
 	    (rc = kith_codes_arrange(s->codes, s->order, s->m, threads, err)))
 		return rc;

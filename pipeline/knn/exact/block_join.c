@@ -183,6 +183,7 @@ static int init_panels(struct join *j, void **lists, kith_err *err)
 		j->most_groups = j->blocks->groups;
 	kith_candidates_init(&j->candidates, j->fine, kith_info_k(in->info), (uint32_t)(j->most_groups * GROUP),
 			     plan->capacity, in->info->near, plan->known, &kept, &w);
+	j->candidates.weight = in->weight;
 	int rc = kith_workspace_alloc(&kept, lists, "candidates", err);
 	return rc ? rc : kith_workspace_alloc(&w, &j->candidates_memory, "candidates", err);
 }
@@ -599,6 +600,7 @@ static void redo_rows(struct join *j, struct worker *w, uint64_t a, uint32_t row
 		none[i] = bound[i] = -INFINITY;
 		if (rows >> i & 1) {
 			c->count[first + i] = 0;
+			c->tied[first + i] = 0;
 			c->bound[first + i] = INFINITY;
 		}
 	}

@@ -22,6 +22,7 @@ typedef struct kith_block_join {
 	const uint32_t *id;                  /* m: the samples in order */
 	const uint32_t *place;               /* of each sample in that order */
 	uint64_t m;
+	const uint32_t *weight; /* of each sample, for ties that are counted (candidates.h) */
 	const kith_progress *progress;
 } kith_block_join;
 

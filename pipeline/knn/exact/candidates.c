@@ -19,6 +19,8 @@ void kith_candidates_init(kith_candidates *c, const kith_bounds *bounds, uint32_
 	KITH_BUFFER(w, c->count, rows);
 	KITH_BUFFER(w, c->bound, rows);
 	KITH_BUFFER_ZERO(w, c->locked, rows);
+	KITH_BUFFER_ZERO(w, c->tied, rows);
+	KITH_BUFFER(w, c->tied_at, rows);
 	KITH_BUFFER_ZERO(w, c->known, rows);
 	KITH_BUFFER(w, c->known_id, (uint64_t)rows * room_known);
 	KITH_BUFFER(w, c->known_dist, (uint64_t)rows * room_known);
@@ -38,6 +40,7 @@ void kith_candidates_reset(kith_candidates *c, const uint32_t *self, uint32_t ro
 	c->self = self;
 	memset(c->count, 0, rows * sizeof *c->count);
 	memset(c->known, 0, rows * sizeof *c->known);
+	memset(c->tied, 0, rows * sizeof *c->tied);
 	for (uint32_t r = 0; r < rows; r++)
 		c->bound[r] = INFINITY;
 }
@@ -94,22 +97,25 @@ int kith_candidates_take(kith_candidates *c, uint32_t r, uint32_t id, float t, f
 	return 0;
 }
 
-static int by_rank(const void *a, const void *b)
+static int by_rank(const void *a, const void *b, void *ties)
 {
 	const struct kith_ranked *x = a, *y = b;
-	return kith_comes_before(y->dist, y->id, x->dist, x->id) - kith_comes_before(x->dist, x->id, y->dist, y->id);
+	if (x->dist != y->dist)
+		return x->dist < y->dist ? -1 : 1;
+	uint64_t i = kith_tie_rank(ties, x->id), j = kith_tie_rank(ties, y->id);
+	return (i > j) - (i < j);
 }
 
-void kith_rank(struct kith_ranked *x, uint32_t count)
+void kith_rank(const kith_tie_rule *ties, struct kith_ranked *x, uint32_t count)
 {
 	if (count > 24) {
-		qsort(x, count, sizeof *x, by_rank);
+		qsort_r(x, count, sizeof *x, by_rank, (void *)(uintptr_t)ties);
 		return;
 	}
 	for (uint32_t i = 1; i < count; i++) {
 		struct kith_ranked moved = x[i];
 		uint32_t at = i;
-		for (; at && kith_comes_before(moved.dist, moved.id, x[at - 1].dist, x[at - 1].id); at--)
+		for (; at && kith_comes_before(ties, moved.dist, moved.id, x[at - 1].dist, x[at - 1].id); at--)
 			x[at] = x[at - 1];
 		x[at] = moved;
 	}
@@ -119,10 +125,16 @@ void kith_candidates_settle(kith_candidates *c, uint32_t r, const kith_scaling *
 {
 	size_t base = (size_t)r * c->stride;
 	uint32_t kept = 0, count = c->count[r];
-	kith_rank(ranked, count);
+	kith_rank(&scaling->vectors->ties, ranked, count);
 	struct kith_ranked last = ranked[c->k - 1];
-	for (uint32_t i = c->k; i < count; i++)
+	if (c->tied[r] && last.dist != c->tied_at[r])
+		c->tied[r] = 0;
+	c->tied_at[r] = last.dist;
+	for (uint32_t i = c->k; i < count; i++) {
+		if (ranked[i].dist == last.dist)
+			c->tied[r] += c->weight ? c->weight[ranked[i].id] : 1;
 		c->id[base + ranked[i].at] = UINT32_MAX;
+	}
 	for (uint32_t e = 0; e < count; e++) {
 		c->id[base + kept] = c->id[base + e];
 		c->low[base + kept] = c->low[base + e];

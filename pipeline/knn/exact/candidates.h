@@ -22,6 +22,11 @@ typedef struct kith_candidates {
 	float *bound;    /* a sample with a greater t is not among the row's k nearest. Threads that share rows may
 			    read it without the row's lock: it is lowered atomically */
 	uint8_t *locked; /* for such threads */
+	const uint32_t *weight; /* n: how many samples each stands for; NULL: itself. The caller's, after init */
+	/* Of those that settling has dropped from row r, how many samples are exactly as far as the k-th, and how far
+	 * that is: */
+	uint64_t *tied;
+	double *tied_at;
 	/* Canonical distances that are known already: row r's are [r * room_known, r * room_known + known[r]) of: */
 	uint32_t room_known;
 	uint32_t *known, *known_id;
@@ -56,8 +61,8 @@ struct kith_ranked {
 	uint32_t id, at;
 };
 
-/* Sorts by distance, ties by id. */
-void kith_rank(struct kith_ranked *x, uint32_t count);
+/* Sorts by distance, then by the tie rule. */
+void kith_rank(const kith_tie_rule *ties, struct kith_ranked *x, uint32_t count);
 
 /* Keeps the k best of row r's candidates. ranked[at] is candidate `at` and its distance, all numbers; it is reordered.
  */

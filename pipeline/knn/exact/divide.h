@@ -1,9 +1,9 @@
 /* divide.h - inputs that one run of the engine over all pairs is slow on, divided into those that it is not: parts
  * (parts.h) that are run by themselves and joined, and, where many samples are copies, the distinct ones.
  *
- * Distinct samples: of identical ones the one with the lowest id stands for all. If sample x is among i's k nearest, it
- * is identical to i or to one of the k distinct samples nearest to i: else k samples, the lowest of k groups, come
- * before x by the tie rule. So rows of distinct samples, all of their copies put in, make everyone's. */
+ * Distinct samples: of identical ones the first by the tie rule stands for all. If sample x is among i's k nearest, it
+ * is identical to i or to one of the k distinct samples nearest to i: else k samples, the first of k groups, come
+ * before x. So rows of distinct samples, all of their copies put in, make everyone's. */
 #ifndef KITH_DIVIDE_H
 #define KITH_DIVIDE_H
 

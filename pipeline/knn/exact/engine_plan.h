@@ -6,6 +6,17 @@
 
 #include "exact.h"
 
+/* The stages of the work between reading and writing, as progress tells them apart; what streams has all of its join in
+ * one. */
+typedef enum kith_stage {
+	KITH_SKETCHING,
+	KITH_FIRST_BOUNDS,
+	KITH_JOINING,
+	KITH_MEASURING,
+	KITH_JOINING_PARTS,
+	KITH_STAGES
+} kith_stage;
+
 typedef struct kith_plan {
 	kith_plan_kind kind; /* never KITH_PLAN_AUTO */
 	int threads;
@@ -24,10 +35,11 @@ typedef struct kith_plan {
 	uint32_t tile;     /* columns that the stream plan reads together */
 	uint32_t batch;    /* rows that a thread finishes together */
 	/* what it will take, about */
-	double share;   /* of all pairs, those that pass the tiles */
-	double refined; /* canonical distances for each row */
-	double seconds;
-	uint64_t memory, disk; /* bytes */
+	double share;             /* of all pairs, those that pass the tiles */
+	double refined;           /* canonical distances for each row */
+	double cost[KITH_STAGES]; /* seconds of one thread */
+	double seconds;           /* of all of the work, with all threads */
+	uint64_t memory, disk;    /* bytes */
 } kith_plan;
 
 /* Whether pairs that pass the tiles are looked at once more before they are candidates; else the tiles' bounds are the

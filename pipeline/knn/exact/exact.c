@@ -13,12 +13,21 @@
 #include "duplicates.h"
 #include "engine.h"
 #include "kd_order.h"
+#include "pilot.h"
 #include "planner.h"
 #include "stream.h"
 #include "tree_join.h"
 #include "write_rows.h"
 
 #define REST 2000 /* times a second: what is touched meanwhile is a few megabytes */
+
+/* A plan, and what it was chosen by. */
+struct choice {
+	kith_plan plan;
+	kith_survey survey;
+	kith_basis basis;
+	const char *how; /* the pilot found that the samples are to be divided (divide.h) */
+};
 
 struct exact {
 	const kith_engine_job *job;
@@ -34,10 +43,12 @@ struct exact {
 	kith_box_tree tree;    /* what the plan tree searches */
 	uint64_t *hash;        /* n */
 	kith_duplicates duplicates;
-	uint32_t many_copies; /* stop if at least n / many_copies samples are copies; 0: never */
-	int stopped;          /* it has */
-	uint32_t *order;      /* m: the samples that are not left out */
-	uint32_t *place;      /* n: where they stand in that order; UINT32_MAX: left out */
+	uint32_t many_copies;       /* stop if at least n / many_copies samples are copies; 0: never */
+	int stopped;                /* it has */
+	const struct choice *given; /* the plan, if it is not to be chosen here */
+	double cost[KITH_STAGES];   /* of a pilot: what the plan takes of the job */
+	uint32_t *order;            /* m: the samples that are not left out */
+	uint32_t *place;            /* n: where they stand in that order; UINT32_MAX: left out */
 	uint64_t m;
 	void *lists; /* of candidates, in whose place results may be */
 	kith_results results;
@@ -75,10 +86,18 @@ static int run_pass(const struct exact *e, const kith_pass *pass, uint64_t memor
 	return kith_pass_run(pass, &e->scaling, memory, e->plan.threads, &e->progress, err);
 }
 
+/* The stages from `first` to `last` are run. */
+static void note_stages(const struct exact *e, int first, int last)
+{
+	for (int s = first; s <= last; s++)
+		kith_pilot_note(e->job->pilot, (kith_stage)s, e->cost[s], e->plan.cost[s]);
+}
+
 static int find_duplicates(struct exact *e, kith_err *err)
 {
 	int rc = kith_duplicates_find(&e->duplicates, e->vectors, e->hash, e->k, err);
 	e->stopped = !rc && e->many_copies && e->duplicates.copies >= e->n / e->many_copies + 1;
+	note_stages(e, KITH_SKETCHING, e->stopped ? KITH_SKETCHING : KITH_MEASURING);
 	if (e->stopped)
 		return 0;
 	free(e->hash);
@@ -105,7 +124,7 @@ static int stream(struct exact *e, kith_err *err)
 /* The first pass over the samples: projections, hashes and, if the plan wants it, all values in memory. */
 static int project(struct exact *e, kith_err *err)
 {
-	int rc = e->plan.resident && !e->plan.spill_vectors ? kith_vectors_keep(e->vectors, err) : 0;
+	int rc = e->plan.resident && !spill_of(e) ? kith_vectors_keep(e->vectors, err) : 0;
 	if (rc)
 		return rc;
 	e->projections.dims = e->plan.dims;
@@ -208,6 +227,7 @@ static int search_tree(struct exact *e, kith_err *err)
 			     .tree = &e->tree,
 			     .id = e->order,
 			     .m = e->m,
+			     .weight = kith_duplicates_weight(&e->duplicates, e->vectors),
 			     .progress = &e->progress};
 	return rc ? rc : kith_tree_join_run(&in, &e->results, err);
 }
@@ -230,6 +250,7 @@ static int join(struct exact *e, kith_err *err)
 			      .id = e->order,
 			      .place = e->place,
 			      .m = e->m,
+			      .weight = kith_duplicates_weight(&e->duplicates, e->vectors),
 			      .progress = &e->progress};
 	return kith_block_join_run(&in, &e->lists, &e->results, err);
 }
@@ -250,28 +271,31 @@ static void describe(const kith_plan *p, char *out, size_t size)
 		snprintf(out, size, "exact (sketch r=%u)", p->dims);
 }
 
-static int foresee(const kith_engine_job *job, kith_knn_estimate *out, kith_err *err)
+static int choose_plan(struct exact *e, kith_err *err)
 {
-	kith_scaling scaling;
-	kith_basis basis = {0};
-	kith_plan plan;
-	int rc = kith_scaling_init(&scaling, job->vectors, err);
-	if (!rc && !(rc = kith_plan_choose(&plan, &basis, &scaling, job, err))) {
-		describe(&plan, out->plan, sizeof out->plan);
-		out->seconds = plan.seconds;
-		out->memory = plan.memory;
-		out->temporary = plan.disk;
+	kith_survey survey;
+	int rc = 0;
+	kith_pilot_enter(e->job->pilot, KITH_STAGES);
+	if (e->given) {
+		survey = e->given->survey;
+		e->plan = e->given->plan;
+		e->basis = e->given->basis;
+	} else {
+		rc = kith_plan_choose(&e->plan, &survey, &e->basis, &e->scaling, e->job, err);
 	}
-	kith_basis_free(&basis);
+	if (!rc && e->job->pilot) {
+		memcpy(e->cost, e->plan.cost, sizeof e->cost);
+		kith_plan_pilot(&e->plan, &survey, &e->scaling, e->job);
+	}
 	return rc;
 }
 
-/* By one plan, chosen here, to e->results, unless it stops. */
+/* By one plan, chosen here unless it is given, to e->results, unless it stops. */
 static int run(struct exact *e, kith_err *err)
 {
 	const char *spill;
 	e->progress = (kith_progress){rest, e};
-	int rc = kith_plan_choose(&e->plan, &e->basis, &e->scaling, e->job, err);
+	int rc = choose_plan(e, err);
 	if (rc)
 		return rc;
 	spill = e->plan.spill ? e->job->output : NULL;
@@ -301,7 +325,8 @@ static void release(struct exact *e)
 	if (e->values.at)
 		e->vectors->all = e->vectors->place = NULL;
 	kith_area_free(&e->values);
-	kith_basis_free(&e->basis);
+	if (!e->given)
+		kith_basis_free(&e->basis);
 	kith_projections_free(&e->projections);
 	kith_bounds_free(&e->full);
 	kith_area_free(&e->blocks.area);
@@ -318,8 +343,10 @@ static void rank_results(const struct exact *e, kith_ranked_rows *rows, uint32_t
 {
 	for (uint64_t i = 0; i < e->n; i++) {
 		kith_row to = {ids, rows->id + i * rows->k, rows->dist + i * rows->k};
-		kith_results_copy(&e->results, left_out_of(e), i, to);
+		kith_results_copy(&e->results, left_out_of(e), &e->vectors->ties, i, to);
 		rows->count[i] = rows->k;
+		if (left_out_of(e) && kith_is_left_out(&e->duplicates, i))
+			rows->left[i] = rows->left[e->duplicates.twin[i]];
 	}
 }
 
@@ -334,6 +361,7 @@ int kith_exact_rank(const kith_engine_job *job, const kith_scaling *scaling, uin
 	int rc = ids ? 0 : kith_fail_nomem(err, "a row", rows->k * sizeof *ids);
 	e.scaling = *scaling;
 	e.many_copies = many_copies;
+	e.results.left = rows->left;
 	if (!rc && !(rc = run(&e, err)) && !e.stopped)
 		rank_results(&e, rows, ids);
 	if (!rc && e.stopped) {
@@ -345,35 +373,90 @@ int kith_exact_rank(const kith_engine_job *job, const kith_scaling *scaling, uin
 	return rc;
 }
 
+/* The rows, in e->results or, if *how says that the samples were divided, in `rows`. */
+static int find_rows(struct exact *e, kith_ranked_rows *rows, const char **how, kith_err *err)
+{
+	const kith_engine_job *job = e->job;
+	int rc;
+	if ((rc = kith_scaling_init(&e->scaling, e->vectors, err)) ||
+	    (rc = kith_divide(job, &e->scaling, NULL, rows, how, err)))
+		return rc;
+	e->many_copies = kith_divide_copies(job);
+	if (!*how && (rc = run(e, err)))
+		return rc;
+	if (e->stopped) { /* make room, but for the hashes */
+		struct exact hashes = exact_of(job);
+		hashes.scaling = e->scaling;
+		hashes.hash = e->hash;
+		e->hash = NULL;
+		release(e);
+		*e = hashes;
+		rc = kith_divide(job, &e->scaling, e->hash, rows, how, err);
+	}
+	return rc;
+}
+
 static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
 {
 	struct exact e = exact_of(job);
 	kith_ranked_rows rows = {0};
-	const char *how;
-	int rc;
-	if ((rc = kith_scaling_init(&e.scaling, e.vectors, err)) ||
-	    (rc = kith_divide(job, &e.scaling, NULL, &rows, &how, err)))
-		goto done;
-	e.many_copies = kith_divide_copies(job);
-	if (!how && (rc = run(&e, err)))
-		goto done;
-	if (e.stopped) { /* make room, but for the hashes */
-		struct exact hashes = {.scaling = e.scaling, .hash = e.hash};
-		e.hash = NULL;
-		release(&e);
-		e = hashes;
-		rc = kith_divide(job, &e.scaling, e.hash, &rows, &how, err);
-	}
-	if (how) {
+	const char *how = NULL;
+	e.results.left = job->left;
+	int rc = find_rows(&e, &rows, &how, err);
+	if (!rc && how) {
 		snprintf(summary->plan, sizeof summary->plan, "exact (%s)", how);
-		rc = rc ? rc : kith_ranked_rows_write(&rows, job, writer, err);
-		goto done;
+		kith_ranked_rows_count(&rows, job->info, &summary->tied);
+		if (job->left)
+			memcpy(job->left, rows.left, rows.n * sizeof *rows.left);
+		rc = kith_ranked_rows_write(&rows, job, writer, err);
+	} else if (!rc) {
+		describe(&e.plan, summary->plan, sizeof summary->plan);
+		summary->tied = e.results.tied;
+		for (uint64_t i = 0; job->left && left_out_of(&e) && i < e.n; i++)
+			if (kith_is_left_out(&e.duplicates, i))
+				job->left[i] = job->left[e.duplicates.twin[i]];
+		rc = kith_results_write(&e.results, left_out_of(&e), job, writer, err);
 	}
-	describe(&e.plan, summary->plan, sizeof summary->plan);
-	rc = kith_results_write(&e.results, left_out_of(&e), job, writer, err);
-done:
 	free(rows.memory);
 	release(&e);
+	return rc;
+}
+
+/* ---- what it will take ---- */
+
+static int pilot(const kith_engine_job *job, void *context, kith_err *err)
+{
+	struct choice *choice = context;
+	struct exact e = exact_of(job);
+	kith_ranked_rows rows = {0};
+	e.given = choice;
+	choice->how = NULL;
+	int rc = find_rows(&e, &rows, &choice->how, err);
+	free(rows.memory);
+	release(&e);
+	return rc;
+}
+
+static int foresee(const kith_engine_job *job, kith_knn_estimate *out, kith_err *err)
+{
+	kith_scaling scaling;
+	struct choice choice = {0};
+	double seconds, planning = kith_pilot_clock();
+	int rc = kith_scaling_init(&scaling, job->vectors, err);
+	if (!rc)
+		rc = kith_plan_choose(&choice.plan, &choice.survey, &choice.basis, &scaling, job, err);
+	planning = kith_pilot_clock() - planning;
+	if (!rc && !(rc = kith_pilot_run(job, pilot, &choice, &seconds, err))) {
+		describe(&choice.plan, out->plan, sizeof out->plan);
+		if (choice.how)
+			snprintf(out->plan, sizeof out->plan, "exact (%s)", choice.how);
+		for (int s = 0; s < KITH_STAGES; s++)
+			choice.plan.seconds -= choice.plan.cost[s] / job->threads;
+		out->seconds = choice.plan.seconds + (planning + seconds) / job->threads;
+		out->memory = choice.plan.memory;
+		out->temporary = choice.plan.disk;
+	}
+	kith_basis_free(&choice.basis);
 	return rc;
 }
 

@@ -10,8 +10,8 @@
  * their squares and every partial sum are multiples of step^2, which has 2 b bits, by integers up to D: exact if 2 b
  * and the bits of D are no more than the 53 of a double. The canonical distance is step^2 D.
  *
- * Either way it grows with D, so rows are ranked by D. Columns come in the order of the tie rule: a later one that is
- * as far as a row's k-th is not in the row, and need not be looked at. */
+ * Either way it grows with D, so rows are ranked by D. Samples stand in the order of the tie rule, so columns come in
+ * it: a later one that is as far as a row's k-th is not in the row, and need not be looked at. */
 #include "lattice.h"
 
 #include <float.h>
@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "cpu.h"
 #include "first_error.h"
 #include "matrix.h"
 #include "select.h"
@@ -43,9 +44,11 @@ struct lattice {
 	int threads;
 	int two; /* values in all */
 	uint32_t k;
+	uint64_t all;               /* samples that these stand for */
 	double offset, other, step; /* other: the second of two */
 	double most;                /* of |q|^2, so far */
 	kith_quantised blocks;
+	uint32_t *order, *place; /* n each: samples in the order of the tie rule; where each stands */
 	kith_first_error failed;
 };
 
@@ -129,7 +132,7 @@ static int is_tied(const struct lattice *l, const double *q, const double *norm,
 		}
 	}
 	return (double)tied / (double)queries - rank >= TIED * (double)(m - 1) &&
-	       (double)copies / (double)queries * (double)n / (double)m * COPIES < 1;
+	       (double)copies / (double)queries * (double)l->all / (double)m * COPIES < 1;
 }
 
 /* Whether a sample of the samples says that it is worth it. */
@@ -163,7 +166,22 @@ static int look(struct lattice *l, uint64_t m, int *worth, kith_err *err)
 
 /* ---- rows ---- */
 
-/* Sample i's integers into its place. Returns whether it is of the lattice. */
+/* In which order samples stand. */
+static int arrange(struct lattice *l, kith_err *err)
+{
+	uint64_t n = l->vectors->n;
+	if (!(l->order = kith_alloc(n, sizeof *l->order)) || !(l->place = kith_alloc(n, sizeof *l->place)))
+		return kith_fail_nomem(err, "the order of the samples", n * sizeof *l->order);
+	for (uint64_t i = 0; i < n; i++)
+		l->order[i] = (uint32_t)i;
+	if (l->vectors->ties.rule != KITH_TIES_INDEX)
+		kith_ties_sort(&l->vectors->ties, l->order, n);
+	for (uint64_t at = 0; at < n; at++)
+		l->place[l->order[at]] = (uint32_t)at;
+	return 0;
+}
+
+/* A sample's integers into place i. Returns whether it is of the lattice. */
 static int put(struct lattice *l, uint64_t i, const double *x, double *q)
 {
 	kith_quantised *b = &l->blocks;
@@ -195,7 +213,7 @@ static int put_all(struct lattice *l, int *fits, kith_err *err)
 				continue;
 			int rc = kith_vectors_read(l->vectors, i, 1, x, NULL, &why);
 			kith_first_error_note(&l->failed, i, rc, &why);
-			good &= !rc && put(l, i, x, x + d);
+			good &= !rc && put(l, l->place[i], x, x + d);
 		}
 		free(x);
 	}
@@ -217,9 +235,49 @@ static void set_bounds(const struct lattice *l, uint64_t block, float *bound)
 {
 	for (uint64_t i = 0; i < LANES; i++) {
 		uint64_t at = block * LANES + i;
-		double far = at < l->vectors->n ? kith_ranked_rows_bound(l->rows, at) : -INFINITY;
+		double far = at < l->vectors->n ? kith_ranked_rows_bound(l->rows, l->order[at]) : -INFINITY;
 		bound[i] = (float)(far - 0.5 < FLT_MAX ? far - 0.5 : FLT_MAX);
 	}
+}
+
+/* How many samples are as far as far[i] from row i, of a tile's columns, which stand for weight[] samples. */
+KITH_CLONES static void count_equal(const float *t, const float *far, const uint32_t *weight, uint32_t *out)
+{
+	for (uint32_t i = 0; i < LANES; i++) {
+		uint32_t sum = 0;
+		for (uint32_t j = 0; j < LANES; j++)
+			sum += t[i * LANES + j] == far[i] ? weight[j] : 0;
+		out[i] = sum;
+	}
+}
+
+static void copy_weights(const struct lattice *l, uint64_t block, uint32_t *weight)
+{
+	for (uint64_t i = 0; i < LANES; i++) {
+		uint64_t at = block * LANES + i;
+		weight[i] = at < l->vectors->n ? kith_vectors_weight(l->vectors, l->order[at]) : 0;
+	}
+}
+
+/* How far the last of a block's rows are. */
+static void copy_last(const struct lattice *l, uint64_t block, float *far)
+{
+	for (uint64_t i = 0; i < LANES; i++) {
+		uint64_t at = block * LANES + i;
+		far[i] = at < l->vectors->n ? (float)kith_ranked_rows_bound(l->rows, l->order[at]) : INFINITY;
+	}
+}
+
+/* Columns of a tile that are as far as the last of a row, before them and after them, are not in the row: none was a
+ * hit. */
+static void count_left(struct lattice *l, uint64_t a, uint64_t b, const float *t, const uint32_t *weight,
+		       const float *before, const float *after)
+{
+	uint32_t equal[LANES];
+	count_equal(t, before, weight, equal);
+	for (uint64_t i = 0; i < LANES && a * LANES + i < l->vectors->n; i++)
+		if (before[i] == after[i] && before[i] < INFINITY)
+			l->rows->left[l->order[a * LANES + i]] += equal[i] - (a == b && before[i] == 0 ? weight[i] : 0);
 }
 
 /* Rows of some blocks among all columns. */
@@ -227,27 +285,36 @@ static void join_strip(struct lattice *l, uint64_t from, uint64_t to)
 {
 	uint64_t n = l->vectors->n;
 	float t[LANES * LANES] __attribute__((aligned(64))), none[LANES] __attribute__((aligned(64)));
-	float bound[STRIP * LANES] __attribute__((aligned(64)));
+	float bound[STRIP * LANES] __attribute__((aligned(64))), last[STRIP * LANES], before[LANES];
+	uint32_t weight[LANES];
 	uint16_t hits[LANES];
 	kith_tile_kernel tile = kith_tile_kernel_best();
 	for (uint64_t i = 0; i < LANES; i++)
 		none[i] = -INFINITY;
-	for (uint64_t a = from; a < to; a++)
+	for (uint64_t a = from; a < to; a++) {
 		set_bounds(l, a, bound + (a - from) * LANES);
+		copy_last(l, a, last + (a - from) * LANES);
+	}
 	for (uint64_t b = 0; b * LANES < n; b++) {
 		kith_tile_side columns = side_of(&l->blocks, b, none);
+		copy_weights(l, b, weight);
 		for (uint64_t a = from; a < to; a++) {
 			kith_tile_side rows = side_of(&l->blocks, a, bound + (a - from) * LANES);
-			if (!tile(&rows, &columns, l->blocks.width, t, hits))
-				continue;
-			for (uint64_t i = 0; i < LANES && a * LANES + i < n; i++)
+			float *far = last + (a - from) * LANES;
+			int any = tile(&rows, &columns, l->blocks.width, t, hits);
+			memcpy(before, far, sizeof before);
+			for (uint64_t i = 0; any && i < LANES && a * LANES + i < n; i++)
 				for (uint32_t bits = hits[i]; bits; bits &= bits - 1) {
-					uint64_t lane = (uint64_t)__builtin_ctz(bits), id = b * LANES + lane;
-					if (id < n && id != a * LANES + i)
-						kith_ranked_rows_take(l->rows, a * LANES + i, (uint32_t)id,
+					uint64_t lane = (uint64_t)__builtin_ctz(bits), at = b * LANES + lane;
+					if (at < n && at != a * LANES + i)
+						kith_ranked_rows_take(l->rows, l->order[a * LANES + i], l->order[at],
 								      t[i * LANES + lane]);
 				}
-			set_bounds(l, a, bound + (a - from) * LANES);
+			if (any) {
+				set_bounds(l, a, bound + (a - from) * LANES);
+				copy_last(l, a, far);
+			}
+			count_left(l, a, b, t, weight, before, far);
 		}
 	}
 }
@@ -284,22 +351,24 @@ static int measure(const struct lattice *l, kith_err *err)
 	return 0;
 }
 
-int kith_lattice_rank(const kith_vectors *v, uint32_t k, uint64_t least, uint64_t memory, int threads,
+int kith_lattice_rank(const kith_vectors *v, uint32_t k, uint64_t all, uint64_t least, uint64_t memory, int threads,
 		      const kith_progress *progress, kith_ranked_rows *rows, int *done, kith_err *err)
 {
-	struct lattice l = {.vectors = v, .rows = rows, .threads = threads, .k = k};
+	struct lattice l = {.vectors = v, .rows = rows, .threads = threads, .k = k, .all = all};
 	uint64_t m = memory / 8 / ((v->d + QUERIES) * sizeof(double));
 	int worth = 0, fits = 0, rc;
 	m = m < SAMPLE ? m : SAMPLE;
 	m = m < v->n ? m : v->n;
-	if (m < 2 || v->n < (least ? least : LEAST_SAMPLES) || kith_quantised_bytes(v->n, v->d) > memory / 4)
+	if (m < 2 || all < (least ? least : LEAST_SAMPLES) || kith_quantised_bytes(all, v->d) > memory / 4)
 		return 0;
 	if ((rc = look(&l, m, &worth, err)) || !worth)
 		return rc;
-	if (!(rc = kith_quantised_alloc(&l.blocks, v->n, v->d, NULL, err)) && !(rc = put_all(&l, &fits, err)) && fits &&
-	    !(rc = kith_ranked_rows_alloc(rows, v->n, k, err)) && !(rc = join(&l, progress, err)) &&
-	    !(rc = measure(&l, err)))
+	if (!(rc = kith_quantised_alloc(&l.blocks, v->n, v->d, NULL, err)) && !(rc = arrange(&l, err)) &&
+	    !(rc = put_all(&l, &fits, err)) && fits && !(rc = kith_ranked_rows_alloc(rows, v, k, err)) &&
+	    !(rc = join(&l, progress, err)) && !(rc = measure(&l, err)))
 		*done = 1;
+	free(l.order);
+	free(l.place);
 	kith_area_free(&l.blocks.area);
 	return rc;
 }

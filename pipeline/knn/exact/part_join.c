@@ -31,6 +31,7 @@
 #define LARGEST     0x1p45
 #define SHORTEST    0x1p-78 /* four times what is too short for integers */
 #define LEAST_PANEL KITH_GROUP
+#define QUANTISE    200 /* pairs are multiplied as long as a vector is made integers, about */
 
 /* A sample, and its distance from the centre, scaled; INFINITY if that is more than LARGEST. */
 struct placed {
@@ -261,17 +262,27 @@ static int load_columns(struct join *j, const struct placed *y, uint64_t columns
 	return kith_first_error_get(&j->failed, err);
 }
 
+/* What that takes, about: products of pairs, and every vector quantised. */
+static void note(const struct join *j, uint64_t rows, uint64_t columns)
+{
+	kith_pilot *pilot = j->in->pilot;
+	double x = (double)rows, y = (double)columns, times = pilot ? pilot->times : 1;
+	kith_pilot_note(pilot, KITH_JOINING_PARTS, x * times * y * times + (x + y) * times * QUANTISE,
+			x * y + (x + y) * QUANTISE);
+}
+
 /* The rows of the samples x[], among y[]. */
 static int improve(struct join *j, struct placed *x, uint64_t rows, struct placed *y, uint64_t columns, kith_err *err)
 {
 	int rc = 0;
 	if (!rows || !columns)
 		return 0;
+	note(j, rows, columns);
 	qsort(x, rows, sizeof *x, by_norm);
 	qsort(y, columns, sizeof *y, by_norm);
 	for (uint64_t from = 0; from < columns && !rc; from += j->panel) {
 		uint64_t count = columns - from < j->panel ? columns - from : j->panel;
-		if ((rc = kith_progress_tick(j->in->progress, "neighbours", from, columns, err)) ||
+		if ((rc = kith_progress_tick(j->in->progress, "joining parts", from, columns, err)) ||
 		    (rc = load_columns(j, y + from, count, err)))
 			return rc;
 #pragma omp parallel for num_threads(j->in->threads) schedule(dynamic, 1)
@@ -422,6 +433,7 @@ int kith_part_join_run(const kith_part_join *in, kith_ranked_rows *rows, kith_er
 {
 	struct join j = {.in = in, .vectors = in->scaling->vectors, .rows = rows};
 	int rc = init(&j, err);
+	kith_pilot_enter(in->pilot, KITH_JOINING_PARTS);
 	rc = rc ? rc : measure_parts(&j, err);
 	for (uint32_t p = 0; !rc && p + 1 < in->parts->count; p++)
 		rc = join_part(&j, p, err);

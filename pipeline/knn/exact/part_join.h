@@ -4,6 +4,7 @@
 #define KITH_PART_JOIN_H
 
 #include "parts.h"
+#include "pilot.h"
 #include "ranked_rows.h"
 
 typedef struct kith_part_join {
@@ -13,6 +14,7 @@ typedef struct kith_part_join {
 	uint64_t memory;
 	int threads;
 	const kith_progress *progress;
+	kith_pilot *pilot; /* or NULL */
 } kith_part_join;
 
 /* rows: of all samples, complete within their parts. They become those of all. */

@@ -228,15 +228,15 @@ static int allocate(kith_parts *parts, uint64_t n, kith_err *err)
 	return kith_workspace_alloc(&w, &parts->memory, "parts of the samples", err);
 }
 
-int kith_parts_find(kith_parts *parts, const kith_scaling *scaling, uint32_t k, uint64_t least, uint64_t memory,
-		    int threads, kith_err *err)
+int kith_parts_find(kith_parts *parts, const kith_scaling *scaling, uint32_t k, uint64_t all, uint64_t least,
+		    uint64_t memory, int threads, kith_err *err)
 {
 	const kith_vectors *v = scaling->vectors;
 	struct finder f = {.scaling = scaling, .vectors = v, .threads = threads, .d = v->d};
 	uint64_t m = memory / 8 / ((v->d + SAMPLE) * sizeof(double));
 	*parts = (kith_parts){0};
 	m = m < SAMPLE ? m : SAMPLE;
-	if (scaling->off || v->n < (least ? least : LEAST_SAMPLES) || m < LEAST_SAMPLE)
+	if (scaling->off || all < (least ? least : LEAST_SAMPLES) || m < LEAST_SAMPLE)
 		return 0;
 	m = m < v->n ? m : v->n;
 	f.relative = fmin(ROOM * error_of(v->d), 1. / 16);
@@ -251,7 +251,7 @@ int kith_parts_find(kith_parts *parts, const kith_scaling *scaling, uint32_t k, 
 		measure(&f, m, 1);
 		choose_centres(&f);
 		if (f.count && !(rc = allocate(parts, v->n, err)) && !(rc = assign_all(&f, parts, err)))
-			drop_small_parts(parts, v->n, f.count, least ? 1 : 2 * k > 64 ? 2 * k : 64);
+			drop_small_parts(parts, v->n, f.count, least || all > v->n ? 1 : 2 * k > 64 ? 2 * k : 64);
 	}
 	free(f.memory);
 	return rc;

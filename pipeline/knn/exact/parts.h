@@ -19,8 +19,9 @@ typedef struct kith_parts {
 	void *memory;   /* holds both; release it with free() */
 } kith_parts;
 
-/* Divides the samples, if they are at least `least` (0: as many as make it worth it), for rows of k. */
-int kith_parts_find(kith_parts *parts, const kith_scaling *scaling, uint32_t k, uint64_t least, uint64_t memory,
-		    int threads, kith_err *err);
+/* Divides the samples, which stand for `all`, if those are at least `least` (0: as many as make it worth it), for rows
+ * of k. */
+int kith_parts_find(kith_parts *parts, const kith_scaling *scaling, uint32_t k, uint64_t all, uint64_t least,
+		    uint64_t memory, int threads, kith_err *err);
 
 #endif

@@ -4,8 +4,9 @@
 #include <math.h>
 
 #include "block_join.h"
+#include "pilot.h"
 #include "stream.h"
-#include "survey.h"
+#include "tile_kernels.h"
 #include "tree_join.h"
 
 #define MAX_DIMS     255u /* with the remainder's length: a whole number of vector registers */
@@ -18,32 +19,50 @@
 #define GUESS_SHARE  64u  /* first bounds are guessed where k is at least n / GUESS_SHARE */
 #define GUESS_RANK   400u /* of a row's k nearest are in the sample that its bound is guessed from */
 
-/* Seconds of one thread of about 3 GHz with 512-bit vectors, for choosing and for --dry-run; what matters is their
- * ratios. Measured on layers of d = 10 to 4704. */
-#define TILE_START   45e-9    /* 256 pairs */
-#define TILE_VALUE   2.7e-9   /* 256 pairs, for each value */
-#define PAIR_START   25e-9    /* a pair that passes the tiles */
-#define PAIR_VALUE   0.13e-9  /* for each value */
-#define FULL_VALUE   0.2e-9   /* for each of all d values, which come from memory, not from the cache */
-#define MEASURE      0.27e-9  /* a canonical distance, for each value */
-#define PROBE        140e-9   /* a row, for each block that its first bound comes from */
-#define STREAM_VALUE 0.022e-9 /* a pair in the stream plan, for each value */
-#define STREAM_START 0.4e-9
-#define STREAM_TAKE  30e-9    /* a candidate in the stream plan, which starts without a bound */
-#define TAKE         6e-9     /* a candidate */
-#define READ_VALUE   4e-9     /* a value of the file: read twice, checked, hashed, converted */
-#define SKETCH_VALUE 0.045e-9 /* for each of the basis' directions */
-#define WRITE_EDGE   40e-9
-#define READ_CALL    0.6e-6  /* samples read from the file for their distances: each time, */
-#define READ_BYTE    0.25e-9 /* and for each of their bytes */
-#define SPILL_BYTE   2e-9    /* vectors that are in a file, which the system has to find the pages of */
-#define TREE_SAMPLES 100000u /* that the plan tree is for: with fewer the block join is as fast */
-#define TREE_CODES   47u     /* directions of the codes of the plan tree, at most */
-#define TREE_BOXED   7u      /* directions in which what passes tells what boxes let pass, */
-#define TREE_LEAVES  3.0     /* so many times as much */
-#define TREE_LEAF    14e-9   /* a box around 16 samples that is not ruled out for a row */
-#define TREE_ROW     12e-6   /* a row, beside that */
-#define PRODUCT      0.08e-9 /* of two doubles, in matrices */
+/* Seconds of one thread of about 3 GHz, for choosing and for --dry-run; what matters is their ratios. Measured on
+ * layers of d = 10 to 4704. */
+#define PAIR_START    25e-9    /* a pair that passes the tiles */
+#define PAIR_VALUE    0.13e-9  /* for each value */
+#define FULL_VALUE    0.2e-9   /* for each of all d values, which come from memory, not from the cache */
+#define MEASURE       0.3e-9   /* a canonical distance, for each value, */
+#define MEASURE_START 60e-9    /* and each time */
+#define FINISH        3e-6     /* a row, to tell its neighbours from other candidates */
+#define PROBE         140e-9   /* a row, for each block that its first bound comes from */
+#define STREAM_TAKE   30e-9    /* a candidate in the stream plan, which starts without a bound */
+#define TAKE          6e-9     /* a candidate */
+#define READ_VALUE    2e-9     /* a value of the file: read, checked, hashed, */
+#define PASS_VALUE    2e-9     /* read again, converted */
+#define SKETCH_VALUE  0.045e-9 /* for each of the basis' directions */
+#define START         10e-3    /* the program and its threads */
+#define STAGE         200e-6   /* any stage, to begin and to end */
+#define WRITE_EDGE    40e-9
+#define READ_CALL     0.6e-6  /* samples read from the file for their distances: each time, */
+#define READ_BYTE     0.25e-9 /* and for each of their bytes */
+#define SPILL_BYTE    2e-9    /* vectors that are in a file, which the system has to find the pages of */
+#define TREE_SAMPLES  100000u /* that the plan tree is for: with fewer the block join is as fast */
+#define TREE_CODES    47u     /* directions of the codes of the plan tree, at most */
+#define TREE_BOXED    7u      /* directions in which what passes tells what boxes let pass, */
+#define TREE_LEAVES   5.0     /* so many times as much */
+#define TREE_LEAF     30e-9   /* a box around 16 samples that is not ruled out for a row */
+#define TREE_ROW      12e-6   /* a row, beside that */
+#define PRODUCT       0.08e-9 /* of two doubles, in matrices */
+
+/* 256 pairs in a tile, and for each value. */
+struct rates {
+	double tile, value;
+};
+
+static struct rates rates_of(kith_tile_kernel kernel)
+{
+#if defined __x86_64__
+	if (kernel == kith_tile_avx512)
+		return (struct rates){45e-9, 2.7e-9};
+	if (kernel == kith_tile_avx2)
+		return (struct rates){120e-9, 5.6e-9};
+#endif
+	(void)kernel;
+	return (struct rates){900e-9, 43e-9};
+}
 
 struct planner {
 	const kith_vectors *vectors;
@@ -53,6 +72,8 @@ struct planner {
 	int threads;
 	uint32_t k;
 	uint64_t n, d;
+	double near; /* k of n */
+	struct rates rates;
 	kith_survey survey;
 };
 
@@ -67,6 +88,18 @@ static uint64_t at_most(uint64_t a, uint64_t b)
 }
 
 /* ---- what a plan takes ---- */
+
+/* Of all pairs, the part that passes bounds in `dims` directions. */
+static double share_of(const struct planner *q, uint32_t dims)
+{
+	return kith_survey_share(&q->survey, dims, q->near);
+}
+
+/* 256 pairs in a tile. */
+static double tile_of(const struct planner *q, double values)
+{
+	return q->rates.tile + q->rates.value * values;
+}
 
 /* Values that tiles multiply. */
 static uint64_t values_of(const kith_plan *p, const struct planner *q)
@@ -140,41 +173,53 @@ static double time_reading(const struct planner *q, uint64_t rows, double each)
 static double time_settling(const kith_plan *p, const struct planner *q, double survivors)
 {
 	double room = p->capacity - q->k, bytes = (double)q->vectors->row_bytes;
-	double measure = MEASURE * (double)q->d + PAIR_START + (p->resident ? 0 : READ_CALL + bytes * READ_BYTE);
+	double measure = MEASURE * (double)q->d + MEASURE_START + (p->resident ? 0 : READ_CALL + bytes * READ_BYTE);
 	return fmax(0, 2 * survivors / fmax(room, 1) - 1) * p->capacity * measure;
+}
+
+/* The seconds in all, once those of the stages are there. */
+static void add_up(kith_plan *p, const struct planner *q)
+{
+	double n = (double)q->n;
+	p->seconds = START + n * (double)q->d * READ_VALUE + n * q->k * WRITE_EDGE;
+	for (int s = 0; s < KITH_STAGES; s++)
+		p->seconds += p->cost[s];
+	p->seconds /= p->threads;
 }
 
 /* Seconds of a join whose sizes are known. */
 static void time_join(kith_plan *p, const struct planner *q)
 {
 	double n = (double)q->n, d = (double)q->d, pairs = n * n / 2, k = q->k;
-	double panels = p->in_place ? 1 : ceil(n / p->panel), near = q->info->near, passed = 2 * p->share * pairs;
-	double values = (double)values_of(p, q);
+	double panels = p->in_place ? 1 : ceil(n / p->panel), passed = 2 * p->share * pairs;
+	double tile = tile_of(q, (double)values_of(p, q)), dims = p->dims, sketch, bounds, join, measure;
+	uint64_t batch = at_most(p->batch, p->panel);
 	pairs *= 2 - 1 / panels; /* pairs across panels are looked at from both sides */
-	p->seconds = pairs / 256 * (TILE_START + TILE_VALUE * values);
-	p->seconds += 2 * n * p->probes * 16 / 256 * (TILE_START + TILE_VALUE * values);
+	sketch = n * d * (PASS_VALUE + SKETCH_VALUE * dims) + (p->spill_vectors ? (double)p->disk * SPILL_BYTE : 0);
+	bounds = 2 * n * p->probes * 16 / 256 * tile + n * p->probes * PROBE;
+	join = pairs / 256 * tile + n * k * 1.5 * TAKE;
 	if (kith_plan_two_level(p))
-		p->seconds += fmin(passed, pairs) *
-			      (PAIR_START + (p->kind == KITH_PLAN_SCREEN ? FULL_VALUE * d : PAIR_VALUE * p->dims));
-	p->refined = near;
-	if (p->kind == KITH_PLAN_SKETCH && !p->tight) { /* the measured first bounds, and what projections leave */
-		p->refined = p->known + kith_survey_share(&q->survey, p->dims) * n;
-		p->seconds += n * (2 * k + 16) * (PAIR_START + PAIR_VALUE * p->dims);
-	}
-	p->seconds += n * p->refined * (MEASURE * d + PAIR_START) + n * p->probes * PROBE;
-	if (p->kind == KITH_PLAN_SKETCH && !p->tight)
-		p->seconds += n * time_settling(p, q, (p->refined - p->known) / 2 + k / 2);
-	if (!p->resident) {
-		uint64_t batch = at_most(p->batch, p->panel);
-		p->seconds += n / (double)batch * time_reading(q, batch, p->refined - p->known);
-		p->seconds += p->known ? n / (double)batch * time_reading(q, batch, p->known) : 0;
-	}
-	p->seconds += n * k * 1.5 * TAKE;
+		join += fmin(passed, pairs) *
+			(PAIR_START + (p->kind == KITH_PLAN_SCREEN ? FULL_VALUE * d : PAIR_VALUE * dims));
+	p->refined = q->info->near;
 	if (p->kind == KITH_PLAN_SCREEN)
-		p->seconds += n * 1.2 * k * FULL_VALUE * d;
-	p->seconds += n * d * (READ_VALUE + SKETCH_VALUE * p->dims) + n * k * WRITE_EDGE;
-	p->seconds += p->spill_vectors ? (double)p->disk * SPILL_BYTE : 0;
-	p->seconds /= p->threads;
+		bounds += n * 1.2 * k * FULL_VALUE * d;
+	if (p->kind == KITH_PLAN_SKETCH && !p->tight) { /* the measured first bounds, and what projections leave */
+		p->refined = p->known + share_of(q, p->dims) * n;
+		bounds += n * (2 * k + 16) * (PAIR_START + PAIR_VALUE * dims) +
+			  n * p->known * (MEASURE * d + MEASURE_START);
+		join += n * time_settling(p, q, (p->refined - p->known) / 2 + k / 2);
+	}
+	measure = n * ((p->refined - p->known) * (MEASURE * d + MEASURE_START) + FINISH);
+	if (!p->resident || p->spill_vectors) {
+		measure += n / (double)batch * time_reading(q, batch, p->refined - p->known);
+		bounds += p->known ? n / (double)batch * time_reading(q, batch, p->known) : 0;
+	}
+	p->cost[KITH_SKETCHING] = STAGE + sketch;
+	p->cost[KITH_FIRST_BOUNDS] = STAGE + bounds;
+	p->cost[KITH_JOINING] = STAGE + join;
+	p->cost[KITH_MEASURING] = STAGE + measure;
+	add_up(p, q);
 }
 
 static void consider_sizes(kith_plan *best, kith_plan p, const struct planner *q)
@@ -224,18 +269,22 @@ static void choose_probes(kith_plan *p, const struct planner *q)
  * each other; what it then looks at in all directions is a few times what it keeps. */
 static void time_tree(kith_plan *p, const struct planner *q)
 {
-	double n = (double)q->n, d = (double)q->d, k = q->k;
-	double leaves = fmin(1, TREE_LEAVES * kith_survey_share(&q->survey, TREE_BOXED)) * n / KITH_LANES;
+	double n = (double)q->n, d = (double)q->d, k = q->k, bounds = 0;
+	double leaves = fmin(1, TREE_LEAVES * share_of(q, TREE_BOXED)) * n / KITH_LANES;
 	double passed = 2 * p->share * n + 8 * k;
+	double join = n * (TREE_ROW + leaves * TREE_LEAF + passed * (PAIR_START + PAIR_VALUE * p->dims) + k * TAKE);
 	p->refined = q->info->near;
-	if (!p->tight)
-		p->refined = p->known + kith_survey_share(&q->survey, p->dims) * n;
-	p->seconds = n * (TREE_ROW + leaves * TREE_LEAF + passed * (PAIR_START + PAIR_VALUE * p->dims));
-	p->seconds += n * p->refined * (MEASURE * d + PAIR_START) + n * k * 1.5 * TAKE;
-	if (!p->tight)
-		p->seconds += n * time_settling(p, q, (p->refined - p->known) / 2 + k / 2);
-	p->seconds += n * d * (READ_VALUE + SKETCH_VALUE * p->dims) + n * k * WRITE_EDGE;
-	p->seconds /= p->threads;
+	if (!p->tight) {
+		p->refined = p->known + share_of(q, p->dims) * n;
+		bounds = n * p->known * (MEASURE * d + MEASURE_START);
+		join += n * time_settling(p, q, (p->refined - p->known) / 2 + k / 2);
+	}
+	join += n * ((p->refined - p->known) * (MEASURE * d + MEASURE_START) + FINISH);
+	p->cost[KITH_SKETCHING] = STAGE + n * d * (PASS_VALUE + SKETCH_VALUE * p->dims);
+	p->cost[KITH_FIRST_BOUNDS] = 0;
+	p->cost[KITH_JOINING] = STAGE + join + bounds;
+	p->cost[KITH_MEASURING] = 0;
+	add_up(p, q);
 }
 
 /* Where all samples are in memory. */
@@ -248,9 +297,9 @@ static void consider_tree(kith_plan *best, kith_plan p, const struct planner *q)
 	p.in_place = p.guess = 0;
 	p.probes = 0;
 	p.coarse = (uint32_t)at_most(q->options->coarse_dims ? q->options->coarse_dims : TREE_CODES, p.dims);
-	p.share = kith_survey_share(&q->survey, p.coarse);
+	p.share = share_of(q, p.coarse);
 	p.known = p.tight ? 0 : (uint32_t)at_most(q->k + q->k / 8 + 2, n - 1);
-	p.capacity = room(q, p.tight ? 0 : kith_survey_share(&q->survey, p.dims) * (double)n);
+	p.capacity = room(q, p.tight ? 0 : share_of(q, p.dims) * (double)n);
 	p.spill = results > memory / 4;
 	p.resident = 1;
 	p.spill_vectors = 0;
@@ -279,24 +328,35 @@ static void consider_joins(kith_plan *best, const struct planner *q, uint32_t di
 		p.coarse = e < KITH_SURVEY_MENU ? kith_survey_menu[e] : dims;
 		if (p.coarse > dims || (o->coarse_dims && p.coarse != at_most(o->coarse_dims, dims)))
 			continue;
-		p.share = kith_survey_share(&q->survey, p.coarse);
+		p.share = share_of(q, p.coarse);
 		for (p.kind = KITH_PLAN_SKETCH; p.kind <= KITH_PLAN_FULL; p.kind++) {
 			p.known = p.kind == KITH_PLAN_SKETCH && !p.tight
 					  ? (uint32_t)at_most(q->k + q->k / 8 + 2, q->n - 1)
 					  : 0;
 			choose_probes(&p, q);
-			p.capacity = room(
-				q, p.kind == KITH_PLAN_SKETCH ? kith_survey_share(&q->survey, dims) * (double)q->n : 0);
+			p.capacity = room(q, p.kind == KITH_PLAN_SKETCH ? share_of(q, dims) * (double)q->n : 0);
 			if (o->plan == KITH_PLAN_AUTO || o->plan == p.kind)
 				consider(best, p, q);
 		}
 	}
 }
 
+static void time_stream(kith_plan *p, const struct planner *q)
+{
+	double n = (double)q->n, d = (double)q->d, panels = ceil(n / p->panel);
+	p->refined = q->info->near;
+	p->cost[KITH_SKETCHING] = STAGE + n * d * PASS_VALUE;
+	p->cost[KITH_FIRST_BOUNDS] = p->cost[KITH_MEASURING] = 0;
+	/* rows have no bound until their lists are full, and then that of what they have met */
+	double taken = fmin(n, p->capacity * (1 + log(fmax(n / p->capacity, 1))));
+	p->cost[KITH_JOINING] = 2 * STAGE + n * taken * (STREAM_TAKE + FULL_VALUE * d) + n * n / 256 * tile_of(q, d) +
+				n * d * PASS_VALUE * panels + n * p->refined * (MEASURE + PASS_VALUE / 2) * d;
+	add_up(p, q);
+}
+
 static void consider_stream(kith_plan *best, const struct planner *q)
 {
 	const kith_exact_options *o = q->options;
-	double n = (double)q->n, d = (double)q->d;
 	kith_plan p = {.kind = KITH_PLAN_STREAM, .threads = best->threads, .share = 1};
 	uint64_t results = kith_results_bytes(q->n, q->k, q->info->near);
 	p.spill = results > q->memory / 4;
@@ -304,11 +364,7 @@ static void consider_stream(kith_plan *best, const struct planner *q)
 				     o->tile_rows);
 	p.memory += p.spill ? 0 : results;
 	p.disk = p.spill ? results : 0;
-	p.refined = q->info->near;
-	p.seconds = n * q->k * (1 + log(n / q->k)) * STREAM_TAKE;
-	p.seconds += n * n * (STREAM_START + STREAM_VALUE * d) + n * d * READ_VALUE * (1 + ceil(n / p.panel)) +
-		     n * p.refined * (MEASURE + READ_VALUE / 4) * d + n * q->k * WRITE_EDGE;
-	p.seconds /= p.threads;
+	time_stream(&p, q);
 	if (best->seconds < 0 || p.seconds < best->seconds)
 		*best = p;
 }
@@ -318,7 +374,7 @@ static void consider_stream(kith_plan *best, const struct planner *q)
 static void size_survey(const struct planner *q, uint64_t *rows, uint32_t *dims)
 {
 	double n = (double)q->n, d = (double)q->d;
-	double most = n * n / 2 / 256 * (TILE_START + TILE_VALUE * d) * SURVEY_PART;
+	double most = n * n / 2 / 256 * tile_of(q, d) * SURVEY_PART;
 	for (;;) {
 		double m = (double)*rows, r = *dims;
 		double seconds = d * PRODUCT * (4 * m * r + 8 * r * r + QUERIES * m) + m * d * READ_VALUE;
@@ -344,7 +400,7 @@ static int consider_bases(kith_plan *best, struct planner *q, kith_basis *basis,
 		dims = (dims + 1) / 2 - 1;
 	rows = kith_survey_rows(q->n, q->d, q->memory / 3);
 	size_survey(q, &rows, &dims);
-	if ((rc = kith_survey_run(&q->survey, basis, scaling, q->k, dims, rows * q->d * sizeof(double), q->threads,
+	if ((rc = kith_survey_run(&q->survey, basis, scaling, q->near, dims, rows * q->d * sizeof(double), q->threads,
 				  err)) ||
 	    !basis->dims)
 		return rc;
@@ -355,8 +411,7 @@ static int consider_bases(kith_plan *best, struct planner *q, kith_basis *basis,
 	}
 }
 
-int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_scaling *scaling, const kith_engine_job *job,
-		     kith_err *err)
+static struct planner planner_of(const kith_scaling *scaling, const kith_engine_job *job)
 {
 	const kith_exact_options *o = job->options;
 	struct planner q = {.vectors = scaling->vectors,
@@ -366,11 +421,25 @@ int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_scaling *sca
 			    .threads = job->threads,
 			    .k = kith_info_k(job->info),
 			    .n = job->info->n,
-			    .d = job->info->d};
+			    .d = job->info->d,
+			    .rates = rates_of(kith_tile_kernel_best())};
+	if (job->pilot) { /* it is planned for the samples that these stand for */
+		q.n = kith_pilot_stands_for(job->pilot, q.n);
+		q.k = (uint32_t)at_most(job->pilot->k, q.n - 1);
+	}
+	q.near = (double)q.k / (double)q.n;
+	return q;
+}
+
+int kith_plan_choose(kith_plan *plan, kith_survey *survey, kith_basis *basis, const kith_scaling *scaling,
+		     const kith_engine_job *job, kith_err *err)
+{
+	struct planner q = planner_of(scaling, job);
+	const kith_exact_options *o = q.options;
 	kith_plan best = {.seconds = -1, .threads = job->threads};
 	int rc = 0;
 
-	if (o->plan != KITH_PLAN_STREAM && !scaling->off && kith_survey_rows(q.n, q.d, q.memory / 3) >= 2)
+	if (o->plan != KITH_PLAN_STREAM && !scaling->off && kith_survey_rows(q.vectors->n, q.d, q.memory / 3) >= 2)
 		rc = consider_bases(&best, &q, basis, scaling, err);
 	if (!rc && (o->plan == KITH_PLAN_AUTO || o->plan == KITH_PLAN_STREAM || best.seconds < 0))
 		consider_stream(&best, &q);
@@ -380,5 +449,42 @@ int kith_plan_choose(kith_plan *plan, kith_basis *basis, const kith_scaling *sca
 			       q.vectors->path, (unsigned long long)q.n, (unsigned long long)q.d, q.k, best.threads,
 			       (unsigned long long)best.memory);
 	*plan = best;
+	*survey = q.survey;
 	return rc;
+}
+
+void kith_plan_pilot(kith_plan *plan, const kith_survey *survey, const kith_scaling *scaling,
+		     const kith_engine_job *job)
+{
+	struct planner q = planner_of(scaling, job);
+	const kith_plan all = *plan;
+	double times = (double)q.n / (double)job->info->n;
+	uint64_t n = q.n = job->info->n, groups = (n + KITH_GROUP - 1) / KITH_GROUP;
+	uint32_t spare = all.capacity > q.k ? all.capacity - q.k : 0, least;
+	q.k = kith_info_k(job->info);
+	q.near = (double)q.k / (double)n;
+	q.survey = *survey;
+	plan->batch = (uint32_t)at_least((uint64_t)((double)all.batch / times), 1);
+	plan->spill = plan->spill_vectors = 0; /* they are few: in memory */
+	if (all.kind == KITH_PLAN_STREAM) {
+		kith_stream_sizes(plan, q.vectors, n, q.k, q.memory,
+				  (uint32_t)at_least((uint64_t)((double)all.panel / times), 1), all.tile);
+		time_stream(plan, &q);
+	} else {
+		least = q.k + q.k / 4 + 16;
+		plan->capacity =
+			(uint32_t)at_most(at_least(q.k + (uint64_t)(spare / times), least), at_least(n - 1, 1));
+		plan->known = all.known ? (uint32_t)at_most(q.k + q.k / 8 + 2, n - 1) : 0;
+		plan->probes = (uint32_t)at_most(all.probes, all.guess ? groups * KITH_LANES / 8 + 1
+								       : (n + KITH_LANES - 1) / KITH_LANES);
+		plan->panel =
+			all.in_place
+				? (uint32_t)(groups * KITH_GROUP)
+				: (uint32_t)at_least((uint64_t)((double)all.panel / times) / KITH_GROUP * KITH_GROUP,
+						     KITH_GROUP);
+		if (all.resident)
+			plan->batch = all.batch;
+		plan->share = share_of(&q, plan->coarse);
+		time_join(plan, &q);
+	}
 }

@@ -29,7 +29,7 @@ uint64_t kith_results_bytes(uint64_t n, uint32_t k, uint32_t near)
 int kith_results_init(kith_results *r, uint64_t n, uint32_t k, uint32_t near, const char *spill, kith_err *err)
 {
 	kith_workspace w = {0};
-	*r = (kith_results){.k = k, .near = near};
+	*r = (kith_results){.k = k, .near = near, .left = r->left};
 	KITH_BUFFER(&w, r->near_dist2, n * near);
 	KITH_BUFFER(&w, r->near_ids, n * near);
 	KITH_BUFFER(&w, r->ids, n * k);
@@ -38,7 +38,13 @@ int kith_results_init(kith_results *r, uint64_t n, uint32_t k, uint32_t near, co
 
 void kith_results_in_place(kith_results *r, const kith_candidates *c, const uint32_t *place, uint32_t near)
 {
-	*r = (kith_results){.k = c->k, .near = near, .place = place, .ids = c->id, .low = c->low, .stride = c->stride};
+	*r = (kith_results){.k = c->k,
+			    .near = near,
+			    .place = place,
+			    .ids = c->id,
+			    .low = c->low,
+			    .stride = c->stride,
+			    .left = r->left};
 }
 
 kith_row kith_results_row(const kith_results *r, uint64_t i)
@@ -324,7 +330,7 @@ static void keep_measured(kith_refiner *f, kith_candidates *c, uint32_t r, uint3
 {
 	uint32_t *id = c->known_id + (size_t)r * c->room_known;
 	double *dist = c->known_dist + (size_t)r * c->room_known;
-	kith_rank(f->ranked, measured);
+	kith_rank(&f->vectors->ties, f->ranked, measured);
 	float bound = measured < c->k ? INFINITY : kith_scaling_bound(f->scaling, f->ranked[c->k - 1].dist);
 	if (bound < c->bound[r])
 		c->bound[r] = bound;
@@ -474,6 +480,58 @@ static int place_open(const kith_refiner *f, uint8_t *tiers, uint32_t candidates
 	return 0;
 }
 
+/* A sample that is as far as the m-th neighbour is within no bound, so its distance is known, or settling dropped it.
+ * Of row r, tier t: how many samples that are not among the ladder[t] nearest are exactly as far as the last of these,
+ * and how many are in all. */
+static uint64_t tied_beyond(const kith_refiner *f, const kith_candidates *c, uint32_t r, const uint8_t *tiers,
+			    uint32_t known, uint32_t t, uint64_t *equal)
+{
+	const kith_vectors *v = f->vectors;
+	uint32_t self = c->self[r], left = f->info->ladder[t], at = 0;
+	uint64_t beyond = 0;
+	double far = -1;
+	for (uint32_t e = 0; e < c->count[r]; e++)
+		left -= highest_tier(tiers[e]) <= t;
+	*equal = 0;
+	for (; at < known && (left || f->ranked[at].dist == far); at++) {
+		uint8_t mine = tiers[f->ranked[at].at];
+		if (lowest_tier(mine) > t || highest_tier(mine) <= t)
+			continue;
+		uint32_t id = f->ranked[at].id, weight = c->weight ? c->weight[id] : 1;
+		*equal = f->ranked[at].dist == far ? *equal + weight : weight;
+		beyond = f->ranked[at].dist == far ? beyond : 0;
+		beyond += left ? weight - kith_vectors_weight(v, id) : weight;
+		far = f->ranked[at].dist;
+		left -= left > 0;
+	}
+	uint64_t more = c->tied[r] && far == c->tied_at[r] ? c->tied[r] : 0;
+	if (far == 0 && c->weight) /* copies of its own; of one that is left out, itself is among its twin's */
+		more += (uint64_t)c->weight[self] - kith_vectors_weight(v, self);
+	*equal += more;
+	return beyond + more;
+}
+
+/* Before the row is placed: counts its ties. */
+static void count_ties(const kith_refiner *f, const kith_candidates *c, uint32_t r, const uint8_t *tiers,
+		       uint32_t known, kith_results *out)
+{
+	uint64_t beyond = 0, equal, rows = c->weight ? c->weight[c->self[r]] : 1;
+	int any = c->tied[r] > 0 || c->weight;
+	for (uint32_t i = 1; i < known && !any; i++)
+		any = f->ranked[i].dist == f->ranked[i - 1].dist;
+	for (uint32_t t = 0; any && t < f->info->tiers; t++) {
+		if (!(beyond = tied_beyond(f, c, r, tiers, known, t, &equal)) || !rows)
+			continue;
+		__atomic_fetch_add(&out->tied.rows[t], rows, __ATOMIC_RELAXED);
+		for (uint64_t most = __atomic_load_n(&out->tied.most[t], __ATOMIC_RELAXED); most < equal;)
+			if (__atomic_compare_exchange_n(&out->tied.most[t], &most, equal, 1, __ATOMIC_RELAXED,
+							__ATOMIC_RELAXED))
+				break;
+	}
+	if (out->left)
+		out->left[c->self[r]] = beyond;
+}
+
 /* All distances are there that row b of the batch, panel row r, needed: the row, tier by tier, and its near list.
  * Returns 0, or -1 if the bounds contradicted the distances. */
 static int finish(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b, kith_results *out)
@@ -484,7 +542,8 @@ static int finish(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_
 	uint8_t *tiers = f->tiers + f->start[b];
 	uint32_t known = list_measured(f, c, r, b), put[KITH_MAX_TIERS], *ids = f->ids;
 
-	kith_rank(f->ranked, known);
+	kith_rank(&f->vectors->ties, f->ranked, known);
+	count_ties(f, c, r, tiers, known, out);
 	if (known < info->near || place_open(f, tiers, c->count[r], known))
 		return -1;
 	for (uint32_t t = 0; t < info->tiers; t++)

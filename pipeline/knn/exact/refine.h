@@ -18,10 +18,14 @@ typedef struct kith_results {
 	uint32_t k, near;
 	/* Sample i's row is row place[i]; NULL: row i. */
 	const uint32_t *place;
-	uint32_t *ids;      /* n x k */
-	uint32_t *near_ids; /* n x near */
-	double *near_dist2; /* n x near */
-	kith_area area;     /* holds these three; nothing: they are in the place of candidates */
+	uint32_t *ids;        /* n x k */
+	uint32_t *near_ids;   /* n x near */
+	double *near_dist2;   /* n x near */
+	kith_area area;       /* holds these three; nothing: they are in the place of candidates */
+	kith_tie_counts tied; /* of all rows that are finished, and of those that are left out for theirs */
+	/* by sample: how many that are not in its row are exactly as far as the last there; NULL: not wanted. The
+	 * caller's, before init */
+	uint64_t *left;
 	float *low;
 	uint64_t stride;
 } kith_results;

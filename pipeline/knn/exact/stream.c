@@ -145,6 +145,7 @@ static int init(struct stream *s, kith_err *err)
 	s->kernel = kith_tile_kernel_best();
 	kith_candidates_init(&s->candidates, in->bounds, kith_info_k(in->info), s->panel, plan->capacity, 0, 0, &shared,
 			     &shared);
+	s->candidates.weight = kith_duplicates_weight(in->duplicates, s->vectors);
 	KITH_BUFFER(&shared, s->self, s->panel);
 	KITH_BUFFER(&shared, s->squared, s->panel);
 	KITH_BUFFER_ZERO(&shared, s->panel_floats, s->panel * s->width); /* what fills them up is not written again */

@@ -13,6 +13,7 @@
 
 #define SAMPLE_ROWS 2048u /* samples that tell what bounds rule out; half of them make the basis */
 #define QUERY_ROWS  64u   /* of them, those whose neighbours are looked at */
+#define WIDER       4u
 
 const uint32_t kith_survey_menu[KITH_SURVEY_MENU] = {3,  7,  11, 15,  19,  23,  31,  39, 47,
 						     63, 79, 95, 111, 127, 159, 191, 255};
@@ -20,7 +21,7 @@ const uint32_t kith_survey_menu[KITH_SURVEY_MENU] = {3,  7,  11, 15,  19,  23,  
 struct surveyor {
 	kith_survey *out;
 	const kith_vectors *vectors;
-	uint32_t k;
+	double near;
 	int threads;
 	uint64_t n, d;
 	uint64_t m;       /* samples looked at; the first `leading` of them make the basis */
@@ -79,19 +80,21 @@ KITH_CLONES static uint64_t count_within(const double *restrict apart, const dou
 	return within;
 }
 
-/* Adds to share[] how many of the sample are within the bounds of its own-th, for every number of directions. `p`: the
- * sample's projections, direction by direction; `rest`: for every number of directions, how far each lies from its
- * projection; tau: the own-th's k-th squared distance. */
+/* Adds to share[] how many of the sample are within the bounds of its own-th, for every number of directions, and to
+ * slope[] how many where its neighbours are WIDER times as many. `p`: the sample's projections, direction by direction;
+ * `rest`: for every number of directions, how far each lies from its projection; tau, wider: the squared distances of
+ * the own-th's last neighbour. */
 static void survey_query(struct surveyor *q, const double *p, const double *rest, double *apart, uint32_t dims,
-			 uint64_t own, float tau)
+			 uint64_t own, float tau, float wider)
 {
 	uint32_t t = 0;
 	memset(apart, 0, q->m * sizeof *apart);
 	for (uint32_t e = 0; e < KITH_SURVEY_MENU && kith_survey_menu[e] <= dims; e++) {
 		for (; t < kith_survey_menu[e]; t++)
 			add_squares(apart, p + t * q->m, p[t * q->m + own], q->m);
-		q->out->share[e] +=
-			(double)count_within(apart, rest + e * q->m, rest[e * q->m + own], tau, q->m) - (tau >= 0);
+		const double *far = rest + e * q->m;
+		q->out->share[e] += (double)count_within(apart, far, far[own], tau, q->m) - (tau >= 0);
+		q->out->slope[e] += (double)count_within(apart, far, far[own], wider, q->m) - (wider >= 0);
 	}
 }
 
@@ -117,12 +120,12 @@ static double square_norm(const double *x, uint64_t d)
 	return sum;
 }
 
-/* How much each number of directions would let pass. A row's k-th distance among n is about its (k m/n)-th among the m
+/* How much each number of directions would let pass. A row's last neighbour is about its (near m)-th among the m
  * samples. */
 static int survey(struct surveyor *q, const kith_basis *basis, kith_err *err)
 {
 	uint64_t m = q->m, d = q->d, queries = at_most(m, QUERY_ROWS), step = m / queries;
-	uint64_t rank = (uint64_t)((double)q->k * (double)m / (double)q->n + 0.5);
+	uint64_t rank = (uint64_t)(q->near * (double)m + 0.5), wider;
 	double *p, *norm, *near, *rest, *apart;
 	float *sorted;
 	void *memory = NULL;
@@ -137,29 +140,37 @@ static int survey(struct surveyor *q, const kith_basis *basis, kith_err *err)
 	if (rc)
 		return rc;
 	rank = at_most(at_least(rank, 1), m - 1);
+	wider = at_most(WIDER * rank, m - 1);
+	q->out->near = (double)rank / (double)(m - 1);
 	kith_multiply(q->threads, 0, 1, basis->dims, m, d, basis->axes, d, q->sample, p);
 	kith_multiply(q->threads, 0, 1, queries, m, d, q->sample, d * step, q->sample, near);
 	for (uint64_t i = 0; i < m; i++)
 		norm[i] = square_norm(q->sample + i * d, d);
 	find_rests(q, p, norm, basis->dims, rest);
 	for (uint64_t own = 0, at = 0; at < queries; own += step, at++) {
-		for (uint64_t i = 0; i < m; i++)
-			sorted[i] = i == own ? INFINITY : (float)(norm[own] + norm[i] - 2 * near[at * m + i]);
-		survey_query(q, p, rest, apart, basis->dims, own,
-			     kith_kth_smallest(sorted, (uint32_t)m, (uint32_t)rank));
+		float tau[2];
+		for (int far = 0; far < 2; far++) {
+			for (uint64_t i = 0; i < m; i++)
+				sorted[i] = i == own ? INFINITY : (float)(norm[own] + norm[i] - 2 * near[at * m + i]);
+			tau[far] = kith_kth_smallest(sorted, (uint32_t)m, (uint32_t)(far ? wider : rank));
+		}
+		survey_query(q, p, rest, apart, basis->dims, own, tau[0], tau[1]);
 	}
-	for (uint32_t e = 0; e < KITH_SURVEY_MENU; e++)
+	for (uint32_t e = 0; e < KITH_SURVEY_MENU; e++) {
+		double more = q->out->slope[e] / q->out->share[e];
+		q->out->slope[e] = wider > rank && more > 1 ? log(more) / log((double)wider / (double)rank) : 0;
 		q->out->share[e] /= (double)queries * (double)(m - 1);
+	}
 	free(memory);
 	return 0;
 }
 
-double kith_survey_share(const kith_survey *survey, uint32_t dims)
+double kith_survey_share(const kith_survey *survey, uint32_t dims, double near)
 {
 	double share = 1;
 	for (uint32_t e = 0; e < KITH_SURVEY_MENU && kith_survey_menu[e] <= dims; e++)
-		share = survey->share[e];
-	return share;
+		share = survey->share[e] * pow(near / survey->near, fmin(survey->slope[e], 1));
+	return fmin(share, 1);
 }
 
 uint64_t kith_survey_rows(uint64_t n, uint64_t d, uint64_t memory)
@@ -167,11 +178,11 @@ uint64_t kith_survey_rows(uint64_t n, uint64_t d, uint64_t memory)
 	return at_most(at_most(n, SAMPLE_ROWS), memory / (d * sizeof(double)));
 }
 
-int kith_survey_run(kith_survey *out, kith_basis *basis, const kith_scaling *scaling, uint32_t k, uint32_t dims,
+int kith_survey_run(kith_survey *out, kith_basis *basis, const kith_scaling *scaling, double near, uint32_t dims,
 		    uint64_t memory, int threads, kith_err *err)
 {
 	const kith_vectors *v = scaling->vectors;
-	struct surveyor q = {.out = out, .vectors = v, .k = k, .threads = threads, .n = v->n, .d = v->d};
+	struct surveyor q = {.out = out, .vectors = v, .near = near, .threads = threads, .n = v->n, .d = v->d};
 	*out = (kith_survey){.rank = UINT32_MAX};
 	q.m = kith_survey_rows(v->n, v->d, memory);
 	q.leading = q.m < q.n ? at_least(q.m / 2, 1) : q.m;

@@ -87,6 +87,7 @@ static int init_workers(struct join *j, kith_err *err)
 		kith_workspace space = {0};
 		init_worker(w, plan, in->scaling->vectors, kith_info_k(in->info), in->info->near, in->m,
 			    &in->projections->bounds, &space);
+		w->candidates.weight = in->weight;
 		w->refiner.scaling = in->scaling;
 		w->refiner.info = in->info;
 		rc = kith_workspace_alloc(&space, &w->memory, "a thread's work space", err);

@@ -8,12 +8,13 @@
 
 #define OUT_BYTES (4u << 20) /* of finished rows handed to the writer at once */
 
-void kith_results_copy(const kith_results *results, const kith_duplicates *duplicates, uint64_t i, kith_row to)
+void kith_results_copy(const kith_results *results, const kith_duplicates *duplicates, const kith_tie_rule *ties,
+		       uint64_t i, kith_row to)
 {
 	uint32_t k = results->k, near = results->near;
 	if (duplicates && kith_is_left_out(duplicates, i)) {
 		kith_row twin = kith_results_row(results, duplicates->twin[i]);
-		kith_duplicates_row(duplicates, (uint32_t)i, twin, k, near, to);
+		kith_duplicates_row(duplicates, ties, (uint32_t)i, twin, k, near, to);
 		return;
 	}
 	kith_row from = kith_results_row(results, i);
@@ -42,7 +43,7 @@ int kith_results_write(const kith_results *results, const kith_duplicates *dupli
 			break;
 		for (uint64_t r = 0; r < count; r++)
 			kith_results_copy(
-				results, duplicates, first + r,
+				results, duplicates, &job->vectors->ties, first + r,
 				(kith_row){out.ids + r * k, out.near_ids + r * near, out.near_dist2 + r * near});
 		rc = kith_engine_append(job, writer, count, out.ids, out.near_ids, out.near_dist2, err);
 	}

@@ -11,6 +11,7 @@ int kith_results_write(const kith_results *results, const kith_duplicates *dupli
 		       kith_graph_writer *writer, kith_err *err);
 
 /* Sample i's finished row, into `to`. */
-void kith_results_copy(const kith_results *results, const kith_duplicates *duplicates, uint64_t i, kith_row to);
+void kith_results_copy(const kith_results *results, const kith_duplicates *duplicates, const kith_tie_rule *ties,
+		       uint64_t i, kith_row to);
 
 #endif

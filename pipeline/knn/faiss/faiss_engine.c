@@ -31,8 +31,10 @@ struct faiss_run {
 	kith_faiss_ranker ranker;
 	uint32_t *near_ids;   /* block x near */
 	kith_faiss_rows rows; /* of a block */
+	uint64_t *left;       /* theirs, or of several shards, of all samples */
 	void *memory;         /* holds what these have */
 	kith_results so_far;  /* of several shards: the rows of all samples */
+	kith_tie_counts tied;
 	uint32_t *candidates; /* block x plan.offered: rows of other layers' graphs, and the same as labels */
 	int64_t *candidate_labels;
 	kith_recall reached; /* with an automatic parameter */
@@ -192,6 +194,7 @@ static int alloc_blocks(struct faiss_run *f, kith_err *err)
 	KITH_BUFFER(&w, f->searcher.distances, p->block * p->found);
 	KITH_BUFFER(&w, f->searcher.labels, p->block * p->found);
 	KITH_BUFFER(&w, f->near_ids, p->block * f->near);
+	KITH_BUFFER(&w, f->left, several ? f->n : p->block);
 	KITH_BUFFER(&w, f->rows.ids, several ? 0 : p->block * f->k);
 	KITH_BUFFER(&w, f->rows.dist2, several ? 0 : p->block * f->k);
 	kith_faiss_ranker_init(&f->ranker, f->vectors, f->k, p->found > p->offered ? p->found : p->offered,
@@ -230,6 +233,7 @@ static kith_faiss_rows *rows_of(struct faiss_run *f, uint64_t first)
 		f->rows.ids = f->so_far.near_ids + first * f->k;
 		f->rows.dist2 = f->so_far.near_dist2 + first * f->k;
 	}
+	f->rows.left = f->left + (f->plan.shards > 1 ? first : 0);
 	return &f->rows;
 }
 
@@ -238,6 +242,7 @@ static int write_rows(struct faiss_run *f, kith_graph_writer *writer, kith_err *
 {
 	kith_faiss_rows *rows = &f->rows;
 	for (uint64_t r = 0; r < rows->count; r++) {
+		kith_tie_counts_add(&f->tied, f->job->info, rows->dist2 + r * f->k, rows->left[r]);
 		memcpy(f->near_ids + r * f->near, rows->ids + r * f->k, f->near * sizeof *f->near_ids);
 		memmove(rows->dist2 + r * f->near, rows->dist2 + r * f->k, f->near * sizeof *rows->dist2);
 	}
@@ -408,6 +413,7 @@ static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn
 		rc = search_shards(&f, writer, err);
 	if (!rc)
 		describe(&f, summary->plan, sizeof summary->plan);
+	summary->tied = f.tied;
 	end(&f);
 	return rc;
 }

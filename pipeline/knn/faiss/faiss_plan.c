@@ -44,7 +44,8 @@ static int too_small(const kith_engine_job *job, const kith_faiss_spec *spec, co
 		     kith_err *err)
 {
 	return kith_fail(err, KITH_EUSAGE, "%s: -m is too small: engine faiss:%s needs at least %llu MB for %s",
-			 job->vectors->path, spec->factory, (unsigned long long)((bytes >> 20) + 1), what);
+			 job->vectors->path, spec->factory, (unsigned long long)(((bytes + job->taken) >> 20) + 1),
+			 what);
 }
 
 int kith_faiss_plan_training(kith_faiss_plan *plan, const kith_engine_job *job, const kith_faiss_spec *spec,

@@ -19,11 +19,11 @@ typedef struct kith_ranked_id {
 	uint32_t id;
 } ranked_id;
 
-static int by_rank(const void *a, const void *b)
+static int by_rank(const void *a, const void *b, void *ties)
 {
 	const ranked_id *x = a, *y = b;
-	return kith_comes_before(y->dist2, y->id, x->dist2, x->id) -
-	       kith_comes_before(x->dist2, x->id, y->dist2, y->id);
+	return kith_comes_before(ties, y->dist2, y->id, x->dist2, x->id) -
+	       kith_comes_before(ties, x->dist2, x->id, y->dist2, y->id);
 }
 
 /* ---- work space ---- */
@@ -75,6 +75,7 @@ static int get_sample(const kith_faiss_ranker *q, uint64_t i, char *to, const vo
 void kith_faiss_rows_clear(kith_faiss_rows *rows, uint32_t k)
 {
 	memset(rows->ids, 0xff, rows->count * k * sizeof *rows->ids);
+	memset(rows->left, 0, rows->count * sizeof *rows->left);
 }
 
 /* The canonical distances of sample `own` and ranked[0..count-1].id. */
@@ -104,8 +105,9 @@ static int take_row(const kith_faiss_ranker *q, kith_faiss_rows *rows, uint64_t 
 {
 	ranked_id *ranked = q->ranked + (uint64_t)omp_get_thread_num() * (q->most + q->k);
 	uint64_t own = rows->first + r, count = 0, had;
-	uint32_t *ids = rows->ids + r * q->k, kept = 0;
-	double *dist2 = rows->dist2 + r * q->k;
+	uint32_t *ids = rows->ids + r * q->k, kept = 0, last = KITH_NOBODY;
+	double *dist2 = rows->dist2 + r * q->k, far = dist2[q->k - 1];
+	uint64_t left = 0;
 	for (uint64_t i = 0; i < found; i++) {
 		uint64_t id = labels[i] < 0 ? UINT64_MAX : (uint64_t)labels[i] + offset;
 		if (id < q->vectors->n && id != own)
@@ -114,13 +116,20 @@ static int take_row(const kith_faiss_ranker *q, kith_faiss_rows *rows, uint64_t 
 	int rc = measure(q, own, ranked, count, err);
 	for (had = 0; had < q->k && ids[had] != KITH_NOBODY; had++)
 		ranked[count++] = (ranked_id){dist2[had], ids[had]};
-	qsort(ranked, count, sizeof *ranked, by_rank);
-	for (uint64_t i = 0; !rc && i < count && kept < q->k; i++) {
-		if (kept && ids[kept - 1] == ranked[i].id)
+	qsort_r(ranked, count, sizeof *ranked, by_rank, (void *)(uintptr_t)&q->vectors->ties);
+	for (uint64_t i = 0; !rc && i < count && (kept < q->k || ranked[i].dist2 == dist2[q->k - 1]); i++) {
+		if (last == ranked[i].id)
 			continue; /* an index may hold a sample twice */
+		last = ranked[i].id;
+		left += kept == q->k;
+		if (kept == q->k)
+			continue;
 		ids[kept] = ranked[i].id;
 		dist2[kept++] = ranked[i].dist2;
 	}
+	if (had < q->k || dist2[q->k - 1] != far)
+		rows->left[r] = 0;
+	rows->left[r] = left > rows->left[r] ? left : rows->left[r];
 	return rc;
 }
 
@@ -146,17 +155,22 @@ static void insert(const kith_faiss_ranker *q, kith_faiss_rows *rows, uint64_t r
 	double *dist2 = rows->dist2 + r * q->k;
 	while (low < high) { /* the first place that is empty or holds a farther one */
 		uint32_t mid = low + (high - low) / 2;
-		if (ids[mid] == KITH_NOBODY || kith_comes_before(dist, id, dist2[mid], ids[mid]))
+		if (ids[mid] == KITH_NOBODY || kith_comes_before(&q->vectors->ties, dist, id, dist2[mid], ids[mid]))
 			high = mid;
 		else
 			low = mid + 1;
 	}
-	if (low == q->k)
+	double far = dist2[q->k - 1];
+	int full = ids[q->k - 1] != KITH_NOBODY;
+	if (low == q->k) {
+		rows->left[r] += dist == far;
 		return;
+	}
 	memmove(ids + low + 1, ids + low, (q->k - low - 1) * sizeof *ids);
 	memmove(dist2 + low + 1, dist2 + low, (q->k - low - 1) * sizeof *dist2);
 	ids[low] = id;
 	dist2[low] = dist;
+	rows->left[r] = full && dist2[q->k - 1] == far ? rows->left[r] + 1 : 0;
 }
 
 /* Row r against samples first..first+count-1, whose values stand at `columns`. */
@@ -185,6 +199,7 @@ static int complete_panel(kith_faiss_ranker *q, kith_faiss_rows *rows, uint32_t 
 	int rc = 0;
 	for (uint32_t w = 0; w < count; w++) {
 		memset(rows->ids + (uint64_t)q->wanted[w] * q->k, 0xff, q->k * sizeof *rows->ids);
+		rows->left[q->wanted[w]] = 0;
 		if ((rc = get_sample(q, rows->first + q->wanted[w], q->wanted_values + w * sample, &x, err)))
 			return rc;
 	}

@@ -11,8 +11,9 @@
 /* Samples first..first+count-1: of each, k ids in rank order, with their squared distances. */
 typedef struct kith_faiss_rows {
 	uint64_t first, count;
-	uint32_t *ids; /* count x k */
-	double *dist2; /* count x k */
+	uint32_t *ids;  /* count x k */
+	double *dist2;  /* count x k */
+	uint64_t *left; /* count: those found that are not in the row, and exactly as far as its last, at least */
 } kith_faiss_rows;
 
 /* What finding them takes. */

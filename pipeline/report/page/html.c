@@ -305,6 +305,7 @@ int kith_report_html(const kith_report_data *data, FILE *out, kith_err *err)
 	fputs("</style>\n</head>\n<body>\n<main>\n<h1>Which samples stay neighbours, layer by layer</h1>\n", out);
 	put_summary(data, out);
 	kith_html_warning(data, out);
+	kith_html_ties(data, out);
 	rc = put_nnts_section(data, out, err);
 	if (!rc)
 		rc = put_nntp_section(data, out, err);

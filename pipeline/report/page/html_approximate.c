@@ -38,6 +38,26 @@ void kith_html_warning(const kith_report_data *d, FILE *out)
 	fputs(".</p>\n", out);
 }
 
+void kith_html_ties(const kith_report_data *d, FILE *out)
+{
+	const kith_stack *s = d->stack;
+	char text[KITH_TIES_TEXT];
+	int any = 0;
+	for (size_t v = 0; v < s->layer_count; v++) {
+		if (!kith_layer_ties(s, v, text))
+			continue;
+		fputs(any++ ? "; "
+			    : "<p class=\"warn\"><b>Ties.</b> In these layers many samples have further ones exactly "
+			      "as "
+			      "far as their last neighbour, so which of them are neighbours is a matter of the tie "
+			      "rule, not of the network: what NNTS and NNTP find there is the mean over all ways to "
+			      "break the ties, or with ties by index too much. ",
+		      out);
+		fprintf(out, "<b>%s</b>, by %s, %s", d->html[v], kith_ties_name(s->layers[v].ties), text);
+	}
+	fputs(any ? ".</p>\n" : "", out);
+}
+
 /* ---- NNTS ---------------------------------------------------------------------------------------------------- */
 
 typedef struct spread {

@@ -10,6 +10,9 @@
 /* The warning at the beginning. */
 void kith_html_warning(const kith_report_data *d, FILE *out);
 
+/* The layers of which many rows are a matter of ties, and what that means; nothing if there are none. */
+void kith_html_ties(const kith_report_data *d, FILE *out);
+
 /* A sentence for the caption of NNTS: how far the estimates are from what the figure shows. */
 void kith_html_estimates(const kith_report_data *d, FILE *out);
 
