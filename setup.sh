@@ -86,8 +86,8 @@ if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>
 		  to build   a C17 compiler with OpenMP (gcc 12 or clang 14), make, CMake 3.18, pkg-config,
 		             LMDB, zstd, xxHash, OpenBLAS (its OpenMP build), jansson, cairo;
 		             for --engine faiss, FAISS and a C++17 compiler
-		  tests      cmocka, bats, curl, Python 3 with NumPy
-		  examples   Python 3 with NumPy and PyTorch; the Fashion-MNIST IDX files
+		  tests      cmocka, bats, curl, Python 3 with NumPy and pytest
+		  examples   Python 3 with NumPy and PyTorch; the Fashion-MNIST IDX files; LIBLINEAR
 	END
 	exit 2
 fi
@@ -103,11 +103,12 @@ if [ "$tests" ]; then
 	need libcmocka-dev
 	need_command bats bats
 	need_command curl curl # FAISS' sources, see tests/tools/libfaiss_c.sh
-	need_python numpy
+	need_python numpy pytest
 fi
 if [ "$examples" ]; then
 	need_python numpy torch
 	need dataset-fashion-mnist
+	need_command liblinear-train liblinear-tools
 fi
 set -- $missing # python3-numpy may stand there twice
 missing=''

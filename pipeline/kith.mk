@@ -7,13 +7,18 @@
 #     include /usr/local/share/kith/kith.mk
 #     # then: make kith -j2
 #
+# Where kith.record made the activations, `include activations/layers.mk` is there for LAYERS and ACTIVATIONS.
+#
 # Settings. Set them before the include, or on make's command line. Only LAYERS has no default.
 #
 #   LAYERS       the layers in causal order. NAME stands for $(ACTIVATIONS)/NAME.npy and is NAME in the results.
+#                Letters, digits and . _ - + @ , may be in it, but no - at its beginning.
 #   K            the ladder: neighbours per sample, ascending, separated by commas       (15)
 #   ACTIVATIONS  the folder that holds a .npy file for each layer                        (activations)
+#   ACTIVATIONS_SUFFIX  how their names end                                              (.npy)
 #   OUT          the folder for everything made here                                     (kith)
 #   METRIC       l2 or cosine                                                            (l2)
+#   TIES         content or index: the order of samples that are equally far             (content)
 #   ENGINE       exact, or approx or another one of kith-knn's                           (exact)
 #   GRAPH        which pairs count: union, mutual or both                                (union)
 #   ALPHA        largest alpha for NNTP, or all                                          (0)
@@ -34,7 +39,7 @@
 #   kith-clean          removes them and what killed runs have left of them (NAME.xxxxxx.part), and nothing else
 #
 # A target is made again when what it depends on has changed: a graph with its layer's activations (newer, or of another
-# size or time than those it was made of: $(OUT)/.kith-input/ has notes of them) and with K, METRIC, ENGINE,
+# size or time than those it was made of: $(OUT)/.kith-input/ has notes of them) and with K, METRIC, TIES, ENGINE,
 # ACTIVATIONS; stack.json with any graph and with GRAPH, ALPHA, and which layers there are in which order.
 # PAIRS, MEM, THREADS and KITH_BIN change no result, so they remake nothing. Several settings side by side each want an OUT of
 # their own: make OUT=kith-cosine METRIC=cosine.
@@ -49,25 +54,36 @@ $(error kith.mk: set LAYERS to the layers' names, in causal order, before the in
 endif
 
 KITH_LAYERS := $(strip $(LAYERS))
-KITH_K := $(or $(strip $(K)),15)
+KITH_COMMA := ,
+KITH_NOTHING :=
+KITH_SPACE := $(KITH_NOTHING) $(KITH_NOTHING)
+# 15, 100 is 15,100; 15 100 is refused below.
+KITH_K := $(subst $(KITH_SPACE)$(KITH_COMMA),$(KITH_COMMA),$(or $(strip $(K)),15))
+KITH_K := $(subst $(KITH_COMMA)$(KITH_SPACE),$(KITH_COMMA),$(KITH_K))
+KITH_SUFFIX := $(or $(strip $(ACTIVATIONS_SUFFIX)),.npy)
 KITH_ACTIVATIONS := $(patsubst %/,%,$(or $(strip $(ACTIVATIONS)),activations))
 KITH_OUT := $(patsubst %/,%,$(or $(strip $(OUT)),kith))
 KITH_METRIC := $(or $(strip $(METRIC)),l2)
+KITH_TIES := $(or $(strip $(TIES)),content)
 KITH_ENGINE := $(or $(strip $(ENGINE)),exact)
 KITH_GRAPH := $(or $(strip $(GRAPH)),union)
 KITH_ALPHA := $(or $(strip $(ALPHA)),0)
 KITH_PAIRS := $(or $(strip $(PAIRS)),no)
 
 # What make or the shell would misread in a name is refused here.
-KITH_ODD := $(shell printf %s '$(subst ','\'',$(KITH_LAYERS))' | tr -d 'A-Za-z0-9._+@, -')
-ifneq ($(KITH_ODD),)
-$(error kith.mk: LAYERS: names may hold letters, digits and . _ - + @ , but not $(KITH_ODD))
+KITH_ODD := $(shell printf %s '$(subst ','\'',$(KITH_LAYERS)$(KITH_SUFFIX))' | LC_ALL=C tr -d 'A-Za-z0-9._+@, -')
+ifneq ($(KITH_ODD)$(filter -%,$(KITH_LAYERS)),)
+$(error kith.mk: LAYERS, ACTIVATIONS_SUFFIX: names may hold letters without accents, digits and . _ - + @ , \
+	but not $(or $(KITH_ODD),- at the beginning): rename the files)
 endif
 ifneq ($(words $(KITH_LAYERS)),$(words $(sort $(KITH_LAYERS))))
 $(error kith.mk: LAYERS: a layer is named twice)
 endif
-ifneq ($(words $(KITH_K) $(KITH_ACTIVATIONS) $(KITH_OUT) $(KITH_METRIC) $(KITH_ENGINE) $(KITH_GRAPH) $(KITH_ALPHA)),7)
-$(error kith.mk: K, ACTIVATIONS, OUT, METRIC, ENGINE, GRAPH, ALPHA: none of them may contain a space)
+ifneq ($(words $(KITH_K)),1)
+$(error kith.mk: K = $(K): put commas between the values, K = $(subst $(KITH_SPACE),$(KITH_COMMA),$(KITH_K)))
+endif
+ifneq ($(words $(KITH_ACTIVATIONS) $(KITH_SUFFIX) $(KITH_OUT) $(KITH_METRIC) $(KITH_TIES) $(KITH_ENGINE) $(KITH_GRAPH) $(KITH_ALPHA)),8)
+$(error kith.mk: ACTIVATIONS, ACTIVATIONS_SUFFIX, OUT, METRIC, TIES, ENGINE, GRAPH, ALPHA: none of them may contain a space)
 endif
 ifeq ($(filter $(KITH_PAIRS),yes no),)
 $(error kith.mk: PAIRS: yes or no, not $(KITH_PAIRS))
@@ -89,7 +105,7 @@ KITH_REPORT := $(KITH_OUT)/report.html
 # The settings that results depend on live in stamp files: a stamp is rewritten, and so becomes newer than the results,
 # only when it differs. The comparison is made while reading, so that `make -n` and `make -q` tell the truth.
 KITH_KNN_STAMP := $(KITH_OUT)/.kith-knn
-KITH_KNN_SETTINGS := K=$(KITH_K) METRIC=$(KITH_METRIC) ENGINE=$(KITH_ENGINE) ACTIVATIONS=$(KITH_ACTIVATIONS)
+KITH_KNN_SETTINGS := K=$(KITH_K) METRIC=$(KITH_METRIC) TIES=$(KITH_TIES) ENGINE=$(KITH_ENGINE) ACTIVATIONS=$(KITH_ACTIVATIONS)$(filter-out .npy,$(KITH_SUFFIX))
 KITH_MERGE_STAMP := $(KITH_OUT)/.kith-merge
 # Each layer has a stamp with the size and the time of its activations, too: files that replace them (cp -p, rsync -t,
 # tar) may be older than the graph. No inode, so that a copy of the whole folder that keeps times (cp -a) is up to date.
@@ -99,17 +115,25 @@ KITH_MERGE_SETTINGS := GRAPH=$(KITH_GRAPH) ALPHA=$(KITH_ALPHA) LAYERS=$(KITH_LAY
 # What stat(1) says of activations, a line for each; in UTC, whatever TZ is when make runs again.
 KITH_STAT = CDPATH= cd $(KITH_ACTIVATIONS) && TZ=UTC0 stat -L -c '%s %y %n' --
 # The layers whose activations are not what their stamps say.
-KITH_CHANGED := $(shell { cat $(KITH_LAYERS:%=$(KITH_NOTES)/%); ($(KITH_STAT) $(KITH_LAYERS:%=%.npy)) | sed 's/^/now /'; } \
-	2>/dev/null | awk '!sub(/^now /, "") { noted[$$0]; next } !($$0 in noted) { sub(/[.]npy$$/, "", $$NF); print $$NF }')
+KITH_CHANGED := $(shell { cat $(KITH_LAYERS:%=$(KITH_NOTES)/%); ($(KITH_STAT) $(KITH_LAYERS:%=%$(KITH_SUFFIX))) | sed 's/^/now /'; } \
+	2>/dev/null | awk '!sub(/^now /, "") { noted[$$0]; next } !($$0 in noted) { print $$NF }')
+KITH_CHANGED := $(KITH_CHANGED:%$(KITH_SUFFIX)=%)
 
 .PHONY: kith kith-clean KITH_FORCE
 .DELETE_ON_ERROR:
 
+# What is there for files that no rule makes; activations may come from rules of the user's.
+KITH_WHAT_TO_DO = : record that layer (kith.record; or any array of a row for each sample), take it out of LAYERS, or say with \
+	ACTIVATIONS in which folder the activations are
+.DEFAULT:
+	@echo 'kith.mk: $@: no such file, and no rule makes it$(if $(filter \
+		$(KITH_LAYERS:%=$(KITH_ACTIVATIONS)/%$(KITH_SUFFIX)),$@),$(KITH_WHAT_TO_DO))' >&2; exit 2
+
 kith: $(KITH_GRAPHS) $(KITH_STACK) $(KITH_STORE) $(KITH_REPORT)
 
-KITH_KNN = $(call KITH_PROGRAM,knn) -k $(KITH_K) --metric $(KITH_METRIC) $(KITH_LIMITS)--engine
+KITH_KNN = $(call KITH_PROGRAM,knn) -k $(KITH_K) --metric $(KITH_METRIC) --ties $(KITH_TIES) $(KITH_LIMITS)--engine
 ifeq ($(filter approx approx:%,$(KITH_ENGINE)),)
-$(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%.npy $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/.
+$(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%$(KITH_SUFFIX) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/.
 	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<
 else
 # Approximate graphs first, $(OUT)/first/NAME.nng. Then each layer's is made once more of what was found for it and for
@@ -117,16 +141,15 @@ else
 # Of few samples the first ones are exact already.
 KITH_IS_EXACT = $(call KITH_PROGRAM,show) $1 2>/dev/null | head -n 20 | grep -q '^\# engine	exact$$'
 # Of few samples the first ones are exact, and stay as they are.
-KITH_COMMA := ,
 ifneq ($(findstring $(KITH_COMMA),$(KITH_LAYERS) $(KITH_OUT)),)
 $(error kith.mk: LAYERS, OUT: with ENGINE = approx a name may hold no comma)
 endif
-$(KITH_FIRST): $(KITH_OUT)/first/%.nng: $(KITH_ACTIVATIONS)/%.npy $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/first/.
+$(KITH_FIRST): $(KITH_OUT)/first/%.nng: $(KITH_ACTIVATIONS)/%$(KITH_SUFFIX) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/first/.
 	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<
 $(foreach KITH_NAME,$(KITH_LAYERS),$(eval KITH_BEFORE_$(KITH_NAME) := $(KITH_LAST))$(eval \
 	KITH_AFTER_$(KITH_LAST) := $(KITH_NAME))$(eval KITH_LAST := $(KITH_NAME)))
 define KITH_IMPROVED
-$(KITH_OUT)/$1.nng: $(KITH_ACTIVATIONS)/$1.npy $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) $(KITH_AFTER_$1),$(KITH_OUT)/first/$(KITH_NAME).nng)
+$(KITH_OUT)/$1.nng: $(KITH_ACTIVATIONS)/$1$(KITH_SUFFIX) $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) $(KITH_AFTER_$1),$(KITH_OUT)/first/$(KITH_NAME).nng)
 	if $$(call KITH_IS_EXACT,$(KITH_OUT)/first/$1.nng); then \
 		cp $(KITH_OUT)/first/$1.nng $$@.part && mv $$@.part $$@; else \
 		$$(KITH_KNN) '$(KITH_ENGINE)$(if $(filter approx,$(KITH_ENGINE)),:,$(KITH_COMMA))trees=1,rounds=0' $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) \
@@ -160,8 +183,8 @@ $(KITH_REPORT): $(KITH_STACK)
 $(KITH_OUT)/. $(KITH_OUT)/first/. $(KITH_NOTES)/.:
 	@mkdir -p $@
 
-$(KITH_LAYERS:%=$(KITH_NOTES)/%): $(KITH_NOTES)/%: $(KITH_ACTIVATIONS)/%.npy | $(KITH_NOTES)/.
-	@($(KITH_STAT) $*.npy) >$@
+$(KITH_LAYERS:%=$(KITH_NOTES)/%): $(KITH_NOTES)/%: $(KITH_ACTIVATIONS)/%$(KITH_SUFFIX) | $(KITH_NOTES)/.
+	@($(KITH_STAT) $*$(KITH_SUFFIX)) >$@
 ifneq ($(KITH_CHANGED),)
 $(KITH_CHANGED:%=$(KITH_NOTES)/%): KITH_FORCE
 endif

@@ -87,7 +87,7 @@ static int check_rows(kith_graph *g, const kith_progress *progress, kith_err *er
 		for (uint32_t r = 0; !rc && r < kith_info_block_size(info, b); r++) {
 			rc = check_row(g, first + r, rows + r * k, seen, err);
 			if (!rc && info->near)
-				rc = kith_graph_near_at(g, first + r, &positions, &dist2, err);
+				rc = kith_graph_near_at(g, first + r, 1, &positions, &dist2, err);
 			if (!rc)
 				rc = check_near(g, first + r, rows + r * k, positions, dist2, err);
 			if (!rc)

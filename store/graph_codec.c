@@ -376,7 +376,7 @@ int kith_version_check(uint32_t version, uint32_t known, const char *maker, kith
 
 int kith_info_check(const kith_graph_info *info, kith_err *err)
 {
-	if (info->n < 2 || info->n > KITH_MAX_NODES || info->d < 1 || info->d > KITH_MAX_DIM)
+	if (info->n < 2 || info->n > KITH_MAX_NODES || info->d < 1 || info->d > KITH_MAX_VALUES)
 		return kith_fail(err, KITH_EUSAGE, "n=%llu d=%llu is outside what a graph can have",
 				 (unsigned long long)info->n, (unsigned long long)info->d);
 	if (info->tiers < 1 || info->tiers > KITH_MAX_TIERS)

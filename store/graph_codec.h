@@ -113,7 +113,7 @@ int kith_near_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 int kith_reverse_encode(kith_block_scratch *s, const kith_graph_info *info, uint32_t tier, uint64_t block,
 			const kith_sets *sets, kith_err *err);
 
-/* Each decodes a whole block from a stored value. Messages do not name the file. */
+/* Each decodes a whole block from a stored value. Messages do not name the file. Of near lists, dist2 may be NULL. */
 int kith_rows_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const void *bytes, size_t size,
 		     uint32_t tiers, uint32_t *ids, kith_err *err);
 int kith_near_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t part, const void *bytes, size_t size,

@@ -257,9 +257,10 @@ static int decode_doubles(kith_block_scratch *s, const kith_graph_info *info, ki
 	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, items, err)) ||
 	    (rc = kith_view_u64s(view, s->bits, items, sizeof *dist2, err)))
 		return rc;
-	memcpy(dist2, s->bits, items * sizeof *dist2);
+	if (dist2)
+		memcpy(dist2, s->bits, items * sizeof *dist2);
 	for (size_t i = 0; i < items; i++)
-		if (positions[i] >= k || isnan(dist2[i]))
+		if (positions[i] >= k || (dist2 && isnan(dist2[i])))
 			return kith_fail(err, KITH_ECORRUPT, "a near list points outside its row");
 	return 0;
 }
@@ -269,6 +270,8 @@ static int decode_singles(kith_block_scratch *s, const kith_graph_info *info, ki
 {
 	size_t items = (size_t)view->nodes * info->near;
 	int rc = decode_order(s, info, view, positions, err);
+	if (!dist2)
+		return rc ? rc : kith_view_skip(view, NEAR_PLANES, err);
 	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, items, err)) ||
 	    (rc = kith_view_u64s(view, s->bits, items, NEAR_PLANES, err)))
 		return rc;

@@ -148,13 +148,13 @@ int kith_graph_read_rows(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 	return rc;
 }
 
-static int cache_near(kith_graph *g, uint64_t part, kith_err *err)
+static int cache_near(kith_graph *g, uint64_t part, int with_dist2, kith_err *err)
 {
 	size_t items = (size_t)g->info.near_nodes * g->info.near, size;
 	const void *bytes;
 	kith_workspace w = {0};
 	int rc;
-	if (g->near_part == part)
+	if (g->near_part == part && g->near_with_dist2 >= with_dist2)
 		return 0;
 	g->near_part = NONE;
 	KITH_BUFFER(&w, g->positions, items);
@@ -162,15 +162,18 @@ static int cache_near(kith_graph *g, uint64_t part, kith_err *err)
 	if ((!g->near_memory && (rc = kith_workspace_alloc(&w, &g->near_memory, "near lists", err))) ||
 	    (rc = kith_container_get(g->container, KITH_TABLE_NEAR, (uint32_t)part, &bytes, &size, err)))
 		return rc;
-	rc = kith_near_decode(&g->scratch, &g->info, part, bytes, size, g->positions, g->dist2, err);
+	rc = kith_near_decode(&g->scratch, &g->info, part, bytes, size, g->positions, with_dist2 ? g->dist2 : NULL,
+			      err);
 	g->near_part = rc ? NONE : part;
+	g->near_with_dist2 = with_dist2;
 	return kith_fail_in(err, rc, g->path);
 }
 
-int kith_graph_near_at(kith_graph *g, uint64_t node, const uint32_t **positions, const double **dist2, kith_err *err)
+int kith_graph_near_at(kith_graph *g, uint64_t node, int with_dist2, const uint32_t **positions, const double **dist2,
+		       kith_err *err)
 {
 	size_t at = node % g->info.near_nodes * g->info.near;
-	int rc = cache_near(g, node / g->info.near_nodes, err);
+	int rc = cache_near(g, node / g->info.near_nodes, with_dist2, err);
 	*positions = g->positions + (rc ? 0 : at);
 	*dist2 = g->dist2 + (rc ? 0 : at);
 	return rc;
@@ -185,7 +188,7 @@ int kith_graph_read_near(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 		kith_graph_part p = kith_graph_part_at(g, first, count);
 		const uint32_t *positions;
 		const double *dist2;
-		rc = kith_graph_near_at(g, first, &positions, &dist2, err);
+		rc = kith_graph_near_at(g, first, near_dist2 != NULL, &positions, &dist2, err);
 		if (!rc && near_ids)
 			rc = cache_rows(g, p.block, g->info.tiers, err);
 		if (rc)
@@ -200,6 +203,63 @@ int kith_graph_read_near(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 		first += p.count;
 		count -= p.count;
 	}
+	return rc;
+}
+
+/* Brings the ids at `positions` of a row, all of them below `end`, to its front, in that order; the others below `end`
+ * keep theirs, and those beyond stay where they are. `named`: zeros, a byte for each position. -1 if a position is not
+ * below `end`, as only a damaged file of version 2 has it. */
+static int order_row(uint32_t *ids, uint32_t *front, uint8_t *named, const uint32_t *positions, uint32_t near,
+		     uint32_t end)
+{
+	uint32_t to = end, outside = 0;
+	for (uint32_t r = 0; r < near; r++)
+		outside |= positions[r] >= end;
+	if (outside)
+		return -1;
+	for (uint32_t r = 0; r < near; r++) {
+		front[r] = ids[positions[r]];
+		named[positions[r]] = 1;
+	}
+	for (uint32_t p = end; p-- > 0; to -= !named[p]) /* to > p: what is written has been read */
+		ids[to - 1] = ids[p];
+	memcpy(ids, front, near * sizeof *ids);
+	for (uint32_t r = 0; r < near; r++)
+		named[positions[r]] = 0;
+	return 0;
+}
+
+int kith_graph_read_ranked(kith_graph *g, uint64_t first, uint64_t count, uint32_t tiers, uint32_t *ids, double *dist2,
+			   kith_err *err)
+{
+	uint32_t near = g->info.near, end = 0, *front;
+	const uint32_t *positions;
+	const double *d;
+	uint8_t *named;
+	void *memory = NULL;
+	kith_workspace w = {0};
+	int rc = kith_graph_read_rows(g, first, count, tiers, ids, err);
+	if (rc || !near)
+		return rc;
+	size_t k = g->info.ladder[tiers - 1];
+	uint32_t most = near < k ? near : (uint32_t)k;
+	for (uint32_t t = 0; end < most; t++)
+		end = g->info.ladder[t];
+	KITH_BUFFER(&w, front, most);
+	KITH_BUFFER_ZERO(&w, named, end);
+	if ((rc = kith_workspace_alloc(&w, &memory, "rows in rank order", err)))
+		return rc;
+	for (uint64_t i = first; i < first + count; i++) {
+		if ((rc = kith_graph_near_at(g, i, dist2 != NULL, &positions, &d, err)))
+			break;
+		if (order_row(ids + (i - first) * k, front, named, positions, most, end)) {
+			rc = kith_fail(err, KITH_ECORRUPT, "%s: a near list points outside its tiers", g->path);
+			break;
+		}
+		if (dist2)
+			memcpy(dist2 + (i - first) * near, d, near * sizeof *dist2);
+	}
+	free(memory);
 	return rc;
 }
 

@@ -15,6 +15,7 @@ struct kith_graph {
 	/* caches: the last block of rows, and the last value of near lists, of which a part was read */
 	uint64_t rows_block, near_part;
 	uint32_t rows_tiers, *rows, *positions;
+	int near_with_dist2;
 	size_t rows_capacity;
 	double *dist2;
 	void *near_memory; /* holds positions and dist2 */
@@ -23,8 +24,9 @@ struct kith_graph {
 
 /* Decodes one whole block, uncached. */
 int kith_graph_decode_rows(kith_graph *g, uint64_t block, uint32_t tiers, uint32_t *ids, kith_err *err);
-/* Decodes the near lists that node's is stored with, and finds its own. */
-int kith_graph_near_at(kith_graph *g, uint64_t node, const uint32_t **positions, const double **dist2, kith_err *err);
+/* Decodes the near lists that node's is stored with, and finds its own; distances only if asked for. */
+int kith_graph_near_at(kith_graph *g, uint64_t node, int with_dist2, const uint32_t **positions, const double **dist2,
+		       kith_err *err);
 /* Of KITH_TABLE_ROWS or KITH_TABLE_REVERSE. */
 int kith_graph_decode_sets(kith_graph *g, uint32_t table, uint32_t tier, uint64_t block, kith_sets *out, kith_err *err);
 

@@ -66,6 +66,19 @@ def main():
         kith(build, nets["ccff"], out, 1, *options)
         edges = int(subprocess.run(f"{build}/kith-show --edges {out} | grep -vc '^#'", shell=True, capture_output=True).stdout)
         print(f"ccff {' '.join(options)}: {8 * os.path.getsize(out) / edges:.1f} bits an edge, bar {bar}")
+    # SciPy's time grows with the square of the samples: a tenth of them, times 100.
+    net, part = f"{folder}/ccff-10000/net.json", f"{folder}/part.svm"
+    if not os.path.exists(net):
+        subprocess.run([PYTHON, f"{HERE}/make_data.py", "ccff", f"{folder}/ccff-10000", "10000"], check=True)
+    kith(build, net, out, 1)
+    with open(part, "w") as file:
+        subprocess.run([f"{build}/kith-show", "--nodes", "0:1000", "--format", "svmlight", out], stdout=file, check=True)
+    knn = [f"{build}/kith-knn", "-q", "-t", "1", "-k", "15", "--metric", "jaccard", "-o", f"{folder}/h0.nng", out]
+
+    def scipy():
+        seconds = column([PYTHON, f"{HERE}/rival_jaccard.py", part, "15"], [0])
+        return seconds and seconds * 100 / 10000
+    compare("jaccard neighbours of 10,000 samples against SciPy", lambda: cpu_of(knn) / 10000, scipy, 30)
     whole = kith(build, nets["alexnet"], out, 1)
     print(f"alexnet: {whole / 2:.2f} s a sample, of two, weights read and sorted included; bar 2.5")
 

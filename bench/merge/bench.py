@@ -9,6 +9,8 @@ against.
   million   n=1,000,000, 24 layers, k=15: time against decoding, and inside a memory cgroup of 256 MB (needs root)
   rivals    n=100,000, 24 layers, k=15: CRoaring's time for NNTS (libroaring-dev), and SciPy's for NNTS and NNTP
             (python3-scipy), by kith's for both. What they compute is compared with kith's result
+  null      LeNet-5's twelve layers, --null 200: time against the same merge without it (ladder 15,100), and NumPy's time for the
+            same relabellings, scaled from two (k=15; python3-numpy)
   growth    16, 32, 64, 128 and 256 layers, n=20,000, k=15: the exponent of time
   bits      LeNet-5's graphs, ladders 15 and 15,100,6000,12000: stored bits per directed edge, which is rows and reverse
             lists and all that the file takes besides, but near lists (distances), which are counted apart; and the least
@@ -31,6 +33,8 @@ from common import (BUILD, LENET, PYTHON, Bench, Claim, Program, alone, attempt,
 BENCH_MERGE = BUILD / "bench/bench_merge"
 ROARING = BUILD / "bench/rival_roaring"
 SCIPY = Path(__file__).with_name("rival_scipy.py")
+NUMPY_NULL = Path(__file__).with_name("rival_null.py")
+RELABELLINGS = 200
 LIMIT = 256 * 10**6  # bytes of the memory cgroup
 OPTION = f"-m {(LIMIT >> 20) - 32}M"  # 32 MiB are for what a program takes besides its data
 CUT = "import sys, numpy; numpy.save(sys.argv[3], numpy.load(sys.argv[1], mmap_mode='r')[:int(sys.argv[2])])"
@@ -101,12 +105,25 @@ def roaring(bench, stack):
     return Program(label, [ROARING, bench.threads, bench.stack_json, *stack.paths])
 
 
-def scipy(bench, stack):
-    label = "SciPy " + attempt(PYTHON, SCIPY, "version")
+def rows_of(bench, stack):
     rows = [bench.scratch / (name + ".rows.npy") for name in stack.names]
     for graph, path in zip(stack.paths, rows):
         output(BENCH_MERGE, "rows", graph, path)
-    return Program(label, [PYTHON, SCIPY, bench.stack_json, *rows])
+    return rows
+
+
+def scipy(bench, stack):
+    label = "SciPy " + attempt(PYTHON, SCIPY, "version")
+    return Program(label, [PYTHON, SCIPY, bench.stack_json, *rows_of(bench, stack)])
+
+
+def plain(bench, stack):
+    return Program("without --null", kith()(bench, stack).command)
+
+
+def numpy_null(bench, stack):
+    label = "NumPy " + attempt(PYTHON, NUMPY_NULL, "version")
+    return Program(label, [PYTHON, NUMPY_NULL, bench.stack_json, RELABELLINGS, *rows_of(bench, stack)])
 
 
 def bits(_, inputs):
@@ -140,6 +157,7 @@ k=12000 take a minute and 0.7 gigabytes each""", Path, BUILD / "graphs")
         def synthetic(n):
             return [Synthetic(self, n, 24)]
 
+        tested = kith(f"--null {RELABELLINGS}")
         both = "NNTS and NNTP; SciPy on one thread"
         growing = [Synthetic(self, 20000, layers, 256) for layers in (16, 32, 64, 128, 256)]
         group = confined(kith(OPTION), lambda stack: LIMIT, "cgroup of 256 MB", peak_of_group=True)
@@ -150,6 +168,8 @@ k=12000 take a minute and 0.7 gigabytes each""", Path, BUILD / "graphs")
             Claim("million", "cgroup", synthetic(1000000), group, "not killed", OPTION),
             Claim("rivals", "CRoaring", synthetic(100000), versus(kith(), roaring, speedup), ">= 10", "NNTS alone"),
             Claim("rivals", "SciPy", synthetic(100000), versus(kith(), scipy, speedup), ">= 50", both),
+            Claim("null", "time", lenet("15,100"), versus(tested, plain, slowdown), "<= 60", "k=15 and 100"),
+            Claim("null", "NumPy", lenet("15"), versus(tested, numpy_null, speedup), ">= 50", "NumPy on one thread"),
             Claim("growth", "time", growing, alone(kith())),
             Claim("growth", "exponent", None, exponent("time", "layers", 5), "<= 1.3"),
             *[Claim("bits", name, lenet("15", [name]), bits, "<= 30") for name in LENET],
@@ -162,7 +182,7 @@ k=12000 take a minute and 0.7 gigabytes each""", Path, BUILD / "graphs")
 
 {self.machine}, threads: {self.threads} ({line["date"]}). Made by bench/merge/bench.py, which says what is measured.
 Seconds are medians. A figure is seconds (paper), the median ratio of times, kith by decoding
-(ladder, million) or the rival by kith (rivals), the exponent of time (growth), bits per directed
+(ladder, million, null) or the rival by kith (rivals, null), the exponent of time (growth), bits per directed
 edge (bits). GB/s are of records read as stored, and as decoded, in the time of kith-merge. MiB is
 the peak resident size, mapped graph files included (cgroup: the peak of what the kernel counted)."""
 

@@ -21,7 +21,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from recorder import record
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "pipeline", "python"))
+import kith  # this checkout's; only kith.record, which needs nothing built
 
 LAYERS = ["I", "C0", "R0", "P0", "C1", "R1", "P1", "C2", "R2", "M3", "R3", "O"]
 FASHION = "/usr/share/datasets/fashion-mnist"  # Debian's dataset-fashion-mnist
@@ -194,7 +195,7 @@ def recorded(out, model, data):
     if os.path.exists(note):
         os.remove(note)
     start = time.monotonic()
-    record(model, DataLoader(data, batch_size=500), folder, LAYERS[1:], input="I")
+    kith.record(model, DataLoader(data, batch_size=500), folder, LAYERS[1:], input="I")
     write_json(note, source)
     say(f"{folder}: {len(LAYERS)} layers of {len(data)} images recorded in {time.monotonic() - start:.1f} s")
 

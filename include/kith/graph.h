@@ -186,6 +186,14 @@ int kith_graph_read_rows(kith_graph *graph, uint64_t first, uint64_t count, uint
 int kith_graph_read_near(kith_graph *graph, uint64_t first, uint64_t count, uint32_t *near_ids, double *near_dist2,
 			 kith_err *err);
 
+/* Decodes tiers 0..tiers-1 of rows first..first+count-1, nearest first as far as the graph knows, into
+ * ids[count][ladder[tiers-1]]: the `near` nearest, or as many as there is room for, in rank order, then the others tier
+ * by tier, ascending ids within a tier; so that any k of the ladder has the k nearest at [0, k). dist2[count][near], if
+ * not NULL, is that of kith_graph_read_near. What is promised is what these two functions promise; reads that start at
+ * a multiple of info->near_nodes decode nothing twice. */
+int kith_graph_read_ranked(kith_graph *graph, uint64_t first, uint64_t count, uint32_t tiers, uint32_t *ids,
+			   double *dist2, kith_err *err);
+
 /* The graph's audit; rows = 0 if it has none, as exact graphs have. Release out->memory with free(). */
 int kith_graph_read_audit(kith_graph *graph, kith_graph_audit *out, kith_err *err);
 

@@ -12,15 +12,35 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-typedef enum kith_metric { KITH_L2, KITH_COSINE } kith_metric;
+typedef enum kith_metric { KITH_L2, KITH_COSINE, KITH_JACCARD } kith_metric;
+
+/* Of generators (.kh0): the values of a sample's row, which has one for each edge of its forest: 1; the lifetime of the
+ * class whose basin it is in (deaths are in none, and are left out); phi; or lifetime times phi, one multiplication. */
+typedef enum kith_weights {
+	KITH_WEIGHTS_DEFAULT, /* one */
+	KITH_WEIGHTS_ONE,
+	KITH_WEIGHTS_LIFETIME,
+	KITH_WEIGHTS_PHI,
+	KITH_WEIGHTS_LIFETIME_PHI
+} kith_weights;
+
+/* Of generators: which edges make a row. All zeros: all of them, with values 1. */
+typedef struct kith_row_options {
+	kith_weights weights;
+	uint32_t classes; /* 0: all; else only the basins of so many of a sample's classes: the first by birth, or */
+	int longest;      /* the longest-lived, equal ones by birth */
+	const char *ops;  /* NULL: all; else "FROM:TO[,FROM:TO...]": only edges of the operations that join these layers
+			   */
+} kith_row_options;
 
 typedef struct kith_knn_options {
 	uint32_t tiers;                  /* 1..KITH_MAX_TIERS */
 	uint32_t ladder[KITH_MAX_TIERS]; /* ascending, distinct */
 	kith_metric metric;
+	kith_row_options rows; /* of input that is generators; else all zeros */
 	kith_ties ties;
 	int refuse_zero;    /* of metric cosine: samples of zeros are KITH_EUSAGE. Other engines than exact refuse them
-			       in any case */
+			       in any case, unless they leave few samples to exact */
 	const char *engine; /* "exact", or another engine's NAME[:SPEC] */
 	/* Graphs of other layers of the same samples, for engines that are not exact: their rows are measured, too,
 	 * before the k best are kept. Near layers share neighbours, so this finds those whose absence would make a pair
@@ -65,7 +85,7 @@ typedef struct kith_knn_estimate {
  * seed 0. */
 void kith_knn_defaults(kith_knn_options *options);
 
-/* Reads the activations `input` and writes the graph `output`.
+/* Reads the activations, or generators, `input` and writes the graph `output`.
  *
  * The canonical squared distance of samples x and y is sum_t (x_t - y_t)^2, each operation in double precision, summed
  * in index order t = 0..d-1 without fused multiply-add. With KITH_COSINE, x and y are the rows divided, in double, by
@@ -87,6 +107,13 @@ void kith_knn_defaults(kith_knn_options *options);
  *
  * The neighbour sets of engine "exact" equal that
  * definition's whatever the threads, memory and block sizes: floats only rule out what provably cannot be a neighbour.
+ *
+ * Generators (.kh0, kith/generators.h) are samples whose vectors have a value for each edge id of the network, most of
+ * them 0: `rows` says which. Their graph is that of a file with these zeros in it, and values of type f8. With
+ * KITH_JACCARD, and weights of 1, the distance of two samples with edges A and B is (|A u B| - |A n B|) / |A u B|, one
+ * division in double, 0 if both are empty; the graph's squared distances are its squares, and the key of the tie rule
+ * is the XXH3-64 of the rows' hashes, a row's that of its edge ids, ascending, as 64-bit numbers. Only engine "exact"
+ * does it.
  *
  * KITH_EIO if the input, or a graph of candidates, is written to or replaced while it is read; then `output` is as it
  * was. */

@@ -14,7 +14,7 @@ extern "C" {
 /* The strings are as in kith_graph_info (kith/graph.h) and belong to whoever holds the layer. */
 typedef struct kith_layer {
 	char *name;
-	uint64_t dim; /* activations per sample, 1..KITH_MAX_DIM */
+	uint64_t dim; /* activations per sample, 1..KITH_MAX_VALUES */
 	char *metric, *engine, *digest, *input, *command;
 	double recall;    /* 1 for an exact graph, else measured */
 	uint32_t audited; /* samples of the graph's audit (kith/graph.h); 0: none. Pair stores do not keep it */

@@ -44,6 +44,22 @@ typedef struct kith_nnts {
 	 * 0..1. NaN where two layers were not audited by the same two or more samples; an exact layer needs no audit,
 	 * and of two exact ones it is the mean, with an error of 0. */
 	double *estimate, *estimate_err;
+
+	/* What a stack has only where its null distribution was asked for (kith_stack_add_null); else NULL. Under each
+	 * of R relabellings every layer's graph but the first's has its samples renamed by a random permutation of its
+	 * own, node and neighbours alike, so that what two graphs have in common is chance (a permutation test).
+	 *
+	 * L x L, NaN on the diagonal: mean and standard deviation (divided by R - 1) of the R values of NNTS; the
+	 * thresholds of 95 and 99 %, the values of rank ceil(0.95 (R + 1)) and ceil(0.99 (R + 1)), NaN if R is smaller;
+	 * and p = (1 + values at least as great as NNTS) / (R + 1) (Phipson and Smyth 2010). NNTS is above the
+	 * threshold of 95 % exactly if p <= 0.05. The mean's expectation is kith_nnts_expected. */
+	double *null_mean, *null_sd, *null_q95, *null_q99, *null_p;
+
+	/* L x L: p of the greatest: as many of the R greatest values of all pairs of layers, a relabelling at a time,
+	 * are as great. To have p <= 0.05 anywhere by chance alone has a probability of 0.05 (family-wise; Westfall
+	 * and Young 1993). And 1 each: the mean, standard deviation and thresholds of those R. */
+	double *null_family_p;
+	double *null_max_mean, *null_max_sd, *null_max_q95, *null_max_q99;
 } kith_nnts;
 
 /* What chance gives: the expected IoU of two independent random sets of k of a sample's n-1 others,
@@ -68,7 +84,31 @@ typedef struct kith_nntp {
 	uint64_t *pairs;    /* L: pairs present in each layer */
 	uint64_t *isolated; /* L: of the mutual graph, samples that are in no pair; 0 of the union graph, as every
 			       sample has k neighbours */
+
+	/* What a stack has only where it was asked for (kith_stack_add_jackknife), and then at alpha 0; else NULL.
+	 * Standard errors of what follows from the table (kith/dynamics.h), by the delete-a-group jackknife over
+	 * samples: those that n samples drawn anew would make, with the graphs as they are. The samples are dealt out
+	 * to G random groups, as evenly as can be. To leave out group j, of n_j samples, is to leave out the pairs that
+	 * touch it; counts of what is left are multiplied by n (n-1) / ((n - n_j) (n - n_j - 1)), as so many fewer
+	 * pairs could be. With h_j = n / n_j, the values t of all and t_j without group j, the pseudo-values
+	 * p_j = h_j t - (h_j - 1) t_j and t_J = G t - sum_j (1 - n_j/n) t_j, it is
+	 * sqrt((1/G) sum_j (p_j - t_J)^2 / (h_j - 1)) (Busing, Meijer and van der Leeden 1999, Delete-m jackknife for
+	 * unequal m); where G divides n, sqrt((G-1)/G sum_j (t_j - mean t_j)^2). NaN where t, or a t_j, is not defined.
+	 * Of a sum over pairs it is rather too large than too small (Efron and Stein 1981). */
+	double *births_stderr, *deaths_stderr, *removal_stderr; /* L each */
+	double *share_stderr;                                   /* L x L, upper triangular */
 } kith_nntp;
+
+/* Of two networks, each two layers of one name: the pairs of samples that both have, that only the first network's
+ * has, and that only the second's. */
+typedef struct kith_match {
+	uint32_t k;
+	kith_graph_kind graph;
+	size_t count;           /* such layers of each network */
+	uint32_t *row, *column; /* count: their indices in the stack */
+	uint64_t *kept, *lost, *gained;
+	void *memory; /* holds these five */
+} kith_match;
 
 typedef struct kith_stack {
 	uint64_t n;
@@ -76,6 +116,14 @@ typedef struct kith_stack {
 	kith_layer *layers;
 	kith_nnts *nnts; /* ascending k */
 	kith_nntp *nntp; /* by k, then graph (union first), then alpha */
+	/* Of two networks: how many layers, the first ones, are of the first; the others are of the second, and there
+	 * is no NNTP, as no layer of one follows one of the other. 0: all are of one. */
+	size_t rows, match_count;
+	kith_match *matches;   /* by k, then graph */
+	uint32_t relabellings; /* R of the null distribution; 0: there is none */
+	uint64_t null_seed;    /* relabellings follow from it, n and the layers' indices alone */
+	uint32_t groups;       /* G of the jackknife; 0: it was not asked for */
+	uint64_t groups_seed;  /* groups follow from it, n and G alone */
 } kith_stack;
 
 /* A stack of n samples with everything allocated that a stack of exact layers has, all numbers zero and all strings
@@ -84,6 +132,15 @@ int kith_stack_new(kith_stack **out, uint64_t n, size_t layers, size_t nnts, siz
 
 /* Allocates what a stack has for approximate layers, all zeros, too; once. */
 int kith_stack_add_estimates(kith_stack *stack, kith_err *err);
+
+/* Makes it one of two networks, and allocates its matches, all zeros: `count` of `layers` layers each; once. */
+int kith_stack_add_matches(kith_stack *stack, size_t rows, size_t count, size_t layers, kith_err *err);
+
+/* Allocates what a stack has for its null distribution, all zeros, too, and sets `relabellings`; once. */
+int kith_stack_add_null(kith_stack *stack, uint32_t relabellings, uint64_t seed, kith_err *err);
+
+/* Allocates what a stack has for the jackknife in its tables of alpha 0, all zeros, too, and sets `groups`; once. */
+int kith_stack_add_jackknife(kith_stack *stack, uint32_t groups, uint64_t seed, kith_err *err);
 
 void kith_stack_free(kith_stack *stack); /* NULL is fine */
 

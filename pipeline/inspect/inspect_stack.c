@@ -27,11 +27,13 @@ static void put_value(const kith_stack *s, const kith_entry *e, const kith_measu
 	size_t first, last;
 	if (!find_layers(m, v, i, s->layer_count, &first, &last))
 		return;
+	if (s->rows && kith_measure_is_matrix(m) && (first >= s->rows || last < s->rows))
+		return; /* names would be those of either network */
 	fprintf(out, "%s\t%" PRIu32 "\t%s\t", m->name, e->nntp ? e->nntp->k : e->nnts->k,
 		e->nntp ? kith_graph_kind_name(e->nntp->graph) : "-");
 	fprintf(out, m->per == KITH_PER_ALPHA ? "%" PRIu32 "\t" : "-\t", e->nntp ? e->nntp->alpha : 0);
-	fprintf(out, "%s\t%s\t", m->shape == KITH_SCALAR ? "-" : s->layers[first].name,
-		m->shape == KITH_SCALAR ? "-" : s->layers[last].name);
+	fprintf(out, "%s\t%s\t", kith_measure_is_number(m) ? "-" : s->layers[first].name,
+		kith_measure_is_number(m) ? "-" : s->layers[last].name);
 	if (v->counts)
 		fprintf(out, "%" PRIu64 "\t0\n", v->counts[i]);
 	else
@@ -90,6 +92,19 @@ static int put_nntp(const kith_stack *s, size_t i, FILE *out, kith_err *err)
 	return 0;
 }
 
+static void put_matches(const kith_stack *s, FILE *out)
+{
+	static const char *const names[] = {"kept", "lost", "gained"};
+	for (const kith_match *m = s->matches; m < s->matches + s->match_count; m++)
+		for (size_t i = 0; i < m->count; i++) {
+			const uint64_t counts[] = {m->kept[i], m->lost[i], m->gained[i]};
+			for (int c = 0; c < 3; c++)
+				fprintf(out, "%s\t%" PRIu32 "\t%s\t-\t%s\t%s\t%" PRIu64 "\t0\n", names[c], m->k,
+					kith_graph_kind_name(m->graph), s->layers[m->row[i]].name,
+					s->layers[m->column[i]].name, counts[c]);
+		}
+}
+
 static int put_stack(const char *path, FILE *out, kith_err *err)
 {
 	kith_stack *s;
@@ -97,11 +112,19 @@ static int put_stack(const char *path, FILE *out, kith_err *err)
 	if (rc)
 		return rc;
 	fprintf(out, "# kith stack\n# n\t%" PRIu64 "\n# layers\t%zu\n", s->n, s->layer_count);
+	if (s->rows)
+		fprintf(out, "# of the first network\t%zu\n", s->rows);
+	if (s->relabellings)
+		fprintf(out, "# relabellings\t%" PRIu32 "\n", s->relabellings);
+	if (s->groups)
+		fprintf(out, "# groups of the jackknife\t%" PRIu32 "\n", s->groups);
 	fputs("# measure\tk\tgraph\talpha\tfirst\tlast\tvalue\tstderr\n", out);
 	for (size_t i = 0; i < s->nnts_count && !rc; i++)
 		rc = put_nnts(s, i, out, err);
 	for (size_t i = 0; i < s->nntp_count && !rc; i++)
 		rc = put_nntp(s, i, out, err);
+	if (!rc)
+		put_matches(s, out);
 	kith_stack_free(s);
 	return rc;
 }

@@ -35,8 +35,10 @@ static int look(struct measured *m, const char *input, const char *path, kith_er
 				    o->threads, &m->progress, err)))
 		return rc;
 	m->vectors.ties.rule = info->ties;
-	if ((rc = kith_vectors_refuse_zero(&m->vectors, err)))
-		return rc;
+	if (m->vectors.zero)
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: %llu of its rows are zero: under cosine, recall is not measured of such layers",
+				 input, (unsigned long long)m->vectors.zero);
 	snprintf(digest, sizeof digest, "xxh3:%016llx", (unsigned long long)m->vectors.digest);
 	if (strcmp(digest, info->digest) || m->vectors.n != info->n || m->vectors.d != info->d)
 		return kith_fail(err, KITH_EUSAGE,

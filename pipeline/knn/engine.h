@@ -93,6 +93,13 @@ uint32_t kith_engine_candidate_tiers(const kith_graph_info *theirs, uint32_t k);
 int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,
 		       const uint32_t *near_ids, const double *near_dist2, kith_err *err);
 
+/* What the stage does of any kind of input: refuses a ladder that n samples of `path` are too few for; fills in the
+ * graph's header, but for what an engine promises; and foresees the graph's size. */
+int kith_stage_check(const char *path, uint64_t n, const kith_knn_options *options, kith_err *err);
+void kith_stage_describe(kith_graph_info *info, const kith_knn_options *options, const char *path, uint64_t n,
+			 uint64_t d, uint64_t digest);
+uint64_t kith_stage_graph_bytes(const kith_graph_info *info);
+
 /* kith_knn_build and kith_knn_foresee (kith/knn.h) with the engine's own options; NULL: its defaults. For kith-knn's
  * command line and for tests. */
 int kith_knn_build_with(const char *input, const char *output, const kith_knn_options *options, const void *own,

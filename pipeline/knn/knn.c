@@ -10,6 +10,7 @@
 #include "audit.h"
 #include "engine.h"
 #include "machine.h"
+#include "sparse.h"
 #include "text.h"
 #include "zero_rows.h"
 
@@ -95,18 +96,34 @@ void kith_knn_defaults(kith_knn_options *o)
 	o->command = "";
 }
 
-static int check_ladder(const kith_activations *activations, const kith_knn_options *o, kith_err *err)
+int kith_stage_check(const char *path, uint64_t n, const kith_knn_options *o, kith_err *err)
 {
-	const kith_activations_info *input = kith_activations_get_info(activations);
-	unsigned long long n = input->n;
 	if (n < 2)
-		return kith_fail(err, KITH_EUSAGE, "%s: holds 1 sample, which has no neighbours", input->path);
+		return kith_fail(err, KITH_EUSAGE, "%s: holds 1 sample, which has no neighbours", path);
 	for (uint32_t t = 0; t < o->tiers; t++)
 		if (o->ladder[t] >= n)
 			return kith_fail(err, KITH_EUSAGE,
 					 "%s: k=%u, but each of its %llu samples has only %llu others: use a smaller k",
-					 input->path, o->ladder[t], n, n - 1);
+					 path, o->ladder[t], (unsigned long long)n, (unsigned long long)n - 1);
 	return 0;
+}
+
+void kith_stage_describe(kith_graph_info *info, const kith_knn_options *o, const char *path, uint64_t n, uint64_t d,
+			 uint64_t digest)
+{
+	static const char *const metrics[] = {"l2", "cosine", "jaccard"};
+	const char *slash = strrchr(path, '/');
+	info->n = n;
+	info->d = d;
+	info->tiers = o->tiers;
+	memcpy(info->ladder, o->ladder, o->tiers * sizeof *o->ladder);
+	info->recall = 1; /* until an audit says otherwise */
+	info->ties = o->ties;
+	info->near = kith_info_k(info) < o->near ? kith_info_k(info) : o->near;
+	kith_copy_text(info->metric, sizeof info->metric, metrics[o->metric]);
+	kith_copy_text(info->input, sizeof info->input, slash ? slash + 1 : path);
+	kith_copy_text(info->command, sizeof info->command, o->command);
+	snprintf(info->digest, sizeof info->digest, "xxh3:%016llx", (unsigned long long)digest);
 }
 
 /* One run of the stage. */
@@ -129,18 +146,7 @@ static void fill_info(struct run *r)
 {
 	const kith_knn_options *o = r->options;
 	kith_graph_info *info = &r->info;
-	const char *slash = strrchr(r->vectors.path, '/');
-	info->n = r->vectors.n;
-	info->d = r->vectors.d;
-	info->tiers = o->tiers;
-	memcpy(info->ladder, o->ladder, o->tiers * sizeof *o->ladder);
-	info->recall = 1; /* until an audit says otherwise */
-	info->ties = o->ties;
-	info->near = kith_info_k(info) < o->near ? kith_info_k(info) : o->near;
-	kith_copy_text(info->metric, sizeof info->metric, o->metric == KITH_COSINE ? "cosine" : "l2");
-	kith_copy_text(info->input, sizeof info->input, slash ? slash + 1 : r->vectors.path);
-	kith_copy_text(info->command, sizeof info->command, o->command);
-	snprintf(info->digest, sizeof info->digest, "xxh3:%016llx", (unsigned long long)r->vectors.digest);
+	kith_stage_describe(info, o, r->vectors.path, r->vectors.n, r->vectors.d, r->vectors.digest);
 	r->engine->promise(r->job.options, info);
 	if (o->candidate_graphs) {
 		size_t at = strlen(info->parameters);
@@ -165,6 +171,23 @@ static void describe_instead(const struct run *r, char *plan, size_t size)
 	if (r->instead)
 		snprintf(plan + at, size - at, ", as fast as %.*s here", (int)strcspn(r->options->engine, ":"),
 			 r->options->engine);
+}
+
+/* Activations are no sets, and have no generators to choose from. */
+static int check_dense(const char *path, const kith_knn_options *o, kith_err *err)
+{
+	const char *option = o->rows.weights   ? "--weights"
+			     : o->rows.classes ? "--classes"
+			     : o->rows.ops     ? "--ops"
+					       : NULL;
+	if (option)
+		return kith_fail(err, KITH_EUSAGE, "%s: %s is for generators (.kh0), which activations do not have",
+				 path, option);
+	if (o->metric == KITH_JACCARD)
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: --metric jaccard is for generators (.kh0): use l2 or cosine with activations",
+				 path);
+	return 0;
 }
 
 /* Opens the input and looks at its rows: at all of them or, without `output`, at a sample. */
@@ -195,9 +218,9 @@ static int start(struct run *r, const char *input, const char *output, const voi
 	if ((rc = kith_activations_open(&r->activations, input, err)))
 		return rc;
 	r->progress = kith_activations_watched(&r->watch, r->activations, &o->progress);
-	if ((rc = check_ladder(r->activations, o, err)))
-		return rc;
 	const kith_activations_info *file = kith_activations_get_info(r->activations);
+	if ((rc = check_dense(file->path, o, err)) || (rc = kith_stage_check(file->path, file->n, o, err)))
+		return rc;
 	if (r->engine->check && (rc = r->engine->check(r->own, file->path, file->n, file->d, err)))
 		return rc;
 	if (r->engine->too_few && !o->candidate_graphs && r->engine->too_few(r->own, file->n) &&
@@ -271,7 +294,7 @@ static void finish(struct run *r)
 
 /* Ids at about the entropy of a random set, one and a half times: in the rows, and half of them in reverse lists; of
  * the nearest, distances of 20 bits, and which of the row's they are. */
-static uint64_t graph_bytes(const kith_graph_info *info)
+uint64_t kith_stage_graph_bytes(const kith_graph_info *info)
 {
 	double n = (double)info->n, k = kith_info_k(info);
 	return (uint64_t)(n * (info->near * (20 + log2(1 + k / 2.7)) / 8 + 0.205 * k * (log2(n / k) + 1.44))) + 16384;
@@ -321,18 +344,39 @@ static int foresee_rows(struct run *r, kith_knn_estimate *out, kith_err *err)
 	return rc;
 }
 
+/* Generators are for the default engine, with no options of its own. */
+static int check_sparse(const char *input, const kith_knn_options *o, const void *own, kith_err *err)
+{
+	const char *given = own;
+	size_t at = 0;
+	if (strcmp(o->engine, engines[0]->name))
+		return kith_fail(err, KITH_EUSAGE, "%s: engine %s is for activations: leave --engine out", input,
+				 o->engine);
+	if (o->candidate_graphs)
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: engine exact takes no candidates: it finds every neighbour without them", input);
+	while (given && at < engines[0]->options_size && !given[at])
+		at++;
+	if (given && at < engines[0]->options_size)
+		return kith_fail(err, KITH_EUSAGE, "%s: options of engine exact are for activations: leave them out",
+				 input);
+	return 0;
+}
+
 int kith_knn_foresee_with(const char *input, const kith_knn_options *given, const void *own, kith_knn_estimate *out,
 			  kith_err *err)
 {
 	const kith_knn_options limited = within_limits(given), *o = &limited;
 	struct run r = {.options = o};
 	kith_knn_estimate found = {0};
+	if (kith_sparse_recognise(input))
+		return check_sparse(input, o, own, err) ? KITH_EUSAGE : kith_sparse_foresee(input, o, out, err);
 	int rc = start(&r, input, NULL, own, err);
 	if (!rc && !(rc = foresee_rows(&r, &found, err))) {
 		describe_instead(&r, found.plan, sizeof found.plan);
 		found.n = r.info.n;
 		found.d = r.info.d;
-		found.graph = graph_bytes(&r.info);
+		found.graph = kith_stage_graph_bytes(&r.info);
 		if (!r.engine->exact)
 			found.seconds +=
 				kith_audit_seconds(r.info.n, r.info.d, o->audit_rows + stop_rows(&r), o->threads);
@@ -381,6 +425,9 @@ int kith_knn_build_with(const char *input, const char *output, const kith_knn_op
 	struct run r = {.options = o};
 	kith_graph_writer *writer = NULL;
 	kith_knn_summary done = {0};
+	if (kith_sparse_recognise(input))
+		return check_sparse(input, o, own, err) ? KITH_EUSAGE
+							: kith_sparse_build(input, output, o, summary, err);
 	int rc = start(&r, input, output, own, err);
 	if (rc || (rc = open_candidates(&r, err)) ||
 	    (rc = kith_graph_create(&writer, output, &r.info, o->memory, o->threads, err)) ||
@@ -389,6 +436,7 @@ int kith_knn_build_with(const char *input, const char *output, const kith_knn_op
 	    (rc = verify_inputs(&r, err)))
 		goto done;
 	describe_instead(&r, done.plan, sizeof done.plan);
+	done.tied.counted = 1;
 	done.n = r.info.n;
 	done.d = r.info.d;
 	done.repeated = r.vectors.repeated;

@@ -95,6 +95,33 @@ static const void *own_of(const arguments *a)
 	return NULL;
 }
 
+static int take_weights(const kith_option *option, const char *arg, kith_err *err)
+{
+	kith_row_options *rows = option->to;
+	uint32_t which = 0;
+	kith_option choice = *option;
+	choice.to = &which;
+	int rc = kith_take_choice(&choice, arg, err);
+	rows->weights = (kith_weights)(KITH_WEIGHTS_ONE + which);
+	return rc;
+}
+
+/* T[:birth|:lifetime] */
+static int take_classes(const kith_option *option, const char *arg, kith_err *err)
+{
+	kith_row_options *rows = option->to;
+	const char *colon = strchrnul(arg, ':');
+	char number[16];
+	kith_option count = *option;
+	count.to = &rows->classes;
+	rows->longest = !strcmp(colon, ":lifetime");
+	if (colon - arg >= (int)sizeof number || (*colon && !rows->longest && strcmp(colon, ":birth")))
+		return kith_fail(err, KITH_EUSAGE,
+				 "--classes %s: not T, T:birth or T:lifetime: try --classes 50:lifetime", arg);
+	snprintf(number, sizeof number, "%.*s", (int)(colon - arg), arg);
+	return kith_take_count(&count, number, err);
+}
+
 static int check(void *context, kith_err *err)
 {
 	const arguments *a = context;
@@ -196,8 +223,8 @@ int main(int argc, char **argv)
 	kith_option options[MAX_OPTIONS] = {
 		{'k', NULL, "K[,K...]", "Neighbours per sample; several make a ladder that one graph serves", 1,
 		 kith_take_ladder, .to = a.knn.ladder, .count = &a.knn.tiers},
-		{0, "metric", "l2|cosine", "Distance between activations", 1, kith_take_choice, .to = &a.knn.metric,
-		 .noun = "metric"},
+		{0, "metric", "l2|cosine|jaccard", "Distance; jaccard is of generators", 1, kith_take_choice,
+		 .to = &a.knn.metric, .noun = "metric"},
 		{0, "ties", "index|content",
 		 "Neighbours equally far: in an order that the layer's values fix, or by index", 1, kith_take_choice,
 		 .to = &a.knn.ties, .noun = "tie rule"},
@@ -214,6 +241,13 @@ int main(int argc, char **argv)
 		 kith_take_count, .to = &a.knn.near, .most = KITH_MAX_NODES},
 		{0, "candidates", "GRAPH.nng[,...]",
 		 "Measure the rows of these layers, too, unless the engine is exact", 1, take_candidates, .to = &a},
+		{0, "weights", "one|lifetime|phi|lifetime-phi", "Of generators: the values of a sample's row", 4,
+		 take_weights, .to = &a.knn.rows, .noun = "weight"},
+		{0, "classes", "T[:birth|:lifetime]",
+		 "Of generators: only those of a sample's first T classes, or of its T longest-lived", 4, take_classes,
+		 .to = &a.knn.rows, .least = 1, .most = UINT32_MAX},
+		{0, "ops", "FROM:TO[,...]", "Of generators: only edges of the operations that join these layers", 4,
+		 kith_take_text, .to = &a.knn.rows.ops},
 		{'m', NULL, "MEM", "Memory to work in, such as 512M or 4G", 2, kith_take_bytes, .to = &a.knn.memory},
 		{'t', NULL, "THREADS", "Threads", 2, kith_take_count, .to = &a.knn.threads, .least = 1, .most = 256},
 		{'o', NULL, "LAYER.nng", "The graph to write (required)", 1, kith_take_text, .to = &a.output},
@@ -228,14 +262,16 @@ int main(int argc, char **argv)
 	kith_knn_defaults(&a.knn);
 	a.knn.candidates = (const char *const *)a.candidates;
 	snprintf(about, sizeof about,
-		 "Build the k-nearest-neighbour graph of one layer's activations (.npy, one row per sample).\v"
+		 "Build the k-nearest-neighbour graph of one layer's activations (.npy, one row per sample), or of "
+		 "generators (.kh0).\v"
 		 "Defaults: -k %u --metric l2 --ties content --zero-rows keep --engine %s --audit %u --near %u -m %s "
 		 "-t %d.\n\n"
 		 "Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.",
 		 a.knn.ladder[0], a.knn.engine, a.knn.audit_rows, a.knn.near, kith_cli_bytes_text(a.knn.memory),
 		 a.knn.threads);
 	if (add_own_options(&a, options, own)) {
-		kith_cli_parse(&cli, &(kith_cli_arguments){options, "ACTIVATIONS.npy", about, check, &a}, argc, argv);
+		kith_cli_parse(&cli, &(kith_cli_arguments){options, "ACTIVATIONS.npy|SAMPLES.kh0", about, check, &a},
+			       argc, argv);
 		a.knn.command = cli.command;
 		a.knn.progress = kith_cli_progress(&cli);
 		code = a.dry_run ? foresee(&cli, &a) : build(&cli, &a);

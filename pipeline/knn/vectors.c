@@ -15,9 +15,7 @@
 
 /* ---- the metric ---- */
 
-/* The norm of a row after scaling by the power of two that brings its largest value into [1/2, 1): exact, and no square
- * over- or underflows where it matters. Returns 0 for a zero row. */
-static double scaled_norm(const double *row, uint64_t d, int *exponent)
+double kith_scaled_norm(const double *row, uint64_t d, int *exponent)
 {
 	double most = 0, sum = 0;
 	for (uint64_t t = 0; t < d; t++)
@@ -38,7 +36,7 @@ KITH_CLONES static void divide(double *row, uint64_t d, double scale, double nor
 		row[t] = row[t] * scale / norm;
 }
 
-static void normalise(double *row, uint64_t d, int exponent, double norm)
+void kith_normalise(double *row, uint64_t d, int exponent, double norm)
 {
 	if (exponent > -1000 && exponent < 1000) { /* 2^-exponent is a normal double: one exact multiplication */
 		divide(row, d, ldexp(1, -exponent), norm);
@@ -52,7 +50,7 @@ static void find_norms(kith_vectors *v, uint64_t first, uint64_t count, const do
 {
 	for (uint64_t r = 0; r < count; r++) {
 		int exponent = 0;
-		v->norm[first + r] = scaled_norm(block + r * v->d, v->d, &exponent);
+		v->norm[first + r] = kith_scaled_norm(block + r * v->d, v->d, &exponent);
 		v->exponent[first + r] = exponent;
 		v->zero += v->norm[first + r] == 0;
 	}
@@ -71,14 +69,14 @@ int kith_vectors_refuse_zero(const kith_vectors *v, kith_err *err)
 			 (unsigned long long)v->n);
 	return kith_fail(err, KITH_EUSAGE,
 			 "%s: row %llu is zero%s and has no direction: cosine cannot place it; drop the same samples "
-			 "from every layer, or use --metric l2",
+			 "from every layer, or use --metric l2, or --engine exact, which can keep them",
 			 v->path, (unsigned long long)first, more);
 }
 
 static void normalise_rows(const kith_vectors *v, uint64_t first, uint64_t count, double *rows)
 {
 	for (uint64_t r = 0; r < count; r++)
-		normalise(rows + r * v->d, v->d, v->exponent[first + r], v->norm[first + r]);
+		kith_normalise(rows + r * v->d, v->d, v->exponent[first + r], v->norm[first + r]);
 }
 
 /* Second pass, for cosine: the norms, and the mean of the normalised samples in place of the raw ones. */
@@ -171,15 +169,19 @@ static int refuse_range(const kith_vectors *v, double max_abs, kith_err *err)
 	return rc;
 }
 
+int kith_range_shift(double max_abs, double min_abs)
+{
+	int exponent;
+	frexp(max_abs, &exponent);
+	return min_abs > 0 && min_abs < KITH_SMALLEST && exponent < SHIFTED ? SHIFTED - exponent : 0;
+}
+
 /* For l2 and f8. */
 static int fit_range(kith_vectors *v, const kith_scan *scan, kith_err *err)
 {
-	int exponent;
 	if (scan->max_abs > kith_largest_value(v->d) || (scan->max_abs > 0 && scan->max_abs < KITH_SMALLEST))
 		return refuse_range(v, scan->max_abs, err);
-	frexp(scan->max_abs, &exponent);
-	if (scan->min_abs > 0 && scan->min_abs < KITH_SMALLEST && exponent < SHIFTED)
-		v->shift = SHIFTED - exponent;
+	v->shift = kith_range_shift(scan->max_abs, scan->min_abs);
 	v->max_abs = ldexp(v->max_abs, v->shift);
 	for (uint64_t t = 0; v->shift && t < v->d; t++)
 		v->mean[t] = ldexp(v->mean[t], v->shift);

@@ -81,11 +81,21 @@ static inline double kith_largest_value(uint64_t d)
 	return 0x1p510 / sqrt((double)d);
 }
 
+/* The power of two that all values of l2 and f8 are multiplied by, where the largest and the smallest |value| but 0 are
+ * these (0: there is none), and in range. */
+int kith_range_shift(double max_abs, double min_abs);
+
 /* A squared distance of such vectors as one of the values in the file: rounded if it is below a double's range. */
 static inline double kith_vectors_unshift(const kith_vectors *vectors, double dist2)
 {
 	return vectors->shift ? ldexp(dist2, -2 * vectors->shift) : dist2;
 }
+
+/* The norm of a row after scaling by the power of two that brings its largest |value| into [1/2, 1): exact, and no
+ * square over- or underflows where it matters. Returns 0 for a zero row. Zeros in the row change nothing. And the row
+ * divided by its norm, as cosine has it. */
+double kith_scaled_norm(const double *row, uint64_t d, int *exponent);
+void kith_normalise(double *row, uint64_t d, int exponent, double norm);
 
 /* Reads the file through with `threads` threads in about `memory` bytes: checks that every value is finite (and, for
  * l2, the range above) and finds what the struct holds. `vectors` borrows `input`.

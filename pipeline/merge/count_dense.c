@@ -92,7 +92,7 @@ static void add_overlaps(kith_counts *c, kith_count_dense *d, uint32_t tier)
 }
 
 /* Counts the pairs of a tier in a range that has ids above the sample. */
-static void count_pairs(kith_counts *c, kith_count_dense *d, uint32_t tier, const range *r)
+static void count_pairs(kith_counts *c, kith_count_dense *d, uint64_t node, uint32_t tier, const range *r)
 {
 	const kith_count_plan *p = c->plan;
 	uint64_t stride = set_stride(p), to = (uint64_t)tier * p->layers;
@@ -111,6 +111,9 @@ static void count_pairs(kith_counts *c, kith_count_dense *d, uint32_t tier, cons
 		kith_bits_count_layer_major(c->kernels, pairs, words, stride, p->layers, c->lane);
 		kith_counts_take_lanes(c, c->pairs[g] + to);
 		kith_runs_count_layer_major(&c->runs, g, tier, pairs, words, stride);
+		if (p->groups)
+			kith_runs_count_layer_major_touching(&c->runs, g, tier, pairs, words, stride, (uint32_t)node,
+							     (uint32_t)(r->lo + 64ull * r->above));
 	}
 }
 
@@ -184,7 +187,7 @@ static int count_range(kith_counts *c, kith_count_dense *d, kith_pair_batch *pai
 		kith_bits_overlaps_layer_major(c->kernels, d->bits, r->words, stride, p->layers,
 					       d->common + (uint32_t)q * layer_pairs);
 		if (r->above < r->words)
-			count_pairs(c, d, (uint32_t)q, r);
+			count_pairs(c, d, node, (uint32_t)q, r);
 		if (found)
 			append_masks(c, d, pairs, (uint32_t)q, r);
 	}

@@ -21,6 +21,8 @@ typedef struct kith_count_plan {
 	uint32_t sparse_ids;  /* samples with at most this many ids, repetitions included, are counted sparsely */
 	uint32_t dense_slots; /* ids that the dense accumulator holds at a time, a multiple of 64 */
 	uint32_t pair_room; /* pairs that a thread collects for a pair store, a multiple of 64; 0: none is asked for */
+	uint32_t groups;    /* of samples, for the jackknife; 0: none is asked for */
+	const uint16_t *group;              /* of each sample; NULL without groups */
 	uint64_t start[KITH_MAX_TIERS + 1]; /* histograms of |K_i^a n K_i^b|: the one of a tier and pair of layers is
 					       at start[tier] + pair * (k[tier] + 1); pairs as in bit_kernels.h */
 } kith_count_plan;

@@ -75,7 +75,7 @@ void kith_count_sparse_list(kith_workspace *w, kith_count_sparse *s, const kith_
 	KITH_BUFFER(w, s->row_masks, row_words * mask_stride(p));
 	KITH_BUFFER_ZERO(w, s->slot_major, slot_major_words(p));
 	for (int o = 0; o < 2; o++)
-		KITH_BUFFER(w, s->order[o], p->pair_room ? mask_stride(p) : 0);
+		KITH_BUFFER(w, s->order[o], p->pair_room || p->groups ? mask_stride(p) : 0);
 	KITH_BUFFER(w, s->shared, kith_layer_pairs(p->layers) + KITH_BITS_SPARE);
 	KITH_BUFFER_ZERO(w, s->batch, p->start[p->tiers]);
 	KITH_BUFFER(w, s->pair_masks, p->tiers * words * pair_stride(p));
@@ -221,23 +221,26 @@ KITH_CLONES static void flush_batch(kith_counts *c, kith_count_sparse *s)
 
 /* ---- pairs ---- */
 
-static void count_runs(kith_counts *c, int graph, uint32_t tier, const uint64_t *masks, uint32_t count)
+/* The layers in which the e-th pair is present. Returns 0 if there are none. */
+static inline uint64_t join_mask(const kith_count_plan *p, int graph, const uint64_t *masks, uint32_t e, uint64_t *mask)
 {
-	const kith_count_plan *p = c->plan;
 	uint32_t words = kith_mask_row_words(p);
 	int halved = kith_mask_is_halved(p);
 	size_t stride = pair_stride(p);
-	uint64_t mask[KITH_MAX_LAYERS / 64];
-	for (uint32_t e = 0; e < count; e++) {
-		uint64_t any = 0;
-		for (uint32_t w = 0; w < words; w++) {
-			uint64_t x = masks[w * stride + e],
-				 y = halved ? x >> KITH_MASK_HALF : masks[(words + w) * stride + e];
-			any |= mask[w] = (graph == KITH_UNION ? x | y : x & y) & kith_mask_row_bits(p);
-		}
-		if (any)
-			kith_runs_count_mask(&c->runs, graph, tier, mask);
+	uint64_t any = 0;
+	for (uint32_t w = 0; w < words; w++) {
+		uint64_t x = masks[w * stride + e], y = halved ? x >> KITH_MASK_HALF : masks[(words + w) * stride + e];
+		any |= mask[w] = (graph == KITH_UNION ? x | y : x & y) & kith_mask_row_bits(p);
 	}
+	return any;
+}
+
+static void count_runs(kith_counts *c, int graph, uint32_t tier, const uint64_t *masks, uint32_t count)
+{
+	uint64_t mask[KITH_MAX_LAYERS / 64];
+	for (uint32_t e = 0; e < count; e++)
+		if (join_mask(c->plan, graph, masks, e, mask))
+			kith_runs_count_mask(&c->runs, graph, tier, mask);
 }
 
 /* Counts the pairs of some transposed squares: edges, pairs, and runs that follow from spans. */
@@ -283,7 +286,7 @@ static void flush_pairs(kith_counts *c, kith_count_sparse *s, uint32_t tier)
 	s->pair_count[tier] = 0;
 }
 
-/* ---- pairs for a pair store ---- */
+/* ---- pairs for a pair store, and for groups of samples ---- */
 
 /* Lists the ids above the sample among the first `count` occurrences in s->order[0], ids << POSITION_BITS | the
  * position of their masks, in the order that select keeps. Returns how many there are. */
@@ -300,6 +303,24 @@ static uint32_t list_above(kith_count_sparse *s, const kith_count_plan *p, uint6
 		found += (any != 0) & (id[e] > node);
 	}
 	return found;
+}
+
+/* Counts the pairs of the sample just counted for the groups of their samples. Positions are as in append_pairs. */
+static void count_touching(kith_counts *c, kith_count_sparse *s, uint64_t node, const uint32_t *id, uint32_t count,
+			   uint32_t tiers)
+{
+	const kith_count_plan *p = c->plan;
+	uint64_t mask[KITH_MAX_LAYERS / 64];
+	list_above(s, p, node, id, count);
+	for (uint32_t q = 0; q < tiers; q++) {
+		const uint64_t *masks =
+			s->pair_masks + q * kith_mask_words(p) * pair_stride(p) + s->pair_count[q] - s->found[q];
+		for (int g = 0; g < 2; g++)
+			for (uint32_t e = 0; p->graphs[g] && e < s->found[q]; e++)
+				if (join_mask(p, g, masks, e, mask))
+					kith_runs_count_mask_touching(&c->runs, g, q, mask, (uint32_t)node,
+								      (uint32_t)(s->order[0][e] >> POSITION_BITS));
+	}
 }
 
 /* Sorts s->order[0] by ids below n: a radix sort by bytes. Returns where the sorted items are. */
@@ -421,6 +442,8 @@ int kith_count_sparse_node(kith_counts *c, kith_count_sparse *s, kith_pair_batch
 				 s->segment[i + 1].from[x], bits);
 		bad = count_tier(c, s, node, q, id, s->end[q][x]);
 	}
+	if (p->groups && bad < 0)
+		count_touching(c, s, node, id, count, tiers);
 	if (p->pair_room && bad < 0)
 		append_pairs(s, pairs, node, id, count);
 	while (s->overflow_count)

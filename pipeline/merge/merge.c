@@ -7,15 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "against.h"
 #include "alloc.h"
 #include "count_nodes.h"
 #include "estimates.h"
 #include "first_error.h"
 #include "isolated.h"
+#include "jackknife.h"
 #include "machine.h"
 #include "merge_tuning.h"
 #include "node_window.h"
 #include "pair_builder.h"
+#include "permutation_test.h"
 #include "text.h"
 #include "to_stack.h"
 
@@ -34,6 +37,8 @@ struct merge {
 	kith_window window;
 	kith_isolated isolated;
 	kith_estimates estimates;
+	kith_against against;
+	uint16_t *group;         /* of each sample; NULL without groups */
 	kith_pair_writer *pairs; /* NULL: no pair store is asked for */
 	kith_pair_info pair_info;
 	uint64_t nodes; /* of a window */
@@ -165,8 +170,21 @@ static int open_layers(struct merge *m, const char *const *paths, kith_err *err)
 static uint64_t count_bytes(const struct merge *m)
 {
 	return m->threads * kith_counter_bytes(&m->plan) + kith_isolated_bytes(&m->plan) +
-	       kith_estimates_bytes(&m->estimates, m->threads) +
+	       kith_estimates_bytes(&m->estimates, m->threads) + (m->plan.groups ? kith_jackknife_bytes(&m->plan) : 0) +
 	       (m->options->pairs ? kith_pair_writer_bytes(&m->pair_info, (int)m->threads) : 0);
+}
+
+/* Every sample left out, or its group, some pair has to be left. */
+static int check_groups(const struct merge *m, kith_err *err)
+{
+	uint64_t groups = m->options->groups, n = info_of(m, 0)->n;
+	if (groups && (groups < 2 || groups > KITH_MAX_GROUPS || groups > n || n - (n + groups - 1) / groups < 2))
+		return kith_fail(
+			err, KITH_EUSAGE,
+			"--jackknife %llu: n=%llu samples cannot be left out in so many groups: give 2 to %u, and "
+			"no more than there are samples",
+			(unsigned long long)groups, (unsigned long long)n, KITH_MAX_GROUPS);
+	return 0;
 }
 
 /* Fills in the plan, but for the sizes of accumulators, and the header of the pair store, but for its layers. */
@@ -176,12 +194,15 @@ static int plan(struct merge *m, kith_err *err)
 	kith_count_plan *p = &m->plan;
 	uint64_t pairs_of_layers = kith_layer_pairs(m->count), most = m->count >= 2 ? (uint64_t)m->count - 2 : 0;
 	int rc = choose_k(m, err);
+	if (!rc)
+		rc = check_groups(m, err);
 	if (rc)
 		return rc;
 	p->n = info_of(m, 0)->n;
 	p->layers = (uint32_t)m->count;
 	/* a larger alpha than any gap is no mistake: its tables repeat the last one */
 	p->alpha = o->alpha == KITH_ALPHA_ALL ? (uint32_t)most : o->alpha;
+	p->groups = o->groups;
 	p->graphs[KITH_UNION] = o->with_union != 0;
 	p->graphs[KITH_MUTUAL] = o->with_mutual != 0;
 	for (uint32_t q = 0; q < p->tiers; q++)
@@ -217,6 +238,12 @@ static int prepare(struct merge *m, kith_err *err)
 	m->counters = kith_alloc_zero(m->threads, sizeof *m->counters);
 	if (!m->counters)
 		return kith_fail_nomem(err, "the counts", m->threads * sizeof *m->counters);
+	if (m->plan.groups) {
+		if (!(m->group = kith_alloc(m->plan.n, sizeof *m->group)))
+			return kith_fail_nomem(err, "the groups of samples", m->plan.n * sizeof *m->group);
+		kith_jackknife_deal(m->options->groups_seed, m->plan.n, m->plan.groups, m->group);
+		m->plan.group = m->group;
+	}
 	for (uint32_t t = 0; !rc && t < m->threads; t++)
 		rc = kith_counter_init(&m->counters[t], &m->plan, err);
 	if (!rc)
@@ -303,7 +330,67 @@ static int result(struct merge *m, kith_stack *stack, kith_err *err)
 		return rc;
 	kith_to_stack_fill(stack, &m->counters[0].counts, m->threads);
 	kith_isolated_fill(&m->isolated, stack);
+	if (m->plan.groups && ((rc = kith_stack_add_jackknife(stack, m->plan.groups, m->options->groups_seed, err)) ||
+			       (rc = kith_jackknife_fill(stack, &m->counters[0].counts, m->threads, err))))
+		return rc;
 	if ((rc = kith_estimates_fill(&m->estimates, stack, err)))
+		return rc;
+	return kith_stack_check(stack, err);
+}
+
+/* What the walk took, before other work takes as much. */
+static void free_walk(struct merge *m)
+{
+	for (uint32_t t = 0; m->counters && t < m->threads; t++)
+		kith_counter_free(&m->counters[t]);
+	free(m->counters);
+	m->counters = NULL;
+	free(m->group);
+	m->group = NULL;
+	kith_isolated_free(&m->isolated);
+	kith_estimates_free(&m->estimates);
+	kith_window_free(&m->window, m->threads);
+}
+
+static kith_permutation_test null_test(const struct merge *m)
+{
+	const kith_merge_options *o = m->options;
+	const kith_against *against = m->against.rows ? &m->against : NULL;
+	uint64_t writer = o->pairs ? kith_pair_writer_bytes(&m->pair_info, (int)m->threads) : 0;
+	return (kith_permutation_test){.plan = &m->plan,
+				       .windows = m->layers,
+				       .number = against ? against->walk : NULL,
+				       .column = against ? against->column : NULL,
+				       .relabellings = o->relabellings,
+				       .seed = o->null_seed,
+				       .memory = o->memory > writer ? o->memory - writer : 0,
+				       .threads = (uint32_t)kith_machine_threads(o->threads),
+				       .slots = m->slots / 64 * 2,
+				       .progress = &o->progress};
+}
+
+/* Before the work, which can be long. */
+static int check_null(const struct merge *m, kith_err *err)
+{
+	kith_permutation_test test = null_test(m);
+	uint64_t least = kith_permutation_test_least(&test);
+	if (m->options->relabellings && least > test.memory)
+		return kith_fail(err, KITH_EUSAGE,
+				 "-m is too small: --null holds the rows of two layers, for n=%llu and k=%u %llu bytes",
+				 (unsigned long long)m->plan.n, m->plan.k[m->plan.tiers - 1],
+				 (unsigned long long)(least + m->options->memory - test.memory));
+	return 0;
+}
+
+static int test_null(struct merge *m, kith_stack *stack, kith_err *err)
+{
+	kith_permutation_test test = null_test(m);
+	int rc;
+	if (!test.relabellings)
+		return 0;
+	free_walk(m);
+	if ((rc = kith_stack_add_null(stack, test.relabellings, test.seed, err)) ||
+	    (rc = kith_permutation_test_run(&test, stack, err)))
 		return rc;
 	return kith_stack_check(stack, err);
 }
@@ -326,17 +413,86 @@ static int merge_layers(struct merge *m, kith_stack *stack, kith_err *err)
 	const char *pairs = m->options->pairs;
 	int rc;
 	if ((rc = kith_estimates_open(&m->estimates, m->layers, stack->layers, &m->plan, err)) ||
-	    (rc = fit_memory(m, err)) || (rc = prepare(m, err)))
+	    (rc = fit_memory(m, err)) || (rc = check_null(m, err)) || (rc = prepare(m, err)))
 		return rc;
 	if (pairs && (rc = kith_pair_writer_create(&m->pairs, pairs, &m->pair_info, (int)m->threads, err)))
 		return rc;
-	if (!(rc = walk(m, err)))
-		rc = result(m, stack, err);
+	if (!(rc = walk(m, err)) && !(rc = result(m, stack, err)))
+		rc = test_null(m, stack, err);
 	if ((rc = blame_changes(m, rc, err)) || !pairs)
 		return rc;
 	rc = kith_pair_writer_finish(m->pairs, err);
 	m->pairs = NULL;
 	return rc;
+}
+
+/* Merges m->count layers as they come. */
+static int merge_files(struct merge *m, const char *const *paths, const char *const *names, kith_stack **out,
+		       kith_err *err)
+{
+	const kith_merge_options *o = m->options;
+	kith_stack *stack = NULL;
+	int rc;
+	m->plan.paths = paths;
+	m->threads = (uint32_t)kith_machine_threads(o->threads);
+	m->threads = m->threads > KITH_MAX_COUNTERS ? KITH_MAX_COUNTERS : m->threads;
+	if (!(m->layers = kith_alloc_zero(m->count, sizeof *m->layers)))
+		return kith_fail_nomem(err, "the layers", m->count * sizeof *m->layers);
+	if ((rc = open_layers(m, paths, err)) || (rc = plan(m, err)) ||
+	    (rc = kith_to_stack_new(&stack, &m->plan, err)) || (rc = fill_layers(m, names, stack, err)))
+		goto done;
+	m->pair_info.layers = stack->layers;
+	if ((rc = merge_layers(m, stack, err)))
+		goto done;
+	*out = stack;
+	stack = NULL;
+done:
+	kith_stack_free(stack);
+	kith_pair_writer_abort(m->pairs);
+	free_walk(m);
+#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 1)
+	for (size_t v = 0; v < m->count; v++) /* in parallel: unmapping a file takes a while */
+		kith_graph_close(m->layers[v].graph);
+	free(m->layers);
+	return rc;
+}
+
+/* Layers in the order of the walk, and their stack back in the order given. */
+static int merge_against(struct merge *m, const char *const *paths, const char *const *names, kith_stack **out,
+			 kith_err *err)
+{
+	const char **walk_paths = kith_alloc(m->count, sizeof *walk_paths);
+	const char **walk_names = kith_alloc(m->count, sizeof *walk_names);
+	kith_stack *walked = NULL;
+	int rc = 0;
+	if (!walk_paths || !walk_names)
+		rc = kith_fail_nomem(err, "the layers", 2 * m->count * sizeof *walk_paths);
+	for (size_t v = 0; !rc && v < m->count; v++) {
+		walk_paths[v] = paths[m->against.walk[v]];
+		walk_names[v] = names[m->against.walk[v]];
+	}
+	if (!rc && !(rc = merge_files(m, walk_paths, walk_names, &walked, err)))
+		rc = kith_against_stack(&m->against, walked, out, err);
+	kith_stack_free(walked);
+	free(walk_paths);
+	free(walk_names);
+	return rc;
+}
+
+static int check_options(size_t layers, const kith_merge_options *o, kith_err *err)
+{
+	if (layers < 1 || layers > KITH_MAX_LAYERS)
+		return kith_fail(err, KITH_EUSAGE, "%zu layers: a stack has 1 to %u", layers, KITH_MAX_LAYERS);
+	if (!o->with_union && !o->with_mutual)
+		return kith_fail(err, KITH_EUSAGE, "neither union nor mutual pairs asked for");
+	if (o->against >= layers)
+		return kith_fail(err, KITH_EUSAGE, "--against: all layers are the second network's, none the first's");
+	if (o->against && (o->alpha || o->pairs || o->groups))
+		return kith_fail(err, KITH_EUSAGE, "--against has no %s: no layer of a network follows one of another",
+				 o->pairs   ? "--pairs"
+				 : o->alpha ? "--alpha"
+					    : "--jackknife");
+	return 0;
 }
 
 int kith_merge(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *o,
@@ -348,38 +504,12 @@ int kith_merge(size_t layers, const char *const *paths, const char *const *names
 int kith_merge_tuned(size_t layers, const char *const *paths, const char *const *names, const kith_merge_options *o,
 		     uint32_t slots, kith_stack **out, kith_err *err)
 {
-	struct merge m = {.options = o, .slots = slots, .count = layers, .plan.paths = paths};
-	kith_stack *stack = NULL;
-	int rc;
-
-	if (layers < 1 || layers > KITH_MAX_LAYERS)
-		return kith_fail(err, KITH_EUSAGE, "%zu layers: a stack has 1 to %u", layers, KITH_MAX_LAYERS);
-	if (!o->with_union && !o->with_mutual)
-		return kith_fail(err, KITH_EUSAGE, "neither union nor mutual pairs asked for");
-	m.threads = (uint32_t)kith_machine_threads(o->threads);
-	m.threads = m.threads > KITH_MAX_COUNTERS ? KITH_MAX_COUNTERS : m.threads;
-	if (!(m.layers = kith_alloc_zero(layers, sizeof *m.layers)))
-		return kith_fail_nomem(err, "the layers", layers * sizeof *m.layers);
-	if ((rc = open_layers(&m, paths, err)) || (rc = plan(&m, err)) ||
-	    (rc = kith_to_stack_new(&stack, &m.plan, err)) || (rc = fill_layers(&m, names, stack, err)))
-		goto done;
-	m.pair_info.layers = stack->layers;
-	if ((rc = merge_layers(&m, stack, err)))
-		goto done;
-	*out = stack;
-	stack = NULL;
-done:
-	kith_stack_free(stack);
-	kith_pair_writer_abort(m.pairs);
-	for (uint32_t t = 0; m.counters && t < m.threads; t++)
-		kith_counter_free(&m.counters[t]);
-	free(m.counters);
-	kith_isolated_free(&m.isolated);
-	kith_estimates_free(&m.estimates);
-	kith_window_free(&m.window, m.threads);
-#pragma omp parallel for num_threads(m.threads) schedule(dynamic, 1)
-	for (size_t v = 0; v < layers; v++) /* in parallel: unmapping a file takes a while */
-		kith_graph_close(m.layers[v].graph);
-	free(m.layers);
+	struct merge m = {.options = o, .slots = slots, .count = layers};
+	int rc = check_options(layers, o, err);
+	if (!rc)
+		rc = kith_against_init(&m.against, names, layers, o->against ? layers - o->against : 0, err);
+	if (!rc)
+		rc = o->against ? merge_against(&m, paths, names, out, err) : merge_files(&m, paths, names, out, err);
+	kith_against_free(&m.against);
 	return rc;
 }

@@ -1,5 +1,6 @@
 /* merge_main.c - kith-merge: parse, check, run, report. */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,15 @@
 #include "kith/merge.h"
 #include "text.h"
 
+#define MOST_RELABELLINGS 1000000u
+
 typedef struct arguments {
 	kith_merge_options merge;
 	const char *output;
 	size_t count;                 /* of layers */
 	char *names[KITH_MAX_LAYERS]; /* owned */
 	const char *paths[KITH_MAX_LAYERS];
+	kith_texts against; /* the layers of --against, which come after these */
 } arguments;
 
 /* Where NAME=PATH has its '='; NULL: `arg` is a path as it stands. It is one if a file has that very name, or if there
@@ -28,9 +32,8 @@ static const char *find_equals(const char *arg)
 }
 
 /* "NAME=PATH", or a path whose stem is the name: layers/C1.nng is C1. */
-static int take_layer(const kith_option *option, const char *arg, kith_err *err)
+static int add_layer(arguments *a, const char *arg, kith_err *err)
 {
-	arguments *a = option->to;
 	if (a->count == KITH_MAX_LAYERS)
 		return kith_fail(err, KITH_EUSAGE, "more than %u layers", KITH_MAX_LAYERS);
 	const char *equals = find_equals(arg), *slash = strrchr(arg, '/');
@@ -57,6 +60,11 @@ static int take_layer(const kith_option *option, const char *arg, kith_err *err)
 	return 0;
 }
 
+static int take_layer(const kith_option *option, const char *arg, kith_err *err)
+{
+	return add_layer(option->to, arg, err);
+}
+
 static int take_alpha(const kith_option *option, const char *arg, kith_err *err)
 {
 	if (strcmp(arg, "all"))
@@ -65,10 +73,76 @@ static int take_alpha(const kith_option *option, const char *arg, kith_err *err)
 	return 0;
 }
 
+/* "COUNT" or "COUNT,SEED", the count being from option->least to option->most. */
+static int take_drawn(const kith_option *option, const char *arg, const char *what, uint32_t *count, uint64_t *to_seed,
+		      kith_err *err)
+{
+	const char *comma = strchr(arg, ',');
+	char *end = NULL;
+	unsigned long long seed = 1, r;
+	errno = 0;
+	r = strtoull(arg, &end, 10);
+	if (comma && end == comma && isdigit((unsigned char)comma[1]))
+		seed = strtoull(comma + 1, &end, 10);
+	if (!isdigit((unsigned char)*arg) || *end || errno || r < (uint64_t)option->least ||
+	    r > (uint64_t)option->most || seed > INT64_MAX)
+		return kith_fail(err, KITH_EUSAGE,
+				 "--%s %s: not a number of %s from %lld to %lld: try --%s 200 or 200,7", option->name,
+				 arg, what, (long long)option->least, (long long)option->most, option->name);
+	*count = (uint32_t)r;
+	*to_seed = seed;
+	return 0;
+}
+
+static int take_null(const kith_option *option, const char *arg, kith_err *err)
+{
+	kith_merge_options *o = option->to;
+	return take_drawn(option, arg, "relabellings", &o->relabellings, &o->null_seed, err);
+}
+
+static int take_jackknife(const kith_option *option, const char *arg, kith_err *err)
+{
+	kith_merge_options *o = option->to;
+	return take_drawn(option, arg, "groups", &o->groups, &o->groups_seed, err);
+}
+
+/* All that follows --against up to the next option is its: "--against B1 B2 -o X A1" becomes "--against=B1 --against=B2
+ * -o X A1", as each of its values would be given by itself. */
+static int spread_against(int *argc, char ***argv, kith_err *err)
+{
+	char **out = calloc((size_t)*argc + 1, sizeof *out);
+	int inside = 0, count = 0;
+	if (!out)
+		return kith_fail_nomem(err, "arguments", (size_t)*argc * sizeof *out);
+	for (int i = 0; i < *argc; i++) {
+		char *arg = (*argv)[i];
+		int is_option = arg[0] == '-' && arg[1];
+		inside = i && is_option ? !strcmp(arg, "--against") : inside;
+		if (inside && is_option && i + 1 < *argc && (*argv)[i + 1][0] != '-')
+			continue;
+		if (!inside || is_option)
+			out[count++] = arg;
+		else if (asprintf(&out[count++], "--against=%s", arg) < 0)
+			return kith_fail_nomem(err, "arguments", strlen(arg));
+	}
+	*argc = count;
+	*argv = out;
+	return 0;
+}
+
 static int check(void *context, kith_err *err)
 {
-	const arguments *a = context;
+	arguments *a = context;
 	const char *pairs = a->merge.pairs;
+	a->merge.against = a->against.count;
+	if (!a->count && a->against.count)
+		return kith_fail(
+			err, KITH_EUSAGE,
+			"no layers of the first network given: kith-merge --against B1.nng B2.nng -o cross.json "
+			"A1.nng A2.nng");
+	for (size_t v = 0; v < a->against.count; v++)
+		if (add_layer(a, a->against.text[v], err))
+			return KITH_EUSAGE;
 	if (!a->count)
 		return kith_fail(err, KITH_EUSAGE, "no layers given: kith-merge -o stack.json FIRST.nng ... LAST.nng");
 	if (!a->output)
@@ -122,6 +196,17 @@ int main(int argc, char **argv)
 		 .to = &graph},
 		{0, "pairs", "PAIRS.kpr", "Also write every pair's presence in every layer, for kith-pairs", 1,
 		 kith_take_text, .to = &a.merge.pairs},
+		{0, "null", "R[,SEED]",
+		 "Is NNTS more than chance? Tested by R relabellings of the samples (200: p from 0.005)", 1, take_null,
+		 .to = &a.merge, .least = 1, .most = MOST_RELABELLINGS},
+		{0, "jackknife", "G[,SEED]",
+		 "Standard errors of births, deaths, removal scores and shares, by leaving out each of G groups of "
+		 "samples (20)",
+		 1, take_jackknife, .to = &a.merge, .least = 2, .most = KITH_MAX_GROUPS},
+		{0, "against", "LAYER.nng ...",
+		 "Layers of another network, or checkpoint, to compare the others with: all up "
+		 "to the next option",
+		 1, kith_take_each, .to = &a.against},
 		{0, "mixed", NULL, "Take layers of several metrics, or tie rules", 2, kith_take_flag,
 		 .to = &a.merge.mixed},
 		{'o', NULL, "STACK.json", "The result to write (required)", 1, kith_take_text, .to = &a.output},
@@ -137,6 +222,8 @@ int main(int argc, char **argv)
 	int code = 0;
 
 	kith_cli_start(&cli, argv);
+	if (spread_against(&argc, &argv, &err))
+		return kith_cli_fail(&cli, &err);
 	kith_merge_defaults(&a.merge);
 	snprintf(about, sizeof about,
 		 "Walk the layers' graphs in causal order: NNTS (how alike two layers' neighbourhoods are) and NNTP "

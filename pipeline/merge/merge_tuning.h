@@ -4,7 +4,8 @@
 
 #include "kith/merge.h"
 
-/* kith_merge, with accumulators for `slots` ids at a time, a multiple of 64, and pairs of a thread alike; 0: as many as
+/* kith_merge, with accumulators for `slots` ids at a time, a multiple of 64, and pairs of a thread alike, and
+ * for --null a thirty-second as many layers in memory together; 0: as many as
  * pay. */
 int kith_merge_tuned(size_t layers, const char *const *paths, const char *const *names,
 		     const kith_merge_options *options, uint32_t slots, kith_stack **out, kith_err *err);

@@ -12,6 +12,11 @@ static uint64_t table_size(const kith_count_plan *p)
 	return p->tiers * (p->alpha + 1ull) * kith_plan_square(p);
 }
 
+static uint64_t touching_size(const kith_count_plan *p)
+{
+	return (uint64_t)p->tiers * p->groups * kith_plan_square(p);
+}
+
 /* Masks of one graph and tier that are cached, a power of two. */
 static uint64_t cache_slots(const kith_count_plan *p)
 {
@@ -47,8 +52,10 @@ void kith_runs_list(kith_workspace *w, kith_runs *runs, const kith_count_plan *p
 	uint64_t parts = kith_plan_graphs(p) * p->tiers;
 	*runs = (kith_runs){.plan = p, .kernels = kith_bit_kernels_get()};
 	for (int g = 0; g < 2; g++)
-		if (p->graphs[g])
+		if (p->graphs[g]) {
 			KITH_BUFFER_ZERO(w, runs->table[g], table_size(p));
+			KITH_BUFFER_ZERO(w, runs->touching[g], touching_size(p));
+		}
 	KITH_BUFFER_ZERO(w, runs->spans, parts * spans_size(p));
 	KITH_BUFFER_ZERO(w, runs->masks, parts * cache_size(p));
 	KITH_BUFFER(w, runs->start, p->layers);
@@ -57,9 +64,12 @@ void kith_runs_list(kith_workspace *w, kith_runs *runs, const kith_count_plan *p
 
 void kith_runs_add(kith_runs *into, const kith_runs *from)
 {
-	for (int g = 0; g < 2; g++)
+	for (int g = 0; g < 2; g++) {
 		for (uint64_t i = 0; into->plan->graphs[g] && i < table_size(into->plan); i++)
 			into->table[g][i] += from->table[g][i];
+		for (uint64_t i = 0; into->plan->graphs[g] && i < touching_size(into->plan); i++)
+			into->touching[g][i] += from->touching[g][i];
+	}
 }
 
 static int64_t *table_of(kith_runs *runs, int graph, uint32_t tier)
@@ -161,6 +171,21 @@ void kith_runs_count_mask(kith_runs *runs, int graph, uint32_t tier, const uint6
 	slot[words]++;
 }
 
+void kith_runs_count_mask_touching(kith_runs *runs, int graph, uint32_t tier, const uint64_t *mask, uint32_t i,
+				   uint32_t j)
+{
+	const kith_count_plan *p = runs->plan;
+	uint64_t square = kith_plan_square(p);
+	uint64_t *table = runs->touching[graph] + (uint64_t)tier * p->groups * square;
+	uint64_t *of_i = table + p->group[i] * square, *of_j = table + p->group[j] * square;
+	uint32_t count = find_runs(mask, kith_mask_row_words(p), runs->start, runs->end);
+	for (uint32_t r = 0; r < count; r++) {
+		uint64_t at = (uint64_t)runs->start[r] * p->layers + runs->end[r];
+		of_i[at]++;
+		of_j[at] += of_i != of_j;
+	}
+}
+
 /* ---- bit matrices ---- */
 
 void kith_runs_count_slot_major(kith_runs *runs, int graph, uint32_t tier, const uint64_t *bits, uint32_t words,
@@ -170,9 +195,14 @@ void kith_runs_count_slot_major(kith_runs *runs, int graph, uint32_t tier, const
 	runs->kernels->spans_slot_major(bits, words, step, kith_plan_lanes(p), p->layers, spans_of(runs, graph, tier));
 }
 
-/* Transposes 64 slots at a time into masks. */
+/* Whose pairs a bit matrix has: those of sample i with the samples from `first` on. */
+typedef struct pairs_of {
+	uint32_t i, first;
+} pairs_of;
+
+/* Transposes 64 slots at a time into masks. Counts them, or with `of` for the groups that they touch. */
 static void count_as_masks(kith_runs *runs, int graph, uint32_t tier, const uint64_t *bits, uint32_t words,
-			   size_t stride)
+			   size_t stride, const pairs_of *of)
 {
 	uint32_t layers = runs->plan->layers, parts = kith_mask_row_words(runs->plan);
 	uint64_t square[64], mask[64][KITH_MAX_LAYERS / 64];
@@ -187,8 +217,14 @@ static void count_as_masks(kith_runs *runs, int graph, uint32_t tier, const uint
 			for (uint32_t s = 0; s < 64; s++)
 				mask[s][part] = square[s];
 		}
-		for (; any; any &= any - 1)
-			kith_runs_count_mask(runs, graph, tier, mask[__builtin_ctzll(any)]);
+		for (; any; any &= any - 1) {
+			uint32_t s = (uint32_t)__builtin_ctzll(any);
+			if (of)
+				kith_runs_count_mask_touching(runs, graph, tier, mask[s], of->i,
+							      of->first + 64 * w + s);
+			else
+				kith_runs_count_mask(runs, graph, tier, mask[s]);
+		}
 	}
 }
 
@@ -200,7 +236,13 @@ void kith_runs_count_layer_major(kith_runs *runs, int graph, uint32_t tier, cons
 		kith_bits_spans_layer_major(runs->kernels, bits, words, stride, p->layers, kith_plan_lanes(p),
 					    spans_of(runs, graph, tier));
 	else
-		count_as_masks(runs, graph, tier, bits, words, stride);
+		count_as_masks(runs, graph, tier, bits, words, stride, NULL);
+}
+
+void kith_runs_count_layer_major_touching(kith_runs *runs, int graph, uint32_t tier, const uint64_t *bits,
+					  uint32_t words, size_t stride, uint32_t i, uint32_t first)
+{
+	count_as_masks(runs, graph, tier, bits, words, stride, &(pairs_of){i, first});
 }
 
 /* ---- the end ---- */

@@ -40,10 +40,9 @@ int kith_to_stack_layer(kith_layer *out, const kith_graph_info *i, const kith_co
 	return 0;
 }
 
-/* Mean and standard error over the samples of IoU, or else of overlap, from how many samples have each |intersection|.
- * Quadruple precision makes the mean correctly rounded, and leaves nothing to the order of summation. The spread is
+/* Quadruple precision makes the mean correctly rounded, and leaves nothing to the order of summation. The spread is
  * measured from the first value that occurs, so that it is exactly 0 where all samples agree. */
-static void mean_of_histogram(const uint32_t *histogram, uint32_t k, uint64_t n, int iou, double *mean, double *std_err)
+void kith_mean_of_histogram(const uint32_t *histogram, uint32_t k, uint64_t n, int iou, double *mean, double *std_err)
 {
 	__float128 origin = -1, shift = 0, squares = 0;
 	for (uint32_t c = 0; c <= k; c++) {
@@ -55,8 +54,10 @@ static void mean_of_histogram(const uint32_t *histogram, uint32_t k, uint64_t n,
 	}
 	shift /= n;
 	for (uint32_t c = 0; c <= k; c++) {
+		if (!histogram[c])
+			continue;
 		__float128 off = (__float128)c / (iou ? 2 * (uint64_t)k - c : k) - origin - shift;
-		squares += histogram[c] ? histogram[c] * off * off : 0;
+		squares += histogram[c] * off * off;
 	}
 	*mean = (double)(origin + shift);
 	*std_err = (double)sqrtl((long double)(squares / ((__float128)n * (n - 1))));
@@ -75,9 +76,9 @@ static void fill_nnts(kith_stack *stack, const kith_counts *c, uint32_t threads)
 			out->mean[a * p->layers + a] = out->overlap[a * p->layers + a] = 1;
 			for (size_t b = a + 1; b < p->layers; b++) {
 				size_t ab = a * p->layers + b, ba = b * p->layers + a;
-				mean_of_histogram(histogram, p->k[q], p->n, 1, &out->mean[ab], &out->std_err[ab]);
-				mean_of_histogram(histogram, p->k[q], p->n, 0, &out->overlap[ab],
-						  &out->overlap_err[ab]);
+				kith_mean_of_histogram(histogram, p->k[q], p->n, 1, &out->mean[ab], &out->std_err[ab]);
+				kith_mean_of_histogram(histogram, p->k[q], p->n, 0, &out->overlap[ab],
+						       &out->overlap_err[ab]);
 				out->mean[ba] = out->mean[ab];
 				out->std_err[ba] = out->std_err[ab];
 				out->overlap[ba] = out->overlap[ab];

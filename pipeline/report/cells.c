@@ -80,6 +80,15 @@ void kith_measure_stem(const kith_measure *m, const kith_entry *e, char *out, si
 	}
 }
 
+size_t kith_best_match(const kith_stack *s, const kith_nnts *t, size_t row)
+{
+	const double *of = t->mean + row * s->layer_count;
+	size_t best = s->rows;
+	for (size_t b = s->rows; b < s->layer_count; b++)
+		best = of[b] > of[best] ? b : best;
+	return best;
+}
+
 uint64_t kith_unit_of(const kith_report_data *data, const kith_measure *m)
 {
 	return strcmp(m->unit, "samples") ? data->unit : 1;

@@ -15,9 +15,10 @@ typedef struct content {
 	int errors; /* the errors in place of the values */
 } content;
 
-static void put_names(FILE *out, const kith_stack *s)
+/* Of two networks, matrices have a row for each layer of the first and a column for each of the second. */
+static void put_names(FILE *out, const kith_stack *s, size_t from)
 {
-	for (size_t v = 0; v < s->layer_count; v++) {
+	for (size_t v = from; v < s->layer_count; v++) {
 		putc(',', out);
 		kith_put_csv(out, s->layers[v].name);
 	}
@@ -42,18 +43,17 @@ static void put_matrix(FILE *out, const content *c)
 	const kith_values *v = &c->values;
 	fputs("layer", out);
 	if (c->measure->shape != KITH_GAPS) {
-		put_names(out, s);
+		put_names(out, s, s->rows);
 	} else {
 		for (size_t g = 1; g <= v->columns; g++)
 			fprintf(out, ",%zu", g);
 		putc('\n', out);
 	}
-	for (size_t i = 0; i < v->rows * v->columns; i++) {
-		if (i % v->columns == 0)
-			kith_put_csv(out, s->layers[i / v->columns].name);
-		put_number(out, v, c->errors, i);
-		if (i % v->columns + 1 == v->columns)
-			putc('\n', out);
+	for (size_t row = 0; row < (s->rows ? s->rows : v->rows); row++) {
+		kith_put_csv(out, s->layers[row].name);
+		for (size_t i = s->rows; i < v->columns; i++)
+			put_number(out, v, c->errors, row * v->columns + i);
+		putc('\n', out);
 	}
 }
 
@@ -79,12 +79,12 @@ static void put_lines(FILE *out, const content *c)
 {
 	kith_values v;
 	fprintf(out,
-		c->measure->shape == KITH_SCALAR ? "k,%s\n"
-		: c->measure->per == KITH_PER_K  ? "k"
-						 : "k,graph",
+		kith_measure_is_number(c->measure) ? "k,%s\n"
+		: c->measure->per == KITH_PER_K    ? "k"
+						   : "k,graph",
 		c->measure->name);
-	if (c->measure->shape != KITH_SCALAR)
-		put_names(out, c->data->stack);
+	if (!kith_measure_is_number(c->measure))
+		put_names(out, c->data->stack, 0);
 	for (size_t i = 0; i < c->data->entry_count; i++) {
 		const kith_entry *e = &c->data->entries[i];
 		if (!get_once(c, i, &v))
@@ -96,6 +96,19 @@ static void put_lines(FILE *out, const content *c)
 			put_number(out, &v, 0, x);
 		putc('\n', out);
 	}
+}
+
+/* The pairs of samples in layers of one name of two networks. */
+static void put_matches(FILE *out, const content *c)
+{
+	const kith_stack *s = c->data->stack;
+	fputs("k,graph,layer,kept,lost,gained\n", out);
+	for (const kith_match *m = s->matches; m < s->matches + s->match_count; m++)
+		for (size_t i = 0; i < m->count; i++) {
+			fprintf(out, "%" PRIu32 ",%s,", m->k, kith_graph_kind_name(m->graph));
+			kith_put_csv(out, s->layers[m->row[i]].name);
+			fprintf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n", m->kept[i], m->lost[i], m->gained[i]);
+		}
 }
 
 /* All lists of one k and graph, a layer to a line. */
@@ -152,10 +165,12 @@ int kith_report_csv(const kith_report_data *data, const char *directory, kith_er
 	int rc = kith_make_directory(directory, err);
 	for (const kith_measure *m = kith_measures; m->name && !rc; m++) {
 		content c = {.data = data, .measure = m};
-		if ((m->shape == KITH_SCALAR || (kith_measure_is_list(m) && m->source != KITH_FROM_DYNAMICS)) &&
+		if ((kith_measure_is_number(m) || (kith_measure_is_list(m) && m->source != KITH_FROM_DYNAMICS)) &&
 		    is_anywhere(&c))
 			rc = write_csv(directory, m->name, put_lines, &c, err);
 	}
+	if (!rc && data->stack->match_count)
+		rc = write_csv(directory, "matches", put_matches, &(content){.data = data}, err);
 	for (size_t i = 0; i < data->entry_count && !rc; i++) {
 		const kith_entry *e = &data->entries[i];
 		rc = write_matrices(data, e, directory, err);

@@ -146,6 +146,9 @@ static void put_value(const kith_report_data *data, const kith_column *c, size_t
 		return;
 	if (c->values.counts)
 		kith_count_text(c->values.counts[layer], kith_unit_of(data, c->measure), text, sizeof text);
+	else if (c->measure->kind == KITH_ERROR)
+		snprintf(text, sizeof text, "%.3g",
+			 c->values.ratios[layer] / (double)(c->measure->unit ? kith_unit_of(data, c->measure) : 1));
 	else
 		snprintf(text, sizeof text, "%.3f", c->values.ratios[layer]);
 	put_number(out, text);
@@ -189,7 +192,12 @@ static void put_dynamics(const kith_report_data *data, const kith_entry *e, FILE
 		putc('r', out);
 	fputs("}\n\\toprule\n", out);
 	for (size_t c = 0; c < count; c++) /* a ratio goes by its name, which is narrower than its title */
-		fprintf(out, " & %s", columns[c].values.counts ? columns[c].measure->title : columns[c].measure->name);
+		if (columns[c].measure->kind == KITH_ERROR)
+			fprintf(out, " & $\\pm$ %.*s", (int)strcspn(columns[c].measure->name, "_"),
+				columns[c].measure->name);
+		else
+			fprintf(out, " & %s",
+				columns[c].values.counts ? columns[c].measure->title : columns[c].measure->name);
 	fputs(" \\\\\n\\midrule\n", out);
 	for (size_t v = 0; v < e->layers; v++) {
 		put_layer(out, &data->stack->layers[v]);
@@ -198,6 +206,32 @@ static void put_dynamics(const kith_report_data *data, const kith_entry *e, FILE
 		fputs(" \\\\\n", out);
 	}
 	fputs("\\bottomrule\n\\end{tabular}\n\\end{table}\n", out);
+}
+
+/* NNTS of two networks' layers, the best match of each row in bold, with its family-wise p if there is one. */
+static void put_networks(const kith_report_data *data, const kith_nnts *t, FILE *out)
+{
+	const kith_stack *s = data->stack;
+	fprintf(out, "\n\\begin{table}\n\\centering\n\\begin{tabular}{l*{%zu}{r}%s}\n\\toprule\n",
+		s->layer_count - s->rows, s->relabellings ? "r" : "");
+	for (size_t b = s->rows; b < s->layer_count; b++) {
+		fputs(" & ", out);
+		put_layer(out, &s->layers[b]);
+	}
+	fputs(s->relabellings ? " & $p$ \\\\\n\\midrule\n" : " \\\\\n\\midrule\n", out);
+	for (size_t a = 0; a < s->rows; a++) {
+		size_t best = kith_best_match(s, t, a);
+		put_layer(out, &s->layers[a]);
+		for (size_t b = s->rows; b < s->layer_count; b++)
+			fprintf(out, b == best ? " & \\textbf{%.3f}" : " & %.3f", t->mean[a * s->layer_count + b]);
+		if (s->relabellings)
+			fprintf(out, " & %.3f", t->null_family_p[a * s->layer_count + best]);
+		fputs(" \\\\\n", out);
+	}
+	fprintf(out,
+		"\\bottomrule\n\\end{tabular}\n\\caption{NNTS of the layers of two networks (rows, columns), $k = "
+		"%" PRIu32 "$; the best match of each row in bold%s.}\n\\end{table}\n",
+		t->k, s->relabellings ? ", with its family-wise $p$" : "");
 }
 
 void kith_report_latex(const kith_report_data *data, FILE *out)
@@ -209,6 +243,8 @@ void kith_report_latex(const kith_report_data *data, FILE *out)
 	      "%   \\usepackage{graphicx}\n"
 	      "\\definecolor{kithshade}{RGB}{33,113,181}\n",
 	      out);
+	for (size_t i = 0; data->stack->rows && i < data->stack->nnts_count; i++)
+		put_networks(data, &data->stack->nnts[i], out);
 	for (size_t i = 0; i < data->stack->nntp_count; i++)
 		put_table(data, &data->stack->nntp[i], out);
 	put_recall(data, out);

@@ -16,9 +16,9 @@
 #define THOUSANDS_FROM 10000 /* below this, counts are printed in full */
 
 /* A copy of a layer's name in which control characters, which neither XML nor a font has, are U+FFFD. */
-static char *make_label(const kith_layer *layer)
+static char *make_label(const kith_layer *layer, int second)
 {
-	char *label = malloc(3 * strlen(layer->name) + sizeof KITH_APPROX_MARK), *o = label;
+	char *label = malloc(3 * strlen(layer->name) + sizeof KITH_SECOND_MARK KITH_APPROX_MARK), *o = label;
 	if (!label)
 		return NULL;
 	for (const char *s = layer->name; *s; s++)
@@ -26,6 +26,7 @@ static char *make_label(const kith_layer *layer)
 			o = stpcpy(o, KITH_REPLACEMENT_CHARACTER);
 		else
 			*o++ = *s;
+	o = stpcpy(o, second ? KITH_SECOND_MARK : "");
 	strcpy(o, kith_layer_is_exact(layer) ? "" : KITH_APPROX_MARK);
 	return label;
 }
@@ -49,7 +50,7 @@ static int make_labels(kith_report_data *data, kith_err *err)
 	data->labels = kith_alloc_zero(s->layer_count, sizeof *data->labels);
 	data->html = kith_alloc_zero(s->layer_count, sizeof *data->html);
 	for (size_t v = 0; data->labels && data->html && v < s->layer_count; v++) {
-		data->labels[v] = make_label(&s->layers[v]);
+		data->labels[v] = make_label(&s->layers[v], s->rows && v >= s->rows);
 		data->html[v] = data->labels[v] ? make_html(data->labels[v]) : NULL;
 		if (!data->html[v])
 			return kith_fail_nomem(err, "layer names", strlen(s->layers[v].name));

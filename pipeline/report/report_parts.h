@@ -28,6 +28,7 @@ typedef struct kith_report_data {
 int kith_report_data_make(kith_report_data *out, const kith_stack *stack, kith_err *err);
 void kith_report_data_free(kith_report_data *data);
 
+#define KITH_SECOND_MARK "\xe2\x80\xb2" /* a prime, after the names of a second network's layers */
 #define KITH_APPROX_MARK "\xe2\x89\x88" /* the sign "almost equal", after an approximate layer's name */
 
 /* ---- cells.c: numbers and shades ----------------------------------------------------------------------------- */
@@ -49,6 +50,9 @@ void kith_measure_stem(const kith_measure *m, const kith_entry *e, char *out, si
 
 /* "flow_k15_union", `what` being "flow". */
 void kith_dynamics_stem(const char *what, const kith_dynamics *d, char *out, size_t size);
+
+/* Of two networks: the layer of the second that is most like layer `row` of the first, the first of several. */
+size_t kith_best_match(const kith_stack *stack, const kith_nnts *nnts, size_t row);
 
 /* The unit that a count is printed in: the report's, but for counts of samples, which are printed in full. */
 uint64_t kith_unit_of(const kith_report_data *data, const kith_measure *m);

@@ -51,7 +51,9 @@ int kith_chance_make(kith_chance *out, const kith_stack *stack, size_t nnts, kit
 	const kith_nnts *t = &stack->nnts[nnts];
 	size_t L = stack->layer_count;
 	kith_chance c = {.expected = kith_nnts_expected(stack->n, t->k)};
-	int rc = kith_measures_alloc(KITH_FROM_CHANCE, 0, &c, L, 0, err);
+	int rc = kith_measures_alloc(KITH_FROM_CHANCE, KITH_ALL_STACKS, &c, L, 0, err);
+	if (!rc && t->null_q95)
+		rc = kith_measures_alloc(KITH_FROM_CHANCE, KITH_TESTED_STACKS, &c, L, 0, err);
 	if (rc) {
 		kith_chance_free(&c);
 		return rc;
@@ -59,6 +61,8 @@ int kith_chance_make(kith_chance *out, const kith_stack *stack, size_t nnts, kit
 	for (size_t i = 0; i < L * L; i++) {
 		c.corrected[i] = kith_nnts_corrected(t->mean[i], c.expected);
 		c.corrected_err[i] = c.expected < 1 ? t->std_err[i] / (1 - c.expected) : NAN;
+		if (c.calibrated)
+			c.calibrated[i] = kith_nnts_corrected(t->mean[i], t->null_q95[i]);
 	}
 	*out = c;
 	return 0;

@@ -54,7 +54,7 @@ int kith_dynamics_make(kith_dynamics *out, const kith_stack *stack, size_t table
 {
 	kith_dynamics d = {.runs = &stack->nntp[table], .layers = stack->layer_count, .gaps = count_gaps(stack, table)};
 	const uint64_t *pairs = d.runs->pairs;
-	int rc = kith_measures_alloc(KITH_FROM_DYNAMICS, 0, &d, d.layers, d.gaps, err);
+	int rc = kith_measures_alloc(KITH_FROM_DYNAMICS, KITH_ALL_STACKS, &d, d.layers, d.gaps, err);
 	assert(d.runs->alpha == 0);
 	if (rc)
 		goto done;

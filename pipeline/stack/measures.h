@@ -21,7 +21,8 @@ typedef enum kith_source { KITH_FROM_NNTS, KITH_FROM_CHANCE, KITH_FROM_NNTP, KIT
 
 /* L layers; matrices are row-major. */
 typedef enum kith_shape {
-	KITH_SCALAR,
+	KITH_SCALAR,   /* a member of its struct */
+	KITH_NUMBER,   /* 1, behind a pointer as all that follow */
 	KITH_LAYERS,   /* L */
 	KITH_STEPS,    /* L - 1: [v] is of the layers v and v + 1 */
 	KITH_SQUARE,   /* L x L, symmetric */
@@ -33,8 +34,17 @@ typedef enum kith_kind {
 	KITH_COUNT,   /* uint64_t, below 2^63 */
 	KITH_RATIO,   /* double; NaN where it is 0/0, or not known. One that is read from stack.json is of 0..1 */
 	KITH_MEAN,    /* double of 0..1, with a standard error of 0..1 */
+	KITH_ERROR,   /* double of at least 0, a standard error by itself; NaN where it is not defined */
 	KITH_ESTIMATE /* double of -1..2, with a standard error of 0..2; NaN where it is not known */
 } kith_kind;
+
+/* Which stacks have a measure. */
+typedef enum kith_extent {
+	KITH_ALL_STACKS,
+	KITH_APPROXIMATE_STACKS, /* with an approximate layer: kith_stack_add_estimates */
+	KITH_TESTED_STACKS,      /* with a null distribution: kith_stack_add_null */
+	KITH_JACKKNIFED_STACKS   /* with errors of what follows from NNTP: kith_stack_add_jackknife */
+} kith_extent;
 
 typedef enum kith_per { KITH_PER_K, KITH_PER_GRAPH, KITH_PER_ALPHA } kith_per; /* each with what stands before it */
 
@@ -50,15 +60,16 @@ typedef struct kith_measure {
 	const char *title;     /* of a table of the page, or of a column or line of one, in HTML; NULL: in none */
 	const char *sentence;  /* what a value says, as a part of a caption; or NULL */
 	int may_lack;          /* older files do not have it */
-	int approximate_only;  /* only stacks with an approximate layer have it: kith_stack_add_estimates */
-	int mutual_only;       /* only the mutual graph has it */
-	int open_ended;        /* tables leave out the last layer's value, as no layer follows it */
+	kith_extent extent;
+	int mutual_only; /* only the mutual graph has it */
+	int open_ended;  /* tables leave out the last layer's value, as no layer follows it */
 } kith_measure;
 
 /* In the order of kith-show and of each entry of stack.json; ends with a row without a name. */
 extern const kith_measure kith_measures[];
 
-/* A number is neither. */
+/* A number of either shape is neither. */
+int kith_measure_is_number(const kith_measure *measure);
 int kith_measure_is_list(const kith_measure *measure);
 int kith_measure_is_matrix(const kith_measure *measure);
 
@@ -75,15 +86,20 @@ typedef struct kith_chance {
 	double expected;   /* kith_nnts_expected */
 	double *corrected; /* L x L: kith_nnts_corrected of the means; NaN where expected is 1 */
 	double *corrected_err;
+	/* L x L: the calibrated score (NNTS - q95) / (1 - q95), q95 being the threshold of 95 % of the null
+	 * distribution: above 0 exactly if p <= 0.05, 1 for equal neighbourhoods. Groeger, Wen and Brbic (2026,
+	 * arXiv 2602.14486) call it so, and make 0 of what is below. NULL where the stack has no null distribution. */
+	double *calibrated;
 } kith_chance;
 
 int kith_chance_make(kith_chance *out, const kith_stack *stack, size_t nnts, kith_err *err);
 void kith_chance_free(kith_chance *chance); /* all zeros is fine */
 
 /* Allocates the values of all measures of a source in `object`, a struct of that kind, filled with zeros: those that
- * every stack has, or else those that are approximate_only; releases them. After KITH_ENOMEM some may be allocated:
+ * so many stacks have; releases them. After KITH_ENOMEM some may be allocated:
  * release them. */
-int kith_measures_alloc(kith_source source, int approximate, void *object, size_t layers, size_t gaps, kith_err *err);
+int kith_measures_alloc(kith_source source, kith_extent extent, void *object, size_t layers, size_t gaps,
+			kith_err *err);
 void kith_measures_free(kith_source source, void *object);
 
 /* ---- values -------------------------------------------------------------------------------------------------- */

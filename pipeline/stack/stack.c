@@ -7,6 +7,7 @@
 #include "alloc.h"
 #include "measures.h"
 #include "stack_format.h"
+#include "workspace.h"
 
 int stack_new_empty(kith_stack **out, uint64_t n, size_t layers, size_t nnts, size_t nntp, kith_err *err)
 {
@@ -36,9 +37,9 @@ int kith_stack_new(kith_stack **out, uint64_t n, size_t layers, size_t nnts, siz
 	kith_stack *s = NULL;
 	int rc = stack_new_empty(&s, n, layers, nnts, nntp, err);
 	for (size_t i = 0; i < nnts && !rc; i++)
-		rc = kith_measures_alloc(KITH_FROM_NNTS, 0, &s->nnts[i], layers, 0, err);
+		rc = kith_measures_alloc(KITH_FROM_NNTS, KITH_ALL_STACKS, &s->nnts[i], layers, 0, err);
 	for (size_t i = 0; i < nntp && !rc; i++)
-		rc = kith_measures_alloc(KITH_FROM_NNTP, 0, &s->nntp[i], layers, 0, err);
+		rc = kith_measures_alloc(KITH_FROM_NNTP, KITH_ALL_STACKS, &s->nntp[i], layers, 0, err);
 	if (rc)
 		kith_stack_free(s);
 	else
@@ -50,7 +51,49 @@ int kith_stack_add_estimates(kith_stack *s, kith_err *err)
 {
 	int rc = 0;
 	for (size_t i = 0; i < s->nnts_count && !rc; i++)
-		rc = kith_measures_alloc(KITH_FROM_NNTS, 1, &s->nnts[i], s->layer_count, 0, err);
+		rc = kith_measures_alloc(KITH_FROM_NNTS, KITH_APPROXIMATE_STACKS, &s->nnts[i], s->layer_count, 0, err);
+	return rc;
+}
+
+int kith_stack_add_null(kith_stack *s, uint32_t relabellings, uint64_t seed, kith_err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; i < s->nnts_count && !rc; i++)
+		rc = kith_measures_alloc(KITH_FROM_NNTS, KITH_TESTED_STACKS, &s->nnts[i], s->layer_count, 0, err);
+	s->relabellings = relabellings;
+	s->null_seed = seed;
+	return rc;
+}
+
+int kith_stack_add_jackknife(kith_stack *s, uint32_t groups, uint64_t seed, kith_err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; i < s->nntp_count && !rc; i++)
+		if (!s->nntp[i].alpha)
+			rc = kith_measures_alloc(KITH_FROM_NNTP, KITH_JACKKNIFED_STACKS, &s->nntp[i], s->layer_count, 0,
+						 err);
+	s->groups = groups;
+	s->groups_seed = seed;
+	return rc;
+}
+
+int kith_stack_add_matches(kith_stack *s, size_t rows, size_t count, size_t layers, kith_err *err)
+{
+	int rc = 0;
+	s->rows = rows;
+	if (!(s->matches = kith_alloc_zero(count, sizeof *s->matches)))
+		return kith_fail_nomem(err, "layers of one name", count * sizeof *s->matches);
+	s->match_count = count;
+	for (kith_match *m = s->matches; m < s->matches + count && !rc; m++) {
+		kith_workspace w = {0};
+		m->count = layers;
+		KITH_BUFFER_ZERO(&w, m->row, layers);
+		KITH_BUFFER_ZERO(&w, m->column, layers);
+		KITH_BUFFER_ZERO(&w, m->kept, layers);
+		KITH_BUFFER_ZERO(&w, m->lost, layers);
+		KITH_BUFFER_ZERO(&w, m->gained, layers);
+		rc = kith_workspace_alloc(&w, &m->memory, "layers of one name", err);
+	}
 	return rc;
 }
 
@@ -70,6 +113,9 @@ void kith_stack_free(kith_stack *s)
 		kith_measures_free(KITH_FROM_NNTS, &s->nnts[i]);
 	for (size_t i = 0; i < s->nntp_count; i++)
 		kith_measures_free(KITH_FROM_NNTP, &s->nntp[i]);
+	for (size_t i = 0; i < s->match_count; i++)
+		free(s->matches[i].memory);
+	free(s->matches);
 	free(s->layers);
 	free(s->nnts);
 	free(s->nntp);
@@ -132,6 +178,46 @@ static int check_recall(const kith_nnts *t, size_t L, kith_err *err)
 					 v, t->k, recall, low, high);
 	}
 	return 0;
+}
+
+/* How many of `all` parts p is; 0 if that is no whole number, or not one of 1 to all. */
+static uint64_t parts_of(double p, uint64_t all)
+{
+	uint64_t parts = p > 0 && p <= 1 ? (uint64_t)(p * (double)all + 0.5) : 0;
+	return parts && fabs(p * (double)all - (double)parts) < 1e-6 ? parts : 0;
+}
+
+/* A pair of layers: thresholds in order, p in step with the threshold of 95 %, and of all pairs no less than alone. */
+static int check_tested(const kith_nnts *t, size_t L, size_t a, size_t b, uint64_t all, kith_err *err)
+{
+	size_t at = a * L + b, mirror = b * L + a;
+	double p = t->null_p[at], family = t->null_family_p[at], q95 = t->null_q95[at], q99 = t->null_q99[at];
+	int low = 20 * parts_of(p, all) <= all;
+	if (!parts_of(p, all) || (!isnan(family) && (!parts_of(family, all) || family < p)) || p != t->null_p[mirror])
+		return kith_fail(err, KITH_EBUG, "p of NNTS(%zu,%zu;k=%u) is %.17g, and %.17g of all pairs", a, b, t->k,
+				 p, family);
+	if (q95 > q99 || isnan(q95) != (all < 20) || (all >= 20 && low != (t->mean[at] > q95)))
+		return kith_fail(err, KITH_EBUG,
+				 "NNTS(%zu,%zu;k=%u) is %.17g and its p is %.17g, but its thresholds are %.17g and "
+				 "%.17g",
+				 a, b, t->k, t->mean[at], p, q95, q99);
+	return 0;
+}
+
+static int check_null(const kith_stack *s, const kith_nnts *t, kith_err *err)
+{
+	size_t L = s->layer_count;
+	int rc = 0;
+	if (!s->relabellings)
+		return 0;
+	if (!t->null_mean || !t->null_sd || !t->null_q95 || !t->null_q99 || !t->null_p || !t->null_family_p ||
+	    !t->null_max_mean || !t->null_max_sd || !t->null_max_q95 || !t->null_max_q99)
+		return kith_fail(err, KITH_EBUG, "the null distribution of k=%u lacks something", t->k);
+	for (size_t a = 0; a < L; a++)
+		for (size_t b = 0; b < L && !rc; b++)
+			if (a != b)
+				rc = check_tested(t, L, a, b, s->relabellings + 1ull, err);
+	return rc;
 }
 
 /* Rounding is monotonic, so overlap >= NNTS holds exactly; the lower bound is computed, and has a tolerance. */
@@ -221,14 +307,24 @@ static int check_growth(const kith_nntp *before, const kith_nntp *p, size_t L, k
 	return 0;
 }
 
+static int check_jackknife(const kith_stack *s, const kith_nntp *p, kith_err *err)
+{
+	if (s->groups && !p->alpha &&
+	    (!p->births_stderr || !p->deaths_stderr || !p->removal_stderr || !p->share_stderr))
+		return kith_fail(err, KITH_EBUG, SAY_NNTP " lacks errors of the jackknife", NNTP_ARGS(p));
+	return 0;
+}
+
 int kith_stack_check(const kith_stack *s, kith_err *err)
 {
 	int rc = 0;
 	for (size_t i = 0; i < s->nnts_count && !rc; i++)
-		rc = check_nnts(&s->nnts[i], s->layer_count, err);
+		if (!(rc = check_nnts(&s->nnts[i], s->layer_count, err)))
+			rc = check_null(s, &s->nnts[i], err);
 	for (size_t i = 0; i < s->nntp_count && !rc; i++) {
 		const kith_nntp *p = &s->nntp[i], *q = i ? p - 1 : NULL;
-		rc = check_cover(p, s->layer_count, err);
+		if (!(rc = check_cover(p, s->layer_count, err)))
+			rc = check_jackknife(s, p, err);
 		if (!rc && q && q->k == p->k && q->graph == p->graph && q->alpha < p->alpha)
 			rc = check_growth(q, p, s->layer_count, err);
 	}

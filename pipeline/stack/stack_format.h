@@ -6,6 +6,7 @@
 
 #define STACK_FORMAT      "kith-stack"
 #define STACK_VERSION     1
+#define STACK_VERSION_TWO 2 /* of two networks: older programs would look for NNTP */
 #define STACK_GRAPH_KINDS 2
 
 /* As kith_stack_new, but every pointer of its nnts and nntp is NULL. */

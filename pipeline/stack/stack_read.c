@@ -1,5 +1,6 @@
 /* stack_read.c - stack.json read, and verified; the one file that knows the JSON library. */
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -32,7 +33,7 @@ static place place_in(const place *top, const char *list, size_t index)
 static place place_in_member(const place *in, const char *member)
 {
 	place of = *in;
-	snprintf(of.part + strlen(of.part), sizeof of.part - strlen(of.part), ".%s", member);
+	snprintf(of.part + strlen(of.part), sizeof of.part - strlen(of.part), "%s%s", *of.part ? "." : "", member);
 	return of;
 }
 
@@ -107,14 +108,14 @@ static int check_rows(const place *at, const char *member, const json_t *value, 
 static void get_range(const kith_measure *m, int errors, double *least, double *most)
 {
 	*least = m->kind == KITH_ESTIMATE && !errors ? -1 : 0;
-	*most = m->kind == KITH_ESTIMATE ? 2 : 1;
+	*most = m->kind == KITH_ESTIMATE ? 2 : m->kind == KITH_ERROR ? DBL_MAX : 1;
 }
 
 /* Null, where it may be, is NaN. */
 static int get_row(const place *at, const kith_measure *m, const char *member, long row, const json_t *list,
 		   size_t count, int errors, void *out)
 {
-	int nulls = m->kind == KITH_RATIO || m->kind == KITH_ESTIMATE;
+	int nulls = m->kind == KITH_RATIO || m->kind == KITH_ERROR || m->kind == KITH_ESTIMATE;
 	char part[48];
 	double least, most;
 	int rc = check_row(at, member, row, list, count, nulls);
@@ -138,6 +139,18 @@ static int get_row(const place *at, const kith_measure *m, const char *member, l
 	return rc;
 }
 
+/* A number by itself. */
+static int get_value(const place *at, const kith_measure *m, const char *member, const json_t *value, int errors,
+		     double *out)
+{
+	double least, most, x = json_is_null(value) ? NAN : json_number_value(value);
+	get_range(m, errors, &least, &most);
+	if (x < least || x > most)
+		return broken(at, member, "%.17g is outside %g..%g", x, least, most);
+	*out = x;
+	return 0;
+}
+
 /* Allocates a measure's values, or else their errors, and takes them from a member of the object; they belong to `out`,
  * a struct of the measure's source. A file cannot claim much with little: memory is touched row by row. */
 static int get_values(const place *at, const kith_measure *m, const json_t *object, const char *member, size_t L,
@@ -150,11 +163,15 @@ static int get_values(const place *at, const kith_measure *m, const json_t *obje
 	kith_measure_size(m, L, 0, &rows, &columns);
 	if (!value)
 		return broken(at, member, "missing");
+	if (m->shape == KITH_NUMBER && !json_is_number(value) && !json_is_null(value))
+		return broken(at, member, "not a number");
 	if (is_matrix && (rc = check_rows(at, member, value, rows)))
 		return rc;
 	if (!(numbers = kith_alloc(rows * columns, sizeof(double))))
 		return kith_fail_nomem(at->err, m->name, 1ull * rows * columns * sizeof(double));
-	for (size_t a = 0; a < rows && !rc; a++)
+	if (m->shape == KITH_NUMBER)
+		rc = get_value(at, m, member, value, errors, (double *)(void *)numbers);
+	for (size_t a = 0; m->shape != KITH_NUMBER && a < rows && !rc; a++)
 		rc = get_row(at, m, member, is_matrix ? (long)a : -1, is_matrix ? json_array_get(value, a) : value,
 			     columns, errors, numbers + a * columns * sizeof(double));
 	if (rc)
@@ -238,7 +255,7 @@ static int get_layer(const place *at, const json_t *object, kith_stack *s, size_
 		     {"digest", 0, &out->digest}, {"input", 1, &out->input},   {"command", 1, &out->command}};
 	const json_t *recall = json_object_get(object, "recall");
 	uint64_t audited = 0;
-	int rc = get_count(at, object, "dim", 1, KITH_MAX_DIM, &out->dim);
+	int rc = get_count(at, object, "dim", 1, KITH_MAX_VALUES, &out->dim);
 	if (!rc && json_object_get(object, "audited"))
 		rc = get_count(at, object, "audited", 0, s->n, &audited);
 	if (!rc)
@@ -307,15 +324,16 @@ static int get_nntp(const place *at, const json_t *object, kith_stack *s, size_t
 	return get_measures(at, object, KITH_FROM_NNTP, s->layer_count, out);
 }
 
-static int get_list(const place *top, const json_t *root, const char *member, size_t most, const json_t **out)
+static int get_list(const place *top, const json_t *root, const char *member, size_t least, size_t most,
+		    const json_t **out)
 {
 	const json_t *list = json_object_get(root, member);
 	if (!list)
 		return broken(top, member, "missing");
 	if (!json_is_array(list))
 		return broken(top, member, "not a list");
-	if (json_array_size(list) < 1 || json_array_size(list) > most)
-		return broken(top, member, "%zu entries; there must be 1..%zu", json_array_size(list), most);
+	if (json_array_size(list) < least || json_array_size(list) > most)
+		return broken(top, member, "%zu entries; there must be %zu..%zu", json_array_size(list), least, most);
 	*out = list;
 	return 0;
 }
@@ -328,10 +346,88 @@ static int check_format(const char *path, const json_t *root, kith_err *err)
 		return kith_fail(err, KITH_EUSAGE, "%s: not a kith stack (no \"format\": \"" STACK_FORMAT "\")", path);
 	if (!json_is_integer(version) || json_integer_value(version) < 1)
 		return kith_fail(err, KITH_EUSAGE, "%s: not a kith stack (no version)", path);
-	if (json_integer_value(version) != STACK_VERSION)
+	if (json_integer_value(version) > STACK_VERSION_TWO)
 		return kith_fail(err, KITH_EUSAGE, "%s: version %lld; this kith reads version %d: use a newer one",
-				 path, (long long)json_integer_value(version), STACK_VERSION);
+				 path, (long long)json_integer_value(version), STACK_VERSION_TWO);
 	return 0;
+}
+
+/* The pairs of layers of a match, and one of its three lists of counts. */
+static int get_match_layers(const place *at, const json_t *list, const kith_stack *s, kith_match *m)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		const json_t *two = json_array_get(list, i), *row = json_array_get(two, 0),
+			     *column = json_array_get(two, 1);
+		json_int_t a = json_integer_value(row), b = json_integer_value(column);
+		if (!json_is_integer(row) || !json_is_integer(column) || a < 0 || (size_t)a >= s->rows ||
+		    (size_t)b < s->rows || (size_t)b >= s->layer_count)
+			return broken(at, "layers", "entry %zu is not a layer of each network", i);
+		m->row[i] = (uint32_t)a;
+		m->column[i] = (uint32_t)b;
+	}
+	return 0;
+}
+
+static int get_match_counts(const place *at, const json_t *object, const char *member, size_t count, uint64_t *out)
+{
+	const json_t *list = json_object_get(object, member);
+	if (!json_is_array(list) || json_array_size(list) != count)
+		return broken(at, member, "not a list of %zu", count);
+	for (size_t i = 0; i < count; i++) {
+		const json_t *value = json_array_get(list, i);
+		if (!json_is_integer(value) || json_integer_value(value) < 0)
+			return broken(at, member, "entry %zu is not a count", i);
+		out[i] = (uint64_t)json_integer_value(value);
+	}
+	return 0;
+}
+
+static int get_match(const place *at, const json_t *object, const kith_stack *s, kith_match *m)
+{
+	uint64_t k;
+	int rc = get_count(at, object, "k", 1, s->n - 1, &k);
+	if (!rc)
+		rc = get_graph(at, object, &m->graph);
+	if (rc)
+		return rc;
+	m->k = (uint32_t)k;
+	if (json_array_size(json_object_get(object, "layers")) != m->count)
+		return broken(at, "layers", "not a list of %zu", m->count);
+	if ((rc = get_match_layers(at, json_object_get(object, "layers"), s, m)) ||
+	    (rc = get_match_counts(at, object, "kept", m->count, m->kept)) ||
+	    (rc = get_match_counts(at, object, "lost", m->count, m->lost)))
+		return rc;
+	return get_match_counts(at, object, "gained", m->count, m->gained);
+}
+
+static int get_matches(const place *top, const json_t *root, kith_stack *s, uint64_t rows)
+{
+	const json_t *list = NULL;
+	size_t layers;
+	int rc = get_list(top, root, "matches", 0, (size_t)KITH_MAX_TIERS * STACK_GRAPH_KINDS, &list);
+	if (!rc && rows >= s->layer_count)
+		rc = broken(top, "rows", "%" PRIu64 " of %zu layers", rows, s->layer_count);
+	if (rc)
+		return rc;
+	layers = json_array_size(json_object_get(json_array_get(list, 0), "layers"));
+	rc = kith_stack_add_matches(s, rows, json_array_size(list), layers < rows ? layers : rows, top->err);
+	for (size_t i = 0; i < s->match_count && !rc; i++) {
+		place at = place_in(top, "matches", i);
+		rc = get_match(&at, json_array_get(list, i), s, &s->matches[i]);
+	}
+	return rc;
+}
+
+/* The member `name`, {"`of`": ..., "seed": ...}, if it is there. */
+static int get_drawn(const place *top, const json_t *root, const char *name, const char *of, uint32_t *count,
+		     uint64_t *seed)
+{
+	const json_t *object = json_object_get(root, name);
+	place at = place_in_member(top, name);
+	uint64_t drawn = 0;
+	int rc = object ? get_count(&at, object, of, 1, UINT32_MAX, &drawn) : 0;
+	*count = (uint32_t)drawn;
+	return rc || !object ? rc : get_count(&at, object, "seed", 0, INT64_MAX, seed);
 }
 
 static int get_stack(const place *top, const json_t *root, kith_stack **out)
@@ -348,16 +444,25 @@ static int get_stack(const place *top, const json_t *root, kith_stack **out)
 	kith_err why;
 	uint64_t n;
 	int rc = get_count(top, root, "n", 2, KITH_MAX_NODES, &n);
+	uint64_t rows = 0;
+	if (!rc && json_object_get(root, "rows"))
+		rc = get_count(top, root, "rows", 1, KITH_MAX_LAYERS - 1, &rows);
 	for (size_t l = 0; l < 3 && !rc; l++)
-		rc = get_list(top, root, lists[l].name, lists[l].most, &list[l]);
+		rc = get_list(top, root, lists[l].name, l < 2 || !rows, l < 2 || !rows ? lists[l].most : 0, &list[l]);
 	if (!rc)
 		rc = stack_new_empty(&s, n, json_array_size(list[0]), json_array_size(list[1]),
 				     json_array_size(list[2]), top->err);
+	if (!rc)
+		rc = get_drawn(top, root, "null", "relabellings", &s->relabellings, &s->null_seed);
+	if (!rc)
+		rc = get_drawn(top, root, "jackknife", "groups", &s->groups, &s->groups_seed);
 	for (size_t l = 0; l < 3; l++)
 		for (size_t i = 0; i < json_array_size(list[l]) && !rc; i++) {
 			place at = place_in(top, lists[l].name, i);
 			rc = lists[l].get(&at, json_array_get(list[l], i), s, i);
 		}
+	if (!rc && rows)
+		rc = get_matches(top, root, s, rows);
 	if (!rc && kith_stack_check(s, &why))
 		rc = kith_fail(top->err, KITH_ECORRUPT, "%s: %s", top->path, why.msg);
 	if (rc)

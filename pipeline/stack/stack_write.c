@@ -34,14 +34,14 @@ static void put_values(kith_json *j, const kith_measure *m, const kith_values *v
 	for (size_t a = 0; a < v->rows; a++) {
 		if (is_matrix)
 			kith_json_gap(j, ROW_LINE);
-		if (m->shape != KITH_SCALAR)
+		if (!kith_measure_is_number(m))
 			kith_json_begin(j, '[');
 		for (size_t i = a * v->columns; i < (a + 1) * v->columns; i++)
 			if (doubles)
 				kith_json_number(j, doubles[i]);
 			else
 				kith_json_count(j, v->counts[i]);
-		if (m->shape != KITH_SCALAR)
+		if (!kith_measure_is_number(m))
 			kith_json_end(j);
 	}
 	if (is_matrix)
@@ -70,7 +70,7 @@ static int put_measure(kith_json *j, const kith_measure *m, const kith_entry *e,
 		return 0;
 	if ((rc = check_values(m, &v, err)))
 		return rc;
-	if (m->shape != KITH_SCALAR)
+	if (!kith_measure_is_number(m))
 		kith_json_gap(j, MEMBER_LINE);
 	if (m->key)
 		kith_json_key(j, m->key);
@@ -99,7 +99,7 @@ static int put_entry(kith_json *j, const kith_entry *e, kith_err *err)
 	}
 	for (int lists = 0; lists < 2; lists++)
 		for (const kith_measure *m = kith_measures; m->name && !rc; m++)
-			if ((m->shape != KITH_SCALAR) == lists)
+			if (kith_measure_is_number(m) != lists)
 				rc = put_measure(j, m, e, err);
 	kith_json_end(j);
 	return rc;
@@ -175,6 +175,48 @@ static int put_dynamics(kith_json *j, const kith_stack *s, size_t i, kith_err *e
 	return rc;
 }
 
+static void put_drawn(kith_json *j, const char *name, const char *of, uint64_t count, uint64_t seed)
+{
+	kith_json_gap(j, "\n  ");
+	kith_json_open(j, name, '{');
+	kith_json_put_count(j, of, count);
+	kith_json_put_count(j, "seed", seed);
+	kith_json_end(j);
+}
+
+static void put_counts(kith_json *j, const char *name, const uint64_t *counts, size_t count)
+{
+	kith_json_gap(j, MEMBER_LINE);
+	kith_json_open(j, name, '[');
+	for (size_t i = 0; i < count; i++)
+		kith_json_count(j, counts[i]);
+	kith_json_end(j);
+}
+
+static int put_match(kith_json *j, const kith_stack *s, size_t i, kith_err *err)
+{
+	const kith_match *m = &s->matches[i];
+	(void)err;
+	kith_json_gap(j, ENTRY_LINE);
+	kith_json_begin(j, '{');
+	kith_json_put_count(j, "k", m->k);
+	kith_json_put_string(j, "graph", kith_graph_kind_name(m->graph));
+	kith_json_gap(j, MEMBER_LINE);
+	kith_json_open(j, "layers", '[');
+	for (size_t x = 0; x < m->count; x++) {
+		kith_json_begin(j, '[');
+		kith_json_count(j, m->row[x]);
+		kith_json_count(j, m->column[x]);
+		kith_json_end(j);
+	}
+	kith_json_end(j);
+	put_counts(j, "kept", m->kept, m->count);
+	put_counts(j, "lost", m->lost, m->count);
+	put_counts(j, "gained", m->gained, m->count);
+	kith_json_end(j);
+	return 0;
+}
+
 static int put_stack(FILE *out, const kith_stack *s, kith_err *err)
 {
 	const struct {
@@ -184,16 +226,24 @@ static int put_stack(FILE *out, const kith_stack *s, kith_err *err)
 	} lists[] = {{"layers", s->layer_count, put_layer},
 		     {"nnts", s->nnts_count, put_nnts},
 		     {"nntp", s->nntp_count, put_nntp},
-		     {"dynamics", s->nntp_count, put_dynamics}};
+		     {"dynamics", s->nntp_count, put_dynamics},
+		     {"matches", s->match_count, put_match}};
+	size_t list_count = sizeof lists / sizeof *lists - (s->rows ? 0 : 1);
 	kith_json j = {.out = out};
 	int rc = 0;
 	kith_json_begin(&j, '{');
 	kith_json_gap(&j, " ");
 	kith_json_put_string(&j, "format", STACK_FORMAT);
-	kith_json_put_count(&j, "version", STACK_VERSION);
+	kith_json_put_count(&j, "version", s->rows ? STACK_VERSION_TWO : STACK_VERSION);
 	kith_json_put_string(&j, "made_by", "kith-merge " KITH_VERSION);
 	kith_json_put_count(&j, "n", s->n);
-	for (size_t l = 0; l < sizeof lists / sizeof *lists && !rc; l++) {
+	if (s->rows)
+		kith_json_put_count(&j, "rows", s->rows);
+	if (s->relabellings)
+		put_drawn(&j, "null", "relabellings", s->relabellings, s->null_seed);
+	if (s->groups)
+		put_drawn(&j, "jackknife", "groups", s->groups, s->groups_seed);
+	for (size_t l = 0; l < list_count && !rc; l++) {
 		kith_json_gap(&j, "\n  ");
 		kith_json_open(&j, lists[l].key, '[');
 		for (size_t i = 0; i < lists[l].count && !rc; i++)

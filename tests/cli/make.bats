@@ -6,7 +6,7 @@
 setup() {
 	root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 	real=${KITH_BIN:+$(cd "$KITH_BIN" && pwd)}
-	unset KITH_BIN LAYERS K ACTIVATIONS OUT METRIC ENGINE GRAPH ALPHA PAIRS MEM THREADS MAKEFLAGS MAKELEVEL
+	unset KITH_BIN LAYERS K ACTIVATIONS ACTIVATIONS_SUFFIX OUT METRIC ENGINE GRAPH ALPHA PAIRS MEM THREADS MAKEFLAGS MAKELEVEL
 	cd "$BATS_TEST_TMPDIR"
 	mkdir bin activations
 	for name in A B C; do
@@ -401,8 +401,63 @@ same_as_by_hand() {
 	run make kith OUT="two words"
 	[ "$status" -ne 0 ]
 	[[ $output == *"space"* ]]
-	run make kith LAYERS="A Z"
+	for layers in "A B/c" "A schön" "A 层" "A -b"; do
+		run make kith LAYERS="$layers"
+		[ "$status" -ne 0 ]
+		[[ $output == *"kith.mk: LAYERS, ACTIVATIONS_SUFFIX: names may hold letters without accents"* ]]
+	done
+	run make kith K="2 5"
 	[ "$status" -ne 0 ]
-	[[ $output == *"activations/Z.npy"* ]]
-	[ ! -e kith/stack.json ]
+	[[ $output == *"put commas between the values, K = 2,5"* ]]
+}
+
+@test "activations that are not there: which, and what to do" {
+	for setting in "LAYERS=A Z" "LAYERS=Z A" "LAYERS=A Z B" "LAYERS=A my layer" "ACTIVATIONS=elsewhere" ACTIVATIONS_SUFFIX=.x; do
+		run make kith "$setting"
+		[ "$status" -eq 2 ]
+		[[ $output == *"kith.mk: "*": no such file, and no rule makes it: record that layer"*"take it out of LAYERS"* ]]
+		[[ $output != *"No rule"* ]]
+		[ ! -e kith/stack.json ]
+	done
+	[[ $output == *"kith.mk: activations/"[ABC]".x: "* ]]
+	run make nothing
+	[ "$status" -eq 2 ]
+	[[ $output == *"kith.mk: nothing: no such file, and no rule makes it"* ]]
+	[[ $output != *"record that layer"* ]]
+	make kith
+	rm activations/B.npy
+	run make kith
+	[ "$status" -eq 2 ]
+	[[ $output == *"kith.mk: activations/B.npy: no such file"* ]]
+}
+
+@test "K with blanks is K without" {
+	make kith
+	settle
+	make -q kith K="2, 5"
+	make -q kith K=" 2 ,	5 "
+	[ "$(ran)" = "" ]
+}
+
+@test "ACTIVATIONS_SUFFIX: another end of the activations' names" {
+	for name in A B C; do mv activations/$name.npy activations/$name.act; done
+	make kith ACTIVATIONS_SUFFIX=.act
+	[ "$(ran)" = "$all" ]
+	make -q kith ACTIVATIONS_SUFFIX=.act
+	settle
+	npy D >new
+	touch -d 2020-01-01 new
+	cp -p new activations/B.act
+	make kith ACTIVATIONS_SUFFIX=.act
+	[ "$(ran)" = "knn B.nng merge stack.json report report.html " ]
+	make -q kith ACTIVATIONS_SUFFIX=.act
+}
+
+@test "layers and activations by kith.record's layers.mk" {
+	mv activations recorded
+	printf 'LAYERS = A B C\nACTIVATIONS := $(patsubst %%/,%%,$(dir $(lastword $(MAKEFILE_LIST))))\n' >recorded/layers.mk
+	printf '%s\n' "include recorded/layers.mk" "K = 2,5" "KITH_BIN = bin" "include $root/pipeline/kith.mk" >Makefile
+	make kith
+	[ "$(ran)" = "$all" ]
+	make -q kith
 }

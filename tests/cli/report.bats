@@ -245,7 +245,7 @@ refused() { # refused CODE TEXT COMMAND...
 	echo "hello" >text
 	refused 2 "text: line 1, column" kith-report -o report.html text
 	echo '{"format": "kith-stack", "version": 9}' >new.json
-	refused 2 "new.json: version 9; this kith reads version 1" kith-report -o report.html new.json
+	refused 2 "new.json: version 9; this kith reads version 2" kith-report -o report.html new.json
 	head -c 300 stack.json >half.json
 	refused 2 "half.json: line" kith-report -o report.html half.json
 	refused 2 ".: is a directory" kith-report -o report.html .

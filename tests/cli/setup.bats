@@ -78,14 +78,14 @@ install="apt-get -y -q -o DPkg::Lock::Timeout=120 install --no-install-recommend
 @test "--tests and --examples add their packages, each once" {
 	have_build
 	run_setup --check --tests
-	[ "$output" = "setup.sh: missing: libcmocka-dev bats python3-numpy" ]
+	[ "$output" = "setup.sh: missing: libcmocka-dev bats curl python3-numpy python3-pytest" ]
 	run_setup --check --examples
-	[ "$output" = "setup.sh: missing: python3-numpy python3-torch dataset-fashion-mnist" ]
+	[ "$output" = "setup.sh: missing: python3-numpy python3-torch dataset-fashion-mnist liblinear-tools" ]
 	run_setup --check --examples --tests
-	[ "$output" = "setup.sh: missing: libcmocka-dev bats python3-numpy python3-torch dataset-fashion-mnist" ]
+	[ "$output" = "setup.sh: missing: libcmocka-dev bats curl python3-numpy python3-pytest python3-torch dataset-fashion-mnist liblinear-tools" ]
 	fake python3 '[ "$2" = "import numpy,torch" ]'
 	run_setup --check --examples
-	[ "$output" = "setup.sh: missing: dataset-fashion-mnist" ]
+	[ "$output" = "setup.sh: missing: dataset-fashion-mnist liblinear-tools" ]
 }
 
 @test "apt-get update only where the lists lack a package" {

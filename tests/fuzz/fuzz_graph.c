@@ -25,6 +25,7 @@ static void read_all(kith_graph *graph)
 				if (ids[c] >= info->n)
 					abort();
 		kith_graph_read_near(graph, first, count, near_ids, near_dist2, &err);
+		kith_graph_read_ranked(graph, first, count, info->tiers, ids, near_dist2, &err);
 	}
 	/* the first block's */
 	uint64_t block = info->n < info->block_nodes ? info->n : info->block_nodes;

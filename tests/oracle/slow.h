@@ -35,6 +35,8 @@ double slow_distance(const double *x, const double *y, size_t d);
 /* Where each of n samples stands among those that are equally far, by the tie rule (kith/knn.h); x has what the file
  * says, before slow_prepare. */
 void slow_tie_order(const double *x, size_t n, size_t d, kith_ties ties, uint64_t *order);
+/* The same from a key. */
+void slow_tie_order_of(uint64_t key, size_t n, kith_ties ties, uint64_t *order);
 
 /* All pairs, then a sort by (squared distance, order), which is the index if `order` is NULL. Fills ranks[n][width] and
  * dist2[n][width]. */
@@ -89,6 +91,36 @@ typedef struct slow_measure {
 slow_measure *slow_measures_of(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k,
 			       kith_graph_kind graph, uint32_t alpha, size_t gaps);
 void slow_measures_free(slow_measure *measures);
+
+/* ---- null distribution ---------------------------------------------------------------------------------------- */
+
+/* old_name[x]: whose graph node x has under a relabelling, from the definition (merge/relabelled.h). free() it. */
+uint32_t *slow_permutation(uint64_t seed, uint32_t relabelling, uint32_t layer, size_t n);
+
+/* The rank table of the relabelled graph. free() it. */
+uint32_t *slow_relabelled(const uint32_t *ranks, size_t n, size_t width, const uint32_t *old_name);
+
+/* NNTS of every two relabelled layers; number[v] is the one whose permutation is layer v's. */
+void slow_null_values(const uint32_t *const *ranks, const uint32_t *number, size_t layers, size_t n, size_t width,
+		      uint32_t k, uint64_t seed, uint32_t relabelling, double *value);
+
+/* What `count` values say of a score (kith/stack.h). Sums are taken in the order of the values, in quadruple
+ * precision. */
+typedef struct slow_null {
+	double mean, sd, q95, q99, p;
+} slow_null;
+slow_null slow_null_of(const double *value, size_t count, double score);
+
+/* ---- jackknife ------------------------------------------------------------------------------------------------ */
+
+/* Standard errors of births, deaths and removal scores (L each) and shares (L x L) from the definition (kith/stack.h):
+ * everything is counted once more without the pairs of each group. */
+typedef struct slow_errors {
+	double *births, *deaths, *removal, *share;
+} slow_errors;
+slow_errors slow_jackknife(const uint32_t *const *ranks, size_t layers, size_t n, size_t width, uint32_t k,
+			   kith_graph_kind graph, uint32_t groups, uint64_t seed);
+void slow_errors_free(slow_errors *errors);
 
 /* ---- pairs through the layers --------------------------------------------------------------------------------- */
 

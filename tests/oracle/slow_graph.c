@@ -193,6 +193,35 @@ void slow_single(const double *dist2, size_t count, double *out)
 	}
 }
 
+/* The nearest in rank order, as many as have one, then the other ids, tier by tier. */
+static int ranked_differ(reading *t, uint64_t first, uint64_t count, uint32_t tiers)
+{
+	uint32_t k = t->want->ladder[tiers - 1], near = t->want->near, ranked = near < k ? near : k;
+	uint32_t *got = must_alloc(count * k, sizeof *got), *row = must_alloc(k, sizeof *row);
+	double *dist2 = must_alloc(count * near, sizeof *dist2), *stored = must_alloc(near, sizeof *stored);
+	kith_err err = {0};
+	int differs = 0;
+	if (kith_graph_read_ranked(t->graph, first, count, tiers, got, near % 3 ? dist2 : NULL, &err))
+		differs = DIFFERS(t, "read_ranked: %s", err.msg);
+	for (uint64_t i = 0; i < count && !differs; i++) {
+		memcpy(row, t->ranks + (first + i) * t->width, k * sizeof *row);
+		for (uint32_t tier = 0, from = 0; tier < tiers; from = t->want->ladder[tier++]) {
+			uint32_t begin = from > ranked ? from : ranked, end = t->want->ladder[tier];
+			if (begin < end)
+				qsort(row + begin, end - begin, sizeof *row, by_id);
+		}
+		slow_single(t->dist2 + (first + i) * t->width, near, stored);
+		if (memcmp(row, got + i * k, k * sizeof *row) ||
+		    (near % 3 && memcmp(stored, dist2 + i * near, near * sizeof *stored)))
+			differs = DIFFERS(t, "row %llu to k=%u in rank order", (unsigned long long)(first + i), k);
+	}
+	free(got);
+	free(row);
+	free(dist2);
+	free(stored);
+	return differs;
+}
+
 static int near_differs(reading *t, uint64_t first, uint64_t count)
 {
 	uint32_t near = t->want->near, *ids = must_alloc(count * near, sizeof *ids);
@@ -296,10 +325,12 @@ static int contents_differ(reading *t, rng *r)
 		if (rng_chance(r, 20) && block <= n - first)
 			count = block;
 		differs = rows_differ(t, first, count, tiers) || rows_differ(t, first, count, t->want->tiers) ||
-			  near_differs(t, first, count) || sets_differ(t, first, count);
+			  ranked_differ(t, first, count, tiers) || near_differs(t, first, count) ||
+			  sets_differ(t, first, count);
 	}
 	if (!differs) /* all at once, and a step back */
-		differs = rows_differ(t, 0, n, t->want->tiers) || near_differs(t, 0, n) || sets_differ(t, 0, n);
+		differs = rows_differ(t, 0, n, t->want->tiers) || ranked_differ(t, 0, n, t->want->tiers) ||
+			  near_differs(t, 0, n) || sets_differ(t, 0, n);
 	return differs;
 }
 

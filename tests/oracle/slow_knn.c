@@ -86,6 +86,12 @@ static uint64_t splitmix(uint64_t z)
 	return z;
 }
 
+void slow_tie_order_of(uint64_t key, size_t n, kith_ties ties, uint64_t *order)
+{
+	for (size_t i = 0; i < n; i++)
+		order[i] = ties == KITH_TIES_INDEX ? i : splitmix(splitmix(i ^ key) ^ (key << 32) ^ (key >> 32));
+}
+
 void slow_tie_order(const double *x, size_t n, size_t d, kith_ties ties, uint64_t *order)
 {
 	double *row = must_alloc(d, sizeof *row);
@@ -94,9 +100,7 @@ void slow_tie_order(const double *x, size_t n, size_t d, kith_ties ties, uint64_
 			row[t] = x[i * d + t] == 0 ? 0.0 : x[i * d + t];
 		order[i] = XXH3_64bits(row, d * sizeof *row);
 	}
-	uint64_t key = XXH3_64bits(order, n * sizeof *order);
-	for (size_t i = 0; i < n; i++)
-		order[i] = ties == KITH_TIES_INDEX ? i : splitmix(splitmix(i ^ key) ^ (key << 32) ^ (key >> 32));
+	slow_tie_order_of(XXH3_64bits(order, n * sizeof *order), n, ties, order);
 	free(row);
 }
 

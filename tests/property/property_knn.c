@@ -28,7 +28,7 @@ static void draw_own(kith_exact_options *own, size_t n, rng *r)
 	}
 	own->block_nodes = blocks[rng_below(r, 8)];
 	/* Every plan, with and without its numbers forced. */
-	own->plan = (kith_plan_kind)rng_below(r, 5);
+	own->plan = (kith_plan_kind)rng_below(r, KITH_PLAN_STREAM + 1);
 	if (rng_chance(r, 60)) {
 		own->sketch_dims = (uint32_t)rng_between(r, 1, 12);
 		own->coarse_dims = (uint32_t)rng_between(r, 1, 12);

@@ -278,11 +278,14 @@ static int values_differ(const char *name, const kith_values *got, const slow_me
 static int measures_differ(const kith_entry *e, const slow_measure *want, char *why, size_t size)
 {
 	for (const kith_measure *m = kith_measures; m->name; m++) {
-		int there = m->per != KITH_PER_K && (e->dynamics || m->source != KITH_FROM_DYNAMICS) &&
+		int there = m->per != KITH_PER_K && m->extent == KITH_ALL_STACKS &&
+			    (e->dynamics || m->source != KITH_FROM_DYNAMICS) &&
 			    (m->shape != KITH_GAPS || e->dynamics->gaps) &&
 			    (!m->mutual_only || e->nntp->graph == KITH_MUTUAL);
 		const slow_measure *w = want;
 		kith_values got;
+		if (m->extent == KITH_JACKKNIFED_STACKS) /* jackknife_differs looks at them */
+			continue;
 		if (kith_measure_get(m, e, &got) != there)
 			return snprintf(why, size, "%s should%s be there", m->name, there ? "" : " not") > 0;
 		while (there && w->name && strcmp(w->name, m->name))
@@ -293,6 +296,33 @@ static int measures_differ(const kith_entry *e, const slow_measure *want, char *
 			return 1;
 	}
 	return 0;
+}
+
+static int errors_differ(const char *name, const double *got, const double *want, size_t count, char *why, size_t size)
+{
+	for (size_t i = 0; i < count; i++)
+		if (got[i] != want[i] && !(isnan(got[i]) && isnan(want[i])))
+			return snprintf(why, size, "jackknife: the error of %s %zu is %a, should be %a", name, i,
+					got[i], want[i]) > 0;
+	return 0;
+}
+
+/* Errors by the jackknife are where they were asked for, and only there. */
+static int jackknife_differs(const stack *s, const kith_merge_options *o, const kith_nntp *p, char *why, size_t size)
+{
+	size_t L = s->layers;
+	int differs;
+	if (!o->groups || p->alpha)
+		return (p->births_stderr || p->deaths_stderr || p->removal_stderr || p->share_stderr) &&
+		       snprintf(why, size, "jackknife: errors that were not asked for") > 0;
+	slow_errors want = slow_jackknife((const uint32_t *const *)s->ranks, L, s->n, s->width, p->k, p->graph,
+					  o->groups, o->groups_seed);
+	differs = errors_differ("births", p->births_stderr, want.births, L, why, size) ||
+		  errors_differ("deaths", p->deaths_stderr, want.deaths, L, why, size) ||
+		  errors_differ("removal", p->removal_stderr, want.removal, L, why, size) ||
+		  errors_differ("share", p->share_stderr, want.share, L * L, why, size);
+	slow_errors_free(&want);
+	return differs;
 }
 
 /* Table `at`, of `alphas` that there are for each k and graph, should be that of these. */
@@ -322,6 +352,153 @@ static int table_differs(const stack *s, const kith_stack *stack, size_t at, uin
 	return differs;
 }
 
+/* Value r of a pair of layers, or of the greatest of all, is values[r * stride]. */
+static slow_null null_of(const double *values, size_t stride, size_t count, double score)
+{
+	double *list = must_alloc(count, sizeof *list);
+	for (size_t r = 0; r < count; r++)
+		list[r] = values[r * stride];
+	slow_null out = slow_null_of(list, count, score);
+	free(list);
+	return out;
+}
+
+static int one_null_differs(const kith_nnts *t, size_t at, const slow_null *want, double family, double calibrated,
+			    char *why, size_t size)
+{
+	const double got[] = {t->null_mean[at],
+			      t->null_sd[at],
+			      t->null_q95[at],
+			      t->null_q99[at],
+			      t->null_p[at],
+			      t->null_family_p[at],
+			      kith_nnts_corrected(t->mean[at], t->null_q95[at])};
+	const double wanted[] = {want->mean, want->sd, want->q95, want->q99, want->p, family, calibrated};
+	static const char *const names[] = {"mean", "sd", "q95", "q99", "p", "family p", "calibrated"};
+	for (size_t i = 0; i < 7; i++)
+		if (got[i] != wanted[i] && !(isnan(got[i]) && isnan(wanted[i])))
+			return snprintf(why, size, "null distribution at %zu: %s %a, should be %a", at, names[i],
+					got[i], wanted[i]) > 0;
+	return 0;
+}
+
+/* Whether a pair of layers is one that the greatest is taken of. */
+static int is_among(const stack *s, const kith_merge_options *o, size_t pair)
+{
+	size_t a = pair / s->layers, b = pair % s->layers, rows = s->layers - o->against;
+	return a != b && (!o->against || (a < rows) != (b < rows));
+}
+
+static int null_differs(const stack *s, const kith_merge_options *o, const kith_nnts *t, char *why, size_t size)
+{
+	size_t L = s->layers, square = L * L, count = o->relabellings, differs = 0;
+	double *values = must_alloc(count * square, sizeof *values), *greatest = must_alloc(count, sizeof *greatest);
+	uint32_t *number = must_alloc(L, sizeof *number);
+	for (uint32_t v = 0; v < L; v++)
+		number[v] = v;
+	for (uint32_t r = 0; r < count; r++) {
+		double *value = values + r * square;
+		slow_null_values((const uint32_t *const *)s->ranks, number, L, s->n, s->width, t->k, o->null_seed, r,
+				 value);
+		for (size_t i = 0; i < square; i++)
+			if (is_among(s, o, i) && value[i] > greatest[r])
+				greatest[r] = value[i];
+	}
+	slow_null all = null_of(greatest, 1, count, 0);
+	const double max[] = {*t->null_max_mean, *t->null_max_sd, *t->null_max_q95, *t->null_max_q99};
+	const double should[] = {all.mean, all.sd, all.q95, all.q99};
+	for (int i = 0; i < 4 && !differs; i++)
+		if (max[i] != should[i] && !(isnan(max[i]) && isnan(should[i])))
+			differs = snprintf(why, size, "greatest of all pairs, %d: %a, should be %a", i, max[i],
+					   should[i]) > 0;
+	for (size_t i = 0; i < square && !differs; i++) {
+		slow_null want = {NAN, NAN, NAN, NAN, NAN};
+		double family = NAN;
+		if (i / L != i % L) {
+			want = null_of(values + i, square, count, t->mean[i]);
+			family = is_among(s, o, i) ? null_of(greatest, 1, count, t->mean[i]).p : NAN;
+		}
+		double calibrated = isnan(want.q95) ? NAN : slow_corrected(t->mean[i], want.q95);
+		differs = one_null_differs(t, i, &want, family, calibrated, why, size) != 0;
+	}
+	free(values);
+	free(greatest);
+	free(number);
+	return differs != 0;
+}
+
+/* Layers of one name of two networks, in the order of the first's, against a stack of just these two. */
+static int match_differs(const stack *s, const kith_merge_options *o, const kith_match *m, char *why, size_t size)
+{
+	size_t rows = s->layers - o->against, found = 0, differs = 0;
+	for (size_t a = 0; a < rows && !differs; a++)
+		for (size_t b = rows; b < s->layers && !differs; b++) {
+			const uint32_t *const two[] = {s->ranks[a], s->ranks[b]};
+			if (strcmp(s->name[a], s->name[b]))
+				continue;
+			slow_measure *all = slow_measures_of(two, 2, s->n, s->width, m->k, m->graph, 0, 0), *w = all;
+			uint64_t pairs[2] = {0}, kept = 0;
+			for (; w->name; w++)
+				if (!strcmp(w->name, "pairs"))
+					memcpy(pairs, w->counts, sizeof pairs);
+				else if (!strcmp(w->name, "survivors"))
+					kept = w->counts[0];
+			slow_measures_free(all);
+			differs = found >= m->count || m->row[found] != a || m->column[found] != b ||
+				  m->kept[found] != kept || m->lost[found] != pairs[0] - kept ||
+				  m->gained[found] != pairs[1] - kept;
+			found++;
+		}
+	return (differs || found != m->count) &&
+	       snprintf(why, size, "match %zu of %zu, k=%u, graph %d", found, m->count, m->k, (int)m->graph) > 0;
+}
+
+/* The stack of two networks: as any other, but for NNTP. */
+static int networks_differ(const stack *s, const kith_merge_options *o, const kith_stack *got, char *why, size_t size)
+{
+	uint32_t ladder[KITH_MAX_TIERS], ks = expected_ladder(s, o, ladder);
+	int matched = 0;
+	for (size_t v = s->layers - o->against; v < s->layers; v++)
+		for (size_t u = 0; u < s->layers - o->against; u++)
+			matched |= !strcmp(s->name[u], s->name[v]);
+	if (got->nntp_count || got->rows != s->layers - o->against ||
+	    got->match_count != (matched ? ks * ((o->with_union != 0) + (o->with_mutual != 0)) : 0))
+		return snprintf(why, size, "%zu rows, %zu matches", got->rows, got->match_count) > 0;
+	for (size_t i = 0; i < got->match_count; i++) {
+		const kith_match *m = &got->matches[i];
+		int both = o->with_union && o->with_mutual;
+		if (m->k != ladder[both ? i / 2 : i] || m->graph != (both            ? (kith_graph_kind)(i % 2)
+								     : o->with_union ? KITH_UNION
+										     : KITH_MUTUAL))
+			return snprintf(why, size, "order of matches") > 0;
+		if (match_differs(s, o, m, why, size))
+			return 1;
+	}
+	return 0;
+}
+
+/* What is written reads back as the same bytes. */
+static int file_differs(const kith_stack *got, char *why, size_t size)
+{
+	char path[SANDBOX_PATH], again[SANDBOX_PATH];
+	kith_stack *read = NULL;
+	kith_err err = {0};
+	size_t bytes = 0, other_bytes = 0;
+	sandbox_path(path, "stack.json");
+	sandbox_path(again, "again.json");
+	if (kith_stack_write(got, path, &err) || kith_stack_verify(path, &err) || kith_stack_read(&read, path, &err) ||
+	    kith_stack_write(read, again, &err)) {
+		kith_stack_free(read);
+		return snprintf(why, size, "stack.json: %.900s", err.msg) > 0;
+	}
+	kith_stack_free(read);
+	unsigned char *one = sandbox_read(path, &bytes), *two = sandbox_read(again, &other_bytes);
+	int differs = bytes != other_bytes || memcmp(one, two, bytes);
+	free(one);
+	free(two);
+	return differs && snprintf(why, size, "stack.json reads back as another one") > 0;
+}
+
 static int result_differs(const stack *s, const kith_merge_options *options, const kith_stack *got, char *why,
 			  size_t size)
 {
@@ -330,24 +507,46 @@ static int result_differs(const stack *s, const kith_merge_options *options, con
 	kith_err err = {0};
 	alphas = options->alpha != KITH_ALPHA_ALL ? options->alpha + 1 : s->layers > 2 ? (uint32_t)s->layers - 1 : 1;
 	kinds = (options->with_union != 0) + (options->with_mutual != 0);
-	if (got->nnts_count != ks || got->nntp_count != (size_t)ks * kinds * alphas)
+	if (got->relabellings != options->relabellings || got->null_seed != options->null_seed ||
+	    got->groups != options->groups || (got->groups && got->groups_seed != options->groups_seed))
+		return snprintf(why, size, "%u relabellings, %u groups", got->relabellings, got->groups) > 0;
+	if (options->against && networks_differ(s, options, got, why, size))
+		return 1;
+	if (got->nnts_count != ks || (!options->against && got->nntp_count != (size_t)ks * kinds * alphas))
 		return snprintf(why, size, "%zu NNTS, %zu NNTP; should be %u, %u", got->nnts_count, got->nntp_count, ks,
 				ks * kinds * alphas) > 0;
 	if (layers_differ(s, got, why, size))
 		return 1;
 	for (uint32_t t = 0; t < ks; t++) {
 		if (nnts_differs(s, &got->nnts[t], ladder[t], why, size) ||
-		    estimates_differ(s, &got->nnts[t], why, size))
+		    estimates_differ(s, &got->nnts[t], why, size) ||
+		    (got->relabellings && null_differs(s, options, &got->nnts[t], why, size)))
 			return 1;
-		for (int kind = options->with_union ? 0 : 1; kind <= (options->with_mutual ? 1 : 0); kind++)
+		for (int kind = options->with_union ? 0 : 1;
+		     !options->against && kind <= (options->with_mutual ? 1 : 0); kind++)
 			for (uint32_t alpha = 0; alpha < alphas; alpha++)
-				if (table_differs(s, got, at++, ladder[t], (kith_graph_kind)kind, alpha, alphas, why,
+				if (jackknife_differs(s, options, &got->nntp[at], why, size) ||
+				    table_differs(s, got, at++, ladder[t], (kith_graph_kind)kind, alpha, alphas, why,
 						  size))
 					return 1;
 	}
 	if (kith_stack_check(got, &err))
 		return snprintf(why, size, "kith_stack_check: %.900s", err.msg) > 0;
-	return 0;
+	return (options->against || options->relabellings || options->groups) && file_differs(got, why, size);
+}
+
+/* Some layers become those of a second network, which may have names of the first's. */
+static void draw_networks(stack *s, kith_merge_options *o, rng *r)
+{
+	size_t rows;
+	if (s->layers < 2 || s->layers > 12 || !rng_chance(r, 20))
+		return;
+	o->against = rng_between(r, 1, s->layers - 1);
+	o->alpha = o->groups = 0;
+	rows = s->layers - o->against;
+	for (size_t v = rows, next = 0; v < s->layers; v++)
+		if (rng_chance(r, 60) && (next += rng_below(r, 3)) < rows)
+			snprintf(s->name[v], sizeof s->name[v], "L%zu", next++);
 }
 
 static void draw_options(const stack *s, kith_merge_options *options, uint32_t *slots, rng *r)
@@ -368,6 +567,14 @@ static void draw_options(const stack *s, kith_merge_options *options, uint32_t *
 	uint64_t small = s->layers > 129 ? 512 : s->layers > 12 ? 128 : 12;
 	options->memory = (rng_chance(r, 50) ? small : 1024) << 20;
 	options->threads = (int)rng_between(r, 1, 2);
+	if (s->layers <= 6 && s->n <= 24 && rng_chance(r, 30)) { /* exact sums are slow */
+		options->relabellings = (uint32_t)(rng_chance(r, 90) ? rng_between(r, 1, 24) : 100);
+		options->null_seed = rng_next(r) >> 1;
+	}
+	if (s->layers <= 64 && s->n >= 4 && s->n <= 60 && s->layers * s->n <= 600 && rng_chance(r, 40)) {
+		options->groups = (uint32_t)rng_between(r, 2, s->n < 12 ? s->n : 12);
+		options->groups_seed = rng_next(r) >> 1;
+	}
 	if (rng_chance(r, 50)) /* samples in parts, with and without a table */
 		*slots = 64 * (uint32_t)rng_between(r, 1, 3);
 }
@@ -442,7 +649,8 @@ static int round_merge(uint64_t seed, char *why, size_t size)
 	char what[1024] = "", pairs[SANDBOX_PATH];
 	int status, differs = draw_stack(s, &r, what, sizeof what);
 	draw_options(s, &options, &slots, &r);
-	if (rng_chance(&r, 40)) {
+	draw_networks(s, &options, &r);
+	if (!options.against && rng_chance(&r, 40)) {
 		options.pairs = sandbox_path(pairs, "pairs.kpr");
 		options.memory = (uint64_t)1 << 30;
 		remove(pairs);

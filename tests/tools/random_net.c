@@ -173,14 +173,14 @@ static void point(random_net *n)
 		n->layers[l].name = n->names[l];
 }
 
-void random_net_draw(random_net *n, rng *r)
+void random_net_draw_of(random_net *n, uint64_t samples, rng *r)
 {
 	static const char *const kinds[] = {"normal", "halves", "sparse", "tiny", "rounding", "constant"};
 	int kind = rng_chance(r, 40) ? HALVES : (int)rng_below(r, KINDS);
 	memset(n, 0, sizeof *n);
 	draw_network(n, r);
 	n->kind = kinds[kind];
-	n->net.info.n = rng_between(r, 1, 5);
+	n->net.info.n = samples;
 	point(n);
 	for (uint32_t l = 0; l < n->net.info.layer_count; l++) {
 		n->activation_types[l] = draw_dtype(kind, r);
@@ -193,6 +193,11 @@ void random_net_draw(random_net *n, rng *r)
 		if (random_net_weight_shape(n, o, &rows, &columns))
 			n->weights[o] = draw_array(n->weight_types[o], kind, 1, rows * columns, r);
 	}
+}
+
+void random_net_draw(random_net *n, rng *r)
+{
+	random_net_draw_of(n, rng_between(r, 1, 5), r);
 }
 
 static double *copy_array(const double *x, uint64_t count)

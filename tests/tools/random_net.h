@@ -18,6 +18,8 @@ typedef struct random_net {
 
 /* Draws one with sizes that slow_h0 can do. Release with random_net_free. */
 void random_net_draw(random_net *net, rng *r);
+/* One of that many samples. */
+void random_net_draw_of(random_net *net, uint64_t samples, rng *r);
 void random_net_copy(random_net *copy, const random_net *net); /* to be freed as well */
 void random_net_free(random_net *net);
 

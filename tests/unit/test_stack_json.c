@@ -386,7 +386,7 @@ static void test_not_a_stack(void **state)
 		     {"{\"format\": \"other\", \"version\": 1}", "not a kith stack"},
 		     {"{\"format\": \"kith-stack\"}", "no version"},
 		     {"{\"format\": \"kith-stack\", \"version\": 0}", "no version"},
-		     {"{\"format\": \"kith-stack\", \"version\": 2}", "version 2; this kith reads version 1"},
+		     {"{\"format\": \"kith-stack\", \"version\": 3}", "version 3; this kith reads version 2"},
 		     {"{\"format\": \"kith-stack\", \"version\": 1} x", "not JSON"}};
 	kith_err err;
 	(void)state;

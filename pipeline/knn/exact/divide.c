@@ -235,7 +235,7 @@ static void count_left(const struct groups *g, const kith_ranked_rows *distinct,
 	for (uint32_t e = 0; e < distinct->count[own]; e++)
 		if (distinct->dist[from + e] == far)
 			left += g->weight[g->group[distinct->id[from + e]]];
-	if (far == kith_ranked_rows_bound(distinct, own))
+	if (distinct->k && far == kith_ranked_rows_bound(distinct, own))
 		left += distinct->left[own];
 	for (uint32_t e = rows->k; e && dist[e - 1] == far; e--)
 		left -= rows->weight ? rows->weight[rows->id[i * rows->k + e - 1]] : 1;

@@ -16,6 +16,7 @@
 #include "pilot.h"
 #include "planner.h"
 #include "stream.h"
+#include "tree_join.h"
 #include "write_rows.h"
 
 #define REST 2000 /* times a second: what is touched meanwhile is a few megabytes */
@@ -39,6 +40,7 @@ struct exact {
 	kith_projections projections;
 	kith_bounds full;      /* of all d values */
 	kith_quantised blocks; /* what the tiles multiply */
+	kith_box_tree tree;    /* what the plan tree searches */
 	uint64_t *hash;        /* n */
 	kith_duplicates duplicates;
 	uint32_t many_copies;       /* stop if at least n / many_copies samples are copies; 0: never */
@@ -215,11 +217,29 @@ static int make_blocks(struct exact *e, kith_err *err)
 	return 0;
 }
 
+static int search_tree(struct exact *e, kith_err *err)
+{
+	int rc = kith_box_tree_make(&e->tree, &e->projections, e->order, e->m, e->plan.threads, err);
+	kith_tree_join in = {.plan = &e->plan,
+			     .scaling = &e->scaling,
+			     .info = e->job->info,
+			     .projections = &e->projections,
+			     .tree = &e->tree,
+			     .id = e->order,
+			     .m = e->m,
+			     .weight = kith_duplicates_weight(&e->duplicates, e->vectors),
+			     .progress = &e->progress};
+	return rc ? rc : kith_tree_join_run(&in, &e->results, err);
+}
+
 static int join(struct exact *e, kith_err *err)
 {
 	int rc;
-	if ((rc = project(e, err)) || (rc = find_duplicates(e, err)) || e->stopped || (rc = arrange(e, err)) ||
-	    (rc = make_blocks(e, err)))
+	if ((rc = project(e, err)) || (rc = find_duplicates(e, err)) || e->stopped || (rc = arrange(e, err)))
+		return rc;
+	if (e->plan.kind == KITH_PLAN_TREE)
+		return search_tree(e, err);
+	if ((rc = make_blocks(e, err)))
 		return rc;
 	kith_block_join in = {.plan = &e->plan,
 			      .scaling = &e->scaling,
@@ -243,6 +263,8 @@ static void describe(const kith_plan *p, char *out, size_t size)
 		snprintf(out, size, "exact (full)");
 	else if (p->kind == KITH_PLAN_SCREEN)
 		snprintf(out, size, "exact (screen r=%u, then all)", p->coarse);
+	else if (p->kind == KITH_PLAN_TREE)
+		snprintf(out, size, "exact (tree r=%u,%u)", p->coarse, p->dims);
 	else if (p->coarse < p->dims)
 		snprintf(out, size, "exact (sketch r=%u,%u)", p->coarse, p->dims);
 	else
@@ -308,6 +330,7 @@ static void release(struct exact *e)
 	kith_projections_free(&e->projections);
 	kith_bounds_free(&e->full);
 	kith_area_free(&e->blocks.area);
+	free(e->tree.memory);
 	free(e->duplicates.memory);
 	kith_results_free(&e->results);
 	free(e->lists);
@@ -442,7 +465,7 @@ static int foresee(const kith_engine_job *job, kith_knn_estimate *out, kith_err 
 enum { PLAN, DIMS, COARSE, PROBES };
 
 static const kith_engine_option options[] = {
-	[PLAN] = {"plan", "PLAN", "How to go about it: auto, sketch, screen, full or stream", 0},
+	[PLAN] = {"plan", "PLAN", "How to go about it: auto, sketch, screen, full, tree or stream", 0},
 	[DIMS] = {"dims", "R", "Directions of the sketch", 1u << 20},
 	[COARSE] = {"coarse", "R", "Directions of it that every pair is tried in", 1u << 20},
 	[PROBES] = {"probes", "BLOCKS", "Blocks of 16 samples that first bounds come from", 1u << 20},
@@ -451,17 +474,15 @@ static const kith_engine_option options[] = {
 
 static int take_plan(kith_exact_options *o, const char *text, kith_err *err)
 {
-	static const char *const names[] = {[KITH_PLAN_AUTO] = "auto",
-					    [KITH_PLAN_SKETCH] = "sketch",
-					    [KITH_PLAN_SCREEN] = "screen",
-					    [KITH_PLAN_FULL] = "full",
-					    [KITH_PLAN_STREAM] = "stream"};
+	static const char *const names[] = {
+		[KITH_PLAN_AUTO] = "auto", [KITH_PLAN_SKETCH] = "sketch", [KITH_PLAN_SCREEN] = "screen",
+		[KITH_PLAN_FULL] = "full", [KITH_PLAN_TREE] = "tree",     [KITH_PLAN_STREAM] = "stream"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (!strcmp(text, names[i])) {
 			o->plan = (kith_plan_kind)i;
 			return 0;
 		}
-	return kith_fail(err, KITH_EUSAGE, "--plan %s: not a plan: auto, sketch, screen, full or stream", text);
+	return kith_fail(err, KITH_EUSAGE, "--plan %s: not a plan: auto, sketch, screen, full, tree or stream", text);
 }
 
 static int take(void *own, size_t which, const char *text, uint32_t number, kith_err *err)

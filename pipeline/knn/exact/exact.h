@@ -8,13 +8,15 @@
  *   sketch   bounds in few dimensions rule out nearly all pairs, and the rest is measured
  *   screen   the same, but float products of all d columns stand between: where k is large
  *   full     every pair is multiplied in all d columns: where nothing can be ruled out in fewer
- *   stream   the same, a panel of rows at a time against columns from the file: where memory is short
+ *   tree     sketch, but boxes around samples rule out most of them whole: where samples are many, in few directions
+ *   stream   the same as full, a panel of rows at a time against columns from the file: where memory is short
  *   auto     whichever is fastest by what a sample of the rows says, and fits */
 typedef enum kith_plan_kind {
 	KITH_PLAN_AUTO,
 	KITH_PLAN_SKETCH,
 	KITH_PLAN_SCREEN,
 	KITH_PLAN_FULL,
+	KITH_PLAN_TREE,
 	KITH_PLAN_STREAM
 } kith_plan_kind;
 

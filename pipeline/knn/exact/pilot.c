@@ -19,6 +19,7 @@ struct run {
 	kith_graph_info info;
 	kith_vectors from_file, samples;
 	kith_progress progress;
+	const kith_progress *outer; /* the job's */
 	void *values;
 };
 
@@ -61,13 +62,11 @@ static int tick(void *context, const char *what, unsigned long long done, unsign
 						       [KITH_JOINING_PARTS] = "joining parts"};
 	struct run *r = context;
 	int stage = 0;
-	(void)done;
-	(void)total;
 	while (stage < KITH_STAGES && strcmp(what, names[stage]))
 		stage++;
 	if (stage != r->pilot.stage)
 		kith_pilot_enter(&r->pilot, stage);
-	return 0;
+	return r->outer && r->outer->call ? r->outer->call(r->outer->context, what, done, total) : 0;
 }
 
 /* ---- its samples ---- */
@@ -86,7 +85,7 @@ static int take_samples(struct run *r, const kith_engine_job *job, uint64_t m, k
 	if (rc || (rc = kith_vectors_some(&r->from_file, v, id, m, err)))
 		goto done;
 	r->job.vectors = &r->from_file;
-	if (v->n * v->row_bytes > job->memory / 2)
+	if (v->n * bytes > job->memory / 2)
 		goto done;
 	if (!(r->values = kith_alloc(m, bytes))) {
 		rc = kith_fail_nomem(err, "samples of a pilot", m * bytes);
@@ -120,6 +119,7 @@ static void set_up_job(struct run *r, const kith_engine_job *job, uint64_t m)
 	r->info.tiers = 1;
 	r->info.ladder[0] = own;
 	r->info.near = r->info.near < own ? r->info.near : own;
+	r->outer = job->progress;
 	r->progress = (kith_progress){tick, r};
 	r->job = *job;
 	r->job.info = &r->info;

@@ -7,6 +7,7 @@
 #include "pilot.h"
 #include "stream.h"
 #include "tile_kernels.h"
+#include "tree_join.h"
 
 #define MAX_DIMS     255u /* with the remainder's length: a whole number of vector registers */
 #define MIN_DIMS     15u
@@ -38,6 +39,12 @@
 #define READ_CALL     0.6e-6  /* samples read from the file for their distances: each time, */
 #define READ_BYTE     0.25e-9 /* and for each of their bytes */
 #define SPILL_BYTE    2e-9    /* vectors that are in a file, which the system has to find the pages of */
+#define TREE_SAMPLES  100000u /* that the plan tree is for: with fewer the block join is as fast */
+#define TREE_CODES    47u     /* directions of the codes of the plan tree, at most */
+#define TREE_BOXED    7u      /* directions in which what passes tells what boxes let pass, */
+#define TREE_LEAVES   5.0     /* so many times as much */
+#define TREE_LEAF     30e-9   /* a box around 16 samples that is not ruled out for a row */
+#define TREE_ROW      12e-6   /* a row, beside that */
 #define PRODUCT       0.08e-9 /* of two doubles, in matrices */
 
 /* 256 pairs in a tile, and for each value. */
@@ -258,12 +265,65 @@ static void choose_probes(kith_plan *p, const struct planner *q)
 	p->probes = (uint32_t)at_most(q->options->probe_blocks ? q->options->probe_blocks : probes, blocks);
 }
 
+/* A row of the plan tree looks into as large a part of all boxes as pass in the directions that tell most of boxes from
+ * each other; what it then looks at in all directions is a few times what it keeps. */
+static void time_tree(kith_plan *p, const struct planner *q)
+{
+	double n = (double)q->n, d = (double)q->d, k = q->k, bounds = 0;
+	double leaves = fmin(1, TREE_LEAVES * share_of(q, TREE_BOXED)) * n / KITH_LANES;
+	double passed = 2 * p->share * n + 8 * k;
+	double join = n * (TREE_ROW + leaves * TREE_LEAF + passed * (PAIR_START + PAIR_VALUE * p->dims) + k * TAKE);
+	p->refined = q->info->near;
+	if (!p->tight) {
+		p->refined = p->known + share_of(q, p->dims) * n;
+		bounds = n * p->known * (MEASURE * d + MEASURE_START);
+		join += n * time_settling(p, q, (p->refined - p->known) / 2 + k / 2);
+	}
+	join += n * ((p->refined - p->known) * (MEASURE * d + MEASURE_START) + FINISH);
+	p->cost[KITH_SKETCHING] = STAGE + n * d * (PASS_VALUE + SKETCH_VALUE * p->dims);
+	p->cost[KITH_FIRST_BOUNDS] = 0;
+	p->cost[KITH_JOINING] = STAGE + join + bounds;
+	p->cost[KITH_MEASURING] = 0;
+	add_up(p, q);
+}
+
+/* Where all samples are in memory. */
+static void consider_tree(kith_plan *best, kith_plan p, const struct planner *q)
+{
+	const kith_vectors *vectors = q->vectors;
+	uint64_t n = q->n, memory = q->memory, threads = (uint64_t)p.threads;
+	uint64_t results = kith_results_bytes(n, q->k, q->info->near);
+	p.kind = KITH_PLAN_TREE;
+	p.in_place = p.guess = 0;
+	p.probes = 0;
+	p.coarse = (uint32_t)at_most(q->options->coarse_dims ? q->options->coarse_dims : TREE_CODES, p.dims);
+	p.share = share_of(q, p.coarse);
+	p.known = p.tight ? 0 : (uint32_t)at_most(q->k + q->k / 8 + 2, n - 1);
+	p.capacity = room(q, p.tight ? 0 : share_of(q, p.dims) * (double)n);
+	p.spill = results > memory / 4;
+	p.resident = 1;
+	p.spill_vectors = 0;
+	p.panel = KITH_GROUP;
+	p.batch = kith_refiner_batch(vectors, 1, p.capacity, KITH_LANES, memory / 16 / threads);
+	p.memory = n * 24 + q->d * 8 * (1ull + p.dims) + (p.spill ? 0 : results) + n * q->d * vectors->value_size +
+		   kith_projections_bytes(n, p.dims) + kith_box_tree_bytes(n, p.coarse) +
+		   kith_tree_join_bytes(&p, vectors, q->k, q->info->near, n);
+	p.disk = p.spill ? results : 0;
+	if (p.memory > memory || q->options->spill_vectors)
+		return;
+	time_tree(&p, q);
+	if (best->seconds < 0 || p.seconds < best->seconds)
+		*best = p;
+}
+
 static void consider_joins(kith_plan *best, const struct planner *q, uint32_t dims)
 {
 	const kith_exact_options *o = q->options;
 	kith_plan p = *best;
 	p.dims = dims;
 	p.tight = dims == q->survey.rank;
+	if (o->plan == KITH_PLAN_TREE || (o->plan == KITH_PLAN_AUTO && q->n >= TREE_SAMPLES))
+		consider_tree(best, p, q);
 	for (uint32_t e = 0; e <= KITH_SURVEY_MENU; e++) {
 		p.coarse = e < KITH_SURVEY_MENU ? kith_survey_menu[e] : dims;
 		if (p.coarse > dims || (o->coarse_dims && p.coarse != at_most(o->coarse_dims, dims)))
@@ -387,7 +447,7 @@ int kith_plan_choose(kith_plan *plan, kith_survey *survey, kith_basis *basis, co
 		rc = kith_fail(err, KITH_EUSAGE,
 			       "%s: -m is too small: n=%llu d=%llu k=%u with %d threads needs at least %llu bytes",
 			       q.vectors->path, (unsigned long long)q.n, (unsigned long long)q.d, q.k, best.threads,
-			       (unsigned long long)best.memory);
+			       (unsigned long long)(best.memory + job->taken));
 	*plan = best;
 	*survey = q.survey;
 	return rc;

@@ -47,6 +47,60 @@ kith_tile_kernel kith_tile_kernel_best(void)
 	return tile_portable;
 }
 
+/* Both in steps of four pairs: mostly that is enough to rule all sixteen out. */
+#define STEP 4u
+
+static uint32_t within(const int32_t *sum, int32_t limit)
+{
+	uint32_t bits = 0;
+	for (uint32_t i = 0; i < 16; i++)
+		bits |= (uint32_t)(sum[i] <= limit) << i;
+	return bits;
+}
+
+static uint32_t near_portable(const int16_t *q, const int32_t *code, uint32_t pairs, int32_t limit)
+{
+	int32_t sum[16] = {0};
+	uint32_t bits = 0xffff;
+	for (uint32_t p = 0; p < pairs && bits; p++) {
+		int16_t x[2];
+		memcpy(x, code + p, sizeof x);
+		for (uint32_t i = 0; i < 32; i++)
+			sum[i / 2] += (q[32 * p + i] - x[i % 2]) * (q[32 * p + i] - x[i % 2]);
+		bits = p + 1 == pairs || p % STEP == STEP - 1 ? within(sum, limit) : bits;
+	}
+	return bits;
+}
+
+static uint32_t gaps_portable(const int16_t *least, const int16_t *most, const int32_t *code, uint32_t pairs,
+			      int32_t limit)
+{
+	int32_t sum[16] = {0};
+	uint32_t bits = 0xffff;
+	for (uint32_t p = 0; p < pairs && bits; p++) {
+		int16_t x[2];
+		memcpy(x, code + p, sizeof x);
+		for (uint32_t i = 0; i < 32; i++) {
+			int32_t below = least[32 * p + i] - x[i % 2], above = x[i % 2] - most[32 * p + i];
+			int32_t gap = below > above ? below : above;
+			sum[i / 2] += gap > 0 ? gap * gap : 0;
+		}
+		bits = p + 1 == pairs || p % STEP == STEP - 1 ? within(sum, limit) : bits;
+	}
+	return bits;
+}
+
+kith_box_kernels kith_box_kernels_best(void)
+{
+#if defined(__x86_64__)
+	if (kith_cpu() == KITH_CPU_AVX512)
+		return (kith_box_kernels){kith_near_avx512, kith_gaps_avx512};
+	if (kith_cpu() >= KITH_CPU_AVX2)
+		return (kith_box_kernels){kith_near_avx2, kith_gaps_avx2};
+#endif
+	return (kith_box_kernels){near_portable, gaps_portable};
+}
+
 KITH_CLONES static void gaps(const float *least_a, const float *most_a, const float *least_b, const float *most_b,
 			     uint32_t dims, float *gap)
 {

@@ -27,6 +27,22 @@ kith_tile_kernel kith_tile_kernel_best(void);
 int kith_tile_avx2(const kith_tile_side *a, const kith_tile_side *b, uint32_t width, float *t, uint16_t *hits);
 int kith_tile_avx512(const kith_tile_side *a, const kith_tile_side *b, uint32_t width, float *t, uint16_t *hits);
 
+/* Codes of 16 samples that stand together, or boxes around 16 nodes, against one code (box_tree.h): `pairs` pairs of
+ * values each. The bits of those whose squared distance from it, or gap to it, does not exceed `limit`. All but `code`
+ * are aligned to 64 bytes. */
+typedef struct kith_box_kernels {
+	uint32_t (*near)(const int16_t *q, const int32_t *code, uint32_t pairs, int32_t limit);
+	uint32_t (*gaps)(const int16_t *least, const int16_t *most, const int32_t *code, uint32_t pairs, int32_t limit);
+} kith_box_kernels;
+
+/* The fastest ones, as above. */
+kith_box_kernels kith_box_kernels_best(void);
+uint32_t kith_near_avx2(const int16_t *q, const int32_t *code, uint32_t pairs, int32_t limit);
+uint32_t kith_gaps_avx2(const int16_t *least, const int16_t *most, const int32_t *code, uint32_t pairs, int32_t limit);
+uint32_t kith_near_avx512(const int16_t *q, const int32_t *code, uint32_t pairs, int32_t limit);
+uint32_t kith_gaps_avx512(const int16_t *least, const int16_t *most, const int32_t *code, uint32_t pairs,
+			  int32_t limit);
+
 /* Squared gaps between one box and 16 others, into gap[16]: value t of the one's least and most is at [16 t], the
  * others' at [16 t + b]. */
 void kith_box_gaps(const float *least_a, const float *most_a, const float *least_b, const float *most_b, uint32_t dims,

@@ -46,4 +46,55 @@ __attribute__((target("avx2,fma"))) int kith_tile_avx2(const kith_tile_side *a, 
 	return any != 0;
 }
 
+#define STEP 4u /* pairs: mostly that is enough to rule all sixteen out */
+
+/* The lanes of eight that do not exceed the limit, twice. */
+__attribute__((target("avx2,fma"))) static inline uint32_t within(__m256i s0, __m256i s1, __m256i limit)
+{
+	uint32_t low = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(s0, limit)));
+	uint32_t high = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(s1, limit)));
+	return ~(low | high << 8) & 0xffff;
+}
+
+__attribute__((target("avx2,fma"))) uint32_t kith_near_avx2(const int16_t *q, const int32_t *code, uint32_t pairs,
+							    int32_t limit)
+{
+	const __m256i *y = (const __m256i *)(const void *)q, most = _mm256_set1_epi32(limit);
+	__m256i s0 = _mm256_setzero_si256(), s1 = s0;
+	uint32_t bits = 0xffff;
+	for (uint32_t p = 0; p < pairs && bits; bits = within(s0, s1, most))
+		for (uint32_t end = p + STEP < pairs ? p + STEP : pairs; p < end; p++) {
+			__m256i x = _mm256_set1_epi32(code[p]);
+			__m256i e = _mm256_sub_epi16(_mm256_load_si256(y + 2 * (size_t)p), x);
+			__m256i f = _mm256_sub_epi16(_mm256_load_si256(y + 2 * (size_t)p + 1), x);
+			s0 = _mm256_add_epi32(s0, _mm256_madd_epi16(e, e));
+			s1 = _mm256_add_epi32(s1, _mm256_madd_epi16(f, f));
+		}
+	return bits;
+}
+
+/* How far x is below the least or above the most, one of which is 0. */
+__attribute__((target("avx2,fma"))) static inline __m256i outside(const __m256i *least, const __m256i *most, __m256i x)
+{
+	return _mm256_or_si256(_mm256_subs_epu16(_mm256_load_si256(least), x),
+			       _mm256_subs_epu16(x, _mm256_load_si256(most)));
+}
+
+__attribute__((target("avx2,fma"))) uint32_t kith_gaps_avx2(const int16_t *least, const int16_t *most,
+							    const int32_t *code, uint32_t pairs, int32_t limit)
+{
+	const __m256i *low = (const __m256i *)(const void *)least, *high = (const __m256i *)(const void *)most;
+	__m256i s0 = _mm256_setzero_si256(), s1 = s0, all = _mm256_set1_epi32(limit);
+	uint32_t bits = 0xffff;
+	for (uint32_t p = 0; p < pairs && bits; bits = within(s0, s1, all))
+		for (uint32_t end = p + STEP < pairs ? p + STEP : pairs; p < end; p++) {
+			size_t at = 2 * (size_t)p;
+			__m256i x = _mm256_set1_epi32(code[p]);
+			__m256i e = outside(low + at, high + at, x), f = outside(low + at + 1, high + at + 1, x);
+			s0 = _mm256_add_epi32(s0, _mm256_madd_epi16(e, e));
+			s1 = _mm256_add_epi32(s1, _mm256_madd_epi16(f, f));
+		}
+	return bits;
+}
+
 #endif

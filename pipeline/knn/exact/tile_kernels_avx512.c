@@ -5,6 +5,8 @@
 
 #include <immintrin.h>
 
+#include "cpu.h"
+
 /* Sixteen rows at a time: a register each. */
 __attribute__((target("avx512f,avx512vnni"))) int kith_tile_avx512(const kith_tile_side *a, const kith_tile_side *b,
 								   uint32_t width, float *t, uint16_t *hits)
@@ -29,6 +31,36 @@ __attribute__((target("avx512f,avx512vnni"))) int kith_tile_avx512(const kith_ti
 		any |= hits[i];
 	}
 	return any != 0;
+}
+
+#define STEP 4u /* pairs: mostly that is enough to rule all sixteen out */
+
+KITH_AVX512 uint32_t kith_near_avx512(const int16_t *q, const int32_t *code, uint32_t pairs, int32_t limit)
+{
+	__m512i sum = _mm512_setzero_si512(), most = _mm512_set1_epi32(limit);
+	uint32_t bits = 0xffff;
+	for (uint32_t p = 0; p < pairs && bits; bits = _mm512_cmple_epi32_mask(sum, most))
+		for (uint32_t end = p + STEP < pairs ? p + STEP : pairs; p < end; p++) {
+			__m512i e = _mm512_sub_epi16(_mm512_load_si512(q + 32 * (size_t)p), _mm512_set1_epi32(code[p]));
+			sum = _mm512_add_epi32(sum, _mm512_madd_epi16(e, e));
+		}
+	return bits;
+}
+
+KITH_AVX512 uint32_t kith_gaps_avx512(const int16_t *least, const int16_t *most, const int32_t *code, uint32_t pairs,
+				      int32_t limit)
+{
+	__m512i sum = _mm512_setzero_si512(), all = _mm512_set1_epi32(limit);
+	uint32_t bits = 0xffff;
+	for (uint32_t p = 0; p < pairs && bits; bits = _mm512_cmple_epi32_mask(sum, all))
+		for (uint32_t end = p + STEP < pairs ? p + STEP : pairs; p < end; p++) {
+			__m512i x = _mm512_set1_epi32(code[p]);
+			__m512i below = _mm512_subs_epu16(_mm512_load_si512(least + 32 * (size_t)p), x);
+			__m512i above = _mm512_subs_epu16(x, _mm512_load_si512(most + 32 * (size_t)p));
+			__m512i e = _mm512_or_si512(below, above); /* one of them is 0 */
+			sum = _mm512_add_epi32(sum, _mm512_madd_epi16(e, e));
+		}
+	return bits;
 }
 
 #endif

@@ -94,7 +94,7 @@ static uint64_t block_bytes(const kith_engine_job *job, const kith_faiss_plan *p
 {
 	const kith_graph_info *info = job->info;
 	uint64_t k = kith_info_k(info), threads = (uint64_t)job->threads;
-	return rows * (4 * info->d + 12 * p->found + 12 * k + 4ull * info->near + 12 * p->offered) +
+	return rows * (4 * info->d + 12 * p->found + 12 * k + 4ull * info->near + 12 * p->offered + 8) +
 	       kith_faiss_input_bytes(job->vectors, job->threads) + threads * 16 * (at_least(p->found, p->offered) + k);
 }
 
@@ -128,7 +128,7 @@ int kith_faiss_plan_sizes(kith_faiss_plan *p, const kith_engine_job *job, const 
 	p->shard_rows = n;
 	double whole = (double)fixed + each * (double)n;
 	if (!spec->is_file && (spec->shard_rows || whole + (double)others > (double)memory)) {
-		others += p->spill ? 0 : store;
+		others += (p->spill ? 0 : store) + 8 * n; /* and what is left of each row's ties */
 		uint64_t left = memory > others ? memory - others : 0;
 		if (!cut(p, n, left, (double)fixed, each) && !spec->shard_rows)
 			return too_small(job, spec, "the least of its parts",

@@ -6,6 +6,7 @@
 #include "html_approximate.h"
 #include "html_dynamics.h"
 #include "html_table.h"
+#include "html_tested.h"
 #include "page_text.h"
 #include "text.h"
 
@@ -41,7 +42,7 @@ static void put_nnts_finding(const kith_report_data *d, FILE *out)
 	const kith_stack *s = d->stack;
 	const kith_nnts *t = &s->nnts[0];
 	size_t L = s->layer_count, most = 0, least = 0;
-	if (L < 3)
+	if (L < 3 || s->rows)
 		return;
 	for (size_t v = 0; v + 1 < L; v++) {
 		most = step(d, v) > step(d, most) ? v : most;
@@ -62,11 +63,15 @@ static void put_summary(const kith_report_data *d, FILE *out)
 	char n[32];
 	kith_grouped(s->n, n, sizeof n);
 	fprintf(out, "<p><b>%s samples, %zu layer%s", n, s->layer_count, plural(s->layer_count));
-	if (s->layer_count > 1)
+	if (s->rows)
+		fprintf(out, " of two networks, %zu and %zu", s->rows, s->layer_count - s->rows);
+	else if (s->layer_count > 1)
 		fprintf(out, " from %s to %s", d->html[0], d->html[s->layer_count - 1]);
 	fputs(".</b> In every layer each sample was joined with its ", out);
 	put_k_list(out, s);
-	fputs(" nearest neighbours; this page shows which of them stay neighbours, layer by layer.", out);
+	fputs(s->rows ? " nearest neighbours; this page shows how alike these are in the two."
+		      : " nearest neighbours; this page shows which of them stay neighbours, layer by layer.",
+	      out);
 	put_nnts_finding(d, out);
 	fputs("</p>\n", out);
 }
@@ -179,7 +184,7 @@ static void put_nnts_tables(const kith_report_data *d, const kith_entry *e, FILE
 	char caption[160];
 	kith_values v;
 	for (const kith_measure *m = kith_measures; m->name; m++) {
-		if (m->shape != KITH_SQUARE || !kith_measure_get(m, e, &v) || v.undefined)
+		if (m->shape != KITH_SQUARE || !m->title || !kith_measure_get(m, e, &v) || v.undefined)
 			continue;
 		snprintf(caption, sizeof caption, "%s, k = %" PRIu32, m->title, e->nnts->k);
 		kith_html_ratios(d, caption, m, &v, out);
@@ -305,11 +310,13 @@ int kith_report_html(const kith_report_data *data, FILE *out, kith_err *err)
 	fputs("</style>\n</head>\n<body>\n<main>\n<h1>Which samples stay neighbours, layer by layer</h1>\n", out);
 	put_summary(data, out);
 	kith_html_warning(data, out);
+	kith_html_networks(data, out);
 	kith_html_ties(data, out);
 	rc = put_nnts_section(data, out, err);
-	if (!rc)
+	kith_html_tested(data, out);
+	if (!rc && !data->stack->rows)
 		rc = put_nntp_section(data, out, err);
-	if (!rc)
+	if (!rc && !data->stack->rows)
 		rc = kith_html_dynamics(data, out, err);
 	fprintf(out, "%s\n", kith_definitions_html);
 	put_provenance(data, out);

@@ -98,6 +98,8 @@ static void put_matrices(const kith_report_data *data, const kith_entry *e, FILE
 			continue;
 		snprintf(caption, sizeof caption, "%s, k = %" PRIu32 ", %s graph", m->title, e->nntp->k,
 			 kith_graph_kind_name(e->nntp->graph));
+		if (m->shape == KITH_TRIANGLE && m->kind == KITH_RATIO)
+			v.errors = e->nntp->share_stderr;
 		if (m->shape == KITH_GAPS)
 			put_returns(data, e->dynamics, m->title, out);
 		else

@@ -64,7 +64,7 @@ void kith_html_ratio(FILE *out, double ratio)
 /* With its standard error, unless that is 0. */
 static void put_estimate(double x, double error, FILE *out)
 {
-	if (isnan(x) || error == 0) {
+	if (isnan(x) || isnan(error) || error == 0) {
 		kith_html_ratio(out, x);
 		return;
 	}
@@ -80,6 +80,9 @@ void kith_html_value(const kith_report_data *d, const kith_column *c, size_t lay
 	else if (c->values.counts)
 		fprintf(out, "<td>%s</td>",
 			kith_html_count(c->values.counts[layer], kith_unit_of(d, c->measure), text));
+	else if (c->measure->kind == KITH_ERROR)
+		fprintf(out, "<td>%.3g</td>",
+			c->values.ratios[layer] / (double)(c->measure->unit ? kith_unit_of(d, c->measure) : 1));
 	else
 		kith_html_ratio(out, c->values.ratios[layer]);
 }
@@ -93,7 +96,7 @@ void kith_html_ratios(const kith_report_data *d, const char *caption, const kith
 	for (size_t a = 0; a < v->rows; a++) {
 		kith_html_open_row(d, out, a);
 		for (size_t b = 0; b < v->columns; b++)
-			if (m->kind == KITH_ESTIMATE)
+			if (m->kind == KITH_ESTIMATE || (m->shape == KITH_TRIANGLE && b >= a && v->errors))
 				put_estimate(v->ratios[a * v->columns + b], v->errors[a * v->columns + b], out);
 			else
 				kith_html_ratio(

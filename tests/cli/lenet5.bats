@@ -1,14 +1,5 @@
 #!/usr/bin/env bats
-# examples/lenet5's Python: skipped where no python3 has numpy and torch.
-
-@test "the recorder and lenet5.py" {
-	for python in python3 /usr/bin/python3; do
-		"$python" -c 'import numpy, torch' 2>/dev/null && break
-		python=''
-	done
-	[ -n "$python" ] || skip "no python3 with numpy and torch"
-	"$python" -W error::ResourceWarning "$BATS_TEST_DIRNAME/recorder_test.py"
-}
+# examples/lenet5/run.sh; what it runs has tests in tests/python.
 
 # Everything run.sh can refuse, it refuses before it does anything.
 @test "run.sh refuses unfit options" {
