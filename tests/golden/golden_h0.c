@@ -219,6 +219,15 @@ static void conv(void **state)
 	check_folder("conv-ties", "expected_keep0.25", 0.25);
 }
 
+/* Padded, strided, dilated and grouped windows, the max rule, an average, a residual addition; and doubles whose
+ * products are equal though their weights are not. By make.py. */
+static void windows(void **state)
+{
+	(void)state;
+	check_folder("windows", "expected", 1);
+	check_folder("rounding", "expected", 1);
+}
+
 /* A trained network of two convolutions and two dense layers, two Fashion-MNIST images. */
 static void trained(void **state)
 {
@@ -228,6 +237,7 @@ static void trained(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(dense), cmocka_unit_test(conv), cmocka_unit_test(trained)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(dense), cmocka_unit_test(conv), cmocka_unit_test(windows),
+					   cmocka_unit_test(trained)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 #include "npy_write.h"
 #include "sandbox.h"
 
-static uint64_t units_of(const kith_net_layer *l)
+uint64_t random_net_units(const kith_net_layer *l)
 {
 	uint64_t units = 1;
 	for (uint32_t t = 0; t < l->dims; t++)
@@ -92,7 +92,7 @@ static void draw_network(random_net *n, rng *r)
 		op->to = l;
 		while (rng_chance(r, 20) && info->op_count < 12) { /* another into the same layer */
 			uint32_t from = (uint32_t)rng_below(r, l);
-			int same = units_of(&n->layers[from]) == units_of(&n->layers[l]);
+			int same = random_net_units(&n->layers[from]) == random_net_units(&n->layers[l]);
 			n->ops[info->op_count++] = (kith_op){.kind = same ? KITH_IDENTITY : KITH_DENSE,
 							     .from = from,
 							     .to = l,
@@ -103,12 +103,8 @@ static void draw_network(random_net *n, rng *r)
 		}
 	}
 	info->layer_count = layers;
-	info->layers = n->layers;
-	info->ops = n->ops;
-	for (uint32_t l = 0; l < layers; l++) {
+	for (uint32_t l = 0; l < layers; l++)
 		snprintf(n->names[l], sizeof n->names[l], "L%u", l);
-		n->layers[l].name = n->names[l];
-	}
 }
 
 /* ---- values ---- */
@@ -156,6 +152,27 @@ static kith_dtype draw_dtype(int kind, rng *r)
 	return kind == ROUNDING ? KITH_F8 : any[rng_below(r, 8)];
 }
 
+int random_net_weight_shape(const random_net *n, uint32_t o, uint64_t *rows, uint64_t *columns)
+{
+	const kith_op *op = &n->ops[o];
+	const kith_net_layer *from = &n->layers[op->from], *to = &n->layers[op->to];
+	int conv = op->kind == KITH_CONV2D;
+	*rows = conv ? to->shape[0] : random_net_units(to);
+	*columns = conv ? from->shape[0] / op->groups * op->kernel[0] * op->kernel[1] : random_net_units(from);
+	return conv || op->kind == KITH_DENSE;
+}
+
+/* Its pointers into itself. */
+static void point(random_net *n)
+{
+	n->net.info.layers = n->layers;
+	n->net.info.ops = n->ops;
+	n->net.weights = n->weights;
+	n->net.activations = n->activations;
+	for (uint32_t l = 0; l < n->net.info.layer_count; l++)
+		n->layers[l].name = n->names[l];
+}
+
 void random_net_draw_of(random_net *n, uint64_t samples, rng *r)
 {
 	static const char *const kinds[] = {"normal", "halves", "sparse", "tiny", "rounding", "constant"};
@@ -164,21 +181,16 @@ void random_net_draw_of(random_net *n, uint64_t samples, rng *r)
 	draw_network(n, r);
 	n->kind = kinds[kind];
 	n->net.info.n = samples;
-	n->net.weights = n->weights;
-	n->net.activations = n->activations;
+	point(n);
 	for (uint32_t l = 0; l < n->net.info.layer_count; l++) {
 		n->activation_types[l] = draw_dtype(kind, r);
 		n->activations[l] =
-			draw_array(n->activation_types[l], kind, 0, n->net.info.n * units_of(&n->layers[l]), r);
+			draw_array(n->activation_types[l], kind, 0, n->net.info.n * random_net_units(&n->layers[l]), r);
 	}
 	for (uint32_t o = 0; o < n->net.info.op_count; o++) {
-		const kith_op *op = &n->ops[o];
-		uint64_t rows = op->kind == KITH_CONV2D ? n->layers[op->to].shape[0] : units_of(&n->layers[op->to]);
-		uint64_t columns = op->kind == KITH_CONV2D
-					   ? n->layers[op->from].shape[0] / op->groups * op->kernel[0] * op->kernel[1]
-					   : units_of(&n->layers[op->from]);
+		uint64_t rows, columns;
 		n->weight_types[o] = draw_dtype(kind, r);
-		if (op->kind == KITH_CONV2D || op->kind == KITH_DENSE)
+		if (random_net_weight_shape(n, o, &rows, &columns))
 			n->weights[o] = draw_array(n->weight_types[o], kind, 1, rows * columns, r);
 	}
 }
@@ -186,6 +198,25 @@ void random_net_draw_of(random_net *n, uint64_t samples, rng *r)
 void random_net_draw(random_net *n, rng *r)
 {
 	random_net_draw_of(n, rng_between(r, 1, 5), r);
+}
+
+static double *copy_array(const double *x, uint64_t count)
+{
+	double *copy = must_alloc(count, sizeof *copy);
+	memcpy(copy, x, count * sizeof *copy);
+	return copy;
+}
+
+void random_net_copy(random_net *copy, const random_net *n)
+{
+	uint64_t rows, columns;
+	*copy = *n;
+	point(copy);
+	for (uint32_t l = 0; l < n->net.info.layer_count; l++)
+		copy->activations[l] = copy_array(n->activations[l], n->net.info.n * random_net_units(&n->layers[l]));
+	for (uint32_t o = 0; o < n->net.info.op_count; o++)
+		if (random_net_weight_shape(n, o, &rows, &columns))
+			copy->weights[o] = copy_array(n->weights[o], rows * columns);
 }
 
 void random_net_free(random_net *n)
@@ -219,7 +250,7 @@ static void write_layer(const random_net *n, const char *name, uint32_t l, FILE 
 	snprintf(shape + at, sizeof shape - (size_t)at, ")");
 	fprintf(json, "], \"activations\": \"%s.h%u.npy\"}", name, l);
 	write_array(sandbox_path(path, "%s.h%u.npy", name, l), n->activation_types[l], shape, n->activations[l],
-		    n->net.info.n * units_of(layer));
+		    n->net.info.n * random_net_units(layer));
 }
 
 static void write_op(const random_net *n, const char *name, uint32_t o, FILE *json)
@@ -240,13 +271,12 @@ static void write_op(const random_net *n, const char *name, uint32_t o, FILE *js
 	if (op->kind == KITH_MAXPOOL && op->rule == KITH_POOL_MAX)
 		fputs(", \"rule\": \"max\"", json);
 	if (n->weights[o]) {
-		uint64_t rows = op->kind == KITH_CONV2D ? to->shape[0] : units_of(to), columns = units_of(from);
+		uint64_t rows, columns;
+		random_net_weight_shape(n, o, &rows, &columns);
 		snprintf(shape, sizeof shape, "(%llu, %llu)", (unsigned long long)rows, (unsigned long long)columns);
-		if (op->kind == KITH_CONV2D) {
-			columns = from->shape[0] / op->groups * op->kernel[0] * op->kernel[1];
+		if (op->kind == KITH_CONV2D)
 			snprintf(shape, sizeof shape, "(%llu, %llu, %u, %u)", (unsigned long long)rows,
 				 (unsigned long long)from->shape[0] / op->groups, op->kernel[0], op->kernel[1]);
-		}
 		fprintf(json, ", \"weight\": \"%s.w%u.npy\"", name, o);
 		write_array(sandbox_path(path, "%s.w%u.npy", name, o), n->weight_types[o], shape, n->weights[o],
 			    rows * columns);

@@ -20,7 +20,13 @@ typedef struct random_net {
 void random_net_draw(random_net *net, rng *r);
 /* One of that many samples. */
 void random_net_draw_of(random_net *net, uint64_t samples, rng *r);
+void random_net_copy(random_net *copy, const random_net *net); /* to be freed as well */
 void random_net_free(random_net *net);
+
+uint64_t random_net_units(const kith_net_layer *layer);
+
+/* Operation o's weights as a matrix. Returns 0 if it has none. */
+int random_net_weight_shape(const random_net *net, uint32_t o, uint64_t *rows, uint64_t *columns);
 
 /* Writes it as NAME.json and NAME.*.npy beside; `path` receives the former. */
 void random_net_write(const random_net *net, const char *name, char *path, size_t size);
