@@ -75,7 +75,7 @@ def _watch(network, layers):
     """A module behind each node whose value is a layer: {the module's name: the layer's}."""
     watched = {}
     for value in layers:
-        module = "layer " + value.layer.replace(".", "/")  # as messages say it; no module's name has a dot
+        module = "layer " + value.layer.replace(".", ":")  # no module's name has a dot; no layer's a colon
         network.add_module(module, nn.Identity())
         with network.graph.inserting_after(value.node):
             watch = network.graph.call_module(module, (value.node,))
