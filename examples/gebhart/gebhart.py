@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, TensorDataset
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lenet5"))
 from lenet5 import FASHION, DataError, digest, load, read_json, write_json
 from netfile import netfile
-from recorder import record
+import kith  # lenet5.py has found this checkout's; only kith.record, which needs nothing built
 
 LAYERS = ["I", "C1", "C2", "F1", "O"]
 STEP = 0.004  # of an attack, per pixel
@@ -138,7 +138,7 @@ def recorded(folder, model, x, y, networks):
     for name, without in networks.items():
         network, layers = netfile(model, x[:1], os.path.join(folder, name), without=without)
         if not without:
-            record(network, DataLoader(TensorDataset(x), batch_size=500), folder, layers)
+            kith.record(network, DataLoader(TensorDataset(x), batch_size=500), folder, layers)
     np.save(os.path.join(folder, "labels.npy"), y.numpy().astype(np.uint8))  # what kith-show reads
 
 

@@ -1,12 +1,12 @@
 """Write the net.json of a PyTorch network, kith-h0's input, with its weights, and say what is to be recorded for it.
 
-Copy this one file into your project, beside recorder.py; it needs numpy and torch, nothing else.
+Copy this one file into your project; it needs numpy and torch, nothing else.
 
+    import kith
     from netfile import netfile
-    from recorder import record
 
     network, layers = netfile(model, images[:1], "activations/net.json")
-    record(network, loader, "activations", layers)
+    kith.record(network, loader, "activations", layers)
 
 writes activations/net.json, activations/weights/*.npy, and then each layer's activations; so
 
@@ -40,7 +40,7 @@ class NetError(ValueError):
 
 def netfile(model, example, path, *, input="I", without=()):
     """Write `path` and, in the folder weights/ beside it, the weights. Returns (network, layers): what to give to
-    record() as its model and its modules, with the folder of `path` as its out.
+    kith.record as its model and its modules, with the folder of `path` as its out.
 
     example   a batch of inputs, of one sample or more; only its shape matters.
     input     NAME of the layer that is the model's input.
@@ -75,10 +75,12 @@ def _watch(network, layers):
     """A module behind each node whose value is a layer: {the module's name: the layer's}."""
     watched = {}
     for value in layers:
-        module = "layer " + value.layer.replace(".", "/")  # as messages say it; no module's name has a dot
+        module = "layer " + value.layer.replace(".", ":")  # no module's name has a dot; no layer's a colon
         network.add_module(module, nn.Identity())
         with network.graph.inserting_after(value.node):
-            network.graph.call_module(module, (value.node,))
+            watch = network.graph.call_module(module, (value.node,))
+        value.node.replace_all_uses_with(watch)
+        watch.args = (value.node,)
         watched[module] = value.layer
     network.recompile()
     return watched

@@ -61,8 +61,10 @@ class GebhartTest(unittest.TestCase):
 
     @staticmethod
     def make(out):
-        subprocess.run(["make", "-s", "-C", GEBHART, f"OUT={out}", f"KITH_BIN={BIN}", f"PYTHON={sys.executable} -B", "NEAR=90"],
-                       check=True, stderr=subprocess.PIPE)
+        make = subprocess.run(["make", "-s", "-C", GEBHART, f"OUT={out}", f"KITH_BIN={BIN}", f"PYTHON={sys.executable} -B",
+                               "NEAR=90"], stderr=subprocess.PIPE, text=True)
+        if make.returncode:
+            raise AssertionError(make.stderr)
 
     def rows(self, name):
         with open(os.path.join(self.out, name), newline="") as file:

@@ -15,8 +15,9 @@ from torch.nn import functional as F
 EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples")
 sys.dont_write_bytecode = True
 sys.path[:0] = [os.path.join(EXAMPLES, "gebhart"), os.path.join(EXAMPLES, "lenet5")]
+import lenet5  # which knows where kith.record is
+import kith
 from netfile import NetError, netfile
-from recorder import record
 
 torch.set_num_threads(1)
 
@@ -246,7 +247,7 @@ class NetfileTest(unittest.TestCase):
 
     def record(self, model, x, **options):
         network, layers = netfile(model, x[:1], self.path(), **options)
-        record(network, [x[:2], x[2:]], self.out, layers, dtype="f8" if x.dtype == torch.float64 else "f4", samples=len(x))
+        kith.record(network, [x[:2], x[2:]], self.out, layers, samples=len(x), branches=False)
         return Recorded(self.path())
 
     def check(self, net, some=None, tolerance=1e-9):
@@ -323,7 +324,6 @@ class NetfileTest(unittest.TestCase):
 
     def test_edge_counts(self):
         """Counted by others; see kith-h0 --dry-run."""
-        import lenet5
         ccff = nn.Sequential(nn.Conv2d(1, 3, 5, bias=False), nn.ReLU(), nn.Conv2d(3, 3, 3, bias=False), nn.ReLU(), nn.Flatten(),
                              nn.Linear(1452, 256, bias=False), nn.ReLU(), nn.Linear(256, 10, bias=False))
         for model, side, edges, vertices in ((ccff, 28, 456676, 4230), (lenet5.lenet5(), 28, 412960, None),
