@@ -37,7 +37,7 @@ static int check_layers(kith_h0_info *info, kith_err *err)
 	for (uint32_t l = 0; l < info->layer_count; l++) {
 		kith_net_layer *layer = &info->layers[l];
 		layer->units = 1;
-		for (uint32_t t = 0; t < layer->dims; t++)
+		for (uint32_t t = 0; t < layer->dims && layer->dims <= KITH_MAX_SHAPE; t++)
 			if (__builtin_mul_overflow(layer->units, layer->shape[t], &layer->units) ||
 			    layer->units > KITH_MAX_DIM)
 				return kith_fail(err, KITH_EUSAGE, "layer %s: more than %u units", layer->name,

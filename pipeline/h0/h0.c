@@ -5,6 +5,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "alloc.h"
 #include "engine.h"
@@ -87,6 +88,23 @@ static int check_options(const kith_h0_options *o, kith_err *err)
 	if (o->keep > 0 && o->keep <= 1)
 		return 0;
 	return kith_fail(err, KITH_EUSAGE, "--keep %g: a part of the edges, above 0 and at most 1", o->keep);
+}
+
+/* The output may be none of the arrays that net.json names, whatever they are called. */
+static int check_output(const kith_network *n, const char *output, kith_err *err)
+{
+	struct stat out, in;
+	if (stat(output, &out))
+		return 0;
+	for (uint32_t i = 0; i < n->info.layer_count + n->info.op_count; i++) {
+		const kith_activations *a =
+			i < n->info.layer_count ? n->activations[i] : n->files[i - n->info.layer_count];
+		const char *path = a ? kith_activations_get_info(a)->path : NULL;
+		if (path && !stat(path, &in) && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+			return kith_fail(err, KITH_EUSAGE, "-o %s: is %s, which the network names: name another output",
+					 output, path);
+	}
+	return 0;
 }
 
 /* Reads the network, without its numbers. */
@@ -232,8 +250,8 @@ int kith_h0_build(const char *input, const char *output, const kith_h0_options *
 {
 	struct run r = {.options = options};
 	int rc = open_network(&r.network, input, options, &r.threads, err);
-	if (rc || (rc = prepare(&r, output, err)) || (rc = run_all(&r, err)) ||
-	    (rc = kith_network_verify(r.network, r.threads, &options->progress, err)))
+	if (rc || (rc = check_output(r.network, output, err)) || (rc = prepare(&r, output, err)) ||
+	    (rc = run_all(&r, err)) || (rc = kith_network_verify(r.network, r.threads, &options->progress, err)))
 		goto done;
 	rc = kith_h0_writer_finish(r.writer, err);
 	r.writer = NULL;

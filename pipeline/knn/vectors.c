@@ -69,7 +69,7 @@ int kith_vectors_refuse_zero(const kith_vectors *v, kith_err *err)
 			 (unsigned long long)v->n);
 	return kith_fail(err, KITH_EUSAGE,
 			 "%s: row %llu is zero%s and has no direction: cosine cannot place it; drop the same samples "
-			 "from every layer, or use --metric l2, or --engine exact, which can keep them",
+			 "from every layer, or use --metric l2; --engine exact can keep them (--zero-rows keep)",
 			 v->path, (unsigned long long)first, more);
 }
 

@@ -149,6 +149,8 @@ static int write_matrices(const kith_report_data *data, const kith_entry *e, con
 	int rc = 0;
 	for (const kith_measure *m = kith_measures; m->name && !rc; m++) {
 		content c = {.data = data, .measure = m};
+		if (m->per == KITH_PER_GRAPH && !e->dynamics) /* of one layer there are none */
+			continue;
 		if (!kith_measure_is_matrix(m) || !kith_measure_get(m, e, &c.values) || c.values.undefined)
 			continue;
 		kith_measure_stem(m, e, stem, sizeof stem);

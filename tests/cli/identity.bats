@@ -39,6 +39,14 @@ shown() {
 	done
 }
 
+@test "kith-knn: plan tree and a sample outside the floats' range" {
+	mknpy -n 8449 -d 4 -t '<f8' -p 1,0,35184372088832 layer.npy
+	kith-knn -q -k 5 --plan full -o layer.nng layer.npy
+	shown layer.nng >expected
+	kith-knn -q -k 5 --plan tree -o layer.nng layer.npy
+	shown layer.nng | cmp - expected
+}
+
 @test "kith-knn: ties by the thousand" {
 	mknpy -n 2500 -d 3 -g layer.npy # 64 different rows
 	kith-knn -q -k 1,50,300 -t 1 -m 1G -o layer.nng layer.npy

@@ -160,7 +160,7 @@ assert len(shown["rows"]) == shown["pairs"] and [layer["name"] for layer in show
 	grep -q nnts extras.kpr
 	for v in a b c; do
 		mknpy -n 12 -d 4 -s $seed -g $v.npy
-		kith-knn -q -k 2,5 -o $v.nng $v.npy
+		kith-knn -q --ties index -k 2,5 -o $v.nng $v.npy # as all files were then
 		seed=$((seed + 1))
 	done
 	kith-merge -q --pairs new.kpr -o new.json a.nng b.nng c.nng

@@ -60,6 +60,12 @@ value() { # MEASURE K FIRST LAST FILE
 	head -1 csv/dynamics_k4_union.csv | grep -q births_stderr
 }
 
+@test "a report of one layer with --jackknife" {
+	kith-merge -q --jackknife 5 -o s.json a.nng
+	kith-report -q --csv csv -o s.html s.json
+	[ -s csv/nnts_k4.csv ]
+}
+
 @test "--against takes all up to the next option, or to the end" {
 	kith-merge -q --against two/b.nng two/c.nng -o s.json a.nng b.nng c.nng
 	kith-merge -q -o t.json a.nng b.nng c.nng --against two/b.nng two/c.nng

@@ -15,13 +15,14 @@
 
 static void test_graph(void **state)
 {
-	static const char expected[] = "{\"format\": \"kith-graph\", \"version\": 1, \"n\": 2, \"d\": 3, \"k\": [1],\n"
-				       " \"metric\": \"l\\\\2\", \"engine\": \"faiss:\\\"IVF\\\"\\n\", \"recall\": "
-				       "0.5, \"digest\": \"xxh3:\\u0001\", \"precision\": \"single\",\n"
-				       " \"nodes\": [\n"
-				       "  {\"node\": 0, \"tiers\": [[1]], \"near\": [[1, 0.25]]},\n"
-				       "  {\"node\": 1, \"tiers\": [[0]], \"near\": [[0, 0.25]]}\n"
-				       " ]}\n";
+	static const char expected[] =
+		"{\"format\": \"kith-graph\", \"version\": 1, \"n\": 2, \"d\": 3, \"k\": [1],\n"
+		" \"metric\": \"l\\\\2\", \"engine\": \"faiss:\\\"IVF\\\"\\n\", \"recall\": "
+		"0.5, \"digest\": \"xxh3:\\u0001\", \"precision\": \"single\", \"ties\": \"index\",\n"
+		" \"nodes\": [\n"
+		"  {\"node\": 0, \"tiers\": [[1]], \"near\": [[1, 0.25]]},\n"
+		"  {\"node\": 1, \"tiers\": [[0]], \"near\": [[0, 0.25]]}\n"
+		" ]}\n";
 	kith_graph_info info = {.n = 2,
 				.d = 3,
 				.tiers = 1,
@@ -57,12 +58,13 @@ static void test_audit(void **state)
 	static const char rows[] =
 		"# node\tneighbour\tk\trank\tdist2\n0\t1\t1\t0\tnan\n1\t0\t1\t0\tnan\n2\t0\t1\t0\tnan\n";
 	static const char header[] = "# kith graph\n# n\t3\n# d\t3\n# k\t1\n# metric\tl2\n# engine\tapprox\n"
-				     "# recall\t0.5\n# digest\t\n# audit\tsamples\t2\tseed\t7\n"
+				     "# recall\t0.5\n# digest\t\n# ties\tindex\n# audit\tsamples\t2\tseed\t7\n"
 				     "# audit\tk\t1\trecall\t0.5\tlow\t0.25\thigh\t0.75\n# near\t0\n";
-	static const char json[] = "{\"format\": \"kith-graph\", \"version\": 1, \"n\": 3, \"d\": 3, \"k\": [1],\n"
-				   " \"metric\": \"l2\", \"engine\": \"approx\", \"recall\": 0.5, \"digest\": \"\",\n"
-				   " \"audit\": {\"samples\": 2, \"seed\": 7, \"recall\": [0.5], \"low\": [0.25], "
-				   "\"high\": [0.75]},\n";
+	static const char json[] =
+		"{\"format\": \"kith-graph\", \"version\": 1, \"n\": 3, \"d\": 3, \"k\": [1],\n"
+		" \"metric\": \"l2\", \"engine\": \"approx\", \"recall\": 0.5, \"digest\": \"\", \"ties\": \"index\",\n"
+		" \"audit\": {\"samples\": 2, \"seed\": 7, \"recall\": [0.5], \"low\": [0.25], "
+		"\"high\": [0.75]},\n";
 	kith_graph_info info = {
 		.n = 3, .d = 3, .tiers = 1, .ladder = {1}, .recall = 1, .metric = "l2", .engine = "approx"};
 	uint32_t ids[] = {1, 0, 0}, id[] = {0, 1}, exact[] = {2, 0};

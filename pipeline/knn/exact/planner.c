@@ -305,9 +305,11 @@ static void consider_tree(kith_plan *best, kith_plan p, const struct planner *q)
 	p.spill_vectors = 0;
 	p.panel = KITH_GROUP;
 	p.batch = kith_refiner_batch(vectors, 1, p.capacity, KITH_LANES, memory / 16 / threads);
-	p.memory = n * 24 + q->d * 8 * (1ull + p.dims) + (p.spill ? 0 : results) + n * q->d * vectors->value_size +
-		   kith_projections_bytes(n, p.dims) + kith_box_tree_bytes(n, p.coarse) +
-		   kith_tree_join_bytes(&p, vectors, q->k, q->info->near, n);
+	p.memory =
+		n * 24 + q->d * 8 * (1ull + p.dims) + (p.spill ? 0 : results) + n * q->d * vectors->value_size +
+		kith_projections_bytes(n, p.dims) +
+		at_least(kith_projections_bytes(n, p.dims), /* while they are put in order */
+			 kith_box_tree_bytes(n, p.coarse) + kith_tree_join_bytes(&p, vectors, q->k, q->info->near, n));
 	p.disk = p.spill ? results : 0;
 	if (p.memory > memory || q->options->spill_vectors)
 		return;
@@ -485,6 +487,6 @@ void kith_plan_pilot(kith_plan *plan, const kith_survey *survey, const kith_scal
 		if (all.resident)
 			plan->batch = all.batch;
 		plan->share = share_of(&q, plan->coarse);
-		time_join(plan, &q);
+		(all.kind == KITH_PLAN_TREE ? time_tree : time_join)(plan, &q);
 	}
 }

@@ -83,7 +83,8 @@ static uint32_t gaps_portable(const int16_t *least, const int16_t *most, const i
 		for (uint32_t i = 0; i < 32; i++) {
 			int32_t below = least[32 * p + i] - x[i % 2], above = x[i % 2] - most[32 * p + i];
 			int32_t gap = below > above ? below : above;
-			sum[i / 2] += gap > 0 ? gap * gap : 0;
+			/* lanes that only fill up wrap around, here as in the other kernels */
+			sum[i / 2] = (int32_t)((uint32_t)sum[i / 2] + (gap > 0 ? (uint32_t)gap * (uint32_t)gap : 0));
 		}
 		bits = p + 1 == pairs || p % STEP == STEP - 1 ? within(sum, limit) : bits;
 	}

@@ -255,6 +255,8 @@ static int ruled_out(const struct join *j, const struct worker *w, uint64_t node
 	int32_t most = 0;
 	for (uint32_t r = 0; r < w->rows; r++)
 		most = w->limit[r] > most ? w->limit[r] : most;
+	if (most == INT32_MAX) /* a row that has to see everything: one outside the floats' range is in no box */
+		return 0;
 	for (uint32_t t = 0; t < b->boxed; t++) {
 		uint64_t pair = t / 2 * 2 * LANES + t % 2;
 		uint64_t here = own / LANES * LANES * b->boxed + pair + own % LANES * 2;
