@@ -5,18 +5,29 @@
  * graph is that of Gebhart & Schrater (arXiv 1901.09496):
  *
  *   unit       element i (C order) of a layer's stored activation; the vertices are the units of all layers
+ *
  *   operation  joins the units of one layer, `from`, to those of a later one, `to`. Target unit v has `fan_in` places
- * for edges, j = 0..fan_in-1: dense     source unit j conv2d    (c, ky, kx), C order of weight[o], for v = (o, y, x); c
- * counts within the group maxpool, avgpool   (ky, kx), in the channel of v identity  0: source unit v A place on
- * padding holds no edge edge id    base + v * fan_in + j; base is the sum of units(to) * fan_in over the operations
- * before phi        |w| |h_u|: the edge's weight times the source unit's activation, one multiplication in double
- * precision; an edge of phi 0 does not exist order      e before f if phi(e) > phi(f), or if these are equal and id(e)
- * < id(f) forest     what Kruskal's algorithm keeps in that order: the maximum spanning forest class      a component
- * of the growing forest, named by its first edge, its birth. Where an edge joins the components of two classes, the one
- * born later dies there, and the other is its parent. Only classes with phi(birth) > phi(death) are kept (persistent),
- * numbered in the order of their births basin      of a class: what holds its birth when all deaths are taken out of
- * the forest. Every edge that is no death is in one basin; a death is in none component  of a class: what of the forest
- * before its death is connected with its birth */
+ *              for edges, j = 0..fan_in-1; a place on padding holds no edge. Of dense, j is source unit j; of conv2d
+ *              (c, ky, kx), the C order of weight[o], for v = (o, y, x), where c counts within the group; of maxpool
+ *              and avgpool (ky, kx), in the channel of v; of identity 0, which is source unit v
+ *
+ *   edge id    base + v * fan_in + j; base is the sum of units(to) * fan_in over the operations before
+ *
+ *   phi        |w| |h_u|: the edge's weight times the source unit's activation, one multiplication in double
+ *              precision; an edge of phi 0 does not exist
+ *
+ *   order      e before f if phi(e) > phi(f), or if these are equal and id(e) < id(f)
+ *
+ *   forest     what Kruskal's algorithm keeps in that order: the maximum spanning forest
+ *
+ *   class      a component of the growing forest, named by its first edge, its birth. Where an edge joins the
+ *              components of two classes, the one born later dies there, and the other is its parent. Only classes
+ *              with phi(birth) > phi(death) are kept (persistent), numbered in the order of their births
+ *
+ *   basin      of a class: what holds its birth when all deaths are taken out of the forest. Every edge that is no
+ *              death is in one basin; a death is in none
+ *
+ *   component  of a class: what of the forest before its death is connected with its birth */
 #ifndef KITH_GENERATORS_H
 #define KITH_GENERATORS_H
 
@@ -135,7 +146,7 @@ typedef struct kith_h0_samples {
 } kith_h0_samples;
 void kith_h0_samples_free(kith_h0_samples *samples);
 
-/* Scratch for kith_h0_component, 8 bytes for each vertex and 4 for each edge of a sample. Zero it; release with
+/* Scratch for kith_h0_component, 4 bytes for each vertex and 8 for each edge of a sample. Zero it; release with
  * kith_h0_scratch_free. */
 typedef struct kith_h0_scratch {
 	void *memory;
