@@ -227,5 +227,5 @@ static int round_knn(uint64_t seed, char *why, size_t size)
 
 int main(int argc, char **argv)
 {
-	return property_run_all("property_knn", property_start(argc, argv, 2000), round_knn);
+	return property_run_all("property_knn", property_start(argc, argv, 1000), round_knn);
 }

@@ -240,5 +240,5 @@ static int round_sparse(uint64_t seed, char *why, size_t size)
 
 int main(int argc, char **argv)
 {
-	return property_run_all("property_sparse", property_start(argc, argv, 2000), round_sparse);
+	return property_run_all("property_sparse", property_start(argc, argv, 1000), round_sparse);
 }

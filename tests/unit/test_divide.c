@@ -120,13 +120,14 @@ static void check(const sample *s)
 	slow_tie_order(x, n, d, KITH_TIES_CONTENT, order);
 	if (s->metric == KITH_COSINE)
 		slow_normalise(x, n, d);
+	int first = getenv("KITH_ROUNDS") ? 2 : 0; /* where all is slow, the default tie rule alone */
 	kith_knn_defaults(&options);
 	options.tiers = 2;
 	memcpy(options.ladder, want.ladder, sizeof want.ladder);
 	options.metric = s->metric;
 	options.threads = 2;
 	options.command = "test_divide";
-	for (int run = 0; run < 4; run++) {
+	for (int run = first; run < 4; run++) {
 		int low = run & 1;
 		options.ties = want.ties = run < 2 ? KITH_TIES_INDEX : KITH_TIES_CONTENT;
 		if (!low)
@@ -137,7 +138,7 @@ static void check(const sample *s)
 			fail_msg("%s", err.msg);
 		if (slow_graph_differs(nng, &want, 15, ranks, dist2, &r, why, sizeof why))
 			fail_msg("%s: %s", summary.plan, why);
-		if (!run && slow_ties_differ(nng, x, n, d, why, sizeof why))
+		if (run == first && slow_ties_differ(nng, x, n, d, why, sizeof why))
 			fail_msg("%s: %s", summary.plan, why);
 		if (!low)
 			assert_string_equal(summary.plan, s->plan);
