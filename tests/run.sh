@@ -23,7 +23,8 @@ cmake --build build-plain --parallel "$jobs" --target kith-knn mknpy
 (cd build-plain && ctest --output-on-failure -R cli_faiss)
 
 # The engine faiss by FAISS' own C API: faiss_shim.cc has to be its like. Built once, kept where caches are.
-faiss_c=${XDG_CACHE_HOME:-$HOME/.cache}/kith/libfaiss_c
+faiss_c=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kith/libfaiss_c
+mkdir -p "$faiss_c" 2>/dev/null || faiss_c=$PWD/build-faiss-c/root
 status=0
 sh tests/tools/libfaiss_c.sh "$faiss_c" || status=$?
 case $status in
