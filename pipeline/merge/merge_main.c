@@ -110,8 +110,9 @@ static int take_jackknife(const kith_option *option, const char *arg, kith_err *
  * -o X A1", as each of its values would be given by itself. */
 static int spread_against(int *argc, char ***argv, kith_err *err)
 {
-	char **out = calloc((size_t)*argc + 1, sizeof *out);
+	static char **out; /* as long as the program, as arguments are */
 	int inside = 0, count = 0;
+	out = calloc((size_t)*argc + 1, sizeof *out);
 	if (!out)
 		return kith_fail_nomem(err, "arguments", (size_t)*argc * sizeof *out);
 	for (int i = 0; i < *argc; i++) {
