@@ -25,7 +25,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lenet5"))
-from lenet5 import FASHION, DataError, digest, load, read_json, write_json
+from lenet5 import FASHION, DataError, digest, load, read_json, trained, write_json
 from netfile import netfile
 import kith  # lenet5.py has found this checkout's; only kith.record, which needs nothing built
 
@@ -94,26 +94,6 @@ def attack(model, x, y):
 
 def say(text):
     print(f"gebhart: {text}", file=sys.stderr, flush=True)
-
-
-def trained(out, x, y, test_x, test_y, settings):
-    """The model of these settings: from OUT/ccff.pt if that is what it holds, else trained and put there."""
-    path, note = os.path.join(out, "ccff.pt"), os.path.join(out, "ccff.json")
-    known = read_json(note)
-    if known is not None and known.get("settings") == settings and os.path.isfile(path):
-        model = ccff(settings["sigmoid"])
-        model.load_state_dict(torch.load(path, map_location="cpu"))
-        say(f"{path}: trained already, test accuracy {100 * known['accuracy']:.2f} %")
-        return model
-    model = train(x, y, settings)
-    accuracy = (predicted(model, test_x) == test_y).double().mean().item()
-    say(f"test accuracy {100 * accuracy:.2f} % ({len(test_x)} images)")
-    if os.path.exists(note):
-        os.remove(note)  # until the weights it speaks of are in place
-    torch.save(model.state_dict(), path + ".part")
-    os.replace(path + ".part", path)
-    write_json(note, {"settings": settings, "accuracy": accuracy})
-    return model
 
 
 def adversaries(model, x, y):
@@ -191,7 +171,9 @@ def main():
     settings = {"sigmoid": args.sigmoid, "epochs": args.epochs, "seed": args.seed, "threads": args.threads,
                 "torch": torch.__version__, "images": hashlib.sha256(x.numpy()).hexdigest(),
                 "labels": hashlib.sha256(y.numpy()).hexdigest()}
-    make_sets(args.out, trained(args.out, x, y, test_x, test_y, settings), test_x, test_y, args.attacked)
+    model = trained(os.path.join(args.out, "ccff.pt"), settings, ccff(args.sigmoid), lambda: train(x, y, settings),
+                    lambda model: (predicted(model, test_x) == test_y).double().mean().item(), len(test_x), say)
+    make_sets(args.out, model, test_x, test_y, args.attacked)
 
 
 if __name__ == "__main__":

@@ -158,18 +158,18 @@ def read_json(path):
         return None
 
 
-def trained(out, data, test, settings):
-    """The model of these settings: from OUT/lenet5.pt if that is what it holds, else trained and put there."""
-    path, note = os.path.join(out, "lenet5.pt"), os.path.join(out, "lenet5.json")
+def trained(path, settings, model, train, accuracy, images, say=say):
+    """`model` with the weights of these settings: from `path`, a .pt, if that is what it holds, else those of the model that
+    train() returns, put there with its accuracy(model), of so many test images."""
+    note = os.path.splitext(path)[0] + ".json"
     known = read_json(note)
     if known is not None and known.get("settings") == settings and os.path.isfile(path):
-        model = lenet5()
         model.load_state_dict(torch.load(path, map_location="cpu"))
         say(f"{path}: trained already, test accuracy {100 * known['accuracy']:.2f} %")
         return model
-    model = train(data, settings["epochs"], settings["seed"])
-    score = accuracy(model, test)
-    say(f"test accuracy {100 * score:.2f} % ({len(test)} images)")
+    model = train()
+    score = accuracy(model)
+    say(f"test accuracy {100 * score:.2f} % ({images} images)")
     if os.path.exists(note):
         os.remove(note)  # until the weights it speaks of are in place
     torch.save(model.state_dict(), path + ".part")
@@ -226,7 +226,9 @@ def main():
     settings = {"epochs": args.epochs, "seed": args.seed, "threads": args.threads, "samples": len(data),
                 "torch": torch.__version__, "images": hashlib.sha256(data.images.numpy()).hexdigest(),
                 "labels": hashlib.sha256(data.labels.numpy()).hexdigest()}
-    recorded(args.out, trained(args.out, data, test, settings), data)
+    model = trained(os.path.join(args.out, "lenet5.pt"), settings, lenet5(), lambda: train(data, args.epochs, args.seed),
+                    lambda model: accuracy(model, test), len(test))
+    recorded(args.out, model, data)
 
 
 if __name__ == "__main__":

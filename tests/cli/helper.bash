@@ -12,3 +12,22 @@ work_folder() {
 setup() {
 	work_folder
 }
+
+# refuses_unfit EXAMPLE OPTION "OPTION..."...: what its run.sh can refuse, it refuses with 2 and one message, which names
+# the first option, before it does anything; --help tells of OPTION.
+refuses_unfit() {
+	local run_sh=$BATS_TEST_DIRNAME/../../examples/$1/run.sh known=$2 options
+	shift 2
+	for options in "--data" "--data /nowhere" "--out" "$@"; do
+		run sh "$run_sh" --no-install $options
+		[ "$status" -eq 2 ]
+		[ "${#lines[@]}" -eq 1 ]
+		[[ $output == "run.sh: "*"${options%% *}"* ]]
+	done
+	run sh "$run_sh" --no-install --out "/tmp/two words"
+	[ "$status" -eq 2 ]
+	[[ $output == *"spaces"* ]]
+	run sh "$run_sh" --help
+	[ "$status" -eq 0 ]
+	[[ $output == *"$known"* ]]
+}
