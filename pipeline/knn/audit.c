@@ -16,7 +16,7 @@ int kith_audit_choose(uint64_t n, uint64_t seed, uint32_t rows, uint32_t *out, k
 	if (!chosen)
 		return kith_fail_nomem(err, "a bitmap of the samples", words * sizeof *chosen);
 	for (uint32_t left = rows; left;) {
-		uint64_t i = (uint64_t)((unsigned __int128)kith_random_next(&state) * n >> 64), bit = 1ull << (i & 63);
+		uint64_t i = kith_random_below(&state, n), bit = 1ull << (i & 63);
 		left -= !(chosen[i / 64] & bit);
 		chosen[i / 64] |= bit;
 	}

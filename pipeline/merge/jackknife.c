@@ -14,7 +14,7 @@ void kith_jackknife_deal(uint64_t seed, uint64_t n, uint32_t groups, uint16_t *g
 	for (uint64_t i = 0; i < n; i++)
 		group[i] = (uint16_t)(i % groups);
 	for (uint64_t i = n; i-- > 1;) {
-		uint64_t j = (uint64_t)((unsigned __int128)kith_random_next(&seed) * (i + 1) >> 64);
+		uint64_t j = kith_random_below(&seed, i + 1);
 		uint16_t was = group[i];
 		group[i] = group[j];
 		group[j] = was;

@@ -124,12 +124,6 @@ static int is_narrow(const kith_count_plan *p)
 
 /* ---- names --------------------------------------------------------------------------------------------------- */
 
-/* A number below `bound`, from the high bits of a product: the odds of two numbers differ by less than bound 2^-64. */
-static uint32_t below(uint64_t *state, uint32_t bound)
-{
-	return (uint32_t)((unsigned __int128)kith_random_next(state) * bound >> 64);
-}
-
 static void shuffle(uint64_t seed, uint32_t relabelling, uint32_t number, uint32_t n, uint32_t *names)
 {
 	uint64_t state = seed;
@@ -138,7 +132,7 @@ static void shuffle(uint64_t seed, uint32_t relabelling, uint32_t number, uint32
 	for (uint32_t i = 0; i < n; i++)
 		names[i] = i;
 	for (uint32_t i = n - 1; number && i > 0; i--) {
-		uint32_t j = below(&state, i + 1), name = names[i];
+		uint32_t j = (uint32_t)kith_random_below(&state, i + 1), name = names[i];
 		names[i] = names[j];
 		names[j] = name;
 	}

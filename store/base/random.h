@@ -14,4 +14,10 @@ static inline uint64_t kith_random_next(uint64_t *state)
 	return z ^ z >> 31;
 }
 
+/* A number below `bound`, from the high bits of a product: the odds of two numbers differ by less than bound 2^-64. */
+static inline uint64_t kith_random_below(uint64_t *state, uint64_t bound)
+{
+	return (uint64_t)((unsigned __int128)kith_random_next(state) * bound >> 64);
+}
+
 #endif

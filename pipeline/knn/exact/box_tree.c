@@ -48,12 +48,6 @@ uint64_t kith_box_tree_bytes(uint64_t m, uint32_t coarse)
 	return kith_workspace_bytes(&w);
 }
 
-/* The place of value t of one of KITH_LANES codes or boxes that stand together. */
-static inline uint64_t place_of(uint64_t at, uint32_t width, uint32_t t)
-{
-	return at / KITH_LANES * KITH_LANES * width + t / 2 * 2 * KITH_LANES + at % KITH_LANES * 2 + t % 2;
-}
-
 /* Value t of the at-th vector: the remainder, then the directions. */
 static float value_of(const kith_projections *p, const uint32_t *id, uint64_t at, uint32_t t)
 {
@@ -85,7 +79,7 @@ static void put_code(kith_box_tree *b, const kith_projections *p, const uint32_t
 	double off = 0;
 	for (uint32_t t = 0; t < b->width; t++) {
 		double u = ((double)value_of(p, id, at, t) - least[t]) / b->step, q = rint(u);
-		b->q[place_of(at, b->width, t)] = (int16_t)q;
+		b->q[kith_box_place(at, b->width, t)] = (int16_t)q;
 		off += (u - q) * (u - q);
 	}
 	/* u is up to 2^15 and rounded three times: off by less than 2^-35 */
@@ -103,12 +97,12 @@ static void put_box(kith_box_tree *b, uint32_t l, uint64_t node)
 	for (uint32_t t = 0; t < b->boxed; t++) {
 		int16_t least = INT16_MAX, most = first < end ? 0 : INT16_MAX;
 		for (uint64_t at = first; at < first + KITH_LANES && at < end; at++) {
-			int16_t low = lows[place_of(at, width, t)], high = highs[place_of(at, width, t)];
+			int16_t low = lows[kith_box_place(at, width, t)], high = highs[kith_box_place(at, width, t)];
 			least = low < least ? low : least;
 			most = high > most ? high : most;
 		}
-		b->level[l].least[place_of(node, b->boxed, t)] = least;
-		b->level[l].most[place_of(node, b->boxed, t)] = most;
+		b->level[l].least[kith_box_place(node, b->boxed, t)] = least;
+		b->level[l].most[kith_box_place(node, b->boxed, t)] = most;
 	}
 }
 
@@ -153,5 +147,5 @@ int32_t kith_box_tree_limit(const kith_box_tree *b, uint64_t at, float bound)
 void kith_box_tree_code(const kith_box_tree *b, uint64_t at, int32_t *to)
 {
 	for (uint32_t t = 0; t < b->width; t += 2)
-		memcpy(to + t / 2, b->q + place_of(at, b->width, t), sizeof *to);
+		memcpy(to + t / 2, b->q + kith_box_place(at, b->width, t), sizeof *to);
 }

@@ -35,6 +35,12 @@ typedef struct kith_box_tree {
 	void *memory; /* holds these; release it with free() */
 } kith_box_tree;
 
+/* The place of value t of the at-th of codes or boxes, of which KITH_LANES stand together. */
+static inline uint64_t kith_box_place(uint64_t at, uint32_t width, uint32_t t)
+{
+	return at / KITH_LANES * KITH_LANES * width + t / 2 * 2 * KITH_LANES + at % KITH_LANES * 2 + t % 2;
+}
+
 uint64_t kith_box_tree_bytes(uint64_t m, uint32_t coarse);
 
 /* Of the samples id[0..m-1], in whose order the v of the projections' bounds stand; those outside the float range are
@@ -42,7 +48,7 @@ uint64_t kith_box_tree_bytes(uint64_t m, uint32_t coarse);
 int kith_box_tree_make(kith_box_tree *tree, const kith_projections *projections, const uint32_t *id, uint64_t m,
 		       int threads, kith_err *err);
 
-/* Whoever has a squared distance of more than this, in steps, from sample `at`'s code has a t above `bound`. */
+/* Whoever has a squared distance of more than this, in steps, from sample `at`'s code has an s^2 c above `bound`. */
 int32_t kith_box_tree_limit(const kith_box_tree *tree, uint64_t at, float bound);
 
 /* Pairs of values of sample `at`, into to[width / 2]. */

@@ -228,11 +228,10 @@ static uint64_t order_nodes(struct join *j, struct worker *w)
 	uint64_t nodes = b->level[TOP].nodes, own = w->group;
 	memset(w->distance, 0, nodes * sizeof *w->distance);
 	for (uint32_t t = 0; t < b->boxed; t++) {
-		uint64_t pair = t / 2 * 2 * LANES + t % 2;
-		uint64_t here = own / LANES * LANES * b->boxed + pair + own % LANES * 2;
+		uint64_t here = kith_box_place(own, b->boxed, t);
 		float middle = (float)(b->level[1].least[here] + b->level[1].most[here]);
 		for (uint64_t node = 0; node < nodes; node++) {
-			uint64_t at = node / LANES * LANES * b->boxed + pair + node % LANES * 2;
+			uint64_t at = kith_box_place(node, b->boxed, t);
 			float apart = (float)(b->level[TOP].least[at] + b->level[TOP].most[at]) - middle;
 			w->distance[node] += apart * apart;
 		}
@@ -258,9 +257,7 @@ static int ruled_out(const struct join *j, const struct worker *w, uint64_t node
 	if (most == INT32_MAX) /* a row that has to see everything: one outside the floats' range is in no box */
 		return 0;
 	for (uint32_t t = 0; t < b->boxed; t++) {
-		uint64_t pair = t / 2 * 2 * LANES + t % 2;
-		uint64_t here = own / LANES * LANES * b->boxed + pair + own % LANES * 2;
-		uint64_t at = node / LANES * LANES * b->boxed + pair + node % LANES * 2;
+		uint64_t here = kith_box_place(own, b->boxed, t), at = kith_box_place(node, b->boxed, t);
 		int32_t below = b->level[TOP].least[at] - b->level[1].most[here];
 		int32_t above = b->level[1].least[here] - b->level[TOP].most[at];
 		int32_t apart = below > above ? below : above;
