@@ -5,11 +5,11 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "alloc.h"
 #include "engine.h"
 #include "first_error.h"
+#include "infile.h"
 #include "machine.h"
 #include "network.h"
 #include "text.h"
@@ -93,14 +93,11 @@ static int check_options(const kith_h0_options *o, kith_err *err)
 /* The output may be none of the arrays that net.json names, whatever they are called. */
 static int check_output(const kith_network *n, const char *output, kith_err *err)
 {
-	struct stat out, in;
-	if (stat(output, &out))
-		return 0;
 	for (uint32_t i = 0; i < n->info.layer_count + n->info.op_count; i++) {
 		const kith_activations *a =
 			i < n->info.layer_count ? n->activations[i] : n->files[i - n->info.layer_count];
 		const char *path = a ? kith_activations_get_info(a)->path : NULL;
-		if (path && !stat(path, &in) && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+		if (path && kith_is_same_file(path, output))
 			return kith_fail(err, KITH_EUSAGE, "-o %s: is %s, which the network names: name another output",
 					 output, path);
 	}

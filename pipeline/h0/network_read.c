@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "alloc.h"
 #include "hash.h"
@@ -393,13 +392,9 @@ static int read_text(const char *path, char **out, size_t *size, kith_err *err)
 {
 	FILE *file;
 	uint64_t bytes;
-	int fd, rc = kith_infile_open(&fd, path, &bytes, err);
+	int rc = kith_infile_stream(&file, path, &bytes, err);
 	if (rc)
 		return rc;
-	if (!(file = fdopen(fd, "r"))) {
-		close(fd);
-		return kith_fail_nomem(err, "a file", BUFSIZ);
-	}
 	if (bytes > MAX_JSON_BYTES)
 		rc = kith_fail(err, KITH_EUSAGE, "%s: %" PRIu64 " bytes are no net.json", path, bytes);
 	else if (!(*out = kith_alloc(bytes + 1, 1)))

@@ -13,7 +13,7 @@ static const kith_filetype *const types[] = {&kith_pairs_file, &kith_h0_file, &k
 static int read_ends(const char *path, kith_file_ends *ends, kith_err *err)
 {
 	FILE *file;
-	int rc = kith_infile_stream(&file, path, err);
+	int rc = kith_infile_stream(&file, path, NULL, err);
 	if (rc)
 		return rc;
 	*ends = (kith_file_ends){0};

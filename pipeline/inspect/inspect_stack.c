@@ -136,7 +136,7 @@ static int copy_file(const char *path, FILE *out, kith_err *err)
 	size_t got;
 	kith_file_state state;
 	FILE *file;
-	int rc = kith_infile_stream(&file, path, err);
+	int rc = kith_infile_stream(&file, path, NULL, err);
 	if (rc)
 		return rc;
 	if (!(rc = kith_file_state_get(&state, fileno(file), path, err)) && !(rc = kith_stack_verify(path, err)))

@@ -9,6 +9,7 @@
 
 #include "alloc.h"
 #include "approximate.h"
+#include "infile.h"
 #include "outfile.h"
 #include "report_parts.h"
 #include "text.h"
@@ -205,9 +206,7 @@ static int write_latex(const kith_report_data *data, const char *path, kith_err 
 
 static int refuse_input(const char *input, const char *output, kith_err *err)
 {
-	struct stat in, out;
-	if (output && stat(input, &in) == 0 && stat(output, &out) == 0 && in.st_dev == out.st_dev &&
-	    in.st_ino == out.st_ino)
+	if (output && kith_is_same_file(input, output))
 		return kith_fail(err, KITH_EUSAGE, "%s: is the input, and would be overwritten", output);
 	return 0;
 }

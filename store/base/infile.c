@@ -39,9 +39,9 @@ int kith_infile_open(int *out, const char *path, uint64_t *bytes, kith_err *err)
 	return 0;
 }
 
-int kith_infile_stream(FILE **out, const char *path, kith_err *err)
+int kith_infile_stream(FILE **out, const char *path, uint64_t *bytes, kith_err *err)
 {
-	int fd, rc = kith_infile_open(&fd, path, NULL, err);
+	int fd, rc = kith_infile_open(&fd, path, bytes, err);
 	if (rc)
 		return rc;
 	FILE *file = fdopen(fd, "re");
@@ -51,6 +51,12 @@ int kith_infile_stream(FILE **out, const char *path, kith_err *err)
 	}
 	*out = file;
 	return 0;
+}
+
+int kith_is_same_file(const char *one, const char *other)
+{
+	struct stat a, b;
+	return !stat(one, &a) && !stat(other, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 const char *kith_fd_name(int fd, const char *path, char out[KITH_FD_NAME])

@@ -16,7 +16,10 @@ extern "C" {
 int kith_infile_open(int *fd, const char *path, uint64_t *bytes, kith_err *err);
 
 /* The same, as a stream. */
-int kith_infile_stream(FILE **out, const char *path, kith_err *err);
+int kith_infile_stream(FILE **out, const char *path, uint64_t *bytes, kith_err *err);
+
+/* Whether two names are of one file that is there, whatever they are: writing to the one would destroy the other. */
+int kith_is_same_file(const char *one, const char *other);
 
 /* A name that leads to the open file itself, whatever happens to its own name, for a library that opens by name:
  * /proc/self/fd/N or, where there is no /proc, `path`. */
