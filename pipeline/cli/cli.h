@@ -85,10 +85,14 @@ struct kith_option {
 	int group; /* --help shows one group after the other */
 	kith_take *take;
 	void *to;
-	uint32_t least, most; /* of kith_take_count */
+	uint32_t least, most; /* of kith_take_count; least: of kith_take_choice, too */
 	uint32_t *count;      /* of kith_take_ladder: how many there are */
 	const char *noun;     /* what messages call the value */
-	const char *missing;  /* the message if the pointer at `to` is still NULL at the end; NULL: it may be */
+	/* After a value that is a word by itself (--against B1, not --against=B1), all arguments up to the next option
+	 * or
+	 * "--" are its values, too. */
+	int takes_rest;
+	const char *missing; /* the message if the pointer at `to` is still NULL at the end; NULL: it may be */
 };
 
 /* What each sets: */
@@ -97,7 +101,7 @@ kith_take kith_take_text;   /* a const char *, to argv's */
 kith_take kith_take_one;    /* the same, which may be there once */
 kith_take kith_take_each;   /* a kith_texts, to all that come */
 kith_take kith_take_count;  /* an int or uint32_t, from `least` to `most` */
-kith_take kith_take_choice; /* an int, uint32_t or enum, to the index of a name in `value`: "l2|cosine" */
+kith_take kith_take_choice; /* an int, uint32_t or enum, to `least` and the index of a name in `value`: "l2|cosine" */
 kith_take kith_take_bytes;  /* a uint64_t: 512M, 4G, 65536, 1.5G */
 kith_take kith_take_ladder; /* uint32_t[KITH_MAX_TIERS]: 15,100 */
 

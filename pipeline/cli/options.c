@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli.h"
+#include "infile.h"
 #include "kith/limits.h"
 
 /* ---- what takes values ---- */
@@ -72,14 +72,14 @@ int kith_take_choice(const kith_option *o, const char *arg, kith_err *err)
 {
 	char text[64], names[128] = "";
 	size_t length = strlen(arg), used = 0;
-	uint32_t index = 0;
+	uint32_t index = o->least;
 	for (const char *name = o->value; *name; index++) {
 		size_t here = strcspn(name, "|");
 		if (here == length && !memcmp(name, arg, length)) {
 			*(uint32_t *)o->to = index;
 			return 0;
 		}
-		const char *before = !index ? "" : name[here] || !o->noun ? ", " : " or ";
+		const char *before = index == o->least ? "" : name[here] || !o->noun ? ", " : " or ";
 		used += (size_t)snprintf(names + used, sizeof names - used, "%s%.*s", before, (int)here, name);
 		name += here + (name[here] != 0);
 	}
@@ -176,23 +176,16 @@ static void record(kith_cli *cli, const kith_option *o, const char *arg)
 
 /* ---- outputs ---- */
 
-/* Whatever they are called. */
-static int is_same_file(const char *one, const char *other)
-{
-	struct stat a, b;
-	return !stat(one, &a) && !stat(other, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
 int kith_cli_distinct(const char *option, const char *output, const char *input, kith_err *err)
 {
-	if (!is_same_file(output, input))
+	if (!kith_is_same_file(output, input))
 		return 0;
 	return kith_fail(err, KITH_EUSAGE, "%s %s: is the input %s itself: name another output", option, output, input);
 }
 
 int kith_cli_two_outputs(const char *option, const char *path, const char *output, kith_err *err)
 {
-	if (strcmp(path, output) && !is_same_file(path, output))
+	if (strcmp(path, output) && !kith_is_same_file(path, output))
 		return 0;
 	return kith_fail(err, KITH_EUSAGE, "%s %s: is the output of -o, too: name another file", option, path);
 }
@@ -205,6 +198,7 @@ int kith_cli_two_outputs(const char *option, const char *path, const char *outpu
 struct parsing {
 	kith_cli *cli;
 	const kith_cli_arguments *arguments;
+	const kith_option *rest; /* the option that arguments belong to; NULL: none */
 };
 
 static int key_of(const kith_option *o, size_t at)
@@ -212,15 +206,23 @@ static int key_of(const kith_option *o, size_t at)
 	return o->letter ? o->letter : o->name ? FIRST_KEY + (int)at : ARGP_KEY_ARG;
 }
 
+static const kith_option *option_of(const kith_cli_arguments *a, int key)
+{
+	for (size_t at = 0; a->options[at].take; at++)
+		if (key_of(&a->options[at], at) == key)
+			return &a->options[at];
+	return NULL;
+}
+
 static int take_key(kith_cli *cli, const kith_cli_arguments *a, int key, const char *arg, kith_err *err)
 {
 	if (arg && !*arg)
 		return kith_fail(err, KITH_EUSAGE, "an argument is empty (an unset variable of the shell?)");
-	for (size_t at = 0; a->options[at].take; at++)
-		if (key_of(&a->options[at], at) == key) {
-			record(cli, &a->options[at], arg);
-			return a->options[at].take(&a->options[at], arg, err);
-		}
+	const kith_option *option = option_of(a, key);
+	if (option) {
+		record(cli, option, arg);
+		return option->take(option, arg, err);
+	}
 	if (key != ARGP_KEY_END)
 		return ARGP_ERR_UNKNOWN;
 	for (const kith_option *o = a->options; o->take; o++) {
@@ -233,10 +235,21 @@ static int take_key(kith_cli *cli, const kith_cli_arguments *a, int key, const c
 	return a->check ? a->check(a->context, err) : 0;
 }
 
+/* Which option the next arguments belong to, after this one and its value. */
+static const kith_option *rest_after(const struct parsing *p, int key, const char *arg, const struct argp_state *state)
+{
+	const kith_option *o = option_of(p->arguments, key);
+	return o && o->takes_rest && arg == state->argv[state->next - 1] ? o : NULL;
+}
+
 static error_t take(int key, char *arg, struct argp_state *state)
 {
 	struct parsing *p = state->input;
 	kith_err err;
+	if (key == ARGP_KEY_ARG && p->rest && !state->quoted)
+		key = key_of(p->rest, (size_t)(p->rest - p->arguments->options));
+	else if (key != ARGP_KEY_ARG)
+		p->rest = rest_after(p, key, arg, state);
 	if (key == 'q') {
 		p->cli->quiet = 1;
 		return 0;
@@ -253,11 +266,13 @@ void kith_cli_parse(kith_cli *cli, const kith_cli_arguments *arguments, int argc
 {
 	static char version[64];
 	struct argp_option all[MAX_OPTIONS + 2] = {{0}};
-	struct parsing parsing = {cli, arguments};
+	struct parsing parsing = {cli, arguments, NULL};
 	size_t count = 0;
+	unsigned flags = 0;
 	for (size_t at = 0; arguments->options[at].take; at++) {
 		const kith_option *o = &arguments->options[at];
 		assert(count < MAX_OPTIONS);
+		flags |= o->takes_rest ? ARGP_IN_ORDER : 0;
 		if (o->letter || o->name)
 			all[count++] = (struct argp_option){o->name, key_of(o, at), o->value, 0, o->help, o->group};
 	}
@@ -269,5 +284,5 @@ void kith_cli_parse(kith_cli *cli, const kith_cli_arguments *arguments, int argc
 	record_word(cli, cli->name);
 	argp_err_exit_status = 2;
 	program_invocation_name = program_invocation_short_name = (char *)(uintptr_t)cli->name;
-	argp_parse(&argp, argc, argv, 0, NULL, &parsing);
+	argp_parse(&argp, argc, argv, flags, NULL, &parsing);
 }

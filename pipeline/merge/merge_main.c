@@ -106,31 +106,6 @@ static int take_jackknife(const kith_option *option, const char *arg, kith_err *
 	return take_drawn(option, arg, "groups", &o->groups, &o->groups_seed, err);
 }
 
-/* All that follows --against up to the next option is its: "--against B1 B2 -o X A1" becomes "--against=B1 --against=B2
- * -o X A1", as each of its values would be given by itself. */
-static int spread_against(int *argc, char ***argv, kith_err *err)
-{
-	static char **out; /* as long as the program, as arguments are */
-	int inside = 0, count = 0;
-	out = calloc((size_t)*argc + 1, sizeof *out);
-	if (!out)
-		return kith_fail_nomem(err, "arguments", (size_t)*argc * sizeof *out);
-	for (int i = 0; i < *argc; i++) {
-		char *arg = (*argv)[i];
-		int is_option = arg[0] == '-' && arg[1];
-		inside = i && is_option ? !strcmp(arg, "--against") : inside;
-		if (inside && is_option && i + 1 < *argc && (*argv)[i + 1][0] != '-')
-			continue;
-		if (!inside || is_option)
-			out[count++] = arg;
-		else if (asprintf(&out[count++], "--against=%s", arg) < 0)
-			return kith_fail_nomem(err, "arguments", strlen(arg));
-	}
-	*argc = count;
-	*argv = out;
-	return 0;
-}
-
 static int check(void *context, kith_err *err)
 {
 	arguments *a = context;
@@ -207,7 +182,7 @@ int main(int argc, char **argv)
 		{0, "against", "LAYER.nng ...",
 		 "Layers of another network, or checkpoint, to compare the others with: all up "
 		 "to the next option",
-		 1, kith_take_each, .to = &a.against},
+		 1, kith_take_each, .to = &a.against, .takes_rest = 1},
 		{0, "mixed", NULL, "Take layers of several metrics, or tie rules", 2, kith_take_flag,
 		 .to = &a.merge.mixed},
 		{'o', NULL, "STACK.json", "The result to write (required)", 1, kith_take_text, .to = &a.output},
@@ -223,8 +198,6 @@ int main(int argc, char **argv)
 	int code = 0;
 
 	kith_cli_start(&cli, argv);
-	if (spread_against(&argc, &argv, &err))
-		return kith_cli_fail(&cli, &err);
 	kith_merge_defaults(&a.merge);
 	snprintf(about, sizeof about,
 		 "Walk the layers' graphs in causal order: NNTS (how alike two layers' neighbourhoods are) and NNTP "

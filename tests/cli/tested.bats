@@ -72,6 +72,10 @@ value() { # MEASURE K FIRST LAST FILE
 	cmp s.json t.json
 	kith-merge -q -o t.json --against=two/b.nng --against=two/c.nng a.nng b.nng c.nng
 	cmp s.json t.json
+	kith-merge -q -o t.json a.nng b.nng c.nng --agai two/b.nng two/c.nng
+	cmp s.json t.json
+	kith-merge -q -o t.json --against two/b.nng two/c.nng -- a.nng b.nng c.nng
+	cmp s.json t.json
 	kith-check -q s.json
 	grep -q '"version": 2' s.json
 	[ "$(value nnts 4 a b s.json)" = 1 ]
