@@ -146,6 +146,40 @@ typedef struct kith_h0_samples {
 } kith_h0_samples;
 void kith_h0_samples_free(kith_h0_samples *samples);
 
+/* What an edge of a sample's forest weighs: 1; the lifetime of the class whose basin it is in, of which deaths have
+ * none; phi; or lifetime times phi, one multiplication. */
+typedef enum kith_weights {
+	KITH_WEIGHTS_DEFAULT, /* one */
+	KITH_WEIGHTS_ONE,
+	KITH_WEIGHTS_LIFETIME,
+	KITH_WEIGHTS_PHI,
+	KITH_WEIGHTS_LIFETIME_PHI
+} kith_weights;
+
+/* The KITH_H0_* that they need. */
+static inline unsigned kith_weights_parts(kith_weights weights)
+{
+	return (weights == KITH_WEIGHTS_LIFETIME || weights == KITH_WEIGHTS_LIFETIME_PHI ? KITH_H0_CLASSES : 0) |
+	       (weights == KITH_WEIGHTS_PHI || weights == KITH_WEIGHTS_LIFETIME_PHI ? KITH_H0_VALUES : 0);
+}
+
+static inline double kith_h0_lifetime(const kith_h0_class *class_)
+{
+	return class_->birth_value - class_->death_value;
+}
+
+/* The weight of edge `e`, as the lists count them, of sample s; no death where lifetimes count. */
+static inline double kith_h0_weight(const kith_h0_samples *samples, uint32_t s, uint64_t e, kith_weights weights)
+{
+	unsigned parts = kith_weights_parts(weights);
+	double weight = 1;
+	if (parts & KITH_H0_CLASSES)
+		weight = kith_h0_lifetime(&samples->classes[samples->class_at[s] + samples->basin[e]]);
+	if (parts & KITH_H0_VALUES)
+		weight *= samples->phi[e];
+	return weight;
+}
+
 /* Scratch for kith_h0_component, 4 bytes for each vertex and 8 for each edge of a sample. Zero it; release with
  * kith_h0_scratch_free. */
 typedef struct kith_h0_scratch {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "kith/err.h"
+#include "kith/generators.h"
 #include "kith/graph.h"
 
 #ifdef __cplusplus
@@ -13,16 +14,6 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 typedef enum kith_metric { KITH_L2, KITH_COSINE, KITH_JACCARD } kith_metric;
-
-/* Of generators (.kh0): the values of a sample's row, which has one for each edge of its forest: 1; the lifetime of the
- * class whose basin it is in (deaths are in none, and are left out); phi; or lifetime times phi, one multiplication. */
-typedef enum kith_weights {
-	KITH_WEIGHTS_DEFAULT, /* one */
-	KITH_WEIGHTS_ONE,
-	KITH_WEIGHTS_LIFETIME,
-	KITH_WEIGHTS_PHI,
-	KITH_WEIGHTS_LIFETIME_PHI
-} kith_weights;
 
 /* Of generators: which edges make a row. All zeros: all of them, with values 1. */
 typedef struct kith_row_options {

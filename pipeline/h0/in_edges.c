@@ -140,7 +140,7 @@ static inline uint64_t unit_at(const uint64_t *from, const kith_op *op, const pl
 	return ((r->channel + c) * from[1] + y) * from[2] + x;
 }
 
-static inline double weight_of(const kith_weights *weights, double constant, uint64_t at)
+static inline double weight_of(const kith_op_weights *weights, double constant, uint64_t at)
 {
 	return weights->single ? (double)weights->single[at] : weights->wide ? weights->wide[at] : constant;
 }
@@ -244,7 +244,7 @@ static void scan_dense(const kith_in_edges *in, uint32_t o, uint64_t v, const ui
 {
 	const kith_h0_info *info = &in->network->info;
 	const kith_op *op = &info->ops[o];
-	const kith_weights *weights = &in->network->weights[o];
+	const kith_op_weights *weights = &in->network->weights[o];
 	const double *h = in->h[op->from];
 	const float *single = in->single[o];
 	uint32_t vertex = info->layers[op->from].first_vertex;
@@ -269,7 +269,7 @@ static void scan_window(const kith_in_edges *in, uint32_t o, uint64_t v, const u
 {
 	const kith_h0_info *info = &in->network->info;
 	const kith_op *op = &info->ops[o];
-	const kith_weights *weights = &in->network->weights[o];
+	const kith_op_weights *weights = &in->network->weights[o];
 	const uint64_t *from = info->layers[op->from].shape;
 	const double *h = in->h[op->from];
 	place_range r = range_of(info, op, v);
@@ -375,7 +375,7 @@ static int64_t find_channel(kith_in_edges *in, uint32_t o, const kith_window *w,
 {
 	const kith_h0_info *info = &in->network->info;
 	const kith_op *op = &info->ops[o];
-	const kith_weights *weights = &in->network->weights[o];
+	const kith_op_weights *weights = &in->network->weights[o];
 	uint64_t first = channel * info->layers[op->to].shape[1] * info->layers[op->to].shape[2];
 	place_range r = range_of(info, op, first);
 	double constant = kith_op_weight(op);
@@ -453,7 +453,7 @@ void kith_in_edges_row(const kith_in_edges *in, uint32_t o, uint64_t v, double *
 {
 	const kith_h0_info *info = &in->network->info;
 	const kith_op *op = &info->ops[o];
-	const kith_weights *weights = &in->network->weights[o];
+	const kith_op_weights *weights = &in->network->weights[o];
 	const double *h = in->h[op->from];
 	memset(row, 0, op->fan_in * sizeof *row);
 	if (has_one(op)) {

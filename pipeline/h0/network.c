@@ -73,7 +73,7 @@ uint64_t kith_network_weight_bytes(const kith_network *n)
 }
 
 /* Rows first..first+count-1 of weights, into their place as |w|, unless they are not finite. */
-static int take_rows(const kith_activations_info *i, kith_weights *to, uint64_t first, uint64_t count,
+static int take_rows(const kith_activations_info *i, kith_op_weights *to, uint64_t first, uint64_t count,
 		     const double *rows, kith_err *err)
 {
 	for (uint64_t t = 0; t < count * i->d; t++) {
@@ -92,7 +92,7 @@ static int take_rows(const kith_activations_info *i, kith_weights *to, uint64_t 
 
 /* Values first, so that what is wrong with them is said of weights; then the digest, with which the second reading is
  * compared. */
-static int load_weights(kith_activations *file, kith_weights *to, uint64_t memory, int threads,
+static int load_weights(kith_activations *file, kith_op_weights *to, uint64_t memory, int threads,
 			const kith_progress *progress, char *digest, size_t size, kith_err *err)
 {
 	const kith_activations_info *i = kith_activations_get_info(file);
@@ -124,7 +124,7 @@ static int load_weights(kith_activations *file, kith_weights *to, uint64_t memor
 }
 
 /* The largest weight of each kernel. */
-static int find_strongest(const kith_activations *file, kith_weights *w, kith_err *err)
+static int find_strongest(const kith_activations *file, kith_op_weights *w, kith_err *err)
 {
 	const kith_activations_info *i = kith_activations_get_info(file);
 	if (i->dims != 4 || !w->single)

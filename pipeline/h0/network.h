@@ -6,13 +6,13 @@
 #include "kith/generators.h"
 
 /* |w| of an operation, C order, as floats or, where its file has doubles, as these; both NULL if it has none. */
-typedef struct kith_weights {
+typedef struct kith_op_weights {
 	float *single;
 	double *wide;
 	float *strongest; /* of conv2d with floats: the largest of each kernel, by target and source channel */
-} kith_weights;
+} kith_op_weights;
 
-static inline double kith_weight_at(const kith_weights *w, uint64_t i)
+static inline double kith_weight_at(const kith_op_weights *w, uint64_t i)
 {
 	return w->single ? (double)w->single[i] : w->wide[i];
 }
@@ -22,7 +22,7 @@ typedef struct kith_network {
 	kith_h0_info info;              /* n, layers, operations; digests once it is loaded */
 	kith_activations **activations; /* of each layer; NULL if it has none */
 	kith_activations **files;       /* of each operation's weights, as rows; NULL if it has none */
-	kith_weights *weights;          /* of each operation, once they are loaded */
+	kith_op_weights *weights;          /* of each operation, once they are loaded */
 	char **strings;                 /* all that info points to */
 	size_t string_count;
 } kith_network;

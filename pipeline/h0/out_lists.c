@@ -72,7 +72,7 @@ static void offer(kith_out_entry *heap, uint64_t length, const kith_out_entry *e
 /* Units of a dense operation whose weights lie side by side in each row. */
 #define TOGETHER 16u
 
-static void make_dense(kith_out_lists *out, const kith_h0_info *info, const kith_op *op, const kith_weights *weights,
+static void make_dense(kith_out_lists *out, const kith_h0_info *info, const kith_op *op, const kith_op_weights *weights,
 		       uint64_t first)
 {
 	uint64_t sources = info->layers[op->from].units, targets = info->layers[op->to].units, length = out->length;
@@ -93,7 +93,7 @@ static void make_dense(kith_out_lists *out, const kith_h0_info *info, const kith
 		qsort(out->entry + u * length, length, sizeof *out->entry, compare);
 }
 
-static void make_window(kith_out_lists *out, const kith_h0_info *info, const kith_op *op, const kith_weights *weights,
+static void make_window(kith_out_lists *out, const kith_h0_info *info, const kith_op *op, const kith_op_weights *weights,
 			uint64_t channel)
 {
 	uint64_t lists, targets, at = 0, kernel = (uint64_t)op->kernel[0] * op->kernel[1];

@@ -6,16 +6,11 @@
 #include <stdio.h>
 
 #include "kith/err.h"
+#include "kith/generators.h"
 
 /* What is shown of generators (.kh0): a row for each class, for each edge of the forests, or for those of the component
  * of one class; or with `svmlight` a line for each sample, whose values are these. */
 typedef enum kith_show_what { KITH_SHOW_CLASSES, KITH_SHOW_EDGES, KITH_SHOW_GENERATOR } kith_show_what;
-typedef enum kith_show_weights {
-	KITH_SHOW_ONE,
-	KITH_SHOW_LIFETIME,
-	KITH_SHOW_PHI,
-	KITH_SHOW_LIFETIME_PHI
-} kith_show_weights;
 
 typedef struct kith_show_options {
 	uint64_t first, last; /* nodes (samples) first..last-1; last UINT64_MAX: to the end */
@@ -24,7 +19,7 @@ typedef struct kith_show_options {
 		const char *option; /* NULL, or the first of those below that was given: other files have none */
 		kith_show_what what;
 		uint64_t sample, class_; /* of KITH_SHOW_GENERATOR */
-		kith_show_weights weights;
+		kith_weights weights;
 		const char *labels; /* a file, or NULL: all 0 */
 	} h0;
 	kith_progress progress;

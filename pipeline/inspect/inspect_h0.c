@@ -124,7 +124,7 @@ static void put_class_json(showing *s, uint32_t k, uint64_t class_, uint32_t edg
 	kith_json_put_count(j, "class", class_);
 	kith_json_put_number(j, "birth", c->birth_value);
 	kith_json_put_number(j, "death", c->death_value);
-	kith_json_put_number(j, "lifetime", c->birth_value - c->death_value);
+	kith_json_put_number(j, "lifetime", kith_h0_lifetime(c));
 	kith_json_key(j, "parent");
 	if (c->parent == KITH_NO_CLASS)
 		kith_json_null(j);
@@ -241,20 +241,14 @@ static int put_generator(showing *s, uint32_t k, kith_err *err)
 static void put_features(showing *s, uint32_t k)
 {
 	FILE *out = s->json.out;
-	kith_show_weights weights = s->options->h0.weights;
-	const kith_h0_class *classes = weights == KITH_SHOW_LIFETIME || weights == KITH_SHOW_LIFETIME_PHI
-					       ? s->samples.classes + s->samples.class_at[k]
-					       : NULL;
+	kith_weights weights = s->options->h0.weights;
+	int of_classes = (kith_weights_parts(weights) & KITH_H0_CLASSES) != 0;
 	fprintf(out, "%.17g", s->labels ? s->labels[s->samples.first + k] : 0);
 	for (uint64_t e = s->samples.edge_at[k]; e < s->samples.edge_at[k + 1]; e++) {
-		double value = 1;
-		if (classes && s->samples.basin[e] == KITH_NO_CLASS)
+		if (of_classes && s->samples.basin[e] == KITH_NO_CLASS)
 			continue;
-		if (classes)
-			value = classes[s->samples.basin[e]].birth_value - classes[s->samples.basin[e]].death_value;
-		if (weights == KITH_SHOW_PHI || weights == KITH_SHOW_LIFETIME_PHI)
-			value *= s->samples.phi[e];
-		fprintf(out, " %llu:%.17g", (unsigned long long)s->samples.edge[e] + 1, value);
+		fprintf(out, " %llu:%.17g", (unsigned long long)s->samples.edge[e] + 1,
+			kith_h0_weight(&s->samples, k, e, weights));
 	}
 	fputc('\n', out);
 }
@@ -277,10 +271,7 @@ static unsigned parts_of(const showing *s)
 {
 	const kith_show_options *o = s->options;
 	if (o->svmlight)
-		return o->h0.weights == KITH_SHOW_ONE        ? 0
-		       : o->h0.weights == KITH_SHOW_PHI      ? KITH_H0_VALUES
-		       : o->h0.weights == KITH_SHOW_LIFETIME ? KITH_H0_CLASSES
-							     : KITH_H0_CLASSES | KITH_H0_VALUES;
+		return kith_weights_parts(o->h0.weights);
 	if (o->h0.what == KITH_SHOW_GENERATOR || (o->h0.what == KITH_SHOW_EDGES && s->info->values))
 		return KITH_H0_CLASSES | KITH_H0_VALUES;
 	return KITH_H0_CLASSES;

@@ -35,7 +35,6 @@ typedef struct arguments {
 	kith_show_options show;
 	enum { TSV, JSON, SVMLIGHT } format;
 	int edges;
-	const char *weights;
 } arguments;
 
 /* "S:C" */
@@ -63,16 +62,16 @@ static int check(void *context, kith_err *err)
 	o->json = a->format == JSON;
 	o->svmlight = a->format == SVMLIGHT;
 	o->h0.option = generator ? "generator" : a->edges ? "edges" : o->svmlight ? "format svmlight" : NULL;
-	if (!o->svmlight && (a->weights || o->h0.labels))
-		return kith_fail(err, KITH_EUSAGE, "--%s is for --format svmlight", a->weights ? "weights" : "labels");
+	if (!o->svmlight && (o->h0.weights || o->h0.labels))
+		return kith_fail(err, KITH_EUSAGE, "--%s is for --format svmlight",
+				 o->h0.weights ? "weights" : "labels");
 	if (generator + a->edges + o->svmlight > 1)
 		return kith_fail(err, KITH_EUSAGE, "--generator, --edges and --format svmlight: one of them");
 	if (generator && (o->first || o->last != UINT64_MAX))
 		return kith_fail(err, KITH_EUSAGE, "--generator names its sample: leave out --nodes");
 	if (a->edges)
 		o->h0.what = KITH_SHOW_EDGES;
-	kith_option weights = {.name = "weights", .value = "one|lifetime|phi|lifetime-phi", .to = &o->h0.weights};
-	return a->weights ? kith_take_choice(&weights, a->weights, err) : 0;
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -94,8 +93,8 @@ int main(int argc, char **argv)
 		 kith_take_flag, .to = &a.edges},
 		{0, "generator", "SAMPLE:CLASS", "Of a .kh0: the edges of this class's component", 2, take_generator,
 		 .to = &a.show},
-		{0, "weights", "one|lifetime|phi|lifetime-phi", "Values of --format svmlight", 2, kith_take_text,
-		 .to = &a.weights},
+		{0, "weights", "one|lifetime|phi|lifetime-phi", "Values of --format svmlight", 2, kith_take_choice,
+		 .to = &a.show.h0.weights, .least = KITH_WEIGHTS_ONE},
 		{0, "labels", "LABELS.npy", "Labels of --format svmlight; default: all 0", 2, kith_take_text,
 		 .to = &a.show.h0.labels},
 		{0, NULL, NULL, NULL, 0, kith_take_one, .to = &path, .noun = "file", .missing = "no file given"},

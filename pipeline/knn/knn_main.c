@@ -95,17 +95,6 @@ static const void *own_of(const arguments *a)
 	return NULL;
 }
 
-static int take_weights(const kith_option *option, const char *arg, kith_err *err)
-{
-	kith_row_options *rows = option->to;
-	uint32_t which = 0;
-	kith_option choice = *option;
-	choice.to = &which;
-	int rc = kith_take_choice(&choice, arg, err);
-	rows->weights = (kith_weights)(KITH_WEIGHTS_ONE + which);
-	return rc;
-}
-
 /* T[:birth|:lifetime] */
 static int take_classes(const kith_option *option, const char *arg, kith_err *err)
 {
@@ -242,7 +231,7 @@ int main(int argc, char **argv)
 		{0, "candidates", "GRAPH.nng[,...]",
 		 "Measure the rows of these layers, too, unless the engine is exact", 1, take_candidates, .to = &a},
 		{0, "weights", "one|lifetime|phi|lifetime-phi", "Of generators: the values of a sample's row", 4,
-		 take_weights, .to = &a.knn.rows, .noun = "weight"},
+		 kith_take_choice, .to = &a.knn.rows.weights, .noun = "weight", .least = KITH_WEIGHTS_ONE},
 		{0, "classes", "T[:birth|:lifetime]",
 		 "Of generators: only those of a sample's first T classes, or of its T longest-lived", 4, take_classes,
 		 .to = &a.knn.rows, .least = 1, .most = UINT32_MAX},

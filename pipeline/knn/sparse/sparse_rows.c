@@ -43,16 +43,6 @@ int kith_sparse_recognise(const char *path)
 	return is;
 }
 
-static int uses_lifetime(kith_weights weights)
-{
-	return weights == KITH_WEIGHTS_LIFETIME || weights == KITH_WEIGHTS_LIFETIME_PHI;
-}
-
-static int uses_phi(kith_weights weights)
-{
-	return weights == KITH_WEIGHTS_PHI || weights == KITH_WEIGHTS_LIFETIME_PHI;
-}
-
 /* "FROM:TO" of an operation; names may have colons and commas. */
 static size_t op_text(const kith_h0_info *info, uint32_t o, char *out, size_t size)
 {
@@ -138,7 +128,7 @@ static int check(const kith_sparse_source *s, kith_err *err)
 		return kith_fail(err, KITH_EUSAGE,
 				 "%s: --metric jaccard is of sets, whose weights are one: use l2 or cosine with others",
 				 s->path);
-	if (uses_phi(s->options.weights) && !s->info->values)
+	if (kith_weights_parts(s->options.weights) & KITH_H0_VALUES && !s->info->values)
 		return kith_fail(err, KITH_EUSAGE,
 				 "%s: was made with --no-values: weights by phi need them; use --weights one or "
 				 "lifetime, or make the file again",
@@ -153,11 +143,10 @@ int kith_sparse_source_open(kith_sparse_source *s, const char *path, const kith_
 	*s = (kith_sparse_source){.path = path,
 				  .options = o->rows,
 				  .metric = o->metric,
-				  .valued = uses_lifetime(weights) || uses_phi(weights),
+				  .valued = kith_weights_parts(weights) != 0,
 				  .threads = o->threads,
 				  .reader = kith_alloc_zero((size_t)o->threads, sizeof *s->reader)};
-	s->parts = (uses_lifetime(weights) || o->rows.classes ? KITH_H0_CLASSES : 0) |
-		   (uses_phi(weights) ? KITH_H0_VALUES : 0);
+	s->parts = kith_weights_parts(weights) | (o->rows.classes ? KITH_H0_CLASSES : 0);
 	if (!s->reader)
 		return kith_fail_nomem(err, "readers", (size_t)o->threads * sizeof *s->reader);
 	for (int t = 0; t < s->threads; t++)
@@ -226,11 +215,6 @@ static int by_length(const void *a, const void *b)
 	return x->class_ < y->class_ ? -1 : x->class_ > y->class_;
 }
 
-static double lifetime(const kith_h0_class *c)
-{
-	return c->birth_value - c->death_value;
-}
-
 /* Which classes of sample k --classes leaves, of which there are more than that. */
 static void choose_classes(struct kith_sparse_reader *r, const kith_row_options *o, uint32_t k)
 {
@@ -238,22 +222,11 @@ static void choose_classes(struct kith_sparse_reader *r, const kith_row_options 
 	uint32_t count = (uint32_t)(r->samples.class_at[k + 1] - r->samples.class_at[k]);
 	memset(r->class_wanted, 0, count);
 	for (uint32_t c = 0; c < count; c++)
-		r->lives[c] = (struct life){o->longest ? lifetime(&classes[c]) : 0, c};
+		r->lives[c] = (struct life){o->longest ? kith_h0_lifetime(&classes[c]) : 0, c};
 	if (o->longest)
 		qsort(r->lives, count, sizeof *r->lives, by_length);
 	for (uint32_t c = 0; c < o->classes && c < count; c++)
 		r->class_wanted[r->lives[c].class_] = 1;
-}
-
-static double value_of(const kith_sparse_source *s, const kith_h0_samples *samples, uint32_t k, uint64_t e)
-{
-	kith_weights weights = s->options.weights;
-	double value = 1;
-	if (uses_lifetime(weights))
-		value = lifetime(&samples->classes[samples->class_at[k] + samples->basin[e]]);
-	if (uses_phi(weights))
-		value *= samples->phi[e];
-	return value;
 }
 
 /* Appends what of sample k is in its row, at `at`; returns where the next one begins. */
@@ -271,7 +244,7 @@ static uint64_t choose_edges(const kith_sparse_source *s, struct kith_sparse_rea
 			continue;
 		r->id[at] = in->edge[e];
 		if (s->valued)
-			r->value[at] = value_of(s, in, k, e);
+			r->value[at] = kith_h0_weight(in, k, e, s->options.weights);
 		at++;
 	}
 	return at;
