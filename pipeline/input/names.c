@@ -2,12 +2,15 @@
 #include "names.h"
 
 #include <glob.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "infile.h"
+
+#define MAX_LIST (64u << 20) /* bytes of a list */
 
 static int is_there(const char *path)
 {
@@ -71,9 +74,13 @@ static int add_list(kith_names *names, const char *path, const char *entry, kith
 	FILE *file;
 	char *line = NULL;
 	size_t room = 0;
-	int rc = kith_infile_stream(&file, path, NULL, err);
+	uint64_t bytes;
+	int rc = kith_infile_stream(&file, path, &bytes, err);
 	if (rc)
 		return rc;
+	if (bytes > MAX_LIST)
+		rc = kith_fail(err, KITH_EUSAGE, "%s: has %llu bytes, too many for a list of files, one a line", path,
+			       (unsigned long long)bytes);
 	for (ssize_t length; !rc && (length = getline(&line, &room, file)) >= 0;) {
 		while (length && strchr("\r\n", line[length - 1]))
 			line[--length] = '\0';
