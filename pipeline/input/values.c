@@ -173,7 +173,7 @@ uint64_t kith_values_to_doubles(kith_dtype dtype, const void *raw, uint64_t coun
 	return held;
 }
 
-KITH_CLONES void kith_values_to_floats(kith_dtype dtype, const void *restrict raw, uint64_t count, float *restrict out)
+KITH_CLONES static void to_floats(kith_dtype dtype, const void *restrict raw, uint64_t count, float *restrict out)
 {
 	switch (dtype) {
 	case KITH_F2:
@@ -203,6 +203,11 @@ KITH_CLONES void kith_values_to_floats(kith_dtype dtype, const void *restrict ra
 	default: /* wide */
 		break;
 	}
+}
+
+void kith_values_to_floats(kith_dtype dtype, const void *raw, uint64_t count, float *out)
+{
+	to_floats(dtype, raw, count, out);
 }
 
 /* Of floating point. */
@@ -258,7 +263,7 @@ uint64_t kith_values_to_ints(kith_dtype dtype, const void *raw, uint64_t count, 
 	return count;
 }
 
-KITH_CLONES void kith_values_swap(void *raw, uint64_t count, uint64_t size)
+KITH_CLONES static void swap(void *raw, uint64_t count, uint64_t size)
 {
 	stored_u2 *u2 = raw;
 	stored_u4 *u4 = raw;
@@ -269,4 +274,9 @@ KITH_CLONES void kith_values_swap(void *raw, uint64_t count, uint64_t size)
 		u4[i] = __builtin_bswap32(u4[i]);
 	for (uint64_t i = 0; size == 8 && i < count; i++)
 		u8[i] = __builtin_bswap64(u8[i]);
+}
+
+void kith_values_swap(void *raw, uint64_t count, uint64_t size)
+{
+	swap(raw, count, size);
 }
