@@ -153,16 +153,13 @@ static int decode_order(kith_block_scratch *s, const kith_graph_info *info, kith
 			uint32_t rest = divide(&o, word, r), digit = word - rest * o.radix[r];
 			uint32_t p = o.order[r + digit];
 			word = rest;
-			o.order[r + digit] = o.order[r];
-			o.order[r] = p;
+			o.order[r + digit] = o.order[r]; /* order[r] itself is not looked at again */
 			o.digit[r] = digit;
 			positions[r] = p;
 		}
 		bad |= word;
-		for (uint32_t r = 0; r < near; r++) {
-			o.order[r] = r;
+		for (uint32_t r = 0; r < near; r++)
 			o.order[r + o.digit[r]] = r + o.digit[r];
-		}
 	}
 	return bad ? kith_fail(err, KITH_ECORRUPT, "a near list points outside its row") : 0;
 }

@@ -155,8 +155,6 @@ static int cache_near(kith_graph *g, uint64_t part, int with_dist2, kith_err *er
 	const void *bytes;
 	kith_workspace w = {0};
 	int rc;
-	if (g->near_part == part && g->near_with_dist2 >= with_dist2)
-		return 0;
 	g->near_part = NONE;
 	KITH_BUFFER(&w, g->positions, items);
 	KITH_BUFFER(&w, g->dist2, items);
@@ -174,7 +172,9 @@ int kith_graph_near_at(kith_graph *g, uint64_t node, int with_dist2, const uint3
 		       kith_err *err)
 {
 	size_t at = node % g->info.near_nodes * g->info.near;
-	int rc = cache_near(g, node / g->info.near_nodes, with_dist2, err);
+	uint64_t part = node / g->info.near_nodes;
+	int is_cached = g->near_part == part && g->near_with_dist2 >= with_dist2;
+	int rc = is_cached ? 0 : cache_near(g, part, with_dist2, err);
 	*positions = g->positions + (rc ? 0 : at);
 	*dist2 = g->dist2 + (rc ? 0 : at);
 	return rc;
