@@ -208,9 +208,9 @@ int kith_graph_read_near(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 }
 
 /* Brings the ids at `positions` of a row, all of them below `end`, to its front, in that order; the others below `end`
- * keep theirs, and those beyond stay where they are. `named`: zeros, a byte for each position. -1 if a position is not
+ * keep theirs, and those beyond stay where they are. `is_other`: ones, a byte for each position. -1 if a position is not
  * below `end`, as only a damaged file of version 2 has it. */
-static int order_row(uint32_t *ids, uint32_t *front, uint8_t *named, const uint32_t *positions, uint32_t near,
+static int order_row(uint32_t *ids, uint32_t *front, uint8_t *is_other, const uint32_t *positions, uint32_t near,
 		     uint32_t end)
 {
 	uint32_t to = end, outside = 0;
@@ -220,13 +220,13 @@ static int order_row(uint32_t *ids, uint32_t *front, uint8_t *named, const uint3
 		return -1;
 	for (uint32_t r = 0; r < near; r++) {
 		front[r] = ids[positions[r]];
-		named[positions[r]] = 1;
+		is_other[positions[r]] = 0;
 	}
-	for (uint32_t p = end; p-- > 0; to -= !named[p]) /* to > p: what is written has been read */
+	for (uint32_t p = end; p-- > 0; to -= is_other[p]) /* to > p: what is written has been read */
 		ids[to - 1] = ids[p];
 	memcpy(ids, front, near * sizeof *ids);
 	for (uint32_t r = 0; r < near; r++)
-		named[positions[r]] = 0;
+		is_other[positions[r]] = 1;
 	return 0;
 }
 
@@ -236,7 +236,7 @@ int kith_graph_read_ranked(kith_graph *g, uint64_t first, uint64_t count, uint32
 	uint32_t near = g->info.near, end = 0, *front;
 	const uint32_t *positions;
 	const double *d;
-	uint8_t *named;
+	uint8_t *is_other;
 	void *memory = NULL;
 	kith_workspace w = {0};
 	int rc = kith_graph_read_rows(g, first, count, tiers, ids, err);
@@ -247,13 +247,14 @@ int kith_graph_read_ranked(kith_graph *g, uint64_t first, uint64_t count, uint32
 	for (uint32_t t = 0; end < most; t++)
 		end = g->info.ladder[t];
 	KITH_BUFFER(&w, front, most);
-	KITH_BUFFER_ZERO(&w, named, end);
+	KITH_BUFFER(&w, is_other, end);
 	if ((rc = kith_workspace_alloc(&w, &memory, "rows in rank order", err)))
 		return rc;
+	memset(is_other, 1, end);
 	for (uint64_t i = first; i < first + count; i++) {
 		if ((rc = kith_graph_near_at(g, i, dist2 != NULL, &positions, &d, err)))
 			break;
-		if (order_row(ids + (i - first) * k, front, named, positions, most, end)) {
+		if (order_row(ids + (i - first) * k, front, is_other, positions, most, end)) {
 			rc = kith_fail(err, KITH_ECORRUPT, "%s: a near list points outside its tiers", g->path);
 			break;
 		}
