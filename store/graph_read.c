@@ -208,8 +208,8 @@ int kith_graph_read_near(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 }
 
 /* Brings the ids at `positions` of a row, all of them below `end`, to its front, in that order; the others below `end`
- * keep theirs, and those beyond stay where they are. `is_other`: ones, a byte for each position. -1 if a position is not
- * below `end`, as only a damaged file of version 2 has it. */
+ * keep theirs, and those beyond stay where they are. `is_other`: ones, a byte for each position. -1 if a position is
+ * not below `end`, as only a damaged file of version 2 has it. */
 static int order_row(uint32_t *ids, uint32_t *front, uint8_t *is_other, const uint32_t *positions, uint32_t near,
 		     uint32_t end)
 {
