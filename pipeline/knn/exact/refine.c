@@ -10,6 +10,7 @@
 #define OUT      15u    /* a tier beyond the ladder */
 #define UNKNOWN  (-1.0) /* a distance not yet computed */
 #define DIGIT    11
+#define PAGE     4096u      /* of a file in memory */
 #define MAX_POOL (1u << 30) /* candidates of a batch: their places are 32 bits */
 #define WINDOW   (1u << 17) /* bytes read from the file before they are measured, about */
 #define GAP      2048u      /* bytes that nobody wants take less time to read than another call of the system */
@@ -26,13 +27,25 @@ uint64_t kith_results_bytes(uint64_t n, uint32_t k, uint32_t near)
 	return n * (4ull * k + 12ull * near) + 256;
 }
 
+/* A row in a file: aligned for doubles, and to pages where that adds no more than an eighth. */
+static uint64_t record_bytes(uint64_t k, uint64_t near)
+{
+	uint64_t bytes = (4 * k + 12 * near + 7) / 8 * 8, pages = (bytes + PAGE - 1) / PAGE * PAGE;
+	return pages - bytes <= bytes / 8 ? pages : bytes;
+}
+
 int kith_results_init(kith_results *r, uint64_t n, uint32_t k, uint32_t near, const char *spill, kith_err *err)
 {
 	kith_workspace w = {0};
 	*r = (kith_results){.k = k, .near = near, .left = r->left};
-	KITH_BUFFER(&w, r->near_dist2, n * near);
-	KITH_BUFFER(&w, r->near_ids, n * near);
-	KITH_BUFFER(&w, r->ids, n * k);
+	if (spill && k) {
+		r->record = record_bytes(k, near);
+		KITH_BUFFER(&w, r->records, n * r->record);
+	} else {
+		KITH_BUFFER(&w, r->near_dist2, n * near);
+		KITH_BUFFER(&w, r->near_ids, n * near);
+		KITH_BUFFER(&w, r->ids, n * k);
+	}
 	return kith_area_alloc(&r->area, &w, spill, "the neighbours", err);
 }
 
@@ -50,6 +63,11 @@ void kith_results_in_place(kith_results *r, const kith_candidates *c, const uint
 kith_row kith_results_row(const kith_results *r, uint64_t i)
 {
 	uint64_t at = r->place ? r->place[i] : i;
+	if (r->record) {
+		char *record = r->records + at * r->record;
+		uint32_t *near_ids = (uint32_t *)(void *)(record + 8 * (uint64_t)r->near);
+		return (kith_row){near_ids + r->near, near_ids, (double *)(void *)record};
+	}
 	if (r->area.at)
 		return (kith_row){r->ids + at * r->k, r->near_ids + at * r->near, r->near_dist2 + at * r->near};
 	float *low = r->low + at * r->stride;

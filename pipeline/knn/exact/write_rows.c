@@ -26,11 +26,8 @@ void kith_results_copy(const kith_results *results, const kith_duplicates *dupli
 /* Rows before `end` are with the writer. Those from `first` on are not needed again, unless they are others' twins. */
 static void let_go(const kith_results *r, const kith_duplicates *duplicates, uint64_t first, uint64_t end)
 {
-	if (!duplicates || !duplicates->left_out) {
-		kith_area_discard(&r->area, r->ids + first * r->k, r->ids + end * r->k);
-		kith_area_discard(&r->area, r->near_ids + first * r->near, r->near_ids + end * r->near);
-		kith_area_discard(&r->area, r->near_dist2 + first * r->near, r->near_dist2 + end * r->near);
-	}
+	if (r->record && (!duplicates || !duplicates->left_out))
+		kith_area_discard(&r->area, r->records + first * r->record, r->records + end * r->record);
 	kith_area_rest(&r->area);
 }
 
