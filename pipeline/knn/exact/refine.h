@@ -58,7 +58,7 @@ typedef struct kith_refiner {
 	const kith_scaling *scaling;
 	const kith_graph_info *info;
 	uint32_t capacity, batch, pool;
-	float *values;              /* 3 x capacity */
+	float *values;              /* 4 x capacity */
 	struct kith_ranked *ranked; /* capacity */
 	uint32_t *ids;              /* capacity: places of candidates, or a row in the making */
 	/* The tiers that row b's candidates may still be in: [start[b], start[b + 1]) of `tiers`. */
