@@ -10,8 +10,8 @@
 
 typedef struct foreign {
 	const char *what;
-	/* Imports, and how the file is opened, with %s for its name; behind it, which array: the one that the user named,
-	 * %s, or the one that there is; and what then has the blocks. */
+	/* Imports, and how the file is opened, with %s for its name; behind it, which array: the one that the user
+	 * named, %s, or the one that there is; and what then has the blocks. */
 	const char *open, *named, *unnamed, *blocks;
 } foreign;
 
@@ -34,13 +34,15 @@ static const foreign known[FOREIGN] = {
 		     "import pyarrow.parquet, numpy, kith; x = pyarrow.parquet.ParquetFile(%s)", "; c = %s",
 		     "; c = x.schema_arrow.names[0]",
 		     "(numpy.stack(part.to_pydict()[c]) for part in x.iter_batches(4096, columns=[c]))"},
-	[ZARR] = {"a zarr array, which kith does not read", "import zarr, kith; x = zarr.open(%s, mode='r')", "[%s]", "",
-		  SLICES},
+	[ZARR] = {"a zarr array, which kith does not read", "import zarr, kith; x = zarr.open(%s, mode='r')", "[%s]",
+		  "", SLICES},
 	[MAT] = {"a MATLAB file, which kith does not read", "import scipy.io, kith; x = scipy.io.loadmat(%s)", "[%s]",
 		 ".popitem()[1]", SLICES},
-	[MAT73] = {"a MATLAB file of version 7.3, HDF5 with the dimensions in the other order, which kith does not read",
-		   "import h5py, kith; x = h5py.File(%s)", "[%s]", "; x = next(v for v in x.values() if hasattr(v, 'shape'))",
-		   "(x[..., i:i + 4096].T for i in range(0, x.shape[-1], 4096))"},
+	[MAT73] =
+		{"a MATLAB file of version 7.3, HDF5 with the dimensions in the other order, which kith does not read",
+		 "import h5py, kith; x = h5py.File(%s)", "[%s]",
+		 "; x = next(v for v in x.values() if hasattr(v, 'shape'))",
+		 "(x[..., i:i + 4096].T for i in range(0, x.shape[-1], 4096))"},
 };
 
 /* A string as Python writes it. */
@@ -66,18 +68,21 @@ static const char *python_string(const char *text, char out[LITERAL])
 static int refuse(int which, const char *path, const char *entry, kith_err *err)
 {
 	const foreign *f = &known[which];
-	char target[LITERAL], file[LITERAL], npy[LITERAL], array[LITERAL] = "", open[2 * LITERAL], item[2 * LITERAL];
+	const char *item = entry ? f->named : f->unnamed;
+	char target[LITERAL], file[LITERAL], npy[LITERAL], array[LITERAL] = "", open[2 * LITERAL],
+							   which_one[2 * LITERAL];
 	snprintf(target, sizeof target, "%.600s.npy", path);
 	python_string(path, file);
 	python_string(target, npy);
 	if (entry)
 		python_string(entry, array);
 	(void)snprintf(open, sizeof open, f->open, file);
-	(void)snprintf(item, sizeof item, entry ? f->named : f->unnamed, array);
+	(void)snprintf(which_one, sizeof which_one, item, array);
 	return kith_fail(err, KITH_EUSAGE,
-			 "%s: %s; two lines of Python convert it: (1) %s%s (2) with kith.writer(%s) as out: [out.write(part) for "
+			 "%s: %s; two lines of Python convert it: (1) %s%s (2) with kith.writer(%s) as out: "
+			 "[out.write(part) for "
 			 "part in %s]",
-			 path, f->what, open, item, npy, f->blocks);
+			 path, f->what, open, which_one, npy, f->blocks);
 }
 
 /* ---- which of them ---- */
@@ -117,8 +122,8 @@ static int by_name(const char *path)
 	static const struct {
 		const char *suffix;
 		int which;
-	} suffixes[] = {{".pt", TORCH},      {".pth", TORCH},          {".pkl", PICKLE},   {".pickle", PICKLE},
-			{".arrow", ARROW_STREAM}, {".parquet", PARQUET}, {".mat", MAT}, {".zarr", ZARR}};
+	} suffixes[] = {{".pt", TORCH},           {".pth", TORCH},       {".pkl", PICKLE}, {".pickle", PICKLE},
+			{".arrow", ARROW_STREAM}, {".parquet", PARQUET}, {".mat", MAT},    {".zarr", ZARR}};
 	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
 		if (kith_path_ends(path, suffixes[i].suffix))
 			return suffixes[i].which;

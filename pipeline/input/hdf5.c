@@ -1,6 +1,6 @@
-/* hdf5.c - HDF5: acts.h5:/path/to/dataset. Values that lie in the file in one piece are read where they lie, without the
- * library; others, in chunks or behind filters, through it. The library is not thread safe as it is mostly built, so
- * that all calls of it are made under one lock. What leads to other files is not followed. */
+/* hdf5.c - HDF5: acts.h5:/path/to/dataset. Values that lie in the file in one piece are read where they lie, without
+ * the library; others, in chunks or behind filters, through it. The library is not thread safe as it is mostly built,
+ * so that all calls of it are made under one lock. What leads to other files is not followed. */
 #define H5_USE_110_API
 #include <hdf5.h>
 #include <pthread.h>
@@ -63,9 +63,10 @@ static int open_file(const kith_part *p, hid_t *out, kith_err *err)
 	H5Pset_file_locking(access, 0, 1); /* nothing is written; and some file systems have no locks */
 	*out = H5Fopen(kith_fd_name(p->fd, p->path, name), H5F_ACC_RDONLY, access);
 	H5Pclose(access);
-	return *out >= 0 ? 0
-			 : kith_fail(err, KITH_EUSAGE,
-				     "%s: not a whole HDF5 file: truncated, damaged, or still open for writing", p->path);
+	return *out >= 0
+		       ? 0
+		       : kith_fail(err, KITH_EUSAGE,
+				   "%s: not a whole HDF5 file: truncated, damaged, or still open for writing", p->path);
 }
 
 /* How many bytes of chunks a row leads to, all chunks that have a part of it together. */
@@ -118,8 +119,8 @@ static int open_dataset(const kith_part *p, dataset *d, const char *name, kith_e
 	if (is_open)
 		return 0;
 	if (*elsewhere)
-		return kith_fail(err, KITH_EUSAGE, "%s: %.128s is a link to another file, %.200s: name that file", p->path,
-				 name, elsewhere);
+		return kith_fail(err, KITH_EUSAGE, "%s: %.128s is a link to another file, %.200s: name that file",
+				 p->path, name, elsewhere);
 	return kith_part_no_entry((kith_part *)(uintptr_t)p, err);
 }
 
@@ -221,8 +222,9 @@ static int set_type(kith_part *p, const dataset *d, const char *name, kith_err *
 {
 	H5T_order_t order = H5Tget_order(d->type), own = H5Tget_order(H5T_NATIVE_INT);
 	if (!find_type(d->type, &p->dtype))
-		return kith_fail(err, KITH_EUSAGE, "%s: %.128s holds %s: numbers of f2, f4, f8, bfloat16, i1 to i8, u1 to u8 or b1 "
-						   "are read",
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: %.128s holds %s: numbers of f2, f4, f8, bfloat16, i1 to i8, u1 to u8 or b1 "
+				 "are read",
 				 p->path, name, class_name(d->type));
 	p->swapped = (order == H5T_ORDER_BE || order == H5T_ORDER_LE) && order != own && kith_dtype_size(p->dtype) > 1;
 	return 0;
@@ -237,13 +239,15 @@ static int check_filters(const kith_part *p, const dataset *d, const char *name,
 		char filter[64] = "";
 		unsigned flags, config;
 		size_t values = 0;
-		H5Z_filter_t id = H5Pget_filter2(d->layout, (unsigned)i, &flags, &values, NULL, sizeof filter, filter, &config);
+		H5Z_filter_t id =
+			H5Pget_filter2(d->layout, (unsigned)i, &flags, &values, NULL, sizeof filter, filter, &config);
 		if (id < 0 || H5Zfilter_avail(id) > 0)
 			continue;
-		return kith_fail(err, KITH_EUSAGE,
-				 "%s: %.128s is behind the filter %d%s%.60s%s, which is not installed: install it for HDF5, or "
-				 "write the array with gzip",
-				 p->path, name, (int)id, *filter ? " (" : "", filter, *filter ? ")" : "");
+		return kith_fail(
+			err, KITH_EUSAGE,
+			"%s: %.128s is behind the filter %d%s%.60s%s, which is not installed: install it for HDF5, or "
+			"write the array with gzip",
+			p->path, name, (int)id, *filter ? " (" : "", filter, *filter ? ")" : "");
 	}
 	return 0;
 }
@@ -258,10 +262,11 @@ static int check_chunks(const kith_part *p, const dataset *d, const char *name, 
 		bytes *= chunk[i]; /* 32 bits, as HDF5 has it */
 	if (bytes <= MOST_FILTERED || H5Pget_nfilters(d->layout) == 0)
 		return 0;
-	return kith_fail(err, KITH_EUSAGE,
-			 "%s: %.128s is in compressed chunks of %llu bytes, each of which would have to be in memory: write it "
-			 "in chunks of some rows",
-			 p->path, name, (unsigned long long)bytes);
+	return kith_fail(
+		err, KITH_EUSAGE,
+		"%s: %.128s is in compressed chunks of %llu bytes, each of which would have to be in memory: write it "
+		"in chunks of some rows",
+		p->path, name, (unsigned long long)bytes);
 }
 
 /* Rows first..first+count-1, as they are stored. */
@@ -279,7 +284,8 @@ static int read_rows(const kith_part *p, uint64_t first, uint64_t count, void *o
 		H5Sclose(memory);
 	pthread_mutex_unlock(&lock);
 	return is_read ? 0
-		       : kith_fail(err, KITH_EIO, "%s: cannot read rows %llu:%llu: HDF5 says that the file is damaged or truncated",
+		       : kith_fail(err, KITH_EIO,
+				   "%s: cannot read rows %llu:%llu: HDF5 says that the file is damaged or truncated",
 				   p->path, (unsigned long long)first, (unsigned long long)(first + count));
 }
 
@@ -300,7 +306,8 @@ static int choose_way(kith_part *p, dataset *d, const char *name, kith_err *err)
 	if (rc)
 		return rc;
 	if (layout == H5D_VIRTUAL || H5Pget_external_count(d->layout) > 0)
-		return kith_fail(err, KITH_EUSAGE, "%s: the values of %.128s are in other files: name those", p->path, name);
+		return kith_fail(err, KITH_EUSAGE, "%s: the values of %.128s are in other files: name those", p->path,
+				 name);
 	haddr_t at = layout == H5D_CONTIGUOUS ? H5Dget_offset(d->set) : HADDR_UNDEF;
 	if (at != HADDR_UNDEF) {
 		p->data_at = at;

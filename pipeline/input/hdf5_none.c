@@ -14,7 +14,8 @@ static int is_hdf5(const char *path, const uint8_t *head, size_t size, uint64_t 
 static int open_hdf5(kith_part *p, kith_err *err)
 {
 	return kith_fail(err, KITH_EUSAGE,
-			 "%s: HDF5, which this kith is built without: build it with -DKITH_HDF5=ON (libhdf5-dev)", p->path);
+			 "%s: HDF5, which this kith is built without: build it with -DKITH_HDF5=ON (libhdf5-dev)",
+			 p->path);
 }
 
 static int list_hdf5(kith_part *p, kith_source_each *each, void *context, kith_err *err)

@@ -146,8 +146,8 @@ static int fail_member(const archive *a, const zip_stat_t *st, const char *why, 
 /* What the archive says of a member, if it is one that can be read. */
 static int get_member(const archive *a, uint64_t index, zip_stat_t *st, kith_err *err)
 {
-	static const zip_uint64_t needed = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD |
-					   ZIP_STAT_ENCRYPTION_METHOD;
+	static const zip_uint64_t needed =
+		ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
 	char why[64];
 	if (zip_stat_index(a->zip, index, 0, st) || (st->valid & needed) != needed)
 		return kith_fail(err, KITH_EUSAGE, "%s: damaged: %s", a->part->path, zip_strerror(a->zip));
@@ -209,7 +209,8 @@ static int inflate_to(const archive *a, uint64_t index, const zip_stat_t *st, in
 	for (zip_int64_t got = 1; !rc && got > 0 && (whole || done < bytes);) {
 		got = zip_fread(file, buffer, COPY_BYTES < bytes - done || whole ? COPY_BYTES : bytes - done);
 		if (got < 0 || (uint64_t)got > bytes - done || (got == 0 && done < bytes))
-			rc = fail_member(a, st, got < 0 ? "is damaged: it does not inflate" : "has another size than it says",
+			rc = fail_member(a, st,
+					 got < 0 ? "is damaged: it does not inflate" : "has another size than it says",
 					 err);
 		else if (write_all(fd, buffer, (size_t)got))
 			rc = kith_fail_errno(err, "%s: cannot write the temporary file that it is inflated to",
@@ -236,7 +237,8 @@ static int open_spill(const kith_part *p, const zip_stat_t *st, int *out, kith_e
 		close(fd);
 		return kith_fail(err, KITH_EUSAGE,
 				 "%s: %.128s in it has %llu bytes when it is inflated, more than are free beside %s",
-				 p->path, st->name, (unsigned long long)st->size, p->how->spill ? p->how->spill : beside);
+				 p->path, st->name, (unsigned long long)st->size,
+				 p->how->spill ? p->how->spill : beside);
 	}
 	*out = fd;
 	return 0;
@@ -280,7 +282,7 @@ static int is_npz(const char *path, const uint8_t *head, size_t size, uint64_t b
 	(void)bytes;
 	size_t name = size > 28 ? head[26] | (size_t)head[27] << 8 : 0;
 	if (size < 4 || memcmp(head, "PK\3\4", 4))
-		return size >= 4 && !memcmp(head, "PK\5\6", 4) && kith_path_ends(path, ".npz"); /* an empty one */
+		return kith_path_ends(path, ".npz") ? KITH_BY_NAME : KITH_NOT_MINE;
 	if (name > 4 && 30 + name <= size && !memcmp(head + 30 + name - 4, ".npy", 4))
 		return KITH_BY_CONTENT;
 	return kith_path_ends(path, ".npz") ? KITH_BY_CONTENT : KITH_NOT_MINE;
@@ -329,7 +331,8 @@ static int list_one(archive *a, uint64_t index, const char *name, kith_source_ea
 	if (rc == KITH_ENOMEM || rc == KITH_EIO)
 		rc = kith_fail(err, rc, "%s: cannot read %.128s in it", file->path, name);
 	else if (!rc)
-		entry = (kith_source_entry){name, kith_dtype_name(now.dtype), now.dims, now.shape, kith_dtype_size(now.dtype)};
+		entry = (kith_source_entry){name, kith_dtype_name(now.dtype), now.dims, now.shape,
+					    kith_dtype_size(now.dtype)};
 	for (int i = 0; i < entry.dims; i++)
 		entry.bytes *= now.shape[i];
 	if (now.rows_fd >= 0)
@@ -347,8 +350,7 @@ static int list_npz(kith_part *p, kith_source_each *each, void *context, kith_er
 		size_t length = array_name(member);
 		char *name = length ? strndup(member, length) : NULL;
 		if (length)
-			rc = name ? list_one(&a, i, name, each, context, err)
-				  : kith_fail_nomem(err, "a name", length);
+			rc = name ? list_one(&a, i, name, each, context, err) : kith_fail_nomem(err, "a name", length);
 		free(name);
 	}
 	close_archive(&a);

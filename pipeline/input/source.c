@@ -96,7 +96,7 @@ static int check_how(const kith_part *p, kith_err *err)
 		return kith_fail(err, KITH_EUSAGE, "%s: --%s is for raw files, and this is %s%s", p->path,
 				 p->how->shape ? "shape" : "offset", p->reader->name,
 				 p->how->format ? "" : " by its first bytes (--format raw takes it for raw)");
-	if (p->entry && !p->reader->list)
+	if (p->entry && !p->reader->list && !p->reader->refused)
 		return kith_fail(err, KITH_EUSAGE, "%s: holds one array without a name: leave out \":%s\"", p->path,
 				 p->entry);
 	return 0;
@@ -105,6 +105,8 @@ static int check_how(const kith_part *p, kith_err *err)
 static int open_part(kith_part *p, kith_err *err)
 {
 	int rc = kith_infile_open(&p->fd, p->path, &p->bytes, err);
+	if (rc == KITH_EUSAGE)
+		kith_part_refuse_folder(p->path, p->entry, err); /* with a better reason, if it can */
 	if (!rc && !(rc = kith_file_state_get(&p->state, p->fd, p->path, err)) &&
 	    !(rc = kith_part_find_reader(p, err)) && !(rc = check_how(p, err)) && !(rc = p->reader->open(p, err)) &&
 	    !(rc = reinterpret(p, err)))
