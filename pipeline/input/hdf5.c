@@ -308,6 +308,8 @@ static int choose_way(kith_part *p, dataset *d, const char *name, kith_err *err)
 	if (layout == H5D_VIRTUAL || H5Pget_external_count(d->layout) > 0)
 		return kith_fail(err, KITH_EUSAGE, "%s: the values of %.128s are in other files: name those", p->path,
 				 name);
+	if (layout != H5D_COMPACT && !H5Dget_storage_size(d->set)) /* what is said of its shape costs nothing */
+		return kith_fail(err, KITH_EUSAGE, "%s: %.128s holds no values: it was never written", p->path, name);
 	haddr_t at = layout == H5D_CONTIGUOUS ? H5Dget_offset(d->set) : HADDR_UNDEF;
 	if (at != HADDR_UNDEF) {
 		p->data_at = at;

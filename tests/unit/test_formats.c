@@ -411,6 +411,7 @@ static void test_bad_hdf5(void **state)
 	expect_refusal(array_of("types.h5", "references"), NULL, "references");
 	expect_refusal(array_of("types.h5", "scalar"), NULL, "a single number");
 	expect_refusal(array_of("types.h5", "nothing"), NULL, "a single number");
+	expect_refusal(array_of("types.h5", "unwritten"), NULL, "never written");
 	expect_refusal(array_of("types.h5", "empty"), NULL, "holds no values");
 	expect_refusal(array_of("types.h5", "other"), NULL, "link to another file, one.h5");
 	expect_refusal(array_of("types.h5", "through"), NULL, "link to another file, one.h5");
