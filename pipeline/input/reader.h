@@ -92,8 +92,8 @@ int kith_part_refuse_folder(const char *path, const char *entry, kith_err *err);
 int kith_npy_open_at(kith_part *p, uint64_t at, uint64_t end, kith_err *err);
 
 extern const kith_reader *const kith_readers[]; /* NULL-terminated; the first is for files that none recognises */
-extern const kith_reader kith_reader_npy, kith_reader_npz, kith_reader_hdf5, kith_reader_fbin, kith_reader_f16bin,
-	kith_reader_u8bin, kith_reader_i8bin, kith_reader_ibin, kith_reader_fvecs, kith_reader_bvecs, kith_reader_ivecs,
-	kith_reader_foreign;
+extern const kith_reader kith_reader_npy, kith_reader_safetensors, kith_reader_npz, kith_reader_hdf5, kith_reader_fbin,
+	kith_reader_f16bin, kith_reader_u8bin, kith_reader_i8bin, kith_reader_ibin, kith_reader_fvecs,
+	kith_reader_bvecs, kith_reader_ivecs, kith_reader_raw, kith_reader_foreign;
 
 #endif
