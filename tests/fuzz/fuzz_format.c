@@ -7,10 +7,18 @@
 
 #include "source.h"
 
-#define MOST_VALUES (1u << 20) /* what formats that compress, or need not hold what they say, may make of a few bytes  \
-				*/
+#define MOST_VALUES                                                                                                    \
+	(1u << 20) /* what formats that compress, or need not hold what they say, may make of a few bytes              \
+		    */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* libhdf5 loses some of what it allocates when a file is damaged. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libhdf5";
+}
 
 static int see(void *context, const kith_source_entry *entry, kith_err *err)
 {
