@@ -378,7 +378,7 @@ static int visit_all(kith_part *p, visit *v, kith_err *err)
 	int rc = open_file(p, &file, err);
 	if (rc)
 		return rc;
-	if (H5Ovisit(file, H5_INDEX_NAME, H5_ITER_NATIVE, see_object, v) < 0 && !v->rc)
+	if (H5Ovisit(file, H5_INDEX_NAME, H5_ITER_INC, see_object, v) < 0 && !v->rc)
 		v->rc = kith_fail(err, KITH_EUSAGE, "%s: damaged: its groups cannot be read", p->path);
 	H5Fclose(file);
 	return v->rc;
