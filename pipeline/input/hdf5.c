@@ -358,7 +358,7 @@ static herr_t see_object(hid_t file, const char *name, const H5O_info_t *info, v
 	kith_dtype dtype;
 	d.file = file;
 	if (!open_set(&d, name, access, elsewhere)) {
-		entry = (kith_source_entry){name, class_name(d.type), d.dims, shape, H5Tget_size(d.type)};
+		entry = (kith_source_entry){NULL, name, class_name(d.type), d.dims, shape, H5Tget_size(d.type)};
 		if (find_type(d.type, &dtype))
 			entry.type = kith_dtype_name(dtype);
 		for (int i = 0; i < d.dims; i++)

@@ -331,8 +331,8 @@ static int list_one(archive *a, uint64_t index, const char *name, kith_source_ea
 	if (rc == KITH_ENOMEM || rc == KITH_EIO)
 		rc = kith_fail(err, rc, "%s: cannot read %.128s in it", file->path, name);
 	else if (!rc)
-		entry = (kith_source_entry){name, kith_dtype_name(now.dtype), now.dims, now.shape,
-					    kith_dtype_size(now.dtype)};
+		entry = (kith_source_entry){NULL,     name,      kith_dtype_name(now.dtype),
+					    now.dims, now.shape, kith_dtype_size(now.dtype)};
 	for (int i = 0; i < entry.dims; i++)
 		entry.bytes *= now.shape[i];
 	if (now.rows_fd >= 0)

@@ -34,7 +34,8 @@ struct kith_part {
 	/* The bytes that were believed, so that a change is seen; 0 of them: there is no header. */
 	uint64_t head_at, head_bytes;
 	int canonical; /* the bytes before data_at, all that is there besides rows, are the header of a .npy */
-	/* A temporary file of the reader's that has the values, instead of fd; -1: none. It is closed with the part. */
+	/* A temporary file of the reader's that has the values, instead of fd, and `bytes` of it; -1: none. It is
+	 * closed with the part. */
 	int rows_fd;
 	/* Where values do not lie in the file at data_at and strides: reads rows first..first+count-1 of the array, all
 	 * of them in C order and, unless `swapped`, in this machine's order of bytes. Thread safe. NULL: they do. */
