@@ -92,14 +92,14 @@ int kith_graph_check_range(const kith_graph *g, uint64_t first, uint64_t count, 
 	return 0;
 }
 
-int kith_graph_decode_rows(kith_graph *g, uint64_t block, uint32_t tiers, uint32_t *ids, kith_err *err)
+int kith_graph_decode_rows(kith_graph *g, uint64_t block, uint32_t tiers, uint32_t *ids, int has_spare, kith_err *err)
 {
 	const void *bytes;
 	size_t size;
 	int rc = kith_container_get(g->container, KITH_TABLE_ROWS, (uint32_t)block, &bytes, &size, err);
 	if (rc)
 		return rc;
-	rc = kith_rows_decode(&g->scratch, &g->info, block, bytes, size, tiers, ids, err);
+	rc = kith_rows_decode(&g->scratch, &g->info, block, bytes, size, tiers, ids, has_spare, err);
 	return kith_fail_in(err, rc, g->path);
 }
 
@@ -121,7 +121,7 @@ static int cache_rows(kith_graph *g, uint64_t block, uint32_t tiers, kith_err *e
 		return 0;
 	g->rows_block = NONE;
 	if ((rc = KITH_SCRATCH(g->rows, g->rows_capacity, items, err)) ||
-	    (rc = kith_graph_decode_rows(g, block, tiers, g->rows, err)))
+	    (rc = kith_graph_decode_rows(g, block, tiers, g->rows, 0, err)))
 		return rc;
 	g->rows_block = block;
 	g->rows_tiers = tiers;
@@ -137,7 +137,8 @@ int kith_graph_read_rows(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 		kith_graph_part p = kith_graph_part_at(g, first, count);
 		size_t k = g->info.ladder[tiers - 1];
 		if (p.count == p.nodes) {
-			rc = kith_graph_decode_rows(g, p.block, tiers, ids, err);
+			int has_spare = (count - p.count) * k >= KITH_SPARE; /* the next block's, not yet there */
+			rc = kith_graph_decode_rows(g, p.block, tiers, ids, has_spare, err);
 		} else if (!(rc = cache_rows(g, p.block, tiers, err))) {
 			memcpy(ids, g->rows + p.from * k, p.count * k * sizeof *ids);
 		}

@@ -1,5 +1,7 @@
 """kith.writer: what it writes, NumPy reads; what is not whole is not there."""
 
+import errno
+import fcntl
 import os
 import warnings
 
@@ -34,6 +36,52 @@ def test_many_rows_fit_the_header(here):
         for _ in range(11):
             file.write(np.zeros(100000, "f4"))
     assert np.load("a.npy").shape == (1100000, 1)
+
+
+@pytest.mark.parametrize("how", ["direct", "not known", "refused", "short"])
+def test_in_pages(here, rng, monkeypatch, how):
+    """Whatever the sizes of batches and of pages, and whatever a file system says to O_DIRECT."""
+    control, write, asked = fcntl.fcntl, os.write, []
+
+    def set_flags(fd, command, flags=0):
+        if how == "not known" and command == fcntl.F_SETFL:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return control(fd, command, flags)
+
+    def write_some(fd, data):
+        is_direct = bool(control(fd, fcntl.F_GETFL) & os.O_DIRECT)
+        asked.append(is_direct)
+        if how == "refused" and is_direct and len(asked) > 2:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return write(fd, data[:1000] if how == "short" else data)
+    monkeypatch.setattr(kith._npy._File, "CHUNK", 8192)
+    monkeypatch.setattr(fcntl, "fcntl", set_flags)
+    monkeypatch.setattr(os, "write", write_some)
+    X = rng.normal(size=(700, 37))
+    cuts = [0, 1, 2, 30, 30, 400, 401, 700]
+    with kith.writer("a.npy") as file:
+        for first, stop in zip(cuts, cuts[1:]):
+            file.write(X[first:stop])
+        file.flush()
+    np.testing.assert_array_equal(np.load("a.npy"), X)
+    assert not asked[-1] and len(asked) > X.nbytes // 8192
+
+
+def test_full_file_system(here, monkeypatch):
+    monkeypatch.setattr(kith._npy._File, "CHUNK", 8192)
+    write, left = os.write, [20000]
+
+    def write_some(fd, data):
+        data = data[:left[0]]
+        left[0] -= len(data)
+        if not data:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(fd, data)
+    monkeypatch.setattr(os, "write", write_some)
+    with pytest.raises(OSError, match="No space left"):
+        with kith.writer("a.npy") as file:
+            file.write(np.zeros((700, 37)))
+    assert os.listdir() == []
 
 
 def test_bfloat16(here, rng):
