@@ -90,6 +90,8 @@ static const char *array_of(const char *file, const char *name)
 
 static void test_npz(void **state)
 {
+	kith_source *s;
+	kith_err err = {0};
 	(void)state;
 	for (int deflated = 0; deflated < 2; deflated++) {
 		const char *file = deflated ? "deflated.npz" : "stored.npz";
@@ -104,9 +106,14 @@ static void test_npz(void **state)
 	}
 	expect_values(data("one.npz"), "npz", KITH_F8);
 	expect_values(array_of("one.npz", "arr_0"), "npz", KITH_F8);
+	s = opened(data("one.npz"));
+	assert_int_equal(kith_source_get_info(s)->spilled, 128 + VALUES * sizeof(double));
+	kith_source_close(s);
+	s = opened(array_of("stored.npz", "f8"));
+	assert_int_equal(kith_source_get_info(s)->spilled, 0);
+	kith_source_close(s);
+	s = NULL;
 	expect_refusal(array_of("deflated.npz", "text"), NULL, "<U1");
-	kith_source *s = NULL;
-	kith_err err = {0};
 	assert_int_equal(kith_source_open(&s, data("one.npz"), &(kith_input_how){.spill = "/nowhere/out.nng"}, &err),
 			 KITH_EIO);
 	assert_non_null(strstr(err.msg, "/nowhere/out.nng"));
@@ -438,6 +445,15 @@ static void test_hdf5_damage(void **state)
 }
 #endif
 
+#ifndef KITH_HDF5
+static void test_no_hdf5(void **state)
+{
+	(void)state;
+	expect_refusal(data("one.h5"), NULL, "-DKITH_HDF5=ON");
+	expect_refusal(array_of("types.h5", "f4"), NULL, "-DKITH_HDF5=ON");
+}
+#endif
+
 /* ---- what is not read ---- */
 
 static void test_foreign(void **state)
@@ -483,6 +499,8 @@ int main(void)
 		cmocka_unit_test(test_hdf5),
 		cmocka_unit_test(test_bad_hdf5),
 		cmocka_unit_test(test_hdf5_damage),
+#else
+		cmocka_unit_test(test_no_hdf5),
 #endif
 		cmocka_unit_test(test_foreign),
 	};
