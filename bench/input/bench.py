@@ -123,7 +123,7 @@ class Input(Bench):
         return f"""\
 # Files of other formats, measured
 
-{self.machine}, threads: {self.threads} ({line["date"]}). Made by bench/input/bench.py. Seconds are medians; a figure is the median
+{line["machine"]}, threads: {line["threads"]} ({line["date"]}). Made by bench/input/bench.py. Seconds are medians; a figure is the median
 ratio of times, of the layer from this format by that from the other; of import, seconds."""
 
 

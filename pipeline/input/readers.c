@@ -7,6 +7,8 @@
 
 #include "reader.h"
 
+#define MAPPED_BYTES 1024u /* of a mapped file, so much is copied in less time than a call takes */
+
 const kith_reader *const kith_readers[] = {
 	&kith_reader_npy,    &kith_reader_safetensors, &kith_reader_npz,   &kith_reader_hdf5,    &kith_reader_fbin,
 	&kith_reader_f16bin, &kith_reader_u8bin,       &kith_reader_i8bin, &kith_reader_ibin,    &kith_reader_fvecs,
@@ -82,6 +84,10 @@ int kith_part_read(const kith_part *p, void *out, size_t size, uint64_t at)
 {
 	int fd = p->rows_fd >= 0 ? p->rows_fd : p->fd;
 	char *to = out;
+	if (p->map && size <= MAPPED_BYTES && at < p->bytes && size <= p->bytes - at) {
+		memcpy(to, p->map + at, size);
+		return 0;
+	}
 	while (size) {
 		ssize_t got = pread(fd, to, size, (off_t)at);
 		if (got < 0 && errno == EINTR)
