@@ -131,9 +131,9 @@ static int open_array(kith_part *p, kith_err *err)
 /* A row in Fortran order is as many places in the file as it has values, too many to ask the system for each. */
 static void map_columns(kith_part *p)
 {
-	if (p->read || p->rows_fd >= 0 || p->stride[0] > (int64_t)kith_dtype_size(p->dtype) || is_c_order(p))
+	if (p->read || p->stride[0] > (int64_t)kith_dtype_size(p->dtype) || is_c_order(p))
 		return;
-	void *map = mmap(NULL, p->bytes, PROT_READ, MAP_SHARED, p->fd, 0);
+	void *map = mmap(NULL, p->bytes, PROT_READ, MAP_SHARED, p->rows_fd >= 0 ? p->rows_fd : p->fd, 0);
 	p->map = map == MAP_FAILED ? NULL : map;
 }
 
