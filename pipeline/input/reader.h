@@ -34,7 +34,8 @@ struct kith_part {
 	/* The bytes that were believed, so that a change is seen; 0 of them: there is no header. */
 	uint64_t head_at, head_bytes;
 	int canonical; /* the bytes before data_at, all that is there besides rows, are the header of a .npy */
-	/* A temporary file of the reader's that has the values, instead of fd; -1: none. It is closed with the part. */
+	/* A temporary file of the reader's that has the values, instead of fd, and `bytes` of it; -1: none. It is
+	 * closed with the part. */
 	int rows_fd;
 	/* Where values do not lie in the file at data_at and strides: reads rows first..first+count-1 of the array, all
 	 * of them in C order and, unless `swapped`, in this machine's order of bytes. Thread safe. NULL: they do. */
@@ -55,14 +56,14 @@ enum { KITH_NOT_MINE, KITH_BY_NAME, KITH_BY_CONTENT };
 struct kith_reader {
 	const char *name;
 	/* By a file's name, its first `size` bytes (KITH_HEAD_BYTES, or all that there are), and how many it has. The
-	 * surest has it, of equally sure ones the first in the table. */
+	 * surest has it, of equally sure ones the first in the table. NULL: by its name, if it ends in .NAME. */
 	int (*recognise)(const char *path, const uint8_t *head, size_t size, uint64_t bytes);
 	/* Reads and checks the header. source.c checks afterwards that the file holds the values (unless there is a
-	 * `read`), turns 16-bit integers into bfloat16 as `how` says, and closes the part if anything fails. Formats
-	 * that are known but not read have an `open` that says so. */
+	 * `read`), turns 16-bit integers into bfloat16 as `how` says, and closes the part if anything fails. */
 	int (*open)(kith_part *p, kith_err *err);
 	/* Calls `each` for all arrays of a file that can have several; NULL: it has one, and `entry` is NULL. */
 	int (*list)(kith_part *p, kith_source_each *each, void *context, kith_err *err);
+	int refused;     /* a format that is known and not read: `open` fails, and says what to do */
 	int takes_shape; /* how->shape and how->offset; other formats refuse them. */
 };
 
@@ -84,13 +85,18 @@ int kith_part_read_header(const kith_part *p, void *out, size_t size, uint64_t a
  * nearest of those that there are, by the reader's `list`. */
 int kith_part_no_entry(kith_part *p, kith_err *err);
 
-/* Whether a file's name ends so: ".bin", in capitals or not. */
+/* Whether a file's name ends so, in letters of either case, and has something before it. */
 int kith_path_ends(const char *path, const char *suffix);
+
+/* If a folder is one that some library takes for an array: KITH_EUSAGE, and what to do; 0 if it is none. */
+int kith_part_refuse_folder(const char *path, const char *entry, kith_err *err);
 
 /* A .npy that lies in the file from byte `at` to `end`, as in an archive. */
 int kith_npy_open_at(kith_part *p, uint64_t at, uint64_t end, kith_err *err);
 
 extern const kith_reader *const kith_readers[]; /* NULL-terminated; the first is for files that none recognises */
-extern const kith_reader kith_reader_npy, kith_reader_raw, kith_reader_safetensors;
+extern const kith_reader kith_reader_npy, kith_reader_safetensors, kith_reader_npz, kith_reader_hdf5, kith_reader_fbin,
+	kith_reader_f16bin, kith_reader_u8bin, kith_reader_i8bin, kith_reader_ibin, kith_reader_fvecs,
+	kith_reader_bvecs, kith_reader_ivecs, kith_reader_raw, kith_reader_foreign;
 
 #endif

@@ -9,14 +9,26 @@
 
 #define MAPPED_BYTES 1024u /* of a mapped file, so much is copied in less time than a call takes */
 
-const kith_reader *const kith_readers[] = {&kith_reader_npy, &kith_reader_safetensors, &kith_reader_raw, NULL};
+const kith_reader *const kith_readers[] = {
+	&kith_reader_npy,    &kith_reader_safetensors, &kith_reader_npz,   &kith_reader_hdf5,    &kith_reader_fbin,
+	&kith_reader_f16bin, &kith_reader_u8bin,       &kith_reader_i8bin, &kith_reader_ibin,    &kith_reader_fvecs,
+	&kith_reader_bvecs,  &kith_reader_ivecs,       &kith_reader_raw,   &kith_reader_foreign, NULL};
+
+static int recognise(const kith_reader *r, const char *path, const uint8_t *head, size_t size, uint64_t bytes)
+{
+	char suffix[32];
+	if (r->recognise)
+		return r->recognise(path, head, size, bytes);
+	snprintf(suffix, sizeof suffix, ".%s", r->name);
+	return kith_path_ends(path, suffix) ? KITH_BY_NAME : KITH_NOT_MINE;
+}
 
 static const kith_reader *find_reader(const char *path, const uint8_t *head, size_t size, uint64_t bytes)
 {
 	const kith_reader *best = NULL;
 	int most = KITH_NOT_MINE;
 	for (const kith_reader *const *r = kith_readers; *r; r++) {
-		int sure = (*r)->recognise(path, head, size, bytes);
+		int sure = recognise(*r, path, head, size, bytes);
 		if (sure > most) {
 			most = sure;
 			best = *r;
@@ -35,12 +47,13 @@ static int find_named(const kith_input_how *how, const char *path, const kith_re
 {
 	char known[256] = "";
 	for (const kith_reader *const *r = kith_readers; *r; r++) {
-		if (!strcmp((*r)->name, how->format)) {
+		if (!(*r)->refused && !strcmp((*r)->name, how->format)) {
 			*out = *r;
 			return 0;
 		}
 		size_t at = strlen(known);
-		snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "", (*r)->name);
+		if (!(*r)->refused)
+			snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "", (*r)->name);
 	}
 	return kith_fail(err, KITH_EUSAGE, "%s: --format %s: not one of %s", path, how->format, known);
 }

@@ -104,7 +104,7 @@ static int check_how(const kith_part *p, kith_err *err)
 		return kith_fail(err, KITH_EUSAGE, "%s: --%s is for raw files, and this is %s%s", p->path,
 				 p->how->shape ? "shape" : "offset", p->reader->name,
 				 p->how->format ? "" : " by its first bytes (--format raw takes it for raw)");
-	if (p->entry && !p->reader->list)
+	if (p->entry && !p->reader->list && !p->reader->refused)
 		return kith_fail(err, KITH_EUSAGE, "%s: holds one array without a name: leave out \":%s\"", p->path,
 				 p->entry);
 	return 0;
@@ -113,6 +113,8 @@ static int check_how(const kith_part *p, kith_err *err)
 static int open_reader(kith_part *p, kith_err *err)
 {
 	int rc = kith_infile_open(&p->fd, p->path, &p->bytes, err);
+	if (rc == KITH_EUSAGE)
+		kith_part_refuse_folder(p->path, p->entry, err); /* with a better reason, if it can */
 	if (!rc && !(rc = kith_file_state_get(&p->state, p->fd, p->path, err)))
 		rc = kith_part_find_reader(p, err);
 	return rc;
@@ -129,9 +131,9 @@ static int open_array(kith_part *p, kith_err *err)
 /* A row in Fortran order is as many places in the file as it has values, too many to ask the system for each. */
 static void map_columns(kith_part *p)
 {
-	if (p->read || p->rows_fd >= 0 || p->stride[0] > (int64_t)kith_dtype_size(p->dtype) || is_c_order(p))
+	if (p->read || p->stride[0] > (int64_t)kith_dtype_size(p->dtype) || is_c_order(p))
 		return;
-	void *map = mmap(NULL, p->bytes, PROT_READ, MAP_SHARED, p->fd, 0);
+	void *map = mmap(NULL, p->bytes, PROT_READ, MAP_SHARED, p->rows_fd >= 0 ? p->rows_fd : p->fd, 0);
 	p->map = map == MAP_FAILED ? NULL : map;
 }
 
@@ -170,6 +172,7 @@ static int open_parts(kith_source *s, kith_names *names, const kith_input_how *h
 			rc = check_alike(s->part, p, err);
 		if (!rc && (__builtin_add_overflow(s->rows, p->shape[0], &s->rows) || s->rows > INT64_MAX))
 			rc = kith_fail(err, KITH_EUSAGE, "%s: more samples than can be counted", s->info.path);
+		s->info.spilled += !rc && p->rows_fd >= 0 ? p->bytes : 0;
 		if (names->count > KEPT_OPEN && p->fd >= 0) {
 			close(p->fd);
 			p->fd = -1;

@@ -68,6 +68,7 @@ typedef struct kith_source_info {
 	kith_dtype dtype;
 	uint64_t row_bytes; /* a row as it is stored, without what was not chosen */
 	uint64_t files;
+	uint64_t spilled; /* bytes in temporary files of its own */
 } kith_source_info;
 
 /* Opens what `name` names and checks everything that can be checked without reading the data: format, element type,

@@ -378,6 +378,7 @@ int kith_knn_foresee_with(const char *input, const kith_knn_options *given, cons
 	if (!rc && !(rc = foresee_rows(&r, &found, err))) {
 		describe_instead(&r, found.plan, sizeof found.plan);
 		found.n = r.info.n;
+		found.temporary += kith_activations_get_info(r.activations)->spilled;
 		found.d = r.info.d;
 		found.graph = kith_stage_graph_bytes(&r.info);
 		if (!r.engine->exact)

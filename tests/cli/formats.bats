@@ -116,7 +116,7 @@ refused() {
 	refused "raw values: say what they are" raw.bin
 	refused "--shape is for raw files" --shape 40,6 plain.npy
 	refused "only i2 and u2" --dtype bf16 plain.npy
-	refused "--format rar: not one of npy, safetensors, raw" --format rar plain.npy
+	refused "--format rar: not one of npy, safetensors, " --format rar plain.npy
 	refused "no file has such a name" 'nothing-*.npy'
 	refused "index 3 is beyond dimension 1, which has 3" 'whole.npy:[:,3]'
 	cp bool.npy part-5.npy

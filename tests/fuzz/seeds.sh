@@ -3,6 +3,11 @@
 #   seeds.sh FOLDER_OF_KITH_KNN FOLDER_OF_MKNPY OUTPUT
 set -eu
 bin=$1 tools=$2 out=$3
+for format in npz fbin fvecs h5; do
+	folder=$out/$(echo $format | sed s/h5/hdf5/)
+	mkdir -p "$folder"
+	cp "$(dirname "$0")/../data/formats"/*."$format" "$folder"
+done
 mkdir -p "$out/npy" "$out/source" "$out/graph" "$out/pairs" "$out/h0" "$out/net"
 for type in f2 f4 f8 V2; do
 	"$tools/mknpy" -n 3 -d 2 -t "<$type" "$out/npy/$type"
