@@ -42,8 +42,8 @@
 #define TREE_SAMPLES  100000u /* that the plan tree is for: with fewer the block join is as fast */
 #define TREE_CODES    47u     /* directions of the codes of the plan tree, at most */
 #define TREE_BOXED    7u      /* directions in which what passes tells what boxes let pass, */
-#define TREE_LEAVES   15.0    /* so many times as much */
-#define TREE_LEAF     30e-9   /* a box around 16 samples that is not ruled out for a row */
+#define TREE_LEAVES   6.0     /* so many times as much; counted: 7.8 (net of bench/approx) and 5 (pix) */
+#define TREE_LEAF     75e-9   /* a box around 16 samples that is not ruled out for a row, and their codes */
 #define TREE_ROW      12e-6   /* a row, beside that */
 #define PRODUCT       0.08e-9 /* of two doubles, in matrices */
 
