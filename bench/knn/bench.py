@@ -238,7 +238,7 @@ class Knn(Bench):
             *[Claim("short", f"{name} more", None, more_is_no_slower(name), "<= 1.1") for name in shortened()],
             *[Claim("small", "wide", [Made("ordinary", 500, 12544, k)], versus(kith(), sklearn, speedup), ">= 1.3")
               for k in (15, 30)],
-            *[Claim("small", name, [Layer(name, k, rows)], versus(kith(), sklearn, speedup), ">= 1.3")
+            *[Claim("small", f"{name} {rows} rows", [Layer(name, k, rows)], versus(kith(), sklearn, speedup), ">= 1.3")
               for name in ("C0", "I") for rows in (1000, 2000) for k in (15, 30)],
             Claim("six", "neighbours", [Six(self.rows or 5000)], versus(six_by_kith(0), six_by_numpy(0), speedup), ">= 2"),
             Claim("six", "and overlaps", [Six(self.rows or 20000)], versus(six_by_kith(1), six_by_numpy(1), speedup),
