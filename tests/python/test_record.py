@@ -466,6 +466,12 @@ def test_refusals(work):
                  pick={"lstm": lambda o: o[1][0]})
     work.refuses("cannot be a file name", loader, out, {"conv": "a/b"})
     work.refuses("cannot be a file name", loader, out, {"conv": "two words"})
+    odd = nn.Sequential()
+    odd.add_module("a/b", nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="'a/b' cannot be a file name: .*; give it another by modules={'a/b': NAME}"):
+        kith.record(odd, batches(torch.ones(4, 2)), out)
+    assert work.left() == []
+    assert kith.record(odd, batches(torch.ones(4, 2)), out + ".odd", {"a/b": "b"}) == [out + ".odd/b.npy"]
     work.refuses("same file name: a", loader, out, {"conv": "a", "turn": "a"})
     work.refuses("same file name: conv", loader, out, ["conv", "conv@0"], input="conv")
     work.refuses("dtype 'f9'", loader, out, ["conv"], dtype="f9")

@@ -518,9 +518,9 @@ class _Files:
         self.rows = self.batches = 0
         os.makedirs(folder, exist_ok=True)
 
-    def check_name(self, name: str) -> None:
+    def check_name(self, name: str, what_to_do: str = "") -> None:
         if not FIT_FOR_MAKE.fullmatch(name):
-            raise ValueError(f"{name!r} cannot be a file name: letters, digits and . _ + @ , - can be in it")
+            raise ValueError(f"{name!r} cannot be a file name: letters, digits and . _ + @ , - can be in it{what_to_do}")
 
     def names(self) -> dict[str, list[tuple[str, int]]]:
         """{file's name: the key and call that it is of}, of modules and sums."""
@@ -596,7 +596,8 @@ class _Files:
         value = self.shaper.pooled(key, what, value.detach())
         if place not in self.files:
             name = key if call is None else f"{key}@{call}"
-            self.files[place], self.name[place] = Writer(self._path(name), self.dtype, what), name
+            part = name.replace("/", "_")  # it gets its name in _finish_first
+            self.files[place], self.name[place] = Writer(self._path(part), self.dtype, what), name
         self.background.write(self.files[place], value)
         self.done.add(place)
 
@@ -636,7 +637,7 @@ class _Files:
             if target is not None:
                 number = f"@{call}" if target.call is None and watch.calls[key] > 1 else ""
                 self.name[place] = (target.name or key or "out") + number
-                self.check_name(self.name[place])
+                self.check_name(self.name[place], f"; give it another by modules={{{key!r}: NAME}}" if target.name is None else "")
                 file.path = self._path(self.name[place])
         names = list(self.name.values())
         twice = {name for name in names if names.count(name) > 1}
