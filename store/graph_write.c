@@ -11,7 +11,7 @@
 #include "workspace.h"
 
 #define BLOCK_BYTES     (512u << 10) /* of a raw block: large enough to compress well, small enough for many blocks */
-#define SMALL_BYTES     (128u << 10) /* of one with SMALL_NODES: merging holds a block of every layer in memory */
+#define SMALL_BYTES     (256u << 10) /* of one with SMALL_NODES: merging holds a block of every layer in memory */
 #define SMALL_NODES     256u         /* fewer nodes in a block would compress worse */
 #define MAX_BLOCK_NODES (1u << 16)
 #define NEAR_ITEMS      (256u << 10) /* distances of a raw value: its pages are full, and ranks have a code each */

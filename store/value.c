@@ -37,6 +37,9 @@
 #define NO_MATCHES -1000
 #define MATCH_GAIN 8
 #define SAMPLE     65536u /* bytes, or a quarter of the stream if that is more */
+#define ALIKE      4      /* bytes are alike where they take no more than one in so many without matches */
+
+enum matching { NO_LOOK, LOOK, IF_ALIKE };
 
 int kith_encoder_init(kith_encoder *e, kith_err *err)
 {
@@ -89,11 +92,11 @@ int kith_value_start(kith_encoder *e, uint32_t table, uint32_t block, uint32_t n
 	return 0;
 }
 
-/* The size of a stream with matches, in e->matched, that takes `plain` bytes without; SIZE_MAX if they gain too little.
- */
-static size_t match(kith_encoder *e, const void *raw, size_t size, size_t plain)
+/* The size of a stream with matches, in e->matched, that takes `plain` bytes without; SIZE_MAX if they gain too little,
+ * or seem to by its first `sample` bytes. */
+static size_t match(kith_encoder *e, const void *raw, size_t size, size_t plain, size_t sample)
 {
-	size_t sample = size / 4 > SAMPLE ? size / 4 : size < SAMPLE ? size : SAMPLE;
+	sample = sample < size ? sample : size;
 	size_t stored = ZSTD_compress2(e->matching, e->matched, e->matched_capacity, raw, sample);
 	if (ZSTD_isError(stored) || (double)stored * (double)size >= (double)plain * (double)sample)
 		return SIZE_MAX;
@@ -102,11 +105,20 @@ static size_t match(kith_encoder *e, const void *raw, size_t size, size_t plain)
 	return ZSTD_isError(stored) || stored > plain - plain / MATCH_GAIN ? SIZE_MAX : stored;
 }
 
-static int put_stream(kith_encoder *e, const void *raw, size_t size, int matches, kith_err *err)
+/* Of a stream that takes `plain` bytes without matches, those to look for matches in first; 0: do not look. Where bytes
+ * are alike a sample says little, as the others are few, and to look takes little time. */
+static size_t sample_of(enum matching matching, size_t size, size_t plain)
+{
+	if (matching == LOOK)
+		return size / 4 > SAMPLE ? size / 4 : SAMPLE;
+	return matching == IF_ALIKE && plain < size / ALIKE ? size : 0;
+}
+
+static int put_stream(kith_encoder *e, const void *raw, size_t size, enum matching matching, kith_err *err)
 {
 	size_t bound = ZSTD_compressBound(size), stored = 0, matched = SIZE_MAX;
 	int rc = reserve(e, STREAM_BYTES + bound, err);
-	if (rc || (matches && (rc = KITH_SCRATCH(e->matched, e->matched_capacity, bound, err))))
+	if (rc || (matching && (rc = KITH_SCRATCH(e->matched, e->matched_capacity, bound, err))))
 		return rc;
 	uint8_t *body = e->bytes + e->size + STREAM_BYTES;
 	if (size) {
@@ -114,7 +126,8 @@ static int put_stream(kith_encoder *e, const void *raw, size_t size, int matches
 		if (ZSTD_isError(stored))
 			return kith_fail(err, KITH_ENOMEM, "zstd: %s", ZSTD_getErrorName(stored));
 	}
-	if (size && matches && (matched = match(e, raw, size, stored)) < stored) {
+	size_t sample = sample_of(matching, size, stored);
+	if (sample && (matched = match(e, raw, size, stored, sample)) < stored) {
 		stored = matched;
 		memcpy(body, e->matched, stored);
 	}
@@ -130,12 +143,12 @@ static int put_stream(kith_encoder *e, const void *raw, size_t size, int matches
 
 int kith_value_stream(kith_encoder *e, const void *raw, size_t size, kith_err *err)
 {
-	return put_stream(e, raw, size, 1, err);
+	return put_stream(e, raw, size, LOOK, err);
 }
 
 int kith_value_noise(kith_encoder *e, const void *raw, size_t size, kith_err *err)
 {
-	return put_stream(e, raw, size, 0, err);
+	return put_stream(e, raw, size, NO_LOOK, err);
 }
 
 KITH_CLONES static void take_plane(const uint32_t *numbers, size_t count, int shift, uint8_t *plane)
@@ -160,7 +173,8 @@ KITH_CLONES static void take_wide_plane(const uint64_t *numbers, size_t count, i
 		plane[i] = (uint8_t)(numbers[i] >> shift);
 }
 
-/* zstd has a code for each of its blocks, which are no larger than its window. */
+/* zstd has a code for each of its blocks, which are no larger than its window. A code takes a bit for each byte, though
+ * nearly all be alike, as in the upper planes: there matches take less. */
 int kith_value_u64s(kith_encoder *e, const uint64_t *numbers, size_t count, int width, size_t run, kith_err *err)
 {
 	int window = 10, rc = KITH_SCRATCH(e->plane, e->plane_capacity, count, err);
@@ -169,7 +183,7 @@ int kith_value_u64s(kith_encoder *e, const uint64_t *numbers, size_t count, int 
 	ZSTD_CCtx_setParameter(e->plain, ZSTD_c_windowLog, window);
 	for (int p = 0; !rc && p < width; p++) {
 		take_wide_plane(numbers, count, 8 * p, e->plane);
-		rc = kith_value_noise(e, e->plane, count, err);
+		rc = put_stream(e, e->plane, count, IF_ALIKE, err);
 	}
 	ZSTD_CCtx_setParameter(e->plain, ZSTD_c_windowLog, 0);
 	return rc;

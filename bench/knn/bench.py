@@ -9,8 +9,12 @@
   gauss     isotropic Gaussian, d=784, k=15: no direction of greater variance that would rule pairs out
   memory    C0 with -m at 1/8 of the file: time against half of the machine's memory, and inside a memory cgroup of that
             size and 32 MiB (needs root), the file in the page cache of others, then read from disk
-  short     -m at 1/2, 1/4, 1/8 and 1/16 of the file: P1, I and C2, time against half of the machine's memory
-  small     scikit-learn's brute NearestNeighbors against kith: a thousand and two thousand rows of I
+  short     -m at 1/2, 1/4, 1/8 and 1/16 of the file: P1, I, C2 and C0, and ordinary layers (bench_knn.c makes them) of
+            n = 40,000, d = 64, 256 and 1,000; time against half of the machine's memory, and against that of smaller -m
+  small     scikit-learn's brute NearestNeighbors against kith: 500 rows of d = 12,544, 1,000 and 2,000 of C0 (d = 4,704)
+            and of I; k = 15 and 30
+  six       six layers of d = 200 (layers.py makes them), k = 15: scikit-learn's search against kith-knn, n = 5,000; the same
+            and all overlaps in NumPy, as DADApy has them, against kith-knn and kith-merge, n = 20,000
   threads   one thread against two: I and C1, k=15
   growth    time at a quarter, half and all of the rows, I and Gaussian, k=15: the exponent
   near      layers of many nearly identical, or equally far, samples against ordinary ones of the same n and d (bench_knn.c
@@ -30,14 +34,17 @@ import functools
 import os
 import sys
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from common import (BUILD, CORES, LENET, PYTHON, Bench, Claim, Program, Skip, alone, attempt, confined, exponent, output,
-                    read_into_page_cache, slowdown, speedup, total, versus)
+                    read_into_page_cache, shared, slowdown, speedup, total, versus)
 
 BENCH_KNN = BUILD / "bench/bench_knn"
 SKLEARN = Path(__file__).with_name("rival_sklearn.py")
+SIX = Path(__file__).with_name("layers.py")
 NEAR = "nearzero onerow blobs lengths collapsed far".split()
+PARTS = {2: 1.5, 4: 1.8, 8: 2.5, 16: 4}  # of a file, which -m is; how many times longer it may take
 HALF = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
@@ -88,6 +95,24 @@ class Made(Layer):
         read_into_page_cache(self.other)
 
 
+class Six(Layer):
+    """Six layers of a random network."""
+
+    def __init__(self, n, k=15):
+        super().__init__("six", k, n)
+
+    def columns(self, bench):
+        folder = bench.scratch / f"six.{self.rows}"
+        folder.mkdir(exist_ok=True)
+        output(PYTHON, SIX, "make", self.rows, 200, folder)
+        self.paths = sorted(folder.glob("*.npy"))
+        return {"data": "-", "n": self.rows, "d": 200, "k": self.k}
+
+    def prepare(self, _):
+        for path in self.paths:
+            read_into_page_cache(path)
+
+
 def kith(label="kith", threads=None, memory=lambda layer: 0):
     """memory(layer) in bytes; 0: kith-knn's default."""
     def program(bench, layer):
@@ -112,6 +137,30 @@ def faiss(bench, layer):
 def sklearn(bench, layer):
     label = "scikit-learn " + attempt(PYTHON, SKLEARN, "version")
     return Program(label, [PYTHON, SKLEARN, layer.k, bench.threads, layer.path])
+
+
+def six_by_kith(overlaps):
+    return lambda bench, six: Program("kith", [PYTHON, SIX, "kith", BUILD, six.k, bench.threads, overlaps, *six.paths])
+
+
+def six_by_numpy(overlaps):
+    def program(bench, six):
+        label = "scikit-learn " + attempt(PYTHON, SIX, "version") + (" and NumPy" if overlaps else "")
+        return Program(label, [PYTHON, SIX, "numpy", six.k, bench.threads, overlaps, *six.paths])
+    return program
+
+
+def more_is_no_slower(name):
+    """Of a layer's times with less and less memory: the greatest by which one is longer than a later one."""
+    def make(lines):
+        lines = [line for line in lines if line["case"].startswith(name + " 1/")]
+        lines.sort(key=lambda line: int(line["case"].split("/")[1]))
+        times = [float(line["kith_s"]) for line in lines]
+        if len(times) < len(PARTS):
+            raise Skip(f"{name}: {len(times)} of {len(PARTS)} times")
+        most = max(more / less for at, more in enumerate(times) for less in times[at + 1:])
+        return {**shared(lines, "n", "k"), "figure": f"{most:.3f}"}
+    return make
 
 
 def ordinary(bench, layer):
@@ -148,7 +197,7 @@ def check(bench, inputs):
 
 class Knn(Bench):
     NAME = "knn"
-    TARGETS = ["bench_knn"]
+    TARGETS = ["bench_knn", "kith-knn", "kith-merge"]
     COLUMNS = "date,commit,machine,threads,blas,faiss,data,runs,work,case,n,d,k,kith_s,kith_mib,against,against_s,figure,bar"
     ON_REQUEST = ["check"]
     TABLE = "work<7 case<14 n>6 k>5 kith_s>8 kith_mib>6 against<18 against_s>9 figure>10 bar>10 verdict<11 commit<"
@@ -162,6 +211,10 @@ class Knn(Bench):
         def layer(name, k=15):
             return [Layer(name, k, self.rows)]
 
+        def shortened():
+            made = {f"d={d}": Made("ordinary", self.rows or 40000, d) for d in (64, 256, 1000)}
+            return {**{name: Layer(name, 15, self.rows) for name in ("P1", "I", "C2", "C0")}, **made}
+
         def growing(name):
             return [Layer(name, 15, rows) for rows in (full // 4, full // 2, full)]
 
@@ -174,16 +227,22 @@ class Knn(Bench):
 
         return [  # work, case, input, what is measured, bar
             *[Claim("k15", name, layer(name), versus(kith(), faiss, speedup), ">= 8") for name in LENET],
-            Claim("k15", "total of 12", None, total, ">= 20"),
+            Claim("k15", "total of 12", None, total, ">= 25"),
             *[Claim("k100", name, layer(name, 100), versus(kith(), faiss, speedup)) for name in LENET],
-            Claim("k100", "total of 12", None, total, ">= 10"),
+            Claim("k100", "total of 12", None, total, ">= 12"),
             *[Claim("k6000", name, layer(name, full // 10), versus(kith(), faiss, speedup), ">= 4") for name in four],
             Claim("gauss", "gauss", layer("gauss"), versus(kith(), faiss, speedup), ">= 1.6"),
             Claim("memory", "C0", layer("C0"), versus(limited, unlimited, slowdown), "<= 1.5"),
-            *[Claim("short", f"{name} 1/{part}", layer(name), versus(kith(memory=part_of(part)), unlimited, slowdown), f"<= {bar}")
-              for name in ("P1", "I", "C2") for part, bar in ((2, 1.5), (4, 1.8), (8, 2.5), (16, 4))],
-            *[Claim("small", f"I {rows} rows", [Layer("I", k, rows)], versus(kith(), sklearn, speedup), ">= 1.3")
-              for rows in (1000, 2000) for k in (15, 30)],
+            *[Claim("short", f"{name} 1/{part}", [made], versus(kith(memory=part_of(part)), unlimited, slowdown),
+                    f"<= {bar}") for name, made in shortened().items() for part, bar in PARTS.items()],
+            *[Claim("short", f"{name} more", None, more_is_no_slower(name), "<= 1.1") for name in shortened()],
+            *[Claim("small", "wide", [Made("ordinary", 500, 12544, k)], versus(kith(), sklearn, speedup), ">= 1.3")
+              for k in (15, 30)],
+            *[Claim("small", f"{name} {rows} rows", [Layer(name, k, rows)], versus(kith(), sklearn, speedup), ">= 1.3")
+              for name in ("C0", "I") for rows in (1000, 2000) for k in (15, 30)],
+            Claim("six", "neighbours", [Six(self.rows or 5000)], versus(six_by_kith(0), six_by_numpy(0), speedup), ">= 2"),
+            Claim("six", "and overlaps", [Six(self.rows or 20000)], versus(six_by_kith(1), six_by_numpy(1), speedup),
+                  ">= 6"),
             Claim("memory", "C0 cgroup", layer("C0"), confined(limited, eighth_and_program), "not killed"),
             Claim("memory", "C0 cgroup disk", layer("C0"), confined(limited, eighth_and_program, cold=True), "not killed"),
             Claim("threads", "I", layer("I"), versus(two, one_thread, speedup), ">= 1.8"),

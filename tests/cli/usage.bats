@@ -31,7 +31,9 @@ says_how_long() {
 	mknpy -n 8000 -d 200 ordinary.npy # nothing is ruled out
 	mknpy -n 8000 -d 40 -g steps.npy  # many are equally far
 	mknpy -n 12000 -d 5 -g copies.npy
+	mknpy -n 40000 -d 12 many.npy
 	says_how_long ordinary.npy
+	says_how_long --plan tree many.npy
 	says_how_long -k 400 ordinary.npy
 	says_how_long -m 2M ordinary.npy
 	says_how_long steps.npy

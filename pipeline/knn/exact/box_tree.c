@@ -55,9 +55,10 @@ static float value_of(const kith_projections *p, const uint32_t *id, uint64_t at
 }
 
 /* The least value of each kind, and the step that lets codes fill their room. */
-static void choose_grid(kith_box_tree *b, const kith_projections *p, const uint32_t *id, float *least)
+static void choose_grid(kith_box_tree *b, const kith_projections *p, const uint32_t *id, int threads, float *least)
 {
 	double squares = 0, longest = 0;
+#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(+ : squares) reduction(max : longest)
 	for (uint32_t t = 0; t < b->width; t++) {
 		float low = INFINITY, high = -INFINITY;
 		for (uint64_t at = 0; at < b->inside; at++) {
@@ -120,7 +121,7 @@ int kith_box_tree_make(kith_box_tree *b, const kith_projections *p, const uint32
 		b->slack[at] = p->slack[id[at]];
 	for (b->inside = m; b->inside && p->lo[id[b->inside - 1]] == KITH_LO_OUTSIDE;)
 		b->inside--;
-	choose_grid(b, p, id, least);
+	choose_grid(b, p, id, threads, least);
 #pragma omp parallel for num_threads(threads) schedule(static)
 	for (uint64_t at = 0; at < b->inside; at++)
 		put_code(b, p, id, at, least);
@@ -128,9 +129,12 @@ int kith_box_tree_make(kith_box_tree *b, const kith_projections *p, const uint32
 		b->most_off = b->off[at] > b->most_off ? b->off[at] : b->most_off;
 		b->most_slack = b->slack[at] > b->most_slack ? b->slack[at] : b->most_slack;
 	}
-	for (uint32_t l = 0; l < KITH_BOX_LEVELS; l++)
-		for (uint64_t node = 0; node < (b->level[l].nodes + KITH_LANES - 1) / KITH_LANES * KITH_LANES; node++)
+	for (uint32_t l = 0; l < KITH_BOX_LEVELS; l++) {
+		uint64_t nodes = (b->level[l].nodes + KITH_LANES - 1) / KITH_LANES * KITH_LANES;
+#pragma omp parallel for num_threads(threads) schedule(static)
+		for (uint64_t node = 0; node < nodes; node++)
 			put_box(b, l, node);
+	}
 done:
 	free(least);
 	return rc;

@@ -19,7 +19,8 @@
 #include "tree_join.h"
 #include "write_rows.h"
 
-#define REST 2000 /* times a second: what is touched meanwhile is a few megabytes */
+#define REST         2000 /* times a second: what is touched meanwhile is a few megabytes */
+#define PILOT_GROUPS 32u  /* of rows, whose time says that of all */
 
 /* A plan, and what it was chosen by. */
 struct choice {
@@ -228,6 +229,7 @@ static int search_tree(struct exact *e, kith_err *err)
 			     .tree = &e->tree,
 			     .id = e->order,
 			     .m = e->m,
+			     .every = e->job->pilot ? e->job->pilot->every : 1,
 			     .weight = kith_duplicates_weight(&e->duplicates, e->vectors),
 			     .progress = &e->progress};
 	return rc ? rc : kith_tree_join_run(&in, &e->results, err);
@@ -286,7 +288,10 @@ static int choose_plan(struct exact *e, kith_err *err)
 	}
 	if (!rc && e->job->pilot) {
 		memcpy(e->cost, e->plan.cost, sizeof e->cost);
-		kith_plan_pilot(&e->plan, &survey, &e->scaling, e->job);
+		if (e->job->pilot->every > 1)
+			e->plan.cost[KITH_JOINING] /= e->job->pilot->every;
+		else
+			kith_plan_pilot(&e->plan, &survey, &e->scaling, e->job);
 	}
 	return rc;
 }
@@ -438,6 +443,28 @@ static int pilot(const kith_engine_job *job, void *context, kith_err *err)
 	return rc;
 }
 
+/* The plan tree with all samples, for some rows. */
+static int pilot_rows(const kith_engine_job *job, void *context, kith_err *err)
+{
+	struct exact e = exact_of(job);
+	e.given = context;
+	int rc = kith_scaling_init(&e.scaling, e.vectors, err);
+	if (!rc)
+		rc = run(&e, err);
+	release(&e);
+	return rc;
+}
+
+/* What all stages take, by pilots: seconds of one thread. */
+static int run_pilots(const kith_engine_job *job, struct choice *choice, double *seconds, kith_err *err)
+{
+	uint64_t every = job->info->n / KITH_GROUP / PILOT_GROUPS;
+	int rc = kith_pilot_run(job, pilot, choice, seconds, err);
+	if (rc || choice->how || choice->plan.kind != KITH_PLAN_TREE || choice->plan.spill || every < 2)
+		return rc;
+	return kith_pilot_rows(job, (uint32_t)every, pilot_rows, choice, seconds, err);
+}
+
 static int foresee(const kith_engine_job *job, kith_knn_estimate *out, kith_err *err)
 {
 	kith_scaling scaling;
@@ -447,7 +474,7 @@ static int foresee(const kith_engine_job *job, kith_knn_estimate *out, kith_err 
 	if (!rc)
 		rc = kith_plan_choose(&choice.plan, &choice.survey, &choice.basis, &scaling, job, err);
 	planning = kith_pilot_clock() - planning;
-	if (!rc && !(rc = kith_pilot_run(job, pilot, &choice, &seconds, err))) {
+	if (!rc && !(rc = run_pilots(job, &choice, &seconds, err))) {
 		describe(&choice.plan, out->plan, sizeof out->plan);
 		if (choice.how)
 			snprintf(out->plan, sizeof out->plan, "exact (%s)", choice.how);

@@ -54,7 +54,7 @@ static inline __attribute__((always_inline)) int centre(const void *x, int singl
 		most = fabs(z[t]) > most ? fabs(z[t]) : most;
 	}
 	*norm = sum;
-	return !(most <= LARGEST_ELEMENT);
+	return !(most <= LARGEST_ELEMENT && sum <= INFINITY); /* a NaN, too: planning has not looked for them */
 }
 
 KITH_CLONES static int centre_floats(const void *x, const double *mean, double scale, uint64_t d, double *z,

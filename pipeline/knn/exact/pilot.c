@@ -113,7 +113,7 @@ static void set_up_job(struct run *r, const kith_engine_job *job, uint64_t m)
 	double times = (double)job->info->n / (double)m;
 	uint32_t k = kith_info_k(job->info), own = (uint32_t)(k / times + 0.5);
 	own = own < 1 ? 1 : own > m - 1 ? (uint32_t)m - 1 : own;
-	r->pilot = (kith_pilot){.times = times, .k = k, .stage = KITH_STAGES};
+	r->pilot = (kith_pilot){.times = times, .k = k, .every = 1, .stage = KITH_STAGES};
 	r->info = *job->info;
 	r->info.n = m;
 	r->info.tiers = 1;
@@ -172,6 +172,19 @@ int kith_pilot_run(const kith_engine_job *job, kith_pilot_work work, void *conte
 	uint64_t more = (uint64_t)fmin((double)n, (double)m * pow(allowed / fmax(taken, 1e-3), 1 / GROWTH));
 	if (more >= 2 * m || (more == n && more > m))
 		rc = run(&r, job, more, work, context, err);
+	*seconds = scaled_up(&r.pilot);
+	return rc;
+}
+
+int kith_pilot_rows(const kith_engine_job *job, uint32_t every, kith_pilot_work work, void *context, double *seconds,
+		    kith_err *err)
+{
+	struct run r = {0};
+	set_up_job(&r, job, job->info->n);
+	r.pilot.every = every;
+	r.pilot.since = kith_pilot_clock();
+	int rc = work(&r.job, context, err);
+	kith_pilot_enter(&r.pilot, KITH_STAGES);
 	*seconds = scaled_up(&r.pilot);
 	return rc;
 }

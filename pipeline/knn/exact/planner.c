@@ -32,6 +32,7 @@
 #define TAKE          6e-9     /* a candidate */
 #define READ_VALUE    2e-9     /* a value of the file: read, checked, hashed, */
 #define PASS_VALUE    2e-9     /* read again, converted */
+#define QUANTISE      5e-9     /* a value of what tiles multiply */
 #define SKETCH_VALUE  0.045e-9 /* for each of the basis' directions */
 #define START         10e-3    /* the program and its threads */
 #define STAGE         200e-6   /* any stage, to begin and to end */
@@ -42,8 +43,8 @@
 #define TREE_SAMPLES  100000u /* that the plan tree is for: with fewer the block join is as fast */
 #define TREE_CODES    47u     /* directions of the codes of the plan tree, at most */
 #define TREE_BOXED    7u      /* directions in which what passes tells what boxes let pass, */
-#define TREE_LEAVES   15.0    /* so many times as much */
-#define TREE_LEAF     30e-9   /* a box around 16 samples that is not ruled out for a row */
+#define TREE_LEAVES   6.0     /* so many times as much; counted: 7.8 (net of bench/approx) and 5 (pix) */
+#define TREE_LEAF     75e-9   /* a box around 16 samples that is not ruled out for a row, and their codes */
 #define TREE_ROW      12e-6   /* a row, beside that */
 #define PRODUCT       0.08e-9 /* of two doubles, in matrices */
 
@@ -196,6 +197,10 @@ static void time_join(kith_plan *p, const struct planner *q)
 	uint64_t batch = at_most(p->batch, p->panel);
 	pairs *= 2 - 1 / panels; /* pairs across panels are looked at from both sides */
 	sketch = n * d * (PASS_VALUE + SKETCH_VALUE * dims) + (p->spill_vectors ? (double)p->disk * SPILL_BYTE : 0);
+	if (p->kind == KITH_PLAN_FULL)
+		sketch += n * d * (PASS_VALUE + QUANTISE);
+	if (p->kind == KITH_PLAN_SCREEN)
+		sketch += n * d * PASS_VALUE;
 	bounds = 2 * n * p->probes * 16 / 256 * tile + n * p->probes * PROBE;
 	join = pairs / 256 * tile + n * k * 1.5 * TAKE;
 	if (kith_plan_two_level(p))

@@ -15,20 +15,25 @@
 #define TOP    (KITH_BOX_LEVELS - 1)
 #define BESIDE 64u /* samples that a row's first bound comes from, or 4 k */
 
+/* A node of the top level, and how far it is. */
+struct top {
+	float distance;
+	uint32_t node;
+};
+
 struct worker {
 	kith_refiner refiner;
 	kith_candidates candidates; /* of the group of rows in work, */
 	uint64_t group;             /* from position group * GROUP on */
 	uint32_t rows;
-	int32_t *code;     /* GROUP x width / 2 */
-	int32_t *limit;    /* GROUP */
-	uint32_t *open;    /* GROUP: the nodes of the group of boxes in work that a row's limit does not rule out */
-	uint32_t *place;   /* most: positions */
-	const float **y;   /* most: their vectors, */
-	float *t;          /* 2 x most: and bounds */
-	float *distance;   /* of the top level's nodes */
-	uint32_t *nearest; /* those nodes */
-	void *memory;      /* holds these */
+	int32_t *code;   /* GROUP x width / 2 */
+	int32_t *limit;  /* GROUP */
+	uint32_t *open;  /* GROUP: the nodes of the group of boxes in work that a row's limit does not rule out */
+	uint32_t *place; /* most: positions */
+	const float **y; /* most: their vectors, */
+	float *t;        /* 2 x most: and bounds */
+	struct top *top; /* the top level's nodes */
+	void *memory;    /* holds these */
 };
 
 struct join {
@@ -61,8 +66,7 @@ static void init_worker(struct worker *w, const kith_plan *plan, const kith_vect
 	KITH_BUFFER(space, w->place, most);
 	KITH_BUFFER(space, w->y, most);
 	KITH_BUFFER(space, w->t, 2 * most);
-	KITH_BUFFER(space, w->distance, nodes);
-	KITH_BUFFER(space, w->nearest, nodes);
+	KITH_BUFFER(space, w->top, nodes);
 	kith_refiner_init(&w->refiner, vectors, 1, plan->capacity, plan->batch, space);
 	kith_candidates_init(&w->candidates, bounds, k, GROUP, plan->capacity, near, plan->known, space, space);
 }
@@ -221,28 +225,31 @@ static int search_node(struct join *j, struct worker *w, uint64_t node, kith_err
 	return rc;
 }
 
+static int by_distance(const void *a, const void *b)
+{
+	const struct top *x = a, *y = b;
+	return x->distance != y->distance ? (x->distance > y->distance) - (x->distance < y->distance)
+					  : (x->node > y->node) - (x->node < y->node);
+}
+
 /* The top nodes from the one whose box's middle is nearest to that of the rows' box, their own before all. */
 static uint64_t order_nodes(struct join *j, struct worker *w)
 {
 	const kith_box_tree *b = j->in->tree;
 	uint64_t nodes = b->level[TOP].nodes, own = w->group;
-	memset(w->distance, 0, nodes * sizeof *w->distance);
+	for (uint64_t node = 0; node < nodes; node++)
+		w->top[node] = (struct top){0, (uint32_t)node};
 	for (uint32_t t = 0; t < b->boxed; t++) {
 		uint64_t here = kith_box_place(own, b->boxed, t);
 		float middle = (float)(b->level[1].least[here] + b->level[1].most[here]);
 		for (uint64_t node = 0; node < nodes; node++) {
 			uint64_t at = kith_box_place(node, b->boxed, t);
 			float apart = (float)(b->level[TOP].least[at] + b->level[TOP].most[at]) - middle;
-			w->distance[node] += apart * apart;
+			w->top[node].distance += apart * apart;
 		}
 	}
-	w->distance[own / LANES] = -1;
-	for (uint64_t node = 0; node < nodes; node++) {
-		uint64_t place = node;
-		for (; place && w->distance[w->nearest[place - 1]] > w->distance[node]; place--)
-			w->nearest[place] = w->nearest[place - 1];
-		w->nearest[place] = (uint32_t)node;
-	}
+	w->top[own / LANES].distance = -1;
+	qsort(w->top, nodes, sizeof *w->top, by_distance);
 	return nodes;
 }
 
@@ -306,8 +313,8 @@ static int join_group(struct join *j, struct worker *w, uint64_t g, kith_results
 	int rc = begin_group(j, w, err);
 	uint64_t nodes = order_nodes(j, w);
 	for (uint64_t i = 0; i < nodes && !rc; i++) {
-		if (!ruled_out(j, w, w->nearest[i]))
-			rc = search_node(j, w, w->nearest[i], err);
+		if (!ruled_out(j, w, w->top[i].node))
+			rc = search_node(j, w, w->top[i].node, err);
 		for (uint32_t r = 0; r < w->rows && !rc && i == 0; r++) { /* what is nearest is in: bounds are close */
 			kith_candidates_compact(&w->candidates, r, w->refiner.values);
 			set_limit(j, w, r);
@@ -324,18 +331,18 @@ static int join_group(struct join *j, struct worker *w, uint64_t g, kith_results
 int kith_tree_join_run(const kith_tree_join *in, kith_results *results, kith_err *err)
 {
 	struct join j = {.in = in, .kernels = kith_box_kernels_best(), .beside = beside(kith_info_k(in->info))};
-	uint64_t groups = (in->m + GROUP - 1) / GROUP;
+	uint64_t groups = (in->m + GROUP - 1) / GROUP, some = (groups + in->every - 1) / in->every;
 	int rc = init_workers(&j, err);
 #pragma omp parallel for num_threads(in->plan->threads) schedule(dynamic, 1)
-	for (uint64_t g = 0; g < (rc ? 0 : groups); g++) {
+	for (uint64_t g = 0; g < (rc ? 0 : some); g++) {
 		kith_err why;
 		int bad = 0;
 		if (kith_first_error_seen(&j.failed))
 			continue;
 		if (omp_get_thread_num() == 0)
-			bad = kith_progress_tick(in->progress, "neighbours", g, groups, &why);
+			bad = kith_progress_tick(in->progress, "neighbours", g, some, &why);
 		if (!bad)
-			bad = join_group(&j, &j.workers[omp_get_thread_num()], g, results, &why);
+			bad = join_group(&j, &j.workers[omp_get_thread_num()], g * in->every, results, &why);
 		kith_first_error_note(&j.failed, g, bad, &why);
 	}
 	release(&j);

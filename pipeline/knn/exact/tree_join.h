@@ -21,6 +21,7 @@ typedef struct kith_tree_join {
 	const kith_box_tree *tree;           /* of the same samples */
 	const uint32_t *id;                  /* m: the samples in order */
 	uint64_t m;
+	uint32_t every; /* of the groups of rows, one in so many is joined, as a pilot wants it; else 1: all are */
 	const uint32_t *weight; /* of each sample, for ties that are counted (candidates.h) */
 	const kith_progress *progress;
 } kith_tree_join;
