@@ -183,6 +183,25 @@ int64_t kith_op_source(const kith_h0_info *info, const kith_op *op, uint64_t v, 
 	return window_source(info, op, v, j);
 }
 
+uint64_t kith_op_weight_count(const kith_h0_info *info, const kith_op *op)
+{
+	const kith_net_layer *to = &info->layers[op->to];
+	if (op->kind == KITH_DENSE)
+		return to->units * op->fan_in;
+	return op->kind == KITH_CONV2D ? to->shape[0] * op->fan_in : 0;
+}
+
+uint64_t kith_op_weight_at(const kith_h0_info *info, const kith_op *op, uint64_t v, uint64_t j)
+{
+	const uint64_t *to = info->layers[op->to].shape;
+	return (op->kind == KITH_CONV2D ? v / (to[1] * to[2]) : v) * op->fan_in + j;
+}
+
+double kith_op_weight(const kith_op *op)
+{
+	return op->kind == KITH_AVGPOOL ? 1.0 / ((double)op->kernel[0] * op->kernel[1]) : 1.0;
+}
+
 int kith_edge_find(const kith_h0_info *info, uint64_t id, kith_edge *out)
 {
 	uint32_t o = 0;

@@ -65,6 +65,8 @@ struct kith_h0_work {
 	uint64_t *id;
 	double *phi, *sorted_phi;
 	uint8_t *mark, *sorted_mark;
+	uint32_t *source;
+	float *activation;
 	void *memory;
 };
 
@@ -180,6 +182,8 @@ static void list_buffers(kith_workspace *w, kith_h0_work *k, const kith_network 
 	KITH_BUFFER(w, k->sorted_phi, vertices);
 	KITH_BUFFER(w, k->mark, vertices);
 	KITH_BUFFER(w, k->sorted_mark, vertices);
+	KITH_BUFFER(w, k->source, vertices);
+	KITH_BUFFER(w, k->activation, vertices);
 }
 
 uint64_t kith_h0_work_bytes(const kith_network *network)
@@ -635,7 +639,7 @@ static void join_trees(const kith_h0_engine *e, kith_h0_work *k)
 /* ---- the forest as it is handed on ---- */
 
 /* Into the forest's order, marked, and back into that of ids. */
-static int arrange(kith_h0_work *k, uint32_t *classes, kith_err *err)
+static int arrange(const kith_h0_engine *e, kith_h0_work *k, uint32_t *classes, kith_err *err)
 {
 	uint64_t edges = k->edges;
 	for (uint64_t i = 0; i < edges; i++)
@@ -647,6 +651,9 @@ static int arrange(kith_h0_work *k, uint32_t *classes, kith_err *err)
 		k->id[i] = f->id;
 		k->phi[i] = f->phi;
 		k->inside[i] = k->keys[i].item;
+		k->source[i] = f->a < f->b ? f->a : f->b; /* layers are in causal order */
+		uint32_t layer = e->layer[k->source[i]];
+		k->activation[i] = (float)k->in.h[layer][k->source[i] - e->network->info.layers[layer].first_vertex];
 		memcpy(&bits, &f->phi, sizeof bits);
 		k->keys[i] = (kith_key){~bits, (uint32_t)i};
 	}
@@ -690,8 +697,8 @@ int kith_h0_engine_run(const kith_h0_engine *e, kith_h0_work *k, double *const *
 	join_all(k, (uint32_t)e->network->info.vertices);
 	list_trees(e, k);
 	join_trees(e, k);
-	if ((rc = arrange(k, &classes, err)) || (rc = check(k, classes, err)))
+	if ((rc = arrange(e, k, &classes, err)) || (rc = check(k, classes, err)))
 		return rc;
-	*out = (kith_h0_forest){k->edges, k->id, k->phi, k->mark};
+	*out = (kith_h0_forest){k->edges, k->id, k->phi, k->mark, k->source, k->activation};
 	return 0;
 }

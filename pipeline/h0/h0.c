@@ -57,6 +57,8 @@ static void list_desk(kith_workspace *w, desk *d, const kith_network *n)
 	KITH_BUFFER(w, d->samples.edge, edges);
 	KITH_BUFFER(w, d->samples.phi, edges);
 	KITH_BUFFER(w, d->samples.mark, edges);
+	KITH_BUFFER(w, d->samples.source, edges);
+	KITH_BUFFER(w, d->samples.activation, edges);
 }
 
 static uint64_t bytes_of(const kith_network *n, int threads)
@@ -181,6 +183,8 @@ static int run_block(struct run *r, int thread, uint64_t block, kith_err *err)
 		memcpy(d->samples.edge + edges, forest.id, forest.edges * sizeof *forest.id);
 		memcpy(d->samples.phi + edges, forest.phi, forest.edges * sizeof *forest.phi);
 		memcpy(d->samples.mark + edges, forest.mark, forest.edges);
+		memcpy(d->samples.source + edges, forest.source, forest.edges * sizeof *forest.source);
+		memcpy(d->samples.activation + edges, forest.activation, forest.edges * sizeof *forest.activation);
 		d->samples.edge_at[s + 1] = edges += forest.edges;
 	}
 	return kith_h0_writer_encode(r->writer, thread, block, &d->samples, err);
@@ -228,11 +232,31 @@ static void finish(struct run *r)
 	kith_network_free(r->network);
 }
 
+/* phi is stored by sources where they are floats, and the weights that it takes then are few: next to nothing, or half
+ * a bit for each target unit of a sample. (Sources of births and deaths save 2 of these units' bits in AlexNet, 10 in
+ * small networks.) */
+#define FEW_WEIGHTS 4096u
+
+static void choose_by_source(kith_network *n)
+{
+	kith_h0_info *info = &n->info;
+	for (uint32_t o = 0; o < info->op_count; o++) {
+		kith_op *op = &info->ops[o];
+		uint64_t weights = kith_op_weight_count(info, op);
+		if (kith_op_rounds(n, o) ||
+		    (weights > FEW_WEIGHTS && weights / info->n > info->layers[op->to].units / 64))
+			continue;
+		op->by_source = 1;
+		op->weights = n->weights[o].single;
+	}
+}
+
 /* Everything that is needed before the first sample. */
 static int prepare(struct run *r, const char *output, kith_err *err)
 {
 	const kith_h0_options *o = r->options;
 	int rc = kith_network_load(r->network, LEAST_WORK / 4, r->threads, &o->progress, err);
+	choose_by_source(r->network);
 	if (rc || (rc = kith_h0_engine_create(&r->engine, r->network, r->threads, &o->progress, err)))
 		return rc;
 	if (!(r->desks = kith_alloc_zero((size_t)r->threads, sizeof *r->desks)))

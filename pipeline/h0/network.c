@@ -52,11 +52,6 @@ int kith_op_rounds(const kith_network *n, uint32_t op)
 	return is_wide(n->activations[n->info.ops[op].from]) || (n->files[op] && is_wide(n->files[op]));
 }
 
-double kith_op_weight(const kith_op *op)
-{
-	return op->kind == KITH_AVGPOOL ? 1.0 / ((double)op->kernel[0] * op->kernel[1]) : 1.0;
-}
-
 static uint64_t weight_bytes(const kith_activations *file)
 {
 	const kith_activations_info *i = kith_activations_get_info(file);

@@ -153,6 +153,15 @@ refused() {
 	run kith-knn -q -k 1 -o x.nng I.npy && refuse '--format svmlight is for' --format svmlight x.nng
 }
 
+# tests/data/format1.kh0.gz: as kith-h0 wrote it, in format 1, of this network.
+@test "files of format 1 are read" {
+	gunzip -c "$BATS_TEST_DIRNAME/../data/format1.kh0.gz" >old.kh0
+	kith-h0 -q -o new.kh0 "$NETS/conv-ties/net.json"
+	kith-check old.kh0
+	cmp <(kith-show old.kh0) <(kith-show new.kh0)
+	cmp <(kith-show --edges old.kh0) <(kith-show --edges new.kh0)
+}
+
 @test "no edges at all, silent units, one operation" {
 	mknpy -n 5 -d 4 -s 1 -p 0,0,0 I.npy
 	printf '{"format": "kith-net", "version": 1, "layers": [{"name": "I", "shape": [4], "activations": "Z.npy"},
