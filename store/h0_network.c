@@ -37,6 +37,9 @@ static int check_layers(kith_h0_info *info, kith_err *err)
 	for (uint32_t l = 0; l < info->layer_count; l++) {
 		kith_net_layer *layer = &info->layers[l];
 		layer->units = 1;
+		if (strlen(layer->name) > KITH_MAX_LAYER_NAME)
+			return kith_fail(err, KITH_EUSAGE, "layer %.64s...: its name is longer than %u bytes",
+					 layer->name, KITH_MAX_LAYER_NAME);
 		for (uint32_t t = 0; t < layer->dims && layer->dims <= KITH_MAX_SHAPE; t++)
 			if (__builtin_mul_overflow(layer->units, layer->shape[t], &layer->units) ||
 			    layer->units > KITH_MAX_DIM)
@@ -64,17 +67,17 @@ static uint64_t window_places(uint64_t size, const kith_op *op, int side)
 	return room < reach ? 0 : (room - reach) / op->stride[side] + 1;
 }
 
-/* Places of the windows along one side that are not on padding: for each window, the k with
- * 0 <= o * stride - padding + k * dilation < size. */
+/* Places of the windows along one side that are not on padding: for each k, the windows o with
+ * 0 <= o * stride - padding + k * dilation < size. (Windows may be many in a crafted file; a kernel is not.) */
 static uint64_t places_inside(uint64_t size, uint64_t windows, const kith_op *op, int side)
 {
-	int64_t d = op->dilation[side];
+	int64_t stride = op->stride[side];
 	uint64_t sum = 0;
-	for (uint64_t o = 0; o < windows; o++) {
-		int64_t at = (int64_t)(o * op->stride[side]) - (int64_t)op->padding[side];
-		int64_t low = at < 0 ? (-at + d - 1) / d : 0, high = (int64_t)size - 1 - at;
-		high = high < 0 ? -1 : high / d;
-		high = high < (int64_t)op->kernel[side] ? high : (int64_t)op->kernel[side] - 1;
+	for (uint64_t k = 0; k < op->kernel[side]; k++) {
+		int64_t at = (int64_t)(k * op->dilation[side]) - (int64_t)op->padding[side];
+		int64_t low = at < 0 ? (-at + stride - 1) / stride : 0, high = (int64_t)size - 1 - at;
+		high = high < 0 ? -1 : high / stride;
+		high = high < (int64_t)windows ? high : (int64_t)windows - 1;
 		sum += high < low ? 0 : (uint64_t)(high - low + 1);
 	}
 	return sum;

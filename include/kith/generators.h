@@ -42,11 +42,12 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-#define KITH_MAX_SHAPE    8           /* dimensions of a layer */
-#define KITH_MAX_VERTICES 0x7fffffffu /* units of all layers together */
-#define KITH_MAX_WINDOW   65535u      /* kernels, strides, paddings, dilations */
-#define KITH_MAX_H0_BLOCK 4096u       /* samples per block */
-#define KITH_NO_CLASS     UINT32_MAX
+#define KITH_MAX_SHAPE      8           /* dimensions of a layer */
+#define KITH_MAX_VERTICES   0x7fffffffu /* units of all layers together */
+#define KITH_MAX_LAYER_NAME 255u        /* bytes */
+#define KITH_MAX_WINDOW     65535u      /* kernels, strides, paddings, dilations */
+#define KITH_MAX_H0_BLOCK   4096u       /* samples per block */
+#define KITH_NO_CLASS       UINT32_MAX
 
 typedef enum kith_op_kind { KITH_DENSE, KITH_CONV2D, KITH_MAXPOOL, KITH_AVGPOOL, KITH_IDENTITY } kith_op_kind;
 

@@ -77,7 +77,8 @@ uint64_t kith_h0_engine_bytes(const kith_network *network)
 	uint64_t bytes = sizeof(kith_h0_engine) + 8ull * (network->info.layer_count + network->info.op_count) +
 			 sizeof(uint16_t) * network->info.vertices;
 	for (uint32_t o = 0; o < network->info.op_count; o++)
-		bytes += sizeof(kith_out_lists) + kith_out_lists_bytes(&network->info, &network->info.ops[o]);
+		bytes = kith_add_bytes(bytes, sizeof(kith_out_lists) +
+						      kith_out_lists_bytes(&network->info, &network->info.ops[o]));
 	return bytes;
 }
 
@@ -194,7 +195,7 @@ uint64_t kith_h0_work_bytes(const kith_network *network)
 	uint32_t *winners, *places;
 	double *bounds;
 	list_buffers(&w, &k, network, &singles, &winners, &places, &bounds);
-	return sizeof k + kith_workspace_bytes(&w);
+	return kith_add_bytes(sizeof k, kith_workspace_bytes(&w));
 }
 
 int kith_h0_work_create(kith_h0_work **out, const kith_h0_engine *engine, kith_err *err)

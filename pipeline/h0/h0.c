@@ -66,8 +66,12 @@ static uint64_t bytes_of(const kith_network *n, int threads)
 	desk d = {0};
 	kith_workspace w = {0};
 	list_desk(&w, &d, n);
-	return kith_network_weight_bytes(n) + kith_h0_engine_bytes(n) + kith_h0_writer_bytes(&n->info, threads) +
-	       (uint64_t)threads * (kith_h0_work_bytes(n) + kith_workspace_bytes(&w)) + LEAST_WORK;
+	uint64_t thread = kith_add_bytes(kith_h0_work_bytes(n), kith_workspace_bytes(&w)),
+		 all = kith_add_bytes(kith_network_weight_bytes(n), kith_h0_engine_bytes(n));
+	if (thread > UINT64_MAX / (uint64_t)threads)
+		return UINT64_MAX;
+	all = kith_add_bytes(all, thread * (uint64_t)threads);
+	return kith_add_bytes(all, kith_h0_writer_bytes(&n->info, threads) + LEAST_WORK);
 }
 
 /* As many threads as memory allows. */
@@ -211,10 +215,10 @@ static int run_all(struct run *r, kith_err *err)
 	for (uint64_t block = 0; block < blocks; block++) {
 		int thread = omp_get_thread_num(), rc = 0;
 		kith_err why;
-		if (!kith_first_error_seen(&failed))
+		if (!kith_first_error_before(&failed, block))
 			kith_first_error_note(&failed, block, rc = run_block(r, thread, block, &why), &why);
 #pragma omp ordered
-		if (!kith_first_error_seen(&failed))
+		if (!kith_first_error_before(&failed, block + 1))
 			kith_first_error_note(&failed, block, rc = put_block(r, thread, block, &why), &why);
 	}
 	return kith_first_error_get(&failed, err);

@@ -56,7 +56,7 @@ void kith_in_edges_list(kith_workspace *w, kith_in_edges *in, const kith_network
 	uint64_t planes = 0, span = 0, single = 0, winner = 0, places = 0, reach = 0;
 	for (uint32_t o = 0; o < info->op_count; o++) {
 		const kith_op *op = &info->ops[o];
-		reach += has_reach(network, o) ? reach_size(info, op) : 0;
+		reach = kith_add_bytes(reach, has_reach(network, o) ? reach_size(info, op) : 0);
 		if (has_winners(op))
 			winner += info->layers[op->to].units;
 		if (!has_window(op) || has_winners(op))
@@ -78,7 +78,7 @@ void kith_in_edges_list(kith_workspace *w, kith_in_edges *in, const kith_network
 	KITH_BUFFER(w, in->winner, info->op_count);
 	KITH_BUFFER(w, in->cut, info->op_count);
 	KITH_BUFFER(w, in->reach, info->op_count);
-	KITH_BUFFER(w, *singles, single + reach);
+	KITH_BUFFER(w, *singles, kith_add_bytes(single, reach));
 	KITH_BUFFER(w, *winners, winner);
 }
 

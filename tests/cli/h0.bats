@@ -61,6 +61,11 @@ refused() {
 	net '"shape": \[2\]' '"shape": [100000, 100000]' >net.json && refused "takes (10000000000, 3)"
 	printf '[]' >net.json && refused 'not an object'
 	net '"name": "I"' '"name": "I:1"' >net.json && refused 'names have no colon'
+	net '"name": "I"' '"name": "I\\u001b"' >net.json && refused 'or control character'
+	net '"name": "I"' "\"name\": \"$(printf '%0256d' 0)\"" >net.json && refused 'edges[0]: "from" names no layer: I'
+	net '"I"' "\"$(printf '%0256d' 0)\"" >net.json
+	sed -i "s/\"from\": \"I\"/\"from\": \"$(printf '%0256d' 0)\"/" net.json && refused 'its name is longer than 255 bytes'
+	net '"from": "I", ' '"from": "I", "from, to": 1, ' >net.json && refused 'unknown key "from, to"'
 }
 
 @test "what is wrong with arrays" {
