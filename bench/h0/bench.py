@@ -64,7 +64,7 @@ def kith(*options, clock="cpu", threads=1, name="out.kh0", label="kith"):
     def program(bench, network):
         out = bench.scratch / name
         more = [option(network) if callable(option) else option for option in options]
-        return Program(label, [PYTHON, HERE / "measure.py", clock, out, BUILD / "kith-h0", "-q", "-t", threads, *more, "-o", out,
+        return Program(label, [PYTHON, HERE / "measure.py", clock, BUILD / "kith-h0", "-q", "-t", threads, *more, "-o", out,
                                network.net])
     return program
 
@@ -98,9 +98,10 @@ def same_file(bench, inputs):
 
 def bits(*options):
     def measure(bench, inputs):
-        runs, = in_turn(1, kith(*options)(bench, inputs[0]))
-        text = output(BUILD / "kith-show", "--format", "svmlight", bench.scratch / "out.kh0")
-        return [{"figure": f"{8 * runs[0].sizes[0] / text.count(':'):.2f}"}]
+        output(*kith(*options)(bench, inputs[0]).command)
+        file = bench.scratch / "out.kh0"
+        text = output(BUILD / "kith-show", "--format", "svmlight", file)
+        return [{"figure": f"{8 * file.stat().st_size / text.count(':'):.2f}"}]
     return measure
 
 
@@ -112,7 +113,7 @@ def each(bench, inputs):
 
 def jaccard(bench, generators):
     out = bench.scratch / "h0.nng"
-    return Program("kith", [PYTHON, HERE / "measure.py", "cpu", out, BUILD / "kith-knn", "-q", "-t", 1, "-k", 15, "--metric", "jaccard",
+    return Program("kith", [PYTHON, HERE / "measure.py", "cpu", BUILD / "kith-knn", "-q", "-t", 1, "-k", 15, "--metric", "jaccard",
                             "-o", out, generators.kh0])
 
 
