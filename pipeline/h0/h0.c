@@ -295,13 +295,22 @@ void kith_h0_estimate_free(kith_h0_estimate *estimate)
 	*estimate = (kith_h0_estimate){0};
 }
 
-/* Nanoseconds of one thread: for each edge in the first pass, for each unit in what follows; bits of a forest's edge.
- */
-#define EDGE_TIME  2.5
-#define UNIT_TIME  250.0
-#define ROW_TIME   2.0 /* of each edge where --keep looks for the last one */
-#define EDGE_BITS  56.0
-#define SMALL_BITS 20.0 /* without values */
+/* Nanoseconds of one thread: for each edge in the first pass, for each unit in what follows. */
+#define EDGE_TIME 2.5
+#define UNIT_TIME 250.0
+#define ROW_TIME  2.0 /* of each edge where --keep looks for the last one */
+
+/* The file, of forests that have about an edge for each unit of a target. */
+static double file_bits(const kith_h0_info *info)
+{
+	double bits = 0;
+	for (uint32_t o = 0; o < info->op_count; o++) {
+		const kith_op *op = &info->ops[o];
+		double each = op->by_source ? info->values ? 17 : 10 : info->values ? 56 : 20;
+		bits += each * (double)info->layers[op->to].units;
+	}
+	return bits * (double)info->n;
+}
 
 int kith_h0_foresee(const char *input, const kith_h0_options *options, kith_h0_estimate *out, kith_err *err)
 {
@@ -309,6 +318,7 @@ int kith_h0_foresee(const char *input, const kith_h0_options *options, kith_h0_e
 	int threads, rc = open_network(&n, input, options, &threads, err);
 	if (rc)
 		return rc;
+	choose_by_source(n);
 	double edges = 0, units = (double)n->info.vertices, samples = (double)n->info.n;
 	for (uint32_t o = 0; o < n->info.op_count; o++)
 		edges += (double)n->info.ops[o].edges;
@@ -316,7 +326,7 @@ int kith_h0_foresee(const char *input, const kith_h0_options *options, kith_h0_e
 	*out = (kith_h0_estimate){.info = &n->info,
 				  .seconds = 1e-9 * time * samples / threads + 5e-9 * edges,
 				  .memory = bytes_of(n, threads),
-				  .file = (uint64_t)(samples * units * (options->values ? EDGE_BITS : SMALL_BITS) / 8),
+				  .file = (uint64_t)(file_bits(&n->info) / 8),
 				  .network = n};
 	return 0;
 }

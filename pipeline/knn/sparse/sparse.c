@@ -643,8 +643,8 @@ done:
 }
 
 /* Nanoseconds of one thread for each pair of samples with so many entries: of sets; of rows with values. */
-#define SET_TIME   0.01
-#define VALUE_TIME 0.1
+#define SET_TIME   0.05
+#define VALUE_TIME 2.0
 #define READ_TIME  30.0 /* of an entry */
 
 int kith_sparse_foresee(const char *input, const kith_knn_options *o, kith_knn_estimate *out, kith_err *err)
