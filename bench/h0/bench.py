@@ -138,7 +138,7 @@ class H0(Bench):
 
     def __init__(self, doc):
         super().__init__(doc)
-        self.option("-f", "folder", "where networks are made, and stay (a temporary one)", Path)
+        self.option("-f", "folder", "where networks are made, and stay: 1.5 GB (kith-bench-h0 in TMPDIR)", Path)
 
     def claims(self):
         self.folder = self.folder or Path(os.environ.get("TMPDIR", "/tmp")) / "kith-bench-h0"
@@ -168,7 +168,7 @@ class H0(Bench):
         return f"""\
 # kith-h0, measured
 
-{self.machine} ({line["date"]}). Made by bench/h0/bench.py, which says what is measured.
+{line["machine"]} ({line["date"]}). Made by bench/h0/bench.py, which says what is measured.
 Seconds are medians, of n samples; a figure is the rival's by kith's (forest, threads, jaccard), kith's by that with all in memory
 (memory), bits of an edge (disk), or seconds of a sample (alexnet); MiB is the peak resident size."""
 
