@@ -103,6 +103,13 @@ refused() {
 	conv '3, 5' '"op": "identity"' && refused 'joins 75 units to 15'
 	conv '3, 2, 2' '"op": "maxpool", "kernel": [2, 2]'
 	kith-h0 --dry-run net.json | grep -F 'maxpool from I to C: 48 edges'
+	mknpy -n 2 -d 1 I.npy
+	local pool='{"from": "I", "to": "P", "op": "maxpool", "kernel": [65535, 65535], "stride": [7, 7], "padding": [65535, 65535]}'
+	printf '{"format": "kith-net", "version": 1, "layers": [{"name": "I", "shape": [1, 1, 1], "activations": "I.npy"},
+		{"name": "P", "shape": [1, 9363, 9363]}], "edges": [%s' "$pool" >net.json
+	printf ', %s' "$pool" "$pool" "$pool" "$pool" "$pool" "$pool" "$pool" "$pool" >eight
+	{ cat eight eight eight && printf ']}'; } >>net.json
+	refused 'the network has more than 2^63 edge ids'
 }
 
 @test "the same bytes whatever the threads and the memory; --keep 1 is no option" {
