@@ -2,37 +2,11 @@
 #include "area.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* One that never has a name, where the file system can do that. -1 if it cannot. */
-static int open_unnamed(const char *beside)
-{
-	char *folder = strdup(beside), *slash = folder ? strrchr(folder, '/') : NULL;
-	if (slash)
-		slash[slash == folder] = '\0'; /* the root keeps its slash */
-	int fd = folder ? open(slash ? folder : ".", O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600) : -1;
-	free(folder);
-	return fd;
-}
-
-int kith_nameless_file(const char *beside)
-{
-	char *path;
-	int unnamed = open_unnamed(beside);
-	if (unnamed >= 0)
-		return unnamed;
-	if (asprintf(&path, "%s.XXXXXX", beside) < 0)
-		return -1;
-	int fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0)
-		unlink(path);
-	free(path);
-	return fd;
-}
+#include "nameless_file.h"
 
 /* A nameless file of `bytes` zeros, all of them there: a full disk must fail here, not when the memory it is mapped to
  * is written. */
@@ -83,4 +57,18 @@ void kith_area_rest(const kith_area *area)
 {
 	if (area->mapped)
 		(void)madvise(area->at, area->mapped, MADV_DONTNEED); /* only how much is counted depends on it */
+}
+
+void kith_area_read_in_order(const kith_area *area)
+{
+	if (area->mapped)
+		(void)madvise(area->at, area->mapped, MADV_SEQUENTIAL); /* only how fast it is depends on it */
+}
+
+void kith_area_discard(const kith_area *area, const void *from, const void *to)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = ((uintptr_t)from + page - 1) / page * page;
+	uintptr_t last = (uintptr_t)to / page * page; /* pages that are shared with others stay */
+	if (area->mapped && first < last)
+		(void)madvise((char *)(uintptr_t)from + (first - (uintptr_t)from), last - first, MADV_REMOVE);
 }

@@ -5,10 +5,6 @@
 
 #include "workspace.h"
 
-/* Opens a temporary file, which is gone with the process, in the folder of `beside`. -1, and errno, if there is none.
- */
-int kith_nameless_file(const char *beside);
-
 typedef struct kith_area {
 	void *at;
 	uint64_t mapped; /* bytes; 0: in memory */
@@ -22,5 +18,12 @@ void kith_area_free(kith_area *area);
 /* Pages of a mapped file count as the program's while it has touched them. This gives them back to the system, which
  * still has them; whoever touches one again gets it at once. */
 void kith_area_rest(const kith_area *area);
+
+/* What is mapped will be read from front to back from now on: the system reads ahead. */
+void kith_area_read_in_order(const kith_area *area);
+
+/* The bytes from..to-1 of a buffer will not be read again: the file need not keep them, nor write those that it has not
+ * yet. They are lost, or not, as the system likes. */
+void kith_area_discard(const kith_area *area, const void *from, const void *to);
 
 #endif
