@@ -15,7 +15,7 @@ struct checking {
 	const kith_h0_info *info;
 	ranked *order;
 	double *phi;
-	uint32_t *a, *b, *a_sorted, *b_sorted, *parent, *birth;
+	uint32_t *a_sorted, *b_sorted, *parent, *birth;
 	uint8_t *mark;
 	void *memory;
 	uint64_t capacity;
@@ -34,8 +34,6 @@ static int reserve(struct checking *c, uint64_t edges, kith_err *err)
 	kith_workspace w = {0};
 	KITH_BUFFER(&w, c->order, edges);
 	KITH_BUFFER(&w, c->phi, edges);
-	KITH_BUFFER(&w, c->a, edges);
-	KITH_BUFFER(&w, c->b, edges);
 	KITH_BUFFER(&w, c->a_sorted, edges);
 	KITH_BUFFER(&w, c->b_sorted, edges);
 	KITH_BUFFER(&w, c->parent, c->info->vertices);
@@ -48,18 +46,19 @@ static int reserve(struct checking *c, uint64_t edges, kith_err *err)
 static int check_sample(struct checking *c, const kith_h0_samples *samples, uint32_t s, kith_err *err)
 {
 	uint64_t first = samples->edge_at[s], edges = samples->edge_at[s + 1] - first, sample = samples->first + s;
+	const uint32_t *a = samples->source + first, *b = samples->target + first;
 	int rc = reserve(c, edges, err);
-	if (rc || (rc = kith_h0_ends(c->info, samples->edge + first, edges, c->a, c->b, err)))
+	if (rc)
 		return rc;
 	for (uint64_t e = 0; e < edges; e++)
 		c->order[e] = (ranked){samples->phi[first + e], (uint32_t)e};
 	qsort(c->order, edges, sizeof *c->order, compare);
 	for (uint64_t e = 0; e < edges; e++) {
 		c->phi[e] = c->order[e].phi;
-		c->a_sorted[e] = c->a[c->order[e].edge];
-		c->b_sorted[e] = c->b[c->order[e].edge];
-		c->parent[c->a[e]] = c->a[e];
-		c->parent[c->b[e]] = c->b[e];
+		c->a_sorted[e] = a[c->order[e].edge];
+		c->b_sorted[e] = b[c->order[e].edge];
+		c->parent[a[e]] = a[e];
+		c->parent[b[e]] = b[e];
 	}
 	kith_h0_mark(edges, c->a_sorted, c->b_sorted, c->phi, c->parent, c->birth, c->mark);
 	for (uint64_t e = 0; e < edges; e++)

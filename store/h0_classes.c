@@ -51,39 +51,25 @@ static int compare(const void *left, const void *right)
 
 void kith_h0_classing_list(kith_workspace *w, kith_h0_classing *c, uint64_t vertices, uint64_t edges)
 {
-	KITH_BUFFER(w, c->a, edges);
-	KITH_BUFFER(w, c->b, edges);
 	KITH_BUFFER(w, c->parent, vertices);
 	KITH_BUFFER(w, c->class_of, vertices);
 	KITH_BUFFER(w, c->event, edges * (sizeof(event) / sizeof *c->event));
 	KITH_BUFFER(w, c->eldest, edges);
 }
 
-int kith_h0_ends(const kith_h0_info *info, const uint64_t *id, uint64_t edges, uint32_t *a, uint32_t *b, kith_err *err)
-{
-	for (uint64_t e = 0; e < edges; e++) {
-		kith_edge edge;
-		if (kith_edge_find(info, id[e], &edge))
-			return kith_fail(err, KITH_ECORRUPT, "no edge has the id %llu", (unsigned long long)id[e]);
-		const kith_op *op = &info->ops[edge.op];
-		a[e] = info->layers[op->from].first_vertex + edge.source;
-		b[e] = info->layers[op->to].first_vertex + edge.target;
-	}
-	return 0;
-}
-
 /* Joins what is no death: one tree for each basin. */
-static int join_basins(kith_h0_classing *c, const uint8_t *mark, uint64_t edges, kith_err *err)
+static int join_basins(kith_h0_classing *c, const uint32_t *a, const uint32_t *b, const uint8_t *mark, uint64_t edges,
+		       kith_err *err)
 {
 	for (uint64_t e = 0; e < edges; e++) {
-		c->parent[c->a[e]] = c->a[e];
-		c->parent[c->b[e]] = c->b[e];
-		c->class_of[c->a[e]] = c->class_of[c->b[e]] = KITH_NO_CLASS;
+		c->parent[a[e]] = a[e];
+		c->parent[b[e]] = b[e];
+		c->class_of[a[e]] = c->class_of[b[e]] = KITH_NO_CLASS;
 	}
 	for (uint64_t e = 0; e < edges; e++) {
 		if (mark[e] == KITH_MARK_DEATH)
 			continue;
-		uint32_t x = kith_find(c->parent, c->a[e]), y = kith_find(c->parent, c->b[e]);
+		uint32_t x = kith_find(c->parent, a[e]), y = kith_find(c->parent, b[e]);
 		if (x == y)
 			return kith_fail(err, KITH_ECORRUPT, "a forest has a cycle");
 		c->parent[y] = x;
@@ -102,10 +88,11 @@ static uint32_t list_events(event *events, int kind, const uint8_t *mark, const 
 	return count;
 }
 
-static int give_births(kith_h0_classing *c, const event *events, uint32_t count, kith_h0_class *classes, kith_err *err)
+static int give_births(kith_h0_classing *c, const uint32_t *a, const event *events, uint32_t count,
+		       kith_h0_class *classes, kith_err *err)
 {
 	for (uint32_t k = 0; k < count; k++) {
-		uint32_t root = kith_find(c->parent, c->a[events[k].edge]);
+		uint32_t root = kith_find(c->parent, a[events[k].edge]);
 		if (c->class_of[root] != KITH_NO_CLASS)
 			return kith_fail(err, KITH_ECORRUPT, "a basin has two births");
 		c->class_of[root] = k;
@@ -114,13 +101,14 @@ static int give_births(kith_h0_classing *c, const event *events, uint32_t count,
 	return 0;
 }
 
-static int give_basins(kith_h0_classing *c, const uint8_t *mark, uint64_t edges, uint32_t *basin, kith_err *err)
+static int give_basins(kith_h0_classing *c, const uint32_t *a, const uint8_t *mark, uint64_t edges, uint32_t *basin,
+		       kith_err *err)
 {
 	for (uint64_t e = 0; e < edges; e++) {
 		basin[e] = KITH_NO_CLASS;
 		if (mark[e] == KITH_MARK_DEATH)
 			continue;
-		basin[e] = c->class_of[kith_find(c->parent, c->a[e])];
+		basin[e] = c->class_of[kith_find(c->parent, a[e])];
 		if (basin[e] == KITH_NO_CLASS)
 			return kith_fail(err, KITH_ECORRUPT, "a basin has no birth");
 	}
@@ -128,11 +116,12 @@ static int give_basins(kith_h0_classing *c, const uint8_t *mark, uint64_t edges,
 }
 
 /* Deaths join basins; c->eldest is a union-find of classes, whose roots are the eldest ones. */
-static int give_deaths(kith_h0_classing *c, const event *events, uint32_t count, kith_h0_class *classes, kith_err *err)
+static int give_deaths(kith_h0_classing *c, const uint32_t *a, const uint32_t *b, const event *events, uint32_t count,
+		       kith_h0_class *classes, kith_err *err)
 {
 	for (uint32_t k = 0; k < count; k++) {
 		uint32_t e = events[k].edge;
-		uint32_t x = c->class_of[kith_find(c->parent, c->a[e])], y = c->class_of[kith_find(c->parent, c->b[e])];
+		uint32_t x = c->class_of[kith_find(c->parent, a[e])], y = c->class_of[kith_find(c->parent, b[e])];
 		if (x == KITH_NO_CLASS || y == KITH_NO_CLASS)
 			return kith_fail(err, KITH_ECORRUPT, "a death joins what was not born");
 		x = kith_find(c->eldest, x);
@@ -150,20 +139,20 @@ static int give_deaths(kith_h0_classing *c, const event *events, uint32_t count,
 	return 0;
 }
 
-int kith_h0_classes(kith_h0_classing *c, const kith_h0_info *info, const uint64_t *id, const uint8_t *mark,
-		    const double *phi, uint64_t edges, uint32_t *basin, kith_h0_class *classes, kith_err *err)
+int kith_h0_classes(kith_h0_classing *c, const uint32_t *a, const uint32_t *b, const uint8_t *mark, const double *phi,
+		    uint64_t edges, uint32_t *basin, kith_h0_class *classes, kith_err *err)
 {
 	event *events = (event *)(void *)c->event;
-	int rc = kith_h0_ends(info, id, edges, c->a, c->b, err);
-	if (rc || (rc = join_basins(c, mark, edges, err)))
+	int rc = join_basins(c, a, b, mark, edges, err);
+	if (rc)
 		return rc;
 	uint32_t births = list_events(events, KITH_MARK_BIRTH, mark, phi, edges);
 	for (uint32_t k = 0; k < births; k++)
 		c->eldest[k] = k;
-	if ((rc = give_births(c, events, births, classes, err)) || (rc = give_basins(c, mark, edges, basin, err)))
+	if ((rc = give_births(c, a, events, births, classes, err)) || (rc = give_basins(c, a, mark, edges, basin, err)))
 		return rc;
 	uint32_t deaths = list_events(events, KITH_MARK_DEATH, mark, phi, edges);
-	return give_deaths(c, events, deaths, classes, err);
+	return give_deaths(c, a, b, events, deaths, classes, err);
 }
 
 /* ---- components ---- */
@@ -188,12 +177,11 @@ int kith_h0_component(const kith_h0_info *info, const kith_h0_samples *samples, 
 	const kith_h0_class *wanted = &samples->classes[samples->class_at[s] + class_];
 	const double *phi = samples->phi + first;
 	kith_workspace w = {0};
-	uint32_t *a, *b, *parent, found = 0;
-	KITH_BUFFER(&w, a, edges);
-	KITH_BUFFER(&w, b, edges);
+	const uint32_t *a = samples->source + first, *b = samples->target + first;
+	uint32_t *parent, found = 0;
 	KITH_BUFFER(&w, parent, info->vertices);
 	int rc = kith_workspace_place(&w, &scratch->memory, &scratch->capacity, "a component", err);
-	if (rc || (rc = kith_h0_ends(info, samples->edge + first, edges, a, b, err)))
+	if (rc)
 		return rc;
 	for (uint64_t e = 0; e < edges; e++) {
 		parent[a[e]] = a[e];

@@ -8,7 +8,6 @@
 
 /* Scratch of one thread. */
 typedef struct kith_h0_classing {
-	uint32_t *a, *b;             /* the ends of each edge */
 	uint32_t *parent, *class_of; /* of each vertex: union-find of basins, and the class of each root */
 	double *event;               /* births, then deaths */
 	uint32_t *eldest;            /* union-find of classes */
@@ -25,16 +24,14 @@ static inline uint32_t kith_find(uint32_t *parent, uint32_t x)
 	return x;
 }
 
-/* The vertices that a sample's edges join, KITH_ECORRUPT if an id is of no edge. */
-int kith_h0_ends(const kith_h0_info *info, const uint64_t *id, uint64_t edges, uint32_t *a, uint32_t *b, kith_err *err);
-
-/* A sample's basins and classes, as many as it has births. The values of births and deaths decide their order. Why that
- * is enough: just before a persistent class dies, both components that its death joins are made of whole trees of
- * basins' edges and earlier deaths, and their eldest births are those of the eldest basins.
+/* A sample's basins and classes, as many as it has births; edge e is between a[e] and b[e]. The values of births and
+ * deaths decide their order. Why that is enough: just before a persistent class dies, both components that its death
+ * joins are made of whole trees of basins' edges and earlier deaths, and their eldest births are those of the eldest
+ * basins.
  *
- * KITH_ECORRUPT, without the file's name, unless the ids are those of edges that make a forest, whose deaths part it
- * into one tree for each birth, and each class dies after it was born. */
-int kith_h0_classes(kith_h0_classing *c, const kith_h0_info *info, const uint64_t *id, const uint8_t *mark,
-		    const double *phi, uint64_t edges, uint32_t *basin, kith_h0_class *classes, kith_err *err);
+ * KITH_ECORRUPT, without the file's name, unless the edges make a forest, whose deaths part it into one tree for each
+ * birth, and each class dies after it was born. */
+int kith_h0_classes(kith_h0_classing *c, const uint32_t *a, const uint32_t *b, const uint8_t *mark, const double *phi,
+		    uint64_t edges, uint32_t *basin, kith_h0_class *classes, kith_err *err);
 
 #endif

@@ -13,8 +13,13 @@ typedef struct kith_h0_meta {
 	kith_h0_info info;
 	char *text;
 	uint64_t text_bytes;
-	void *memory; /* holds it, and info's lists */
+	void *memory;   /* holds it, and info's lists */
+	float *weights; /* of all operations that have some, which point into it */
+	uint64_t weight_count;
 } kith_h0_meta;
+
+#define KITH_H0_BLOCK_UNITS                                                                                            \
+	131072u /* of all samples of a block, unless that is one; for its streams to compress well */
 
 /* Copies what a creator says of the file. */
 int kith_h0_meta_init(kith_h0_meta *meta, const kith_h0_info *info, kith_err *err);
@@ -26,6 +31,12 @@ typedef struct kith_h0_block_scratch {
 	kith_decoder decoder;
 	uint64_t *numbers;
 	size_t numbers_capacity;
+	/* For phi by sources. */
+	float *known;          /* samples x vertices: |h|, or 0 */
+	uint32_t *activations; /* the bits of those that are new */
+	uint64_t *next;        /* of each sample: the edge to go on with */
+	void *source_memory;
+	uint64_t source_capacity;
 	kith_h0_classing classing;
 	void *classing_memory;
 	uint64_t classing_capacity;
@@ -42,11 +53,16 @@ int kith_h0_meta_decode(kith_h0_block_scratch *s, const void *bytes, size_t size
 int kith_h0_block_encode(kith_h0_block_scratch *s, const kith_h0_info *info, uint64_t block,
 			 const kith_h0_samples *samples, kith_err *err);
 
-/* Ids, marks, and phi of births and deaths; then of the other edges. */
-int kith_h0_forests_decode(kith_h0_block_scratch *s, const kith_h0_info *info, uint64_t block, const void *bytes,
-			   size_t size, kith_h0_samples *out, kith_err *err);
-int kith_h0_values_decode(kith_h0_block_scratch *s, uint64_t block, const void *bytes, size_t size,
-			  kith_h0_samples *out, kith_err *err);
+/* Ids and marks; with any `parts` also sources, targets, and phi of births and deaths. Then, of the block that was
+ * decoded last, with any parts, phi of the other edges. */
+int kith_h0_forests_decode(kith_h0_block_scratch *s, const kith_h0_info *info, uint64_t block, unsigned parts,
+			   const void *bytes, size_t size, kith_h0_samples *out, kith_err *err);
+int kith_h0_values_decode(kith_h0_block_scratch *s, const kith_h0_info *info, uint64_t block, const void *bytes,
+			  size_t size, kith_h0_samples *out, kith_err *err);
+
+/* Bytes of scratch for a block of so many edges, or vertices; of that and the samples that are read. */
+uint64_t kith_h0_encode_bytes(uint64_t edges);
+uint64_t kith_h0_decode_bytes(const kith_h0_info *info, uint64_t samples, unsigned parts);
 
 /* Classes and basins of samples that have been decoded. */
 int kith_h0_classes_decode(kith_h0_block_scratch *s, const kith_h0_info *info, kith_h0_samples *out, kith_err *err);

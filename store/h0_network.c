@@ -37,6 +37,9 @@ static int check_layers(kith_h0_info *info, kith_err *err)
 	for (uint32_t l = 0; l < info->layer_count; l++) {
 		kith_net_layer *layer = &info->layers[l];
 		layer->units = 1;
+		if (strlen(layer->name) > KITH_MAX_LAYER_NAME)
+			return kith_fail(err, KITH_EUSAGE, "layer %.64s...: its name is longer than %u bytes",
+					 layer->name, KITH_MAX_LAYER_NAME);
 		for (uint32_t t = 0; t < layer->dims && layer->dims <= KITH_MAX_SHAPE; t++)
 			if (__builtin_mul_overflow(layer->units, layer->shape[t], &layer->units) ||
 			    layer->units > KITH_MAX_DIM)
@@ -64,17 +67,17 @@ static uint64_t window_places(uint64_t size, const kith_op *op, int side)
 	return room < reach ? 0 : (room - reach) / op->stride[side] + 1;
 }
 
-/* Places of the windows along one side that are not on padding: for each window, the k with
- * 0 <= o * stride - padding + k * dilation < size. */
+/* Places of the windows along one side that are not on padding: for each k, the windows o with
+ * 0 <= o * stride - padding + k * dilation < size. (Windows may be many in a crafted file; a kernel is not.) */
 static uint64_t places_inside(uint64_t size, uint64_t windows, const kith_op *op, int side)
 {
-	int64_t d = op->dilation[side];
+	int64_t stride = op->stride[side];
 	uint64_t sum = 0;
-	for (uint64_t o = 0; o < windows; o++) {
-		int64_t at = (int64_t)(o * op->stride[side]) - (int64_t)op->padding[side];
-		int64_t low = at < 0 ? (-at + d - 1) / d : 0, high = (int64_t)size - 1 - at;
-		high = high < 0 ? -1 : high / d;
-		high = high < (int64_t)op->kernel[side] ? high : (int64_t)op->kernel[side] - 1;
+	for (uint64_t k = 0; k < op->kernel[side]; k++) {
+		int64_t at = (int64_t)(k * op->dilation[side]) - (int64_t)op->padding[side];
+		int64_t low = at < 0 ? (-at + stride - 1) / stride : 0, high = (int64_t)size - 1 - at;
+		high = high < 0 ? -1 : high / stride;
+		high = high < (int64_t)windows ? high : (int64_t)windows - 1;
 		sum += high < low ? 0 : (uint64_t)(high - low + 1);
 	}
 	return sum;
@@ -181,6 +184,25 @@ int64_t kith_op_source(const kith_h0_info *info, const kith_op *op, uint64_t v, 
 	if (op->kind == KITH_IDENTITY)
 		return (int64_t)v;
 	return window_source(info, op, v, j);
+}
+
+uint64_t kith_op_weight_count(const kith_h0_info *info, const kith_op *op)
+{
+	const kith_net_layer *to = &info->layers[op->to];
+	if (op->kind == KITH_DENSE)
+		return to->units * op->fan_in;
+	return op->kind == KITH_CONV2D ? to->shape[0] * op->fan_in : 0;
+}
+
+uint64_t kith_op_weight_at(const kith_h0_info *info, const kith_op *op, uint64_t v, uint64_t j)
+{
+	const uint64_t *to = info->layers[op->to].shape;
+	return (op->kind == KITH_CONV2D ? v / (to[1] * to[2]) : v) * op->fan_in + j;
+}
+
+double kith_op_weight(const kith_op *op)
+{
+	return op->kind == KITH_AVGPOOL ? 1.0 / ((double)op->kernel[0] * op->kernel[1]) : 1.0;
 }
 
 int kith_edge_find(const kith_h0_info *info, uint64_t id, kith_edge *out)

@@ -43,6 +43,12 @@ void kith_h0_store_close(kith_h0_store *s)
 	free(s);
 }
 
+uint64_t kith_h0_store_bytes(const kith_h0_info *info, unsigned parts)
+{
+	uint64_t samples = info->n < info->block_samples ? info->n : info->block_samples;
+	return kith_h0_decode_bytes(info, samples, parts);
+}
+
 int kith_h0_store_unchanged(const kith_h0_store *s, kith_err *err)
 {
 	return kith_container_unchanged(s->container, err);
@@ -72,10 +78,10 @@ int kith_h0_store_read(kith_h0_store *s, uint64_t block, unsigned parts, kith_h0
 				 "%s: was made with --no-values: it has no phi but that of births and deaths", s->path);
 	if ((rc = kith_container_get(s->container, KITH_TABLE_FORESTS, (uint32_t)block, &bytes, &size, err)))
 		return rc;
-	rc = kith_h0_forests_decode(&s->scratch, info, block, bytes, size, out, err);
+	rc = kith_h0_forests_decode(&s->scratch, info, block, parts, bytes, size, out, err);
 	if (!rc && parts & KITH_H0_VALUES &&
 	    !(rc = kith_container_get(s->container, KITH_TABLE_VALUES, (uint32_t)block, &bytes, &size, err)))
-		rc = kith_h0_values_decode(&s->scratch, block, bytes, size, out, err);
+		rc = kith_h0_values_decode(&s->scratch, info, block, bytes, size, out, err);
 	if (!rc && parts & KITH_H0_CLASSES)
 		rc = kith_h0_classes_decode(&s->scratch, info, out, err);
 	return rc == KITH_ECORRUPT ? kith_fail_in(err, rc, s->path) : rc;

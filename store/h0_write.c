@@ -5,7 +5,6 @@
 #include "alloc.h"
 #include "h0_codec.h"
 
-#define BLOCK_UNITS 131072u /* units of all samples of a block, about: enough for its streams to be compressed well */
 #define PAGES_BYTES (20u << 20) /* LMDB's pages that are to be written, as container.c batches them, and some more */
 #define ZSTD_BYTES  (2u << 20)  /* of one thread */
 
@@ -27,7 +26,7 @@ struct kith_h0_writer {
 uint32_t kith_h0_block_samples(const kith_h0_info *info)
 {
 	uint32_t samples = 1;
-	while (2 * samples <= KITH_MAX_H0_BLOCK && 2 * samples * info->vertices <= BLOCK_UNITS)
+	while (2 * samples <= KITH_MAX_H0_BLOCK && 2 * samples * info->vertices <= KITH_H0_BLOCK_UNITS)
 		samples *= 2;
 	return samples;
 }
@@ -35,8 +34,8 @@ uint32_t kith_h0_block_samples(const kith_h0_info *info)
 uint64_t kith_h0_writer_bytes(const kith_h0_info *info, int threads)
 {
 	uint64_t edges = kith_h0_block_samples(info) * info->vertices;
-	/* numbers and a plane; the two values, which grow by half and are then there twice */
-	return PAGES_BYTES + (uint64_t)threads * (edges * 9 + edges * 18 * 5 / 2 + ZSTD_BYTES);
+	/* numbers, and what is known of sources; the two values, which grow by half and are then there twice */
+	return PAGES_BYTES + (uint64_t)threads * (kith_h0_encode_bytes(edges) + edges * 18 * 5 / 2 + ZSTD_BYTES);
 }
 
 int kith_h0_writer_create(kith_h0_writer **out, const char *path, const kith_h0_info *info, int threads, kith_err *err)

@@ -42,11 +42,12 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-#define KITH_MAX_SHAPE    8           /* dimensions of a layer */
-#define KITH_MAX_VERTICES 0x7fffffffu /* units of all layers together */
-#define KITH_MAX_WINDOW   65535u      /* kernels, strides, paddings, dilations */
-#define KITH_MAX_H0_BLOCK 4096u       /* samples per block */
-#define KITH_NO_CLASS     UINT32_MAX
+#define KITH_MAX_SHAPE      8           /* dimensions of a layer */
+#define KITH_MAX_VERTICES   0x7fffffffu /* units of all layers together */
+#define KITH_MAX_LAYER_NAME 255u        /* bytes */
+#define KITH_MAX_WINDOW     65535u      /* kernels, strides, paddings, dilations */
+#define KITH_MAX_H0_BLOCK   4096u       /* samples per block */
+#define KITH_NO_CLASS       UINT32_MAX
 
 typedef enum kith_op_kind { KITH_DENSE, KITH_CONV2D, KITH_MAXPOOL, KITH_AVGPOOL, KITH_IDENTITY } kith_op_kind;
 
@@ -75,6 +76,11 @@ typedef struct kith_op {
 	uint64_t base, fan_in; /* set by kith_network_check */
 	uint64_t edges;        /* places that are not on padding; set by kith_network_check */
 	const char *digest;    /* of its weights; "" if it has none */
+	/* Whether files hold |h| of its edges' sources, floats, in place of phi: edges share these. phi is then what
+	 * the definition says of them and |w|, of which dense operations and conv2d have kith_op_weight_count here. Up
+	 * to who writes a file. */
+	int by_source;
+	const float *weights;
 } kith_op;
 
 /* The strings and lists belong to whoever holds the info. */
@@ -102,6 +108,12 @@ int kith_network_check(kith_h0_info *info, kith_err *err);
 /* The source unit of place j of target unit v, or -1 if that is on padding. */
 int64_t kith_op_source(const kith_h0_info *info, const kith_op *op, uint64_t v, uint64_t j);
 
+/* Of a network that has been checked: the operation's weights, 0 if it is none that has any; which of them place j of
+ * target v has; and the weight that all places of the others have, 1/(kh kw) of an avgpool, else 1. */
+uint64_t kith_op_weight_count(const kith_h0_info *info, const kith_op *op);
+uint64_t kith_op_weight_at(const kith_h0_info *info, const kith_op *op, uint64_t v, uint64_t j);
+double kith_op_weight(const kith_op *op);
+
 /* The ends of an edge. */
 typedef struct kith_edge {
 	uint32_t op;
@@ -124,7 +136,7 @@ typedef struct kith_h0_class {
 
 /* What a reader may want of samples. */
 enum {
-	KITH_H0_CLASSES = 1, /* classes, and the basin of every edge */
+	KITH_H0_CLASSES = 1, /* classes, the basin of every edge, and phi of births and deaths */
 	KITH_H0_VALUES = 2,  /* phi of every edge */
 };
 
@@ -138,6 +150,10 @@ typedef struct kith_h0_samples {
 	uint64_t *edge;               /* ids */
 	uint8_t *mark;                /* KITH_MARK_* of each edge */
 	double *phi; /* of each edge; without KITH_H0_VALUES only those of births and deaths are set, others are 0 */
+	/* The vertices that each edge joins, units of the operation's layers counted from their first_vertex. Not where
+	 * neither classes nor values were asked for. */
+	uint32_t *source, *target;
+	float *activation;      /* for writing only: |h| of each edge's source, where its operation is by_source */
 	uint32_t *basin;        /* of each edge: its class, counted within the sample, or KITH_NO_CLASS for deaths. With
 				   KITH_H0_CLASSES */
 	kith_h0_class *classes; /* with KITH_H0_CLASSES */
@@ -180,8 +196,7 @@ static inline double kith_h0_weight(const kith_h0_samples *samples, uint32_t s, 
 	return weight;
 }
 
-/* Scratch for kith_h0_component, 4 bytes for each vertex and 8 for each edge of a sample. Zero it; release with
- * kith_h0_scratch_free. */
+/* Scratch for kith_h0_component, 4 bytes for each vertex. Zero it; release with kith_h0_scratch_free. */
 typedef struct kith_h0_scratch {
 	void *memory;
 	uint64_t capacity;
@@ -206,8 +221,8 @@ int kith_h0_writer_create(kith_h0_writer **out, const char *path, const kith_h0_
 uint32_t kith_h0_block_samples(const kith_h0_info *info);
 uint64_t kith_h0_writer_bytes(const kith_h0_info *info, int threads);
 
-/* Encodes block `block`, whose samples are given by first, count, edge_at, edge, mark and phi (of all edges). Thread
- * safe for different values of `thread`, 0..threads-1. KITH_EBUG if ids do not ascend. */
+/* Encodes block `block`, whose samples are given by first, count, edge_at, edge, mark, phi (of all edges), source and
+ * activation. Thread safe for different values of `thread`, 0..threads-1. KITH_EBUG if ids do not ascend. */
 int kith_h0_writer_encode(kith_h0_writer *writer, int thread, uint64_t block, const kith_h0_samples *samples,
 			  kith_err *err);
 
@@ -230,6 +245,9 @@ typedef struct kith_h0_store kith_h0_store;
 int kith_h0_store_open(kith_h0_store **out, const char *path, kith_err *err);
 void kith_h0_store_close(kith_h0_store *store); /* NULL is fine */
 
+/* Bytes that a store and the samples that it reads take at most. */
+uint64_t kith_h0_store_bytes(const kith_h0_info *info, unsigned parts);
+
 /* KITH_EIO if the file has been written to, or another one has taken its name, since it was opened. */
 int kith_h0_store_unchanged(const kith_h0_store *store, kith_err *err);
 
@@ -243,8 +261,9 @@ static inline uint64_t kith_h0_info_blocks(const kith_h0_info *info)
 }
 
 /* Decodes block `block` (of kith_h0_info_blocks): samples block * block_samples onwards. `parts` says what is wanted
- * besides ids and marks: KITH_H0_* ored. Checked: ids ascend, are those of edges, and, with KITH_H0_CLASSES, they make
- * a forest whose deaths part it into one tree for each birth. KITH_EUSAGE if values are wanted of a file without. */
+ * besides ids and marks: KITH_H0_* ored. Checked: ids ascend, with any of them they are those of edges, and with
+ * KITH_H0_CLASSES they make a forest whose deaths part it into one tree for each birth. KITH_EUSAGE if values are
+ * wanted of a file without. */
 int kith_h0_store_read(kith_h0_store *store, uint64_t block, unsigned parts, kith_h0_samples *out, kith_err *err);
 
 /* Reads everything and checks every rule of the format and of the definitions: checksums, ids, forests without cycles,

@@ -28,20 +28,34 @@ typedef struct found {
 	uint32_t a, b;
 } found;
 
+/* A vertex while trees are looked through: all that most looks need. */
+typedef struct unit {
+	double phi; /* phi, id, other: its first edge from a source that is in another tree, or a bound (kith_first) */
+	uint64_t id;
+	uint32_t other;
+	uint32_t vertex;
+	double out; /* no less than any of its bounds as a source */
+} unit;
+
 struct kith_h0_work {
 	kith_in_edges in;
 	kith_cutoff cutoff;
 	/* By vertex. */
-	kith_first *heaviest; /* its first edge from a source that is in another tree, or a bound */
+	kith_first *heaviest; /* its first edge from a source */
 	uint32_t *parent;     /* union-find */
-	uint32_t *tree;       /* the root */
-	kith_first *leaving;  /* of a root: the first edge that leaves the tree; `other` is the end outside */
-	uint32_t *inside;     /* and its end inside */
-	uint32_t *next;       /* the next vertex of its tree */
-	uint32_t *size;       /* of a root */
-	uint32_t **at;        /* of each operation and source unit: where it is in its list */
-	double **bound;       /* and phi there, or more: what the unit can still find */
-	uint64_t touched;     /* vertices with an edge */
+	uint32_t *first_tree; /* the first round's tree */
+	/* By tree; in the first round each vertex is one, and after it these trees, whose units stand side by side, are
+	 * what all later ones are made of. A tree has the number of one of them. */
+	kith_first *leaving; /* the first edge that leaves the tree; `other` is the end outside */
+	uint32_t *inside;    /* and its end inside */
+	uint32_t *tree;      /* of a tree of the first round: the one that it is part of */
+	uint32_t *next;      /* the next of its parts */
+	uint32_t *start;     /* units start[t]..start[t + 1] - 1 */
+	uint32_t *size;      /* vertices */
+	unit *unit;
+	uint32_t **at;                     /* of each operation and source unit: where it is in its list */
+	double **bound;                    /* and phi there, or more: what the unit can still find */
+	uint64_t touched;                  /* vertices with an edge */
 	uint64_t *heap, heap_count, trees; /* unfinished trees, and how many */
 	/* The forest. */
 	uint64_t edges;
@@ -51,6 +65,8 @@ struct kith_h0_work {
 	uint64_t *id;
 	double *phi, *sorted_phi;
 	uint8_t *mark, *sorted_mark;
+	uint32_t *source;
+	float *activation;
 	void *memory;
 };
 
@@ -61,7 +77,8 @@ uint64_t kith_h0_engine_bytes(const kith_network *network)
 	uint64_t bytes = sizeof(kith_h0_engine) + 8ull * (network->info.layer_count + network->info.op_count) +
 			 sizeof(uint16_t) * network->info.vertices;
 	for (uint32_t o = 0; o < network->info.op_count; o++)
-		bytes += sizeof(kith_out_lists) + kith_out_lists_bytes(&network->info, &network->info.ops[o]);
+		bytes = kith_add_bytes(bytes, sizeof(kith_out_lists) +
+						      kith_out_lists_bytes(&network->info, &network->info.ops[o]));
 	return bytes;
 }
 
@@ -142,10 +159,13 @@ static void list_buffers(kith_workspace *w, kith_h0_work *k, const kith_network 
 	kith_cutoff_list(w, &k->cutoff, &network->info);
 	KITH_BUFFER(w, k->heaviest, vertices);
 	KITH_BUFFER(w, k->parent, vertices);
+	KITH_BUFFER(w, k->first_tree, vertices);
 	KITH_BUFFER(w, k->tree, vertices);
+	KITH_BUFFER(w, k->next, vertices);
+	KITH_BUFFER(w, k->start, vertices + 1);
 	KITH_BUFFER(w, k->leaving, vertices);
 	KITH_BUFFER(w, k->inside, vertices);
-	KITH_BUFFER(w, k->next, vertices);
+	KITH_BUFFER(w, k->unit, vertices);
 	KITH_BUFFER(w, k->heap, vertices);
 	KITH_BUFFER(w, k->size, vertices);
 	KITH_BUFFER(w, k->at, network->info.op_count);
@@ -163,6 +183,8 @@ static void list_buffers(kith_workspace *w, kith_h0_work *k, const kith_network 
 	KITH_BUFFER(w, k->sorted_phi, vertices);
 	KITH_BUFFER(w, k->mark, vertices);
 	KITH_BUFFER(w, k->sorted_mark, vertices);
+	KITH_BUFFER(w, k->source, vertices);
+	KITH_BUFFER(w, k->activation, vertices);
 }
 
 uint64_t kith_h0_work_bytes(const kith_network *network)
@@ -173,7 +195,7 @@ uint64_t kith_h0_work_bytes(const kith_network *network)
 	uint32_t *winners, *places;
 	double *bounds;
 	list_buffers(&w, &k, network, &singles, &winners, &places, &bounds);
-	return sizeof k + kith_workspace_bytes(&w);
+	return kith_add_bytes(sizeof k, kith_workspace_bytes(&w));
 }
 
 int kith_h0_work_create(kith_h0_work **out, const kith_h0_engine *engine, kith_err *err)
@@ -218,6 +240,11 @@ static inline uint32_t find(uint32_t *parent, uint32_t x)
 	while (parent[x] != x)
 		x = parent[x] = parent[parent[x]];
 	return x;
+}
+
+static inline uint32_t tree_of(const kith_h0_work *k, uint32_t vertex)
+{
+	return k->tree[k->first_tree[vertex]];
 }
 
 static inline void offer(kith_h0_work *k, uint32_t tree, double phi, uint64_t id, uint32_t inside, uint32_t outside)
@@ -312,7 +339,7 @@ static void scan_column(const kith_h0_engine *e, kith_h0_work *k, uint32_t o, ui
 	for (uint32_t v = 0; v < info->layers[op->to].units; v++) {
 		uint64_t at = v * op->fan_in + unit;
 		double phi = kith_weight_at(&e->network->weights[o], at) * h;
-		if (phi >= k->leaving[tree].phi && k->tree[to + v] != tree &&
+		if (phi >= k->leaving[tree].phi && tree_of(k, to + v) != tree &&
 		    kith_is_kept(phi, op->base + at, &k->in.cut[o]))
 			offer(k, tree, phi, op->base + at, from + unit, to + v);
 	}
@@ -335,7 +362,7 @@ static uint32_t walk_list(const kith_h0_engine *e, kith_h0_work *k, uint32_t o, 
 		uint64_t id;
 		if (phi < k->leaving[tree].phi || phi < least)
 			return at;
-		if (!lead(s, &list[next], &target, &id) || k->tree[to + target] == tree ||
+		if (!lead(s, &list[next], &target, &id) || tree_of(k, to + target) == tree ||
 		    !kith_is_kept(phi, id, &k->in.cut[o])) {
 			at += at == next;
 			continue;
@@ -366,30 +393,46 @@ static inline void visit_source(const kith_h0_engine *e, kith_h0_work *k, uint32
 		*bound = 0;
 }
 
-/* The first edge to a target unit that leaves its tree, if that is known. */
-static inline void visit_known(kith_h0_work *k, uint32_t vertex, uint32_t tree)
+/* The same in all operations that begin at a unit. */
+static inline void visit_sources(const kith_h0_engine *e, kith_h0_work *k, unit *u, uint32_t tree)
 {
-	const kith_first *heaviest = &k->heaviest[vertex];
-	if (heaviest->other != KITH_NO_UNIT && k->tree[heaviest->other] != tree)
-		offer(k, tree, heaviest->phi, heaviest->id, vertex, heaviest->other);
+	if (u->out < k->leaving[tree].phi)
+		return;
+	uint32_t layer = e->layer[u->vertex], at = u->vertex - e->network->info.layers[layer].first_vertex;
+	u->out = 0;
+	for (uint32_t i = e->from_at[layer]; i < e->from_at[layer + 1]; i++) {
+		uint32_t o = e->ops_from[i];
+		visit_source(e, k, o, at, tree);
+		u->out = k->bound[o][at] > u->out ? k->bound[o][at] : u->out;
+	}
+}
+
+/* The first edge to a target unit that leaves its tree, if that is known. */
+static inline void visit_known(const kith_h0_engine *e, kith_h0_work *k, unit *u, uint32_t tree)
+{
+	(void)e;
+	if (u->other != KITH_NO_UNIT && kith_is_before(u->phi, u->id, &k->leaving[tree]) &&
+	    tree_of(k, u->other) != tree)
+		offer(k, tree, u->phi, u->id, u->vertex, u->other);
 }
 
 /* The same where it has to be found again, unless its bound comes after what the tree has already. */
-static inline void visit_target(const kith_h0_engine *e, kith_h0_work *k, uint32_t layer, uint32_t vertex,
-				uint32_t tree)
+static inline void visit_target(const kith_h0_engine *e, kith_h0_work *k, unit *u, uint32_t tree)
 {
-	kith_first *heaviest = &k->heaviest[vertex], best;
-	if (!kith_is_before(heaviest->phi, heaviest->id, &k->leaving[tree]) ||
-	    (heaviest->other != KITH_NO_UNIT && k->tree[heaviest->other] != tree))
+	if (!kith_is_before(u->phi, u->id, &k->leaving[tree]) ||
+	    (u->other != KITH_NO_UNIT && tree_of(k, u->other) != tree))
 		return;
-	best = k->leaving[tree];
+	uint32_t layer = e->layer[u->vertex], v = u->vertex - e->network->info.layers[layer].first_vertex;
+	kith_trees trees = {k->first_tree, k->tree, tree};
+	kith_first best = k->leaving[tree];
 	best.other = KITH_NO_UNIT;
 	for (uint32_t i = e->to_at[layer]; i < e->to_at[layer + 1]; i++)
-		kith_in_edges_leave(&k->in, e->ops_to[i], vertex - e->network->info.layers[layer].first_vertex, k->tree,
-				    tree, &best);
-	*heaviest = best;
+		kith_in_edges_leave(&k->in, e->ops_to[i], v, &trees, &best);
+	u->phi = best.phi;
+	u->id = best.id;
+	u->other = best.other;
 	if (best.other != KITH_NO_UNIT)
-		offer(k, tree, best.phi, best.id, vertex, best.other);
+		offer(k, tree, best.phi, best.id, u->vertex, best.other);
 }
 
 /* ---- each unit at first ---- */
@@ -420,7 +463,7 @@ static int start(const kith_h0_engine *e, kith_h0_work *k, double *const *h, kit
 		start_bounds(e, k, o);
 	}
 	for (uint32_t x = 0; x < info->vertices; x++) {
-		k->parent[x] = k->tree[x] = x;
+		k->parent[x] = k->first_tree[x] = k->tree[x] = x;
 		if (isinf(k->heaviest[x].phi))
 			return kith_fail(err, KITH_EUSAGE,
 					 "phi of edge %llu overflows: scale weights or activations by a power of two",
@@ -468,7 +511,7 @@ static void join_all(kith_h0_work *k, uint32_t vertices)
 
 /* ---- then the smallest tree of all, again and again ---- */
 
-/* Trees by size, the smallest first: a heap of size << 32 | root. Sizes that have become others stay in it. */
+/* Trees by size, the smallest first: a heap of size << 32 | tree. Sizes that have become others stay in it. */
 static void push(kith_h0_work *k, uint64_t key)
 {
 	uint64_t at = k->heap_count++;
@@ -491,52 +534,85 @@ static uint64_t pop(kith_h0_work *k)
 	return least;
 }
 
-/* From union-find to trees whose vertices are listed and labelled. */
-static void list_trees(kith_h0_work *k, uint32_t vertices)
+/* From union-find to numbered trees: their sizes and where their units stand. Vertices without an edge are in none. */
+static uint32_t number_trees(kith_h0_work *k, uint32_t vertices)
 {
-	k->heap_count = k->trees = 0;
+	uint32_t trees = 0, at = 0;
+	memset(k->size, 0, vertices * sizeof *k->size);
 	for (uint32_t x = 0; x < vertices; x++) {
-		k->size[x] = 0;
-		k->next[x] = KITH_NO_UNIT;
+		k->first_tree[x] = find(k->parent, x);
+		k->size[k->first_tree[x]]++;
 	}
 	for (uint32_t x = 0; x < vertices; x++) {
-		uint32_t root = k->tree[x] = find(k->parent, x);
-		k->size[root]++;
-		if (x != root) {
-			k->next[x] = k->next[root];
-			k->next[root] = x;
-		}
+		if (k->size[x] < 2)
+			continue;
+		uint32_t size = k->size[x]; /* trees <= x: what is overwritten has been read */
+		k->parent[x] = trees;
+		k->size[trees] = size;
+		k->tree[trees] = trees;
+		k->next[trees] = KITH_NO_UNIT;
+		k->start[trees++] = at;
+		at += size;
 	}
-	for (uint32_t x = 0; x < vertices; x++)
-		if (k->size[x] > 1) {
-			push(k, (uint64_t)k->size[x] << 32 | x);
-			k->trees++;
+	k->start[trees] = at;
+	return trees;
+}
+
+/* The first round's trees, and their units in the order of trees. */
+static void list_trees(const kith_h0_engine *e, kith_h0_work *k)
+{
+	const kith_h0_info *info = &e->network->info;
+	uint32_t trees = number_trees(k, (uint32_t)info->vertices), *at = k->inside;
+	memcpy(at, k->start, trees * sizeof *at);
+	for (uint32_t l = 0; l < info->layer_count; l++)
+		for (uint32_t i = 0; i < info->layers[l].units; i++) {
+			uint32_t x = info->layers[l].first_vertex + i;
+			const kith_first *first = &k->heaviest[x];
+			double out = 0;
+			if (!(k->leaving[x].phi > 0) && k->first_tree[x] == x) { /* no edge */
+				k->first_tree[x] = 0;
+				continue;
+			}
+			k->first_tree[x] = k->parent[k->first_tree[x]];
+			for (uint32_t f = e->from_at[l]; f < e->from_at[l + 1]; f++)
+				out = k->bound[e->ops_from[f]][i] > out ? k->bound[e->ops_from[f]][i] : out;
+			k->unit[at[k->first_tree[x]]++] = (unit){first->phi, first->id, first->other, x, out};
 		}
+	k->heap_count = 0;
+	k->trees = trees;
+	for (uint32_t t = 0; t < trees; t++)
+		push(k, (uint64_t)k->size[t] << 32 | t);
+}
+
+/* Visits all units of a tree. */
+static inline __attribute__((always_inline)) void visit_units(const kith_h0_engine *e, kith_h0_work *k, uint32_t tree,
+							      void visit(const kith_h0_engine *, kith_h0_work *, unit *,
+									 uint32_t))
+{
+	for (uint32_t part = tree, next; part != KITH_NO_UNIT; part = next) {
+		if ((next = k->next[part]) != KITH_NO_UNIT)
+			__builtin_prefetch(k->unit + k->start[next]);
+		for (uint32_t at = k->start[part]; at < k->start[part + 1]; at++)
+			visit(e, k, k->unit + at, tree);
+	}
 }
 
 /* The first edge that leaves a tree. What costs least comes first, and leaves the others little to look for. */
 static void visit_tree(const kith_h0_engine *e, kith_h0_work *k, uint32_t tree)
 {
-	const kith_h0_info *info = &e->network->info;
 	k->leaving[tree] = (kith_first){0, 0, KITH_NO_UNIT};
-	for (uint32_t x = tree; x != KITH_NO_UNIT; x = k->next[x])
-		visit_known(k, x, tree);
-	for (uint32_t x = tree; x != KITH_NO_UNIT; x = k->next[x]) {
-		uint32_t layer = e->layer[x], unit = x - info->layers[layer].first_vertex;
-		for (uint32_t i = e->from_at[layer]; i < e->from_at[layer + 1]; i++)
-			visit_source(e, k, e->ops_from[i], unit, tree);
-	}
-	for (uint32_t x = tree; x != KITH_NO_UNIT; x = k->next[x])
-		visit_target(e, k, e->layer[x], x, tree);
+	visit_units(e, k, tree, visit_known);
+	visit_units(e, k, tree, visit_sources);
+	visit_units(e, k, tree, visit_target);
 }
 
 /* A tree becomes part of a larger one. */
 static void join(kith_h0_work *k, uint32_t tree, uint32_t larger)
 {
 	uint32_t last = tree;
-	for (uint32_t x = tree; x != KITH_NO_UNIT; x = k->next[x]) {
-		k->tree[x] = larger;
-		last = x;
+	for (uint32_t part = tree; part != KITH_NO_UNIT; part = k->next[part]) {
+		k->tree[part] = larger;
+		last = part;
 	}
 	k->next[last] = k->next[larger];
 	k->next[larger] = tree;
@@ -557,14 +633,14 @@ static void join_trees(const kith_h0_engine *e, kith_h0_work *k)
 		if (!(k->leaving[tree].phi > 0))
 			continue;
 		add_edge(k, tree);
-		join(k, tree, k->tree[k->leaving[tree].other]);
+		join(k, tree, tree_of(k, k->leaving[tree].other));
 	}
 }
 
 /* ---- the forest as it is handed on ---- */
 
 /* Into the forest's order, marked, and back into that of ids. */
-static int arrange(kith_h0_work *k, uint32_t *classes, kith_err *err)
+static int arrange(const kith_h0_engine *e, kith_h0_work *k, uint32_t *classes, kith_err *err)
 {
 	uint64_t edges = k->edges;
 	for (uint64_t i = 0; i < edges; i++)
@@ -576,6 +652,9 @@ static int arrange(kith_h0_work *k, uint32_t *classes, kith_err *err)
 		k->id[i] = f->id;
 		k->phi[i] = f->phi;
 		k->inside[i] = k->keys[i].item;
+		k->source[i] = f->a < f->b ? f->a : f->b; /* layers are in causal order */
+		uint32_t layer = e->layer[k->source[i]];
+		k->activation[i] = (float)k->in.h[layer][k->source[i] - e->network->info.layers[layer].first_vertex];
 		memcpy(&bits, &f->phi, sizeof bits);
 		k->keys[i] = (kith_key){~bits, (uint32_t)i};
 	}
@@ -617,10 +696,10 @@ int kith_h0_engine_run(const kith_h0_engine *e, kith_h0_work *k, double *const *
 		return rc;
 	visit_all(e, k);
 	join_all(k, (uint32_t)e->network->info.vertices);
-	list_trees(k, (uint32_t)e->network->info.vertices);
+	list_trees(e, k);
 	join_trees(e, k);
-	if ((rc = arrange(k, &classes, err)) || (rc = check(k, classes, err)))
+	if ((rc = arrange(e, k, &classes, err)) || (rc = check(k, classes, err)))
 		return rc;
-	*out = (kith_h0_forest){k->edges, k->id, k->phi, k->mark};
+	*out = (kith_h0_forest){k->edges, k->id, k->phi, k->mark, k->source, k->activation};
 	return 0;
 }

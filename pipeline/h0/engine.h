@@ -36,7 +36,9 @@ typedef struct kith_h0_forest {
 	uint64_t edges;
 	const uint64_t *id;
 	const double *phi;
-	const uint8_t *mark; /* KITH_MARK_* */
+	const uint8_t *mark;     /* KITH_MARK_* */
+	const uint32_t *source;  /* vertices */
+	const float *activation; /* their |h|, rounded if that is no float */
 } kith_h0_forest;
 
 /* The forest of one sample, whose activations of layer l are h[l] (NULL if that is no source). They are made absolute.

@@ -57,6 +57,8 @@ static void list_desk(kith_workspace *w, desk *d, const kith_network *n)
 	KITH_BUFFER(w, d->samples.edge, edges);
 	KITH_BUFFER(w, d->samples.phi, edges);
 	KITH_BUFFER(w, d->samples.mark, edges);
+	KITH_BUFFER(w, d->samples.source, edges);
+	KITH_BUFFER(w, d->samples.activation, edges);
 }
 
 static uint64_t bytes_of(const kith_network *n, int threads)
@@ -64,8 +66,12 @@ static uint64_t bytes_of(const kith_network *n, int threads)
 	desk d = {0};
 	kith_workspace w = {0};
 	list_desk(&w, &d, n);
-	return kith_network_weight_bytes(n) + kith_h0_engine_bytes(n) + kith_h0_writer_bytes(&n->info, threads) +
-	       (uint64_t)threads * (kith_h0_work_bytes(n) + kith_workspace_bytes(&w)) + LEAST_WORK;
+	uint64_t thread = kith_add_bytes(kith_h0_work_bytes(n), kith_workspace_bytes(&w)),
+		 all = kith_add_bytes(kith_network_weight_bytes(n), kith_h0_engine_bytes(n));
+	if (thread > UINT64_MAX / (uint64_t)threads)
+		return UINT64_MAX;
+	all = kith_add_bytes(all, thread * (uint64_t)threads);
+	return kith_add_bytes(all, kith_h0_writer_bytes(&n->info, threads) + LEAST_WORK);
 }
 
 /* As many threads as memory allows. */
@@ -181,6 +187,8 @@ static int run_block(struct run *r, int thread, uint64_t block, kith_err *err)
 		memcpy(d->samples.edge + edges, forest.id, forest.edges * sizeof *forest.id);
 		memcpy(d->samples.phi + edges, forest.phi, forest.edges * sizeof *forest.phi);
 		memcpy(d->samples.mark + edges, forest.mark, forest.edges);
+		memcpy(d->samples.source + edges, forest.source, forest.edges * sizeof *forest.source);
+		memcpy(d->samples.activation + edges, forest.activation, forest.edges * sizeof *forest.activation);
 		d->samples.edge_at[s + 1] = edges += forest.edges;
 	}
 	return kith_h0_writer_encode(r->writer, thread, block, &d->samples, err);
@@ -207,10 +215,10 @@ static int run_all(struct run *r, kith_err *err)
 	for (uint64_t block = 0; block < blocks; block++) {
 		int thread = omp_get_thread_num(), rc = 0;
 		kith_err why;
-		if (!kith_first_error_seen(&failed))
+		if (!kith_first_error_before(&failed, block))
 			kith_first_error_note(&failed, block, rc = run_block(r, thread, block, &why), &why);
 #pragma omp ordered
-		if (!kith_first_error_seen(&failed))
+		if (!kith_first_error_before(&failed, block + 1))
 			kith_first_error_note(&failed, block, rc = put_block(r, thread, block, &why), &why);
 	}
 	return kith_first_error_get(&failed, err);
@@ -228,11 +236,31 @@ static void finish(struct run *r)
 	kith_network_free(r->network);
 }
 
+/* phi is stored by sources where they are floats, and the weights that it takes then are few: next to nothing, or half
+ * a bit for each target unit of a sample. (Sources of births and deaths save 2 of these units' bits in AlexNet, 10 in
+ * small networks.) */
+#define FEW_WEIGHTS 4096u
+
+static void choose_by_source(kith_network *n)
+{
+	kith_h0_info *info = &n->info;
+	for (uint32_t o = 0; o < info->op_count; o++) {
+		kith_op *op = &info->ops[o];
+		uint64_t weights = kith_op_weight_count(info, op);
+		if (kith_op_rounds(n, o) ||
+		    (weights > FEW_WEIGHTS && weights / info->n > info->layers[op->to].units / 64))
+			continue;
+		op->by_source = 1;
+		op->weights = n->weights[o].single;
+	}
+}
+
 /* Everything that is needed before the first sample. */
 static int prepare(struct run *r, const char *output, kith_err *err)
 {
 	const kith_h0_options *o = r->options;
 	int rc = kith_network_load(r->network, LEAST_WORK / 4, r->threads, &o->progress, err);
+	choose_by_source(r->network);
 	if (rc || (rc = kith_h0_engine_create(&r->engine, r->network, r->threads, &o->progress, err)))
 		return rc;
 	if (!(r->desks = kith_alloc_zero((size_t)r->threads, sizeof *r->desks)))
@@ -267,13 +295,22 @@ void kith_h0_estimate_free(kith_h0_estimate *estimate)
 	*estimate = (kith_h0_estimate){0};
 }
 
-/* Nanoseconds of one thread: for each edge in the first pass, for each unit in what follows; bits of a forest's edge.
- */
-#define EDGE_TIME  2.5
-#define UNIT_TIME  250.0
-#define ROW_TIME   2.0 /* of each edge where --keep looks for the last one */
-#define EDGE_BITS  56.0
-#define SMALL_BITS 20.0 /* without values */
+/* Nanoseconds of one thread: for each edge in the first pass, for each unit in what follows. */
+#define EDGE_TIME 2.5
+#define UNIT_TIME 250.0
+#define ROW_TIME  2.0 /* of each edge where --keep looks for the last one */
+
+/* The file, of forests that have about an edge for each unit of a target. */
+static double file_bits(const kith_h0_info *info)
+{
+	double bits = 0;
+	for (uint32_t o = 0; o < info->op_count; o++) {
+		const kith_op *op = &info->ops[o];
+		double each = op->by_source ? info->values ? 17 : 10 : info->values ? 56 : 20;
+		bits += each * (double)info->layers[op->to].units;
+	}
+	return bits * (double)info->n;
+}
 
 int kith_h0_foresee(const char *input, const kith_h0_options *options, kith_h0_estimate *out, kith_err *err)
 {
@@ -281,6 +318,7 @@ int kith_h0_foresee(const char *input, const kith_h0_options *options, kith_h0_e
 	int threads, rc = open_network(&n, input, options, &threads, err);
 	if (rc)
 		return rc;
+	choose_by_source(n);
 	double edges = 0, units = (double)n->info.vertices, samples = (double)n->info.n;
 	for (uint32_t o = 0; o < n->info.op_count; o++)
 		edges += (double)n->info.ops[o].edges;
@@ -288,7 +326,7 @@ int kith_h0_foresee(const char *input, const kith_h0_options *options, kith_h0_e
 	*out = (kith_h0_estimate){.info = &n->info,
 				  .seconds = 1e-9 * time * samples / threads + 5e-9 * edges,
 				  .memory = bytes_of(n, threads),
-				  .file = (uint64_t)(samples * units * (options->values ? EDGE_BITS : SMALL_BITS) / 8),
+				  .file = (uint64_t)(file_bits(&n->info) / 8),
 				  .network = n};
 	return 0;
 }

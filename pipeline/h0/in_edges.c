@@ -56,7 +56,7 @@ void kith_in_edges_list(kith_workspace *w, kith_in_edges *in, const kith_network
 	uint64_t planes = 0, span = 0, single = 0, winner = 0, places = 0, reach = 0;
 	for (uint32_t o = 0; o < info->op_count; o++) {
 		const kith_op *op = &info->ops[o];
-		reach += has_reach(network, o) ? reach_size(info, op) : 0;
+		reach = kith_add_bytes(reach, has_reach(network, o) ? reach_size(info, op) : 0);
 		if (has_winners(op))
 			winner += info->layers[op->to].units;
 		if (!has_window(op) || has_winners(op))
@@ -78,7 +78,7 @@ void kith_in_edges_list(kith_workspace *w, kith_in_edges *in, const kith_network
 	KITH_BUFFER(w, in->winner, info->op_count);
 	KITH_BUFFER(w, in->cut, info->op_count);
 	KITH_BUFFER(w, in->reach, info->op_count);
-	KITH_BUFFER(w, *singles, single + reach);
+	KITH_BUFFER(w, *singles, kith_add_bytes(single, reach));
 	KITH_BUFFER(w, *winners, winner);
 }
 
@@ -232,15 +232,15 @@ KITH_CLONES static int any_as_large(const float *restrict w, const float *restri
 
 /* Takes the edge from source u, if it is before *first and leaves the tree. */
 static inline void take(const kith_in_edges *in, uint32_t o, uint64_t id, double phi, uint32_t source,
-			const uint32_t *trees, uint32_t tree, kith_first *first)
+			const kith_trees *trees, kith_first *first)
 {
-	if (!kith_is_before(phi, id, first) || !kith_is_kept(phi, id, &in->cut[o]) || (trees && trees[source] == tree))
+	if (!kith_is_before(phi, id, first) || !kith_is_kept(phi, id, &in->cut[o]) ||
+	    (trees && trees->now[trees->first[source]] == trees->tree))
 		return;
 	*first = (kith_first){phi, id, source};
 }
 
-static void scan_dense(const kith_in_edges *in, uint32_t o, uint64_t v, const uint32_t *trees, uint32_t tree,
-		       kith_first *first)
+static void scan_dense(const kith_in_edges *in, uint32_t o, uint64_t v, const kith_trees *trees, kith_first *first)
 {
 	const kith_h0_info *info = &in->network->info;
 	const kith_op *op = &info->ops[o];
@@ -257,15 +257,14 @@ static void scan_dense(const kith_in_edges *in, uint32_t o, uint64_t v, const ui
 		for (uint64_t j = at; j < end; j++) {
 			double phi = weight_of(weights, 0, row + j) * h[j];
 			if (phi >= first->phi)
-				take(in, o, id + j, phi, vertex + (uint32_t)j, trees, tree, first);
+				take(in, o, id + j, phi, vertex + (uint32_t)j, trees, first);
 		}
 	}
 }
 
 /* ---- windows ---- */
 
-static void scan_window(const kith_in_edges *in, uint32_t o, uint64_t v, const uint32_t *trees, uint32_t tree,
-			kith_first *first)
+static void scan_window(const kith_in_edges *in, uint32_t o, uint64_t v, const kith_trees *trees, kith_first *first)
 {
 	const kith_h0_info *info = &in->network->info;
 	const kith_op *op = &info->ops[o];
@@ -276,7 +275,8 @@ static void scan_window(const kith_in_edges *in, uint32_t o, uint64_t v, const u
 	uint64_t id = op->base + v * op->fan_in, kernel = (uint64_t)op->kernel[0] * op->kernel[1];
 	uint32_t vertex = info->layers[op->from].first_vertex;
 	double constant = kith_op_weight(op);
-	const float *reach = NULL, *strongest = weights->strongest ? weights->strongest + r.target_channel * r.inputs : NULL;
+	const float *reach = NULL,
+		    *strongest = weights->strongest ? weights->strongest + r.target_channel * r.inputs : NULL;
 	if (in->reach[o])
 		reach = in->reach[o] + v % (info->layers[op->to].shape[1] * info->layers[op->to].shape[2]) * from[0] +
 			r.channel;
@@ -294,14 +294,13 @@ static void scan_window(const kith_in_edges *in, uint32_t o, uint64_t v, const u
 					 u = unit_at(from, op, &r, c, ky, kx);
 				double phi = weight_of(weights, constant, r.target_channel * op->fan_in + j) * h[u];
 				if (phi >= first->phi)
-					take(in, o, id + j, phi, vertex + (uint32_t)u, trees, tree, first);
+					take(in, o, id + j, phi, vertex + (uint32_t)u, trees, first);
 			}
 	}
 }
 
 /* The one edge of a target that has no more: identity, or a maxpool that passes on one element. */
-static void scan_one(const kith_in_edges *in, uint32_t o, uint64_t v, const uint32_t *trees, uint32_t tree,
-		     kith_first *first)
+static void scan_one(const kith_in_edges *in, uint32_t o, uint64_t v, const kith_trees *trees, kith_first *first)
 {
 	const kith_h0_info *info = &in->network->info;
 	const kith_op *op = &info->ops[o];
@@ -313,7 +312,7 @@ static void scan_one(const kith_in_edges *in, uint32_t o, uint64_t v, const uint
 		u = (uint64_t)kith_op_source(info, op, v, j);
 	}
 	take(in, o, op->base + v * op->fan_in + j, in->h[op->from][u],
-	     info->layers[op->from].first_vertex + (uint32_t)u, trees, tree, first);
+	     info->layers[op->from].first_vertex + (uint32_t)u, trees, first);
 }
 
 static int has_one(const kith_op *op)
@@ -321,16 +320,15 @@ static int has_one(const kith_op *op)
 	return op->kind == KITH_IDENTITY || has_winners(op);
 }
 
-void kith_in_edges_leave(const kith_in_edges *in, uint32_t o, uint32_t v, const uint32_t *trees, uint32_t tree,
-			 kith_first *first)
+void kith_in_edges_leave(const kith_in_edges *in, uint32_t o, uint32_t v, const kith_trees *trees, kith_first *first)
 {
 	const kith_op *op = &in->network->info.ops[o];
 	if (has_one(op))
-		scan_one(in, o, v, trees, tree, first);
+		scan_one(in, o, v, trees, first);
 	else if (op->kind == KITH_DENSE)
-		scan_dense(in, o, v, trees, tree, first);
+		scan_dense(in, o, v, trees, first);
 	else
-		scan_window(in, o, v, trees, tree, first);
+		scan_window(in, o, v, trees, first);
 }
 
 /* The channels of the source, each as its phases (in_edges.h). */
@@ -444,7 +442,7 @@ void kith_in_edges_first(kith_in_edges *in, uint32_t o, kith_first *first)
 		first_of_window(in, o, first);
 	else
 		for (uint64_t v = 0; v < in->network->info.layers[op->to].units; v++)
-			kith_in_edges_leave(in, o, (uint32_t)v, NULL, 0, &first[v]);
+			kith_in_edges_leave(in, o, (uint32_t)v, NULL, &first[v]);
 }
 
 /* ---- all of them ---- */

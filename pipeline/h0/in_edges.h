@@ -73,10 +73,15 @@ void kith_in_edges_start(kith_in_edges *in, double *const *h);
  * vertex of the source layer. */
 void kith_in_edges_first(kith_in_edges *in, uint32_t o, kith_first *first);
 
-/* The first edge of operation o to target v whose source is in another tree than `tree`, if that is before *first:
- * trees by vertex. */
-void kith_in_edges_leave(const kith_in_edges *in, uint32_t o, uint32_t v, const uint32_t *trees, uint32_t tree,
-			 kith_first *first);
+/* A tree among others: vertex x is in tree now[first[x]]. */
+typedef struct kith_trees {
+	const uint32_t *first, *now;
+	uint32_t tree;
+} kith_trees;
+
+/* The first edge of operation o to target v, if that is before *first and, unless `trees` is NULL, its source is in
+ * another tree than that one. */
+void kith_in_edges_leave(const kith_in_edges *in, uint32_t o, uint32_t v, const kith_trees *trees, kith_first *first);
 
 /* phi of all places of target v, into row[fan_in]; 0 on padding, and for what a maxpool does not pass on. */
 void kith_in_edges_row(const kith_in_edges *in, uint32_t o, uint64_t v, double *row);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "workspace.h"
 
 void kith_network_free(kith_network *n)
 {
@@ -52,11 +53,6 @@ int kith_op_rounds(const kith_network *n, uint32_t op)
 	return is_wide(n->activations[n->info.ops[op].from]) || (n->files[op] && is_wide(n->files[op]));
 }
 
-double kith_op_weight(const kith_op *op)
-{
-	return op->kind == KITH_AVGPOOL ? 1.0 / ((double)op->kernel[0] * op->kernel[1]) : 1.0;
-}
-
 static uint64_t weight_bytes(const kith_activations *file)
 {
 	const kith_activations_info *i = kith_activations_get_info(file);
@@ -68,7 +64,7 @@ uint64_t kith_network_weight_bytes(const kith_network *n)
 {
 	uint64_t bytes = 0;
 	for (uint32_t o = 0; o < n->info.op_count; o++)
-		bytes += n->files[o] ? weight_bytes(n->files[o]) : 0;
+		bytes = kith_add_bytes(bytes, n->files[o] ? weight_bytes(n->files[o]) : 0);
 	return bytes;
 }
 
@@ -101,6 +97,8 @@ static int load_weights(kith_activations *file, kith_op_weights *to, uint64_t me
 	uint64_t step = memory / (i->row_bytes + i->d * sizeof(double)) + 1;
 	kith_scan scan;
 	int rc = 0;
+	while (step & (step - 1)) /* a power of two: whole blocks, which are compared with what was digested */
+		step &= step - 1;
 	step = step < i->n ? step : i->n;
 	double *rows = kith_alloc(step * i->d, sizeof *rows);
 	if (!rows)

@@ -49,7 +49,4 @@ int kith_op_rounds(const kith_network *network, uint32_t op);
 /* Whether a layer is the source of an operation. */
 int kith_network_is_source(const kith_network *network, uint32_t layer);
 
-/* 1/(kh kw), the weight of an avgpool; 1 for other operations without weights. */
-double kith_op_weight(const kith_op *op);
-
 #endif

@@ -57,7 +57,7 @@ static int check_keys(const reading *r, const json_t *object, const char *known)
 		const char *at = known;
 		while (at && (strncmp(at, key, length) || (at[length] && at[length] != ',')))
 			at = (at = strchr(at, ' ')) ? at + 1 : NULL;
-		if (!at || !length)
+		if (!at || !length || strpbrk(key, ", "))
 			return refuse(r, "unknown key \"%.64s\": known here are %s", key, known);
 	}
 	return 0;
@@ -134,6 +134,15 @@ static int get_shape(const reading *r, const json_t *object, kith_net_layer *lay
 	return 0;
 }
 
+/* Names stand in texts between colons, commas and tabs, and on terminals. */
+static int is_name(const char *name)
+{
+	for (const unsigned char *c = (const unsigned char *)name; *c; c++)
+		if (*c < 32 || *c == 127 || strchr(":,>", *c))
+			return 0;
+	return 1;
+}
+
 /* The layer of that name, or layer_count. */
 static uint32_t find_layer(const kith_network *n, uint32_t count, const char *name)
 {
@@ -153,8 +162,8 @@ static int get_layer(reading *r, const json_t *object, uint32_t l)
 	layer->digest = "";
 	if ((rc = check_keys(r, object, "name, shape, activations")) || (rc = get_text(r, object, "name", &name)))
 		return rc;
-	if (strpbrk(name, ":,>\t\n"))
-		return refuse(r, "name \"%.64s\": names have no colon, comma, >, tab or line feed", name);
+	if (!is_name(name))
+		return refuse(r, "name \"%.64s\": names have no colon, comma, > or control character", name);
 	if (find_layer(n, l, name) < l)
 		return refuse(r, "name \"%.64s\" is that of layers[%u], too", name, find_layer(n, l, name));
 	if (!(layer->name = keep(r, strdup(name))))
@@ -410,6 +419,8 @@ static int read_json(reading *r, const char *text, size_t size)
 {
 	json_error_t why;
 	json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
+	if (!root && json_error_code(&why) == json_error_out_of_memory)
+		return kith_fail_nomem(r->err, "net.json", size);
 	if (!root)
 		return refuse(r, "no JSON: line %d, column %d: %s", why.line, why.column, why.text);
 	int rc = get_network(r, root);

@@ -82,6 +82,8 @@ static void begin_json(showing *s)
 	kith_json_open(j, "rows", '[');
 }
 
+#define EDGE_TEXT (2 * KITH_MAX_LAYER_NAME + 32)
+
 /* "C2:17>F1:203". The store has checked that there is such an edge. */
 static const char *edge_text(const showing *s, uint64_t id, char *out, size_t size)
 {
@@ -99,7 +101,7 @@ static void put_class(showing *s, uint32_t k, uint64_t class_, uint32_t edges)
 {
 	const kith_h0_class *c = &s->samples.classes[s->samples.class_at[k] + class_];
 	const uint64_t *id = s->samples.edge + s->samples.edge_at[k];
-	char birth[KITH_DOUBLE_TEXT], death[KITH_DOUBLE_TEXT], life[KITH_DOUBLE_TEXT], text[512];
+	char birth[KITH_DOUBLE_TEXT], death[KITH_DOUBLE_TEXT], life[KITH_DOUBLE_TEXT], text[EDGE_TEXT];
 	FILE *out = s->json.out;
 	fprintf(out, "%llu\t%llu\t%s\t%s\t%s\t", (unsigned long long)(s->samples.first + k), (unsigned long long)class_,
 		kith_double_text(c->birth_value, birth), kith_double_text(c->death_value, death),
@@ -117,7 +119,7 @@ static void put_class_json(showing *s, uint32_t k, uint64_t class_, uint32_t edg
 	const kith_h0_class *c = &s->samples.classes[s->samples.class_at[k] + class_];
 	const uint64_t *id = s->samples.edge + s->samples.edge_at[k];
 	kith_json *j = &s->json;
-	char text[512];
+	char text[EDGE_TEXT];
 	kith_json_gap(j, "\n  ");
 	kith_json_begin(j, '{');
 	kith_json_put_count(j, "sample", s->samples.first + k);

@@ -10,9 +10,9 @@ void kith_first_error_note(kith_first_error *first, uint64_t index, int rc, cons
 		return;
 	pthread_mutex_lock(&lock);
 	if (!first->rc || index < first->index) {
-		first->index = index;
+		__atomic_store_n(&first->index, index, __ATOMIC_RELAXED);
 		first->err = *why;
-		__atomic_store_n(&first->rc, rc, __ATOMIC_RELAXED);
+		__atomic_store_n(&first->rc, rc, __ATOMIC_RELEASE); /* after the index */
 	}
 	pthread_mutex_unlock(&lock);
 }

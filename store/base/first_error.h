@@ -31,6 +31,13 @@ static inline int kith_first_error_seen(const kith_first_error *first)
 	return __atomic_load_n(&first->rc, __ATOMIC_RELAXED) != 0;
 }
 
+/* The same of an iteration before this one, whose errors count for more. */
+static inline int kith_first_error_before(const kith_first_error *first, uint64_t index)
+{
+	return __atomic_load_n(&first->rc, __ATOMIC_ACQUIRE) &&
+	       __atomic_load_n(&first->index, __ATOMIC_RELAXED) < index;
+}
+
 /* After the loop: its status, 0 or the error's, which then fills `err`. */
 int kith_first_error_get(const kith_first_error *first, kith_err *err);
 

@@ -43,6 +43,12 @@ typedef struct kith_workspace {
 #define KITH_BUFFER_ZERO(w, pointer, items) kith_workspace_add((w), &(pointer), (items), sizeof *(pointer), 1)
 void kith_workspace_add(kith_workspace *w, void *to, uint64_t count, size_t size, int zero);
 
+/* Their sum; UINT64_MAX if that overflows. */
+static inline uint64_t kith_add_bytes(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 /* What the listed buffers take, in bytes; UINT64_MAX if that overflows. */
 uint64_t kith_workspace_bytes(const kith_workspace *w);
 

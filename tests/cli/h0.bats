@@ -61,6 +61,11 @@ refused() {
 	net '"shape": \[2\]' '"shape": [100000, 100000]' >net.json && refused "takes (10000000000, 3)"
 	printf '[]' >net.json && refused 'not an object'
 	net '"name": "I"' '"name": "I:1"' >net.json && refused 'names have no colon'
+	net '"name": "I"' '"name": "I\\u001b"' >net.json && refused 'or control character'
+	net '"name": "I"' "\"name\": \"$(printf '%0256d' 0)\"" >net.json && refused 'edges[0]: "from" names no layer: I'
+	net '"I"' "\"$(printf '%0256d' 0)\"" >net.json
+	sed -i "s/\"from\": \"I\"/\"from\": \"$(printf '%0256d' 0)\"/" net.json && refused 'its name is longer than 255 bytes'
+	net '"from": "I", ' '"from": "I", "from, to": 1, ' >net.json && refused 'unknown key "from, to"'
 }
 
 @test "what is wrong with arrays" {
@@ -97,6 +102,13 @@ refused() {
 	conv '3, 5' '"op": "identity"' && refused 'joins 75 units to 15'
 	conv '3, 2, 2' '"op": "maxpool", "kernel": [2, 2]'
 	kith-h0 --dry-run net.json | grep -F 'maxpool from I to C: 48 edges'
+	mknpy -n 2 -d 1 I.npy
+	local pool='{"from": "I", "to": "P", "op": "maxpool", "kernel": [65535, 65535], "stride": [7, 7], "padding": [65535, 65535]}'
+	printf '{"format": "kith-net", "version": 1, "layers": [{"name": "I", "shape": [1, 1, 1], "activations": "I.npy"},
+		{"name": "P", "shape": [1, 9363, 9363]}], "edges": [%s' "$pool" >net.json
+	printf ', %s' "$pool" "$pool" "$pool" "$pool" "$pool" "$pool" "$pool" "$pool" >eight
+	{ cat eight eight eight && printf ']}'; } >>net.json
+	refused 'the network has more than 2^63 edge ids'
 }
 
 @test "the same bytes whatever the threads and the memory; --keep 1 is no option" {
@@ -150,6 +162,15 @@ refused() {
 	refuse 'needs a label for each of 4 samples' --format svmlight --labels I.npy c.kh0
 	refuse '--edges is for files of generators' --edges I.npy
 	run kith-knn -q -k 1 -o x.nng I.npy && refuse '--format svmlight is for' --format svmlight x.nng
+}
+
+# tests/data/format1.kh0.gz: as kith-h0 wrote it, in format 1, of this network.
+@test "files of format 1 are read" {
+	gunzip -c "$BATS_TEST_DIRNAME/../data/format1.kh0.gz" >old.kh0
+	kith-h0 -q -o new.kh0 "$NETS/conv-ties/net.json"
+	kith-check old.kh0
+	cmp <(kith-show old.kh0) <(kith-show new.kh0)
+	cmp <(kith-show --edges old.kh0) <(kith-show --edges new.kh0)
 }
 
 @test "no edges at all, silent units, one operation" {

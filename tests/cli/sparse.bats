@@ -52,7 +52,7 @@ refused() {
 
 @test "no result depends on threads or memory; every choice of rows has a digest of its own" {
 	kith-knn -q -k 15 -t 1 --metric jaccard -o one.nng t.kh0
-	kith-knn -q -k 15 -t 3 -m 40K --metric jaccard -o two.nng t.kh0
+	kith-knn -q -k 15 -t 3 -m 1500K --metric jaccard -o two.nng t.kh0
 	cmp <(rows one.nng) <(rows two.nng)
 	[ "$(digest one.nng)" = "$(digest two.nng)" ]
 	kith-h0 -q --keep 0.5 -o keep.kh0 net.json
@@ -107,6 +107,7 @@ sys.stdout.buffer.write(b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head.e
 	refused '--weights heavy: not a weight: one, lifetime, phi or lifetime-phi' --weights heavy -o x.nng t.kh0
 	refused 'engine approx is for activations' --engine approx -o x.nng t.kh0
 	refused 'options of engine exact are for activations' --plan full -o x.nng t.kh0
+	refused 'more than -m gives: give more' -m 40K --metric jaccard -o x.nng t.kh0
 	refused 'k=300, but each of its 300 samples has only 299 others' -k 300 -o x.nng t.kh0
 	kith-knn -q -o h0.nng t.kh0
 	refused 'h0.nng: is ' -o x.nng h0.nng

@@ -39,6 +39,21 @@ static void repeat_samples(random_net *net, rng *r)
 	}
 }
 
+/* Activations so far below the first sample's that all squares of phi are subnormal, or 0. */
+static void spread_samples(random_net *net, rng *r)
+{
+	for (uint32_t l = 0; l < net->net.info.layer_count; l++) {
+		uint64_t units = units_of(&net->layers[l]);
+		net->activation_types[l] = KITH_F8;
+		for (uint64_t i = 0; i < net->net.info.n; i++) {
+			int exponent = i ? -587 - (int)rng_below(r, 3) : 440;
+			for (uint64_t t = 0; t < units; t++)
+				net->activations[l][i * units + t] =
+					ldexp(net->activations[l][i * units + t], exponent);
+		}
+	}
+}
+
 /* --ops, and the operations that it means: all that join the same layers. */
 static void draw_ops(const random_net *net, kith_row_options *rows, uint8_t *op_wanted, char *text, size_t size, rng *r)
 {
@@ -121,7 +136,11 @@ static int graph_differs(const char *input, kith_graph_info *want, const kith_kn
 	int differs = 0;
 	remove(sandbox_path(nng, "h0.nng"));
 	entries = sandbox_entries();
-	int status = kith_knn_build(input, nng, o, &summary, &err);
+	kith_knn_options more = *o;
+	int status;
+	while ((status = kith_knn_build(input, nng, &more, &summary, &err)) == KITH_EUSAGE &&
+	       strstr(err.msg, "more than -m gives"))
+		more.memory *= 2;
 	if (refused ? status != KITH_EUSAGE : status)
 		differs = snprintf(why, size, "status %d: %.900s", status, err.msg) > 0;
 	else if (!status && (summary.n != want->n || summary.d != want->d || summary.recall != 1 || !summary.plan[0]))
@@ -214,11 +233,18 @@ static int round_sparse(uint64_t seed, char *why, size_t size)
 	int differs = 0;
 	random_net_draw_of(&net, rng_between(&r, 2, rng_chance(&r, 20) ? 60 : 20), &r);
 	repeat_samples(&net, &r);
+	int spread = rng_chance(&r, 10);
+	if (spread)
+		spread_samples(&net, &r);
 	kith_h0_defaults(&h0);
 	h0.keep = rng_chance(&r, 80) ? 1 : 0.5;
 	h0.values = rng_chance(&r, 80);
 	h0.command = "property_sparse";
 	draw_options(&o, net.net.info.n, h0.values, &r);
+	if (spread && h0.values) {
+		o.metric = KITH_L2;
+		o.rows.weights = KITH_WEIGHTS_PHI;
+	}
 	draw_ops(&net, &o.rows, op_wanted, ops, sizeof ops, &r);
 	random_net_write(&net, "net", json, sizeof json);
 	if (kith_h0_build(json, sandbox_path(kh0, "net.kh0"), &h0, &summary, &err))

@@ -173,8 +173,9 @@ static int check_rows(const struct run *r, kith_err *err)
 /* Bytes that are not a matter of blocks of rows. */
 static uint64_t fixed_bytes(const struct run *r)
 {
-	return kith_sparse_reader_bytes(&r->source) + r->source.info->n * (sizeof *r->size + sizeof *r->row_hash) +
-	       kith_sparse_table_bytes(r->info.d);
+	uint64_t n = r->source.info->n;
+	return kith_sparse_reader_bytes(&r->source) + n * (sizeof *r->size + sizeof *r->row_hash) +
+	       kith_repeats_slots(n) * sizeof *r->repeats.slot + kith_sparse_table_bytes(r->info.d);
 }
 
 static uint64_t left_bytes(const struct run *r)
@@ -187,16 +188,6 @@ static uint64_t row_bytes(const struct run *r, uint64_t rows, uint64_t entries)
 {
 	(void)r;
 	return rows * (sizeof(uint64_t) + 2 * sizeof(double)) + entries * kith_sparse_entry_bytes(&r->source);
-}
-
-static int check_memory(const struct run *r, kith_err *err)
-{
-	uint64_t table = kith_sparse_table_bytes(r->info.d);
-	if (table < 1 << 20 || table <= r->o->memory)
-		return 0;
-	return kith_fail(err, KITH_EUSAGE,
-			 "%s: a table of its %llu edge ids takes %llu MB, more than -m gives: use a larger -m",
-			 r->source.path, (unsigned long long)r->info.d, (unsigned long long)(table / 1000000 + 1));
 }
 
 /* Reads all rows, and keeps them if they fit into half of the memory. */
@@ -265,6 +256,27 @@ static uint64_t column_bytes(const struct run *r, uint64_t rows, uint64_t entrie
 static uint64_t panel_bytes(const struct run *r, uint64_t rows, uint64_t entries)
 {
 	return rows * kith_nearest_row_bytes(kith_info_k(&r->info)) + (r->resident ? 0 : row_bytes(r, rows, entries));
+}
+
+/* The file is read again for each panel, and most of what is read thrown away: fewer rows than these, and it would
+ * seem to stand still. */
+#define LEAST_ROWS 128u
+
+/* Fewer readers where memory is short; refused where one, with some rows, is too much. */
+static int fit_memory(struct run *r, kith_err *err)
+{
+	const kith_h0_info *file = r->source.info;
+	uint64_t rows = file->n < LEAST_ROWS ? file->n : LEAST_ROWS, entries = rows * (file->edges / file->n + 1);
+	uint64_t least = column_bytes(r, rows, entries) + panel_bytes(r, rows, entries);
+	while (r->source.threads > 1 && fixed_bytes(r) + least > r->o->memory)
+		kith_sparse_source_drop(&r->source);
+	if (fixed_bytes(r) + least <= r->o->memory)
+		return 0;
+	return kith_fail(err, KITH_EUSAGE,
+			 "%s: reading it, a table of its %llu edge ids and %llu rows take %llu MB, more than -m gives: "
+			 "give more",
+			 r->source.path, (unsigned long long)r->info.d, (unsigned long long)rows,
+			 (unsigned long long)((fixed_bytes(r) + least) / (1 << 20) + 1));
 }
 
 /* From sample `first` on, as many as stay within `limit` bytes and are no more than `most`; one at least. */
@@ -354,12 +366,16 @@ static int get_rows(struct run *r, const struct stretch *s, kith_sparse_rows *ro
  * 2 P, u = 2^-53, and m the entries of both rows. A sum of m terms of one rounded multiplication each is off by at most
  * m u / (1 - m u) of itself (Higham, Accuracy and stability of numerical algorithms, 2002, lemma 3.1), so the canonical
  * sum is not below D - (m + 2) u' D with D <= N + M, and N + M - 2 P as computed not above D + 2 (m + 3) u' (N + M).
- * 2^-50 (m + 8) (N + M), as computed, is more than both together. */
+ * 2^-50 (m + 8) (N + M), as computed, is more than both together.
+ *
+ * That is while no product is subnormal. One that is is off by 2^-1075 at most, whatever its size (sums of such numbers
+ * are exact): m of the canonical sum, m of N + M, m / 2 of P, which counts twice, and that of the slack. 2^-1072 (m +
+ * 8) is more. Only l2 needs it: in cosine N + M is 1 at least, unless both rows are zero. */
 struct pairs {
 	const uint32_t *common;
 	const double *product;
-	const double *square, *scale; /* of the samples */
-	double own_square, own_scale, slack;
+	const double *square, *scale;               /* of the samples */
+	double own_square, own_scale, slack, least; /* slack: of N + M; least: whatever that is */
 	double *distance;
 	uint64_t count;
 };
@@ -391,7 +407,7 @@ KITH_CLONES static void bound_products(const struct pairs *p)
 {
 	for (uint64_t j = 0; j < p->count; j++) {
 		double squares = p->own_square + p->square[j];
-		p->distance[j] = squares - 2 * p->product[j] - p->slack * squares;
+		p->distance[j] = squares - 2 * p->product[j] - p->slack * squares - p->least;
 	}
 }
 
@@ -404,11 +420,13 @@ static int is_whole(const struct run *r)
 static void compare(const struct run *r, uint64_t row, uint32_t in_tile, const kith_sparse_scratch *scratch)
 {
 	const kith_sparse_rows *x = &r->index.rows;
+	double entries = (double)(kith_sparse_size(&r->panel, row) + r->largest + 8);
 	struct pairs p = {.square = x->square,
 			  .scale = x->scale,
 			  .own_square = r->panel.square[row],
 			  .own_scale = r->panel.scale[row],
-			  .slack = 0x1p-50 * (double)(kith_sparse_size(&r->panel, row) + r->largest + 8),
+			  .slack = 0x1p-50 * entries,
+			  .least = 0x1p-1072 * entries,
 			  .distance = scratch->distance,
 			  .count = x->count};
 	if (x->value) {
@@ -571,7 +589,7 @@ static int start(struct run *r, const char *input, const kith_knn_options *o, ki
 	kith_stage_describe(&r->info, o, input, r->source.info->n, r->source.info->ids, 0);
 	strcpy(r->info.engine, "exact");
 	kith_copy_text(r->info.parameters, sizeof r->info.parameters, r->source.parameters);
-	return check_memory(r, err);
+	return fit_memory(r, err);
 }
 
 static void release(struct run *r)
@@ -625,8 +643,8 @@ done:
 }
 
 /* Nanoseconds of one thread for each pair of samples with so many entries: of sets; of rows with values. */
-#define SET_TIME   0.01
-#define VALUE_TIME 0.1
+#define SET_TIME   0.05
+#define VALUE_TIME 2.0
 #define READ_TIME  30.0 /* of an entry */
 
 int kith_sparse_foresee(const char *input, const kith_knn_options *o, kith_knn_estimate *out, kith_err *err)

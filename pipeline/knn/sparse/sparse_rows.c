@@ -158,13 +158,23 @@ int kith_sparse_source_open(kith_sparse_source *s, const char *path, const kith_
 	return describe(s, err);
 }
 
+static void close_reader(struct kith_sparse_reader *r)
+{
+	kith_h0_samples_free(&r->samples);
+	kith_h0_store_close(r->store);
+	free(r->memory);
+}
+
+void kith_sparse_source_drop(kith_sparse_source *s)
+{
+	if (s->threads > 1)
+		close_reader(&s->reader[--s->threads]);
+}
+
 void kith_sparse_source_close(kith_sparse_source *s)
 {
-	for (int t = 0; s->reader && t < s->threads; t++) {
-		kith_h0_samples_free(&s->reader[t].samples);
-		kith_h0_store_close(s->reader[t].store);
-		free(s->reader[t].memory);
-	}
+	for (int t = 0; s->reader && t < s->threads; t++)
+		close_reader(&s->reader[t]);
 	free(s->reader);
 	free(s->op_wanted);
 	free(s->parameters);
@@ -186,9 +196,9 @@ uint64_t kith_sparse_entry_bytes(const kith_sparse_source *s)
 
 uint64_t kith_sparse_reader_bytes(const kith_sparse_source *s)
 {
-	uint64_t decoded = sizeof(uint64_t) + sizeof(double) + sizeof(uint32_t) + 1, scratch = 2 * sizeof(uint64_t);
 	uint64_t samples = s->info->n < s->info->block_samples ? s->info->n : s->info->block_samples;
-	return (uint64_t)s->threads * samples * s->info->vertices * (decoded + scratch + kith_sparse_entry_bytes(s));
+	return (uint64_t)s->threads *
+	       (kith_h0_store_bytes(s->info, s->parts) + samples * s->info->vertices * kith_sparse_entry_bytes(s));
 }
 
 /* ---- reading ---- */

@@ -52,6 +52,8 @@ int kith_sparse_recognise(const char *path);
 int kith_sparse_source_open(kith_sparse_source *source, const char *path, const kith_knn_options *options,
 			    kith_err *err);
 void kith_sparse_source_close(kith_sparse_source *source);
+/* One reader less, where there are several: fewer threads read. */
+void kith_sparse_source_drop(kith_sparse_source *source);
 int kith_sparse_source_unchanged(const kith_sparse_source *source, kith_err *err);
 
 /* The bytes of an entry in memory, and what reading takes besides rows. */
