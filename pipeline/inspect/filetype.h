@@ -26,6 +26,9 @@ typedef struct kith_filetype {
 
 extern const kith_filetype kith_graph_file, kith_pairs_file, kith_h0_file, kith_stack_file, kith_activations_file;
 
+/* A graph's rows as .npy files (inspect_npy.c). */
+int kith_show_npy(const char *path, const kith_show_options *options, kith_err *err);
+
 static inline int kith_is_lmdb(const kith_file_ends *ends)
 {
 	return ends->head_size >= 20 && !memcmp(ends->head + 16, "\xde\xc0\xef\xbe", 4); /* its magic number */

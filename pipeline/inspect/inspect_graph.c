@@ -199,6 +199,8 @@ static int show(const char *path, const kith_show_options *o, FILE *out, kith_er
 	kith_json json = {.out = out};
 	kith_graph_audit audit = {0};
 	uint64_t last;
+	if (o->indices || o->distances)
+		return kith_show_npy(path, o, err);
 	int rc = kith_graph_open(&g, path, err);
 	if (rc)
 		return rc;

@@ -128,7 +128,7 @@ static int check(void *context, kith_err *err)
 		if (kith_cli_distinct("-o", a->output, a->paths[v], err) ||
 		    (pairs && kith_cli_distinct("--pairs", pairs, a->paths[v], err)))
 			return KITH_EUSAGE;
-	return pairs ? kith_cli_two_outputs("--pairs", pairs, a->output, err) : 0;
+	return pairs ? kith_cli_two_outputs("--pairs", pairs, a->output, "-o", err) : 0;
 }
 
 /* Where stack.json cannot be written, that should be known before the work, and before a pair store is replaced. */
