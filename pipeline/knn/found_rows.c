@@ -279,3 +279,18 @@ int kith_found_rows_complete(kith_ranker *q, kith_found_rows *rows, uint64_t *co
 	}
 	return rc;
 }
+
+/* ---- full rows ---- */
+
+/* The writer sorts ids in place, so the nearest are put aside. */
+int kith_found_rows_append(kith_found_rows *rows, const kith_engine_job *job, kith_graph_writer *writer,
+			   uint32_t *near_ids, kith_tie_counts *tied, kith_err *err)
+{
+	uint64_t k = kith_info_k(job->info), near = job->info->near;
+	for (uint64_t r = 0; r < rows->count; r++) {
+		kith_tie_counts_add(tied, job->info, rows->dist2 + r * k, rows->left[r]);
+		memcpy(near_ids + r * near, rows->ids + r * k, near * sizeof *near_ids);
+		memmove(rows->dist2 + r * near, rows->dist2 + r * k, near * sizeof *rows->dist2);
+	}
+	return kith_engine_append(job, writer, rows->count, rows->ids, near_ids, rows->dist2, err);
+}

@@ -3,7 +3,7 @@
 #ifndef KITH_FOUND_ROWS_H
 #define KITH_FOUND_ROWS_H
 
-#include "vectors.h"
+#include "engine.h"
 #include "workspace.h"
 
 #define KITH_NOBODY UINT32_MAX /* in the place of an id: no more were found */
@@ -51,5 +51,9 @@ int kith_found_rows_take(kith_ranker *ranker, kith_found_rows *rows, const int64
 
 /* Finds the rows that lack somebody anew, among all samples, and adds their number to *completed. */
 int kith_found_rows_complete(kith_ranker *ranker, kith_found_rows *rows, uint64_t *completed, kith_err *err);
+
+/* Appends the rows, which are full, to the graph, and adds their ties. near_ids: scratch, count x near. */
+int kith_found_rows_append(kith_found_rows *rows, const kith_engine_job *job, kith_graph_writer *writer,
+			   uint32_t *near_ids, kith_tie_counts *tied, kith_err *err);
 
 #endif

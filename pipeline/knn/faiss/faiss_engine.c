@@ -218,18 +218,6 @@ static kith_found_rows *rows_of(struct faiss_run *f, uint64_t first)
 	return &f->rows;
 }
 
-/* A block's rows are done. The writer sorts ids in place, so the nearest are put aside. */
-static int write_rows(struct faiss_run *f, kith_graph_writer *writer, kith_err *err)
-{
-	kith_found_rows *rows = &f->rows;
-	for (uint64_t r = 0; r < rows->count; r++) {
-		kith_tie_counts_add(&f->tied, f->job->info, rows->dist2 + r * f->k, rows->left[r]);
-		memcpy(f->near_ids + r * f->near, rows->ids + r * f->k, f->near * sizeof *f->near_ids);
-		memmove(rows->dist2 + r * f->near, rows->dist2 + r * f->k, f->near * sizeof *rows->dist2);
-	}
-	return kith_engine_append(f->job, writer, rows->count, rows->ids, f->near_ids, rows->dist2, err);
-}
-
 static int search(struct faiss_run *f, const kith_found_rows *rows, kith_err *err)
 {
 	kith_faiss_searcher *s = &f->searcher;
@@ -273,7 +261,7 @@ static int search_shard(struct faiss_run *f, uint64_t shard, kith_graph_writer *
 			continue;
 		if (!(rc = take_candidates(f, rows, err)) &&
 		    !(rc = kith_found_rows_complete(&f->ranker, rows, &f->completed, err)))
-			rc = write_rows(f, writer, err);
+			rc = kith_found_rows_append(rows, f->job, writer, f->near_ids, &f->tied, err);
 	}
 	return rc;
 }
