@@ -44,7 +44,7 @@ int kith_network_is_source(const kith_network *n, uint32_t layer)
 
 static int is_wide(const kith_activations *a)
 {
-	return kith_activations_get_info(a)->dtype == KITH_F8;
+	return kith_dtype_is_wide(kith_activations_get_info(a)->dtype);
 }
 
 int kith_op_rounds(const kith_network *n, uint32_t op)

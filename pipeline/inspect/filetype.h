@@ -13,6 +13,7 @@
 typedef struct kith_file_ends {
 	unsigned char head[64]; /* a 0 follows what there is of it */
 	size_t head_size;
+	uint64_t bytes; /* of the file */
 	int has_tail;
 	char tail[8]; /* the first bytes of the tail, if LMDB keeps the file (store/FORMAT.md, section 2) */
 } kith_file_ends;

@@ -13,10 +13,10 @@ static const kith_filetype *const types[] = {&kith_pairs_file, &kith_h0_file, &k
 static int read_ends(const char *path, kith_file_ends *ends, kith_err *err)
 {
 	FILE *file;
-	int rc = kith_infile_stream(&file, path, NULL, err);
+	*ends = (kith_file_ends){0};
+	int rc = kith_infile_stream(&file, path, &ends->bytes, err);
 	if (rc)
 		return rc;
-	*ends = (kith_file_ends){0};
 	ends->head_size = fread(ends->head, 1, sizeof ends->head - 1, file);
 	if (ferror(file))
 		rc = kith_fail_errno(err, "%s: cannot read", path);

@@ -88,7 +88,7 @@ static int check(const char *path, const kith_progress *progress, kith_err *err)
 
 static int recognise(const char *path, const kith_file_ends *ends)
 {
-	return kith_activations_recognise(path, ends->head, ends->head_size) != NULL;
+	return kith_source_recognise(path, ends->head, ends->head_size, ends->bytes) != NULL;
 }
 
 const kith_filetype kith_activations_file = {recognise, show, check};

@@ -114,7 +114,8 @@ static int set_up(kith_vectors *v, kith_activations *input, kith_metric metric, 
 			    .n = file->n,
 			    .d = file->d,
 			    .metric = metric,
-			    .value_size = metric == KITH_L2 && file->dtype != KITH_F8 ? sizeof(float) : sizeof(double)};
+			    .value_size = metric == KITH_L2 && !kith_dtype_is_wide(file->dtype) ? sizeof(float)
+												: sizeof(double)};
 	KITH_BUFFER_ZERO(&w, v->mean, v->d);
 	KITH_BUFFER(&w, v->norm, normed);
 	KITH_BUFFER(&w, v->exponent, normed);
