@@ -6,6 +6,7 @@
 
 #include "alloc.h"
 #include "components.h"
+#include "outfile.h"
 #include "text.h"
 
 typedef struct answer {

@@ -50,7 +50,7 @@ typedef struct kith_import_summary {
  * search without            in the order given; but a list whose distances do not ascend is sorted by these, equal ones
  * by index. Its recall is not known (NaN), and its tie rule, as far as it has one, by index
  *
- * distances, of shape (n, known), are of each list's first `known` entries, 0 or more and finite; where those are not
+ * distances, of shape (n, known), are of each list's first `known` entries, 0 or more; where those are not
  * all, they have to ascend. They are kept as kith_graph_append says, of no more neighbours than every list has some of:
  * where they are squares of what was given, and one of few bits has that root, it is that one.
  *

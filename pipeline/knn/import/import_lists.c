@@ -1,9 +1,9 @@
 /* import_lists.c - see import_lists.h */
 #include "import_lists.h"
 
-#include <float.h>
 #include <omp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,7 +180,7 @@ static int check_distances(const kith_import_lists *l, uint64_t r, kith_err *err
 	const double *given = l->given + r * l->known;
 	double last = 0;
 	for (uint32_t c = 0; c < l->known; c++) {
-		if (!(given[c] >= 0 && given[c] <= DBL_MAX))
+		if (!(given[c] >= 0))
 			return REFUSE(l, l->distance, r, c, err, "is %g: distances are 0 or more%s", given[c],
 				      given[c] < 0 && given[c] > -1e-3 ? "; if that is rounding, make it 0" : "");
 		if (c == l->own[r])
