@@ -12,9 +12,7 @@
 
 #include "alloc.h"
 
-#define WINDOW_BYTES (256u << 10) /* stays in a core's cache */
-#define LINE_BYTES   (16u << 10)  /* of one column in a window: long enough to be worth a call */
-#define NEAR_BYTES   8192u        /* what is read over in the time that another call takes, about */
+kith_gather_tuning kith_gather_tuned = {.window = 256u << 10, .line = 16u << 10, .near = 8u << 10};
 
 typedef struct plan {
 	const kith_part *part;
@@ -115,8 +113,8 @@ static void copy_window(const plan *g, int i, uint64_t count, int64_t apart, cha
 static int read_windows(const plan *g, int i, uint64_t at, char *out)
 {
 	const kith_axis *a = &g->axis[i];
-	uint64_t one = g->span[i + 1], far = (uint64_t)a->from, near = far - one <= NEAR_BYTES;
-	uint64_t apart = near ? far : one, most = 1 + (WINDOW_BYTES - one) / apart;
+	uint64_t one = g->span[i + 1], far = (uint64_t)a->from, near = far - one <= kith_gather_tuned.near;
+	uint64_t apart = near ? far : one, most = 1 + (kith_gather_tuned.window - one) / apart;
 	for (uint64_t first = 0; first < a->count; first += most) {
 		uint64_t count = most < a->count - first ? most : a->count - first;
 		uint64_t calls = near ? 1 : count, bytes = near ? apart * (count - 1) + one : one;
@@ -137,8 +135,9 @@ static int read_axes(const plan *g, int i, uint64_t at, char *out)
 	if (i + 1 == g->dims && a->from == size && a->to == size)
 		return kith_part_read(g->part, out, a->count * g->size, at);
 	/* what the next axes take is in one piece, as it is wanted, and long */
-	int direct = i + 2 == g->dims && a[1].from == size && a[1].to == size && g->span[i + 1] > NEAR_BYTES;
-	if (g->span[i + 1] <= WINDOW_BYTES / 2 && !direct)
+	int direct =
+		i + 2 == g->dims && a[1].from == size && a[1].to == size && g->span[i + 1] > kith_gather_tuned.near;
+	if (g->span[i + 1] <= kith_gather_tuned.window / 2 && !direct)
 		return read_windows(g, i, at, out);
 	for (uint64_t t = 0; t < a->count; t++)
 		if (read_axes(g, i + 1, at + t * (uint64_t)a->from, out + (int64_t)t * a->to))
@@ -176,14 +175,15 @@ int kith_gather(const kith_part *p, uint64_t at, kith_axis *axes, int dims, uint
 	char *to = out;
 	int rc = 0;
 	order_axes(&g, axes, dims, &at, &to);
-	if (!(g.window = kith_alloc(WINDOW_BYTES, 1))) {
+	if (!(g.window = kith_alloc(kith_gather_tuned.window, 1))) {
 		errno = ENOMEM;
 		return -1;
 	}
 	kith_axis *last = g.dims ? &g.axis[g.dims - 1] : NULL;
 	uint64_t count = last ? last->count : 1, line = count;
 	if (g.dims > 1 && last->to > g.axis[g.dims - 2].to) /* columns in the file, rows in memory */
-		line = LINE_BYTES / (uint64_t)last->from > 0 ? LINE_BYTES / (uint64_t)last->from : 1;
+		line = kith_gather_tuned.line / (uint64_t)last->from > 0 ? kith_gather_tuned.line / (uint64_t)last->from
+									 : 1;
 	for (uint64_t first = 0; !rc && first < count; first += line) {
 		int64_t from = last ? last->from : 0, step = last ? last->to : 0;
 		if (last)

@@ -17,6 +17,14 @@ typedef struct kith_axis {
  * ends before, ENOMEM. Thread safe. */
 int kith_gather(const kith_part *p, uint64_t at, kith_axis *axes, int dims, uint64_t size, void *out);
 
+/* What it goes by, in bytes; tests make it small. */
+typedef struct kith_gather_tuning {
+	uint64_t window; /* what is copied from at once: it stays in a core's cache */
+	uint64_t line;   /* of one column in a window: long enough to be worth a call */
+	uint64_t near;   /* what is read over in the time that another call takes, about */
+} kith_gather_tuning;
+extern kith_gather_tuning kith_gather_tuned;
+
 /* The same from memory to memory. */
 void kith_gather_memory(const void *from, kith_axis *axes, int dims, uint64_t size, void *out);
 

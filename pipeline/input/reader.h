@@ -82,10 +82,13 @@ int kith_part_read_header(const kith_part *p, void *out, size_t size, uint64_t a
  * nearest of those that there are, by the reader's `list`. */
 int kith_part_no_entry(kith_part *p, kith_err *err);
 
+/* Whether a file's name ends so: ".bin", in capitals or not. */
+int kith_path_ends(const char *path, const char *suffix);
+
 /* A .npy that lies in the file from byte `at` to `end`, as in an archive. */
 int kith_npy_open_at(kith_part *p, uint64_t at, uint64_t end, kith_err *err);
 
 extern const kith_reader *const kith_readers[]; /* NULL-terminated; the first is for files that none recognises */
-extern const kith_reader kith_reader_npy;
+extern const kith_reader kith_reader_npy, kith_reader_raw, kith_reader_safetensors;
 
 #endif

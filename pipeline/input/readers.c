@@ -7,7 +7,7 @@
 
 #include "reader.h"
 
-const kith_reader *const kith_readers[] = {&kith_reader_npy, NULL};
+const kith_reader *const kith_readers[] = {&kith_reader_npy, &kith_reader_safetensors, &kith_reader_raw, NULL};
 
 static const kith_reader *find_reader(const char *path, const uint8_t *head, size_t size, uint64_t bytes)
 {
@@ -52,11 +52,18 @@ int kith_part_find_reader(kith_part *p, kith_err *err)
 	if (kith_part_read(p, head, size, 0))
 		return kith_fail_errno(err, "%s: cannot read", p->path);
 	p->reader = find_reader(p->path, head, size, p->bytes);
-	p->reader = p->reader ? p->reader : kith_readers[0];
+	if (!p->reader)
+		p->reader = p->how->shape ? &kith_reader_raw : kith_readers[0];
 	return 0;
 }
 
 /* ---- what readers do alike ---- */
+
+int kith_path_ends(const char *path, const char *suffix)
+{
+	size_t length = strlen(path), end = strlen(suffix);
+	return length > end && !strcasecmp(path + length - end, suffix);
+}
 
 int kith_part_read(const kith_part *p, void *out, size_t size, uint64_t at)
 {

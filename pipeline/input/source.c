@@ -246,6 +246,15 @@ const char *kith_source_file(const kith_source *s, uint64_t i)
 	return s->part[i].path;
 }
 
+void kith_source_label(const kith_source *s, char *out, size_t size)
+{
+	const char *name = s->info.path, *base = name;
+	for (size_t end = strcspn(name, ":[*?"), i = 0; i < end; i++)
+		base = name[i] == '/' ? name + i + 1 : base;
+	snprintf(out, size, strcmp(s->info.format, "npy") ? "%s%s (%s)" : "%s%s",
+		 name[0] == '@' && base > name ? "@" : "", base, s->info.format);
+}
+
 int kith_source_names_file(const char *name, const char *path)
 {
 	kith_names names;

@@ -51,7 +51,7 @@ const char *kith_dtype_name(kith_dtype dtype); /* "f2", "f4", ..., "bfloat16" */
 uint64_t kith_dtype_size(kith_dtype dtype);    /* bytes per value */
 int kith_dtype_is_wide(kith_dtype dtype);      /* whether there are values that a float does not hold */
 
-/* The type that is called `name`, "bf16" or "bfloat16" among them; KITH_DTYPES if none is. */
+/* The type that is called `name`, or so by NumPy: "f4", "float32", "bf16", "bfloat16"; KITH_DTYPES if none is. */
 kith_dtype kith_dtype_named(const char *name);
 
 #define KITH_MAX_DIMS 32 /* of an array, as NumPy has it */
@@ -81,6 +81,10 @@ const kith_source_info *kith_source_get_info(const kith_source *s); /* lives as 
 
 /* The name of the i-th of info->files files, in the order of their rows. */
 const char *kith_source_file(const kith_source *s, uint64_t i);
+
+/* What a graph keeps of its input, for people: the name without its folders and, unless it is npy, the format:
+ * "acts.safetensors:layer3 (safetensors)". Cut at `size`. */
+void kith_source_label(const kith_source *s, char *out, size_t size);
 
 /* Each of the following reads `count` rows from row `first` into out[count][d]. Thread safe: any number of threads may
  * read one source at once. `raw` is scratch of count * row_bytes bytes, or NULL to have it allocated for the call.

@@ -7,14 +7,16 @@
 #include "cpu.h"
 
 static const struct {
-	const char *name;
+	const char *name, *long_name;
 	uint64_t size;
 	int wide;
-} dtypes[KITH_DTYPES] = {
-	[KITH_F2] = {"f2", 2, 0}, [KITH_F4] = {"f4", 4, 0}, [KITH_F8] = {"f8", 8, 1}, [KITH_BF16] = {"bfloat16", 2, 0},
-	[KITH_B1] = {"b1", 1, 0}, [KITH_U1] = {"u1", 1, 0}, [KITH_I1] = {"i1", 1, 0}, [KITH_U2] = {"u2", 2, 0},
-	[KITH_I2] = {"i2", 2, 0}, [KITH_U4] = {"u4", 4, 1}, [KITH_I4] = {"i4", 4, 1}, [KITH_U8] = {"u8", 8, 1},
-	[KITH_I8] = {"i8", 8, 1}};
+} dtypes[KITH_DTYPES] = {[KITH_F2] = {"f2", "float16", 2, 0}, [KITH_F4] = {"f4", "float32", 4, 0},
+			 [KITH_F8] = {"f8", "float64", 8, 1}, [KITH_BF16] = {"bfloat16", "bf16", 2, 0},
+			 [KITH_B1] = {"b1", "bool", 1, 0},    [KITH_U1] = {"u1", "uint8", 1, 0},
+			 [KITH_I1] = {"i1", "int8", 1, 0},    [KITH_U2] = {"u2", "uint16", 2, 0},
+			 [KITH_I2] = {"i2", "int16", 2, 0},   [KITH_U4] = {"u4", "uint32", 4, 1},
+			 [KITH_I4] = {"i4", "int32", 4, 1},   [KITH_U8] = {"u8", "uint64", 8, 1},
+			 [KITH_I8] = {"i8", "int64", 8, 1}};
 
 const char *kith_dtype_name(kith_dtype dtype)
 {
@@ -34,9 +36,7 @@ int kith_dtype_is_wide(kith_dtype dtype)
 kith_dtype kith_dtype_named(const char *name)
 {
 	kith_dtype dtype = 0;
-	if (!strcmp(name, "bf16"))
-		return KITH_BF16;
-	while (dtype < KITH_DTYPES && strcmp(name, dtypes[dtype].name))
+	while (dtype < KITH_DTYPES && strcmp(name, dtypes[dtype].name) && strcmp(name, dtypes[dtype].long_name))
 		dtype++;
 	return dtype;
 }

@@ -23,6 +23,8 @@ typedef struct kith_filetype {
 	int (*recognise)(const char *path, const kith_file_ends *ends);
 	int (*show)(const char *path, const kith_show_options *options, FILE *out, kith_err *err);
 	int (*check)(const char *path, const kith_progress *progress, kith_err *err);
+	/* Of activations, instead of `check`. */
+	int (*check_as)(const char *path, const kith_input_how *how, const kith_progress *progress, kith_err *err);
 } kith_filetype;
 
 extern const kith_filetype kith_graph_file, kith_pairs_file, kith_h0_file, kith_stack_file, kith_activations_file;

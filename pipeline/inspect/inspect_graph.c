@@ -253,4 +253,4 @@ static int recognise(const char *path, const kith_file_ends *ends)
 	return kith_is_lmdb(ends);
 }
 
-const kith_filetype kith_graph_file = {recognise, show, check};
+const kith_filetype kith_graph_file = {recognise, show, .check = check};

@@ -34,7 +34,7 @@ static int take_nodes(const kith_option *option, const char *text, kith_err *err
 typedef struct arguments {
 	kith_show_options show;
 	enum { TSV, JSON, SVMLIGHT, NPY } format;
-	int edges;
+	int edges, list;
 	const char *path;
 } arguments;
 
@@ -81,6 +81,9 @@ static int check(void *context, kith_err *err)
 		return KITH_EUSAGE;
 	if (generator && (o->first || o->last != UINT64_MAX))
 		return kith_fail(err, KITH_EUSAGE, "--generator names its sample: leave out --nodes");
+	if (a->list && (o->h0.option || o->first || o->last != UINT64_MAX))
+		return kith_fail(err, KITH_EUSAGE, "--list shows no rows: leave out --%s",
+				 o->h0.option ? o->h0.option : "nodes");
 	if (a->edges)
 		o->h0.what = KITH_SHOW_EDGES;
 	return 0;
@@ -104,6 +107,8 @@ int main(int argc, char **argv)
 		{0, "indices", "I.npy", "With --format npy: the neighbours, nearest first", 1, kith_take_text,
 		 .to = &a.show.indices},
 		{0, "distances", "D.npy", "And their distances", 1, kith_take_text, .to = &a.show.distances},
+		{0, "list", NULL, "Of activations: the arrays that a file has", 1, kith_take_flag, .to = &a.list},
+		KITH_CLI_INPUT_OPTIONS(&a.show.how),
 		{0, "edges", NULL, "Of a .kh0: a row for each edge of the forests, not for each class", 2,
 		 kith_take_flag, .to = &a.edges},
 		{0, "generator", "SAMPLE:CLASS", "Of a .kh0: the edges of this class's component", 2, take_generator,
@@ -120,5 +125,6 @@ int main(int argc, char **argv)
 	kith_cli_start(&cli, argv);
 	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE", about, check, &a}, argc, argv);
 	a.show.progress = kith_cli_progress(&cli);
-	return kith_show(a.path, &a.show, stdout, &err) ? kith_cli_fail(&cli, &err) : 0;
+	int rc = (a.list ? kith_show_list : kith_show)(a.path, &a.show, stdout, &err);
+	return rc ? kith_cli_fail(&cli, &err) : 0;
 }

@@ -22,7 +22,7 @@ typedef struct kith_import_options {
 	const char *activations; /* NULL: distances are those given, or none, and recall is not known */
 	const char *distances;   /* NULL: none. Without activations only */
 	int squared;             /* they are */
-	kith_input_how how;      /* of indices and distances */
+	kith_input_how how; /* of indices; knn.how is of activations, and distances say themselves how they are read */
 	kith_import_self self;
 	int one_based; /* samples are numbered from 1 */
 	int complete;  /* with activations: lists with something wrong become the true ones */

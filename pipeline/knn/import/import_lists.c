@@ -62,7 +62,7 @@ int kith_import_lists_open(kith_import_lists *l, const char *indices, const kith
 				 .most = 1,
 				 .bits = 2};
 	int rc = kith_source_open(&l->index, indices, &o->how, err);
-	if (rc || (o->distances && (rc = kith_source_open(&l->distance, o->distances, &o->how, err))))
+	if (rc || (o->distances && (rc = kith_source_open(&l->distance, o->distances, NULL, err))))
 		return rc;
 	l->n = kith_source_get_info(l->index)->n;
 	l->columns = (uint32_t)kith_source_get_info(l->index)->d;

@@ -5,6 +5,7 @@
 
 #include "cli.h"
 #include "import.h"
+#include "source.h"
 #include "text.h"
 
 KITH_CLI_LOADS_OPENBLAS;
@@ -14,6 +15,16 @@ typedef struct arguments {
 	int squared, euclidean;
 	const char *indices, *output;
 } arguments;
+
+/* Writing the output must not destroy an input. */
+static int check_output(const char *output, const char *input, kith_err *err)
+{
+	int rc = kith_cli_distinct("-o", output, input, err);
+	if (!rc && kith_source_names_file(input, output))
+		rc = kith_fail(err, KITH_EUSAGE, "-o %s: is one of the files of %s: name another output", output,
+			       input);
+	return rc;
+}
 
 static int check(void *context, kith_err *err)
 {
@@ -33,11 +44,10 @@ static int check(void *context, kith_err *err)
 			o->distances);
 	if (o->activations && o->knn.metric == KITH_JACCARD)
 		return kith_fail(err, KITH_EUSAGE, "--metric jaccard: of activations, l2 and cosine are measured");
-	int rc = kith_cli_distinct("-o", a->output, a->indices, err);
-	if (!rc && o->distances)
-		rc = kith_cli_distinct("-o", a->output, o->distances, err);
-	if (!rc && o->activations)
-		rc = kith_cli_distinct("-o", a->output, o->activations, err);
+	const char *inputs[] = {a->indices, o->distances, o->activations};
+	int rc = 0;
+	for (size_t i = 0; !rc && i < sizeof inputs / sizeof *inputs; i++)
+		rc = inputs[i] ? check_output(a->output, inputs[i], err) : 0;
 	return rc;
 }
 
@@ -88,6 +98,9 @@ int main(int argc, char **argv)
 		 kith_take_count, .to = &knn->audit_rows, .least = 1, .most = KITH_MAX_NODES},
 		{0, "near", "N", "Nearest ones of which the graph keeps order and distance; 0: of none", 1,
 		 kith_take_count, .to = &knn->near, .most = KITH_MAX_NODES},
+		{0, "format", "NAME", "Format of INDICES, where it is not to be seen", 5, kith_take_text,
+		 .to = &a.import.how.format},
+		KITH_CLI_INPUT_OPTIONS(&a.import.how),
 		{'m', NULL, "MEM", "Memory to work in, such as 512M or 4G", 2, kith_take_bytes, .to = &knn->memory},
 		{'t', NULL, "THREADS", "Threads", 2, kith_take_count, .to = &knn->threads, .least = 1, .most = 256},
 		{'o', NULL, "LAYER.nng", "The graph to write (required)", 1, kith_take_text, .to = &a.output},
@@ -111,6 +124,7 @@ int main(int argc, char **argv)
 		knn->audit_rows, knn->near, kith_cli_bytes_text(knn->memory), knn->threads);
 	kith_cli_parse(&cli, &(kith_cli_arguments){options, "INDICES", about, check, &a}, argc, argv);
 	knn->command = cli.command;
+	a.import.how.spill = a.output;
 	knn->progress = kith_cli_progress(&cli);
 	if (kith_import_build(a.indices, a.output, &a.import, &done, &err))
 		return kith_cli_fail(&cli, &err);
