@@ -131,6 +131,13 @@ refused() {
 	refused 2 "row 0, column" a.npy
 }
 
+@test "samples of zeros have no direction" {
+	array "4, 2" 1 2 3 4 0 0 5 6 >z.npy
+	array "4, 2" 1 2 0 2 0 3 0 1 >i.npy
+	refused 2 "z.npy: row 2 is zero" --metric cosine --activations z.npy i.npy
+	kith-import -q --activations z.npy -o x.nng i.npy
+}
+
 @test "the command line" {
 	refused 2 "no neighbours given"
 	refused 2 "--distances a.d.npy: are they squared" --distances a.d.npy a.i.npy

@@ -373,6 +373,7 @@ int kith_import_build(const char *indices, const char *output, const kith_import
 	struct import_run m = {.options = o, .knn = o->knn}, *own = &m;
 	kith_knn_summary done = {0};
 	m.knn.threads = kith_machine_threads(o->knn.threads);
+	m.knn.refuse_zero = 1; /* engines get the other samples, of other numbers than the lists have */
 	int rc = check_options(o, err);
 	if (rc || (rc = kith_import_lists_open(&m.lists, indices, o, m.knn.memory / 8, err)) || (rc = survey(&m, err)))
 		goto done;

@@ -9,8 +9,7 @@
 
 /* Whether a sample's list has the sample itself. */
 typedef enum kith_import_self {
-	KITH_SELF_DROP, /* it may, anywhere, and is dropped there: so k is one less than there are columns, if not given
-			 */
+	KITH_SELF_DROP,   /* it may, anywhere, and is dropped: k, if not given, is one less than there are columns */
 	KITH_SELF_ABSENT, /* it must not */
 	KITH_SELF_AUTO    /* what the lists say: DROP if one of them has its own sample, else ABSENT */
 } kith_import_self;
@@ -45,14 +44,15 @@ typedef struct kith_import_summary {
  * sample that there is not, one twice, or itself where that may not be; or that has fewer than k others. Its own sample
  * is dropped, and of the rest the first k are the row:
  *
- *   with activations   by canonical distance and the tie rule. The graph is audited as those of engines that are not
- *                      exact, and like theirs in all else. With `complete`, refused lists are found anew, by exact
- * search without            in the order given; but a list whose distances do not ascend is sorted by these, equal ones
- * by index. Its recall is not known (NaN), and its tie rule, as far as it has one, by index
+ * - with activations, by canonical distance and the tie rule. The graph is audited as those of engines that are not
+ *   exact, and like theirs in all else; but samples of zeros under cosine are refused. With `complete`, lists that would
+ *   be refused are found anew, by exact search;
+ * - without, in the order given; but a list whose distances do not ascend is sorted by these, equal ones by index. Its
+ *   recall is not known (NaN), and its tie rule, as far as it has one, is by index.
  *
  * distances, of shape (n, known), are of each list's first `known` entries, 0 or more; where those are not
- * all, they have to ascend. They are kept as kith_graph_append says, of no more neighbours than every list has some of:
- * where they are squares of what was given, and one of few bits has that root, it is that one.
+ * all, they have to ascend. They are kept as kith_graph_append says, of no more neighbours than every list has
+ * distances of; the square of one that is not squared is, where it is the root of a number of 24 bits, that number.
  *
  * The engine is "import" or "import:SOURCE". KITH_EIO if a file changes while it is read. */
 int kith_import_build(const char *indices, const char *output, const kith_import_options *options,

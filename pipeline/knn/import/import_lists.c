@@ -37,11 +37,14 @@ static int check_shapes(const kith_import_lists *l, kith_err *err)
 	return 0;
 }
 
+/* What a list takes: of the largest buffers. */
+static uint64_t list_bytes(const kith_import_lists *l)
+{
+	return 8ull * l->columns + 8ull * l->known + l->stored;
+}
+
 static void list_buffers(kith_import_lists *l, kith_workspace *w)
 {
-	uint64_t other = l->distance ? kith_source_get_info(l->distance)->row_bytes : 0;
-	l->stored = kith_source_get_info(l->index)->row_bytes;
-	l->stored = l->stored < other ? other : l->stored;
 	KITH_BUFFER(w, l->id, l->most * l->columns);
 	KITH_BUFFER(w, l->given, l->most * l->known);
 	KITH_BUFFER(w, l->own, l->most);
@@ -53,7 +56,7 @@ static void list_buffers(kith_import_lists *l, kith_workspace *w)
 int kith_import_lists_open(kith_import_lists *l, const char *indices, const kith_import_options *o, uint64_t memory,
 			   kith_err *err)
 {
-	kith_workspace none = {0}, w = {0};
+	kith_workspace w = {0};
 	*l = (kith_import_lists){.one_based = o->one_based,
 				 .absent = o->self == KITH_SELF_ABSENT,
 				 .mend = o->complete,
@@ -67,12 +70,14 @@ int kith_import_lists_open(kith_import_lists *l, const char *indices, const kith
 	l->n = kith_source_get_info(l->index)->n;
 	l->columns = (uint32_t)kith_source_get_info(l->index)->d;
 	l->known = l->distance ? (uint32_t)kith_source_get_info(l->distance)->d : 0;
+	l->stored = kith_source_get_info(l->index)->row_bytes;
+	if (l->distance && kith_source_get_info(l->distance)->row_bytes > l->stored)
+		l->stored = kith_source_get_info(l->distance)->row_bytes;
 	while (1ull << l->bits < 2ull * l->columns)
 		l->bits++;
 	if ((rc = check_shapes(l, err)))
 		return rc;
-	list_buffers(l, &none);
-	l->most = memory / kith_workspace_bytes(&none);
+	l->most = memory / list_bytes(l);
 	l->most = l->most < 1 ? 1 : l->most < MOST_LISTS ? l->most : MOST_LISTS;
 	l->most = l->most < l->n ? l->most : l->n;
 	list_buffers(l, &w);
