@@ -45,8 +45,8 @@ typedef struct kith_import_summary {
  * is dropped, and of the rest the first k are the row:
  *
  * - with activations, by canonical distance and the tie rule. The graph is audited as those of engines that are not
- *   exact, and like theirs in all else; but samples of zeros under cosine are refused. With `complete`, lists that would
- *   be refused are found anew, by exact search;
+ *   exact, and like theirs in all else; but samples of zeros under cosine are refused. With `complete`, lists are not
+ *   refused, but found anew by exact search;
  * - without, in the order given; but a list whose distances do not ascend is sorted by these, equal ones by index. Its
  *   recall is not known (NaN), and its tie rule, as far as it has one, is by index.
  *
