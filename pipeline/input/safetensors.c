@@ -210,7 +210,8 @@ static int list_tensor(void *context, const kith_part *p, const tensor *t, kith_
 {
 	const listing *l = context;
 	(void)p;
-	return l->each(l->context, &(kith_source_entry){t->name, t->type, t->dims, t->shape, t->end - t->begin}, err);
+	return l->each(l->context, &(kith_source_entry){NULL, t->name, t->type, t->dims, t->shape, t->end - t->begin},
+		       err);
 }
 
 static int list_safetensors(kith_part *p, kith_source_each *each, void *context, kith_err *err)

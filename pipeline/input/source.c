@@ -35,6 +35,8 @@ struct kith_source {
 	size_t map_bytes;
 };
 
+static const kith_input_how nothing; /* to be told of a file */
+
 /* ---- opening ---- */
 
 static void close_part(kith_part *p)
@@ -81,8 +83,11 @@ static int reinterpret(kith_part *p, kith_err *err)
 		return 0;
 	kith_dtype named = kith_dtype_named(dtype);
 	int bits = p->dtype == KITH_I2 || p->dtype == KITH_U2;
-	if (named == p->dtype || (named == KITH_BF16 && bits)) {
+	if (named == p->dtype)
+		return 0;
+	if (named == KITH_BF16 && bits) {
 		p->dtype = named;
+		p->canonical = 0;
 		return 0;
 	}
 	return kith_fail(err, KITH_EUSAGE,
@@ -102,12 +107,18 @@ static int check_how(const kith_part *p, kith_err *err)
 	return 0;
 }
 
-static int open_part(kith_part *p, kith_err *err)
+static int open_reader(kith_part *p, kith_err *err)
 {
 	int rc = kith_infile_open(&p->fd, p->path, &p->bytes, err);
-	if (!rc && !(rc = kith_file_state_get(&p->state, p->fd, p->path, err)) &&
-	    !(rc = kith_part_find_reader(p, err)) && !(rc = check_how(p, err)) && !(rc = p->reader->open(p, err)) &&
-	    !(rc = reinterpret(p, err)))
+	if (!rc && !(rc = kith_file_state_get(&p->state, p->fd, p->path, err)))
+		rc = kith_part_find_reader(p, err);
+	return rc;
+}
+
+static int open_array(kith_part *p, kith_err *err)
+{
+	int rc = check_how(p, err);
+	if (!rc && !(rc = p->reader->open(p, err)) && !(rc = reinterpret(p, err)))
 		rc = check_size(p, err);
 	return rc;
 }
@@ -143,7 +154,7 @@ static int open_parts(kith_source *s, kith_names *names, const kith_input_how *h
 				 .rows_fd = -1,
 				 .first = s->rows};
 		names->file[i].path = NULL;
-		if (!(rc = open_part(p, err)) && i)
+		if (!(rc = open_reader(p, err)) && !(rc = open_array(p, err)) && i)
 			rc = check_alike(s->part, p, err);
 		if (!rc && (__builtin_add_overflow(s->rows, p->shape[0], &s->rows) || s->rows > INT64_MAX))
 			rc = kith_fail(err, KITH_EUSAGE, "%s: more samples than can be counted", s->info.path);
@@ -200,7 +211,6 @@ static int choose(kith_source *s, const char *selection, kith_err *err)
 
 int kith_source_open(kith_source **out, const char *name, const kith_input_how *how, kith_err *err)
 {
-	static const kith_input_how nothing;
 	kith_names names;
 	kith_source *s = kith_alloc_zero(1, sizeof *s);
 	if (!s || !(s->info.path = strdup(name))) {
@@ -267,24 +277,49 @@ int kith_source_names_file(const char *name, const char *path)
 	return same;
 }
 
-int kith_source_list(const char *path, const kith_input_how *how, kith_source_each *each, void *context, kith_err *err)
+/* What kith_source_list was called with, and the file that is being listed. */
+typedef struct listing {
+	const char *file;
+	kith_source_each *each;
+	void *context;
+} listing;
+
+static int list_entry(void *context, const kith_source_entry *entry, kith_err *err)
 {
-	static const kith_input_how nothing;
-	kith_part p = {.path = (char *)(uintptr_t)path, .how = how ? how : &nothing, .fd = -1, .rows_fd = -1};
-	int rc = kith_infile_open(&p.fd, path, &p.bytes, err);
-	if (!rc && !(rc = kith_file_state_get(&p.state, p.fd, path, err)) && !(rc = kith_part_find_reader(&p, err))) {
-		if (p.reader->list) {
-			rc = p.reader->list(&p, each, context, err);
-		} else if (!(rc = check_how(&p, err)) && !(rc = p.reader->open(&p, err)) &&
-			   !(rc = reinterpret(&p, err)) && !(rc = check_size(&p, err))) {
-			uint64_t bytes = kith_dtype_size(p.dtype);
-			for (int i = 0; i < p.dims; i++)
-				bytes *= p.shape[i];
-			rc = each(context, &(kith_source_entry){NULL, kith_dtype_name(p.dtype), p.dims, p.shape, bytes},
-				  err);
-		}
+	const listing *l = context;
+	kith_source_entry own = *entry;
+	own.file = l->file;
+	return l->each(l->context, &own, err);
+}
+
+static int list_one(kith_part *p, listing *l, kith_err *err)
+{
+	uint64_t bytes;
+	int rc = open_reader(p, err);
+	if (!rc && p->reader->list)
+		return p->reader->list(p, list_entry, l, err);
+	if (rc || (rc = open_array(p, err)))
+		return rc;
+	bytes = kith_dtype_size(p->dtype);
+	for (int i = 0; i < p->dims; i++)
+		bytes *= p->shape[i];
+	kith_source_entry one = {.type = kith_dtype_name(p->dtype), .dims = p->dims, .shape = p->shape, .bytes = bytes};
+	return list_entry(l, &one, err);
+}
+
+int kith_source_list(const char *name, const kith_input_how *how, kith_source_each *each, void *context, kith_err *err)
+{
+	kith_names names;
+	int rc = kith_names_find(name, &names, err);
+	if (rc)
+		return rc;
+	for (size_t i = 0; !rc && i < names.count; i++) {
+		kith_part p = {.path = names.file[i].path, .how = how ? how : &nothing, .fd = -1, .rows_fd = -1};
+		listing l = {names.many ? p.path : NULL, each, context};
+		rc = list_one(&p, &l, err);
+		close_part(&p);
 	}
-	close_part(&p);
+	kith_names_free(&names);
 	return rc;
 }
 

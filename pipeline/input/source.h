@@ -137,6 +137,7 @@ int kith_source_names_file(const char *name, const char *path);
 
 /* One array of a file, for kith_source_list. */
 typedef struct kith_source_entry {
+	const char *file; /* of several, this one; else NULL */
 	const char *name; /* NULL: the file holds one, without a name */
 	const char *type; /* as the file calls it, or "f4" */
 	int dims;
@@ -144,10 +145,12 @@ typedef struct kith_source_entry {
 	uint64_t bytes;
 } kith_source_entry;
 
-/* Calls `each` for every array of a file, in the file's order, whether kith reads its type or not; stops, and returns
- * what it returned, if that is not 0. */
+/* Calls `each` for every array of the file `name`, in the file's order, whether kith reads its type or not; of a
+ * pattern or a list of files, file by file, in the order of their rows. Stops, and returns what it returned, if that is
+ * not 0.
+ */
 typedef int kith_source_each(void *context, const kith_source_entry *entry, kith_err *err);
-int kith_source_list(const char *path, const kith_input_how *how, kith_source_each *each, void *context, kith_err *err);
+int kith_source_list(const char *name, const kith_input_how *how, kith_source_each *each, void *context, kith_err *err);
 
 /* The name of the format that a file of `bytes` bytes is in, by its name and its first bytes (KITH_HEAD_BYTES of them,
  * or all that there are); NULL if it is none that kith reads. */

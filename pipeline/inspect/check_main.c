@@ -64,7 +64,7 @@ static int check_files(kith_cli *cli, const arguments *a, const kith_progress *p
 int main(int argc, char **argv)
 {
 	static const char about[] =
-		"Validate kith files (.nng, .kpr, .kh0, stack.json) and activations (.npy), and say what is wrong "
+		"Validate kith files (.nng, .kpr, .kh0, stack.json) and activations, and say what is wrong "
 		"with them.\v"
 		"Everything is read: every checksum, every rule of the format, every identity that the "
 		"definitions imply. With --recall, an exact graph that lacks a neighbour is damaged.\n\n"
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
 
 	kith_cli_start(&cli, argv);
 	kith_cli_parse(&cli,
-		       &(kith_cli_arguments){options, "FILE ...\n--recall [M] ACTIVATIONS.npy LAYER.nng", about,
+		       &(kith_cli_arguments){options, "FILE ...\n--recall [M] ACTIVATIONS LAYER.nng", about,
 					     check_arguments, &a},
 		       argc, argv);
 	kith_progress progress = kith_cli_progress(&cli);

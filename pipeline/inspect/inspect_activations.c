@@ -107,6 +107,8 @@ static int put_array(void *context, const kith_source_entry *e, kith_err *err)
 	if (l->json) {
 		kith_json_gap(l->json, "\n ");
 		kith_json_begin(l->json, '{');
+		if (e->file)
+			kith_json_put_string(l->json, "file", e->file);
 		kith_json_put_string(l->json, "name", e->name ? e->name : "");
 		kith_json_put_string(l->json, "dtype", e->type);
 		kith_json_open(l->json, "shape", '[');
@@ -116,6 +118,10 @@ static int put_array(void *context, const kith_source_entry *e, kith_err *err)
 		kith_json_put_count(l->json, "bytes", e->bytes);
 		kith_json_end(l->json);
 		return 0;
+	}
+	if (e->file) {
+		put_name(e->file, l->out);
+		putc(':', l->out);
 	}
 	put_name(e->name ? e->name : "-", l->out);
 	fprintf(l->out, "\t%s\t", e->type);

@@ -92,7 +92,7 @@ static int check(void *context, kith_err *err)
 int main(int argc, char **argv)
 {
 	static const char about[] =
-		"Show a kith file (.nng, .kpr, .kh0, stack.json), or activations (.npy), as text: header "
+		"Show a kith file (.nng, .kpr, .kh0, stack.json), or activations, as text: header "
 		"lines start with #, then "
 		"tab-separated rows.\v"
 		"Defaults: all nodes, --format tsv --weights one.\n\n"

@@ -327,6 +327,7 @@ static int write_lists(struct import_run *m, kith_graph_writer *writer, const ki
 static void describe(const struct import_run *m, kith_graph_info *info)
 {
 	kith_stage_describe(info, &m->knn, kith_source_get_info(m->lists.index)->path, m->lists.n, 0, m->digest);
+	kith_source_label(m->lists.index, info->input, sizeof info->input);
 	describe_engine(m, info);
 	info->recall = NAN;
 	info->ties = KITH_TIES_INDEX;
