@@ -18,7 +18,8 @@
 /* One hash is of so many: about as fast as longer ones, and most reads hold some whole. */
 #define BLOCK_BYTES  (16u << 10)
 #define MEAN_ROWS    8192u /* rows that the column means come from, about */
-#define LOOK_SECONDS 0.05  /* between two looks at the file's time */
+#define LOOK_SECONDS 0.05  /* between two looks at the file's time, */
+#define LOOK_EACH    1e-3  /* or so many for each of many files */
 
 struct kith_activations {
 	kith_source *source;
@@ -395,7 +396,7 @@ static int watch(void *context, const char *what, unsigned long long done, unsig
 	double t = now();
 	if (w->progress && w->progress->call && w->progress->call(w->progress->context, what, done, total))
 		return w->canceled = 1;
-	if (t - w->looked < LOOK_SECONDS)
+	if (t - w->looked < LOOK_SECONDS || t - w->looked < LOOK_EACH * (double)w->input->info->files)
 		return 0;
 	w->looked = t;
 	return kith_activations_unchanged(w->input, NULL) != 0;

@@ -43,6 +43,8 @@ struct kith_part {
 	void (*close)(kith_part *p); /* releases it; NULL: nothing to do */
 
 	/* source.c's: */
+	/* The file, mapped, where the values of a row lie far from each other, as in Fortran order; or NULL. */
+	const uint8_t *map;
 	uint64_t first;        /* row of all parts together that is this one's first */
 	kith_file_state state; /* of the file as it was opened */
 };

@@ -44,6 +44,9 @@ static void close_part(kith_part *p)
 	if (p->close)
 		p->close(p);
 	p->close = NULL;
+	if (p->map)
+		munmap((void *)(uintptr_t)p->map, p->bytes);
+	p->map = NULL;
 	if (p->rows_fd >= 0)
 		close(p->rows_fd);
 	if (p->fd >= 0)
@@ -123,6 +126,15 @@ static int open_array(kith_part *p, kith_err *err)
 	return rc;
 }
 
+/* A row in Fortran order is as many places in the file as it has values, too many to ask the system for each. */
+static void map_columns(kith_part *p)
+{
+	if (p->read || p->rows_fd >= 0 || p->stride[0] > (int64_t)kith_dtype_size(p->dtype) || is_c_order(p))
+		return;
+	void *map = mmap(NULL, p->bytes, PROT_READ, MAP_SHARED, p->fd, 0);
+	p->map = map == MAP_FAILED ? NULL : map;
+}
+
 /* All but the first dimension, and the type, as the first file has them. */
 static int check_alike(const kith_part *a, const kith_part *b, kith_err *err)
 {
@@ -161,6 +173,8 @@ static int open_parts(kith_source *s, kith_names *names, const kith_input_how *h
 		if (names->count > KEPT_OPEN && p->fd >= 0) {
 			close(p->fd);
 			p->fd = -1;
+		} else if (!rc) {
+			map_columns(p);
 		}
 		p->entry = NULL;
 		p->how = NULL;
