@@ -91,12 +91,11 @@ static int check(void *context, kith_err *err)
 
 int main(int argc, char **argv)
 {
-	static const char about[] =
-		"Show a kith file (.nng, .kpr, .kh0, stack.json), or activations, as text: header "
-		"lines start with #, then "
-		"tab-separated rows.\v"
-		"Defaults: all nodes, --format tsv --weights one.\n\n"
-		"Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.";
+	static const char about[] = "Show a kith file (.nng, .kpr, .kh0, stack.json), or activations, as text: header "
+				    "lines start with #, then "
+				    "tab-separated rows.\v"
+				    "Defaults: all nodes, --format tsv --weights one.\n\n"
+				    "Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.";
 	kith_cli cli = {.name = "kith-show", .quiet = 1}; /* a bar would run through the text on a terminal */
 	arguments a = {.show.last = UINT64_MAX};
 	const kith_option options[] = {
