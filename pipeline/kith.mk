@@ -16,6 +16,10 @@
 #   K            the ladder: neighbours per sample, ascending, separated by commas       (15)
 #   ACTIVATIONS  the folder that holds a .npy file for each layer                        (activations)
 #   ACTIVATIONS_SUFFIX  how their names end                                              (.npy)
+#   NEIGHBOURS   a folder of neighbours found elsewhere, NAME.npy for each layer: these are imported instead of
+#                building graphs, and measured and audited if ACTIVATIONS is set       (none)
+#   NEIGHBOURS_SUFFIX   how their names end                                              (.npy)
+#   IMPORT       other options of kith-import, such as --complete --source 'umap 0.5'    (none)
 #   OUT          the folder for everything made here                                     (kith)
 #   METRIC       l2 or cosine                                                            (l2)
 #   TIES         content or index: the order of samples that are equally far             (content)
@@ -63,6 +67,16 @@ KITH_K := $(subst $(KITH_COMMA)$(KITH_SPACE),$(KITH_COMMA),$(KITH_K))
 KITH_SUFFIX := $(or $(strip $(ACTIVATIONS_SUFFIX)),.npy)
 KITH_ACTIVATIONS := $(patsubst %/,%,$(or $(strip $(ACTIVATIONS)),activations))
 KITH_OUT := $(patsubst %/,%,$(or $(strip $(OUT)),kith))
+# Neighbours found elsewhere take the place of activations, which then only measure them.
+KITH_MEASURED :=
+ifneq ($(strip $(NEIGHBOURS)),)
+ifneq ($(strip $(ENGINE)),)
+$(error kith.mk: ENGINE = $(ENGINE): with NEIGHBOURS, graphs are imported: leave one of them out)
+endif
+KITH_MEASURED := $(if $(strip $(ACTIVATIONS)),$(KITH_ACTIVATIONS)/%$(KITH_SUFFIX))
+KITH_ACTIVATIONS := $(patsubst %/,%,$(strip $(NEIGHBOURS)))
+KITH_SUFFIX := $(or $(strip $(NEIGHBOURS_SUFFIX)),.npy)
+endif
 KITH_METRIC := $(or $(strip $(METRIC)),l2)
 KITH_TIES := $(or $(strip $(TIES)),content)
 KITH_ENGINE := $(or $(strip $(ENGINE)),exact)
@@ -106,6 +120,8 @@ KITH_REPORT := $(KITH_OUT)/report.html
 # only when it differs. The comparison is made while reading, so that `make -n` and `make -q` tell the truth.
 KITH_KNN_STAMP := $(KITH_OUT)/.kith-knn
 KITH_KNN_SETTINGS := K=$(KITH_K) METRIC=$(KITH_METRIC) TIES=$(KITH_TIES) ENGINE=$(KITH_ENGINE) ACTIVATIONS=$(KITH_ACTIVATIONS)$(filter-out .npy,$(KITH_SUFFIX))
+KITH_KNN_SETTINGS += $(if $(strip $(NEIGHBOURS)),IMPORT=$(strip $(IMPORT)) MEASURED=$(KITH_MEASURED))
+KITH_KNN_SETTINGS := $(strip $(KITH_KNN_SETTINGS))
 KITH_MERGE_STAMP := $(KITH_OUT)/.kith-merge
 # Each layer has a stamp with the size and the time of its activations, too: files that replace them (cp -p, rsync -t,
 # tar) may be older than the graph. No inode, so that a copy of the whole folder that keeps times (cp -a) is up to date.
@@ -132,7 +148,11 @@ KITH_WHAT_TO_DO = : record that layer (kith.record; or any array of a row for ea
 kith: $(KITH_GRAPHS) $(KITH_STACK) $(KITH_STORE) $(KITH_REPORT)
 
 KITH_KNN = $(call KITH_PROGRAM,knn) -k $(KITH_K) --metric $(KITH_METRIC) --ties $(KITH_TIES) $(KITH_LIMITS)--engine
-ifeq ($(filter approx approx:%,$(KITH_ENGINE)),)
+ifneq ($(strip $(NEIGHBOURS)),)
+$(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%$(KITH_SUFFIX) $(KITH_MEASURED) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/.
+	$(call KITH_PROGRAM,import) -k $(KITH_K) --metric $(KITH_METRIC) --ties $(KITH_TIES) $(KITH_LIMITS)$(if $(KITH_MEASURED),--activations \
+		$(word 2,$^) )$(strip $(IMPORT)) -o $@ $<
+else ifeq ($(filter approx approx:%,$(KITH_ENGINE)),)
 $(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%$(KITH_SUFFIX) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/.
 	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<
 else
@@ -191,7 +211,7 @@ endif
 
 $(KITH_KNN_STAMP) $(KITH_MERGE_STAMP): | $(KITH_OUT)/.
 $(KITH_KNN_STAMP):
-	@printf '%s\n' '$(KITH_KNN_SETTINGS)' >$@
+	@printf '%s\n' '$(subst ','\'',$(KITH_KNN_SETTINGS))' >$@
 $(KITH_MERGE_STAMP):
 	@printf '%s\n' '$(KITH_MERGE_SETTINGS)' >$@
 ifneq ($(shell cat $(KITH_KNN_STAMP) 2>/dev/null),$(KITH_KNN_SETTINGS))

@@ -386,7 +386,7 @@ int kith_version_check(uint32_t version, uint32_t known, const char *maker, kith
 
 int kith_info_check(const kith_graph_info *info, kith_err *err)
 {
-	if (info->n < 2 || info->n > KITH_MAX_NODES || info->d < 1 || info->d > KITH_MAX_VALUES)
+	if (info->n < 2 || info->n > KITH_MAX_NODES || info->d > KITH_MAX_VALUES)
 		return kith_fail(err, KITH_EUSAGE, "n=%llu d=%llu is outside what a graph can have",
 				 (unsigned long long)info->n, (unsigned long long)info->d);
 	if (info->tiers < 1 || info->tiers > KITH_MAX_TIERS)
@@ -396,7 +396,7 @@ int kith_info_check(const kith_graph_info *info, kith_err *err)
 			return kith_fail(err, KITH_EUSAGE, "k=%u: the ladder must ascend from 1 to at most n-1 = %llu",
 					 info->ladder[t], (unsigned long long)info->n - 1);
 	if (info->near > kith_info_k(info) || (info->block_nodes & (info->block_nodes - 1)) ||
-	    info->block_nodes > KITH_MAX_BLOCK_NODES || !(info->recall >= 0 && info->recall <= 1))
+	    info->block_nodes > KITH_MAX_BLOCK_NODES || info->recall < 0 || info->recall > 1)
 		return kith_fail(err, KITH_EUSAGE, "near=%u, block_nodes=%u or recall=%g is out of range", info->near,
 				 info->block_nodes, info->recall);
 	if ((info->near_nodes & (info->near_nodes - 1)) || info->near_nodes > KITH_MAX_BLOCK_NODES ||

@@ -56,7 +56,7 @@ typedef struct kith_tie_counts {
 
 typedef struct kith_graph_info {
 	uint64_t n;                      /* nodes */
-	uint64_t d;                      /* activations per node */
+	uint64_t d;                      /* activations per node; 0: not known, as of neighbours from elsewhere */
 	uint32_t tiers;                  /* 1..KITH_MAX_TIERS */
 	uint32_t ladder[KITH_MAX_TIERS]; /* ascending, 1 <= ladder[t] <= n-1 */
 	uint32_t near;                   /* distances kept per node, 0..ladder[tiers-1] */
@@ -64,14 +64,14 @@ typedef struct kith_graph_info {
 				 more than the least that holds n becomes that */
 	uint32_t near_nodes;  /* nodes per stored value of near lists, block_nodes or more; otherwise the same */
 	uint32_t near_bits;   /* significant bits of their distances: 24, or 53 in older files; set by the store */
-	double recall;        /* 1 for an exact graph, else measured; below 1 if there is an audit */
+	double recall;        /* 1 for an exact graph, else measured, or NaN: not known; below 1 if there is an audit */
 	kith_ties ties;       /* the order of neighbours that are equally far */
 	kith_tie_counts tied; /* when creating, none: see kith_graph_put_ties */
 	char metric[16];      /* "l2" or "cosine" */
-	char engine[128];     /* "exact", or the approximate engine's name and factory */
+	char engine[128];     /* "exact", the approximate engine's name and factory, or "import" and a source */
 	char parameters[256]; /* what else the result depends on; "" if nothing */
-	char digest[32];      /* of the activations file: "xxh3:" and 16 hex digits */
-	char input[256];      /* the activations file's name, for people */
+	char digest[32];      /* of the activations file: "xxh3:" and 16 hex digits; where d is 0, of the neighbours' */
+	char input[256];      /* that file's name, for people */
 	char command[1024];   /* the command line that made it, for people */
 	char version[32];     /* the version of kith that wrote it */
 } kith_graph_info;

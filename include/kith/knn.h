@@ -122,7 +122,8 @@ int kith_knn_foresee(const char *input, const kith_knn_options *options, kith_kn
 /* Measures the recall of a finished graph of `input`, whatever engine made it: finds the true neighbours of
  * options->audit_rows samples, chosen by options->audit_seed, within options->memory and with options->threads, and
  * counts those that the graph has. A graph that is exact and lacks one is KITH_ECORRUPT, and the message names it;
- * KITH_EUSAGE if it is not the graph of this input. Release out->memory with free(). */
+ * KITH_EUSAGE if it is not the graph of this input, as far as it says of which it is. Release out->memory with free().
+ */
 int kith_knn_audit(const char *input, const char *graph, const kith_knn_options *options, kith_graph_audit *out,
 		   kith_err *err);
 

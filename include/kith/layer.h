@@ -14,9 +14,9 @@ extern "C" {
 /* The strings are as in kith_graph_info (kith/graph.h) and belong to whoever holds the layer. */
 typedef struct kith_layer {
 	char *name;
-	uint64_t dim; /* activations per sample, 1..KITH_MAX_VALUES */
+	uint64_t dim; /* activations per sample, 1..KITH_MAX_VALUES; 0: not known */
 	char *metric, *engine, *digest, *input, *command;
-	double recall;    /* 1 for an exact graph, else measured */
+	double recall;    /* 1 for an exact graph, else measured; NaN: not known */
 	uint32_t audited; /* samples of the graph's audit (kith/graph.h); 0: none. Pair stores do not keep it */
 	/* The order of neighbours that are equally far; and for each k of the stack, how many are (kith/graph.h). Pair
 	 * stores keep neither */

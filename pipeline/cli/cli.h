@@ -115,7 +115,7 @@ typedef struct kith_texts {
 	size_t count;
 } kith_texts;
 
-/* The options of programs that read activations, into a kith_input_how. */
+/* The options of programs that read arrays, into a kith_input_how. */
 #define KITH_CLI_INPUT_OPTIONS(how)                                                                                    \
 	{0,                                                                                                            \
 	 "dtype",                                                                                                      \
@@ -133,8 +133,8 @@ typedef struct kith_texts {
  * destroy what is read. */
 int kith_cli_distinct(const char *option, const char *output, const char *input, kith_err *err);
 
-/* KITH_EUSAGE if what `option` names is the file of -o, or would be. */
-int kith_cli_two_outputs(const char *option, const char *path, const char *output, kith_err *err);
+/* KITH_EUSAGE if what `option` names is the file of `other` ("-o"), or would be. */
+int kith_cli_two_outputs(const char *option, const char *path, const char *output, const char *other, kith_err *err);
 
 /* "512M", "4G", "1.5G": what kith_take_bytes takes, for --help. Uses a static buffer. */
 const char *kith_cli_bytes_text(uint64_t bytes);

@@ -183,11 +183,11 @@ int kith_cli_distinct(const char *option, const char *output, const char *input,
 	return kith_fail(err, KITH_EUSAGE, "%s %s: is the input %s itself: name another output", option, output, input);
 }
 
-int kith_cli_two_outputs(const char *option, const char *path, const char *output, kith_err *err)
+int kith_cli_two_outputs(const char *option, const char *path, const char *output, const char *other, kith_err *err)
 {
 	if (strcmp(path, output) && !kith_is_same_file(path, output))
 		return 0;
-	return kith_fail(err, KITH_EUSAGE, "%s %s: is the output of -o, too: name another file", option, path);
+	return kith_fail(err, KITH_EUSAGE, "%s %s: is the output of %s, too: name another file", option, path, other);
 }
 
 /* ---- the command line ---- */

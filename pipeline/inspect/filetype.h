@@ -2,10 +2,12 @@
 #ifndef KITH_FILETYPE_H
 #define KITH_FILETYPE_H
 
+#include <math.h>
 #include <string.h>
 
 #include "inspect.h"
 #include "json.h"
+#include "text.h"
 
 /* The ends of a file that tell its type. */
 typedef struct kith_file_ends {
@@ -27,6 +29,9 @@ typedef struct kith_filetype {
 
 extern const kith_filetype kith_graph_file, kith_pairs_file, kith_h0_file, kith_stack_file, kith_activations_file;
 
+/* A graph's rows as .npy files (inspect_npy.c). */
+int kith_show_npy(const char *path, const kith_show_options *options, kith_err *err);
+
 static inline int kith_is_lmdb(const kith_file_ends *ends)
 {
 	return ends->head_size >= 20 && !memcmp(ends->head + 16, "\xde\xc0\xef\xbe", 4); /* its magic number */
@@ -41,6 +46,18 @@ static inline int kith_show_last(const char *path, const kith_show_options *o, u
 		return 0;
 	return kith_fail(err, KITH_EUSAGE, "%s: --nodes %llu:%llu, but there are 0:%llu", path,
 			 (unsigned long long)o->first, (unsigned long long)*last, (unsigned long long)n);
+}
+
+/* A recall, or a number of activations, which may not be known. */
+static inline const char *kith_show_recall(double recall, char out[KITH_DOUBLE_TEXT])
+{
+	return isnan(recall) ? "not known" : kith_double_text(recall, out);
+}
+
+static inline const char *kith_show_dim(uint64_t dim, char out[KITH_DOUBLE_TEXT])
+{
+	snprintf(out, KITH_DOUBLE_TEXT, "%llu", (unsigned long long)dim);
+	return dim ? out : "not known";
 }
 
 /* A ladder as a list. */

@@ -59,6 +59,8 @@ int kith_show(const char *path, const kith_show_options *options, FILE *out, kit
 	if (!rc && options->h0.option && type != &kith_h0_file)
 		rc = kith_fail(err, KITH_EUSAGE, "%s: --%s is for files of generators (.kh0)", path,
 			       options->h0.option);
+	if (!rc && (options->indices || options->distances) && type != &kith_graph_file)
+		rc = kith_fail(err, KITH_EUSAGE, "%s: --format npy is of graphs (.nng)", path);
 	if (!rc)
 		rc = type->show(path, options, out, err);
 	if (!rc && (fflush(out) || ferror(out)))

@@ -23,13 +23,18 @@ typedef struct kith_show_options {
 		kith_weights weights;
 		const char *labels; /* a file, or NULL: all 0 */
 	} h0;
-	kith_input_how how; /* of activations */
+	const char *indices, *distances; /* of a graph: not text, but .npy files; NULL: not this one */
+	kith_input_how how;              /* of activations */
 	kith_progress progress;
 } kith_show_options;
 
 /* Writes the graph, pair store, generators, stack or activations `path` to `out`, and flushes it: header lines that
  * start with '#', then rows of tab-separated values; or JSON. What is shown depends on the contents only, not on how or
- * when the file was made. */
+ * when the file was made.
+ *
+ * With `indices` or `distances`, nothing goes to `out`, but the graph's rows to .npy files: its neighbours, int32 of
+ * shape (nodes, k), nearest first as kith_graph_read_ranked has them; and distances, not squared, float64 of shape
+ * (nodes, near), of the first `near` of these. KITH_EUSAGE if the graph keeps no distances. */
 int kith_show(const char *path, const kith_show_options *options, FILE *out, kith_err *err);
 
 /* Writes a line for each array of a file of activations to `out`: its name, type, shape and bytes; or JSON. */

@@ -57,13 +57,13 @@ static const char *format_of(const kith_graph_info *i, char out[32])
 
 static void put_header(const kith_graph_info *i, const kith_graph_audit *a, FILE *out)
 {
-	char ladder[256], recall[KITH_DOUBLE_TEXT], format[32];
-	fprintf(out, "# kith graph\n# n\t%llu\n# d\t%llu\n# k\t%s\n# metric\t%s\n# engine\t%s\n",
-		(unsigned long long)i->n, (unsigned long long)i->d,
+	char ladder[256], recall[KITH_DOUBLE_TEXT], d[KITH_DOUBLE_TEXT], format[32];
+	fprintf(out, "# kith graph\n# n\t%llu\n# d\t%s\n# k\t%s\n# metric\t%s\n# engine\t%s\n",
+		(unsigned long long)i->n, kith_show_dim(i->d, d),
 		kith_ladder_text(i->ladder, i->tiers, ladder, sizeof ladder), i->metric, i->engine);
 	if (i->parameters[0])
 		fprintf(out, "# parameters\t%s\n", i->parameters);
-	fprintf(out, "# recall\t%s\n# digest\t%s\n", kith_double_text(i->recall, recall), i->digest);
+	fprintf(out, "# recall\t%s\n# digest\t%s\n", kith_show_recall(i->recall, recall), i->digest);
 	if (*format_of(i, format))
 		fprintf(out, "# made from\t%s\n", format);
 	put_ties(i, out);
@@ -115,7 +115,7 @@ static void begin_json(const kith_graph_info *i, const kith_graph_audit *a, kith
 	kith_json_put_string(j, "format", "kith-graph");
 	kith_json_put_count(j, "version", 1);
 	kith_json_put_count(j, "n", i->n);
-	kith_json_put_count(j, "d", i->d);
+	kith_json_put_known(j, "d", i->d);
 	kith_show_ladder(j, i->ladder, i->tiers);
 	kith_json_gap(j, "\n ");
 	kith_json_put_string(j, "metric", i->metric);
@@ -214,6 +214,8 @@ static int show(const char *path, const kith_show_options *o, FILE *out, kith_er
 	kith_json json = {.out = out};
 	kith_graph_audit audit = {0};
 	uint64_t last;
+	if (o->indices || o->distances)
+		return kith_show_npy(path, o, err);
 	int rc = kith_graph_open(&g, path, err);
 	if (rc)
 		return rc;

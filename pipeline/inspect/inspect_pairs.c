@@ -5,15 +5,15 @@
 
 static void put_header(const kith_pair_info *info, FILE *out)
 {
-	char ladder[256], recall[KITH_DOUBLE_TEXT];
+	char ladder[256], recall[KITH_DOUBLE_TEXT], dim[KITH_DOUBLE_TEXT];
 	fprintf(out, "# kith pairs\n# n\t%llu\n# k\t%s\n# pairs\t%llu\n# layers\t%u\n", (unsigned long long)info->n,
 		kith_ladder_text(info->k, info->tiers, ladder, sizeof ladder), (unsigned long long)info->pairs,
 		info->layer_count);
 	fputs("# layer\tname\td\tmetric\tengine\trecall\tdigest\n", out);
 	for (uint32_t v = 0; v < info->layer_count; v++) {
 		const kith_layer *l = &info->layers[v];
-		fprintf(out, "# %u\t%s\t%llu\t%s\t%s\t%s\t%s\n", v, l->name, (unsigned long long)l->dim, l->metric,
-			l->engine, kith_double_text(l->recall, recall), l->digest);
+		fprintf(out, "# %u\t%s\t%s\t%s\t%s\t%s\t%s\n", v, l->name, kith_show_dim(l->dim, dim), l->metric,
+			l->engine, kith_show_recall(l->recall, recall), l->digest);
 	}
 	fputs("# i\tj", out);
 	for (uint32_t v = 0; v < info->layer_count; v++)
@@ -36,7 +36,7 @@ static void begin_json(const kith_pair_info *info, kith_json *j)
 		kith_json_gap(j, "\n  ");
 		kith_json_begin(j, '{');
 		kith_json_put_string(j, "name", l->name);
-		kith_json_put_count(j, "dim", l->dim);
+		kith_json_put_known(j, "dim", l->dim);
 		kith_json_put_string(j, "metric", l->metric);
 		kith_json_put_string(j, "engine", l->engine);
 		kith_json_put_number(j, "recall", l->recall);

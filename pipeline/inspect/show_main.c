@@ -30,11 +30,12 @@ static int take_nodes(const kith_option *option, const char *text, kith_err *err
 	return 0;
 }
 
-/* What the command line says of generators. */
+/* What the command line says. */
 typedef struct arguments {
 	kith_show_options show;
-	enum { TSV, JSON, SVMLIGHT } format;
+	enum { TSV, JSON, SVMLIGHT, NPY } format;
 	int edges, list;
+	const char *path;
 } arguments;
 
 /* "S:C" */
@@ -67,6 +68,17 @@ static int check(void *context, kith_err *err)
 				 o->h0.weights ? "weights" : "labels");
 	if (generator + a->edges + o->svmlight > 1)
 		return kith_fail(err, KITH_EUSAGE, "--generator, --edges and --format svmlight: one of them");
+	if ((a->format == NPY) != (o->indices || o->distances))
+		return kith_fail(err, KITH_EUSAGE,
+				 a->format == NPY
+					 ? "--format npy: where to? --indices I.npy, --distances D.npy, or both"
+					 : "--indices and --distances are files of --format npy");
+	if (o->indices && o->distances &&
+	    kith_cli_two_outputs("--distances", o->distances, o->indices, "--indices", err))
+		return KITH_EUSAGE;
+	if ((o->indices && kith_cli_distinct("--indices", o->indices, a->path, err)) ||
+	    (o->distances && kith_cli_distinct("--distances", o->distances, a->path, err)))
+		return KITH_EUSAGE;
 	if (generator && (o->first || o->last != UINT64_MAX))
 		return kith_fail(err, KITH_EUSAGE, "--generator names its sample: leave out --nodes");
 	if (a->list && (o->h0.option || o->first || o->last != UINT64_MAX))
@@ -86,11 +98,14 @@ int main(int argc, char **argv)
 				    "Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.";
 	kith_cli cli = {.name = "kith-show", .quiet = 1}; /* a bar would run through the text on a terminal */
 	arguments a = {.show.last = UINT64_MAX};
-	const char *path = NULL;
 	const kith_option options[] = {
 		{0, "nodes", "A:B", "Only nodes (samples) A to B-1; A: and :B are fine", 1, take_nodes, .to = &a.show},
-		{0, "format", "tsv|json|svmlight", "Tab-separated values, JSON, or (.kh0) rows for a classifier", 1,
-		 kith_take_choice, .to = &a.format, .noun = "format"},
+		{0, "format", "tsv|json|svmlight|npy",
+		 "Tab-separated values, JSON, (.kh0) rows for a classifier, or (.nng) arrays", 1, kith_take_choice,
+		 .to = &a.format, .noun = "format"},
+		{0, "indices", "I.npy", "With --format npy: the neighbours, nearest first", 1, kith_take_text,
+		 .to = &a.show.indices},
+		{0, "distances", "D.npy", "And their distances", 1, kith_take_text, .to = &a.show.distances},
 		{0, "list", NULL, "Of activations: the arrays that a file has", 1, kith_take_flag, .to = &a.list},
 		KITH_CLI_INPUT_OPTIONS(&a.show.how),
 		{0, "edges", NULL, "Of a .kh0: a row for each edge of the forests, not for each class", 2,
@@ -101,7 +116,7 @@ int main(int argc, char **argv)
 		 .to = &a.show.h0.weights, .least = KITH_WEIGHTS_ONE},
 		{0, "labels", "LABELS.npy", "Labels of --format svmlight; default: all 0", 2, kith_take_text,
 		 .to = &a.show.h0.labels},
-		{0, NULL, NULL, NULL, 0, kith_take_one, .to = &path, .noun = "file", .missing = "no file given"},
+		{0, NULL, NULL, NULL, 0, kith_take_one, .to = &a.path, .noun = "file", .missing = "no file given"},
 		{0},
 	};
 	kith_err err;
@@ -109,6 +124,6 @@ int main(int argc, char **argv)
 	kith_cli_start(&cli, argv);
 	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE", about, check, &a}, argc, argv);
 	a.show.progress = kith_cli_progress(&cli);
-	int rc = (a.list ? kith_show_list : kith_show)(path, &a.show, stdout, &err);
+	int rc = (a.list ? kith_show_list : kith_show)(a.path, &a.show, stdout, &err);
 	return rc ? kith_cli_fail(&cli, &err) : 0;
 }

@@ -100,6 +100,11 @@ void kith_stage_describe(kith_graph_info *info, const kith_knn_options *options,
 			 uint64_t d, uint64_t digest);
 uint64_t kith_stage_graph_bytes(const kith_graph_info *info);
 
+/* The graph of activations, by an engine or, if that is NULL, by the one that options->engine names; `own` are its own
+ * options, NULL: its defaults. */
+int kith_engine_build(const kith_engine *engine, const char *input, const char *output, const kith_knn_options *options,
+		      const void *own, kith_knn_summary *summary, kith_err *err);
+
 /* kith_knn_build and kith_knn_foresee (kith/knn.h) with the engine's own options; NULL: its defaults. For kith-knn's
  * command line and for tests. */
 int kith_knn_build_with(const char *input, const char *output, const kith_knn_options *options, const void *own,

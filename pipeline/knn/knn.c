@@ -196,10 +196,10 @@ static int start(struct run *r, const char *input, const char *output, const voi
 {
 	const kith_knn_options *o = r->options;
 	uint64_t memory = o->memory / 4 < 4u << 20 ? o->memory / 4 : 4u << 20; /* stays in the cache */
-	const char *spec;
+	const char *spec = NULL;
 	kith_input_how how = o->how;
 	how.spill = how.spill ? how.spill : output;
-	int rc = kith_engine_find(&r->engine, &spec, o->engine, err);
+	int rc = r->engine ? 0 : kith_engine_find(&r->engine, &spec, o->engine, err);
 	if (rc)
 		return rc;
 	if (!(r->own = kith_alloc_zero(1, r->engine->options_size)))
@@ -425,13 +425,19 @@ static int end_audit(struct run *r, kith_graph_writer *writer, kith_knn_summary 
 int kith_knn_build_with(const char *input, const char *output, const kith_knn_options *given, const void *own,
 			kith_knn_summary *summary, kith_err *err)
 {
+	const kith_knn_options o = within_limits(given);
+	if (!kith_sparse_recognise(input))
+		return kith_engine_build(NULL, input, output, &o, own, summary, err);
+	return check_sparse(input, &o, own, err) ? KITH_EUSAGE : kith_sparse_build(input, output, &o, summary, err);
+}
+
+int kith_engine_build(const kith_engine *engine, const char *input, const char *output, const kith_knn_options *given,
+		      const void *own, kith_knn_summary *summary, kith_err *err)
+{
 	const kith_knn_options limited = within_limits(given), *o = &limited;
-	struct run r = {.options = o};
+	struct run r = {.options = o, .engine = engine};
 	kith_graph_writer *writer = NULL;
 	kith_knn_summary done = {0};
-	if (kith_sparse_recognise(input))
-		return check_sparse(input, o, own, err) ? KITH_EUSAGE
-							: kith_sparse_build(input, output, o, summary, err);
 	int rc = start(&r, input, output, own, err);
 	if (rc || (rc = open_candidates(&r, err)) ||
 	    (rc = kith_graph_create(&writer, output, &r.info, o->memory, o->threads, err)) ||

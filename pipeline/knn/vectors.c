@@ -319,6 +319,23 @@ int kith_vectors_read_values(const kith_vectors *v, uint64_t first, uint64_t cou
 				  : kith_activations_read_floats(v->input, first, count, out, raw, err);
 }
 
+int kith_vectors_load(kith_vectors *v, uint64_t rows, kith_err *err)
+{
+	int rc = kith_vectors_keep(v, err);
+	if (rc || v->all)
+		return rc;
+	uint8_t *raw = kith_alloc(rows, v->row_bytes);
+	if (!raw)
+		return kith_fail_nomem(err, "samples as they are stored", rows * v->row_bytes);
+	for (uint64_t first = 0; !rc && first < v->n; first += rows) {
+		uint64_t count = v->n - first < rows ? v->n - first : rows;
+		rc = kith_vectors_read_values(v, first, count, (char *)v->own + first * v->d * v->value_size, raw, err);
+	}
+	free(raw);
+	v->all = rc ? NULL : v->own;
+	return rc;
+}
+
 KITH_CLONES static void add_to(double *sum, const double *row, uint64_t d, double *most)
 {
 	double greatest = *most;

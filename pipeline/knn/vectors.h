@@ -126,6 +126,8 @@ void kith_vectors_map(kith_vectors *vectors);
 /* All samples in memory: as above; else `own`, room that a pass over the
  * samples fills, after which the caller sets `all` to it. */
 int kith_vectors_keep(kith_vectors *vectors, kith_err *err);
+/* The same with that pass, `rows` samples at a time. */
+int kith_vectors_load(kith_vectors *vectors, uint64_t rows, kith_err *err);
 
 /* Samples first..first+count-1 as doubles into out[count][d]. `raw` as for kith_activations_read. Thread safe. */
 int kith_vectors_read(const kith_vectors *vectors, uint64_t first, uint64_t count, double *out, void *raw,

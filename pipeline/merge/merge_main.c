@@ -1,6 +1,7 @@
 /* merge_main.c - kith-merge: parse, check, run, report. */
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,7 +128,7 @@ static int check(void *context, kith_err *err)
 		if (kith_cli_distinct("-o", a->output, a->paths[v], err) ||
 		    (pairs && kith_cli_distinct("--pairs", pairs, a->paths[v], err)))
 			return KITH_EUSAGE;
-	return pairs ? kith_cli_two_outputs("--pairs", pairs, a->output, err) : 0;
+	return pairs ? kith_cli_two_outputs("--pairs", pairs, a->output, "-o", err) : 0;
 }
 
 /* Where stack.json cannot be written, that should be known before the work, and before a pair store is replaced. */
@@ -155,6 +156,18 @@ static void warn(kith_cli *cli, const arguments *a, const kith_stack *stack)
 	}
 	if (a->count == 1)
 		kith_cli_warn(cli, "one layer: there is nothing to compare it with");
+}
+
+/* What the closing report must not leave out. */
+static const char *remarks(const kith_stack *stack, char *out, size_t size)
+{
+	size_t unknown = 0;
+	for (size_t v = 0; v < stack->layer_count; v++)
+		unknown += isnan(stack->layers[v].recall);
+	*out = 0;
+	if (unknown)
+		snprintf(out, size, ", the recall of %zu layer%s not known", unknown, unknown > 1 ? "s" : "");
+	return out;
 }
 
 int main(int argc, char **argv)
@@ -193,7 +206,7 @@ int main(int argc, char **argv)
 	};
 	kith_stack *stack = NULL;
 	kith_err err;
-	char about[768], ladder[256];
+	char about[768], ladder[256], unknown[64];
 	uint32_t k[KITH_MAX_TIERS];
 	int code = 0;
 
@@ -220,10 +233,11 @@ int main(int argc, char **argv)
 		warn(&cli, &a, stack);
 		for (size_t q = 0; q < stack->nnts_count; q++)
 			k[q] = stack->nnts[q].k;
-		kith_cli_report(&cli, "%zu layers -> %s%s%s: n=%llu k=%s", a.count, a.output,
+		kith_cli_report(&cli, "%zu layers -> %s%s%s: n=%llu k=%s%s", a.count, a.output,
 				a.merge.pairs ? " and " : "", a.merge.pairs ? a.merge.pairs : "",
 				(unsigned long long)stack->n,
-				kith_ladder_text(k, (uint32_t)stack->nnts_count, ladder, sizeof ladder));
+				kith_ladder_text(k, (uint32_t)stack->nnts_count, ladder, sizeof ladder),
+				remarks(stack, unknown, sizeof unknown));
 	}
 	kith_stack_free(stack);
 	for (size_t v = 0; v < a.count; v++)

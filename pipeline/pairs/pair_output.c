@@ -6,6 +6,7 @@
 
 #include "alloc.h"
 #include "components.h"
+#include "outfile.h"
 #include "text.h"
 
 typedef struct answer {
@@ -48,18 +49,6 @@ static int write_tsv(answer *a, uint64_t *count, kith_err *err)
 
 /* ---- .npy ---- */
 
-#define NPY_HEADER 128
-
-/* The number of pairs is known only at the end, so the header, of fixed length, is written twice. */
-static void put_npy_header(FILE *out, uint64_t pairs)
-{
-	char text[NPY_HEADER - 9];
-	snprintf(text, sizeof text, "{'descr': '<u4', 'fortran_order': False, 'shape': (%llu, 2), }",
-		 (unsigned long long)pairs);
-	fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, out); /* 0x76 + 10 = 128 bytes */
-	fprintf(out, "%-117s\n", text);
-}
-
 static int take_npy(void *context, const kith_pair_found *f, kith_err *err)
 {
 	const answer *a = context;
@@ -71,13 +60,14 @@ static int take_npy(void *context, const kith_pair_found *f, kith_err *err)
 static int write_npy(answer *a, uint64_t *count, kith_err *err)
 {
 	int rc;
-	put_npy_header(a->out, 0);
+	/* the number of pairs is known only at the end, so the header is written twice */
+	kith_put_npy_header(a->out, "<u4", 0, 2);
 	rc = kith_pair_query_run(a->store, a->query, &(kith_pair_taker){take_npy, a, 0}, count, err);
 	if (rc)
 		return rc;
 	if (fseek(a->out, 0, SEEK_SET))
 		return kith_fail_errno(err, "%s: cannot write the array's header", a->output->name);
-	put_npy_header(a->out, *count);
+	kith_put_npy_header(a->out, "<u4", *count, 2);
 	return 0;
 }
 

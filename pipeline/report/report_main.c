@@ -12,7 +12,7 @@ typedef struct arguments {
 static int check(void *context, kith_err *err)
 {
 	const arguments *a = context;
-	return a->options.latex ? kith_cli_two_outputs("--latex", a->options.latex, a->output, err) : 0;
+	return a->options.latex ? kith_cli_two_outputs("--latex", a->options.latex, a->output, "-o", err) : 0;
 }
 
 int main(int argc, char **argv)

@@ -70,7 +70,12 @@ int kith_layer_warning(const kith_stack *s, size_t v, char *out, size_t size)
 	if (s->nnts_count > 1)
 		snprintf(at, sizeof at, " at k=%u", r.k);
 	kith_layer_recall_text(&r, text);
-	if (isnan(r.low))
+	if (isnan(s->layers[v].recall))
+		snprintf(out, size,
+			 "recall not known: how far NNTS and NNTP are off is not either; kith-check --recall measures "
+			 "it, "
+			 "and kith-import --activations keeps it");
+	else if (isnan(r.low))
 		snprintf(out, size,
 			 "approximate, recall %s%s, and not audited: how far NNTS and NNTP are off is not known", text,
 			 at);

@@ -244,6 +244,21 @@ static int get_ties(const place *at, const json_t *object, const kith_stack *s, 
 	return rc;
 }
 
+/* What may be null, not known: of neighbours from elsewhere. */
+static int get_known(const place *at, const json_t *object, kith_layer *out)
+{
+	const json_t *recall = json_object_get(object, "recall");
+	out->dim = 0;
+	out->recall = json_is_null(recall) ? NAN : json_number_value(recall);
+	if (!json_is_number(recall) && !json_is_null(recall))
+		return broken(at, "recall", recall ? "not a number" : "missing");
+	if (out->recall < 0 || out->recall > 1)
+		return broken(at, "recall", "%.17g is outside 0..1", out->recall);
+	return json_is_null(json_object_get(object, "dim"))
+		       ? 0
+		       : get_count(at, object, "dim", 1, KITH_MAX_VALUES, &out->dim);
+}
+
 static int get_layer(const place *at, const json_t *object, kith_stack *s, size_t v)
 {
 	kith_layer *out = &s->layers[v];
@@ -253,9 +268,8 @@ static int get_layer(const place *at, const json_t *object, kith_stack *s, size_
 		char **text;
 	} texts[] = {{"name", 0, &out->name},     {"metric", 0, &out->metric}, {"engine", 0, &out->engine},
 		     {"digest", 0, &out->digest}, {"input", 1, &out->input},   {"command", 1, &out->command}};
-	const json_t *recall = json_object_get(object, "recall");
 	uint64_t audited = 0;
-	int rc = get_count(at, object, "dim", 1, KITH_MAX_VALUES, &out->dim);
+	int rc = get_known(at, object, out);
 	if (!rc && json_object_get(object, "audited"))
 		rc = get_count(at, object, "audited", 0, s->n, &audited);
 	if (!rc)
@@ -263,14 +277,7 @@ static int get_layer(const place *at, const json_t *object, kith_stack *s, size_
 	out->audited = (uint32_t)audited;
 	for (size_t i = 0; i < sizeof texts / sizeof *texts && !rc; i++)
 		rc = get_string(at, object, texts[i].member, texts[i].may_lack, texts[i].text);
-	if (rc)
-		return rc;
-	out->recall = json_number_value(recall);
-	if (!json_is_number(recall))
-		return broken(at, "recall", recall ? "not a number" : "missing");
-	if (!(out->recall >= 0 && out->recall <= 1))
-		return broken(at, "recall", "%.17g is outside 0..1", out->recall);
-	return 0;
+	return rc;
 }
 
 static int get_nnts(const place *at, const json_t *object, kith_stack *s, size_t i)

@@ -119,13 +119,13 @@ static void put_tied(kith_json *j, const char *name, const uint64_t *counts, siz
 static int put_layer(kith_json *j, const kith_stack *s, size_t v, kith_err *err)
 {
 	const kith_layer *layer = &s->layers[v];
-	if (!(layer->recall >= 0 && layer->recall <= 1))
+	if (layer->recall < 0 || layer->recall > 1)
 		return kith_fail(err, KITH_EBUG, "recall %g of layer %s is outside 0..1", layer->recall,
 				 layer->name ? layer->name : "");
 	kith_json_gap(j, ENTRY_LINE);
 	kith_json_begin(j, '{');
 	kith_json_put_string(j, "name", layer->name);
-	kith_json_put_count(j, "dim", layer->dim);
+	kith_json_put_known(j, "dim", layer->dim);
 	kith_json_put_string(j, "metric", layer->metric);
 	kith_json_put_string(j, "ties", kith_ties_name(layer->ties));
 	if (layer->tied.counted) {

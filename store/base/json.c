@@ -117,6 +117,15 @@ void kith_json_put_string(kith_json *j, const char *name, const char *text)
 	kith_json_string(j, text);
 }
 
+void kith_json_put_known(kith_json *j, const char *name, uint64_t count)
+{
+	kith_json_key(j, name);
+	if (count)
+		kith_json_count(j, count);
+	else
+		kith_json_null(j);
+}
+
 void kith_json_put_count(kith_json *j, const char *name, uint64_t count)
 {
 	kith_json_key(j, name);

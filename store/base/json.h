@@ -56,6 +56,7 @@ void kith_json_null(kith_json *j);
 void kith_json_open(kith_json *j, const char *name, char bracket);
 void kith_json_put_string(kith_json *j, const char *name, const char *text);
 void kith_json_put_count(kith_json *j, const char *name, uint64_t count);
+void kith_json_put_known(kith_json *j, const char *name, uint64_t count); /* null if it is 0, which says: not known */
 void kith_json_put_number(kith_json *j, const char *name, double x);
 
 #endif

@@ -80,3 +80,12 @@ int kith_outfile_close(kith_outfile *file, int rc, kith_err *err)
 	kith_atomic_file_abort(part);
 	return rc;
 }
+
+void kith_put_npy_header(FILE *out, const char *descr, uint64_t rows, uint64_t columns)
+{
+	char text[KITH_NPY_HEADER];
+	snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (%llu, %llu), }", descr,
+		 (unsigned long long)rows, (unsigned long long)columns);
+	fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, out); /* 0x76 + 10 = 128 bytes */
+	fprintf(out, "%-117s\n", text);
+}

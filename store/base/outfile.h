@@ -3,6 +3,7 @@
 #ifndef KITH_OUTFILE_H
 #define KITH_OUTFILE_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 #include "kith/err.h"
@@ -12,6 +13,11 @@ typedef struct kith_outfile kith_outfile;
 /* Starts writing `path`. The stream is for stdio output, and can seek; do not fclose it. */
 int kith_outfile_open(kith_outfile **out, const char *path, kith_err *err);
 FILE *kith_outfile_stream(kith_outfile *file);
+
+/* The header, of KITH_NPY_HEADER bytes, of a .npy file of `rows` x `columns` values of type `descr`, such as "<i4",
+ * which then follow row by row. */
+#define KITH_NPY_HEADER 128
+void kith_put_npy_header(FILE *out, const char *descr, uint64_t rows, uint64_t columns);
 
 /* Ends the work on an outfile, which came to `rc`. If that is 0, commits it as kith_atomic_file_commit does; any write
  * error since open is reported here. If not, or on failure, removes what was written. Releases the outfile and returns

@@ -5,7 +5,7 @@ load helper
 
 setup() {
 	work_folder
-	programs="kith-knn kith-merge kith-h0 kith-report kith-pairs kith-show kith-check"
+	programs="kith-knn kith-import kith-merge kith-h0 kith-report kith-pairs kith-show kith-check"
 }
 
 pipeline() {
@@ -110,7 +110,7 @@ says_how_long() {
 @test "every option of --help is in the man page" {
 	local program page option
 	for program in $programs; do
-		page=$(ls "$BATS_TEST_DIRNAME"/../../pipeline/*/$program.1.in)
+		page=$(find "$BATS_TEST_DIRNAME/../../pipeline" -name "$program.1.in")
 		for option in $($program --help | grep -oE -- '(^|[ ,])--?[A-Za-z][a-z-]*' | tr -d ' ,' | sort -u); do
 			echo "$program $option"
 			sed 's/\\-/-/g; s/\\f[BIRP]//g' "$page" | grep -qE -- "(^|[^a-zA-Z-])$option([^a-zA-Z-]|\$)"

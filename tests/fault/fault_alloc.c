@@ -10,6 +10,8 @@
 #include "engine.h"
 #include "exact.h"
 #include "faiss_spec.h"
+#include "import.h"
+#include "inspect.h"
 #include "kith/h0.h"
 #include "kith/merge.h"
 #include "kith/pairs.h"
@@ -148,6 +150,50 @@ static int try_faiss(kith_err *err)
 	options.memory = (uint64_t)32 << 20;
 	options.threads = 1;
 	return kith_knn_build_with(npy[0], output, &options, &own, &summary, err);
+}
+
+static char sound[SANDBOX_PATH], faulty[SANDBOX_PATH];
+
+/* Four neighbours of each sample; and the same, but of the last one nobody. */
+static void write_lists(void)
+{
+	int8_t ids[NODES * 4];
+	for (int p = 0; p < NODES * 4; p++)
+		ids[p] = (int8_t)((p / 4 + 1 + p % 4) % NODES);
+	npy_write(sandbox_path(sound, "sound.npy"), KITH_I1, NODES, 4, ids);
+	memset(ids + (NODES - 1) * 4, -1, 4);
+	npy_write(sandbox_path(faulty, "faulty.npy"), KITH_I1, NODES, 4, ids);
+}
+
+static int import(const char *lists, kith_import_options *options, kith_err *err)
+{
+	kith_import_summary summary;
+	options->knn.memory = (uint64_t)32 << 20;
+	options->knn.threads = 1;
+	return kith_import_build(lists, output, options, &summary, err);
+}
+
+static int try_measured(kith_err *err)
+{
+	kith_import_options options;
+	kith_import_defaults(&options);
+	options.activations = npy[0];
+	options.complete = 1;
+	return import(faulty, &options, err);
+}
+
+static int try_given(kith_err *err)
+{
+	kith_import_options options;
+	kith_import_defaults(&options);
+	options.distances = sound; /* numbers that do */
+	return import(sound, &options, err);
+}
+
+static int try_arrays(kith_err *err)
+{
+	kith_show_options options = {.last = UINT64_MAX, .indices = output};
+	return kith_show(nng[0], &options, stdout, err);
 }
 
 static int has_faiss(void)
@@ -381,11 +427,12 @@ static int walk(const char *what, int (*attempt)(kith_err *))
 
 int main(void)
 {
-	int failed, walks = 14;
+	int failed, walks = 17;
 	kith_err err = {0};
 	write_layers();
 	write_crowded();
 	write_net();
+	write_lists();
 	sandbox_path(output, "output");
 	failed = walk("kith_knn_build", try_knn) + walk("kith_knn_build, cosine", try_cosine);
 	failed += walk("kith_knn_build, parts", try_parts) + walk("kith_knn_build, copies", try_copies) +
@@ -398,7 +445,9 @@ int main(void)
 	failed += walk("kith_merge", try_merge) + walk("kith_merge, pairs", try_merge_pairs) +
 		  walk("kith_graph_check", try_check) + walk("pair stores", try_pairs) + walk("audits", try_audit) +
 		  walk("kith_knn_audit", try_recall) + walk("kith_knn_build, approx", try_approx) +
-		  walk("kith_knn_build, cells", try_cells) + walk("kith_h0_build", try_h0);
+		  walk("kith_knn_build, cells", try_cells) + walk("kith_h0_build", try_h0) +
+		  walk("kith_import_build", try_given) + walk("kith_import_build, measured", try_measured) +
+		  walk("kith_show, arrays", try_arrays);
 	if (has_faiss()) {
 		failed += walk("kith_knn_build, faiss", try_faiss);
 		walks++;

@@ -50,6 +50,23 @@ void slow_ties(const double *x, size_t n, size_t d, uint32_t k, uint64_t *rows, 
  * in `why`. */
 int slow_ties_differ(const char *path, const double *x, size_t n, size_t d, char *why, size_t size);
 
+/* ---- neighbours made elsewhere -------------------------------------------------------------------------------- */
+
+/* Lists as kith-import takes them, and the activations, if there are any (pipeline/knn/import/import.h). */
+typedef struct slow_lists {
+	size_t n, columns, known; /* the first `known` columns have distances */
+	const int64_t *index;     /* n x columns */
+	const double *distance;   /* n x known */
+	int one_based, squared, absent, complete;
+	const double *x;       /* n x d, after slow_prepare; NULL: none */
+	const uint64_t *order; /* of samples that are equally far */
+	size_t d;
+} slow_lists;
+
+/* Fills ranks[n][k] and dist2[n][k] (0 where nothing is known), and returns how many lists were completed; or puts what
+ * the message has to hold into `fault`, which is "" otherwise. */
+size_t slow_import(const slow_lists *lists, uint32_t k, uint32_t *ranks, double *dist2, char *fault, size_t size);
+
 /* ---- the paper's two results ---------------------------------------------------------------------------------- */
 
 /* Mean of the per-sample IoU and its standard error, and the same of the overlap |A n B| / k, from exact rational

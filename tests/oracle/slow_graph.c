@@ -140,7 +140,8 @@ static int info_differs(reading *t)
 		return DIFFERS(t, "header: ties by %s", kith_ties_name(got->ties));
 	if (want->tied.counted && memcmp(&got->tied, &want->tied, sizeof got->tied))
 		return DIFFERS(t, "header: %s", "other counts of ties");
-	if (strcmp(got->metric, want->metric) || strcmp(got->engine, want->engine) || got->recall != want->recall ||
+	if (strcmp(got->metric, want->metric) || strcmp(got->engine, want->engine) ||
+	    !(got->recall == want->recall || (isnan(got->recall) && isnan(want->recall))) ||
 	    strcmp(got->digest, want->digest))
 		return DIFFERS(t, "header: %s, %s, recall %g, digest %s", got->metric, got->engine, got->recall,
 			       got->digest);

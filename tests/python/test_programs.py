@@ -245,3 +245,19 @@ def test_options_pass_through(here, rng):
         warnings.simplefilter("ignore")
         graph = kith.knn(rng.normal(size=(300, 8)), 5, engine="exact", options=["--near", "2"])
     assert graph.near == 2
+
+
+def test_neighbours_from_elsewhere(layers):
+    """Their recall is not known: None, NaN in a stack, and a warning; never 1."""
+    graph = layers[1]["I"]
+    np.save("ids.npy", graph.ids[:])
+    np.save("distances.npy", graph.distances[:])
+    assert program("kith-import", "-q", "-k", "3,10", "--distances", "distances.npy", "--euclidean", "-o", "x.nng", "ids.npy")[0] == 0
+    given = kith.graph("x.nng")
+    np.testing.assert_array_equal(given.ids[:], graph.ids[:])
+    np.testing.assert_array_equal(given.distances[:], graph.distances[:])
+    assert given.info["recall"] is None and given.d is None and given.info["engine"] == "import"
+    with pytest.warns(UserWarning, match="recall not known"):
+        stack = kith.merge(["x.nng", "out.nng"], out="s.json", options=["--mixed"])
+    assert np.isnan(np.asarray(stack.recall())[0]) and np.asarray(stack.recall())[1] == 1
+    assert stack.data["layers"][0]["recall"] is None and stack.data["layers"][0]["dim"] is None

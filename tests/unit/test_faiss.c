@@ -19,8 +19,8 @@
 #include "faiss.h"
 #include "faiss_input.h"
 #include "faiss_plan.h"
-#include "faiss_rows.h"
 #include "faiss_spec.h"
+#include "found_rows.h"
 #include "npy_write.h"
 #include "rng.h"
 #include "sandbox.h"
@@ -193,8 +193,8 @@ static void test_threads(void **state)
 typedef struct fixture {
 	kith_activations *file;
 	kith_vectors vectors;
-	kith_faiss_ranker ranker;
-	kith_faiss_rows rows;
+	kith_ranker ranker;
+	kith_found_rows rows;
 	void *memory;
 } fixture;
 
@@ -203,14 +203,14 @@ static void open_rows(fixture *f, uint64_t first, uint64_t count, uint32_t k, ui
 	kith_workspace w = {0};
 	assert_int_equal(kith_activations_open(&f->file, npy, NULL), 0);
 	assert_int_equal(kith_vectors_init(&f->vectors, f->file, KITH_L2, 1 << 20, 1, NULL, NULL), 0);
-	kith_faiss_ranker_init(&f->ranker, &f->vectors, k, found, 1 << 20, 2, NULL, &w);
+	kith_ranker_init(&f->ranker, &f->vectors, k, found, 1 << 20, 2, NULL, &w);
 	f->rows.first = first;
 	f->rows.count = count;
 	KITH_BUFFER(&w, f->rows.ids, count * k);
 	KITH_BUFFER(&w, f->rows.dist2, count * k);
 	KITH_BUFFER(&w, f->rows.left, count);
 	assert_int_equal(kith_workspace_alloc(&w, &f->memory, "rows", NULL), 0);
-	kith_faiss_rows_clear(&f->rows, k);
+	kith_found_rows_clear(&f->rows, k);
 }
 
 static void close_rows(fixture *f)
@@ -229,16 +229,16 @@ static void test_rows(void **state)
 	fixture f;
 	uint64_t completed = 0;
 	open_rows(&f, 10, 2, 4, 6);
-	assert_int_equal(kith_faiss_rows_take(&f.ranker, &f.rows, found, 6, 0, NULL), 0);
+	assert_int_equal(kith_found_rows_take(&f.ranker, &f.rows, found, 6, 0, NULL), 0);
 	assert_int_equal(f.rows.ids[0] + f.rows.ids[1], 4 + 7);
 	assert_int_equal(f.rows.ids[2], KITH_NOBODY);
 	assert_int_equal(f.rows.ids[4], KITH_NOBODY);
-	assert_int_equal(kith_faiss_rows_take(&f.ranker, &f.rows, more, 6, 3, NULL), 0);
+	assert_int_equal(kith_found_rows_take(&f.ranker, &f.rows, more, 6, 3, NULL), 0);
 	assert_int_equal(f.rows.ids[0] + f.rows.ids[1] + f.rows.ids[2] + f.rows.ids[3], 4 + 7 + 99 + 30);
 	for (int i = 1; i < 4; i++)
 		assert_true(f.rows.dist2[i - 1] <= f.rows.dist2[i]);
 	assert_int_equal(f.rows.ids[4], KITH_NOBODY);
-	assert_int_equal(kith_faiss_rows_complete(&f.ranker, &f.rows, &completed, NULL), 0);
+	assert_int_equal(kith_found_rows_complete(&f.ranker, &f.rows, &completed, NULL), 0);
 	assert_int_equal(completed, 1);
 	assert_int_not_equal(f.rows.ids[7], KITH_NOBODY);
 	close_rows(&f);
@@ -251,11 +251,11 @@ static void test_complete(void **state)
 	fixture few, many;
 	uint64_t completed = 0;
 	open_rows(&many, 0, N, 6, 9);
-	assert_int_equal(kith_faiss_rows_complete(&many.ranker, &many.rows, &completed, NULL), 0);
+	assert_int_equal(kith_found_rows_complete(&many.ranker, &many.rows, &completed, NULL), 0);
 	assert_int_equal(completed, N);
 	for (uint64_t first = 0; first < N; first += 40) {
 		open_rows(&few, first, 40, 6, 9);
-		assert_int_equal(kith_faiss_rows_complete(&few.ranker, &few.rows, &completed, NULL), 0);
+		assert_int_equal(kith_found_rows_complete(&few.ranker, &few.rows, &completed, NULL), 0);
 		assert_memory_equal(few.rows.ids, many.rows.ids + first * 6, 40 * 6 * sizeof *few.rows.ids);
 		assert_memory_equal(few.rows.dist2, many.rows.dist2 + first * 6, 40 * 6 * sizeof *few.rows.dist2);
 		close_rows(&few);

@@ -10,9 +10,9 @@
 #include "faiss.h"
 #include "faiss_input.h"
 #include "faiss_plan.h"
-#include "faiss_rows.h"
 #include "faiss_spec.h"
 #include "faiss_tune.h"
+#include "found_rows.h"
 #include "refine.h"
 #include "text.h"
 
@@ -28,9 +28,9 @@ struct faiss_run {
 	uint64_t n, d;
 	uint32_t k, near;
 	kith_faiss_searcher searcher;
-	kith_faiss_ranker ranker;
+	kith_ranker ranker;
 	uint32_t *near_ids;   /* block x near */
-	kith_faiss_rows rows; /* of a block */
+	kith_found_rows rows; /* of a block */
 	uint64_t *left;       /* theirs, or of several shards, of all samples */
 	void *memory;         /* holds what these have */
 	kith_results so_far;  /* of several shards: the rows of all samples */
@@ -164,25 +164,6 @@ static int add_samples(struct faiss_run *f, uint64_t first, uint64_t count, kith
 
 /* ---- preparing ---- */
 
-/* All samples in memory. */
-static int keep_vectors(struct faiss_run *f, kith_err *err)
-{
-	kith_vectors *v = f->vectors;
-	int rc = kith_vectors_keep(v, err);
-	if (rc || v->all)
-		return rc;
-	uint8_t *raw = kith_alloc(f->plan.block, v->row_bytes);
-	if (!raw)
-		return kith_fail_nomem(err, "samples as they are stored", f->plan.block * v->row_bytes);
-	for (uint64_t first = 0; !rc && first < v->n; first += f->plan.block) {
-		uint64_t count = v->n - first < f->plan.block ? v->n - first : f->plan.block;
-		rc = kith_vectors_read_values(v, first, count, (char *)v->own + first * v->d * v->value_size, raw, err);
-	}
-	free(raw);
-	v->all = rc ? NULL : v->own;
-	return rc;
-}
-
 static int alloc_blocks(struct faiss_run *f, kith_err *err)
 {
 	const kith_faiss_plan *p = &f->plan;
@@ -197,8 +178,8 @@ static int alloc_blocks(struct faiss_run *f, kith_err *err)
 	KITH_BUFFER(&w, f->left, several ? f->n : p->block);
 	KITH_BUFFER(&w, f->rows.ids, several ? 0 : p->block * f->k);
 	KITH_BUFFER(&w, f->rows.dist2, several ? 0 : p->block * f->k);
-	kith_faiss_ranker_init(&f->ranker, f->vectors, f->k, p->found > p->offered ? p->found : p->offered,
-			       f->job->memory / 16, f->job->threads, f->job->progress, &w);
+	kith_ranker_init(&f->ranker, f->vectors, f->k, p->found > p->offered ? p->found : p->offered,
+			 f->job->memory / 16, f->job->threads, f->job->progress, &w);
 	int rc = kith_workspace_alloc(&w, &f->memory, "blocks of rows", err);
 	if (!rc && several)
 		rc = kith_results_init(&f->so_far, f->n, 0, f->k, p->spill ? f->job->output : NULL, err);
@@ -217,7 +198,7 @@ static int prepare(struct faiss_run *f, kith_err *err)
 	    (rc = check_nsg(f, err)) || (rc = train(f, err)) || (rc = weigh(f, &fixed, &row, err)) ||
 	    (rc = kith_faiss_plan_sizes(&f->plan, f->job, &f->spec, fixed, row, err)))
 		return rc;
-	if (f->plan.resident && (rc = keep_vectors(f, err)))
+	if (f->plan.resident && (rc = kith_vectors_load(f->vectors, f->plan.block, err)))
 		return rc;
 	return alloc_blocks(f, err);
 }
@@ -225,7 +206,7 @@ static int prepare(struct faiss_run *f, kith_err *err)
 /* ---- searching ---- */
 
 /* The rows of samples first.. of a block. */
-static kith_faiss_rows *rows_of(struct faiss_run *f, uint64_t first)
+static kith_found_rows *rows_of(struct faiss_run *f, uint64_t first)
 {
 	f->rows.first = first;
 	f->rows.count = f->n - first < f->plan.block ? f->n - first : f->plan.block;
@@ -237,19 +218,7 @@ static kith_faiss_rows *rows_of(struct faiss_run *f, uint64_t first)
 	return &f->rows;
 }
 
-/* A block's rows are done. The writer sorts ids in place, so the nearest are put aside. */
-static int write_rows(struct faiss_run *f, kith_graph_writer *writer, kith_err *err)
-{
-	kith_faiss_rows *rows = &f->rows;
-	for (uint64_t r = 0; r < rows->count; r++) {
-		kith_tie_counts_add(&f->tied, f->job->info, rows->dist2 + r * f->k, rows->left[r]);
-		memcpy(f->near_ids + r * f->near, rows->ids + r * f->k, f->near * sizeof *f->near_ids);
-		memmove(rows->dist2 + r * f->near, rows->dist2 + r * f->k, f->near * sizeof *rows->dist2);
-	}
-	return kith_engine_append(f->job, writer, rows->count, rows->ids, f->near_ids, rows->dist2, err);
-}
-
-static int search(struct faiss_run *f, const kith_faiss_rows *rows, kith_err *err)
+static int search(struct faiss_run *f, const kith_found_rows *rows, kith_err *err)
 {
 	kith_faiss_searcher *s = &f->searcher;
 	int rc = kith_faiss_input_read(&f->input, rows->first, rows->count, NULL, rows->count, s->x, err);
@@ -257,7 +226,7 @@ static int search(struct faiss_run *f, const kith_faiss_rows *rows, kith_err *er
 }
 
 /* Puts the rows of other layers' graphs into these, as far as they are nearer. */
-static int take_candidates(struct faiss_run *f, kith_faiss_rows *rows, kith_err *err)
+static int take_candidates(struct faiss_run *f, kith_found_rows *rows, kith_err *err)
 {
 	int rc = 0;
 	for (uint32_t g = 0; !rc && g < f->job->candidate_graphs; g++) {
@@ -268,7 +237,7 @@ static int take_candidates(struct faiss_run *f, kith_faiss_rows *rows, kith_err 
 			break;
 		for (uint64_t i = 0; i < rows->count * found; i++)
 			f->candidate_labels[i] = f->candidates[i];
-		rc = kith_faiss_rows_take(&f->ranker, rows, f->candidate_labels, found, 0, err);
+		rc = kith_found_rows_take(&f->ranker, rows, f->candidate_labels, found, 0, err);
 	}
 	return rc;
 }
@@ -279,20 +248,20 @@ static int search_shard(struct faiss_run *f, uint64_t shard, kith_graph_writer *
 	const kith_faiss_plan *p = &f->plan;
 	int rc = 0;
 	for (uint64_t first = 0; !rc && first < f->n; first += p->block) {
-		kith_faiss_rows *rows = rows_of(f, first);
+		kith_found_rows *rows = rows_of(f, first);
 		uint64_t done = shard * f->n + first, total = p->shards * f->n;
 		if ((rc = kith_progress_tick(f->job->progress, "neighbours", done, total, err)))
 			break;
 		if (!shard)
-			kith_faiss_rows_clear(rows, f->k);
-		if ((rc = search(f, rows, err)) || (rc = kith_faiss_rows_take(&f->ranker, rows, f->searcher.labels,
+			kith_found_rows_clear(rows, f->k);
+		if ((rc = search(f, rows, err)) || (rc = kith_found_rows_take(&f->ranker, rows, f->searcher.labels,
 									      p->found, f->searcher.offset, err)))
 			break;
 		if (shard + 1 < p->shards)
 			continue;
 		if (!(rc = take_candidates(f, rows, err)) &&
-		    !(rc = kith_faiss_rows_complete(&f->ranker, rows, &f->completed, err)))
-			rc = write_rows(f, writer, err);
+		    !(rc = kith_found_rows_complete(&f->ranker, rows, &f->completed, err)))
+			rc = kith_found_rows_append(rows, f->job, writer, f->near_ids, &f->tied, err);
 	}
 	return rc;
 }

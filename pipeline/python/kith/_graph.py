@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import weakref
@@ -25,7 +26,7 @@ class Graph:
     is under checksums. May be used by several threads.
 
         n        samples
-        d        activations per sample in this layer
+        d        activations per sample in this layer; None where neighbours come from elsewhere and it is not known
         ladder   the values of k that the graph serves, ascending
         k        the largest of them: neighbours per sample
         near     of how many nearest ones the graph keeps order and distance; 0..k
@@ -35,7 +36,7 @@ class Graph:
         distances  float64, shape (n, near), indexed in the same way: the distances (not squared, in the unit of the
                  activations; 0..2 under cosine, between normalised vectors) of the ids in the first `near` columns,
                  ascending, to 24 bits
-        info     all that the file says of itself: n, d, metric, engine, recall, digest, input, command, version, ...; ties, in
+        info     all that the file says of itself: n, d, metric, engine, recall (None: not known), digest, input, command, version, ...; ties, in
                  which order samples stand that are equally far; tied, None if nobody counted, else for each k of the
                  ladder the rows with such a sample beyond the k-th, and the most of them in one row
     """
@@ -51,8 +52,11 @@ class Graph:
                     "zero": info.tied.zero} if info.tied.counted else None
             self.info: dict[str, Any] = {**_lib.fields(info), "ladder": self.ladder, "tied": tied,
                                          "ties": ("index", "content")[info.ties]}
+            if math.isnan(self.info["recall"]):
+                self.info["recall"] = None
+            self.info["d"] = self.info["d"] or None
         self.n: int = self.info["n"]
-        self.d: int = self.info["d"]
+        self.d: Optional[int] = self.info["d"]
         self.k: int = self.ladder[-1]
         self.near: int = self.info["near"]
         self._close = weakref.finalize(self, self._handles.close)

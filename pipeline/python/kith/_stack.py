@@ -113,6 +113,14 @@ class Stack:
         """(L,) float64, 0..1: the removal score, what share of the pairs of a layer and of the one before both have."""
         return self.measure("removal", k, graph, **options)
 
+    def recall(self, k: Optional[int] = None, **options: Any) -> Any:
+        """(L,) float64, 0..1: the part of the true neighbours that each layer's graph has; 1 where it is exact, NaN where
+        it is not known."""
+        if "recall" in self.measures:
+            return self.measure("recall", k, **options)
+        exact = [np.nan if layer["recall"] is None else layer["recall"] for layer in self.data["layers"]]
+        return self._label(np.array(exact, np.float64), options.get("labels"))
+
     def __repr__(self) -> str:
         return f"<kith.Stack {self.path!r}: n={self.n} k={','.join(map(str, self.ks))} layers {' '.join(self.layers)}>"
 

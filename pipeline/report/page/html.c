@@ -262,6 +262,8 @@ static void put_provenance_row(const kith_report_data *d, size_t v, FILE *out)
 	const kith_layer *layer = &d->stack->layers[v];
 	char dim[32];
 	kith_grouped(layer->dim, dim, sizeof dim);
+	if (!layer->dim)
+		strcpy(dim, "?");
 	fprintf(out, "<tr%s><td>%zu</td><th scope=\"row\" class=\"left\">%s</th><td>%s</td>",
 		kith_layer_is_exact(layer) ? "" : " class=\"approx\"", v, d->html[v], dim);
 	put_text_cell(out, layer->metric, 0);

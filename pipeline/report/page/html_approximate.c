@@ -121,6 +121,12 @@ static int find_k(const kith_report_data *d, const kith_nntp *p, size_t *nnts)
 	return 0;
 }
 
+/* What is not known may be the worst. */
+static int is_worse(double recall, double than)
+{
+	return isnan(recall) ? !isnan(than) : recall < than;
+}
+
 void kith_html_nntp_caution(const kith_report_data *d, const kith_nntp *p, FILE *out)
 {
 	const kith_stack *s = d->stack;
@@ -131,7 +137,7 @@ void kith_html_nntp_caution(const kith_report_data *d, const kith_nntp *p, FILE 
 		return;
 	for (size_t v = 0; v < s->layer_count; v++) {
 		kith_layer_recall r = kith_layer_recall_at(s, v, nnts);
-		if (is_exact(d, v) || r.recall >= lowest.recall)
+		if (is_exact(d, v) || !is_worse(r.recall, lowest.recall))
 			continue;
 		lowest = r;
 		at = v;
@@ -141,6 +147,8 @@ void kith_html_nntp_caution(const kith_report_data *d, const kith_nntp *p, FILE 
 	      "short ones too many",
 	      out);
 	fputs(p->graph == KITH_MUTUAL ? ", and mutual pairs, which need both directions, lose most" : "", out);
+	if (isnan(lowest.recall))
+		fprintf(out, "; the recall of <b>%s</b> is not known, and so nothing says by how much", d->html[at]);
 	if (lowest.recall <= 1)
 		fprintf(out, "; the lowest recall is that of <b>%s</b>, %s", d->html[at],
 			kith_layer_recall_text(&lowest, text));

@@ -1,5 +1,5 @@
-/* faiss_rows.c - see faiss_rows.h */
-#include "faiss_rows.h"
+/* found_rows.c - see found_rows.h */
+#include "found_rows.h"
 
 #include <math.h>
 #include <omp.h>
@@ -28,22 +28,22 @@ static int by_rank(const void *a, const void *b, void *ties)
 
 /* ---- work space ---- */
 
-static uint64_t sample_bytes(const kith_faiss_ranker *q)
+static uint64_t sample_bytes(const kith_ranker *q)
 {
 	return q->vectors->d * q->vectors->value_size;
 }
 
-void kith_faiss_ranker_init(kith_faiss_ranker *q, const kith_vectors *vectors, uint32_t k, uint64_t most,
-			    uint64_t memory, int threads, const kith_progress *progress, kith_workspace *w)
+void kith_ranker_init(kith_ranker *q, const kith_vectors *vectors, uint32_t k, uint64_t most, uint64_t memory,
+		      int threads, const kith_progress *progress, kith_workspace *w)
 {
-	*q = (kith_faiss_ranker){.vectors = vectors,
-				 .memory = memory,
-				 .progress = progress,
-				 .k = k,
-				 .most = most,
-				 .threads = threads,
-				 .panel = MAX_PANEL,
-				 .block = vectors->n < MAX_BLOCK ? (uint32_t)vectors->n : MAX_BLOCK};
+	*q = (kith_ranker){.vectors = vectors,
+			   .memory = memory,
+			   .progress = progress,
+			   .k = k,
+			   .most = most,
+			   .threads = threads,
+			   .panel = MAX_PANEL,
+			   .block = vectors->n < MAX_BLOCK ? (uint32_t)vectors->n : MAX_BLOCK};
 	uint64_t sample = vectors->all ? 0 : sample_bytes(q), stored = vectors->all ? 0 : vectors->row_bytes;
 	while (q->panel > 1 && (q->panel + q->block) * sample + q->block * stored > memory) {
 		q->panel = (q->panel + 1) / 2;
@@ -59,7 +59,7 @@ void kith_faiss_ranker_init(kith_faiss_ranker *q, const kith_vectors *vectors, u
 }
 
 /* Sample i's values, put at `to` where they are not in memory. */
-static int get_sample(const kith_faiss_ranker *q, uint64_t i, char *to, const void **values, kith_err *err)
+static int get_sample(const kith_ranker *q, uint64_t i, char *to, const void **values, kith_err *err)
 {
 	const kith_vectors *v = q->vectors;
 	if (v->all) {
@@ -72,14 +72,14 @@ static int get_sample(const kith_faiss_ranker *q, uint64_t i, char *to, const vo
 
 /* ---- taking what was found ---- */
 
-void kith_faiss_rows_clear(kith_faiss_rows *rows, uint32_t k)
+void kith_found_rows_clear(kith_found_rows *rows, uint32_t k)
 {
 	memset(rows->ids, 0xff, rows->count * k * sizeof *rows->ids);
 	memset(rows->left, 0, rows->count * sizeof *rows->left);
 }
 
 /* The canonical distances of sample `own` and ranked[0..count-1].id. */
-static int measure(const kith_faiss_ranker *q, uint64_t own, ranked_id *ranked, uint64_t count, kith_err *err)
+static int measure(const kith_ranker *q, uint64_t own, ranked_id *ranked, uint64_t count, kith_err *err)
 {
 	uint64_t sample = sample_bytes(q);
 	char *room = q->vectors->all ? NULL
@@ -100,8 +100,8 @@ static int measure(const kith_faiss_ranker *q, uint64_t own, ranked_id *ranked, 
 	return rc;
 }
 
-static int take_row(const kith_faiss_ranker *q, kith_faiss_rows *rows, uint64_t r, const int64_t *labels,
-		    uint64_t found, uint64_t offset, kith_err *err)
+static int take_row(const kith_ranker *q, kith_found_rows *rows, uint64_t r, const int64_t *labels, uint64_t found,
+		    uint64_t offset, kith_err *err)
 {
 	ranked_id *ranked = q->ranked + (uint64_t)omp_get_thread_num() * (q->most + q->k);
 	uint64_t own = rows->first + r, count = 0, had;
@@ -133,8 +133,8 @@ static int take_row(const kith_faiss_ranker *q, kith_faiss_rows *rows, uint64_t 
 	return rc;
 }
 
-int kith_faiss_rows_take(kith_faiss_ranker *q, kith_faiss_rows *rows, const int64_t *labels, uint64_t found,
-			 uint64_t offset, kith_err *err)
+int kith_found_rows_take(kith_ranker *q, kith_found_rows *rows, const int64_t *labels, uint64_t found, uint64_t offset,
+			 kith_err *err)
 {
 	kith_first_error failed = {0};
 #pragma omp parallel for num_threads(q->threads) schedule(dynamic, 16)
@@ -149,7 +149,7 @@ int kith_faiss_rows_take(kith_faiss_ranker *q, kith_faiss_rows *rows, const int6
 /* ---- completing rows ---- */
 
 /* Row r with sample `id` in it, if it is near enough. */
-static void insert(const kith_faiss_ranker *q, kith_faiss_rows *rows, uint64_t r, uint32_t id, double dist)
+static void insert(const kith_ranker *q, kith_found_rows *rows, uint64_t r, uint32_t id, double dist)
 {
 	uint32_t *ids = rows->ids + r * q->k, low = 0, high = q->k;
 	double *dist2 = rows->dist2 + r * q->k;
@@ -174,7 +174,7 @@ static void insert(const kith_faiss_ranker *q, kith_faiss_rows *rows, uint64_t r
 }
 
 /* Row r against samples first..first+count-1, whose values stand at `columns`. */
-static void compare(const kith_faiss_ranker *q, kith_faiss_rows *rows, uint64_t r, const void *x, uint64_t first,
+static void compare(const kith_ranker *q, kith_found_rows *rows, uint64_t r, const void *x, uint64_t first,
 		    uint64_t count, const char *columns)
 {
 	const void *y[KITH_CANONICAL_PAIRS];
@@ -191,7 +191,7 @@ static void compare(const kith_faiss_ranker *q, kith_faiss_rows *rows, uint64_t 
 }
 
 /* Rows wanted[0..count-1] against all samples. */
-static int complete_panel(kith_faiss_ranker *q, kith_faiss_rows *rows, uint32_t count, kith_err *err)
+static int complete_panel(kith_ranker *q, kith_found_rows *rows, uint32_t count, kith_err *err)
 {
 	const kith_vectors *v = q->vectors;
 	uint64_t sample = sample_bytes(q);
@@ -219,7 +219,7 @@ static int complete_panel(kith_faiss_ranker *q, kith_faiss_rows *rows, uint32_t 
 }
 
 /* The same for many: whom a row has is found by products of all values, and their distances are measured then. */
-static int complete_many(kith_faiss_ranker *q, kith_faiss_rows *rows, uint32_t count, kith_err *err)
+static int complete_many(kith_ranker *q, kith_found_rows *rows, uint32_t count, kith_err *err)
 {
 	void *memory = NULL;
 	uint32_t *sample, *ids;
@@ -258,13 +258,13 @@ static int complete_many(kith_faiss_ranker *q, kith_faiss_rows *rows, uint32_t c
 	return rc ? rc : kith_first_error_get(&failed, err);
 }
 
-static int complete(kith_faiss_ranker *q, kith_faiss_rows *rows, uint32_t count, kith_err *err)
+static int complete(kith_ranker *q, kith_found_rows *rows, uint32_t count, kith_err *err)
 {
 	int rc = count > FEW ? complete_many(q, rows, count, err) : KITH_EUSAGE;
 	return rc == KITH_EUSAGE ? complete_panel(q, rows, count, err) : rc; /* there may be no room for products */
 }
 
-int kith_faiss_rows_complete(kith_faiss_ranker *q, kith_faiss_rows *rows, uint64_t *completed, kith_err *err)
+int kith_found_rows_complete(kith_ranker *q, kith_found_rows *rows, uint64_t *completed, kith_err *err)
 {
 	uint32_t count = 0;
 	int rc = 0;
@@ -278,4 +278,19 @@ int kith_faiss_rows_complete(kith_faiss_ranker *q, kith_faiss_rows *rows, uint64
 		}
 	}
 	return rc;
+}
+
+/* ---- full rows ---- */
+
+/* The writer sorts ids in place, so the nearest are put aside. */
+int kith_found_rows_append(kith_found_rows *rows, const kith_engine_job *job, kith_graph_writer *writer,
+			   uint32_t *near_ids, kith_tie_counts *tied, kith_err *err)
+{
+	uint64_t k = kith_info_k(job->info), near = job->info->near;
+	for (uint64_t r = 0; r < rows->count; r++) {
+		kith_tie_counts_add(tied, job->info, rows->dist2 + r * k, rows->left[r]);
+		memcpy(near_ids + r * near, rows->ids + r * k, near * sizeof *near_ids);
+		memmove(rows->dist2 + r * near, rows->dist2 + r * k, near * sizeof *rows->dist2);
+	}
+	return kith_engine_append(job, writer, rows->count, rows->ids, near_ids, rows->dist2, err);
 }
