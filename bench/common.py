@@ -1,9 +1,9 @@
 """What the benchmarks share: options, building, running programs in turn and in memory cgroups, results and their table.
 
 A benchmark is a list of claims: what is measured over which input, and the bar that its figure is held against. Each
-measurement is appended to bench/results/NAME.csv when it is finished, with date, commit and machine. The table beside it,
-NAME.md, shows the latest measurement of each case on this machine with this number of threads, and says "falls short" where
-a bar is not reached.
+measurement is appended to bench/results/NAME.csv when it is finished, with date, commit and machine. NAME.md beside it has
+a table for each machine and number of threads, the last used first, with the latest measurement of each case, and says
+"falls short" where a bar is not reached.
 
 Python 3.9 and its standard library; numpy, SciPy and scikit-learn, where they are used, are those of /usr/bin/python3."""
 import argparse
@@ -235,8 +235,10 @@ def positive(text):
 
 
 def name_machine():
-    model = re.search(r"^model name[^:]*: *(.*)", Path("/proc/cpuinfo").read_text(), re.M)
-    return f"{model[1].replace(',', ' ') if model else ''} ({CORES} cores)"
+    text = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"^model name[^:]*: *(.*)", text, re.M)  # which may not say what processor it is
+    best = next((name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if re.search(rf"\b{flag}\b", text)), "")
+    return f"{model[1].replace(',', ' ') if model else ''} ({CORES} cores{best and ' with ' + best})"
 
 
 def name_commit():
@@ -376,8 +378,15 @@ class Bench:
         return {}
 
     def summary(self):
-        here = self.machine, str(self.threads)
-        lines = [line for line in self.read_results() if (line["machine"], line["threads"]) == here]
+        results = self.read_results()
+        machines = dict.fromkeys((line["machine"], line["threads"]) for line in reversed(results))  # the latest first
+        last = [[line for line in results if (line["machine"], line["threads"]) == one] for one in machines]
+        tables = [f"## Before: {lines[-1]['machine']}, threads: {lines[-1]['threads']} ({lines[-1]['date']})\n\n{self.table(lines)}"
+                  for lines in last[1:]]
+        return "\n".join([self.about(last[0][-1]), "", self.table(last[0]), *tables])
+
+    def table(self, lines):
+        """What one machine has measured."""
         latest = {tuple(line.get(column) for column in KEY): line for line in lines}
         shown, missing = [], []
         for work in self.known:  # results of other works, which are measured no more, are left out
@@ -393,5 +402,4 @@ class Bench:
         verdicts = [verdict(line) for line in shown if line["bar"]]
         reached = f"{verdicts.count('pass')} of {len(verdicts)} bars reached."
         reached += f" Not measured: {' '.join(missing)}." if missing else ""
-        about = self.about(lines[-1] if lines else dict.fromkeys(self.COLUMNS.split(","), ""))
-        return "\n".join([about, "", self.head(), *map(self.row, shown), "", reached, ""])
+        return "\n".join([self.head(), *map(self.row, shown), "", reached, ""])

@@ -510,7 +510,7 @@ class Approx(Bench):
         return f"""\
 # Approximate graphs, measured
 
-{self.machine}, threads: {self.threads} ({line["date"]}). Made by bench/approx/bench.py, whose head says what each work is.
+{line["machine"]}, threads: {line["threads"]} ({line["date"]}). Made by bench/approx/bench.py, whose head says what each work is.
 Seconds are medians, cpu those of the processors; recall is that of all rows; a figure is the median ratio of times, the
 other by kith (faiss, memory: kith by the other), unless its work is another thing's: points per second and core (rate),
 recall asked for less recall found (recall), the audit's part of the time (audit)."""

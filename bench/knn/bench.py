@@ -216,7 +216,7 @@ class Knn(Bench):
         return f"""\
 # kith-knn, measured
 
-{self.machine}, threads: {self.threads} ({line["blas"]}, FAISS {line["faiss"]}, {line["date"]}). Made by bench/knn/bench.py.
+{line["machine"]}, threads: {line["threads"]} ({line["blas"]}, FAISS {line["faiss"]}, {line["date"]}). Made by bench/knn/bench.py.
 Seconds are medians; a figure is the median ratio of times, the other engine by kith
 (memory: limited by unlimited); MiB is the peak resident size."""
 

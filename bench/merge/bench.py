@@ -180,7 +180,7 @@ k=12000 take a minute and 0.7 gigabytes each""", Path, BUILD / "graphs")
         return f"""\
 # kith-merge, measured
 
-{self.machine}, threads: {self.threads} ({line["date"]}). Made by bench/merge/bench.py, which says what is measured.
+{line["machine"]}, threads: {line["threads"]} ({line["date"]}). Made by bench/merge/bench.py, which says what is measured.
 Seconds are medians. A figure is seconds (paper), the median ratio of times, kith by decoding
 (ladder, million, null) or the rival by kith (rivals, null), the exponent of time (growth), bits per directed
 edge (bits). GB/s are of records read as stored, and as decoded, in the time of kith-merge. MiB is

@@ -92,7 +92,7 @@ class Python(Bench):
         return f"""\
 # kith from Python, measured
 
-{self.machine}, threads: {self.threads} ({line["date"]}). Made by bench/python/bench.py, which says what is measured.
+{line["machine"]}, threads: {line["threads"]} ({line["date"]}). Made by bench/python/bench.py, which says what is measured.
 Seconds are medians. A figure is GB/s of ids in NumPy, or the median ratio of times: the rival's by kith's (text, by hand),
 recording by the forward pass (LeNet-5)."""
 
