@@ -30,6 +30,7 @@ import functools
 import os
 import sys
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from common import (BUILD, CORES, LENET, PYTHON, Bench, Claim, Program, Skip, alone, attempt, confined, exponent, output,
