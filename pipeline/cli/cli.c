@@ -13,7 +13,9 @@
 #include "atomic_file.h"
 #include "cpu.h"
 
-#define PATIENCE 5 /* seconds in which the work may come to an end by itself after a signal */
+#define MEASURE  0.02        /* seconds between two looks at the memory */
+#define MAPPED   (64l << 10) /* KB: about what the program's and its libraries' own files take, and some more */
+#define PATIENCE 5           /* seconds in which the work may come to an end by itself after a signal */
 
 static volatile sig_atomic_t stop_signal, asks; /* asks: the work asks now and then whether to stop */
 
@@ -134,14 +136,33 @@ static void draw(kith_cli *cli, const char *what, unsigned long long done, unsig
 	cli->drawn = 1;
 }
 
+/* The kernel keeps the peak of all pages in memory together: those of mapped files, which it takes back when it needs
+ * them, and the program's own. This keeps that of the latter. */
+static void measure_own(kith_cli *cli, double t)
+{
+	unsigned long resident, shared, own;
+	FILE *file;
+	if (t - cli->measured < MEASURE || !(file = fopen("/proc/self/statm", "re")))
+		return;
+	cli->measured = t;
+	if (fscanf(file, "%*u %lu %lu", &resident, &shared) == 2 && resident > shared) {
+		own = (resident - shared) * (unsigned long)sysconf(_SC_PAGESIZE);
+		cli->most = own > cli->most ? own : cli->most;
+	}
+	fclose(file);
+}
+
 static int tick(void *context, const char *what, unsigned long long done, unsigned long long total)
 {
 	kith_cli *cli = context;
 	if (stop_signal)
 		return 1;
-	if (cli->quiet || !cli->is_terminal)
+	if (cli->quiet)
 		return 0;
 	double t = now();
+	measure_own(cli, t);
+	if (!cli->is_terminal)
+		return 0;
 	if (!cli->phase || strcmp(cli->phase, what) || done < cli->done / 2) { /* the same again, of other samples */
 		cli->phase = what;
 		cli->phase_started = t;
@@ -204,5 +225,11 @@ void kith_cli_report(kith_cli *cli, const char *format, ...)
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fprintf(stderr, ": %.1f s, %ld MB peak\n", now() - cli->started, (usage.ru_maxrss + 1023) / 1024);
+	measure_own(cli, now());
+	long all = usage.ru_maxrss, own = (long)(cli->most / 1024);
+	int mapped = own && all - own > MAPPED;
+	fprintf(stderr, ": %.1f s, %ld MB peak", now() - cli->started, ((mapped ? own : all) + 1023) / 1024);
+	if (mapped)
+		fprintf(stderr, ", %ld MB with mapped files", (all + 1023) / 1024);
+	putc('\n', stderr);
 }

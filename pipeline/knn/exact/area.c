@@ -84,3 +84,17 @@ void kith_area_rest(const kith_area *area)
 	if (area->mapped)
 		(void)madvise(area->at, area->mapped, MADV_DONTNEED); /* only how much is counted depends on it */
 }
+
+void kith_area_read_in_order(const kith_area *area)
+{
+	if (area->mapped)
+		(void)madvise(area->at, area->mapped, MADV_SEQUENTIAL); /* only how fast it is depends on it */
+}
+
+void kith_area_discard(const kith_area *area, const void *from, const void *to)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = ((uintptr_t)from + page - 1) / page * page;
+	uintptr_t last = (uintptr_t)to / page * page; /* pages that are shared with others stay */
+	if (area->mapped && first < last)
+		(void)madvise((char *)(uintptr_t)from + (first - (uintptr_t)from), last - first, MADV_REMOVE);
+}

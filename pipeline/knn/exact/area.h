@@ -23,4 +23,11 @@ void kith_area_free(kith_area *area);
  * still has them; whoever touches one again gets it at once. */
 void kith_area_rest(const kith_area *area);
 
+/* What is mapped will be read from front to back from now on: the system reads ahead. */
+void kith_area_read_in_order(const kith_area *area);
+
+/* The bytes from..to-1 of a buffer will not be read again: the file need not keep them, nor write those that it has not
+ * yet. They are lost, or not, as the system likes. */
+void kith_area_discard(const kith_area *area, const void *from, const void *to);
+
 #endif

@@ -667,5 +667,9 @@ int kith_block_join_run(const kith_block_join *in, void **lists, kith_results *r
 			rc = in_batches(&j, "measuring", results, err);
 	}
 	release(&j);
+	if (!in->plan->in_place) { /* what is written next has room for its pages then */
+		free(*lists);
+		*lists = NULL;
+	}
 	return rc;
 }

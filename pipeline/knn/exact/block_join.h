@@ -26,8 +26,8 @@ typedef struct kith_block_join {
 	const kith_progress *progress;
 } kith_block_join;
 
-/* The results of the samples id[]. *lists holds the lists of candidates, in whose place the plan may have the results:
- * it is for the caller to free, also after a failure. */
+/* The results of the samples id[]. *lists holds the lists of candidates, in whose place the plan may have the results
+ * (else it is NULL in the end): it is for the caller to free, also after a failure. */
 int kith_block_join_run(const kith_block_join *join, void **lists, kith_results *results, kith_err *err);
 
 /* What it takes with m samples, beside what is passed to it, candidates and refiners. */

@@ -70,13 +70,14 @@ static int rest(void *context, const char *what, unsigned long long done, unsign
 	const kith_progress *p = e->job->progress;
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (e->plan.spill_vectors &&
+	if ((e->plan.spill_vectors || e->plan.spill) &&
 	    (now.tv_sec - e->rested.tv_sec) * REST + (now.tv_nsec - e->rested.tv_nsec) / (1000000000 / REST) > 0) {
 		e->rested = now;
 		kith_area_rest(&e->projections.bounds.vectors);
 		kith_area_rest(&e->full.vectors);
 		kith_area_rest(&e->blocks.area);
 		kith_area_rest(&e->values);
+		kith_area_rest(&e->results.area);
 	}
 	return p && p->call ? p->call(p->context, what, done, total) : 0;
 }

@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "cpu.h"
 #include "select.h"
 
 #define OUT      15u    /* a tier beyond the ladder */
 #define UNKNOWN  (-1.0) /* a distance not yet computed */
 #define DIGIT    11
+#define PAGE     4096u      /* of a file in memory */
 #define MAX_POOL (1u << 30) /* candidates of a batch: their places are 32 bits */
 #define WINDOW   (1u << 17) /* bytes read from the file before they are measured, about */
 #define GAP      2048u      /* bytes that nobody wants take less time to read than another call of the system */
@@ -26,13 +28,25 @@ uint64_t kith_results_bytes(uint64_t n, uint32_t k, uint32_t near)
 	return n * (4ull * k + 12ull * near) + 256;
 }
 
+/* A row in a file: aligned for doubles, and to pages where that adds no more than an eighth. */
+static uint64_t record_bytes(uint64_t k, uint64_t near)
+{
+	uint64_t bytes = (4 * k + 12 * near + 7) / 8 * 8, pages = (bytes + PAGE - 1) / PAGE * PAGE;
+	return pages - bytes <= bytes / 8 ? pages : bytes;
+}
+
 int kith_results_init(kith_results *r, uint64_t n, uint32_t k, uint32_t near, const char *spill, kith_err *err)
 {
 	kith_workspace w = {0};
 	*r = (kith_results){.k = k, .near = near, .left = r->left};
-	KITH_BUFFER(&w, r->near_dist2, n * near);
-	KITH_BUFFER(&w, r->near_ids, n * near);
-	KITH_BUFFER(&w, r->ids, n * k);
+	if (spill && k) {
+		r->record = record_bytes(k, near);
+		KITH_BUFFER(&w, r->records, n * r->record);
+	} else {
+		KITH_BUFFER(&w, r->near_dist2, n * near);
+		KITH_BUFFER(&w, r->near_ids, n * near);
+		KITH_BUFFER(&w, r->ids, n * k);
+	}
 	return kith_area_alloc(&r->area, &w, spill, "the neighbours", err);
 }
 
@@ -50,6 +64,11 @@ void kith_results_in_place(kith_results *r, const kith_candidates *c, const uint
 kith_row kith_results_row(const kith_results *r, uint64_t i)
 {
 	uint64_t at = r->place ? r->place[i] : i;
+	if (r->record) {
+		char *record = r->records + at * r->record;
+		uint32_t *near_ids = (uint32_t *)(void *)(record + 8 * (uint64_t)r->near);
+		return (kith_row){near_ids + r->near, near_ids, (double *)(void *)record};
+	}
 	if (r->area.at)
 		return (kith_row){r->ids + at * r->k, r->near_ids + at * r->near, r->near_dist2 + at * r->near};
 	float *low = r->low + at * r->stride;
@@ -78,7 +97,7 @@ void kith_refiner_init(kith_refiner *f, const kith_vectors *vectors, int residen
 	*f = (kith_refiner){.vectors = vectors, .capacity = capacity, .batch = batch, .pool = (uint32_t)pool};
 	f->slots = (uint32_t)clamp(WINDOW / bytes, KITH_CANONICAL_PAIRS + 1, 1024);
 	f->gap = (uint32_t)(GAP / vectors->row_bytes);
-	KITH_BUFFER(w, f->values, 3ull * capacity);
+	KITH_BUFFER(w, f->values, 4ull * capacity);
 	KITH_BUFFER(w, f->ranked, capacity);
 	KITH_BUFFER(w, f->ids, capacity);
 	KITH_BUFFER(w, f->start, batch + 1ull);
@@ -404,50 +423,77 @@ static void boundary(kith_refiner *f, const float *low, const float *upper, uint
 	float least = *inside = kith_kth_smallest(values, count, m);
 	/* The m with low <= least have upper bounds up to `most`, so the m-th smallest upper bound lies between the
 	 * two, and with close bounds that is few. */
-	for (uint32_t e = 0; e < count; e++)
-		most = low[e] <= least && upper[e] > most ? upper[e] : most;
+	for (uint32_t e = 0; e < count; e++) {
+		float here = low[e] <= least ? upper[e] : -INFINITY; /* half of them: a branch would be guessed wrong */
+		most = here > most ? here : most;
+	}
 	for (uint32_t e = 0; e < count; e++) {
 		values[between] = upper[e];
 		below += upper[e] < least;
-		between += upper[e] >= least && upper[e] <= most;
+		between += (upper[e] >= least) & (upper[e] <= most);
 	}
 	*outside = kith_kth_smallest(values, between, m - below);
 }
 
-/* Narrows the tiers of every candidate of row r, and needs the distances of those that more than one is left of. From
- * the last tier inwards, what is provably outside one is not looked at again: low[x] and upper[x] are of candidate
- * at[x]. */
+/* Those of `count` bounds that are not provably outside, to the front of two arrays, which may be the same. Returns how
+ * many. */
+static uint32_t keep_within(const float *low, const float *upper, uint32_t count, float outside, float *kept_low,
+			    float *kept_upper)
+{
+	uint32_t kept = 0;
+	for (uint32_t x = 0; x < count; x++) {
+		uint32_t here = low[x] <= outside;
+		kept_low[kept] = low[x];
+		kept_upper[kept] = upper[x];
+		kept += here;
+	}
+	return kept;
+}
+
+/* Each candidate that a tier leaves out, surely or perhaps, is in the next one at the lowest, or at the highest. */
+KITH_CLONES static void pass_tier(const float *low, const float *upper, uint32_t count, float inside, float outside,
+				  uint8_t *tiers)
+{
+	for (uint32_t e = 0; e < count; e++)
+		tiers[e] = (uint8_t)(tiers[e] + !(low[e] <= outside) + (!(upper[e] < inside) << 4));
+}
+
+/* What all `last` tiers have left out is beyond the ladder. */
+KITH_CLONES static void mark_out(uint8_t *tiers, uint32_t count, uint32_t last)
+{
+	for (uint32_t e = 0; e < count; e++) {
+		uint32_t lowest = lowest_tier(tiers[e]), highest = highest_tier(tiers[e]);
+		tiers[e] = tiers_of(lowest == last ? OUT : lowest, highest == last ? OUT : highest);
+	}
+}
+
+/* Narrows the tiers of every candidate of row r, and needs the distances of those that more than one is left of.
+ * Boundaries are found from the last tier inwards: what is provably outside one is not looked at again. As they do not
+ * descend from tier to tier, how many a candidate is outside of says which tier it is in. */
 static void narrow_tiers(kith_refiner *f, const kith_candidates *c, uint32_t r, uint32_t b)
 {
 	const kith_graph_info *info = f->info;
-	uint32_t count = c->count[r], left = count, *at = f->ids;
-	const float *bound = c->low + (size_t)r * c->stride;
-	float inside = 0, outside = 0, near = -INFINITY, *low = f->values + f->capacity, *upper = low + f->capacity;
+	uint32_t count = c->count[r], left = count;
+	const float *bound = c->low + (size_t)r * c->stride, *low = bound;
+	float *kept_low = f->values + f->capacity, *kept_upper = kept_low + f->capacity;
+	float *all_upper = kept_upper + f->capacity, *upper = all_upper, inside, outside, near = -INFINITY, unused;
 	uint8_t *tiers = f->tiers + f->start[b];
 
 	f->start[b + 1] = f->start[b] + count;
-	memcpy(low, bound, count * sizeof *low);
-	kith_candidates_upper(c, r, upper);
-	memset(tiers, tiers_of(OUT, OUT), count);
-	for (uint32_t e = 0; e < count; e++)
-		at[e] = e;
+	kith_candidates_upper(c, r, all_upper);
+	memset(tiers, 0, count);
 	for (uint32_t t = info->tiers; t-- > 0;) {
-		uint32_t kept = 0;
 		boundary(f, low, upper, left, info->ladder[t], &inside, &outside);
-		for (uint32_t x = 0; x < left; x++) {
-			uint32_t e = at[x], here = low[x] <= outside, sure = upper[x] < inside;
-			tiers[e] = tiers_of(here ? t : lowest_tier(tiers[e]), sure ? t : highest_tier(tiers[e]));
-			low[kept] = low[x];
-			upper[kept] = upper[x];
-			at[kept] = e;
-			kept += here;
-		}
-		left = kept;
+		pass_tier(bound, all_upper, count, inside, outside, tiers);
+		left = keep_within(low, upper, left, outside, kept_low, kept_upper);
+		low = kept_low;
+		upper = kept_upper;
 		if (info->near < info->ladder[t] && info->near > (t ? info->ladder[t - 1] : 0))
-			boundary(f, low, upper, left, info->near, &inside, &near);
+			boundary(f, low, upper, left, info->near, &unused, &near);
 		else if (info->near == info->ladder[t])
 			near = outside;
 	}
+	mark_out(tiers, count, info->tiers);
 	f->first[b + 1] = f->first[b];
 	for (uint32_t e = 0; e < count; e++)
 		if (lowest_tier(tiers[e]) != highest_tier(tiers[e]) || bound[e] <= near)
@@ -460,11 +506,11 @@ static int place_open(const kith_refiner *f, uint8_t *tiers, uint32_t candidates
 {
 	const kith_graph_info *info = f->info;
 	int64_t open[KITH_MAX_TIERS]; /* places among the ladder[t] nearest that certain candidates leave */
-	for (uint32_t t = 0; t < info->tiers; t++)
-		open[t] = info->ladder[t];
+	uint32_t certain[OUT + 1] = {0}, within = 0;
 	for (uint32_t e = 0; e < candidates; e++)
-		for (uint32_t t = highest_tier(tiers[e]); t < info->tiers; t++)
-			open[t]--;
+		certain[highest_tier(tiers[e])]++;
+	for (uint32_t t = 0; t < info->tiers; t++)
+		open[t] = (int64_t)info->ladder[t] - (within += certain[t]);
 	for (uint32_t i = 0; i < ranked; i++) {
 		uint8_t *mine = &tiers[f->ranked[i].at];
 		uint32_t t = lowest_tier(*mine), highest = highest_tier(*mine);

@@ -13,6 +13,9 @@
  *
  *     id   ->  | k ids, tier by tier                     | unused   |
  *     low  ->  | near doubles: distances | near ids      | unused   |      stride values of 4 bytes each
+ *
+ * In a file, all that a row has lies together, in pages that no other row is in, where rows fill pages: rows come in an
+ * order of their own, and a page that was given back half full would have to be read again.
  */
 typedef struct kith_results {
 	uint32_t k, near;
@@ -21,7 +24,9 @@ typedef struct kith_results {
 	uint32_t *ids;        /* n x k */
 	uint32_t *near_ids;   /* n x near */
 	double *near_dist2;   /* n x near */
-	kith_area area;       /* holds these three; nothing: they are in the place of candidates */
+	uint64_t record;      /* bytes of a row in a file: near distances, near ids, ids; 0: not in a file */
+	char *records;        /* n of these, in place of the three */
+	kith_area area;       /* holds all of them; nothing: they are in the place of candidates */
 	kith_tie_counts tied; /* of all rows that are finished, and of those that are left out for theirs */
 	/* by sample: how many that are not in its row are exactly as far as the last there; NULL: not wanted. The
 	 * caller's, before init */
@@ -38,7 +43,8 @@ typedef struct kith_row {
 } kith_row;
 
 uint64_t kith_results_bytes(uint64_t n, uint32_t k, uint32_t near);
-/* If `spill` is not NULL, the results live in a nameless file in the folder of that path. */
+/* If `spill` is not NULL, the results live in a nameless file in the folder of that path (without ids, k = 0, as they
+ * do in memory). */
 int kith_results_init(kith_results *results, uint64_t n, uint32_t k, uint32_t near, const char *spill, kith_err *err);
 /* The rows are to take the place of the candidates of all samples that have a place, in the candidates' memory. */
 void kith_results_in_place(kith_results *results, const kith_candidates *c, const uint32_t *place, uint32_t near);
@@ -52,7 +58,7 @@ typedef struct kith_refiner {
 	const kith_scaling *scaling;
 	const kith_graph_info *info;
 	uint32_t capacity, batch, pool;
-	float *values;              /* 3 x capacity */
+	float *values;              /* 4 x capacity */
 	struct kith_ranked *ranked; /* capacity */
 	uint32_t *ids;              /* capacity: places of candidates, or a row in the making */
 	/* The tiers that row b's candidates may still be in: [start[b], start[b + 1]) of `tiers`. */

@@ -23,6 +23,14 @@ void kith_results_copy(const kith_results *results, const kith_duplicates *dupli
 	memcpy(to.near_dist2, from.near_dist2, near * sizeof *to.near_dist2);
 }
 
+/* Rows before `end` are with the writer. Those from `first` on are not needed again, unless they are others' twins. */
+static void let_go(const kith_results *r, const kith_duplicates *duplicates, uint64_t first, uint64_t end)
+{
+	if (r->record && (!duplicates || !duplicates->left_out))
+		kith_area_discard(&r->area, r->records + first * r->record, r->records + end * r->record);
+	kith_area_rest(&r->area);
+}
+
 int kith_results_write(const kith_results *results, const kith_duplicates *duplicates, const kith_engine_job *job,
 		       kith_graph_writer *writer, kith_err *err)
 {
@@ -37,6 +45,7 @@ int kith_results_write(const kith_results *results, const kith_duplicates *dupli
 	KITH_BUFFER(&w, out.near_ids, rows * near);
 	KITH_BUFFER(&w, out.near_dist2, rows * near);
 	int rc = kith_workspace_alloc(&w, &memory, "finished rows", err);
+	kith_area_read_in_order(&results->area);
 	for (uint64_t first = 0; !rc && first < n; first += rows) {
 		uint64_t count = n - first < rows ? n - first : rows;
 		if ((rc = kith_progress_tick(job->progress, "writing", first, n, err)))
@@ -46,6 +55,7 @@ int kith_results_write(const kith_results *results, const kith_duplicates *dupli
 				results, duplicates, &job->vectors->ties, first + r,
 				(kith_row){out.ids + r * k, out.near_ids + r * near, out.near_dist2 + r * near});
 		rc = kith_engine_append(job, writer, count, out.ids, out.near_ids, out.near_dist2, err);
+		let_go(results, duplicates, first, first + count);
 	}
 	free(memory);
 	return rc;
