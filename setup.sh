@@ -84,8 +84,8 @@ if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>
 	cat >&2 <<-'END'
 		setup.sh: this system has no apt, so install these yourself, development files included:
 		  to build   a C17 compiler with OpenMP (gcc 12 or clang 14), make, CMake 3.18, pkg-config,
-		             LMDB, zstd, xxHash, OpenBLAS (its OpenMP build), jansson, cairo;
-		             for --engine faiss, FAISS and a C++17 compiler
+		             LMDB, zstd, xxHash, OpenBLAS (its OpenMP build), jansson, cairo, libzip;
+		             for --engine faiss, FAISS and a C++17 compiler; for reading HDF5, libhdf5
 		  tests      cmocka, bats, curl, Python 3 with NumPy and pytest
 		  examples   Python 3 with NumPy and PyTorch; the Fashion-MNIST IDX files; LIBLINEAR
 	END
@@ -98,7 +98,8 @@ need_command g++ g++ # for FAISS alone, whose C API Debian's package lacks
 need_command make make
 need_command cmake cmake
 need_command pkg-config pkg-config
-need libc6-dev liblmdb-dev libzstd-dev libxxhash-dev libopenblas-openmp-dev libjansson-dev libcairo2-dev libfaiss-dev
+need libc6-dev liblmdb-dev libzstd-dev libxxhash-dev libopenblas-openmp-dev libjansson-dev libcairo2-dev libzip-dev \
+	libhdf5-dev libfaiss-dev
 if [ "$tests" ]; then
 	need libcmocka-dev
 	need_command bats bats

@@ -82,7 +82,7 @@ static int check_rows(kith_graph *g, const kith_progress *progress, kith_err *er
 	for (uint64_t b = 0; !rc && b < kith_info_blocks(info); b++) {
 		uint64_t first = b * info->block_nodes;
 		if ((rc = kith_progress_tick(progress, "rows", b, kith_info_blocks(info), err)) ||
-		    (rc = kith_graph_decode_rows(g, b, info->tiers, rows, err)))
+		    (rc = kith_graph_decode_rows(g, b, info->tiers, rows, 0, err)))
 			break;
 		for (uint32_t r = 0; !rc && r < kith_info_block_size(info, b); r++) {
 			rc = check_row(g, first + r, rows + r * k, seen, err);

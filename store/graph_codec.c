@@ -137,9 +137,10 @@ int kith_rows_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 				     err);
 }
 
-/* Tier t of the rows of a value that has been opened and read up to there, as sets. */
+/* Tier t of the rows of a value that has been opened and read up to there, as sets. `ids`, if not NULL, is where sparse
+ * ones go in place of out->id; KITH_SPARE more are overwritten. */
 static int decode_tier(const kith_graph_info *info, uint32_t t, kith_view *view, uint64_t first, kith_sets *out,
-		       kith_err *err)
+		       uint32_t *ids, kith_err *err)
 {
 	size_t members = kith_info_tier_size(info, t);
 	int bad = 0, rc;
@@ -149,24 +150,31 @@ static int decode_tier(const kith_graph_info *info, uint32_t t, kith_view *view,
 		rc = decode_bits(view, first, 0, info->n, out, err);
 		for (size_t r = 0; !rc && r < out->count; r++)
 			bad |= count_bits(out->bits + r * out->stride, 0, out->stride, 0, info->n) != members;
-	} else if (!(rc = kith_sets_start_ids(out, first, view->nodes, out->items, err))) {
+	} else if (!(rc = kith_sets_start_ids(out, first, view->nodes, ids ? 0 : out->items, err))) {
 		for (size_t r = 0; r <= out->count; r++)
 			out->offset[r] = r * members;
-		rc = kith_view_sets(view, out->offset, out->count, 0, 0, info->n, out->id, &bad, err);
+		rc = kith_view_sets(view, out->offset, out->count, 0, 0, info->n, ids ? ids : out->id, &bad, err);
 	}
 	if (!rc && bad)
 		rc = kith_fail(err, KITH_ECORRUPT, "a row of tier %u holds an impossible id", t);
 	return !rc && t + 1 == info->tiers ? kith_view_end(view, err) : rc;
 }
 
-int kith_row_sets_decode(kith_block_scratch *s, const kith_graph_info *info, uint32_t t, uint64_t block,
-			 const void *bytes, size_t size, kith_sets *out, kith_err *err)
+/* Tier t of a block's rows; `ids` as in decode_tier. */
+static int decode_block_tier(kith_block_scratch *s, const kith_graph_info *info, uint32_t t, uint64_t block,
+			     const void *bytes, size_t size, kith_sets *out, uint32_t *ids, kith_err *err)
 {
 	kith_view view;
 	int rc = open_block(s, &view, info, KITH_TABLE_ROWS, t, block, bytes, size, err);
 	for (uint32_t before = 0; !rc && before < t; before++)
 		rc = kith_view_skip(&view, kith_tier_is_dense(info, before) ? 1 : kith_width(info->n), err);
-	return rc ? rc : decode_tier(info, t, &view, block * info->block_nodes, out, err);
+	return rc ? rc : decode_tier(info, t, &view, block * info->block_nodes, out, ids, err);
+}
+
+int kith_row_sets_decode(kith_block_scratch *s, const kith_graph_info *info, uint32_t t, uint64_t block,
+			 const void *bytes, size_t size, kith_sets *out, kith_err *err)
+{
+	return decode_block_tier(s, info, t, block, bytes, size, out, NULL, err);
 }
 
 /* Copies tier t of some rows to where it stands in rows of k neighbours. */
@@ -182,13 +190,15 @@ static void take_tier(const kith_graph_info *info, uint32_t t, const kith_sets *
 }
 
 int kith_rows_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const void *bytes, size_t size,
-		     uint32_t tiers, uint32_t *ids, kith_err *err)
+		     uint32_t tiers, uint32_t *ids, int has_spare, kith_err *err)
 {
-	int rc = 0;
+	int in_place = has_spare && tiers == 1 && !kith_tier_is_dense(info, 0), rc = 0;
 	for (uint32_t t = 0; t < tiers; t++) {
-		if ((rc = kith_row_sets_decode(s, info, t, block, bytes, size, &s->sets, err)))
+		rc = decode_block_tier(s, info, t, block, bytes, size, &s->sets, in_place ? ids : NULL, err);
+		if (rc)
 			return rc;
-		take_tier(info, t, &s->sets, info->ladder[tiers - 1], ids);
+		if (!in_place)
+			take_tier(info, t, &s->sets, info->ladder[tiers - 1], ids);
 	}
 	return rc;
 }
@@ -201,7 +211,7 @@ int kith_some_rows_decode(kith_block_scratch *s, const kith_graph_info *info, ui
 	if (!rc && view.nodes != nodes)
 		rc = kith_fail(err, KITH_ECORRUPT, "value %u/%u has %u nodes", table, number, view.nodes);
 	for (uint32_t t = 0; !rc && t < info->tiers; t++) {
-		rc = decode_tier(info, t, &view, 0, &s->sets, err);
+		rc = decode_tier(info, t, &view, 0, &s->sets, NULL, err);
 		if (!rc)
 			take_tier(info, t, &s->sets, kith_info_k(info), ids);
 	}

@@ -113,9 +113,10 @@ int kith_near_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 int kith_reverse_encode(kith_block_scratch *s, const kith_graph_info *info, uint32_t tier, uint64_t block,
 			const kith_sets *sets, kith_err *err);
 
-/* Each decodes a whole block from a stored value. Messages do not name the file. Of near lists, dist2 may be NULL. */
+/* Each decodes a whole block from a stored value. Messages do not name the file. Of near lists, dist2 may be NULL.
+ * has_spare: KITH_SPARE ids beyond the block's may be overwritten, which takes less time. */
 int kith_rows_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t block, const void *bytes, size_t size,
-		     uint32_t tiers, uint32_t *ids, kith_err *err);
+		     uint32_t tiers, uint32_t *ids, int has_spare, kith_err *err);
 int kith_near_decode(kith_block_scratch *s, const kith_graph_info *info, uint64_t part, const void *bytes, size_t size,
 		     uint32_t *positions, double *dist2, kith_err *err);
 /* One tier of the block's rows, or of its reverse lists, as sets. It has been checked that rows have the tier's number

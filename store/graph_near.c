@@ -150,19 +150,18 @@ static int decode_order(kith_block_scratch *s, const kith_graph_info *info, kith
 				at += o.bits[r];
 				end = o.end[r];
 			}
-			uint32_t rest = divide(&o, word, r), digit = word - rest * o.radix[r];
-			uint32_t p = o.order[r + digit];
+			uint32_t rest = divide(&o, word, r);
+			o.digit[r] = word - rest * o.radix[r];
 			word = rest;
-			o.order[r + digit] = o.order[r];
-			o.order[r] = p;
-			o.digit[r] = digit;
-			positions[r] = p;
 		}
 		bad |= word;
-		for (uint32_t r = 0; r < near; r++) {
-			o.order[r] = r;
-			o.order[r + o.digit[r]] = r + o.digit[r];
+		for (uint32_t r = 0; r < near; r++) { /* order[r] itself is not looked at again */
+			uint32_t at = r + o.digit[r];
+			positions[r] = o.order[at];
+			o.order[at] = o.order[r];
 		}
+		for (uint32_t r = 0; r < near; r++)
+			o.order[r + o.digit[r]] = r + o.digit[r];
 	}
 	return bad ? kith_fail(err, KITH_ECORRUPT, "a near list points outside its row") : 0;
 }

@@ -92,14 +92,14 @@ int kith_graph_check_range(const kith_graph *g, uint64_t first, uint64_t count, 
 	return 0;
 }
 
-int kith_graph_decode_rows(kith_graph *g, uint64_t block, uint32_t tiers, uint32_t *ids, kith_err *err)
+int kith_graph_decode_rows(kith_graph *g, uint64_t block, uint32_t tiers, uint32_t *ids, int has_spare, kith_err *err)
 {
 	const void *bytes;
 	size_t size;
 	int rc = kith_container_get(g->container, KITH_TABLE_ROWS, (uint32_t)block, &bytes, &size, err);
 	if (rc)
 		return rc;
-	rc = kith_rows_decode(&g->scratch, &g->info, block, bytes, size, tiers, ids, err);
+	rc = kith_rows_decode(&g->scratch, &g->info, block, bytes, size, tiers, ids, has_spare, err);
 	return kith_fail_in(err, rc, g->path);
 }
 
@@ -121,7 +121,7 @@ static int cache_rows(kith_graph *g, uint64_t block, uint32_t tiers, kith_err *e
 		return 0;
 	g->rows_block = NONE;
 	if ((rc = KITH_SCRATCH(g->rows, g->rows_capacity, items, err)) ||
-	    (rc = kith_graph_decode_rows(g, block, tiers, g->rows, err)))
+	    (rc = kith_graph_decode_rows(g, block, tiers, g->rows, 0, err)))
 		return rc;
 	g->rows_block = block;
 	g->rows_tiers = tiers;
@@ -137,7 +137,8 @@ int kith_graph_read_rows(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 		kith_graph_part p = kith_graph_part_at(g, first, count);
 		size_t k = g->info.ladder[tiers - 1];
 		if (p.count == p.nodes) {
-			rc = kith_graph_decode_rows(g, p.block, tiers, ids, err);
+			int has_spare = (count - p.count) * k >= KITH_SPARE; /* the next block's, not yet there */
+			rc = kith_graph_decode_rows(g, p.block, tiers, ids, has_spare, err);
 		} else if (!(rc = cache_rows(g, p.block, tiers, err))) {
 			memcpy(ids, g->rows + p.from * k, p.count * k * sizeof *ids);
 		}
@@ -154,8 +155,6 @@ static int cache_near(kith_graph *g, uint64_t part, int with_dist2, kith_err *er
 	const void *bytes;
 	kith_workspace w = {0};
 	int rc;
-	if (g->near_part == part && g->near_with_dist2 >= with_dist2)
-		return 0;
 	g->near_part = NONE;
 	KITH_BUFFER(&w, g->positions, items);
 	KITH_BUFFER(&w, g->dist2, items);
@@ -173,7 +172,9 @@ int kith_graph_near_at(kith_graph *g, uint64_t node, int with_dist2, const uint3
 		       kith_err *err)
 {
 	size_t at = node % g->info.near_nodes * g->info.near;
-	int rc = cache_near(g, node / g->info.near_nodes, with_dist2, err);
+	uint64_t part = node / g->info.near_nodes;
+	int is_cached = g->near_part == part && g->near_with_dist2 >= with_dist2;
+	int rc = is_cached ? 0 : cache_near(g, part, with_dist2, err);
 	*positions = g->positions + (rc ? 0 : at);
 	*dist2 = g->dist2 + (rc ? 0 : at);
 	return rc;
@@ -207,9 +208,9 @@ int kith_graph_read_near(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 }
 
 /* Brings the ids at `positions` of a row, all of them below `end`, to its front, in that order; the others below `end`
- * keep theirs, and those beyond stay where they are. `named`: zeros, a byte for each position. -1 if a position is not
- * below `end`, as only a damaged file of version 2 has it. */
-static int order_row(uint32_t *ids, uint32_t *front, uint8_t *named, const uint32_t *positions, uint32_t near,
+ * keep theirs, and those beyond stay where they are. `is_other`: ones, a byte for each position. -1 if a position is
+ * not below `end`, as only a damaged file of version 2 has it. */
+static int order_row(uint32_t *ids, uint32_t *front, uint8_t *is_other, const uint32_t *positions, uint32_t near,
 		     uint32_t end)
 {
 	uint32_t to = end, outside = 0;
@@ -219,13 +220,13 @@ static int order_row(uint32_t *ids, uint32_t *front, uint8_t *named, const uint3
 		return -1;
 	for (uint32_t r = 0; r < near; r++) {
 		front[r] = ids[positions[r]];
-		named[positions[r]] = 1;
+		is_other[positions[r]] = 0;
 	}
-	for (uint32_t p = end; p-- > 0; to -= !named[p]) /* to > p: what is written has been read */
+	for (uint32_t p = end; p-- > 0; to -= is_other[p]) /* to > p: what is written has been read */
 		ids[to - 1] = ids[p];
 	memcpy(ids, front, near * sizeof *ids);
 	for (uint32_t r = 0; r < near; r++)
-		named[positions[r]] = 0;
+		is_other[positions[r]] = 1;
 	return 0;
 }
 
@@ -235,7 +236,7 @@ int kith_graph_read_ranked(kith_graph *g, uint64_t first, uint64_t count, uint32
 	uint32_t near = g->info.near, end = 0, *front;
 	const uint32_t *positions;
 	const double *d;
-	uint8_t *named;
+	uint8_t *is_other;
 	void *memory = NULL;
 	kith_workspace w = {0};
 	int rc = kith_graph_read_rows(g, first, count, tiers, ids, err);
@@ -246,13 +247,14 @@ int kith_graph_read_ranked(kith_graph *g, uint64_t first, uint64_t count, uint32
 	for (uint32_t t = 0; end < most; t++)
 		end = g->info.ladder[t];
 	KITH_BUFFER(&w, front, most);
-	KITH_BUFFER_ZERO(&w, named, end);
+	KITH_BUFFER(&w, is_other, end);
 	if ((rc = kith_workspace_alloc(&w, &memory, "rows in rank order", err)))
 		return rc;
+	memset(is_other, 1, end);
 	for (uint64_t i = first; i < first + count; i++) {
 		if ((rc = kith_graph_near_at(g, i, dist2 != NULL, &positions, &d, err)))
 			break;
-		if (order_row(ids + (i - first) * k, front, named, positions, most, end)) {
+		if (order_row(ids + (i - first) * k, front, is_other, positions, most, end)) {
 			rc = kith_fail(err, KITH_ECORRUPT, "%s: a near list points outside its tiers", g->path);
 			break;
 		}

@@ -23,7 +23,7 @@ struct kith_graph {
 };
 
 /* Decodes one whole block, uncached. */
-int kith_graph_decode_rows(kith_graph *g, uint64_t block, uint32_t tiers, uint32_t *ids, kith_err *err);
+int kith_graph_decode_rows(kith_graph *g, uint64_t block, uint32_t tiers, uint32_t *ids, int has_spare, kith_err *err);
 /* Decodes the near lists that node's is stored with, and finds its own; distances only if asked for. */
 int kith_graph_near_at(kith_graph *g, uint64_t node, int with_dist2, const uint32_t **positions, const double **dist2,
 		       kith_err *err);

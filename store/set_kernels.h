@@ -9,16 +9,16 @@ typedef struct kith_set_kernels {
 	/* How many bits of words[0..count-1] are set. */
 	uint64_t (*count_bits)(const uint64_t *words, size_t count);
 
-	/* kith_view_sets (value.h) from the byte planes of the gaps: byte p of gap i is planes[p * stride + i], for p
-	 * from 0 to width - 1, width <= 3. May read and write up to 16 items more than there are. Returns whether some
+	/* kith_view_sets (value.h) from the byte planes of the gaps: byte p of gap i is planes[p][i], for p from 0 to
+	 * width - 1, width <= 3. May read and write up to 16 items more than there are. Returns whether some
 	 * id is not below n. */
-	int (*unpack)(const uint8_t *planes, size_t stride, int width, const uint64_t *offset, size_t sets,
-		      uint64_t base, uint64_t step, uint64_t n, uint32_t *ids);
+	int (*unpack)(const uint8_t *const *planes, int width, const uint64_t *offset, size_t sets, uint64_t base,
+		      uint64_t step, uint64_t n, uint32_t *ids);
 } kith_set_kernels;
 
 /* Thread safe. */
 const kith_set_kernels *kith_set_kernels_get(void);
 
-extern const kith_set_kernels kith_set_kernels_avx512; /* set_kernels_avx512.c */
+extern const kith_set_kernels kith_set_kernels_avx2, kith_set_kernels_avx512; /* set_kernels_avx2.c, ... */
 
 #endif

@@ -295,12 +295,30 @@ int kith_view_u32s(kith_view *view, uint32_t *numbers, size_t count, int width, 
 	return rc;
 }
 
+/* A stream that may be read KITH_SPARE bytes beyond its end: where it is, if it is stored raw and the value has that
+ * many bytes more, else in `room`. */
+static int view_plane(kith_view *view, uint8_t *room, size_t size, const uint8_t **plane, kith_err *err)
+{
+	kith_view after = *view;
+	uint64_t raw = 0, stored = 0;
+	int rc = next_stream(&after, &raw, plane, &stored, err);
+	if (rc)
+		return rc;
+	if (raw == size && stored == size && after.end - after.at >= KITH_SPARE) {
+		*view = after;
+		return 0;
+	}
+	*plane = room;
+	return kith_view_stream(view, room, size, err);
+}
+
 int kith_view_sets(kith_view *view, const uint64_t *offset, size_t sets, uint64_t base, uint64_t step, uint64_t n,
 		   uint32_t *ids, int *bad, kith_err *err)
 {
 	kith_decoder *d = view->decoder;
 	int width = kith_width(n), rc;
 	size_t count = offset[sets], stride = count + KITH_SPARE;
+	const uint8_t *planes[3];
 	*bad = 0;
 	if (width > 3) { /* in place: no kernel takes four planes */
 		if ((rc = kith_view_u32s(view, ids, count, width, err)))
@@ -311,9 +329,9 @@ int kith_view_sets(kith_view *view, const uint64_t *offset, size_t sets, uint64_
 	}
 	rc = KITH_SCRATCH(d->plane, d->plane_capacity, (size_t)width * stride, err);
 	for (int p = 0; !rc && p < width; p++)
-		rc = kith_view_stream(view, d->plane + (size_t)p * stride, count, err);
+		rc = view_plane(view, d->plane + (size_t)p * stride, count, &planes[p], err);
 	if (!rc)
-		*bad = kith_set_kernels_get()->unpack(d->plane, stride, width, offset, sets, base, step, n, ids);
+		*bad = kith_set_kernels_get()->unpack(planes, width, offset, sets, base, step, n, ids);
 	return rc;
 }
 

@@ -7,6 +7,7 @@
 #include "kith/err.h"
 #include "kith/generators.h"
 #include "kith/graph.h"
+#include "kith/input.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,6 +49,7 @@ typedef struct kith_knn_options {
 	uint64_t audit_seed;
 	const char *command; /* recorded in the graph; "" if none */
 	kith_progress progress;
+	kith_input_how how; /* of activations that do not say themselves how they are to be read */
 } kith_knn_options;
 
 typedef struct kith_knn_summary {
@@ -76,7 +78,8 @@ typedef struct kith_knn_estimate {
  * seed 0. */
 void kith_knn_defaults(kith_knn_options *options);
 
-/* Reads the activations, or generators, `input` and writes the graph `output`.
+/* Reads the activations, or generators, `input` and writes the graph `output`. Activations are named as in kith-knn(1),
+ * FILE: a file, an array in one, a part of it, or several files.
  *
  * The canonical squared distance of samples x and y is sum_t (x_t - y_t)^2, each operation in double precision, summed
  * in index order t = 0..d-1 without fused multiply-add. With KITH_COSINE, x and y are the rows divided, in double, by

@@ -115,6 +115,20 @@ typedef struct kith_texts {
 	size_t count;
 } kith_texts;
 
+/* The options of programs that read activations, into a kith_input_how. */
+#define KITH_CLI_INPUT_OPTIONS(how)                                                                                    \
+	{0,                                                                                                            \
+	 "dtype",                                                                                                      \
+	 "TYPE",                                                                                                       \
+	 "Type of raw values: f4, bf16, ...; bf16: what 16-bit integers are",                                          \
+	 5,                                                                                                            \
+	 kith_take_text,                                                                                               \
+	 .to = &(how)->dtype},                                                                                         \
+		{0, "shape", "N,D[,...]", "Shape of raw values; N may be -1", 5, kith_take_text, .to = &(how)->shape}, \
+	{                                                                                                              \
+		0, "offset", "BYTES", "Where raw values begin", 5, kith_take_bytes, .to = &(how)->offset               \
+	}
+
 /* KITH_EUSAGE if `output`, which `option` names, is the same file as `input`, under whatever name: writing it would
  * destroy what is read. */
 int kith_cli_distinct(const char *option, const char *output, const char *input, kith_err *err);

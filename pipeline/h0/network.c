@@ -44,7 +44,7 @@ int kith_network_is_source(const kith_network *n, uint32_t layer)
 
 static int is_wide(const kith_activations *a)
 {
-	return kith_activations_get_info(a)->dtype == KITH_F8;
+	return kith_dtype_is_wide(kith_activations_get_info(a)->dtype);
 }
 
 int kith_op_rounds(const kith_network *n, uint32_t op)
@@ -73,15 +73,17 @@ uint64_t kith_network_weight_bytes(const kith_network *n)
 }
 
 /* Rows first..first+count-1 of weights, into their place as |w|, unless they are not finite. */
-static int take_rows(const kith_activations_info *i, kith_op_weights *to, uint64_t first, uint64_t count,
-		     const double *rows, kith_err *err)
+static int take_rows(const kith_source *source, kith_op_weights *to, uint64_t first, uint64_t count, const double *rows,
+		     kith_err *err)
 {
+	const kith_source_info *i = kith_source_get_info(source);
+	char place[KITH_PLACE_TEXT];
 	for (uint64_t t = 0; t < count * i->d; t++) {
 		uint64_t at = first * i->d + t;
 		if (!isfinite(rows[t]))
-			return kith_fail(err, KITH_EUSAGE,
-					 "%s: row %" PRIu64 ", column %" PRIu64 " is %s: weights have to be numbers",
-					 i->path, at / i->d, at % i->d, isnan(rows[t]) ? "NaN" : "infinite");
+			return kith_fail(err, KITH_EUSAGE, "%s: %s is %s: weights have to be numbers", i->path,
+					 kith_source_place(source, at / i->d, at % i->d, place),
+					 isnan(rows[t]) ? "NaN" : "infinite");
 		if (to->wide)
 			to->wide[at] = fabs(rows[t]);
 		else
@@ -114,7 +116,7 @@ static int load_weights(kith_activations *file, kith_op_weights *to, uint64_t me
 			uint64_t count = step < i->n - first ? step : i->n - first;
 			if (!(rc = kith_progress_tick(progress, "weights", first, i->n, err)) &&
 			    !(rc = kith_activations_read(file, first, count, rows, NULL, err)))
-				rc = take_rows(i, to, first, count, rows, err);
+				rc = take_rows(kith_activations_source(file), to, first, count, rows, err);
 		}
 		if (!rc && !time && !(rc = kith_activations_scan(file, memory, threads, progress, &scan, NULL, err)))
 			snprintf(digest, size, "xxh3:%016" PRIx64, scan.digest);

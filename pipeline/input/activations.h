@@ -1,75 +1,39 @@
-/* activations.h - one layer's activations in a file of any format that kith reads: n samples of d values, read by rows,
- * never held whole.
- *
- * Formats are behind this door: each has a reader (reader.h), and activations.c has the table of them. */
+/* activations.h - one layer's activations: a source (source.h) whose rows are samples, its digest, and whether it is
+ * still what was digested. */
 #ifndef KITH_ACTIVATIONS_H
 #define KITH_ACTIVATIONS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kith/err.h"
-#include "kith/limits.h"
+#include "source.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* How values are stored. Every type is a subset of double; all but f8 are subsets of float. bfloat16 is the upper half
- * of a float. */
-typedef enum kith_dtype { KITH_F2, KITH_F4, KITH_F8, KITH_U1, KITH_I1, KITH_BF16 } kith_dtype;
-
-const char *kith_dtype_name(kith_dtype dtype); /* "f2", "f4", ..., "bfloat16" */
-uint64_t kith_dtype_size(kith_dtype dtype);    /* bytes per value */
-
-#define KITH_MAX_DIMS 32 /* of an array, as NumPy has it */
-
 typedef struct kith_activations kith_activations;
+typedef kith_source_info kith_activations_info;
 
-typedef struct kith_activations_info {
-	const char *path;              /* as given to kith_activations_open */
-	const char *format;            /* "npy" */
-	uint64_t n;                    /* samples, 1..KITH_MAX_NODES */
-	uint64_t d;                    /* values per sample, 1..KITH_MAX_DIM */
-	int dims;                      /* dimensions of the array */
-	uint64_t shape[KITH_MAX_DIMS]; /* n, and others whose product is d */
-	kith_dtype dtype;
-	uint64_t row_bytes; /* a sample as it is stored */
-} kith_activations_info;
-
-/* Opens `path` and checks everything that can be checked without reading the data: format, element type, shape, and
- * that the file holds the array that its header promises. KITH_EUSAGE where the file is not activations that kith reads
- * (the message says how to convert it), KITH_EIO where the system refuses. */
-int kith_activations_open(kith_activations **out, const char *path, kith_err *err);
+/* Opens what `name` names (source.h), as `how` says, which may be NULL; without it: of NULL. */
+int kith_activations_open_as(kith_activations **out, const char *name, const kith_input_how *how, kith_err *err);
+int kith_activations_open(kith_activations **out, const char *name, kith_err *err);
 void kith_activations_close(kith_activations *a); /* NULL is fine */
 
 const kith_activations_info *kith_activations_get_info(const kith_activations *a); /* lives as long as `a` */
+const kith_source *kith_activations_source(const kith_activations *a);             /* the same */
 
-/* The name of the format that a file is in, by its name and its first bytes (64 of them, or all that there are); NULL
- * if it is none that kith reads. */
-const char *kith_activations_recognise(const char *path, const void *head, size_t size);
-
-/* Reads `count` rows from row `first` into out[count][d], each stored value converted to double, exactly. Thread safe:
- * any number of threads may read one kith_activations at once. `raw` is scratch of count * row_bytes bytes, or NULL to
- * have it allocated for the call. */
+/* kith_source_read, _read_floats, _map and _will_read; but after a scan, reads are compared with it (below). */
 int kith_activations_read(const kith_activations *a, uint64_t first, uint64_t count, double *out, void *raw,
 			  kith_err *err);
-
-/* The same as floats, which hold every type but f8 exactly (KITH_EBUG for that). `raw` must be there. */
 int kith_activations_read_floats(const kith_activations *a, uint64_t first, uint64_t count, float *out, void *raw,
 				 kith_err *err);
-
-/* The rows as they are stored, mapped into memory until the file is closed; NULL if the system refuses, or if the
- * values do not lie at multiples of their size. To be used where the whole file may be in memory. If the file is cut
- * short meanwhile, reading what is gone raises SIGBUS. Not thread safe. */
 const void *kith_activations_map(kith_activations *a);
-
-/* Tells the system that rows first..first+count-1 will be read soon. Never fails; only speed depends on it. */
 void kith_activations_will_read(const kith_activations *a, uint64_t first, uint64_t count);
 
 /* What one pass over the file finds. */
 typedef struct kith_scan {
-	uint64_t digest; /* XXH3-64 of the header and the rows: of all bytes of a .npy file */
+	uint64_t digest; /* XXH3-64 of all bytes of a .npy file; of others, of the one that numpy.save would write */
 	/* Of the values alone, the same for every header, type and order of bytes: XXH3-64 of the rows' hashes, and a
 	 * row's is that of its values as doubles, -0.0 as 0.0 (numbers as the processor has them) */
 	uint64_t values;

@@ -1,6 +1,6 @@
-/* npy.c - NumPy's .npy files: format versions 1, 2 and 3; little-endian f2, f4, f8, u1, i1, and bfloat16 as NumPy
- * leaves it, V2; C order; any shape (n, ...). The header is a Python dict literal; numpy.lib.format fixes its keys and
- * their kinds of value. */
+/* npy.c - NumPy's .npy files: format versions 1, 2 and 3; all of its numbers of up to 8 bytes that are real, and
+ * bfloat16 as NumPy leaves it, V2; both orders of bytes and of dimensions; any shape (n, ...). The header is a Python
+ * dict literal; numpy.lib.format fixes its keys and their kinds of value. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -123,116 +123,105 @@ static int parse_header(const char *p, struct header *h, int *structured)
 	return seen_descr == 1 && seen_order == 1 && seen_shape == 1 && !*p;
 }
 
-static int is_npy(const char *path, const uint8_t *head, size_t size)
+static int is_npy(const char *path, const uint8_t *head, size_t size, uint64_t bytes)
 {
 	(void)path;
-	return size >= 6 && !memcmp(head, "\x93NUMPY", 6);
+	(void)bytes;
+	return size >= 6 && !memcmp(head, "\x93NUMPY", 6) ? KITH_BY_CONTENT : KITH_NOT_MINE;
 }
 
-/* Reads magic, version and the header's text (zero-terminated, to be freed); sets data_at. */
-static int read_header(kith_activations *a, char **text, kith_err *err)
+/* Reads magic, version and the header's text (zero-terminated, to be freed) of what lies from byte `from` to `end`;
+ * sets data_at. */
+static int read_header(kith_part *p, uint64_t from, uint64_t end, char **text, kith_err *err)
 {
-	const char *path = a->info.path;
-	uint8_t head[12];
-	uint64_t length, at;
-
-	if (a->bytes < 10 || kith_reader_read(a, head, 10, 0) || !is_npy(path, head, 10))
-		return kith_fail(err, KITH_EUSAGE, "%s: not a .npy file: save activations with numpy.save", path);
+	uint8_t head[12] = {0};
+	uint64_t bytes = end - from, length, at = 10;
+	int rc = bytes < at ? 0 : kith_part_read_header(p, head, at, from, err);
+	if (rc)
+		return rc;
+	if (!is_npy(p->path, head, at, bytes))
+		return kith_fail(err, KITH_EUSAGE, "%s: not a .npy file: save activations with numpy.save", p->path);
 	if (head[6] < 1 || head[6] > 3)
-		return kith_fail(err, KITH_EUSAGE, "%s: .npy format version %u.%u, but 1 to 3 are known", path, head[6],
-				 head[7]);
-	if (head[6] == 1) {
-		length = head[8] | (unsigned)head[9] << 8;
-		at = 10;
-	} else {
-		if (a->bytes < 12 || kith_reader_read(a, head, 12, 0))
-			return kith_fail(err, KITH_EUSAGE, "%s: truncated in its header", path);
-		length = head[8] | (unsigned)head[9] << 8 | (unsigned)head[10] << 16 | (uint64_t)head[11] << 24;
+		return kith_fail(err, KITH_EUSAGE, "%s: .npy format version %u.%u, but 1 to 3 are known", p->path,
+				 head[6], head[7]);
+	length = head[8] | (unsigned)head[9] << 8;
+	if (head[6] > 1) {
 		at = 12;
+		if (bytes >= at && (rc = kith_part_read_header(p, head, at, from, err)))
+			return rc;
+		length |= (unsigned)head[10] << 16 | (uint64_t)head[11] << 24;
 	}
-	if (length > a->bytes - at)
-		return kith_fail(err, KITH_EUSAGE, "%s: truncated in its header", path);
+	if (bytes < at || length > bytes - at)
+		return kith_fail(err, KITH_EUSAGE, "%s: truncated in its header", p->path);
 	if (length > MAX_HEADER)
 		return kith_fail(err, KITH_EUSAGE,
 				 "%s: its header has %llu bytes, more than the %u that are read: save one plain array",
-				 path, (unsigned long long)length, MAX_HEADER);
+				 p->path, (unsigned long long)length, MAX_HEADER);
 	if (!(*text = kith_alloc(length + 1, 1)))
 		return kith_fail_nomem(err, "a header", length);
-	if (kith_reader_read(a, *text, length, at)) {
+	(*text)[length] = 0;
+	p->data_at = from + at + length;
+	p->head_at = from;
+	p->head_bytes = at + length;
+	if ((rc = kith_part_read_header(p, *text, length, from + at, err))) {
 		free(*text);
 		*text = NULL;
-		return kith_fail_errno(err, "%s: cannot read", path);
 	}
-	(*text)[length] = 0;
-	a->data_at = at + length;
-	return 0;
+	return rc;
 }
 
-static int set_dtype(kith_activations *a, const char *descr, kith_err *err)
+/* One-byte types, and those that NumPy takes for bytes, have no order of bytes, and all marks occur before them: |u1,
+ * <V2. Others have one of < and =, which is this machine's, or none; or >, the other. */
+static int set_dtype(kith_part *p, const char *descr, kith_err *err)
 {
-	/* `orders`: what may stand before the name, or nothing. One-byte types and those that NumPy takes for bytes
-	 * have no byte order, and all marks occur. */
-	static const struct {
-		const char *name, *orders;
-	} known[] = {[KITH_F2] = {"f2", "<="},   [KITH_F4] = {"f4", "<="},   [KITH_F8] = {"f8", "<="},
-		     [KITH_U1] = {"u1", "<=|>"}, [KITH_I1] = {"i1", "<=|>"}, [KITH_BF16] = {"V2", "<=|"}};
 	char order = *descr && strchr("<=|>", *descr) ? *descr : 0;
-	const char *name = descr + (order != 0), *path = a->info.path;
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (!strcmp(name, known[i].name) && (!order || strchr(known[i].orders, order))) {
-			a->info.dtype = (kith_dtype)i;
-			return 0;
-		}
-	if (order == '>')
-		return kith_fail(err, KITH_EUSAGE,
-				 "%s: big-endian numbers (%s): save x.astype(x.dtype.newbyteorder('<'))", path, descr);
+	const char *name = descr + (order != 0);
+	int is_v2 = !strcmp(name, "V2") && order != '>';
+	kith_dtype dtype = is_v2 ? KITH_BF16 : strlen(name) == 2 ? kith_dtype_named(name) : KITH_DTYPES;
+	if (dtype != KITH_DTYPES && (order != '|' || is_v2 || kith_dtype_size(dtype) == 1)) {
+		p->dtype = dtype;
+		p->swapped = order == '>' && kith_dtype_size(dtype) > 1;
+		return 0;
+	}
 	if (*name == 'V') /* of which NumPy knows nothing, so that astype raises */
 		return kith_fail(err, KITH_EUSAGE,
 				 "%s: element type %s is bytes without a meaning (V2 is read as bfloat16): convert to "
 				 "f4 before numpy.save",
-				 path, descr);
+				 p->path, descr);
 	return kith_fail(err, KITH_EUSAGE,
-			 "%s: element type %s is not one of f2, f4, f8, bfloat16, u1, i1: save x.astype('f4')", path,
-			 descr);
+			 "%s: element type %s is none of f2, f4, f8, bfloat16, i1 to i8, u1 to u8, b1: save "
+			 "x.astype('f4')",
+			 p->path, descr);
 }
 
-/* numpy writes C order whenever both orders are the same; a true Fortran order would mean reading by columns. */
-static int check_order(const kith_activations *a, const struct header *h, kith_err *err)
-{
-	int longer = 0;
-	for (int i = 0; i < h->dims; i++)
-		longer += h->shape[i] > 1;
-	if (h->fortran && longer > 1)
-		return kith_fail(err, KITH_EUSAGE, "%s: Fortran order: save numpy.ascontiguousarray(x)", a->info.path);
-	return 0;
-}
-
-static int check_end(const kith_activations *a, kith_err *err)
-{
-	uint64_t end = a->data_at + a->info.n * a->info.d * kith_dtype_size(a->info.dtype);
-	if (a->bytes > end)
-		return kith_fail(err, KITH_EUSAGE,
-				 "%s: %llu bytes follow the array: one array per file, or the header's shape is wrong",
-				 a->info.path, (unsigned long long)(a->bytes - end));
-	return 0;
-}
-
-static int open_npy(kith_activations *a, kith_err *err)
+int kith_npy_open_at(kith_part *p, uint64_t at, uint64_t end, kith_err *err)
 {
 	struct header h = {0};
 	char *text = NULL;
-	int structured, rc = read_header(a, &text, err);
+	int structured, rc = read_header(p, at, end, &text, err);
 	if (rc)
 		return rc;
 	if (!parse_header(text, &h, &structured))
-		rc = kith_fail(err, KITH_EUSAGE, "%s: its .npy header cannot be understood", a->info.path);
+		rc = kith_fail(err, KITH_EUSAGE, "%s: its .npy header cannot be understood", p->path);
 	else if (structured)
-		rc = kith_fail(err, KITH_EUSAGE, "%s: a structured element type: save one plain array", a->info.path);
-	if (!rc && !(rc = set_dtype(a, h.descr, err)) && !(rc = kith_reader_set_shape(a, h.shape, h.dims, err)) &&
-	    !(rc = check_order(a, &h, err)))
-		rc = check_end(a, err);
+		rc = kith_fail(err, KITH_EUSAGE, "%s: a structured element type: save one plain array", p->path);
+	else if (!(rc = set_dtype(p, h.descr, err)))
+		rc = kith_part_set_shape(p, h.shape, h.dims, h.fortran, err);
 	free(text);
+	uint64_t want = kith_dtype_size(p->dtype);
+	for (int i = 0; !rc && i < p->dims; i++)
+		want *= p->shape[i];
+	if (!rc && end - p->data_at > want)
+		rc = kith_fail(err, KITH_EUSAGE,
+			       "%s: %llu bytes follow the array: one array per file, or the header's shape is wrong",
+			       p->path, (unsigned long long)(end - p->data_at - want));
 	return rc;
 }
 
-const kith_reader kith_reader_npy = {"npy", is_npy, open_npy};
+static int open_npy(kith_part *p, kith_err *err)
+{
+	p->canonical = 1;
+	return kith_npy_open_at(p, 0, p->bytes, err);
+}
+
+const kith_reader kith_reader_npy = {.name = "npy", .recognise = is_npy, .open = open_npy};

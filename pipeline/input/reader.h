@@ -1,40 +1,102 @@
-/* reader.h - what a file format has to tell activations.c. A reader is one file that defines a kith_reader; it is found
- * through the table in activations.c, and nothing else includes this header. */
+/* reader.h - what a file format has to tell source.c. A reader is one file that defines a kith_reader; it is found
+ * through the table in readers.c, and nothing but readers and source*.c includes this header.
+ *
+ * A reader parses one header. Which rows and columns are wanted, several files, byte order, Fortran order, types,
+ * whether files change, are no matter of its own. */
 #ifndef KITH_READER_H
 #define KITH_READER_H
 
-#include "activations.h"
+#include "source.h"
 #include "unchanged.h"
 
-struct kith_activations {
-	kith_activations_info info; /* the reader sets n, d (by kith_reader_set_shape) and dtype */
-	int fd;
-	uint64_t bytes;   /* size of the file */
-	uint64_t data_at; /* the reader sets it: rows lie one after the other from this byte on, behind the header */
-	void *map;
+typedef struct kith_reader kith_reader;
+typedef struct kith_part kith_part;
+
+/* An array in a file. A source is one of them, or several, one after the other. */
+struct kith_part {
+	/* Set before a reader is called: */
+	const kith_reader *reader;
+	char *path;
+	const char *entry;         /* which array of the file: what follows its name and a colon; NULL: not said */
+	const kith_input_how *how; /* not NULL while the reader opens the file, NULL afterwards */
+	int fd;                    /* where a source has many files, only open while they are read, and else -1 */
+	uint64_t bytes;            /* the file's size */
+
+	/* For the reader to set: */
+	kith_dtype dtype;
+	int swapped; /* values have their bytes in the other order than this machine */
+	/* By kith_part_set_shape, after dtype: shape, and how many bytes on in the file the next index of each
+	 * dimension is. */
+	int dims;
+	uint64_t shape[KITH_MAX_DIMS];
+	int64_t stride[KITH_MAX_DIMS];
+	uint64_t data_at; /* of the first value */
+	/* The bytes that were believed, so that a change is seen; 0 of them: there is no header. */
+	uint64_t head_at, head_bytes;
+	int canonical; /* the bytes before data_at, all that is there besides rows, are the header of a .npy */
+	/* A temporary file of the reader's that has the values, instead of fd, and `bytes` of it; -1: none. It is
+	 * closed with the part. */
+	int rows_fd;
+	/* Where values do not lie in the file at data_at and strides: reads rows first..first+count-1 of the array, all
+	 * of them in C order and, unless `swapped`, in this machine's order of bytes. Thread safe. NULL: they do. */
+	int (*read)(const kith_part *p, uint64_t first, uint64_t count, void *out, kith_err *err);
+	void *own;                   /* the reader's */
+	void (*close)(kith_part *p); /* releases it; NULL: nothing to do */
+
+	/* source.c's: */
+	/* The file, mapped, where the values of a row lie far from each other, as in Fortran order; or NULL. */
+	const uint8_t *map;
+	uint64_t first;        /* row of all parts together that is this one's first */
 	kith_file_state state; /* of the file as it was opened */
-	/* Once the file has been scanned: hashes of its head and of each block of block_rows rows, so that later reads
-	 * can be compared with what was digested. */
-	uint64_t head_hash, *block_hash, block_rows;
 };
 
-typedef struct kith_reader {
+/* How sure a reader is that a file is its own. */
+enum { KITH_NOT_MINE, KITH_BY_NAME, KITH_BY_CONTENT };
+
+struct kith_reader {
 	const char *name;
-	/* Whether a file is in this format, by its name and its first `size` bytes (64, or all that there are). */
-	int (*recognise)(const char *path, const uint8_t *head, size_t size);
-	/* Reads and checks the header of `a`, whose path, fd and bytes are set. activations.c checks afterwards that
-	 * the file holds the rows, and releases `a` if this fails. */
-	int (*open)(kith_activations *a, kith_err *err);
-} kith_reader;
+	/* By a file's name, its first `size` bytes (KITH_HEAD_BYTES, or all that there are), and how many it has. The
+	 * surest has it, of equally sure ones the first in the table. NULL: by its name, if it ends in .NAME. */
+	int (*recognise)(const char *path, const uint8_t *head, size_t size, uint64_t bytes);
+	/* Reads and checks the header. source.c checks afterwards that the file holds the values (unless there is a
+	 * `read`), turns 16-bit integers into bfloat16 as `how` says, and closes the part if anything fails. */
+	int (*open)(kith_part *p, kith_err *err);
+	/* Calls `each` for all arrays of a file that can have several; NULL: it has one, and `entry` is NULL. */
+	int (*list)(kith_part *p, kith_source_each *each, void *context, kith_err *err);
+	int refused;     /* a format that is known and not read: `open` fails, and says what to do */
+	int takes_shape; /* how->shape and how->offset; other formats refuse them. */
+};
 
-extern const kith_reader kith_reader_npy;
+/* Sets dimensions and strides of an array that lies in one piece. KITH_EUSAGE if it is no array of samples: without a
+ * dimension, without values, or too large for the numbers. */
+int kith_part_set_shape(kith_part *p, const uint64_t *shape, int dims, int fortran, kith_err *err);
 
-/* Sets n to the first of an array's dimensions and d to the product of the others (1 if there are none). KITH_EUSAGE if
- * that is no array of samples, or one beyond kith's limits. */
-int kith_reader_set_shape(kith_activations *a, const uint64_t *shape, int dims, kith_err *err);
+/* Sets p->reader, by how->format or by what the file is. */
+int kith_part_find_reader(kith_part *p, kith_err *err);
 
-/* Reads `size` bytes of the file from byte `at` on. Returns 0, or -1 with errno set: ENODATA if the file ends before.
- */
-int kith_reader_read(const kith_activations *a, void *out, size_t size, uint64_t at);
+/* Reads `size` bytes of the file (or of rows_fd, if there is one) from byte `at` on. Returns 0, or -1 with errno set:
+ * ENODATA if the file ends before. */
+int kith_part_read(const kith_part *p, void *out, size_t size, uint64_t at);
+
+/* The same for headers: KITH_EUSAGE, "truncated in its header", if it ends before. */
+int kith_part_read_header(const kith_part *p, void *out, size_t size, uint64_t at, kith_err *err);
+
+/* KITH_EUSAGE, because there is no array p->entry in the file, or because it is NULL and there are several: names the
+ * nearest of those that there are, by the reader's `list`. */
+int kith_part_no_entry(kith_part *p, kith_err *err);
+
+/* Whether a file's name ends so, in letters of either case, and has something before it. */
+int kith_path_ends(const char *path, const char *suffix);
+
+/* If a folder is one that some library takes for an array: KITH_EUSAGE, and what to do; 0 if it is none. */
+int kith_part_refuse_folder(const char *path, const char *entry, kith_err *err);
+
+/* A .npy that lies in the file from byte `at` to `end`, as in an archive. */
+int kith_npy_open_at(kith_part *p, uint64_t at, uint64_t end, kith_err *err);
+
+extern const kith_reader *const kith_readers[]; /* NULL-terminated; the first is for files that none recognises */
+extern const kith_reader kith_reader_npy, kith_reader_safetensors, kith_reader_npz, kith_reader_hdf5, kith_reader_fbin,
+	kith_reader_f16bin, kith_reader_u8bin, kith_reader_i8bin, kith_reader_ibin, kith_reader_fvecs,
+	kith_reader_bvecs, kith_reader_ivecs, kith_reader_raw, kith_reader_foreign;
 
 #endif

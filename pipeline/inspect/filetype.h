@@ -11,6 +11,7 @@
 typedef struct kith_file_ends {
 	unsigned char head[64]; /* a 0 follows what there is of it */
 	size_t head_size;
+	uint64_t bytes; /* of the file */
 	int has_tail;
 	char tail[8]; /* the first bytes of the tail, if LMDB keeps the file (store/FORMAT.md, section 2) */
 } kith_file_ends;
@@ -20,6 +21,8 @@ typedef struct kith_filetype {
 	int (*recognise)(const char *path, const kith_file_ends *ends);
 	int (*show)(const char *path, const kith_show_options *options, FILE *out, kith_err *err);
 	int (*check)(const char *path, const kith_progress *progress, kith_err *err);
+	/* Of activations, instead of `check`. */
+	int (*check_as)(const char *path, const kith_input_how *how, const kith_progress *progress, kith_err *err);
 } kith_filetype;
 
 extern const kith_filetype kith_graph_file, kith_pairs_file, kith_h0_file, kith_stack_file, kith_activations_file;

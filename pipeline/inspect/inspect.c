@@ -1,6 +1,8 @@
 /* inspect.c - see inspect.h and filetype.h */
 #include "inspect.h"
 
+#include <unistd.h>
+
 #include "filetype.h"
 #include "infile.h"
 
@@ -13,10 +15,10 @@ static const kith_filetype *const types[] = {&kith_pairs_file, &kith_h0_file, &k
 static int read_ends(const char *path, kith_file_ends *ends, kith_err *err)
 {
 	FILE *file;
-	int rc = kith_infile_stream(&file, path, NULL, err);
+	*ends = (kith_file_ends){0};
+	int rc = kith_infile_stream(&file, path, &ends->bytes, err);
 	if (rc)
 		return rc;
-	*ends = (kith_file_ends){0};
 	ends->head_size = fread(ends->head, 1, sizeof ends->head - 1, file);
 	if (ferror(file))
 		rc = kith_fail_errno(err, "%s: cannot read", path);
@@ -26,9 +28,15 @@ static int read_ends(const char *path, kith_file_ends *ends, kith_err *err)
 	return rc;
 }
 
-static int find_type(const char *path, const kith_filetype **out, kith_err *err)
+/* Names that are no file's are of activations, which have more of them (source.h); and so are files of which there is
+ * something to tell. */
+static int find_type(const char *path, const kith_input_how *how, const kith_filetype **out, kith_err *err)
 {
 	kith_file_ends ends;
+	int told = how && (how->format || how->dtype || how->shape);
+	*out = &kith_activations_file;
+	if (told || access(path, F_OK))
+		return 0;
 	int rc = read_ends(path, &ends, err);
 	if (rc)
 		return rc;
@@ -37,13 +45,17 @@ static int find_type(const char *path, const kith_filetype **out, kith_err *err)
 			*out = types[t];
 			return 0;
 		}
-	return kith_fail(err, KITH_EUSAGE, "%s: not a kith file (.nng, .kpr, .kh0, stack.json) and not a .npy", path);
+	return kith_fail(err, KITH_EUSAGE,
+			 "%s: not a kith file (.nng, .kpr, .kh0, stack.json), and no activations that kith knows by "
+			 "their bytes (.npy, "
+			 ".safetensors): raw values take --dtype and --shape",
+			 path);
 }
 
 int kith_show(const char *path, const kith_show_options *options, FILE *out, kith_err *err)
 {
 	const kith_filetype *type;
-	int rc = find_type(path, &type, err);
+	int rc = find_type(path, &options->how, &type, err);
 	if (!rc && options->h0.option && type != &kith_h0_file)
 		rc = kith_fail(err, KITH_EUSAGE, "%s: --%s is for files of generators (.kh0)", path,
 			       options->h0.option);
@@ -54,9 +66,16 @@ int kith_show(const char *path, const kith_show_options *options, FILE *out, kit
 	return rc;
 }
 
-int kith_check(const char *path, const kith_progress *progress, kith_err *err)
+int kith_check_as(const char *path, const kith_input_how *how, const kith_progress *progress, kith_err *err)
 {
 	const kith_filetype *type;
-	int rc = find_type(path, &type, err);
-	return rc ? rc : type->check(path, progress, err);
+	int rc = find_type(path, how, &type, err);
+	if (rc)
+		return rc;
+	return type->check_as ? type->check_as(path, how, progress, err) : type->check(path, progress, err);
+}
+
+int kith_check(const char *path, const kith_progress *progress, kith_err *err)
+{
+	return kith_check_as(path, NULL, progress, err);
 }

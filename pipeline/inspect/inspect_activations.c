@@ -30,7 +30,7 @@ static int show(const char *path, const kith_show_options *o, FILE *out, kith_er
 	double *row = NULL;
 	kith_json json = {.out = out};
 	uint64_t last;
-	int rc = kith_activations_open(&a, path, err);
+	int rc = kith_activations_open_as(&a, path, &o->how, err);
 	if (rc)
 		return rc;
 	const kith_activations_info *info = kith_activations_get_info(a);
@@ -70,13 +70,13 @@ done:
 	return rc;
 }
 
-static int check(const char *path, const kith_progress *progress, kith_err *err)
+static int check(const char *path, const kith_input_how *how, const kith_progress *progress, kith_err *err)
 {
 	kith_activations *a;
 	kith_activations_watch watch;
 	kith_progress watched;
 	kith_scan scan;
-	int rc = kith_activations_open(&a, path, err);
+	int rc = kith_activations_open_as(&a, path, how, err);
 	if (rc)
 		return rc;
 	watched = kith_activations_watched(&watch, a, progress);
@@ -86,9 +86,72 @@ static int check(const char *path, const kith_progress *progress, kith_err *err)
 	return rc;
 }
 
-static int recognise(const char *path, const kith_file_ends *ends)
+/* ---- the arrays of a file ---- */
+
+typedef struct listing {
+	FILE *out;
+	kith_json *json; /* NULL: as text */
+} listing;
+
+/* A name with what would break the table in a neutral form. */
+static void put_name(const char *name, FILE *out)
 {
-	return kith_activations_recognise(path, ends->head, ends->head_size) != NULL;
+	for (; *name; name++)
+		putc((unsigned char)*name < ' ' || *name == 127 ? '?' : *name, out);
 }
 
-const kith_filetype kith_activations_file = {recognise, show, check};
+static int put_array(void *context, const kith_source_entry *e, kith_err *err)
+{
+	const listing *l = context;
+	(void)err;
+	if (l->json) {
+		kith_json_gap(l->json, "\n ");
+		kith_json_begin(l->json, '{');
+		if (e->file)
+			kith_json_put_string(l->json, "file", e->file);
+		kith_json_put_string(l->json, "name", e->name ? e->name : "");
+		kith_json_put_string(l->json, "dtype", e->type);
+		kith_json_open(l->json, "shape", '[');
+		for (int i = 0; i < e->dims; i++)
+			kith_json_count(l->json, e->shape[i]);
+		kith_json_end(l->json);
+		kith_json_put_count(l->json, "bytes", e->bytes);
+		kith_json_end(l->json);
+		return 0;
+	}
+	if (e->file) {
+		put_name(e->file, l->out);
+		putc(':', l->out);
+	}
+	put_name(e->name ? e->name : "-", l->out);
+	fprintf(l->out, "\t%s\t", e->type);
+	for (int i = 0; i < e->dims; i++)
+		fprintf(l->out, i ? ",%llu" : "%llu", (unsigned long long)e->shape[i]);
+	fprintf(l->out, "\t%llu\n", (unsigned long long)e->bytes);
+	return 0;
+}
+
+int kith_show_list(const char *path, const kith_show_options *o, FILE *out, kith_err *err)
+{
+	kith_json json = {.out = out};
+	listing l = {out, o->json ? &json : NULL};
+	if (o->json) {
+		kith_json_begin(&json, '{');
+		kith_json_open(&json, "arrays", '[');
+	} else {
+		fprintf(out, "# name\ttype\tshape\tbytes\n");
+	}
+	int rc = kith_source_list(path, &o->how, put_array, &l, err);
+	if (!rc && o->json)
+		kith_show_end_json(&json);
+	if (!rc && (fflush(out) || ferror(out)))
+		rc = kith_fail_errno(err, "cannot write the output");
+	return rc;
+}
+
+static int recognise(const char *path, const kith_file_ends *ends)
+{
+	return kith_source_recognise(path, ends->head, ends->head_size, ends->bytes) != NULL;
+}
+
+const kith_filetype kith_activations_file = {recognise, show, .check_as = check};

@@ -45,15 +45,27 @@ static void put_ties(const kith_graph_info *i, FILE *out)
 		fprintf(out, "# zero rows\t%llu\n", (unsigned long long)i->tied.zero);
 }
 
+/* The format that the activations were in, as kith_source_label says it at the end of their name; "" if it was .npy,
+ * which it does not say. */
+static const char *format_of(const kith_graph_info *i, char out[32])
+{
+	const char *open = strrchr(i->input, '('), *end = i->input + strlen(i->input) - 1;
+	int length = open && *end == ')' ? (int)(end - open) - 1 : 0;
+	snprintf(out, 32, "%.*s", length, open ? open + 1 : "");
+	return out;
+}
+
 static void put_header(const kith_graph_info *i, const kith_graph_audit *a, FILE *out)
 {
-	char ladder[256], recall[KITH_DOUBLE_TEXT];
+	char ladder[256], recall[KITH_DOUBLE_TEXT], format[32];
 	fprintf(out, "# kith graph\n# n\t%llu\n# d\t%llu\n# k\t%s\n# metric\t%s\n# engine\t%s\n",
 		(unsigned long long)i->n, (unsigned long long)i->d,
 		kith_ladder_text(i->ladder, i->tiers, ladder, sizeof ladder), i->metric, i->engine);
 	if (i->parameters[0])
 		fprintf(out, "# parameters\t%s\n", i->parameters);
 	fprintf(out, "# recall\t%s\n# digest\t%s\n", kith_double_text(i->recall, recall), i->digest);
+	if (*format_of(i, format))
+		fprintf(out, "# made from\t%s\n", format);
 	put_ties(i, out);
 	put_audit(i, a, out);
 	fprintf(out, "# near\t%u%s%s\n", i->near, i->near ? "\tprecision\t" : "", i->near ? precision(i) : "");
@@ -98,6 +110,7 @@ static void put_ties_json(const kith_graph_info *i, kith_json *j)
 
 static void begin_json(const kith_graph_info *i, const kith_graph_audit *a, kith_json *j)
 {
+	char format[32];
 	kith_json_begin(j, '{');
 	kith_json_put_string(j, "format", "kith-graph");
 	kith_json_put_count(j, "version", 1);
@@ -111,6 +124,8 @@ static void begin_json(const kith_graph_info *i, const kith_graph_audit *a, kith
 		kith_json_put_string(j, "parameters", i->parameters);
 	kith_json_put_number(j, "recall", i->recall);
 	kith_json_put_string(j, "digest", i->digest);
+	if (*format_of(i, format))
+		kith_json_put_string(j, "made from", format);
 	if (i->near)
 		kith_json_put_string(j, "precision", precision(i));
 	put_ties_json(i, j);
@@ -251,4 +266,4 @@ static int recognise(const char *path, const kith_file_ends *ends)
 	return kith_is_lmdb(ends);
 }
 
-const kith_filetype kith_graph_file = {recognise, show, check};
+const kith_filetype kith_graph_file = {recognise, show, .check = check};

@@ -381,4 +381,4 @@ static int recognise(const char *path, const kith_file_ends *ends)
 	return kith_is_lmdb(ends) && ends->has_tail && !memcmp(ends->tail, "KITHGENS", sizeof ends->tail);
 }
 
-const kith_filetype kith_h0_file = {recognise, show, check};
+const kith_filetype kith_h0_file = {recognise, show, .check = check};

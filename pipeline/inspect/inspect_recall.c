@@ -23,8 +23,8 @@ static int look(const char *path, kith_graph_info *info, uint64_t *seed, kith_er
 	return rc;
 }
 
-int kith_check_recall(const char *input, const char *path, uint32_t rows, const kith_progress *progress, FILE *out,
-		      kith_err *err)
+int kith_check_recall(const char *input, const kith_input_how *how, const char *path, uint32_t rows,
+		      const kith_progress *progress, FILE *out, kith_err *err)
 {
 	kith_knn_options options;
 	kith_graph_info info;
@@ -33,6 +33,7 @@ int kith_check_recall(const char *input, const char *path, uint32_t rows, const 
 	kith_knn_defaults(&options);
 	options.progress = *progress;
 	options.audit_rows = rows;
+	options.how = *how;
 	int rc = look(path, &info, &options.audit_seed, err);
 	int exact = !rc && !strcmp(info.engine, "exact");
 	if (rc || (rc = kith_knn_audit(input, path, &options, &found, err)))

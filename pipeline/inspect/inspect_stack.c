@@ -165,4 +165,4 @@ static int recognise(const char *path, const kith_file_ends *ends)
 	return ends->head[strspn((const char *)ends->head, " \t\r\n")] == '{';
 }
 
-const kith_filetype kith_stack_file = {recognise, show, check};
+const kith_filetype kith_stack_file = {recognise, show, .check = check};

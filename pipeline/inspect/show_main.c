@@ -34,7 +34,7 @@ static int take_nodes(const kith_option *option, const char *text, kith_err *err
 typedef struct arguments {
 	kith_show_options show;
 	enum { TSV, JSON, SVMLIGHT } format;
-	int edges;
+	int edges, list;
 } arguments;
 
 /* "S:C" */
@@ -69,6 +69,9 @@ static int check(void *context, kith_err *err)
 		return kith_fail(err, KITH_EUSAGE, "--generator, --edges and --format svmlight: one of them");
 	if (generator && (o->first || o->last != UINT64_MAX))
 		return kith_fail(err, KITH_EUSAGE, "--generator names its sample: leave out --nodes");
+	if (a->list && (o->h0.option || o->first || o->last != UINT64_MAX))
+		return kith_fail(err, KITH_EUSAGE, "--list shows no rows: leave out --%s",
+				 o->h0.option ? o->h0.option : "nodes");
 	if (a->edges)
 		o->h0.what = KITH_SHOW_EDGES;
 	return 0;
@@ -77,7 +80,7 @@ static int check(void *context, kith_err *err)
 int main(int argc, char **argv)
 {
 	static const char about[] =
-		"Show a kith file (.nng, .kpr, .kh0, stack.json), or activations (.npy), as text: header "
+		"Show a kith file (.nng, .kpr, .kh0, stack.json), or activations, as text: header "
 		"lines start with #, then "
 		"tab-separated rows.\v"
 		"Defaults: all nodes, --format tsv --weights one.\n\n"
@@ -89,6 +92,8 @@ int main(int argc, char **argv)
 		{0, "nodes", "A:B", "Only nodes (samples) A to B-1; A: and :B are fine", 1, take_nodes, .to = &a.show},
 		{0, "format", "tsv|json|svmlight", "Tab-separated values, JSON, or (.kh0) rows for a classifier", 1,
 		 kith_take_choice, .to = &a.format, .noun = "format"},
+		{0, "list", NULL, "Of activations: the arrays that a file has", 1, kith_take_flag, .to = &a.list},
+		KITH_CLI_INPUT_OPTIONS(&a.show.how),
 		{0, "edges", NULL, "Of a .kh0: a row for each edge of the forests, not for each class", 2,
 		 kith_take_flag, .to = &a.edges},
 		{0, "generator", "SAMPLE:CLASS", "Of a .kh0: the edges of this class's component", 2, take_generator,
@@ -105,5 +110,6 @@ int main(int argc, char **argv)
 	kith_cli_start(&cli, argv);
 	kith_cli_parse(&cli, &(kith_cli_arguments){options, "FILE", about, check, &a}, argc, argv);
 	a.show.progress = kith_cli_progress(&cli);
-	return kith_show(path, &a.show, stdout, &err) ? kith_cli_fail(&cli, &err) : 0;
+	int rc = (a.list ? kith_show_list : kith_show)(path, &a.show, stdout, &err);
+	return rc ? kith_cli_fail(&cli, &err) : 0;
 }

@@ -25,7 +25,8 @@ static int look(struct measured *m, const char *input, const char *path, kith_er
 	const kith_knn_options *o = m->options;
 	char digest[32];
 	int rc;
-	if ((rc = kith_graph_open(&m->graph, path, err)) || (rc = kith_activations_open(&m->activations, input, err)))
+	if ((rc = kith_graph_open(&m->graph, path, err)) ||
+	    (rc = kith_activations_open_as(&m->activations, input, &o->how, err)))
 		return rc;
 	m->progress = kith_activations_watched(&m->watch, m->activations, &o->progress);
 	const kith_graph_info *info = kith_graph_get_info(m->graph);

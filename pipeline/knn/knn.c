@@ -148,6 +148,7 @@ static void fill_info(struct run *r)
 	const kith_knn_options *o = r->options;
 	kith_graph_info *info = &r->info;
 	kith_stage_describe(info, o, r->vectors.path, r->vectors.n, r->vectors.d, r->vectors.digest);
+	kith_source_label(kith_activations_source(r->activations), info->input, sizeof info->input);
 	r->engine->promise(r->job.options, info);
 	if (o->candidate_graphs) {
 		size_t at = strlen(info->parameters);
@@ -197,6 +198,8 @@ static int start(struct run *r, const char *input, const char *output, const voi
 	const kith_knn_options *o = r->options;
 	uint64_t memory = o->memory / 4 < 4u << 20 ? o->memory / 4 : 4u << 20; /* stays in the cache */
 	const char *spec;
+	kith_input_how how = o->how;
+	how.spill = how.spill ? how.spill : output;
 	int rc = kith_engine_find(&r->engine, &spec, o->engine, err);
 	if (rc)
 		return rc;
@@ -216,7 +219,7 @@ static int start(struct run *r, const char *input, const char *output, const voi
 				   .threads = o->threads,
 				   .output = output,
 				   .progress = &r->progress};
-	if ((rc = kith_activations_open(&r->activations, input, err)))
+	if ((rc = kith_activations_open_as(&r->activations, input, &how, err)))
 		return rc;
 	r->progress = kith_activations_watched(&r->watch, r->activations, &o->progress);
 	const kith_activations_info *file = kith_activations_get_info(r->activations);
@@ -379,6 +382,7 @@ int kith_knn_foresee_with(const char *input, const kith_knn_options *given, cons
 	if (!rc && !(rc = set_aside_zero_rows(&r, err)) && !(rc = foresee_rows(&r, &found, err))) {
 		describe_instead(&r, found.plan, sizeof found.plan);
 		found.n = r.info.n;
+		found.temporary += kith_activations_get_info(r.activations)->spilled;
 		found.d = r.info.d;
 		found.graph = kith_stage_graph_bytes(&r.info);
 		if (!r.engine->exact)

@@ -8,6 +8,7 @@
 #include "alloc.h"
 #include "cli.h"
 #include "engine.h"
+#include "source.h"
 #include "text.h"
 
 KITH_CLI_LOADS_OPENBLAS;
@@ -119,6 +120,9 @@ static int check(void *context, kith_err *err)
 	if (!a->output)
 		return kith_fail(err, KITH_EUSAGE, "no output given: -o layer.nng");
 	int rc = kith_cli_distinct("-o", a->output, a->input, err);
+	if (!rc && kith_source_names_file(a->input, a->output))
+		rc = kith_fail(err, KITH_EUSAGE, "-o %s: is one of the files of %s: name another output", a->output,
+			       a->input);
 	for (uint32_t g = 0; !rc && g < a->knn.candidate_graphs; g++)
 		rc = kith_cli_distinct("-o", a->output, a->candidates[g], err);
 	return rc;
@@ -237,6 +241,9 @@ int main(int argc, char **argv)
 		 .to = &a.knn.rows, .least = 1, .most = UINT32_MAX},
 		{0, "ops", "FROM:TO[,...]", "Of generators: only edges of the operations that join these layers", 4,
 		 kith_take_text, .to = &a.knn.rows.ops},
+		{0, "format", "NAME", "Format of the activations, where it is not to be seen", 5, kith_take_text,
+		 .to = &a.knn.how.format},
+		KITH_CLI_INPUT_OPTIONS(&a.knn.how),
 		{'m', NULL, "MEM", "Memory to work in, such as 512M or 4G", 2, kith_take_bytes, .to = &a.knn.memory},
 		{'t', NULL, "THREADS", "Threads", 2, kith_take_count, .to = &a.knn.threads, .least = 1, .most = 256},
 		{'o', NULL, "LAYER.nng", "The graph to write (required)", 1, kith_take_text, .to = &a.output},
@@ -251,16 +258,16 @@ int main(int argc, char **argv)
 	kith_knn_defaults(&a.knn);
 	a.knn.candidates = (const char *const *)a.candidates;
 	snprintf(about, sizeof about,
-		 "Build the k-nearest-neighbour graph of one layer's activations (.npy, one row per sample), or of "
-		 "generators (.kh0).\v"
+		 "Build the k-nearest-neighbour graph of one layer's activations (.npy, .safetensors, raw; one row per "
+		 "sample), or of generators (.kh0).\v"
 		 "Defaults: -k %u --metric l2 --ties content --zero-rows keep --engine %s --audit %u --near %u -m %s "
 		 "-t %d.\n\n"
 		 "Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.",
 		 a.knn.ladder[0], a.knn.engine, a.knn.audit_rows, a.knn.near, kith_cli_bytes_text(a.knn.memory),
 		 a.knn.threads);
 	if (add_own_options(&a, options, own)) {
-		kith_cli_parse(&cli, &(kith_cli_arguments){options, "ACTIVATIONS.npy|SAMPLES.kh0", about, check, &a},
-			       argc, argv);
+		kith_cli_parse(&cli, &(kith_cli_arguments){options, "ACTIVATIONS|SAMPLES.kh0", about, check, &a}, argc,
+			       argv);
 		a.knn.command = cli.command;
 		a.knn.progress = kith_cli_progress(&cli);
 		code = a.dry_run ? foresee(&cli, &a) : build(&cli, &a);

@@ -58,7 +58,7 @@ static void find_norms(kith_vectors *v, uint64_t first, uint64_t count, const do
 
 int kith_vectors_refuse_zero(const kith_vectors *v, kith_err *err)
 {
-	char more[64] = "";
+	char more[64] = "", place[KITH_PLACE_TEXT];
 	uint64_t first = 0;
 	if (!v->zero)
 		return 0;
@@ -68,9 +68,9 @@ int kith_vectors_refuse_zero(const kith_vectors *v, kith_err *err)
 		snprintf(more, sizeof more, " (and so are %llu more of %llu)", (unsigned long long)v->zero - 1,
 			 (unsigned long long)v->n);
 	return kith_fail(err, KITH_EUSAGE,
-			 "%s: row %llu is zero%s and has no direction: cosine cannot place it; drop the same samples "
+			 "%s: %s is zero%s and has no direction: cosine cannot place it; drop the same samples "
 			 "from every layer, use --metric l2, or keep them (--zero-rows keep)",
-			 v->path, (unsigned long long)first, more);
+			 v->path, kith_source_place(kith_activations_source(v->input), first, UINT64_MAX, place), more);
 }
 
 static void normalise_rows(const kith_vectors *v, uint64_t first, uint64_t count, double *rows)
@@ -114,7 +114,8 @@ static int set_up(kith_vectors *v, kith_activations *input, kith_metric metric, 
 			    .n = file->n,
 			    .d = file->d,
 			    .metric = metric,
-			    .value_size = metric == KITH_L2 && file->dtype != KITH_F8 ? sizeof(float) : sizeof(double)};
+			    .value_size = metric == KITH_L2 && !kith_dtype_is_wide(file->dtype) ? sizeof(float)
+												: sizeof(double)};
 	KITH_BUFFER_ZERO(&w, v->mean, v->d);
 	KITH_BUFFER(&w, v->norm, normed);
 	KITH_BUFFER(&w, v->exponent, normed);
@@ -150,6 +151,7 @@ static int refuse_range(const kith_vectors *v, double max_abs, kith_err *err)
 	int large = max_abs > KITH_SMALLEST, exponent, rc = 0;
 	double limit = large ? kith_largest_value(v->d) : nextafter(max_abs, 0), *row = kith_alloc(v->d, sizeof *row);
 	uint64_t i = 0, t = v->d;
+	char place[KITH_PLACE_TEXT];
 	if (!row)
 		return kith_fail_nomem(err, "a row", v->d * sizeof *row);
 	for (; !rc && i < v->n && t == v->d; i++) {
@@ -160,11 +162,12 @@ static int refuse_range(const kith_vectors *v, double max_abs, kith_err *err)
 	frexp(max_abs, &exponent);
 	if (!rc)
 		rc = kith_fail(err, KITH_EUSAGE,
-			       "%s: row %llu, column %llu is %.3g%s: squared distances leave a double's range where "
+			       "%s: %s is %.3g%s: squared distances leave a double's range where "
 			       "values are %s %.3g; save x * 2.0**%d, which has the same neighbours",
-			       v->path, (unsigned long long)(i - 1), (unsigned long long)t, t < v->d ? row[t] : 0,
-			       large ? "" : ", and no value is larger", large ? "above" : "all below",
-			       large ? limit : KITH_SMALLEST, -exponent < 1000 ? -exponent : 1000);
+			       v->path, kith_source_place(kith_activations_source(v->input), i - 1, t, place),
+			       t < v->d ? row[t] : 0, large ? "" : ", and no value is larger",
+			       large ? "above" : "all below", large ? limit : KITH_SMALLEST,
+			       -exponent < 1000 ? -exponent : 1000);
 	free(row);
 	return rc;
 }

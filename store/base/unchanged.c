@@ -38,13 +38,13 @@ int kith_file_unchanged(const kith_file_state *was, int fd, const char *path, ki
 {
 	struct stat st;
 	kith_file_state is;
-	int rc = was->regular ? kith_file_state_get(&is, fd, path, err) : 0;
+	int rc = was->regular && fd >= 0 ? kith_file_state_get(&is, fd, path, err) : 0;
 	if (rc || !was->regular)
 		return rc;
-	if (!is_same(was, &is))
+	if (fd >= 0 && !is_same(was, &is))
 		return kith_fail_changed(err, path);
 	if (stat(path, &st))
-		return 0;
+		return fd < 0 ? kith_fail_errno(err, "%s", path) : 0;
 	is = state_of(&st);
 	return is_same(was, &is) ? 0 : kith_fail_changed(err, path);
 }

@@ -18,7 +18,8 @@ int kith_file_state_get(kith_file_state *out, int fd, const char *path, kith_err
 
 /* KITH_EIO, and a message that begins with `path` and says what to do, if `fd` has another size or time of modification
  * than it had, or if `path` names another file by now, which is what whoever reads the result would find there. (Not if
- * it names none: a file that was moved or removed still is what it was.)
+ * it names none: a file that was moved or removed still is what it was.) `fd` -1: it is not open, and the name alone
+ * tells; then it has to be there.
  *
  * What this cannot see: two changes within one tick of the file system's clock, some milliseconds; changes whose author
  * sets the time back to the nanosecond; stores through a mapping to pages that were written before and are not yet on

@@ -69,17 +69,11 @@ graphs() { # graphs K NAME...: builds NAME.nng, one after the other with seeds 1
 
 @test "element types that are not read" {
 	local type
-	for type in '<i8' '<i4' '<u2' '>f4' '>f8' '<c8' '|O' '|b1' '<U4'; do
+	for type in '<c8' '<c16' '<f16' '|O' '<U4' '|S4' '<M8[s]'; do
 		mknpy -t "$type" wrong.npy
 		unfit "wrong.npy" kith-knn -o out.nng wrong.npy
 		[[ "$stderr" == *"$type"* ]]
 	done
-}
-
-@test "Fortran order" {
-	mknpy -F fortran.npy
-	unfit "fortran.npy" kith-knn -o out.nng fortran.npy
-	[[ "$stderr" == *ortran* ]]
 }
 
 @test "an npy version from the future" {
@@ -127,7 +121,7 @@ graphs() { # graphs K NAME...: builds NAME.nng, one after the other with seeds 1
 @test "a zero row has no direction" {
 	mknpy -z 23 zero.npy
 	unfit "zero.npy: row 23 is zero and has no direction" kith-knn --metric cosine --zero-rows refuse -o out.nng zero.npy
-	[[ "$stderr" == *"drop the same samples from every layer, or use --metric l2;"* ]]
+	[[ "$stderr" == *"drop the same samples from every layer, use --metric l2,"* ]]
 	kith-knn -q -o out.nng zero.npy
 }
 

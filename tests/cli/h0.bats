@@ -65,7 +65,6 @@ refused() {
 
 @test "what is wrong with arrays" {
 	mknpy -n 4 -d 3 A.npy && refused 'A.npy has 4 samples, but I.npy has 5'
-	mknpy -n 5 -d 3 -F A.npy && refused 'Fortran order'
 	mknpy -n 5 -d 3 -p 1,2,nan A.npy && refused 'A.npy: row 1, column 2 is NaN'
 	mknpy -n 5 -d 3 A.npy
 	mknpy -n 3 -d 4 -p 2,1,inf w.npy && refused 'w.npy: row 2, column 1 is infinite: weights have to be numbers'

@@ -77,6 +77,52 @@ try_example() {
 	[ -e "$LD_LIBRARY_PATH/libkith.so.$version" ]
 }
 
+# The completions of a line whose last word is being typed; bash parts words at = as well.
+complete_line() {
+	local program=$1
+	shift
+	bash -c 'source "$1"; COMP_WORDS=("${@:2}"); COMP_CWORD=$(($# - 2)); _kith "$2"; printf "%s\n" "${COMPREPLY[@]}"' \
+		- "$prefix/share/bash-completion/completions/$program" "$program" "$@" | paste -sd' '
+}
+
+@test "bash completes options, values and files of every installed program, as its --help has them" {
+	[ "$(ls "$prefix/share/bash-completion/completions")" = "$(ls "$prefix/bin")" ]
+	for program in "$prefix"/bin/*; do
+		program=$(basename "$program")
+		bash -c 'source "$1"; complete -p "$2"' - "$prefix/share/bash-completion/completions/$program" "$program"
+		[ "$(complete_line "$program" --vers)" = --version ]
+		[[ "$(complete_line "$program" -)" == *"--help"* ]]
+	done
+	touch a.npy b.npy a.nng b.nng
+	mkdir b.dir
+	[ "$(complete_line kith-knn --metr)" = --metric= ]
+	[ "$(complete_line kith-knn --metric = '')" = "l2 cosine jaccard" ]
+	[ "$(complete_line kith-knn --metric c)" = cosine ]
+	[ "$(complete_line kith-merge --graph = m)" = mutual ]
+	[ "$(complete_line kith-merge --alpha = '')" = all ]
+	[ "$(complete_line kith-knn --engine =)" = "exact approx faiss:" ]
+	[ "$(complete_line kith-knn -o '')" = "a.nng b.dir b.nng" ]
+	[ "$(complete_line kith-knn --dry-run b)" = "b.dir b.npy" ]
+	[ "$(complete_line kith-knn -m '')$(complete_line kith-knn -k 1)" = "" ]
+	[ "$(complete_line kith-merge -o s.json NAME = b)" = "b.dir b.nng" ]
+	[ "$(complete_line kith-report --csv '')" = b.dir ]
+	[[ "$(complete_line kith-show '')" == *"a.nng a.npy"* ]]
+}
+
+@test "every installed file is in one of Debian's packages, and debian/ has this version" {
+	[[ "$(head -1 "$root/debian/changelog")" == "kith ($(pkg-config --modversion kith)) "* ]]
+	cd "$prefix"
+	for list in "$root"/debian/*.install; do # Debian's folders, and those of other systems and other prefixes
+		sed -e 's,^usr/,,' -e 's,lib/\*/,lib*/*,' -e 's,lib/python3/dist-packages,lib/python3*/*-packages,' "$list"
+	done >"$BATS_TEST_TMPDIR/patterns"
+	while read -r pattern; do
+		find . -path "./$pattern" -o -path "./$pattern/*"
+	done <"$BATS_TEST_TMPDIR/patterns" | grep -v '\.pyc$' | while read -r file; do
+		[ -d "$file" ] || echo "$file"
+	done | sort >"$BATS_TEST_TMPDIR/packaged"
+	find . ! -type d | sort | diff - "$BATS_TEST_TMPDIR/packaged"
+}
+
 @test "functions with clones have names of their own in all files, or clang cannot link them" {
 	files=$(grep -rl "KITH_CLONES static" "$root/store" "$root/pipeline")
 	names=$(sed -n 's/^KITH_CLONES static [^(]*[ *]\([a-z_0-9]*\)(.*/\1/p' $files | sort)

@@ -45,7 +45,7 @@ have_build() {
 	done
 }
 
-libraries="libc6-dev liblmdb-dev libzstd-dev libxxhash-dev libopenblas-openmp-dev libjansson-dev libcairo2-dev libfaiss-dev"
+libraries="libc6-dev liblmdb-dev libzstd-dev libxxhash-dev libopenblas-openmp-dev libjansson-dev libcairo2-dev libzip-dev libhdf5-dev libfaiss-dev"
 build="gcc g++ make cmake pkg-config $libraries"
 install="apt-get -y -q -o DPkg::Lock::Timeout=120 install --no-install-recommends"
 

@@ -1,9 +1,11 @@
 """kith.record: against what the network computes, and what it refuses or warns of."""
 
+import json
 import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import kith
 import numpy as np
@@ -466,6 +468,12 @@ def test_refusals(work):
                  pick={"lstm": lambda o: o[1][0]})
     work.refuses("cannot be a file name", loader, out, {"conv": "a/b"})
     work.refuses("cannot be a file name", loader, out, {"conv": "two words"})
+    odd = nn.Sequential()
+    odd.add_module("a/b", nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="'a/b' cannot be a file name: .*; give it another by modules={'a/b': NAME}"):
+        kith.record(odd, batches(torch.ones(4, 2)), out)
+    assert work.left() == []
+    assert kith.record(odd, batches(torch.ones(4, 2)), out + ".odd", {"a/b": "b"}) == [out + ".odd/b.npy"]
     work.refuses("same file name: a", loader, out, {"conv": "a", "turn": "a"})
     work.refuses("same file name: conv", loader, out, ["conv", "conv@0"], input="conv")
     work.refuses("dtype 'f9'", loader, out, ["conv"], dtype="f9")
@@ -536,3 +544,98 @@ def test_torch_is_imported_when_it_is_used():
     script = "import sys, kith; assert 'torch' not in sys.modules; kith.record; assert 'torch' in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ,
                    "PYTHONPATH": os.path.join(ROOT, "pipeline", "python")})
+
+
+def read_shards(folder, name, pattern="shard-*.safetensors"):
+    """{shard's name: one tensor of it}, checked against what safetensors says of its files."""
+    found = {}
+    for path in sorted(Path(folder).glob(pattern)):
+        data = path.read_bytes()
+        length = int.from_bytes(data[:8], "little")
+        header, data = json.loads(data[8:8 + length]), data[8 + length:]
+        at = 0
+        for tensor in [header[key] for key in header if key != "__metadata__"]:
+            begin, end = tensor["data_offsets"]
+            assert begin == at and end - begin == np.prod(tensor["shape"]) * {"F64": 8, "F32": 4, "BF16": 2, "F16": 2}[tensor["dtype"]]
+            at = end
+        assert at == len(data) and length % 8 == 0
+        begin, end = header[name]["data_offsets"]
+        dtype = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "V2"}[header[name]["dtype"]]
+        found[path.name] = np.frombuffer(data[begin:end], dtype).reshape(header[name]["shape"])
+    return found
+
+
+def test_safetensors(work):
+    """Shards of every size, whole ones and a shorter last one, hold what the .npy files hold."""
+    names = work.record(work.loader, work.out, ["conv", "relu", "block"], input="I")
+    want = {name: work.load(name) for name in names}
+    for size in (1, 4, 5, 7, 23, 40, None):
+        out = f"{work.out}.{size}"
+        got = kith.record(work.net, work.loader, out, ["conv", "relu", "block"], input="I", format="safetensors",
+                          shard_samples=size, branches=False)
+        assert got == [f"{out}/shard-*.safetensors:{name}" for name in names]
+        for name in names:
+            shards = read_shards(out, name)
+            assert list(shards) == [f"shard-{i:05d}.safetensors" for i in range(-(-23 // (size or 23)))]
+            assert {len(shard) for shard in list(shards.values())[:-1]} <= {size}
+            np.testing.assert_array_equal(np.concatenate(list(shards.values())), want[name])
+    out = work.out + ".half"
+    kith.record(work.net, work.loader, out, ["conv"], format="safetensors", dtype="bfloat16", branches=False)
+    kith.record(work.net, work.loader, work.out, ["conv"], dtype="bfloat16", branches=False)
+    np.testing.assert_array_equal(read_shards(out, "conv")["shard-00000.safetensors"], work.load("conv"))
+
+
+class Fails(Exception):
+    pass
+
+
+def test_resume(work):
+    """A recording that ends by an exception goes on where its whole shards end, and becomes what it would have been."""
+    work.record(work.loader, work.out, ["conv", "block"], input="I")
+    runs = []
+
+    def loader(stop, size=5):
+        for number, batch in enumerate(DataLoader(TensorDataset(work.x, torch.arange(23)), batch_size=size)):
+            if number == stop:
+                raise Fails()
+            yield batch
+
+    work.net.conv.register_forward_hook(lambda *_: runs.append(1))
+    options = {"input": "I", "format": "safetensors", "shard_samples": 4, "branches": False}
+    for stop in range(1, 5):
+        out, whole = f"{work.out}.{stop}", 5 * stop // 4 if stop > 1 else 0  # the first batch waits for the second
+        with pytest.raises(Fails):
+            kith.record(work.net, loader(stop), out, ["conv", "block"], **options)
+        assert len(os.listdir(out)) == whole  # and no parts
+        (Path(out) / "shard-00009.safetensors.0a1b2c.part").touch()  # a process that was killed
+        if os.listdir(out)[1:]:
+            with pytest.raises(ValueError, match="resume=True"):
+                kith.record(work.net, loader(None), out, ["conv", "block"], **options)
+        for size in (5, 3):
+            runs.clear()
+            kith.record(work.net, loader(None, size), out, ["conv", "block"], resume=True, **options)
+            there = 4 * whole if size == 5 else 20
+            assert len(runs) == -(-23 // size) - there // size
+            assert len(os.listdir(out)) == 6
+            for name in ("I", "conv", "block"):
+                np.testing.assert_allclose(np.concatenate(list(read_shards(out, name).values())), work.load(name), atol=1e-6)
+    with pytest.raises(ValueError, match="of other layers, types or shapes"):
+        kith.record(work.net, work.loader, out, ["conv"], resume=True, **options)
+    with pytest.raises(ValueError, match="shards of 4 samples, not 5"):
+        kith.record(work.net, work.loader, out, ["conv", "block"], resume=True, **{**options, "shard_samples": 5})
+    with pytest.raises(ValueError, match="its shards have 23 samples, the loader has 15"):
+        kith.record(work.net, batches(work.x[:15]), out, ["conv", "block"], resume=True, **options)
+    assert kith.record(work.net, batches(work.x), out, ["conv", "block"], resume=True, **options)[0] == out + "/shard-*.safetensors:I"
+    seen = len(runs)
+    kith.record(work.net, work.loader, out, ["conv", "block"], resume=True, forward=lambda model, batch: model(batch[0]), **options)
+    assert len(runs) == seen + 5  # what the batches have, forward= alone knows
+    (Path(out) / "shard-00003.safetensors").write_bytes(b"no")
+    with pytest.raises(ValueError, match="shard-00003.safetensors: not written by kith.record"):
+        kith.record(work.net, work.loader, out, ["conv", "block"], resume=True, **options)
+
+
+def test_format_refusals(work):
+    work.refuses("format 'hdf5': use npy or safetensors", work.loader, work.out, ["conv"], format="hdf5")
+    work.refuses("are for format='safetensors'", work.loader, work.out, ["conv"], resume=True)
+    work.refuses("shard_samples: at least 1", work.loader, work.out, ["conv"], format="safetensors", shard_samples=0)
+    work.refuses("row 0 has a NaN", batches(torch.full_like(work.x, np.nan)), work.out, ["conv"], format="safetensors")

@@ -71,7 +71,7 @@ static void parse(request *q, int argc, char **argv)
 static int find_dtype(const char *descr)
 {
 	const char *name = descr + (*descr && strchr("<=|", *descr));
-	for (int t = KITH_F2; t <= KITH_BF16; t++)
+	for (int t = KITH_F2; t < KITH_DTYPES; t++)
 		if (!strcmp(npy_descr((kith_dtype)t) + 1, name))
 			return t;
 	return -1;

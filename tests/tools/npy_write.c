@@ -43,28 +43,24 @@ void npy_write(const char *path, kith_dtype dtype, size_t n, size_t d, const voi
 	npy_write_raw(path, 1, npy_header(npy_descr(dtype), 0, shape), data, n * d * npy_size(dtype));
 }
 
+static const struct {
+	const char *descr;
+	size_t size;
+	int bits; /* of integers; negative: with a sign */
+} types[KITH_DTYPES] = {[KITH_F2] = {"<f2", 2, 0},   [KITH_F4] = {"<f4", 4, 0},   [KITH_F8] = {"<f8", 8, 0},
+			[KITH_BF16] = {"|V2", 2, 0}, [KITH_B1] = {"|b1", 1, 1},   [KITH_U1] = {"|u1", 1, 8},
+			[KITH_I1] = {"|i1", 1, -8},  [KITH_U2] = {"<u2", 2, 16},  [KITH_I2] = {"<i2", 2, -16},
+			[KITH_U4] = {"<u4", 4, 32},  [KITH_I4] = {"<i4", 4, -32}, [KITH_U8] = {"<u8", 8, 64},
+			[KITH_I8] = {"<i8", 8, -64}};
+
 const char *npy_descr(kith_dtype dtype)
 {
-	switch (dtype) {
-	case KITH_F2:
-		return "<f2";
-	case KITH_F4:
-		return "<f4";
-	case KITH_F8:
-		return "<f8";
-	case KITH_U1:
-		return "|u1";
-	case KITH_I1:
-		return "|i1";
-	case KITH_BF16:
-		return "|V2";
-	}
-	abort();
+	return types[dtype].descr;
 }
 
 size_t npy_size(kith_dtype dtype)
 {
-	return dtype == KITH_F8 ? 8 : dtype == KITH_F4 ? 4 : dtype == KITH_F2 || dtype == KITH_BF16 ? 2 : 1;
+	return types[dtype].size;
 }
 
 static double clamp(double x, double low, double high)
@@ -107,6 +103,27 @@ static double small_decode(uint16_t bits, int fraction)
 	return bits & 0x8000 ? -x : x;
 }
 
+/* Little-endian, two's complement. What is too large becomes the largest that a double holds, too. */
+static void int_encode(double x, int bits, uint8_t *out)
+{
+	double end = ldexp(1, bits < 0 ? -bits - 1 : bits);
+	x = rint(clamp(x, bits < 0 ? -end : 0, nextafter(end, 0)));
+	x = x < end ? x : end - 1;
+	uint64_t u = x < 0 ? 0 - (uint64_t)-x : (uint64_t)x;
+	for (int b = 0; 8 * b < abs(bits); b++)
+		out[b] = (uint8_t)(u >> 8 * b);
+}
+
+static double int_decode(const uint8_t *in, int bits)
+{
+	uint64_t u = 0;
+	for (int b = 0; 8 * b < abs(bits); b++)
+		u |= (uint64_t)in[b] << 8 * b;
+	if (bits < 0 && u >> (-bits - 1))
+		return -(double)((bits == -64 ? 0 : (uint64_t)1 << -bits) - u);
+	return bits == 1 ? u != 0 : (double)u;
+}
+
 void npy_encode(kith_dtype dtype, const double *values, size_t count, void *out)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -123,16 +140,12 @@ void npy_encode(kith_dtype dtype, const double *values, size_t count, void *out)
 		case KITH_F2:
 			memcpy((char *)out + 2 * i, &h, 2);
 			break;
-		case KITH_U1:
-			((uint8_t *)out)[i] = (uint8_t)rint(clamp(x, 0, 255));
-			break;
-		case KITH_I1:
-			((int8_t *)out)[i] = (int8_t)rint(clamp(x, -128, 127));
-			break;
 		case KITH_BF16:
 			h = small_encode(x, BFLOAT);
 			memcpy((char *)out + 2 * i, &h, 2);
 			break;
+		default:
+			int_encode(x, types[dtype].bits, (uint8_t *)out + types[dtype].size * i);
 		}
 	}
 }
@@ -154,16 +167,12 @@ void npy_decode(kith_dtype dtype, const void *data, size_t count, double *out)
 			memcpy(&h, (const char *)data + 2 * i, 2);
 			out[i] = small_decode(h, HALF);
 			break;
-		case KITH_U1:
-			out[i] = ((const uint8_t *)data)[i];
-			break;
-		case KITH_I1:
-			out[i] = ((const int8_t *)data)[i];
-			break;
 		case KITH_BF16:
 			memcpy(&h, (const char *)data + 2 * i, 2);
 			out[i] = small_decode(h, BFLOAT);
 			break;
+		default:
+			out[i] = int_decode((const uint8_t *)data + types[dtype].size * i, types[dtype].bits);
 		}
 	}
 }

@@ -69,20 +69,15 @@ static void test_accepted(void **state)
 	expect_shape(npy_header("f4", 0, "(3, 2)"), 1, 24, 3, 2);
 	expect_shape(npy_header("=f8", 0, "(3, 2)"), 1, 48, 3, 2);
 	expect_shape(npy_header("i1", 0, "(3, 2)"), 1, 6, 3, 2);
+	for (kith_dtype t = 0; t < KITH_DTYPES; t++)
+		expect_shape(npy_header(npy_descr(t), 0, "(3, 2)"), 1, 6 * npy_size(t), 3, 2);
+	expect_shape(npy_header(">f4", 0, "(3, 2)"), 1, 24, 3, 2);
+	expect_shape(npy_header("<f4", 1, "(3, 2)"), 1, 24, 3, 2);
 	expect_shape(npy_header("|V2", 0, "(3, 2)"), 1, 12, 3, 2);
 	expect_shape(npy_header("<V2", 0, "(3, 2)"), 1, 12, 3, 2);
 	memset(wide, ' ', sizeof wide); /* more than 2^16 bytes need version 2; this only needs patience */
 	snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, %.*s'shape': (3, 2), }", 3900, wide);
 	expect_shape(text, 1, 24, 3, 2);
-}
-
-/* Fortran order of one row or one column is C order as well; refusing it would be allowed, misreading it would not. */
-static void test_fortran_order(void **state)
-{
-	char data[24] = {0};
-	(void)state;
-	npy_write_raw(path, 1, npy_header("<f4", 1, "(3, 2)"), data, 24);
-	expect_refusal(KITH_EUSAGE, "ortran");
 }
 
 static void refuse_header(const char *header, const char *text)
@@ -94,9 +89,9 @@ static void refuse_header(const char *header, const char *text)
 
 static void test_types(void **state)
 {
-	static const char *const types[] = {"<i8", "<i4",  "<i2", "<u2", "<u4", "<u8", ">f4", ">f8",  ">f2",
-					    "<c8", "<c16", "|b1", "|O",  "<U3", "|S4", "|V8", "<f16", "<M8[ns]",
-					    "",    "f3",   "|f4", ">V2", "|V1", "i2",  "<",   "<f"};
+	static const char *const types[] = {"<c8",     "<c16", "|O",  "<U3",  "|S4",      "|V8", "<f16",
+					    "<M8[ns]", "",     "f3",  "|f4",  ">V2",      "|V1", "|i2",
+					    "<",       "<f",   "<b2", "bf16", "<bfloat16"};
 	(void)state;
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
 		refuse_header(npy_header(types[i], 0, "(2, 2)"), types[i]);
@@ -179,7 +174,7 @@ static void test_long_header(void **state)
 static void test_advice(void **state)
 {
 	(void)state;
-	refuse_header(npy_header("<i8", 0, "(2, 2)"), "astype('f4')");
+	refuse_header(npy_header("<c8", 0, "(2, 2)"), "astype('f4')");
 	refuse_header(npy_header("|V4", 0, "(2, 2)"), "convert to f4 before numpy.save");
 }
 
@@ -217,10 +212,10 @@ static void test_magic_and_version(void **state)
 static void test_recognised(void **state)
 {
 	(void)state;
-	assert_string_equal(kith_activations_recognise("x", "\x93NUMPY\1\0", 8), "npy");
-	assert_null(kith_activations_recognise("x.npy", "\x93NUMP", 5));
-	assert_null(kith_activations_recognise("x.npy", "{\"format\": \"kith-stack\"", 23));
-	assert_null(kith_activations_recognise("x.npy", "", 0));
+	assert_string_equal(kith_source_recognise("x", "\x93NUMPY\1\0", 8, 8), "npy");
+	assert_null(kith_source_recognise("x.npy", "\x93NUMP", 5, 5));
+	assert_null(kith_source_recognise("x.npy", "{\"format\": \"kith-stack\"", 23, 23));
+	assert_null(kith_source_recognise("x.npy", "", 0, 0));
 }
 
 static void test_not_a_file(void **state)
@@ -269,16 +264,17 @@ static void expect_floats(kith_activations *npy, const double *want, const unsig
 	unsigned char scratch[24 * 8];
 	kith_err err = {0};
 	int rc = kith_activations_read_floats(npy, 0, 4, got, scratch, &err);
-	assert_int_equal(rc, info->dtype == KITH_F8 ? KITH_EBUG : 0);
+	assert_int_equal(rc, kith_dtype_is_wide(info->dtype) ? KITH_EBUG : 0);
 	for (size_t i = 0; i < 24 && !rc; i++)
 		assert_true(got[i] == (float)want[i] && got[i] == want[i]);
-	assert_memory_equal(kith_activations_map(npy), raw, 24 * npy_size(info->dtype));
+	if (info->dtype == KITH_F4 || info->dtype == KITH_F8)
+		assert_memory_equal(kith_activations_map(npy), raw, 24 * npy_size(info->dtype));
+	else
+		assert_null(kith_activations_map(npy));
 }
 
 static void test_values(void **state)
 {
-	static const kith_dtype types[] = {KITH_F2, KITH_F4, KITH_F8, KITH_U1, KITH_I1, KITH_BF16};
-	static const char *const names[] = {"f2", "f4", "f8", "u1", "i1", "bfloat16"};
 	static const double values[] = {0,   -0.0, 1,      -1,     127,    -128,   255,     3.25,
 					1e5, -1e5, 1e-7,   -3e-8,  1e-45,  5e-324, 1e308,   -1e39,
 					200, 0.1,  0x1p-1, 12.375, -77.75, 6e4,    0x1p-24, 99};
@@ -287,19 +283,19 @@ static void test_values(void **state)
 	kith_activations *npy;
 	kith_err err = {0};
 	(void)state;
-	for (size_t t = 0; t < 6; t++) {
+	for (kith_dtype t = 0; t < KITH_DTYPES; t++) {
 		kith_scan scan;
 		size_t size;
 		unsigned char *file;
-		npy_encode(types[t], values, 24, raw);
-		npy_decode(types[t], raw, 24, want);
-		npy_write(path, types[t], 4, 6, raw);
+		npy_encode(t, values, 24, raw);
+		npy_decode(t, raw, 24, want);
+		npy_write(path, t, 4, 6, raw);
 		npy = opened();
-		assert_int_equal(kith_activations_get_info(npy)->dtype, types[t]);
-		assert_int_equal(kith_activations_get_info(npy)->row_bytes, 6 * npy_size(types[t]));
+		assert_int_equal(kith_activations_get_info(npy)->dtype, t);
+		assert_int_equal(kith_activations_get_info(npy)->row_bytes, 6 * npy_size(t));
 		assert_string_equal(kith_activations_get_info(npy)->format, "npy");
-		assert_string_equal(kith_dtype_name(types[t]), names[t]);
-		assert_int_equal(kith_dtype_size(types[t]), npy_size(types[t]));
+		assert_string_equal(kith_dtype_name(t), t == KITH_BF16 ? "bfloat16" : npy_descr(t) + 1);
+		assert_int_equal(kith_dtype_size(t), npy_size(t));
 		assert_int_equal(kith_activations_read(npy, 0, 4, got, NULL, &err), 0);
 		assert_memory_equal(got, want, sizeof got);
 		kith_activations_will_read(npy, 1, 2);
@@ -459,23 +455,14 @@ static void test_scan_stops(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_accepted),
-		cmocka_unit_test(test_fortran_order),
-		cmocka_unit_test(test_types),
-		cmocka_unit_test(test_headers),
-		cmocka_unit_test(test_shapes),
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_long_header),
-		cmocka_unit_test(test_advice),
-		cmocka_unit_test(test_magic_and_version),
-		cmocka_unit_test(test_recognised),
-		cmocka_unit_test(test_not_a_file),
-		cmocka_unit_test(test_halves),
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_literal_bytes),
-		cmocka_unit_test(test_nan_and_infinity),
-		cmocka_unit_test(test_repeated),
-		cmocka_unit_test(test_scan_stops),
+		cmocka_unit_test(test_accepted),      cmocka_unit_test(test_types),
+		cmocka_unit_test(test_headers),       cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_sizes),         cmocka_unit_test(test_long_header),
+		cmocka_unit_test(test_advice),        cmocka_unit_test(test_magic_and_version),
+		cmocka_unit_test(test_recognised),    cmocka_unit_test(test_not_a_file),
+		cmocka_unit_test(test_halves),        cmocka_unit_test(test_values),
+		cmocka_unit_test(test_literal_bytes), cmocka_unit_test(test_nan_and_infinity),
+		cmocka_unit_test(test_repeated),      cmocka_unit_test(test_scan_stops),
 	};
 	sandbox_path(path, "file.npy");
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "area.h"
+#include "nameless_file.h"
 
 int kith_spill_open(kith_spill *s, const char *beside, kith_err *err)
 {

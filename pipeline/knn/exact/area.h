@@ -5,10 +5,6 @@
 
 #include "workspace.h"
 
-/* Opens a temporary file, which is gone with the process, in the folder of `beside`. -1, and errno, if there is none.
- */
-int kith_nameless_file(const char *beside);
-
 typedef struct kith_area {
 	void *at;
 	uint64_t mapped; /* bytes; 0: in memory */

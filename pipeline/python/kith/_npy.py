@@ -29,21 +29,18 @@ def writer(path: Union[str, os.PathLike], dtype: Optional[str] = None) -> Writer
     return Writer(path, dtype)
 
 
-class Writer:
-    """See kith.writer. rows: samples written so far; shape: of one sample; path: where the file will be."""
+class Values:
+    """Samples on their way to a file, all of one shape and stored as one type. rows: so far; shape: of one sample; what:
+    what messages call them."""
 
-    def __init__(self, path: Union[str, os.PathLike], dtype: Optional[str] = None, what: Optional[str] = None):
-        self.path = os.fspath(path)
-        self.what = what or self.path  # what messages call it
+    def __init__(self, what: str, dtype: Optional[str] = None):
+        self.what = what
         self.dtype = None if dtype is None else find_dtype(dtype)
         self.shape: Optional[tuple[int, ...]] = None
         self.rows = 0
-        self._part = f"{self.path}.{secrets.token_hex(3)}.part"
-        self._file = open(self._part, "xb", buffering=0)
 
-    def write(self, values: Any) -> None:
-        """Appends samples: (samples, ...), every sample of one shape; a number each is one value a sample. ValueError
-        where a value is no finite number, or not one of the dtype's."""
+    def take(self, values: Any) -> np.ndarray:
+        """More samples, as they are stored; ValueError where they cannot be."""
         array = as_array(values)
         if array.ndim == 0:
             raise ValueError(f"{self.what}: a single number; the first axis has to be the samples")
@@ -57,14 +54,53 @@ class Writer:
             self.shape = array.shape[1:]
             if self.dtype is None:
                 self.dtype = next((t for t in DTYPES.values() if t == array.dtype.newbyteorder("<")), DTYPES["f8"])
-            _write_all(self._file, self._header(0))
         if array.shape[1:] != self.shape:
             raise ValueError(f"{self.what}: row {self.rows} has the shape {array.shape[1:]}, the rows before it "
                              f"{self.shape}: every sample must have the same")
         stored = _convert(array, self.dtype)
-        self._check(array, stored)
-        _write_all(self._file, memoryview(stored.reshape(-1).view(np.uint8)) if stored.size else b"")
+        if stored.size:
+            self._check(array, stored)
         self.rows += len(stored)
+        return stored
+
+    def _check(self, array: np.ndarray, stored: np.ndarray) -> None:
+        """Row, and what is wrong with it, of the first that is not finite as stored, or not the integer that it was."""
+        if self.dtype.kind in "iu":
+            good = stored == array
+        else:
+            good = _finite(stored)
+            if good is None:
+                return
+        good = good.reshape(len(good), -1).all(axis=1)
+        if good.all():
+            return
+        row = int(np.argmin(good))
+        name = next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
+        finite = _finite(array[row:row + 1])
+        if finite is None or finite.all():
+            raise ValueError(f"{self.what}: row {self.rows + row} has a value that {name} cannot hold (too large"
+                             f"{', or no whole number' if self.dtype.kind in 'iu' else ''})")
+        raise ValueError(f"{self.what}: row {self.rows + row} has a NaN or Inf")
+
+
+class Writer(Values):
+    """See kith.writer. rows: samples written so far; shape: of one sample; path: where the file will be."""
+
+    def __init__(self, path: Union[str, os.PathLike], dtype: Optional[str] = None, what: Optional[str] = None):
+        self.path = os.fspath(path)
+        super().__init__(what or self.path, dtype)
+        self._part = f"{self.path}.{secrets.token_hex(3)}.part"
+        self._file = open(self._part, "xb", buffering=0)
+
+    def write(self, values: Any) -> None:
+        """Appends samples: (samples, ...), every sample of one shape; a number each is one value a sample. ValueError
+        where a value is no finite number, or not one of the dtype's."""
+        is_first = self.shape is None
+        stored = self.take(values)
+        if is_first:
+            _write_all(self._file, self._header(0))
+        if stored.size:
+            _write_all(self._file, stored.reshape(-1).view(np.uint8))
 
     def close(self) -> str:
         """Completes the file, syncs it and gives it its name, which is returned."""
@@ -108,25 +144,6 @@ class Writer:
     def __del__(self) -> None:
         if hasattr(self, "_file") and not self._file.closed:
             self.discard()
-
-    def _check(self, array: np.ndarray, stored: np.ndarray) -> None:
-        """Row, and what is wrong with it, of the first that is not finite as stored, or not the integer that it was."""
-        if self.dtype.kind in "iu":
-            good = stored == array
-        else:
-            good = _finite(stored)
-            if good is None:
-                return
-        good = good.reshape(len(good), -1).all(axis=1)
-        if good.all():
-            return
-        row = int(np.argmin(good))
-        name = next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
-        finite = _finite(array[row:row + 1])
-        if finite is None or finite.all():
-            raise ValueError(f"{self.what}: row {self.rows + row} has a value that {name} cannot hold (too large"
-                             f"{', or no whole number' if self.dtype.kind in 'iu' else ''})")
-        raise ValueError(f"{self.what}: row {self.rows + row} has a NaN or Inf")
 
     def _header(self, rows: int) -> bytes:
         """As NumPy writes it, but always as long as the largest row count would need."""

@@ -1,4 +1,4 @@
-"""What the layers of a PyTorch network put out, for a whole data loader, as .npy files: kith.record."""
+"""What the layers of a PyTorch network put out, for a whole data loader, as .npy or safetensors files: kith.record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from typing import Any, Callable, Iterable, NamedTuple, Optional, Union
 import torch
 from torch import nn
 
-from ._npy import Writer, find_dtype
+from ._npy import Values, Writer, find_dtype
+from ._shards import Shards
 
 try:
     from torch.overrides import TorchFunctionMode
@@ -39,7 +40,8 @@ def record(model: nn.Module, loader: Iterable[Any], out: Union[str, os.PathLike]
            device: Union[None, str, torch.device] = None, samples: Optional[int] = None,
            pick: Optional[Mapping[str, Callable[[Any], torch.Tensor]]] = None,
            forward: Optional[Callable[[nn.Module, Any], Any]] = None, branches: bool = True,
-           shard: Optional[tuple[int, int]] = None) -> list[str]:
+           shard: Optional[tuple[int, int]] = None, format: str = "npy", shard_samples: Optional[int] = None,
+           resume: bool = False) -> list[str]:
     """Runs `model` over `loader` once and writes each layer's output to OUT/NAME.npy, row i being sample i of the loader,
     and OUT/layers.mk with their names, in the order in which the network runs them, to be included before kith.mk.
     Returns the paths, in that order. Memory stays at one batch.
@@ -68,11 +70,16 @@ def record(model: nn.Module, loader: Iterable[Any], out: Union[str, os.PathLike]
               takes of a dictionary, to the device, floating inputs in the type of the model's parameters.
     branches  warn of layers beside which a path leads from the input to the output: a pass of two samples with gradients
               (not with `forward`).
-    shard     (i, of): this process has part i of the samples and writes NAME.npy.i-of-of; by default torch.distributed's
-              rank and size.
+    shard     (i, of): this process has part i of the samples and writes NAME.npy.i-of-of, or shard-i-of-of-00000.safetensors
+              and so on; by default torch.distributed's rank and size.
+    format    "npy"; or "safetensors": OUT/shard-00000.safetensors and so on, each with all layers of some samples, every layer
+              a tensor by its NAME. What is returned then, as kith-knn takes it, is "OUT/shard-*.safetensors:NAME".
+    shard_samples  how many samples such a shard has; by default as many as make about a gigabyte.
+    resume    with safetensors: go on after the shards that an interrupted recording of the same layers has left whole. Batches
+              that are all in them are drawn from the loader and not run.
 
     The model runs in eval mode without gradients and gets its modes back afterwards. Files have their names only when all
-    of them are whole; a run that fails or is interrupted leaves none behind. Raises ValueError for names or outputs that
+    of them are whole; a run that fails or is interrupted leaves none behind, but for whole shards of safetensors. Raises ValueError for names or outputs that
     cannot be recorded, and says what to do."""
     model = _unwrap(model)
     run = _Forward(model, forward, device)
@@ -81,7 +88,15 @@ def record(model: nn.Module, loader: Iterable[Any], out: Union[str, os.PathLike]
     if samples is None:
         samples = _loader_samples(loader)
     targets = _Targets(model, modules)
-    files = _Files(os.fspath(out), targets, dtype, shard or _process(), _Shaper(pool, pick, mask))
+    shard = shard or _process()
+    if format not in ("npy", "safetensors"):
+        raise ValueError(f"format {format!r}: use npy or safetensors")
+    if format == "npy" and (shard_samples is not None or resume):
+        raise ValueError("shard_samples= and resume= are for format='safetensors'")
+    if shard_samples is not None and shard_samples < 1:
+        raise ValueError("shard_samples: at least 1")
+    shards = Shards(os.fspath(out), shard_samples, shard, resume) if format == "safetensors" else None
+    files = _Files(os.fspath(out), targets, dtype, shard, _Shaper(pool, pick, mask), shards)
     if input is not None:
         files.check_name(input)
     modes = [(module, module.training) for module in model.modules()]
@@ -89,7 +104,10 @@ def record(model: nn.Module, loader: Iterable[Any], out: Union[str, os.PathLike]
         model.eval()
         with torch.no_grad(), _Watch(model, targets, files.take) as watch:
             for batch in loader:
-                files.start(batch, run.rows(batch))
+                rows = run.rows(batch)
+                if files.skip(rows):
+                    continue
+                files.start(batch, rows)
                 watch.start()
                 with ExitStack() as stack:
                     if input is not None and not run.is_default:
@@ -501,8 +519,8 @@ class _Files:
     """A writer for each target and call, opened when it is first seen, in the first batch: that is the causal order."""
 
     def __init__(self, folder: str, targets: _Targets, dtype: Optional[str], shard: Optional[tuple[int, int]],
-                 shaper: _Shaper):
-        self.folder, self.targets, self.shard, self.shaper = folder, targets, shard, shaper
+                 shaper: _Shaper, shards: Optional[Shards]):
+        self.folder, self.targets, self.shard, self.shaper, self.shards = folder, targets, shard, shaper, shards
         self.dtype = dtype
         if dtype is not None and find_dtype(dtype).kind not in "fV":
             raise ValueError(f"dtype {dtype!r}: use one of f2, f4, f8, bfloat16")
@@ -511,23 +529,30 @@ class _Files:
                 self.check_name(target.name)
         # By (the module or sum, its call in a pass, the target that asks for it), or (NAME, None, None) of the input and
         # of outputs.
-        self.files: dict[tuple[str, Optional[int], Optional[_Target]], Writer] = {}
+        self.files: dict[tuple[str, Optional[int], Optional[_Target]], Values] = {}
         self.name: dict[tuple, str] = {}
         self.background = _Background()
         self.left_out: dict[str, str] = {}  # what patterns name and cannot be recorded, and why
         self.rows = self.batches = 0
         os.makedirs(folder, exist_ok=True)
 
-    def check_name(self, name: str) -> None:
+    def check_name(self, name: str, what_to_do: str = "") -> None:
         if not FIT_FOR_MAKE.fullmatch(name):
-            raise ValueError(f"{name!r} cannot be a file name: letters, digits and . _ + @ , - can be in it")
+            raise ValueError(f"{name!r} cannot be a file name: letters, digits and . _ + @ , - can be in it{what_to_do}")
 
     def names(self) -> dict[str, list[tuple[str, int]]]:
         """{file's name: the key and call that it is of}, of modules and sums."""
         return {self.name[place]: place[:2] for place in self.files if place[2] is not None}
 
+    def skip(self, rows: Optional[int]) -> bool:
+        """Whether a batch of so many rows is in shards that are there already, and then counts it."""
+        if self.shards is None or rows is None or self.rows + rows > self.shards.resumed:
+            return False
+        self.rows += rows
+        return True
+
     def start(self, batch: Any, rows: Optional[int]) -> None:
-        self.background.wait()
+        self._wait()
         self.shaper.start(batch)
         self.batch = None if rows is None else (rows, "the batch")
         self.done: set[tuple] = set()
@@ -564,8 +589,10 @@ class _Files:
         self.batches += 1
 
     def close(self) -> list[str]:
-        self.background.wait()
+        self._wait()
         self.background.stop()
+        if self.shards is not None:
+            return self.shards.close(self.rows)
         for file in self.files.values():
             file.complete()
         paths = [file.rename() for file in self.files.values()]
@@ -575,8 +602,16 @@ class _Files:
 
     def discard(self) -> None:
         self.background.stop()
-        for file in self.files.values():
-            file.discard()
+        if self.shards is not None:
+            self.shards.discard()
+        else:
+            for file in self.files.values():
+                file.discard()
+
+    def _wait(self) -> None:
+        self.background.wait()
+        if self.shards is not None and self.batches:
+            self.shards.settle()
 
     def _put(self, place: tuple[str, Optional[int], Optional[_Target]], what: str, value: Any) -> None:
         key, call, target = place
@@ -596,7 +631,9 @@ class _Files:
         value = self.shaper.pooled(key, what, value.detach())
         if place not in self.files:
             name = key if call is None else f"{key}@{call}"
-            self.files[place], self.name[place] = Writer(self._path(name), self.dtype, what), name
+            self.files[place], self.name[place] = self._open(name.replace("/", "_"), what), name  # it gets its name in _finish_first
+        if self.shards is not None and self.rows < self.shards.resumed:
+            value = value[self.shards.resumed - self.rows:]
         self.background.write(self.files[place], value)
         self.done.add(place)
 
@@ -612,6 +649,9 @@ class _Files:
             return (f"{what} has {len(value)} rows in a batch where {self.batch[1]} has {self.batch[0]}: "
                     "its first axis must be the sample (see pick=)")
         return None
+
+    def _open(self, name: str, what: str) -> Values:
+        return Writer(self._path(name), self.dtype, what) if self.shards is None else self.shards.layer(what, self.dtype)
 
     def _path(self, name: str) -> str:
         part = f".{self.shard[0]}-of-{self.shard[1]}" if self.shard else ""
@@ -636,8 +676,10 @@ class _Files:
             if target is not None:
                 number = f"@{call}" if target.call is None and watch.calls[key] > 1 else ""
                 self.name[place] = (target.name or key or "out") + number
-                self.check_name(self.name[place])
+                self.check_name(self.name[place], f"; give it another by modules={{{key!r}: NAME}}" if target.name is None else "")
                 file.path = self._path(self.name[place])
+        for place, file in self.files.items() if self.shards is not None else ():
+            file.name = self.name[place]
         names = list(self.name.values())
         twice = {name for name in names if names.count(name) > 1}
         if twice:

@@ -1,0 +1,452 @@
+/* hdf5.c - HDF5: acts.h5:/path/to/dataset. Values that lie in the file in one piece are read where they lie, without
+ * the library; others, in chunks or behind filters, through it. The library is not thread safe as it is mostly built,
+ * so that all calls of it are made under one lock. What leads to other files is not followed. */
+#define H5_USE_110_API
+#include <hdf5.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "infile.h"
+#include "reader.h"
+
+#define HEAD_SHOWN    96u          /* bytes of the file's beginning that a change of its structure may show in */
+#define CACHE_BYTES   (64u << 20)  /* for chunks, at most */
+#define MOST_FILTERED (256u << 20) /* of a chunk that has to be in memory as a whole */
+
+/* Recursive: an array that is not found has the others listed. */
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
+/* An open dataset. */
+typedef struct dataset {
+	hid_t file, set, type, space, layout;
+	int dims;
+	hsize_t shape[KITH_MAX_DIMS];
+} dataset;
+
+static void release(dataset *d)
+{
+	if (d->layout >= 0)
+		H5Pclose(d->layout);
+	if (d->space >= 0)
+		H5Sclose(d->space);
+	if (d->type >= 0)
+		H5Tclose(d->type);
+	if (d->set >= 0)
+		H5Dclose(d->set);
+	if (d->file >= 0)
+		H5Fclose(d->file);
+	*d = (dataset){-1, -1, -1, -1, -1, 0, {0}};
+}
+
+/* ---- opening ---- */
+
+static herr_t refuse_link(const char *parent, const char *group, const char *file, const char *object, unsigned *flags,
+			  hid_t access, void *seen)
+{
+	(void)parent;
+	(void)group;
+	(void)object;
+	(void)flags;
+	(void)access;
+	snprintf(seen, 256, "%s", file);
+	return -1;
+}
+
+static int open_file(const kith_part *p, hid_t *out, kith_err *err)
+{
+	char name[KITH_FD_NAME];
+	H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+	hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+	H5Pset_file_locking(access, 0, 1); /* nothing is written; and some file systems have no locks */
+	*out = H5Fopen(kith_fd_name(p->fd, p->path, name), H5F_ACC_RDONLY, access);
+	H5Pclose(access);
+	return *out >= 0
+		       ? 0
+		       : kith_fail(err, KITH_EUSAGE,
+				   "%s: not a whole HDF5 file: truncated, damaged, or still open for writing", p->path);
+}
+
+/* How many bytes of chunks a row leads to, all chunks that have a part of it together. */
+static uint64_t band_bytes(const dataset *d, const hsize_t *chunk, uint64_t size)
+{
+	uint64_t bytes = chunk[0] * size;
+	for (int i = 1; i < d->dims; i++)
+		if (__builtin_mul_overflow(bytes, (d->shape[i] + chunk[i] - 1) / chunk[i] * chunk[i], &bytes))
+			return UINT64_MAX;
+	return bytes;
+}
+
+static int open_set(dataset *d, const char *name, hid_t access, char *elsewhere)
+{
+	*elsewhere = 0;
+	H5Pset_elink_cb(access, refuse_link, elsewhere);
+	d->set = H5Dopen2(d->file, name, access);
+	if (d->set < 0)
+		return -1;
+	d->type = H5Dget_type(d->set);
+	d->space = H5Dget_space(d->set);
+	d->layout = H5Dget_create_plist(d->set);
+	d->dims = H5Sget_simple_extent_ndims(d->space);
+	if (d->type < 0 || d->space < 0 || d->layout < 0 || d->dims < 0 || d->dims > KITH_MAX_DIMS)
+		return -1;
+	return H5Sget_simple_extent_dims(d->space, d->shape, NULL) < 0 ? -1 : 0;
+}
+
+/* Opens it with room for the chunks of two rows, which neighbouring reads share, so that each is read once. */
+static int open_dataset(const kith_part *p, dataset *d, const char *name, kith_err *err)
+{
+	char elsewhere[256];
+	int rc = open_file(p, &d->file, err);
+	if (rc)
+		return rc;
+	hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
+	hsize_t chunk[KITH_MAX_DIMS];
+	int is_open = !open_set(d, name, access, elsewhere);
+	if (is_open && H5Pget_layout(d->layout) == H5D_CHUNKED &&
+	    H5Pget_chunk(d->layout, KITH_MAX_DIMS, chunk) == d->dims) {
+		uint64_t band = band_bytes(d, chunk, H5Tget_size(d->type));
+		dataset again = {d->file, -1, -1, -1, -1, 0, {0}};
+		H5Pset_chunk_cache(access, 12421, band < CACHE_BYTES / 2 ? 2 * band : CACHE_BYTES, 1);
+		d->file = -1;
+		release(d); /* a set that is open already keeps its cache */
+		is_open = !open_set(&again, name, access, elsewhere);
+		*d = again;
+	}
+	H5Pclose(access);
+	if (is_open)
+		return 0;
+	if (*elsewhere)
+		return kith_fail(err, KITH_EUSAGE, "%s: %.128s is a link to another file, %.200s: name that file",
+				 p->path, name, elsewhere);
+	return kith_part_no_entry((kith_part *)(uintptr_t)p, err);
+}
+
+/* ---- types ---- */
+
+/* IEEE's, or the upper half of a float. */
+static int float_type(hid_t type, kith_dtype *out)
+{
+	size_t sign, exponent, exponent_bits, mantissa, mantissa_bits, bits = 8 * H5Tget_size(type);
+	static const struct {
+		size_t bits, exponent_bits, bias;
+		kith_dtype dtype;
+	} known[] = {{16, 5, 15, KITH_F2}, {16, 8, 127, KITH_BF16}, {32, 8, 127, KITH_F4}, {64, 11, 1023, KITH_F8}};
+	if (H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits) < 0 ||
+	    H5Tget_norm(type) != H5T_NORM_IMPLIED || sign != bits - 1 || mantissa != 0 || exponent != mantissa_bits ||
+	    exponent + exponent_bits != sign || H5Tget_offset(type) != 0)
+		return 0;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (known[i].bits == bits && known[i].exponent_bits == exponent_bits &&
+		    known[i].bias == H5Tget_ebias(type)) {
+			*out = known[i].dtype;
+			return 1;
+		}
+	return 0;
+}
+
+static int integer_type(hid_t type, kith_dtype *out)
+{
+	static const kith_dtype known[2][9] = {
+		{[1] = KITH_U1, [2] = KITH_U2, [4] = KITH_U4, [8] = KITH_U8},
+		{[1] = KITH_I1, [2] = KITH_I2, [4] = KITH_I4, [8] = KITH_I8},
+	};
+	size_t size = H5Tget_size(type);
+	if ((size != 1 && size != 2 && size != 4 && size != 8) || H5Tget_precision(type) != 8 * size ||
+	    H5Tget_offset(type) != 0)
+		return 0;
+	*out = known[H5Tget_sign(type) == H5T_SGN_2][size];
+	return 1;
+}
+
+/* What NumPy's truths become: an enumeration of two, FALSE and TRUE, of one byte. */
+static int is_bool(hid_t type)
+{
+	char name[2][16] = {""};
+	for (unsigned i = 0; i < 2 && H5Tget_nmembers(type) == 2; i++) {
+		char *member = H5Tget_member_name(type, i);
+		snprintf(name[i], sizeof name[i], "%s", member ? member : "");
+		H5free_memory(member);
+	}
+	return H5Tget_size(type) == 1 && !strcmp(name[0], "FALSE") && !strcmp(name[1], "TRUE");
+}
+
+/* What messages and lists call a type that is none of kith's. */
+static const char *class_name(hid_t type)
+{
+	switch (H5Tget_class(type)) {
+	case H5T_FLOAT:
+		return "a float of an unusual format";
+	case H5T_INTEGER:
+		return "an integer of an unusual format";
+	case H5T_STRING:
+		return "strings";
+	case H5T_COMPOUND:
+		return "a compound";
+	case H5T_ENUM:
+		return "an enumeration";
+	case H5T_REFERENCE:
+		return "references";
+	case H5T_VLEN:
+		return "lists of varying length";
+	case H5T_ARRAY:
+		return "arrays";
+	case H5T_OPAQUE:
+		return "bytes without a meaning";
+	default:
+		return "no numbers";
+	}
+}
+
+static int find_type(hid_t type, kith_dtype *out)
+{
+	switch (H5Tget_class(type)) {
+	case H5T_FLOAT:
+		return float_type(type, out);
+	case H5T_INTEGER:
+		return integer_type(type, out);
+	case H5T_ENUM:
+		*out = KITH_B1;
+		return is_bool(type);
+	case H5T_OPAQUE: /* NumPy's V2, which bfloat16 becomes */
+		*out = KITH_BF16;
+		return H5Tget_size(type) == 2;
+	default:
+		return 0;
+	}
+}
+
+static int set_type(kith_part *p, const dataset *d, const char *name, kith_err *err)
+{
+	H5T_order_t order = H5Tget_order(d->type), own = H5Tget_order(H5T_NATIVE_INT);
+	if (!find_type(d->type, &p->dtype))
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: %.128s holds %s: numbers of f2, f4, f8, bfloat16, i1 to i8, u1 to u8 or b1 "
+				 "are read",
+				 p->path, name, class_name(d->type));
+	p->swapped = (order == H5T_ORDER_BE || order == H5T_ORDER_LE) && order != own && kith_dtype_size(p->dtype) > 1;
+	return 0;
+}
+
+/* ---- how values are stored ---- */
+
+static int check_filters(const kith_part *p, const dataset *d, const char *name, kith_err *err)
+{
+	int count = H5Pget_nfilters(d->layout);
+	for (int i = 0; i < count; i++) {
+		char filter[64] = "";
+		unsigned flags, config;
+		size_t values = 0;
+		H5Z_filter_t id =
+			H5Pget_filter2(d->layout, (unsigned)i, &flags, &values, NULL, sizeof filter, filter, &config);
+		if (id < 0 || H5Zfilter_avail(id) > 0)
+			continue;
+		return kith_fail(
+			err, KITH_EUSAGE,
+			"%s: %.128s is behind the filter %d%s%.60s%s, which is not installed: install it for HDF5, or "
+			"write the array with gzip",
+			p->path, name, (int)id, *filter ? " (" : "", filter, *filter ? ")" : "");
+	}
+	return 0;
+}
+
+static int check_chunks(const kith_part *p, const dataset *d, const char *name, kith_err *err)
+{
+	hsize_t chunk[KITH_MAX_DIMS];
+	uint64_t bytes = H5Tget_size(d->type);
+	if (H5Pget_chunk(d->layout, KITH_MAX_DIMS, chunk) != d->dims)
+		return kith_fail(err, KITH_EUSAGE, "%s: %.128s: its chunks have other dimensions", p->path, name);
+	for (int i = 0; i < d->dims; i++)
+		bytes *= chunk[i]; /* 32 bits, as HDF5 has it */
+	if (bytes <= MOST_FILTERED || H5Pget_nfilters(d->layout) == 0)
+		return 0;
+	return kith_fail(
+		err, KITH_EUSAGE,
+		"%s: %.128s is in compressed chunks of %llu bytes, each of which would have to be in memory: write it "
+		"in chunks of some rows",
+		p->path, name, (unsigned long long)bytes);
+}
+
+/* Rows first..first+count-1, as they are stored. */
+static int read_rows(const kith_part *p, uint64_t first, uint64_t count, void *out, kith_err *err)
+{
+	const dataset *d = p->own;
+	hsize_t start[KITH_MAX_DIMS] = {first}, extent[KITH_MAX_DIMS];
+	memcpy(extent, d->shape, sizeof extent);
+	extent[0] = count;
+	pthread_mutex_lock(&lock);
+	hid_t memory = H5Screate_simple(d->dims, extent, NULL);
+	int is_read = memory >= 0 && H5Sselect_hyperslab(d->space, H5S_SELECT_SET, start, NULL, extent, NULL) >= 0 &&
+		      H5Dread(d->set, d->type, memory, d->space, H5P_DEFAULT, out) >= 0;
+	if (memory >= 0)
+		H5Sclose(memory);
+	pthread_mutex_unlock(&lock);
+	return is_read ? 0
+		       : kith_fail(err, KITH_EIO,
+				   "%s: cannot read rows %llu:%llu: HDF5 says that the file is damaged or truncated",
+				   p->path, (unsigned long long)first, (unsigned long long)(first + count));
+}
+
+static void close_own(kith_part *p)
+{
+	pthread_mutex_lock(&lock);
+	release(p->own);
+	pthread_mutex_unlock(&lock);
+	free(p->own);
+	p->own = NULL;
+}
+
+/* In place, if values are in the file in one piece; else by the library, which then stays open. */
+static int choose_way(kith_part *p, dataset *d, const char *name, kith_err *err)
+{
+	H5D_layout_t layout = H5Pget_layout(d->layout);
+	int rc = check_filters(p, d, name, err);
+	if (rc)
+		return rc;
+	if (layout == H5D_VIRTUAL || H5Pget_external_count(d->layout) > 0)
+		return kith_fail(err, KITH_EUSAGE, "%s: the values of %.128s are in other files: name those", p->path,
+				 name);
+	if (layout != H5D_COMPACT && !H5Dget_storage_size(d->set)) /* what is said of its shape costs nothing */
+		return kith_fail(err, KITH_EUSAGE, "%s: %.128s holds no values: it was never written", p->path, name);
+	haddr_t at = layout == H5D_CONTIGUOUS ? H5Dget_offset(d->set) : HADDR_UNDEF;
+	if (at != HADDR_UNDEF) {
+		p->data_at = at;
+		return 0;
+	}
+	if (layout == H5D_CHUNKED && (rc = check_chunks(p, d, name, err)))
+		return rc;
+	dataset *own = kith_alloc(1, sizeof *own);
+	if (!own)
+		return kith_fail_nomem(err, "a dataset", sizeof *own);
+	*own = *d;
+	*d = (dataset){-1, -1, -1, -1, -1, 0, {0}};
+	p->own = own;
+	p->read = read_rows;
+	return 0;
+}
+
+/* ---- names ---- */
+
+typedef struct visit {
+	kith_part *part;
+	kith_source_each *each;
+	void *context;
+	kith_err *err;
+	int rc;
+	uint64_t count;
+	char *only; /* the name of the last dataset */
+} visit;
+
+static herr_t see_object(hid_t file, const char *name, const H5O_info_t *info, void *context)
+{
+	visit *v = context;
+	dataset d = {-1, -1, -1, -1, -1, 0, {0}};
+	char elsewhere[256];
+	if (info->type != H5O_TYPE_DATASET)
+		return 0;
+	v->count++;
+	free(v->only);
+	if (!(v->only = strdup(name)))
+		return (v->rc = kith_fail_nomem(v->err, "a name", strlen(name))) != 0;
+	if (!v->each)
+		return 0;
+	hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
+	kith_source_entry entry = {.name = name, .type = "not one that is read"};
+	uint64_t shape[KITH_MAX_DIMS];
+	kith_dtype dtype;
+	d.file = file;
+	if (!open_set(&d, name, access, elsewhere)) {
+		entry = (kith_source_entry){NULL, name, class_name(d.type), d.dims, shape, H5Tget_size(d.type)};
+		if (find_type(d.type, &dtype))
+			entry.type = kith_dtype_name(dtype);
+		for (int i = 0; i < d.dims; i++)
+			entry.bytes *= shape[i] = d.shape[i];
+	}
+	d.file = -1;
+	release(&d);
+	H5Pclose(access);
+	v->rc = v->each(v->context, &entry, v->err);
+	return v->rc != 0;
+}
+
+static int visit_all(kith_part *p, visit *v, kith_err *err)
+{
+	hid_t file;
+	v->err = err;
+	int rc = open_file(p, &file, err);
+	if (rc)
+		return rc;
+	if (H5Ovisit(file, H5_INDEX_NAME, H5_ITER_INC, see_object, v) < 0 && !v->rc)
+		v->rc = kith_fail(err, KITH_EUSAGE, "%s: damaged: its groups cannot be read", p->path);
+	H5Fclose(file);
+	return v->rc;
+}
+
+static int list_hdf5(kith_part *p, kith_source_each *each, void *context, kith_err *err)
+{
+	visit v = {.part = p, .each = each, .context = context};
+	pthread_mutex_lock(&lock);
+	int rc = visit_all(p, &v, err);
+	pthread_mutex_unlock(&lock);
+	free(v.only);
+	return rc;
+}
+
+/* The dataset that p->entry names, or the one that there is; to be freed. */
+static int choose_name(kith_part *p, char **out, kith_err *err)
+{
+	visit v = {.part = p};
+	int rc = 0;
+	if (p->entry) {
+		*out = strdup(p->entry);
+	} else {
+		rc = visit_all(p, &v, err);
+		if (!rc && v.count != 1)
+			rc = kith_part_no_entry(p, err);
+		*out = v.only;
+	}
+	if (!rc && !*out)
+		rc = kith_fail_nomem(err, "a name", 1);
+	return rc;
+}
+
+/* ---- the reader ---- */
+
+static int is_hdf5(const char *path, const uint8_t *head, size_t size, uint64_t bytes)
+{
+	(void)bytes;
+	if (size >= 8 && !memcmp(head, "\x89HDF\r\n\x1a\n", 8))
+		return KITH_BY_CONTENT;
+	return kith_path_ends(path, ".h5") || kith_path_ends(path, ".hdf5") ? KITH_BY_NAME : KITH_NOT_MINE;
+}
+
+static int open_named(kith_part *p, dataset *d, char **name, kith_err *err)
+{
+	int rc = choose_name(p, name, err);
+	if (rc || (rc = open_dataset(p, d, *name, err)) || (rc = set_type(p, d, *name, err)))
+		return rc;
+	uint64_t shape[KITH_MAX_DIMS];
+	for (int i = 0; i < d->dims; i++)
+		shape[i] = d->shape[i];
+	rc = kith_part_set_shape(p, shape, d->dims, 0, err);
+	return rc ? rc : choose_way(p, d, *name, err);
+}
+
+static int open_hdf5(kith_part *p, kith_err *err)
+{
+	dataset d = {-1, -1, -1, -1, -1, 0, {0}};
+	char *name = NULL;
+	pthread_mutex_lock(&lock);
+	int rc = open_named(p, &d, &name, err);
+	release(&d);
+	pthread_mutex_unlock(&lock);
+	free(name);
+	if (p->own)
+		p->close = close_own;
+	p->head_bytes = p->bytes < HEAD_SHOWN ? p->bytes : HEAD_SHOWN;
+	return rc;
+}
+
+const kith_reader kith_reader_hdf5 = {.name = "hdf5", .recognise = is_hdf5, .open = open_hdf5, .list = list_hdf5};
