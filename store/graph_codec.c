@@ -443,6 +443,9 @@ int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith
 	if ((rc = kith_view_open(&view, &s->decoder, bytes, size, KITH_TABLE_META, 0, err)) ||
 	    (rc = read_meta(&view, &m, err)))
 		return rc;
+	if (m.ties & ~(1u | TIES_COUNTED))
+		return kith_fail(err, KITH_EUSAGE,
+				 "its meta record has flags that this kith does not know: use a newer one");
 	int is_old = m.version == META_OLDEST;
 	kith_graph_info found = {
 		.n = m.n,
@@ -464,8 +467,7 @@ int kith_meta_decode(kith_block_scratch *s, const void *bytes, size_t size, kith
 	kith_copy_text(found.input, sizeof found.input, m.input);
 	kith_copy_text(found.command, sizeof found.command, m.command);
 	kith_copy_text(found.version, sizeof found.version, m.kith);
-	if (!found.block_nodes || !found.near_nodes || kith_info_check(&found, NULL) || m.audit_rows > found.n ||
-	    m.ties > (1 | TIES_COUNTED))
+	if (!found.block_nodes || !found.near_nodes || kith_info_check(&found, NULL) || m.audit_rows > found.n)
 		return kith_fail(err, KITH_ECORRUPT, "its meta record makes no sense");
 	found.block_nodes = kith_block_nodes_fit(found.block_nodes, found.n); /* older files have larger ones */
 	found.near_nodes = kith_block_nodes_fit(found.near_nodes, found.n);

@@ -59,7 +59,7 @@ typedef struct kith_nnts {
 	 * are as great. To have p <= 0.05 anywhere by chance alone has a probability of 0.05 (family-wise; Westfall
 	 * and Young 1993). And 1 each: the mean, standard deviation and thresholds of those R. */
 	double *null_family_p;
-	double *null_max_mean, *null_max_sd, *null_max_q95, *null_max_q99;
+	double *null_max_mean, *null_max_sd, *null_max_q95, *null_max_q99; /* NaN where one layer is all there is */
 } kith_nnts;
 
 /* What chance gives: the expected IoU of two independent random sets of k of a sample's n-1 others,
@@ -150,8 +150,8 @@ int kith_stack_write(const kith_stack *stack, const char *path, kith_err *err);
 
 /* Reads stack.json, tolerating members it does not know. KITH_EUSAGE if it is not a kith stack of a version it can
  * read, KITH_ECORRUPT if it is one but a shape or a number cannot be right, or an identity (kith_stack_check) is
- * broken. What follows from other numbers ("expected", "corrected", "dynamics") is not read; it can be computed. `*out`
- * belongs to the caller. */
+ * broken. What follows from other numbers ("expected", "corrected", "calibrated", "dynamics") is not read; it can be
+ * computed. `*out` belongs to the caller. */
 int kith_stack_read(kith_stack **out, const char *path, kith_err *err);
 
 /* Reads stack.json in the same way, and checks that what follows from other numbers agrees, too, where it is there;
@@ -162,7 +162,9 @@ int kith_stack_verify(const char *path, kith_err *err);
  * overlap >= NNTS >= overlap / (2 - overlap) (of each sample, equal to the latter, which is convex); an estimate of
  * NNTS symmetric with diagonal 1, and no further from it than 1; recall in its interval; NNTP upper
  * triangular, sum over a <= v <= b of NNTP(0,k)[a][b] = pairs[v]; for alpha > 0 that sum is >= pairs[v]; the runs over
- * all (a,b), and those that begin or end at a layer, never grow with alpha. KITH_EBUG with the first one broken. */
+ * all (a,b), and those that begin or end at a layer, never grow with alpha; of two networks' layers of one name, the
+ * pairs of union and mutual graph together are each layer's n k edges, and those kept never get fewer with k. KITH_EBUG
+ * with the first one broken. */
 int kith_stack_check(const kith_stack *stack, kith_err *err);
 
 #pragma GCC visibility pop

@@ -38,29 +38,44 @@ double kith_audit_seconds(uint64_t n, uint64_t d, uint32_t rows, int threads)
 	return (pairs * (PAIR + PAIR_VALUE * (double)d) + (double)n * (double)d * READ_VALUE) / threads;
 }
 
-/* Finds the true neighbours of all samples of both records at once, and puts them where they belong. */
-static int find_both(kith_audit *a, const kith_vectors *vectors, uint64_t memory, int threads,
-		     const kith_progress *progress, kith_err *err)
+/* What true neighbours are looked for with. */
+struct finder {
+	kith_audit *audit;
+	const kith_vectors *vectors;
+	kith_zero_rows *zero; /* NULL: there are none */
+	uint64_t memory;
+	int threads;
+	const kith_progress *progress;
+};
+
+static kith_some_rows rows_to_find(const struct finder *f, const uint32_t *rows, uint32_t count)
 {
+	return (kith_some_rows){.vectors = f->zero ? &f->zero->vectors : f->vectors,
+				.ladder = f->zero ? f->zero->info.ladder : f->audit->ladder,
+				.tiers = f->zero ? f->zero->info.tiers : f->audit->tiers,
+				.rows = rows,
+				.count = count,
+				.memory = f->memory,
+				.threads = f->threads,
+				.work = "audit",
+				.progress = f->progress};
+}
+
+/* Finds the true neighbours of all samples of both records at once, and puts them where they belong. */
+static int find_both(const struct finder *f, kith_err *err)
+{
+	kith_audit *a = f->audit;
 	uint32_t rows = a->record.rows, all = rows + a->stop.rows, k = a->ladder[a->tiers - 1], *id, *exact;
 	void *space = NULL;
 	kith_workspace w = {0};
 	KITH_BUFFER(&w, id, all);
 	KITH_BUFFER(&w, exact, (uint64_t)all * k);
 	int rc = kith_workspace_alloc(&w, &space, "an audit", err);
-	if (rc || (rc = kith_audit_choose(vectors->n, a->record.seed, all, id, err)) ||
-	    (rc = kith_audit_choose(vectors->n, a->record.seed, rows, a->record.id, err)))
+	if (rc || (rc = kith_audit_choose(f->vectors->n, a->record.seed, all, id, err)) ||
+	    (rc = kith_audit_choose(f->vectors->n, a->record.seed, rows, a->record.id, err)))
 		goto done;
-	kith_some_rows some = {.vectors = vectors,
-			       .ladder = a->ladder,
-			       .tiers = a->tiers,
-			       .rows = id,
-			       .count = all,
-			       .memory = memory,
-			       .threads = threads,
-			       .work = "audit",
-			       .progress = progress};
-	rc = kith_some_rows_find(&some, exact, err);
+	kith_some_rows some = rows_to_find(f, id, all);
+	rc = kith_some_rows_find(&some, exact, NULL, err);
 	for (uint32_t i = 0, r = 0; !rc && i < all; i++) {
 		int recorded = r < rows && a->record.id[r] == id[i];
 		kith_graph_audit *to = recorded ? &a->record : &a->stop;
@@ -74,35 +89,122 @@ done:
 	return rc;
 }
 
-int kith_audit_init(kith_audit *a, const kith_vectors *vectors, const kith_graph_info *info, uint32_t rows,
-		    uint32_t stop, uint64_t seed, uint64_t memory, int threads, const kith_progress *progress,
-		    kith_err *err)
+/* ---- beside zero rows ---- */
+
+/* Of samples that are no zero rows, by their own numbers, those of the record: recorded[]. Returns how many. */
+static uint32_t list_recorded(const struct finder *f, uint32_t *recorded)
 {
-	uint64_t k = kith_info_k(info), n = vectors->n, all;
+	const kith_graph_audit *record = &f->audit->record;
+	uint32_t count = 0;
+	for (uint32_t r = 0; r < record->rows; r++) {
+		uint32_t own = kith_id_find(f->zero->other, f->zero->others, record->id[r]);
+		if (own != UINT32_MAX)
+			recorded[count++] = own;
+	}
+	return count;
+}
+
+/* As many more of these as the audit is to stop by. */
+static int choose_stop(const struct finder *f, const uint32_t *recorded, uint32_t count, kith_err *err)
+{
+	kith_graph_audit *stop = &f->audit->stop;
+	int rc = kith_audit_choose(f->zero->others - count, f->audit->record.seed, stop->rows, stop->id, err);
+	for (uint32_t s = 0, skipped = 0; !rc && s < stop->rows; s++) {
+		while (skipped < count && recorded[skipped] <= stop->id[s] + skipped)
+			skipped++;
+		stop->id[s] += skipped;
+	}
+	return rc;
+}
+
+/* From the nearest of those that are no zero rows, nearest first, to the records' rows. */
+static void fill_records(const struct finder *f, uint32_t *exact, const double *dist2, uint32_t stop_from)
+{
+	kith_audit *a = f->audit;
+	kith_zero_rows *zero = f->zero;
+	size_t k = a->ladder[a->tiers - 1], own_k = zero->k;
+	for (uint32_t r = 0, at = 0; r < a->record.rows; r++) {
+		uint32_t id = a->record.id[r], *row = a->record.exact + r * k;
+		uint32_t known = f->vectors->norm[id] != 0 ? zero->k : 0;
+		kith_zero_rows_row(zero, id, exact + at * own_k, dist2 + at * own_k, known, 0, row);
+		kith_tiers_sort(row, a->ladder, a->tiers);
+		at += known > 0;
+	}
+	for (uint32_t s = 0; s < a->stop.rows; s++) {
+		uint32_t *row = a->stop.exact + s * own_k;
+		memcpy(row, exact + (stop_from + s) * own_k, own_k * sizeof *row);
+		kith_tiers_sort(row, zero->info.ladder, zero->info.tiers);
+	}
+}
+
+/* What the same takes, beside the records. */
+static uint64_t bytes_beside(const struct finder *f, uint64_t rows)
+{
+	return rows * (4 + 12ull * f->zero->k) + 256;
+}
+
+static int find_beside_zero_rows(const struct finder *f, kith_err *err)
+{
+	kith_audit *a = f->audit;
+	uint32_t most = a->record.rows + a->stop.rows, *row, *exact, count;
+	double *dist2;
+	void *space = NULL;
+	kith_workspace w = {0};
+	KITH_BUFFER(&w, dist2, (uint64_t)most * f->zero->k);
+	KITH_BUFFER(&w, exact, (uint64_t)most * f->zero->k);
+	KITH_BUFFER(&w, row, most);
+	int rc = kith_workspace_alloc(&w, &space, "an audit", err);
+	if (rc || (rc = kith_audit_choose(f->vectors->n, a->record.seed, a->record.rows, a->record.id, err)))
+		goto done;
+	count = list_recorded(f, row);
+	int shared = a->stop.rows > f->zero->others - count;
+	if (shared)
+		memcpy(a->stop.id, row, (a->stop.rows = count) * sizeof *row);
+	else if ((rc = choose_stop(f, row, count, err)))
+		goto done;
+	else
+		memcpy(row + count, a->stop.id, a->stop.rows * sizeof *row);
+	kith_some_rows some = rows_to_find(f, row, count + (shared ? 0 : a->stop.rows));
+	if (f->zero->others > 1 && some.count)
+		rc = kith_some_rows_find(&some, exact, dist2, err);
+	if (!rc)
+		fill_records(f, exact, dist2, shared ? 0 : count);
+done:
+	free(space);
+	return rc;
+}
+
+int kith_audit_init(kith_audit *a, const kith_vectors *vectors, kith_zero_rows *zero, const kith_graph_info *info,
+		    uint32_t rows, uint32_t stop, uint64_t seed, uint64_t memory, int threads,
+		    const kith_progress *progress, kith_err *err)
+{
+	struct finder f = {a, vectors, zero, 0, threads, progress};
+	uint64_t k = kith_info_k(info), n = vectors->n, most, taken;
 	kith_workspace w = {0};
 	rows = rows < n ? rows : (uint32_t)n;
-	stop = stop <= n - rows ? stop : 0;
-	all = rows + stop;
+	most = zero && stop && stop < rows ? rows : stop; /* the record's may have to do */
+	if (!zero && stop > n - rows)
+		most = stop = 0;
 	*a = (kith_audit){.tiers = info->tiers, .record = {.rows = rows, .seed = seed}, .stop = {.rows = stop}};
 	memcpy(a->ladder, info->ladder, info->tiers * sizeof *info->ladder);
 	KITH_BUFFER(&w, a->record.id, rows);
 	KITH_BUFFER(&w, a->record.exact, rows * k);
-	KITH_BUFFER(&w, a->stop.id, stop);
-	KITH_BUFFER(&w, a->stop.exact, stop * k);
+	KITH_BUFFER(&w, a->stop.id, most);
+	KITH_BUFFER(&w, a->stop.exact, most * k);
 	KITH_BUFFER_ZERO(&w, a->found, (uint64_t)rows * a->tiers);
 	a->bytes = kith_workspace_bytes(&w);
-	if (a->bytes + all * (k + 1) * sizeof(uint32_t) > memory / 2)
+	taken = a->bytes + (zero ? bytes_beside(&f, rows + most) : (rows + most) * (k + 1) * sizeof(uint32_t));
+	if (taken > memory / 2)
 		return kith_fail(
 			err, KITH_EUSAGE,
 			"%s: an audit of %u samples at k=%u takes %llu bytes, more than half of -m: give it more "
 			"or audit fewer samples (--audit)",
-			vectors->path, rows, (uint32_t)k,
-			(unsigned long long)(a->bytes + all * (k + 1) * sizeof(uint32_t)));
+			vectors->path, rows, (uint32_t)k, (unsigned long long)taken);
 	int rc = kith_workspace_alloc(&w, &a->memory, "an audit", err);
+	f.memory = memory - taken;
 	if (!rc)
-		rc = find_both(a, vectors, memory - a->bytes - all * (k + 1) * sizeof(uint32_t), threads, progress,
-			       err);
-	if (!rc && !stop)
+		rc = (zero ? find_beside_zero_rows : find_both)(&f, err);
+	if (!rc && !zero && !stop)
 		a->stop = a->record;
 	return rc;
 }

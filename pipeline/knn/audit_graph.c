@@ -12,6 +12,8 @@ struct measured {
 	kith_activations *activations;
 	kith_vectors vectors;
 	kith_graph *graph;
+	kith_zero_rows zero; /* where there are any */
+	kith_engine_job job; /* that these are set aside from */
 	kith_audit audit;
 	kith_activations_watch watch;
 	kith_progress progress; /* the user's, which watches the activations, too */
@@ -36,10 +38,6 @@ static int look(struct measured *m, const char *input, const char *path, kith_er
 				    o->threads, &m->progress, err)))
 		return rc;
 	m->vectors.ties.rule = info->ties;
-	if (m->vectors.zero)
-		return kith_fail(err, KITH_EUSAGE,
-				 "%s: %llu of its rows are zero: under cosine, recall is not measured of such layers",
-				 input, (unsigned long long)m->vectors.zero);
 	snprintf(digest, sizeof digest, "xxh3:%016llx", (unsigned long long)m->vectors.digest);
 	if (!info->d && m->vectors.n == info->n) /* neighbours from elsewhere, of whatever they are */
 		return 0;
@@ -50,6 +48,19 @@ static int look(struct measured *m, const char *input, const char *path, kith_er
 				 path, input, (unsigned long long)m->vectors.n, (unsigned long long)m->vectors.d,
 				 digest, (unsigned long long)info->n, (unsigned long long)info->d, info->digest);
 	return 0;
+}
+
+static int find_true_rows(struct measured *m, kith_err *err)
+{
+	const kith_knn_options *o = m->options;
+	const kith_graph_info *info = kith_graph_get_info(m->graph);
+	int rc = 0;
+	m->job = (kith_engine_job){.vectors = &m->vectors, .info = info, .memory = o->memory};
+	if (m->vectors.zero && !(rc = kith_zero_rows_init(&m->zero, &m->job, err)))
+		m->job.memory = m->zero.rest.memory;
+	return rc ? rc
+		  : kith_audit_init(&m->audit, &m->vectors, m->vectors.zero ? &m->zero : NULL, info, o->audit_rows, 0,
+				    o->audit_seed, m->job.memory, o->threads, &m->progress, err);
 }
 
 static int contains(const uint32_t *ids, uint32_t count, uint32_t id)
@@ -100,10 +111,8 @@ int kith_knn_audit(const char *input, const char *graph, const kith_knn_options 
 {
 	struct measured m = {.options = o};
 	int rc = o->audit_rows ? 0 : kith_fail(err, KITH_EUSAGE, "an audit needs at least 1 sample");
-	if (!rc && !(rc = look(&m, input, graph, err)) &&
-	    !(rc = kith_audit_init(&m.audit, &m.vectors, kith_graph_get_info(m.graph), o->audit_rows, 0, o->audit_seed,
-				   o->memory, o->threads, &m.progress, err)) &&
-	    !(rc = count(&m, err)) && !(rc = kith_graph_unchanged(m.graph, err)) &&
+	if (!rc && !(rc = look(&m, input, graph, err)) && !(rc = find_true_rows(&m, err)) && !(rc = count(&m, err)) &&
+	    !(rc = kith_graph_unchanged(m.graph, err)) &&
 	    !(rc = kith_activations_verify(m.activations, o->threads, &m.progress, err))) {
 		kith_audit_close(&m.audit);
 		*out = m.audit.record;
@@ -112,6 +121,7 @@ int kith_knn_audit(const char *input, const char *graph, const kith_knn_options 
 	}
 	rc = kith_activations_blame(&m.watch, rc, err);
 	kith_audit_free(&m.audit);
+	kith_zero_rows_free(&m.zero);
 	kith_vectors_free(&m.vectors);
 	kith_activations_close(m.activations);
 	kith_graph_close(m.graph);

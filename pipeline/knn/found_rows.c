@@ -243,7 +243,7 @@ static int complete_many(kith_ranker *q, kith_found_rows *rows, uint32_t count, 
 						   .threads = q->threads,
 						   .work = "completing",
 						   .progress = q->progress},
-				 ids, err);
+				 ids, NULL, err);
 	for (uint64_t i = 0; !rc && i < (uint64_t)count * q->k; i++)
 		labels[i] = ids[i];
 #pragma omp parallel for num_threads(q->threads) schedule(dynamic, 16)

@@ -136,6 +136,7 @@ struct run {
 	kith_vectors vectors;
 	kith_graph_info info;
 	kith_engine_job job;
+	kith_zero_rows zero; /* where there are any: the job without them */
 	kith_audit audit;
 	kith_activations_watch watch;
 	kith_progress progress; /* the user's, which watches the input, too */
@@ -232,7 +233,7 @@ static int start(struct run *r, const char *input, const char *output, const voi
 	rc = output ? kith_vectors_init(&r->vectors, r->activations, o->metric, memory, o->threads, &r->progress, err)
 		    : kith_vectors_glance(&r->vectors, r->activations, o->metric, memory, o->threads, err);
 	r->vectors.ties.rule = o->ties;
-	if (!rc && (o->refuse_zero || !r->engine->exact))
+	if (!rc && o->refuse_zero)
 		rc = kith_vectors_refuse_zero(&r->vectors, err);
 	if (!rc)
 		fill_info(r);
@@ -289,6 +290,7 @@ static void finish(struct run *r)
 {
 	for (uint32_t g = 0; g < MAX_CANDIDATES; g++)
 		kith_graph_close(r->candidates[g]);
+	kith_zero_rows_free(&r->zero);
 	kith_vectors_free(&r->vectors);
 	kith_activations_close(r->activations);
 	kith_audit_free(&r->audit);
@@ -317,34 +319,36 @@ static kith_knn_options within_limits(const kith_knn_options *given)
 	return o;
 }
 
+/* Zero rows are set aside. */
+static int set_aside_zero_rows(struct run *r, kith_err *err)
+{
+	return r->vectors.zero ? kith_zero_rows_init(&r->zero, &r->job, err) : 0;
+}
+
+/* What the engine gets. */
+static kith_engine_job *engines_job(struct run *r)
+{
+	return r->vectors.zero ? &r->zero.rest : &r->job;
+}
+
 /* The engine's work, with zero rows put in where there are any. */
 static int build_rows(struct run *r, kith_graph_writer *writer, kith_knn_summary *done, kith_err *err)
 {
-	kith_zero_rows zero = {0};
-	if (!r->vectors.zero)
-		return r->engine->build(&r->job, writer, done, err);
-	int rc = kith_zero_rows_init(&zero, &r->job, err);
+	int rc = 0;
 	kith_copy_text(done->plan, sizeof done->plan, "zero rows");
-	if (!rc && zero.others > 1)
-		rc = r->engine->build(&zero.rest, writer, done, err);
-	if (!rc)
-		rc = kith_zero_rows_finish(&zero, writer, err);
-	done->tied = zero.tied;
-	kith_zero_rows_free(&zero);
+	if (!r->vectors.zero || r->zero.others > 1)
+		rc = r->engine->build(engines_job(r), writer, done, err);
+	if (!rc && r->vectors.zero) {
+		rc = kith_zero_rows_finish(&r->zero, writer, err);
+		done->tied = r->zero.tied;
+	}
 	return rc;
 }
 
 static int foresee_rows(struct run *r, kith_knn_estimate *out, kith_err *err)
 {
-	kith_zero_rows zero = {0};
-	if (!r->vectors.zero)
-		return r->engine->foresee(&r->job, out, err);
-	int rc = kith_zero_rows_init(&zero, &r->job, err);
 	kith_copy_text(out->plan, sizeof out->plan, "zero rows");
-	if (!rc && zero.others > 1)
-		rc = r->engine->foresee(&zero.rest, out, err);
-	kith_zero_rows_free(&zero);
-	return rc;
+	return r->vectors.zero && r->zero.others < 2 ? 0 : r->engine->foresee(engines_job(r), out, err);
 }
 
 /* Generators are for the default engine, with no options of its own. */
@@ -375,7 +379,7 @@ int kith_knn_foresee_with(const char *input, const kith_knn_options *given, cons
 	if (kith_sparse_recognise(input))
 		return check_sparse(input, o, own, err) ? KITH_EUSAGE : kith_sparse_foresee(input, o, out, err);
 	int rc = start(&r, input, NULL, own, err);
-	if (!rc && !(rc = foresee_rows(&r, &found, err))) {
+	if (!rc && !(rc = set_aside_zero_rows(&r, err)) && !(rc = foresee_rows(&r, &found, err))) {
 		describe_instead(&r, found.plan, sizeof found.plan);
 		found.n = r.info.n;
 		found.temporary += kith_activations_get_info(r.activations)->spilled;
@@ -397,15 +401,18 @@ int kith_knn_foresee_with(const char *input, const kith_knn_options *given, cons
 static int begin_audit(struct run *r, kith_err *err)
 {
 	const kith_knn_options *o = r->options;
+	kith_engine_job *job = engines_job(r);
 	if (r->engine->exact)
 		return 0;
-	int rc = kith_audit_init(&r->audit, &r->vectors, &r->info, o->audit_rows, stop_rows(r), o->audit_seed,
-				 o->memory, o->threads, &r->progress, err);
-	r->job.audit = stop_rows(r) ? &r->audit.stop : NULL;
+	int rc = kith_audit_init(&r->audit, &r->vectors, r->vectors.zero ? &r->zero : NULL, &r->info, o->audit_rows,
+				 stop_rows(r), o->audit_seed, job->memory, o->threads, &r->progress, err);
+	if (rc)
+		return rc;
+	job->audit = stop_rows(r) && r->audit.stop.rows ? &r->audit.stop : NULL;
+	job->taken += r->audit.bytes;
+	job->memory -= r->audit.bytes;
 	r->job.hits = &r->audit;
-	r->job.taken = rc ? 0 : r->audit.bytes;
-	r->job.memory -= r->job.taken;
-	return rc;
+	return 0;
 }
 
 static int end_audit(struct run *r, kith_graph_writer *writer, kith_knn_summary *done, kith_err *err)
@@ -441,9 +448,9 @@ int kith_engine_build(const kith_engine *engine, const char *input, const char *
 	int rc = start(&r, input, output, own, err);
 	if (rc || (rc = open_candidates(&r, err)) ||
 	    (rc = kith_graph_create(&writer, output, &r.info, o->memory, o->threads, err)) ||
-	    (rc = begin_audit(&r, err)) || (rc = build_rows(&r, writer, &done, err)) ||
-	    (rc = end_audit(&r, writer, &done, err)) || (rc = kith_graph_put_ties(writer, &done.tied, err)) ||
-	    (rc = verify_inputs(&r, err)))
+	    (rc = set_aside_zero_rows(&r, err)) || (rc = begin_audit(&r, err)) ||
+	    (rc = build_rows(&r, writer, &done, err)) || (rc = end_audit(&r, writer, &done, err)) ||
+	    (rc = kith_graph_put_ties(writer, &done.tied, err)) || (rc = verify_inputs(&r, err)))
 		goto done;
 	describe_instead(&r, done.plan, sizeof done.plan);
 	done.tied.counted = 1;
@@ -452,6 +459,7 @@ int kith_engine_build(const kith_engine *engine, const char *input, const char *
 	done.repeated = r.vectors.repeated;
 	done.zero = r.vectors.unwritten;
 	snprintf(done.type, sizeof done.type, "%s", kith_dtype_name(kith_activations_get_info(r.activations)->dtype));
+	kith_zero_rows_free(&r.zero);
 	kith_vectors_free(&r.vectors); /* the reverse lists get all the memory */
 	rc = kith_graph_finish(writer, &o->progress, err);
 	writer = NULL;

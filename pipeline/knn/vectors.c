@@ -69,7 +69,7 @@ int kith_vectors_refuse_zero(const kith_vectors *v, kith_err *err)
 			 (unsigned long long)v->n);
 	return kith_fail(err, KITH_EUSAGE,
 			 "%s: %s is zero%s and has no direction: cosine cannot place it; drop the same samples "
-			 "from every layer, or use --metric l2; --engine exact can keep them (--zero-rows keep)",
+			 "from every layer, use --metric l2, or keep them (--zero-rows keep)",
 			 v->path, kith_source_place(kith_activations_source(v->input), first, UINT64_MAX, place), more);
 }
 
@@ -346,6 +346,36 @@ KITH_CLONES static void add_to(double *sum, const double *row, uint64_t d, doubl
 	*most = greatest;
 }
 
+uint32_t kith_id_find(const uint32_t *ids, uint64_t count, uint32_t id)
+{
+	uint64_t low = 0, high = count;
+	while (low < high) {
+		uint64_t middle = (low + high) / 2;
+		if (ids[middle] < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && ids[low] == id ? (uint32_t)low : UINT32_MAX;
+}
+
+static void list_some(kith_workspace *w, kith_vectors *v, const kith_vectors *of, uint64_t n, uint32_t **id,
+		      uint32_t **weight)
+{
+	KITH_BUFFER(w, *id, n);
+	KITH_BUFFER(w, *weight, of->weight ? n : 0);
+	KITH_BUFFER_ZERO(w, v->mean, of->d);
+}
+
+uint64_t kith_vectors_some_bytes(const kith_vectors *of, uint64_t n)
+{
+	kith_workspace w = {0};
+	kith_vectors v;
+	uint32_t *id, *weight;
+	list_some(&w, &v, of, n, &id, &weight);
+	return kith_workspace_bytes(&w);
+}
+
 int kith_vectors_some(kith_vectors *v, const kith_vectors *of, const uint32_t *id, uint64_t n, kith_err *err)
 {
 	kith_workspace w = {0};
@@ -358,9 +388,7 @@ int kith_vectors_some(kith_vectors *v, const kith_vectors *of, const uint32_t *i
 	v->n = n;
 	v->own = v->memory = NULL;
 	v->max_abs = 0;
-	KITH_BUFFER(&w, own, n);
-	KITH_BUFFER(&w, weight, of->weight ? n : 0);
-	KITH_BUFFER_ZERO(&w, v->mean, v->d);
+	list_some(&w, v, of, n, &own, &weight);
 	int rc = row && raw ? kith_workspace_alloc(&w, &v->memory, "some of the samples", err)
 			    : kith_fail_nomem(err, "a sample", of->d * sizeof *row);
 	for (uint64_t i = 0; !rc && i < n; i++)

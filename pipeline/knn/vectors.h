@@ -113,6 +113,7 @@ void kith_vectors_free(kith_vectors *vectors);
 /* Some of the samples of another, id[0..n-1], ascending, with a mean of their own. What is in memory of the other's
  * stays there, and is borrowed, as all else is. */
 int kith_vectors_some(kith_vectors *vectors, const kith_vectors *of, const uint32_t *id, uint64_t n, kith_err *err);
+uint64_t kith_vectors_some_bytes(const kith_vectors *of, uint64_t n); /* that they keep */
 
 /* Sample i's values, where all are in memory. */
 static inline const void *kith_vectors_at(const kith_vectors *v, uint64_t i)
@@ -120,6 +121,9 @@ static inline const void *kith_vectors_at(const kith_vectors *v, uint64_t i)
 	uint64_t at = v->place ? v->place[i] : v->id && !v->own ? v->id[i] : i;
 	return (const char *)v->all + at * v->d * v->value_size;
 }
+
+/* Where `id` is among ascending ids; UINT32_MAX: nowhere. */
+uint32_t kith_id_find(const uint32_t *ids, uint64_t count, uint32_t id);
 
 /* All samples in memory where that costs none: the file itself, mapped, if it has values as they are kept. */
 void kith_vectors_map(kith_vectors *vectors);

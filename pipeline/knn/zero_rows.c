@@ -14,8 +14,10 @@
 
 static int allocate(kith_zero_rows *z, uint32_t k, uint32_t near, kith_err *err)
 {
-	uint64_t n = z->job->vectors->n, row = 12ull * k + 12ull * near, most = ROWS_BYTES / row + 1;
+	const kith_engine_job *job = z->job;
+	uint64_t n = job->vectors->n, row = 12ull * k + 12ull * near, most, bytes;
 	kith_workspace w = {0};
+	most = (job->memory / 16 < ROWS_BYTES ? job->memory / 16 : ROWS_BYTES) / row + 1;
 	z->most = (uint32_t)(most < n ? most : n);
 	KITH_BUFFER(&w, z->left, z->others);
 	KITH_BUFFER(&w, z->near_dist2, (uint64_t)z->most * near);
@@ -25,9 +27,17 @@ static int allocate(kith_zero_rows *z, uint32_t k, uint32_t near, kith_err *err)
 	KITH_BUFFER(&w, z->first, n);
 	KITH_BUFFER(&w, z->ids, (uint64_t)z->most * k);
 	KITH_BUFFER(&w, z->near_ids, (uint64_t)z->most * near);
-	z->rest = *z->job;
-	z->rest.taken += kith_workspace_bytes(&w);
-	z->rest.memory -= z->rest.memory / 2 < kith_workspace_bytes(&w) ? z->rest.memory / 2 : kith_workspace_bytes(&w);
+	bytes = kith_workspace_bytes(&w) + kith_vectors_some_bytes(job->vectors, z->others);
+	if (bytes > job->memory / 2)
+		return kith_fail(
+			err, KITH_EUSAGE,
+			"%s: -m is too small: %llu of its %llu rows are zero, which take %llu bytes beside the "
+			"engine's at k=%u: give it at least %llu",
+			job->vectors->path, (unsigned long long)z->count, (unsigned long long)n,
+			(unsigned long long)bytes, k, (unsigned long long)(2 * (bytes + ROWS_BYTES) + job->taken));
+	z->rest = *job;
+	z->rest.taken += bytes;
+	z->rest.memory -= bytes;
 	return kith_workspace_alloc(&w, &z->memory, "zero rows", err);
 }
 
@@ -60,8 +70,9 @@ int kith_zero_rows_init(kith_zero_rows *z, const kith_engine_job *job, kith_err 
 	z->k = k < z->others - 1 ? k : (uint32_t)(z->others - 1);
 	z->info = *job->info;
 	z->info.n = z->others;
-	z->info.tiers = 1;
-	z->info.ladder[0] = z->info.near = z->k;
+	for (z->info.tiers = 0; job->info->ladder[z->info.tiers] < z->k;)
+		z->info.tiers++;
+	z->info.ladder[z->info.tiers++] = z->info.near = z->k;
 	z->rest.vectors = &z->vectors;
 	z->rest.info = &z->info;
 	z->rest.left = z->left;
@@ -73,6 +84,7 @@ void kith_zero_rows_free(kith_zero_rows *z)
 {
 	kith_vectors_free(&z->vectors);
 	free(z->memory);
+	z->memory = NULL;
 }
 
 /* ---- rows ---- */
@@ -84,8 +96,7 @@ static int flush(kith_zero_rows *z, kith_graph_writer *writer, kith_err *err)
 	return kith_engine_append(z->job, writer, made, z->ids, z->near_ids, z->near_dist2, err);
 }
 
-/* The k nearest of sample i, which is no zero row: of others[count] at dist[], in order, and of the zero rows. `left`:
- * as in engine.h. Returns how many that are not among the k are as far as the last. */
+/* Of a sample that is no zero row. */
 static uint64_t merge(const kith_zero_rows *z, const uint32_t *others, const double *dist, uint32_t count,
 		      uint64_t left, uint32_t *out)
 {
@@ -106,7 +117,7 @@ static uint64_t merge(const kith_zero_rows *z, const uint32_t *others, const dou
 	return more + (count && dist[count - 1] == far ? left : 0) + (far == APART ? z->count - y : 0);
 }
 
-/* The same of a zero row, from which all others are equally far. */
+/* Of a zero row, from which all others are equally far. */
 static uint64_t take_first(const kith_zero_rows *z, uint32_t i, uint32_t *out)
 {
 	uint32_t k = kith_info_k(z->job->info);
@@ -118,19 +129,20 @@ static uint64_t take_first(const kith_zero_rows *z, uint32_t i, uint32_t *out)
 	return z->job->vectors->n - 1 - k;
 }
 
+uint64_t kith_zero_rows_row(kith_zero_rows *z, uint32_t i, const uint32_t *others, const double *dist, uint32_t count,
+			    uint64_t left, uint32_t *out)
+{
+	return z->job->vectors->norm[i] == 0 ? take_first(z, i, out) : merge(z, others, dist, count, left, out);
+}
+
 /* The row of the next sample; of others[count] if it is no zero row. */
 static int put_row(kith_zero_rows *z, kith_graph_writer *writer, const uint32_t *others, const double *dist,
 		   uint32_t count, kith_err *err)
 {
 	const kith_graph_info *info = z->job->info;
 	uint32_t i = (uint32_t)z->next++, *ids = z->ids + (uint64_t)z->made * kith_info_k(info);
-	uint64_t left;
-	if (z->job->vectors->norm[i] == 0) {
-		left = take_first(z, i, ids);
-	} else {
-		left = merge(z, others, dist, count, count ? z->left[z->taken] : 0, ids);
-		z->taken++;
-	}
+	uint64_t left = kith_zero_rows_row(z, i, others, dist, count, count ? z->left[z->taken] : 0, ids);
+	z->taken += z->job->vectors->norm[i] != 0;
 	kith_tie_counts_add(&z->tied, info, z->dist, left);
 	memcpy(z->near_ids + (uint64_t)z->made * info->near, ids, info->near * sizeof *ids);
 	memcpy(z->near_dist2 + (uint64_t)z->made * info->near, z->dist, info->near * sizeof *z->dist);

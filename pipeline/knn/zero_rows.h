@@ -17,7 +17,7 @@ typedef struct kith_zero_rows {
 	uint32_t *first;  /* the first k + 1 of all samples (or all), in the order of the tie rule */
 	uint32_t k, near; /* of a row of the engine's, which has all of its distances */
 	kith_vectors vectors;
-	kith_graph_info info;
+	kith_graph_info info;     /* the ladder as far as there are so many others, then k */
 	kith_engine_job rest;     /* the engine's: these samples */
 	uint64_t *left;           /* by its samples (engine.h) */
 	uint64_t next, taken;     /* the next sample whose row goes to the graph; the engine's rows that have come */
@@ -29,9 +29,16 @@ typedef struct kith_zero_rows {
 } kith_zero_rows;
 
 /* Zero rows are those whose norm is 0. `job` is borrowed. Where there are fewer than two others, there is nothing for
- * an engine to do. Release it with kith_zero_rows_free, also after a failure. */
+ * an engine to do. KITH_EUSAGE if that takes more than half of the job's memory. Release it with kith_zero_rows_free,
+ * also after a failure. */
 int kith_zero_rows_init(kith_zero_rows *zero, const kith_engine_job *job, kith_err *err);
 void kith_zero_rows_free(kith_zero_rows *zero); /* all zeros is fine */
+
+/* The k nearest of sample i, in order, into out[k], and their squared distances into zero->dist: of all samples, where
+ * others[count] at dist[count] are the nearest of the others (by their own numbers, in order; of a zero row, nothing).
+ * `left`: as in engine.h. Returns how many that are not among the k are as far as the last. */
+uint64_t kith_zero_rows_row(kith_zero_rows *zero, uint32_t i, const uint32_t *others, const double *dist,
+			    uint32_t count, uint64_t left, uint32_t *out);
 
 /* The engine's next `count` rows, of `k` neighbours each and with all of their distances: they, and those of the zero
  * rows that come before or between them, go to the graph. */

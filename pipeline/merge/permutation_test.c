@@ -309,7 +309,7 @@ static void fill_greatest(const work *x, kith_stack *stack)
 		double *of_itself[] = {t->null_mean, t->null_sd, t->null_q95, t->null_q99, t->null_p, t->null_family_p};
 		summarise(greatest, all, x->sorted, found);
 		for (int i = 0; i < 4; i++)
-			*to[i] = found[i];
+			*to[i] = L > 1 ? found[i] : NAN; /* of one layer there are no pairs */
 		for (size_t a = 0; a < L; a++)
 			for (size_t b = 0; b < L; b++)
 				t->null_family_p[a * L + b] = !column || column[a] != column[b]

@@ -1,6 +1,6 @@
 /* relabelled.c - see relabelled.h. Sets of a few of many samples hardly meet once their names are shuffled: of one
- * node's rows in all layers, the ids that occur twice are found by a bit for each, and only those are looked at. Where
- * rows are long, they are bits, and what two share is counted. */
+ * node's rows in all layers, those ids are looked at whose last bits another had before. Where rows are long, they are
+ * bits, and what two share is counted. */
 #include "relabelled.h"
 
 #include <stdlib.h>
@@ -8,12 +8,13 @@
 
 #include "random.h"
 
-#define NONE       UINT32_MAX
-#define IDS        (1u << 20) /* relabelled at a time: they and a permutation's part in use fit the second cache */
-#define LEAST_BITS 16u        /* last bits of an id that `seen` tells apart: 8 KiB */
+#define IDS        (1u << 20) /* relabelled at a time: so that a permutation is not fetched too often */
+#define LEAST_BITS 13u        /* last bits of an id that `last` tells apart: 16 KiB fit the first cache */
 #define ROOMY      16u        /* and so many times as many as there are ids of one node */
+#define FEW        8192u      /* ids of a node, up to which their places are 16 bits */
 #define DENSE      64u        /* rows of more than a 64th of all samples are counted as bits */
-#define AHEAD      2u         /* rows that are fetched before they are needed */
+#define AHEAD      32u        /* ids that are fetched before they are needed, about */
+#define LINE       64u        /* bytes that are fetched together */
 
 static uint32_t row_length(const kith_count_plan *p)
 {
@@ -34,6 +35,12 @@ static uint32_t nodes_at_once(const kith_count_plan *p)
 static int is_dense(const kith_count_plan *p)
 {
 	return (uint64_t)row_length(p) * DENSE > p->n;
+}
+
+/* Whether places of a node's ids are 16 bits, which keeps the table of them in the caches. */
+static int has_few(const kith_count_plan *p)
+{
+	return ids_of_node(p) <= FEW;
 }
 
 /* Last bits of an id that are looked at; of so many, equal ones are mostly of equal ids. */
@@ -59,10 +66,8 @@ static void list_buffers(kith_workspace *w, kith_relabelled *r, const kith_count
 	KITH_BUFFER(w, r->old_name, names);
 	KITH_BUFFER(w, r->ids, nodes_at_once(p) * ids_of_node(p) * kith_relabelled_id_size(p->n));
 	KITH_BUFFER(w, r->tier_of, row_length(p));
-	KITH_BUFFER(w, r->seen, table / 64);
-	KITH_BUFFER(w, r->again, table / 64);
-	KITH_BUFFER(w, r->head, table);
-	KITH_BUFFER(w, r->next, sparse * ids_of_node(p));
+	KITH_BUFFER_ZERO(w, r->last, table * (has_few(p) ? sizeof(uint16_t) : sizeof(uint32_t)));
+	KITH_BUFFER(w, r->before, sparse * ids_of_node(p));
 	KITH_BUFFER(w, r->hit, sparse * (ids_of_node(p) + 1));
 	KITH_BUFFER_ZERO(w, r->common, p->tiers * pairs);
 	KITH_BUFFER(w, r->touched, sparse * (pairs + 1));
@@ -82,14 +87,12 @@ int kith_relabelled_init(kith_relabelled *r, const kith_relabelled_rows *from, k
 	kith_workspace w = {0};
 	const kith_count_plan *p = from->plan;
 	int rc;
-	*r = (kith_relabelled){.from = from, .kernels = kith_bit_kernels_get()};
+	*r = (kith_relabelled){.from = from, .kernels = kith_bit_kernels_get(), .first_place = 1};
 	list_buffers(&w, r, p);
 	if ((rc = kith_workspace_alloc(&w, &r->memory, "relabelled graphs", err)))
 		return rc;
 	for (uint32_t q = p->tiers; q-- > 0;)
 		memset(r->tier_of, (int)q, p->k[q]);
-	if (!is_dense(p))
-		memset(r->head, 0xff, (sizeof *r->head) << last_bits(p));
 	return 0;
 }
 
@@ -164,10 +167,11 @@ INLINE void relabel_layer(kith_relabelled *r, uint32_t v, uint32_t first, uint32
 	for (uint32_t x = 0; x < nodes; x++) {
 		const void *row = rows + old_name[first + x] * k * size;
 		void *to = r->ids + ((uint64_t)x * p->layers + v) * k * size;
-		uint32_t ahead = first + x + AHEAD;
+		uint32_t ahead = first + x + AHEAD / k + 2;
 		const unsigned char *soon = rows + old_name[ahead < n ? ahead : first] * k * size;
-		for (uint64_t byte = 0; byte < k * size; byte += 64)
+		for (uint64_t byte = 0; byte < k * size; byte += LINE)
 			__builtin_prefetch(soon + byte);
+		__builtin_prefetch(soon + k * size - 1);
 		for (uint32_t e = 0; e < k; e++)
 			put_id(to, e, get_id(new_name, get_id(row, e, narrow), narrow), narrow);
 	}
@@ -185,40 +189,25 @@ static void relabel_rows(kith_relabelled *r, uint32_t first, uint32_t nodes)
 
 /* ---- few of many --------------------------------------------------------------------------------------------- */
 
-/* Marks the last bits of ids that have been seen before. Returns whether there are any. */
-INLINE int mark_repeated(kith_relabelled *r, const void *ids, uint32_t count, uint32_t bits, int narrow)
+/* Lists the places of ids whose last bits have been seen before, and where. Returns how many. No branch depends on an
+ * id, and nothing is cleared from node to node. */
+INLINE uint32_t find_repeated(kith_relabelled *r, const void *ids, uint32_t count, uint32_t bits, int narrow, int few)
 {
-	uint32_t mask = (uint32_t)((1ull << bits) - 1), hits = 0;
-	uint64_t *seen = r->seen, *again = r->again;
-	uint32_t *hit = r->hit;
-	memset(seen, 0, (sizeof *seen << bits) / 64);
-	for (uint32_t e = 0; e < count; e++) { /* no branch depends on an id */
-		uint32_t last = get_id(ids, e, narrow) & mask;
-		uint64_t word = seen[last / 64], bit = 1ull << last % 64;
-		hit[hits] = last;
-		hits += (word & bit) != 0;
-		seen[last / 64] = word | bit;
+	uint32_t mask = (uint32_t)((1ull << bits) - 1), hits = 0, first = r->first_place, *hit = r->hit;
+	uint32_t *before = r->before;
+	if (count > (few ? UINT16_MAX : UINT32_MAX) - first) {
+		memset(r->last, 0, (few ? sizeof(uint16_t) : sizeof(uint32_t)) << bits);
+		first = 1;
 	}
-	if (!hits)
-		return 0;
-	memset(again, 0, (sizeof *again << bits) / 64);
-	for (uint32_t h = 0; h < hits; h++)
-		again[hit[h] / 64] |= 1ull << hit[h] % 64;
-	return 1;
-}
-
-/* The places of ids whose last bits are marked. Returns how many. */
-INLINE uint32_t list_repeated(kith_relabelled *r, const void *ids, uint32_t count, uint32_t bits, int narrow)
-{
-	uint32_t mask = (uint32_t)((1ull << bits) - 1), found = 0;
-	const uint64_t *again = r->again;
-	uint32_t *hit = r->hit;
 	for (uint32_t e = 0; e < count; e++) {
-		uint32_t last = get_id(ids, e, narrow) & mask;
-		hit[found] = e;
-		found += again[last / 64] >> last % 64 & 1;
+		uint32_t slot = get_id(ids, e, narrow) & mask, place = get_id(r->last, slot, few) - first;
+		put_id(r->last, slot, first + e, few);
+		before[e] = place;
+		hit[hits] = e;
+		hits += place < e;
 	}
-	return found;
+	r->first_place = first + count;
+	return hits;
 }
 
 /* The number of a pair of layers, a < b, as in bit_kernels.h. */
@@ -227,32 +216,33 @@ static uint32_t pair_of(uint32_t layers, uint32_t a, uint32_t b)
 	return a * (2 * layers - a - 1) / 2 + b - a - 1;
 }
 
-/* Counts the pairs of rows that share an id, of `found` places of ids. Returns how many pairs of layers share any. */
-static uint32_t join_repeated(kith_relabelled *r, const void *ids, uint32_t found, uint32_t bits)
+/* Places e and x of a node's ids have the same one. Returns whether their layers share the first. */
+static int count_common(kith_relabelled *r, uint32_t e, uint32_t x, uint32_t *pair)
 {
 	const kith_count_plan *p = r->from->plan;
-	uint32_t mask = (uint32_t)((1ull << bits) - 1), k = row_length(p), pairs = 0;
-	int narrow = is_narrow(p);
+	uint32_t k = row_length(p), any = 0, *common;
+	uint8_t tier = r->tier_of[e % k], other = r->tier_of[x % k];
+	*pair = pair_of(p->layers, x / k, e / k);
+	common = r->common + (uint64_t)*pair * p->tiers;
+	for (uint32_t q = 0; q < p->tiers; q++)
+		any |= common[q];
+	common[tier > other ? tier : other]++;
+	return !any;
+}
+
+/* Counts the pairs of rows that share an id, of `found` places of ids. Returns how many pairs of layers share any. */
+INLINE uint32_t join_repeated(kith_relabelled *r, const void *ids, uint32_t found, int narrow)
+{
+	const uint32_t *before = r->before;
+	uint32_t pairs = 0;
 	for (uint32_t h = 0; h < found; h++) {
-		uint32_t e = r->hit[h], id = get_id(ids, e, narrow), *head = &r->head[id & mask], b = e / k;
-		for (uint32_t before = *head; before != NONE; before = r->next[before]) {
-			uint32_t at = r->hit[before];
-			if (get_id(ids, at, narrow) != id)
-				continue;
-			uint8_t x = r->tier_of[at % k], y = r->tier_of[e % k];
-			uint32_t pair = pair_of(p->layers, at / k, b), *common = r->common + (uint64_t)pair * p->tiers;
-			uint32_t any = 0;
-			for (uint32_t q = 0; q < p->tiers; q++)
-				any |= common[q];
-			r->touched[pairs] = pair;
-			pairs += !any;
-			common[x > y ? x : y]++;
+		uint32_t e = r->hit[h], id = get_id(ids, e, narrow);
+		for (uint32_t x = e; before[x] < x;) {
+			x = before[x];
+			if (get_id(ids, x, narrow) == id)
+				pairs += (uint32_t)count_common(r, e, x, &r->touched[pairs]);
 		}
-		r->next[h] = *head;
-		*head = h;
 	}
-	for (uint32_t h = 0; h < found; h++)
-		r->head[get_id(ids, r->hit[h], narrow) & mask] = NONE;
 	return pairs;
 }
 
@@ -267,19 +257,11 @@ static void add_to_histograms(kith_relabelled *r, uint32_t pair)
 	}
 }
 
-/* The places of ids that may be in two rows of a node. */
-INLINE uint32_t find_repeated(kith_relabelled *r, const void *ids, uint32_t bits, int narrow)
-{
-	uint32_t count = (uint32_t)ids_of_node(r->from->plan);
-	return mark_repeated(r, ids, count, bits, narrow) ? list_repeated(r, ids, count, bits, narrow) : 0;
-}
-
-static void count_sparse(kith_relabelled *r, const void *ids)
+INLINE void count_sparse(kith_relabelled *r, const void *ids, int narrow, int few)
 {
 	const kith_count_plan *p = r->from->plan;
-	uint32_t bits = last_bits(p), found, pairs;
-	found = is_narrow(p) ? find_repeated(r, ids, bits, 1) : find_repeated(r, ids, bits, 0);
-	pairs = join_repeated(r, ids, found, bits);
+	uint32_t found = find_repeated(r, ids, (uint32_t)ids_of_node(p), last_bits(p), narrow, few);
+	uint32_t pairs = join_repeated(r, ids, found, narrow);
 	for (uint32_t i = 0; i < pairs; i++)
 		add_to_histograms(r, r->touched[i]);
 }
@@ -327,12 +309,19 @@ static void count_nothing(kith_relabelled *r)
 static void count_node(kith_relabelled *r, const void *ids)
 {
 	const kith_count_plan *p = r->from->plan;
-	if (!is_dense(p))
-		count_sparse(r, ids);
-	else if (is_narrow(p))
+	int few = has_few(p);
+	if (is_dense(p) && is_narrow(p))
 		count_dense(r, ids, 1);
-	else
+	else if (is_dense(p))
 		count_dense(r, ids, 0);
+	else if (is_narrow(p) && few)
+		count_sparse(r, ids, 1, 1);
+	else if (is_narrow(p))
+		count_sparse(r, ids, 1, 0);
+	else if (few)
+		count_sparse(r, ids, 0, 1);
+	else
+		count_sparse(r, ids, 0, 0);
 }
 
 void kith_relabelled_count(kith_relabelled *r, uint64_t seed, uint32_t relabelling)

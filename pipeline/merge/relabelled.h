@@ -37,11 +37,14 @@ typedef struct kith_relabelled {
 	uint8_t *tier_of;        /* the largest k: the tier that a place in a row belongs to */
 
 	/* sparse: ids are looked for by their last bits */
-	uint64_t *seen, *again; /* last bits that have been seen; that have been seen twice */
-	uint32_t *head, *next;  /* by last bits, the last of the ids that have them, and the one before; NONE: none */
-	uint32_t *hit;          /* last bits seen again, then places of ids that may be in two rows */
-	uint32_t *common;       /* pairs of layers x tiers: ids that two rows share, zero between nodes */
-	uint32_t *touched;      /* pairs of layers that share any */
+	unsigned char *last; /* by last bits: first_place + the place of the last id that had them, among a node's ids;
+				 less than first_place: none of this node's has. 16 bits each, or 32 */
+	uint32_t first_place;
+	uint32_t *before; /* of the place of an id, where one of the same last bits was before; no less than it: nowhere
+			   */
+	uint32_t *hit;    /* places of ids whose last bits have been seen before */
+	uint32_t *common; /* pairs of layers x tiers: ids that two rows share, zero between nodes */
+	uint32_t *touched; /* pairs of layers that share any */
 
 	uint64_t *bits; /* dense: layer-major sets (bit_kernels.h) */
 	void *memory;

@@ -315,6 +315,84 @@ static int check_jackknife(const kith_stack *s, const kith_nntp *p, kith_err *er
 	return 0;
 }
 
+/* ---- two networks -------------------------------------------------------------------------------------------- */
+
+/* The pairs of the first network's layer, or else of the second's. */
+static uint64_t pairs_of(const kith_match *m, size_t i, int second)
+{
+	return m->kept[i] + (second ? m->gained : m->lost)[i];
+}
+
+static int says_wrong(const kith_stack *s, const kith_match *m, size_t i, const char *why, kith_err *err)
+{
+	const char *name = s->layers[m->row[i]].name;
+	return kith_fail(err, KITH_EBUG,
+			 "layer %s of both networks (k=%u,%s): %llu pairs kept, %llu lost, %llu gained: %s",
+			 name ? name : "", m->k, kith_graph_kind_name(m->graph), (unsigned long long)m->kept[i],
+			 (unsigned long long)m->lost[i], (unsigned long long)m->gained[i], why);
+}
+
+/* A layer has n k directed edges, and a pair is made of one or two of them: the pairs with two are those of the mutual
+ * graph. */
+static int check_match(const kith_stack *s, const kith_match *m, size_t i, kith_err *err)
+{
+	uint64_t edges = s->n * m->k, most = UINT64_MAX / 4;
+	const char *row = s->layers[m->row[i]].name, *column = s->layers[m->column[i]].name;
+	if (row && column && strcmp(row, column))
+		return says_wrong(s, m, i, "the layers' names differ", err);
+	if (m->kept[i] > most || m->lost[i] > most || m->gained[i] > most)
+		return says_wrong(s, m, i, "there are not so many", err);
+	for (int second = 0; second < 2; second++) {
+		uint64_t pairs = pairs_of(m, i, second);
+		if (m->graph == KITH_UNION ? pairs > edges || 2 * pairs < edges : 2 * pairs > edges)
+			return says_wrong(s, m, i, "a layer cannot have so many pairs", err);
+	}
+	return 0;
+}
+
+/* The two graphs of one k: together, each layer's pairs are its edges; and the mutual graph's are among the union's. */
+static int check_match_graphs(const kith_stack *s, const kith_match *all, const kith_match *mutual, size_t i,
+			      kith_err *err)
+{
+	for (int second = 0; second < 2; second++)
+		if (pairs_of(all, i, second) + pairs_of(mutual, i, second) != s->n * all->k)
+			return says_wrong(s, mutual, i, "with those of the union they are not n k", err);
+	return mutual->kept[i] <= all->kept[i] ? 0 : says_wrong(s, mutual, i, "the union keeps fewer", err);
+}
+
+static int has_k(const kith_stack *s, uint32_t k)
+{
+	for (size_t i = 0; i < s->nnts_count; i++)
+		if (s->nnts[i].k == k)
+			return 1;
+	return 0;
+}
+
+/* Matches are by k, then graph, and of the same layers. A larger k only adds pairs. */
+static int check_matches(const kith_stack *s, kith_err *err)
+{
+	int rc = 0;
+	for (const kith_match *m = s->matches; !rc && m < s->matches + s->match_count; m++) {
+		if (!has_k(s, m->k))
+			return kith_fail(err, KITH_EBUG, "matches of k=%u, but no NNTS", m->k);
+		for (size_t i = 0; i < m->count && !rc; i++)
+			rc = check_match(s, m, i, err);
+		for (const kith_match *x = s->matches; x < m && !rc; x++) {
+			if (x->k > m->k || (x->k == m->k && x->graph >= m->graph))
+				return kith_fail(err, KITH_EBUG, "matches of k=%u,%s are out of order", m->k,
+						 kith_graph_kind_name(m->graph));
+			for (size_t i = 0; i < m->count && !rc; i++)
+				if (x->row[i] != m->row[i] || x->column[i] != m->column[i])
+					rc = says_wrong(s, m, i, "other layers than before", err);
+				else if (x->k == m->k)
+					rc = check_match_graphs(s, x, m, i, err);
+				else if (x->graph == m->graph && x->kept[i] > m->kept[i])
+					rc = says_wrong(s, m, i, "a smaller k keeps more", err);
+		}
+	}
+	return rc;
+}
+
 int kith_stack_check(const kith_stack *s, kith_err *err)
 {
 	int rc = 0;
@@ -328,5 +406,5 @@ int kith_stack_check(const kith_stack *s, kith_err *err)
 		if (!rc && q && q->k == p->k && q->graph == p->graph && q->alpha < p->alpha)
 			rc = check_growth(q, p, s->layer_count, err);
 	}
-	return rc;
+	return rc ? rc : check_matches(s, err);
 }

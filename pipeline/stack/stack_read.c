@@ -542,32 +542,51 @@ done:
 
 /* ---- what follows from other numbers -------------------------------------------------------------------------- */
 
-static int match_corrected(const place *at, const json_t *rows, const double *corrected, size_t L)
+/* Whether there are values, and all of them NaN. */
+static int is_unknown(const double *values, size_t count)
 {
-	int rc = check_rows(at, "corrected", rows, L);
+	for (size_t i = 0; values && i < count; i++)
+		if (!isnan(values[i]))
+			return 0;
+	return values != NULL;
+}
+
+/* NaN stands as null. */
+static int match_matrix(const place *at, const char *member, const json_t *rows, const double *values, size_t L)
+{
+	int rc = check_rows(at, member, rows, L);
 	for (size_t a = 0; a < L && !rc; a++) {
 		const json_t *row = json_array_get(rows, a);
-		rc = check_row(at, "corrected", (long)a, row, L, 0);
+		rc = check_row(at, member, (long)a, row, L, 1);
 		for (size_t b = 0; b < L && !rc; b++) {
-			double x = json_number_value(json_array_get(row, b));
-			if (x != corrected[a * L + b])
-				rc = broken(at, "corrected",
-					    "%.17g at row %zu, column %zu does not follow from the mean", x, a, b);
+			const json_t *value = json_array_get(row, b);
+			double x = json_is_null(value) ? NAN : json_number_value(value), want = values[a * L + b];
+			if (x != want && !(isnan(x) && isnan(want)))
+				rc = broken(at, member,
+					    "%.17g at row %zu, column %zu does not follow from the mean: it is %.17g",
+					    x, a, b, want);
 		}
 	}
 	return rc;
 }
 
-/* Older files lack both members. */
+/* Older files lack all three. */
 static int match_chance(const place *at, const json_t *object, const kith_chance *chance, size_t L)
 {
-	const json_t *expected = json_object_get(object, "expected"), *rows = json_object_get(object, "corrected");
+	const json_t *expected = json_object_get(object, "expected"), *rows = json_object_get(object, "corrected"),
+		     *calibrated = json_object_get(object, "calibrated");
+	int rc = 0;
 	if (expected && json_number_value(expected) != chance->expected)
 		return broken(at, "expected", "%.17g, but chance gives %.17g", json_number_value(expected),
 			      chance->expected);
 	if (rows && json_is_array(rows) != (chance->expected < 1))
 		return broken(at, "corrected", "%s", chance->expected < 1 ? "not a list of rows" : "not null");
-	return json_is_array(rows) ? match_corrected(at, rows, chance->corrected, L) : 0;
+	if (json_is_array(rows) && (rc = match_matrix(at, "corrected", rows, chance->corrected, L)))
+		return rc;
+	if (!calibrated || (json_is_null(calibrated) && is_unknown(chance->calibrated, L * L)))
+		return 0;
+	return chance->calibrated ? match_matrix(at, "calibrated", calibrated, chance->calibrated, L)
+				  : broken(at, "calibrated", "there is no null distribution");
 }
 
 /* Compares the list with row `row` of the values; NaN stands as null. */

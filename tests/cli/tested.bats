@@ -84,6 +84,32 @@ value() { # MEASURE K FIRST LAST FILE
 	[ -z "$(value nntp 4 a a s.json)" ]
 }
 
+damaged() { # PYTHON TEXT: s.json, spoilt so, is refused with TEXT
+	python3 -c "import json; s = json.load(open('s.json')); $1; json.dump(s, open('bad.json', 'w'))"
+	run --separate-stderr kith-check bad.json
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"$2"* ]]
+}
+
+@test "kith-check verifies calibrated scores, and pairs of two networks" {
+	kith-merge -q --null 40 -o s.json a.nng b.nng c.nng
+	damaged "s['nnts'][1]['calibrated'][0][1] += 1e-9" "nnts[1].calibrated"
+	damaged "s['nnts'][0]['calibrated'][0][0] = 1" "nnts[0].calibrated"
+	kith-merge -q --graph both --against two/b.nng two/c.nng -o s.json a.nng b.nng c.nng
+	kith-check -q s.json
+	damaged "s['matches'][0]['kept'][0] += 1" "with those of the union they are not n k"
+	damaged "s['matches'][0]['layers'][0] = [0, 3]" "the layers' names differ"
+	damaged "s['matches'].reverse()" "out of order"
+	damaged "s['matches'] = s['matches'][:1]; s['matches'][0]['lost'][0] = 400" "cannot have so many pairs"
+}
+
+@test "one layer has no greatest of all pairs" {
+	kith-merge -q --null 20 -o s.json a.nng 2>/dev/null
+	kith-check -q s.json
+	python3 -c "import json; t = json.load(open('s.json'))['nnts'][0]
+assert all(t['null_max_' + x] is None for x in ('mean', 'sd', 'q95', 'q99'))"
+}
+
 @test "two networks in the report" {
 	kith-merge -q --null 20 --against two/b.nng two/c.nng -o s.json a.nng b.nng c.nng
 	kith-report -q --csv csv --svg svg --latex s.tex -o s.html s.json

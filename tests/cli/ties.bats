@@ -71,6 +71,40 @@ assert other["tied_rows"] == [0, 0]'
 	[ "$(kith-show zero.nng | awk '$1 == 23 {print $5}' | sort -u)" = 2 ]
 	[ "$(kith-show zero.nng | awk '$2 == 23 {print $5}' | sort -u)" = 1.9999999 ]
 	kith-knn -q -k 3 --metric cosine --dry-run zero.npy
-	run --separate-stderr kith-knn -k 3 --engine approx:trees=2 --metric cosine -o x.nng zero.npy
+	run --separate-stderr kith-knn -k 3 --zero-rows refuse --metric cosine -o x.nng zero.npy
 	[ "$status" -eq 2 ]
+	[[ "$stderr" == *"row 23 is zero and has no direction"* ]]
+}
+
+rows_of() { # GRAPH
+	kith-show "$1" | grep -v '^#'
+}
+
+@test "zero rows with every engine, audits and candidates" {
+	mknpy -n 1500 -d 12 -z 5 -Z 3 zero.npy
+	local engine engines=("approx:trees=1,rounds=0,leaf=60" "approx:trees=1,rounds=0,leaf=60,cells=4")
+	if kith-knn -q --dry-run --engine faiss:Flat zero.npy; then
+		engines+=("faiss:IVF32,Flat;nprobe=1" "faiss:IVF32,Flat;nprobe=auto")
+	fi
+	kith-knn -q -k 5,20 --metric cosine -o exact.nng zero.npy
+	run --separate-stderr kith-check --recall 400 zero.npy exact.nng
+	[ "${lines[1]}" = "exact.nng: k=20: exact: no miss found, 400 samples" ]
+	mkmiss exact.nng miss.nng
+	run kith-check --recall 1500 zero.npy miss.nng
+	[ "$status" -eq 1 ]
+	for engine in "${engines[@]}"; do
+		kith-knn -q -k 5,20 --metric cosine --engine "$engine" -o x.nng zero.npy
+		kith-check -q x.nng
+		kith-show x.nng | grep -qx "# zero rows	499"
+		! cmp -s <(rows_of x.nng) <(rows_of exact.nng)
+		cmp <(rows_of x.nng | awk '$1 == 5') <(rows_of exact.nng | awk '$1 == 5')
+		kith-check --recall 100 zero.npy x.nng
+		kith-knn -q -k 5,20 --metric cosine --engine "$engine" --candidates exact.nng -o x.nng zero.npy
+		# who shares no cell with a sample is no candidate of its
+		[[ "$engine" == *cells* ]] || cmp <(rows_of x.nng) <(rows_of exact.nng)
+	done
+	kith-knn -q -k 5,20 --metric cosine --engine approx --dry-run zero.npy
+	run --separate-stderr kith-knn -k 5,20 --metric cosine -m 50K -o x.nng zero.npy
+	[ "$status" -eq 2 ]
+	[[ "$stderr" == *"-m is too small: 499 of its 1500 rows are zero, which take "*" bytes beside the engine's at k=20: give it at least "* ]]
 }

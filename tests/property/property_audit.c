@@ -128,7 +128,7 @@ static int build(input *in, kith_audit *audit, const kith_knn_options *o, rng *r
 	vectors.ties.rule = in->info.ties;
 	snprintf(in->info.digest, sizeof in->info.digest, "xxh3:%016llx", (unsigned long long)vectors.digest);
 	if (!rc &&
-	    !(rc = kith_audit_init(audit, &vectors, &in->info, o->audit_rows, o->audit_rows / 2, o->audit_seed,
+	    !(rc = kith_audit_init(audit, &vectors, NULL, &in->info, o->audit_rows, o->audit_rows / 2, o->audit_seed,
 				   o->memory, o->threads, NULL, err)) &&
 	    !(rc = kith_graph_create(&writer, in->nng, &in->info, 16 << 20, 1, err)) &&
 	    !(rc = append_all(in, &job, writer, r, err))) {

@@ -93,6 +93,15 @@ static void draw_factory(char out[64], int whole, size_t n, rng *r)
 		strcpy(out, some[rng_below(r, 5)]);
 }
 
+/* Of cosine: rows of zeros, but so few that as many others are left as an index of `draw_factory` has lists. */
+static void clear_rows(input *in, rng *r)
+{
+	for (size_t i = 12; i < in->n; i++)
+		if (rng_chance(r, 40))
+			memset(in->x + i * in->d, 0, in->d * sizeof *in->x);
+	npy_encode(in->dtype, in->x, in->n * in->d, in->raw);
+}
+
 /* The rows of a graph against distances by the definition. Returns how many are the exact ones. */
 static int check_rows(const char *path, const input *in, size_t k, const char *parameters, const uint32_t *ranks,
 		      const double *dist2, size_t *exact, char *why, size_t size)
@@ -187,6 +196,8 @@ static int round_faiss(uint64_t seed, char *why, size_t size)
 	char npy[SANDBOX_PATH], nng[SANDBOX_PATH], factory[64], engine[80], what[1024] = "";
 	draw_input(&in, !whole && rng_chance(&r, 50), &r);
 	draw_options(&options, in.n, &r);
+	if (options.metric == KITH_COSINE && rng_chance(&r, 50))
+		clear_rows(&in, &r);
 	in.order = must_alloc(in.n, sizeof *in.order);
 	slow_tie_order(in.x, in.n, in.d, options.ties, in.order);
 	draw_factory(factory, whole, in.n, &r);

@@ -95,28 +95,88 @@ static int audited_rows_differ(const kith_audit *a, const kith_graph_info *want,
 	return 0;
 }
 
+#define STOPS 12u /* rows to stop by, at most: each is compared with all samples */
+
+/* How many of the samples that are no zero rows come before `id`, of which far[] are the distances. */
+static uint32_t rank_among_others(const double *far, const double *x, size_t n, size_t d, const uint64_t *order,
+				  uint32_t own, uint32_t id)
+{
+	uint32_t rank = 0;
+	for (uint32_t j = 0; j < n; j++)
+		if (j != own && !isnan(x[j * d]))
+			rank += far[j] < far[id] || (far[j] == far[id] && order[j] < order[id]);
+	return rank;
+}
+
+/* The rows to stop by are of those that are no zero rows, as are their neighbours; none is of the record, unless too
+ * few others are left. */
+static int stop_rows_differ(const kith_audit *a, const kith_engine_job *job, uint32_t asked, const double *x,
+			    const uint64_t *order, char *why, size_t size)
+{
+	size_t n = job->vectors->n, others = 0, apart = 0;
+	const kith_graph_info *info = job->info;
+	const kith_graph_audit *stop = &a->stop;
+	double *far = must_alloc(n, sizeof *far);
+	uint32_t *other = must_alloc(n, sizeof *other), bad = 0, k = kith_info_k(info);
+	for (uint32_t i = 0, r = 0; i < n; i++) {
+		int recorded = r < a->record.rows && a->record.id[r] == i, zero = isnan(x[i * info->d]);
+		r += (uint32_t)recorded;
+		apart += !recorded && !zero;
+		if (!zero)
+			other[others++] = i;
+	}
+	int shared = asked > apart || (!asked && others == n);
+	bad = others > 1 && stop->rows != (shared ? others - apart : asked);
+	k = k < others ? k : (uint32_t)others - 1;
+	for (uint32_t r = 0; r < stop->rows && r < STOPS && !bad && others > 1; r++) {
+		uint32_t own = stop->id[r] < others ? other[stop->id[r]] : UINT32_MAX, in_record = 0;
+		bad = own == UINT32_MAX || (r && stop->id[r] <= stop->id[r - 1]);
+		for (uint32_t e = 0; e < a->record.rows; e++)
+			in_record += a->record.id[e] == own;
+		bad |= in_record != (uint32_t)shared;
+		for (uint32_t j = 0; !bad && j < n; j++)
+			far[j] = slow_distance(x + own * info->d, x + j * info->d, info->d);
+		for (uint32_t t = 0, from = 0; !bad && from < k; from = info->ladder[t++])
+			for (uint32_t p = from; p < k && p < info->ladder[t] && !bad; p++) {
+				uint32_t id = stop->exact[r * k + p], rank;
+				bad = id >= others || (p > from && id <= stop->exact[r * k + p - 1]);
+				rank = bad ? 0 : rank_among_others(far, x, n, info->d, order, own, other[id]);
+				bad |= rank < from || rank >= info->ladder[t] || rank >= k;
+			}
+	}
+	free(other);
+	free(far);
+	return bad && snprintf(why, size, "the audit's %u rows to stop by", stop->rows) > 0;
+}
+
 /* Of some samples, or all. */
-static int audit_differs(const char *npy, const kith_graph_info *want, const uint32_t *ranks,
-			 const kith_knn_options *options, rng *r, char *why, size_t size)
+static int audit_differs(const char *npy, const kith_graph_info *want, const double *x, const uint64_t *order,
+			 const uint32_t *ranks, const kith_knn_options *options, rng *r, char *why, size_t size)
 {
 	uint32_t rows = (uint32_t)rng_between(r, 1, rng_chance(r, 20) ? 2 * want->n : (want->n + 2) / 3);
+	uint32_t stop = (uint32_t)rng_below(r, rng_chance(r, 20) ? want->n : STOPS);
 	kith_activations *activations = NULL;
 	kith_vectors vectors = {0};
+	kith_zero_rows zero = {0};
 	kith_audit audit = {0};
 	kith_err err = {0};
 	int differs = 0;
-	uint64_t memory = options->memory + 16ull * (rows < want->n ? rows : want->n) * want->ladder[want->tiers - 1];
+	uint64_t memory = options->memory + 64ull * want->n * want->ladder[want->tiers - 1];
+	kith_engine_job job = {.vectors = &vectors, .info = want, .memory = memory};
 	if (kith_activations_open(&activations, npy, &err) ||
 	    kith_vectors_init(&vectors, activations, options->metric, options->memory / 4, options->threads, NULL,
 			      &err) ||
-	    (vectors.ties.rule = options->ties,
-	     kith_audit_init(&audit, &vectors, want, rows, 0, rng_next(r), memory, options->threads, NULL, &err)))
+	    (vectors.ties.rule = options->ties, vectors.zero && kith_zero_rows_init(&zero, &job, &err)) ||
+	    kith_audit_init(&audit, &vectors, vectors.zero ? &zero : NULL, want, rows, stop, rng_next(r), memory,
+			    options->threads, NULL, &err))
 		differs = snprintf(why, size, "audit: %s", err.msg) > 0;
 	else if (audit.record.rows != (rows < want->n ? rows : want->n))
 		differs = snprintf(why, size, "an audit of %u samples", audit.record.rows) > 0;
 	else
-		differs = audited_rows_differ(&audit, want, ranks, why, size);
+		differs = audited_rows_differ(&audit, want, ranks, why, size) ||
+			  stop_rows_differ(&audit, &job, stop, x, order, why, size);
 	kith_audit_free(&audit);
+	kith_zero_rows_free(&zero);
 	kith_vectors_free(&vectors);
 	kith_activations_close(activations);
 	return differs;
@@ -154,12 +214,8 @@ static int compare(const char *npy, const char *path, const kith_graph_info *wan
 		dist2[i] = ldexp(dist2[i], -2 * shift);
 	differs = slow_graph_differs(path, want, width, ranks, dist2, r, why, size) ||
 		  slow_ties_differ(path, x, n, want->d, why, size);
-	for (size_t i = 0; i < n && !differs; i++) /* what audits refuse */
-		if (isnan(x[i * want->d]))
-			goto done;
-	differs = differs || audit_differs(npy, want, ranks, options, r, why, size) ||
+	differs = differs || audit_differs(npy, want, x, order, ranks, options, r, why, size) ||
 		  misses_found(npy, path, options, r, why, size);
-done:
 	free(ranks);
 	free(dist2);
 	return differs;

@@ -2,12 +2,12 @@
  *
  *   mknpy [-n ROWS] [-d COLUMNS] [-t DESCR] [-s SEED] [-v VERSION] [-S SHAPE] [-F] [-g] [-e] [-c] [-p
  * ROW,COLUMN,VALUE]...
- *         [-z ROW] FILE
+ *         [-z ROW [-Z STEP]] FILE
  *
  * -t an element type as numpy writes it (<f4; types that kith does not read are filled with zeros), -S a shape for the
  * header in place of (ROWS, COLUMNS), -F claims Fortran order, -g whole numbers 0..3, -e
  * rows that are all the same, -c a constant first column, -p puts VALUE (nan, inf, ...) at
- * a place, -z makes a row zero. */
+ * a place, -z makes a row zero, -Z each STEP-th after it, too. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +26,12 @@ typedef struct request {
 		size_t row, column;
 		double value;
 	} puts[16];
-	size_t put_count, zero_row;
+	size_t put_count, zero_row, zero_step;
 } request;
 
 static void parse(request *q, int argc, char **argv)
 {
-	for (int option; (option = getopt(argc, argv, "n:d:t:s:v:S:Fgecp:z:")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "n:d:t:s:v:S:Fgecp:z:Z:")) != -1;) {
 		if (option == 'n')
 			q->rows = strtoull(optarg, NULL, 10);
 		else if (option == 'd')
@@ -54,6 +54,8 @@ static void parse(request *q, int argc, char **argv)
 			q->constant = 1;
 		else if (option == 'z')
 			q->zero_row = strtoull(optarg, NULL, 10);
+		else if (option == 'Z')
+			q->zero_step = strtoull(optarg, NULL, 10);
 		else if (option == 'p' && q->put_count < 16 &&
 			 sscanf(optarg, "%zu,%zu,%lf", &q->puts[q->put_count].row, &q->puts[q->put_count].column,
 				&q->puts[q->put_count].value) == 3)
@@ -77,7 +79,13 @@ static int find_dtype(const char *descr)
 
 int main(int argc, char **argv)
 {
-	request q = {.rows = 50, .columns = 6, .descr = "<f4", .version = 1, .seed = 1, .zero_row = SIZE_MAX};
+	request q = {.rows = 50,
+		     .columns = 6,
+		     .descr = "<f4",
+		     .version = 1,
+		     .seed = 1,
+		     .zero_row = SIZE_MAX,
+		     .zero_step = UINT32_MAX};
 	char shape[64];
 	size_t count;
 	int dtype;
@@ -93,8 +101,8 @@ int main(int argc, char **argv)
 	for (size_t i = 1; i < q.rows; i++)
 		for (size_t t = 0; t < (q.equal ? q.columns : q.constant ? 1 : 0); t++)
 			values[i * q.columns + t] = values[t];
-	for (size_t t = 0; q.zero_row < q.rows && t < q.columns; t++)
-		values[q.zero_row * q.columns + t] = 0;
+	for (size_t i = q.zero_row; i < q.rows; i += q.zero_step)
+		memset(values + i * q.columns, 0, q.columns * sizeof *values);
 	for (size_t p = 0; p < q.put_count; p++)
 		values[q.puts[p].row * q.columns + q.puts[p].column] = q.puts[p].value;
 	if (dtype >= 0)

@@ -9,6 +9,7 @@
 #include <faiss/c_api/Index_c.h>
 #include <faiss/c_api/index_factory_c.h>
 #include <faiss/c_api/index_io_c.h>
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,6 +162,52 @@ static void test_file(void **state)
 	assert_non_null(strstr(err.msg, "made.index"));
 }
 
+/* The rows of the graph of a file under cosine, by `engine`. */
+static void cosine_rows(const char *file, const char *engine, uint32_t *rows)
+{
+	char nng[SANDBOX_PATH];
+	kith_knn_options options;
+	kith_knn_summary summary;
+	kith_graph *graph;
+	kith_err err;
+	kith_knn_defaults(&options);
+	options.engine = engine;
+	options.metric = KITH_COSINE;
+	options.threads = 1;
+	if (kith_knn_build(file, sandbox_path(nng, "file.nng"), &options, &summary, &err) ||
+	    kith_graph_open(&graph, nng, &err) || kith_graph_read_rows(graph, 0, N, 1, rows, &err))
+		fail_msg("%s", err.msg);
+	kith_graph_close(graph);
+	remove(nng);
+}
+
+/* An index of all samples, of which a third are zero rows, and the others as cosine has them. */
+static void test_file_of_zero_rows(void **state)
+{
+	enum { K = 15 };
+	char path[SANDBOX_PATH], file[SANDBOX_PATH], engine[SANDBOX_PATH + 16];
+	float saved[N * D];
+	uint32_t exact[N * K], found[N * K];
+	(void)state;
+	memcpy(saved, samples, sizeof saved);
+	for (size_t i = 0; i < N; i += 3)
+		memset(samples + i * D, 0, D * sizeof *samples);
+	npy_write(sandbox_path(file, "zero.npy"), KITH_F4, N, D, samples);
+	for (size_t i = 0; i < N; i++) {
+		float norm = 0;
+		for (size_t t = 0; t < D; t++)
+			norm += samples[i * D + t] * samples[i * D + t];
+		for (size_t t = 0; norm > 0 && t < D; t++)
+			samples[i * D + t] /= sqrtf(norm);
+	}
+	write_index(sandbox_path(path, "zero.index"), "Flat", METRIC_L2, N, D);
+	memcpy(samples, saved, sizeof saved);
+	snprintf(engine, sizeof engine, "faiss:%s", path);
+	cosine_rows(file, "exact", exact);
+	cosine_rows(file, engine, found);
+	assert_memory_equal(exact, found, sizeof exact);
+}
+
 /* ---- threads, and sizes ---- */
 
 static void test_threads(void **state)
@@ -266,8 +313,10 @@ static void test_complete(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_spec),    cmocka_unit_test(test_centroids), cmocka_unit_test(test_file),
-		cmocka_unit_test(test_threads), cmocka_unit_test(test_rows),      cmocka_unit_test(test_complete),
+		cmocka_unit_test(test_spec),     cmocka_unit_test(test_centroids),
+		cmocka_unit_test(test_file),     cmocka_unit_test(test_file_of_zero_rows),
+		cmocka_unit_test(test_threads),  cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_complete),
 	};
 	return cmocka_run_group_tests(tests, set_up, NULL);
 }

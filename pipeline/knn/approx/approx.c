@@ -62,8 +62,14 @@ static int build_at_once(const kith_engine_job *job, const kith_approx_plan *pla
 			 const kith_basis *basis, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
 {
 	const kith_approx_options *o = job->options;
-	kith_approx_rows rows = {
-		.job = job, .plan = plan, .scaling = scaling, .basis = basis, .seed = o->seed, .asks_blurred = 1};
+	kith_approx_rows rows = {.job = job,
+				 .plan = plan,
+				 .scaling = scaling,
+				 .basis = basis,
+				 .sample = job->vectors->id,
+				 .seed = o->seed,
+				 .asks_blurred = 1,
+				 .results.left = job->left};
 	int rc = kith_approx_rows_find(&rows, err);
 	if (!rc && rows.blurred) {
 		free(job->vectors->own);

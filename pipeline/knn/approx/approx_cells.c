@@ -271,11 +271,11 @@ static int audit_of(const struct work *w, const uint32_t *ids, uint64_t m, kith_
 		return kith_fail_nomem(err, "a cell's audit", rows * (1 + w->k) * sizeof *memory);
 	*out = (kith_graph_audit){.id = memory, .exact = memory + rows};
 	for (uint64_t r = 0; r < rows; r++) {
-		uint32_t own = kith_search_among(ids, m, audit->id[r]), *to = out->exact + (uint64_t)out->rows * w->k;
+		uint32_t own = kith_id_find(ids, m, audit->id[r]), *to = out->exact + (uint64_t)out->rows * w->k;
 		if (own == UINT32_MAX)
 			continue;
 		for (uint32_t e = 0; e < w->k; e++)
-			to[e] = kith_search_among(ids, m, audit->exact[r * w->k + e]);
+			to[e] = kith_id_find(ids, m, audit->exact[r * w->k + e]);
 		out->id[out->rows++] = own;
 	}
 	return 0;
@@ -320,9 +320,9 @@ static int append_rows(struct work *w, struct cell *cell, const kith_results *re
 	return rc;
 }
 
-/* The rows of a cell whose samples are in memory. */
-static int find_rows(struct work *w, struct cell *cell, const uint32_t *ids, uint64_t *left, const char *values,
-		     kith_err *err)
+/* The rows of a cell whose samples are in memory, and their file's `sample`s. */
+static int find_rows(struct work *w, struct cell *cell, const uint32_t *ids, const uint32_t *sample, uint64_t *left,
+		     const char *values, kith_err *err)
 {
 	kith_graph_audit audit = {0};
 	kith_vectors vectors = *w->vectors;
@@ -331,7 +331,8 @@ static int find_rows(struct work *w, struct cell *cell, const uint32_t *ids, uin
 	kith_scaling scaling = *w->in->scaling;
 	int rc = audit_of(w, ids, cell->m, &audit, err);
 	vectors.input = NULL;
-	vectors.ties.id = ids;
+	vectors.id = NULL;
+	vectors.ties.id = sample;
 	vectors.metric = KITH_L2; /* the values are normalised already */
 	vectors.n = info.n = cell->m;
 	vectors.row_bytes = w->bytes;
@@ -347,7 +348,7 @@ static int find_rows(struct work *w, struct cell *cell, const uint32_t *ids, uin
 				 .plan = &plan,
 				 .scaling = &scaling,
 				 .basis = w->in->basis,
-				 .sample = ids,
+				 .sample = sample,
 				 .seed = w->in->seed,
 				 .results.left = left};
 	if (!rc && !(rc = kith_approx_rows_find(&rows, err)))
@@ -362,9 +363,9 @@ static int find_rows(struct work *w, struct cell *cell, const uint32_t *ids, uin
 static int build_cell(struct work *w, struct cell *cell, kith_err *err)
 {
 	uint64_t audited = w->job->audit ? w->job->audit->rows : 0;
-	uint64_t bytes = kith_approx_plan_bytes(w->in->plan, cell->m, w->job) +
-			 audited * (1 + w->k) * sizeof(uint32_t) + cell->m * sizeof(uint64_t);
-	uint32_t *ids;
+	uint64_t bytes = kith_approx_plan_bytes(w->in->plan, cell->m, w->job) + audited * (1 + w->k) * sizeof(uint32_t);
+	const uint32_t *all = w->vectors->id;
+	uint32_t *ids, *sample;
 	uint64_t *left;
 	char *values;
 	void *memory = NULL;
@@ -382,13 +383,16 @@ static int build_cell(struct work *w, struct cell *cell, kith_err *err)
 				 "bytes; engine exact works in less",
 				 w->vectors->path, (unsigned long long)cell->m, (unsigned long long)bytes);
 	KITH_BUFFER(&space, ids, cell->m);
+	KITH_BUFFER(&space, sample, all ? cell->m : 0);
 	KITH_BUFFER_ZERO(&space, left, cell->m);
 	KITH_BUFFER(&space, values, cell->m * w->bytes);
 	int rc = kith_workspace_alloc(&space, &memory, "a cell's samples", err);
 	if (!rc && !(rc = kith_spill_read(&cell->ids, ids, err)) &&
 	    !(rc = kith_spill_read(&cell->samples, values, err))) {
 		kith_spill_close(&cell->samples); /* its room on the disk is for rows */
-		rc = find_rows(w, cell, ids, left, values, err);
+		for (uint64_t i = 0; all && i < cell->m; i++)
+			sample[i] = all[ids[i]];
+		rc = find_rows(w, cell, ids, all ? sample : ids, left, values, err);
 	}
 	free(memory);
 	return rc;
@@ -474,6 +478,8 @@ static int merge_sample(struct work *w, struct merger *g, uint32_t id, uint32_t 
 	if (count < k)
 		return kith_fail(err, KITH_EBUG, "%s: a sample is in no cell: please report this", w->vectors->path);
 	kith_tie_counts_add(&w->in->tied, w->job->info, made_dist, left);
+	if (w->job->left)
+		w->job->left[id] = left;
 	memcpy(out, made, k * sizeof *out);
 	memcpy(dist, made_dist, w->job->info->near * sizeof *dist);
 	return 0;

@@ -87,8 +87,9 @@ uint64_t kith_approx_plan_bytes(const kith_approx_plan *p, uint64_t n, const kit
 	kith_approx_plan resident = *p;
 	resident.resident = 1;
 	resident.batch = BATCH;
+	uint64_t ids = job->vectors->id ? 2 * sizeof(uint32_t) : sizeof(uint32_t); /* the cell's, and the file's */
 	return bytes_of(&resident, n, kith_info_k(job->info), job) +
-	       n * (sample_bytes(job->vectors) + sizeof(uint32_t));
+	       n * (sample_bytes(job->vectors) + ids + sizeof(uint64_t)); /* and what is left of each row's ties */
 }
 
 /* The part of all samples that a cell may have, for its work to fit; 0: not even a small one's does. */

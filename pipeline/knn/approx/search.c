@@ -215,23 +215,10 @@ int kith_search_run(kith_search *s, kith_err *err)
 
 /* ---- candidates from elsewhere ---- */
 
-uint32_t kith_search_among(const uint32_t *ids, uint64_t count, uint32_t id)
-{
-	uint64_t low = 0, high = count;
-	while (low < high) {
-		uint64_t middle = (low + high) / 2;
-		if (ids[middle] < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < count && ids[low] == id ? (uint32_t)low : UINT32_MAX;
-}
-
 /* Where the graph's sample `id` stands; UINT32_MAX: nowhere. */
 static uint32_t place_of(const kith_search *s, const uint32_t *sample, uint32_t id)
 {
-	uint32_t own = sample ? kith_search_among(sample, s->job->info->n, id) : id;
+	uint32_t own = sample ? kith_id_find(sample, s->job->info->n, id) : id;
 	return own == UINT32_MAX ? UINT32_MAX : s->place[own];
 }
 

@@ -35,9 +35,6 @@ int kith_search_arrange(kith_search *search, kith_err *err);
 /* Fills the lists. They do not depend on the number of threads. */
 int kith_search_run(kith_search *search, kith_err *err);
 
-/* Where `id` is among ascending ids; UINT32_MAX: nowhere. */
-uint32_t kith_search_among(const uint32_t *ids, uint64_t count, uint32_t id);
-
 /* Offers the rows of another layer's graph of the same samples to the lists: each pair to both. Sample i is the graph's
  * sample[i], ascending; NULL: its i-th. */
 int kith_search_offer(kith_search *search, kith_graph *graph, const uint32_t *sample, kith_err *err);

@@ -12,7 +12,7 @@
 struct finder {
 	const kith_some_rows *in;
 	kith_scaling scaling;
-	kith_graph_info info; /* of a graph of these rows: ladder, no near lists */
+	kith_graph_info info; /* of a graph of these rows: ladder; near lists where distances are wanted */
 	kith_plan plan;
 	kith_bounds bounds;
 	kith_duplicates duplicates;
@@ -26,12 +26,19 @@ static int by_id(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+void kith_tiers_sort(uint32_t *row, const uint32_t *ladder, uint32_t tiers)
+{
+	for (uint32_t t = 0, from = 0; t < tiers; from = ladder[t++])
+		qsort(row + from, ladder[t] - from, sizeof *row, by_id);
+}
+
 static int choose_sizes(struct finder *f, kith_err *err)
 {
 	const kith_some_rows *in = f->in;
 	const kith_vectors *v = in->vectors;
 	uint32_t k = kith_info_k(&f->info);
-	uint64_t results = kith_results_bytes(in->count, k, 0), left = in->memory > results ? in->memory - results : 0;
+	uint64_t results = kith_results_bytes(in->count, k, f->info.near),
+		 left = in->memory > results ? in->memory - results : 0;
 	uint64_t least = results + kith_stream_sizes(&f->plan, v, in->count, k, left, 0, 0);
 	if (least > in->memory && f->plan.panel == 1)
 		return kith_fail(err, KITH_EUSAGE,
@@ -61,7 +68,7 @@ static int find(struct finder *f, kith_err *err)
 {
 	const kith_some_rows *in = f->in;
 	uint64_t n = in->vectors->n;
-	int rc = kith_results_init(&f->results, in->count, kith_info_k(&f->info), 0, NULL, err);
+	int rc = kith_results_init(&f->results, in->count, kith_info_k(&f->info), f->info.near, NULL, err);
 	if (rc)
 		return rc;
 	if (!(f->place = kith_alloc(n, sizeof *f->place)))
@@ -81,25 +88,30 @@ static int find(struct finder *f, kith_err *err)
 	return kith_stream_run(&stream, &f->results, err);
 }
 
-static void copy_out(const struct finder *f, uint32_t *out)
+static void copy_out(const struct finder *f, uint32_t *out, double *dist2)
 {
 	size_t k = kith_info_k(&f->info);
+	if (dist2) {
+		memcpy(out, f->results.near_ids, f->in->count * k * sizeof *out);
+		memcpy(dist2, f->results.near_dist2, f->in->count * k * sizeof *dist2);
+		return;
+	}
 	memcpy(out, f->results.ids, f->in->count * k * sizeof *out);
 	for (uint32_t r = 0; r < f->in->count; r++)
-		for (uint32_t t = 0, from = 0; t < f->info.tiers; from = f->info.ladder[t++])
-			qsort(out + r * k + from, f->info.ladder[t] - from, sizeof *out, by_id);
+		kith_tiers_sort(out + r * k, f->info.ladder, f->info.tiers);
 }
 
-int kith_some_rows_find(const kith_some_rows *in, uint32_t *out, kith_err *err)
+int kith_some_rows_find(const kith_some_rows *in, uint32_t *out, double *dist2, kith_err *err)
 {
 	struct finder f = {.in = in,
 			   .info = {.n = in->vectors->n, .d = in->vectors->d, .tiers = in->tiers},
 			   .plan = {.kind = KITH_PLAN_STREAM, .threads = in->threads}};
 	memcpy(f.info.ladder, in->ladder, in->tiers * sizeof *in->ladder);
+	f.info.near = dist2 ? kith_info_k(&f.info) : 0;
 	int rc = choose_sizes(&f, err);
 	if (!rc && !(rc = kith_scaling_init(&f.scaling, in->vectors, err)) && !(rc = look_at_all(&f, err)) &&
 	    !(rc = find(&f, err)))
-		copy_out(&f, out);
+		copy_out(&f, out, dist2);
 	kith_results_free(&f.results);
 	free(f.place);
 	free(f.duplicates.memory);

@@ -17,7 +17,11 @@ typedef struct kith_some_rows {
 	const kith_progress *progress;
 } kith_some_rows;
 
-/* Their rows into out[count][k], tier by tier, ascending ids within a tier. KITH_EUSAGE if the memory is too little. */
-int kith_some_rows_find(const kith_some_rows *some, uint32_t *out, kith_err *err);
+/* Sorts the ids of each of a row's tiers. */
+void kith_tiers_sort(uint32_t *row, const uint32_t *ladder, uint32_t tiers);
+
+/* Their rows into out[count][k], tier by tier, ascending ids within a tier; or if `dist2` is not NULL, nearest first,
+ * with the canonical squared distances. KITH_EUSAGE if the memory is too little. */
+int kith_some_rows_find(const kith_some_rows *some, uint32_t *out, double *dist2, kith_err *err);
 
 #endif

@@ -20,6 +20,7 @@
 #include "infile.h"
 #include "machine.h"
 #include "matrix.h"
+#include "unchanged.h"
 
 /* rc = CALL, by `threads` threads. */
 #define BY_THREADS(threads, rc, call)                                                                                  \
@@ -34,6 +35,9 @@ struct kith_faiss {
 	FaissParameterSpace *space;
 	int threads;
 	char name[256]; /* for messages: "faiss:IVF1024,Flat" */
+	/* of an index that was there: its file, which FAISS may read as long as the index is in use; else fd is -1 */
+	int fd;
+	kith_file_state file;
 };
 
 /* ---- errors ---- */
@@ -94,6 +98,7 @@ static int start(kith_faiss **out, const char *name, int threads, kith_err *err)
 	if (!f)
 		return kith_fail_nomem(err, "an index", sizeof *f);
 	f->threads = threads;
+	f->fd = -1;
 	snprintf(f->name, sizeof f->name, "faiss:%s", name);
 	*out = f;
 	return 0;
@@ -121,9 +126,15 @@ int kith_faiss_load(kith_faiss **out, const char *path, uint64_t memory, int thr
 	int bad, fd, rc = kith_infile_open(&fd, path, &bytes, err);
 	if (rc)
 		return rc;
-	close(fd);
-	if ((rc = start(&f, path, threads, err)))
+	if ((rc = start(&f, path, threads, err))) {
+		close(fd);
 		return rc;
+	}
+	f->fd = fd;
+	if ((rc = kith_file_state_get(&f->file, fd, path, err))) {
+		kith_faiss_free(f);
+		return rc;
+	}
 	BY_THREADS(threads, bad, faiss_read_index_fname(path, bytes > memory ? FAISS_IO_FLAG_MMAP : 0, &f->index))
 	rc = bad ? refused(f->name, bad, "read it", " (an index of floats is wanted, as faiss.write_index writes it)",
 			   err)
@@ -143,7 +154,14 @@ void kith_faiss_free(kith_faiss *f)
 		faiss_Index_free(f->index);
 	if (f->space)
 		faiss_ParameterSpace_free(f->space);
+	if (f->fd >= 0)
+		close(f->fd);
 	free(f);
+}
+
+int kith_faiss_unchanged(const kith_faiss *f, kith_err *err)
+{
+	return f->fd < 0 ? 0 : kith_file_unchanged(&f->file, f->fd, f->name + strlen("faiss:"), err);
 }
 
 uint64_t kith_faiss_d(const kith_faiss *f)

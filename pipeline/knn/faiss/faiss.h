@@ -17,6 +17,9 @@ int kith_faiss_make(kith_faiss **out, const char *factory, uint64_t d, int threa
 int kith_faiss_load(kith_faiss **out, const char *path, uint64_t memory, int threads, kith_err *err);
 void kith_faiss_free(kith_faiss *index); /* NULL is fine */
 
+/* KITH_EIO if the file that an index was loaded from is not what it was. */
+int kith_faiss_unchanged(const kith_faiss *index, kith_err *err);
+
 uint64_t kith_faiss_d(const kith_faiss *index);
 uint64_t kith_faiss_count(const kith_faiss *index); /* vectors that it holds */
 int kith_faiss_is_trained(const kith_faiss *index);

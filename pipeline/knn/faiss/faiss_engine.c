@@ -31,9 +31,10 @@ struct faiss_run {
 	kith_ranker ranker;
 	uint32_t *near_ids;   /* block x near */
 	kith_found_rows rows; /* of a block */
-	uint64_t *left;       /* theirs, or of several shards, of all samples */
-	void *memory;         /* holds what these have */
-	kith_results so_far;  /* of several shards: the rows of all samples */
+	uint64_t *left;       /* theirs; of all samples, where there are several shards, or they are asked for */
+	int keeps_left;
+	void *memory;        /* holds what these have */
+	kith_results so_far; /* of several shards: the rows of all samples */
 	kith_tie_counts tied;
 	uint32_t *candidates; /* block x plan.offered: rows of other layers' graphs, and the same as labels */
 	int64_t *candidate_labels;
@@ -45,14 +46,16 @@ struct faiss_run {
 
 static int fit_file(const struct faiss_run *f, kith_err *err)
 {
+	const kith_vectors *v = f->vectors;
 	unsigned long long d = kith_faiss_d(f->index), count = kith_faiss_count(f->index);
+	uint64_t n = v->id ? kith_activations_get_info(v->input)->n : f->n;
 	if (d != f->d)
 		return kith_fail(err, KITH_EUSAGE, "%s: its vectors have %llu values, but the samples of %s have %llu",
-				 f->spec.factory, d, f->vectors->path, (unsigned long long)f->d);
-	if (count != f->n)
+				 f->spec.factory, d, v->path, (unsigned long long)f->d);
+	if (count != n)
 		return kith_fail(err, KITH_EUSAGE,
 				 "%s: holds %llu vectors, but %s has %llu samples, and its ids have to be their rows",
-				 f->spec.factory, count, f->vectors->path, (unsigned long long)f->n);
+				 f->spec.factory, count, v->path, (unsigned long long)n);
 	return 0;
 }
 
@@ -169,23 +172,27 @@ static int alloc_blocks(struct faiss_run *f, kith_err *err)
 	const kith_faiss_plan *p = &f->plan;
 	kith_workspace w = {0};
 	int several = p->shards > 1;
+	f->keeps_left = several || f->job->left;
 	KITH_BUFFER(&w, f->candidates, p->block * p->offered);
 	KITH_BUFFER(&w, f->candidate_labels, p->block * p->offered);
 	KITH_BUFFER(&w, f->searcher.x, p->block * f->d);
 	KITH_BUFFER(&w, f->searcher.distances, p->block * p->found);
 	KITH_BUFFER(&w, f->searcher.labels, p->block * p->found);
 	KITH_BUFFER(&w, f->near_ids, p->block * f->near);
-	KITH_BUFFER(&w, f->left, several ? f->n : p->block);
+	KITH_BUFFER(&w, f->left, f->job->left ? 0 : several ? f->n : p->block);
 	KITH_BUFFER(&w, f->rows.ids, several ? 0 : p->block * f->k);
 	KITH_BUFFER(&w, f->rows.dist2, several ? 0 : p->block * f->k);
 	kith_ranker_init(&f->ranker, f->vectors, f->k, p->found > p->offered ? p->found : p->offered,
 			 f->job->memory / 16, f->job->threads, f->job->progress, &w);
 	int rc = kith_workspace_alloc(&w, &f->memory, "blocks of rows", err);
+	if (f->job->left)
+		f->left = f->job->left;
 	if (!rc && several)
 		rc = kith_results_init(&f->so_far, f->n, 0, f->k, p->spill ? f->job->output : NULL, err);
 	f->searcher.index = f->index;
 	f->searcher.input = &f->input;
 	f->searcher.plan = p;
+	f->searcher.sample = f->spec.is_file ? f->vectors->id : NULL;
 	return rc;
 }
 
@@ -214,7 +221,7 @@ static kith_found_rows *rows_of(struct faiss_run *f, uint64_t first)
 		f->rows.ids = f->so_far.near_ids + first * f->k;
 		f->rows.dist2 = f->so_far.near_dist2 + first * f->k;
 	}
-	f->rows.left = f->left + (f->plan.shards > 1 ? first : 0);
+	f->rows.left = f->left + (f->keeps_left ? first : 0);
 	return &f->rows;
 }
 
@@ -222,7 +229,27 @@ static int search(struct faiss_run *f, const kith_found_rows *rows, kith_err *er
 {
 	kith_faiss_searcher *s = &f->searcher;
 	int rc = kith_faiss_input_read(&f->input, rows->first, rows->count, NULL, rows->count, s->x, err);
-	return rc ? rc : kith_faiss_search(s->index, rows->count, s->x, f->plan.found, s->distances, s->labels, err);
+	return rc ? rc : kith_faiss_searcher_run(s, rows->count, err);
+}
+
+/* The graph's rows of some consecutive samples of its, the first of which is `row`s's sample `at`, as labels: of those
+ * that are samples here. Returns how many of the rows that were. */
+static uint64_t take_labels(struct faiss_run *f, const kith_found_rows *rows, uint64_t at, uint64_t count,
+			    uint32_t found)
+{
+	const uint32_t *sample = f->vectors->id;
+	uint64_t taken = 0, first = sample ? sample[rows->first + at] : 0;
+	for (uint64_t r = 0; r < count && at + taken < rows->count; r++) {
+		int64_t *to = f->candidate_labels + (at + taken) * found;
+		if (sample && sample[rows->first + at + taken] != first + r)
+			continue;
+		for (uint32_t e = 0; e < found; e++) {
+			uint32_t id = f->candidates[r * found + e];
+			to[e] = sample ? kith_faiss_label_of(sample, f->n, id) : (int64_t)id;
+		}
+		taken++;
+	}
+	return taken;
 }
 
 /* Puts the rows of other layers' graphs into these, as far as they are nearer. */
@@ -233,11 +260,14 @@ static int take_candidates(struct faiss_run *f, kith_found_rows *rows, kith_err 
 		kith_graph *graph = f->job->candidates[g];
 		const kith_graph_info *theirs = kith_graph_get_info(graph);
 		uint32_t tiers = kith_engine_candidate_tiers(theirs, f->k), found = theirs->ladder[tiers - 1];
-		if ((rc = kith_graph_read_rows(graph, rows->first, rows->count, tiers, f->candidates, err)))
-			break;
-		for (uint64_t i = 0; i < rows->count * found; i++)
-			f->candidate_labels[i] = f->candidates[i];
-		rc = kith_found_rows_take(&f->ranker, rows, f->candidate_labels, found, 0, err);
+		for (uint64_t at = 0; !rc && at < rows->count;) {
+			uint64_t first = f->vectors->id ? f->vectors->id[rows->first + at] : rows->first;
+			uint64_t count = theirs->n - first < rows->count ? theirs->n - first : rows->count;
+			if (!(rc = kith_graph_read_rows(graph, first, count, tiers, f->candidates, err)))
+				at += take_labels(f, rows, at, count, found);
+		}
+		if (!rc)
+			rc = kith_found_rows_take(&f->ranker, rows, f->candidate_labels, found, 0, err);
 	}
 	return rc;
 }
@@ -380,6 +410,8 @@ static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn
 	int rc = prepare(&f, err);
 	if (!rc)
 		rc = search_shards(&f, writer, err);
+	if (!rc)
+		rc = kith_faiss_unchanged(f.index, err);
 	if (!rc)
 		describe(&f, summary->plan, sizeof summary->plan);
 	summary->tied = f.tied;

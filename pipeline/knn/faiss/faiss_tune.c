@@ -15,6 +15,21 @@ static int by_label(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+int64_t kith_faiss_label_of(const uint32_t *sample, uint64_t count, int64_t label)
+{
+	uint32_t own = label < 0 ? UINT32_MAX : kith_id_find(sample, count, (uint32_t)label);
+	return own == UINT32_MAX ? -1 : (int64_t)own;
+}
+
+int kith_faiss_searcher_run(kith_faiss_searcher *s, uint64_t rows, kith_err *err)
+{
+	uint64_t found = s->plan->found;
+	int rc = kith_faiss_search(s->index, rows, s->x, found, s->distances, s->labels, err);
+	for (uint64_t i = 0; !rc && s->sample && i < rows * found; i++)
+		s->labels[i] = kith_faiss_label_of(s->sample, s->input->vectors->n, s->labels[i]);
+	return rc;
+}
+
 /* How many of a row's true neighbours in the index its labels have, as if the other parts had as many. They are sorted.
  * Whatever true neighbour a search finds stays in the row: none is nearer than those. */
 static uint32_t count_hits(const kith_faiss_searcher *s, int64_t *labels, const uint32_t *exact, uint32_t k)
@@ -47,7 +62,7 @@ static int try_value(kith_faiss_searcher *s, const kith_graph_audit *audit, uint
 	for (uint64_t first = 0; !rc && first < audit->rows; first += s->plan->block) {
 		uint64_t rows = audit->rows - first < s->plan->block ? audit->rows - first : s->plan->block;
 		if ((rc = kith_faiss_input_read(s->input, 0, 0, audit->id + first, rows, s->x, err)) ||
-		    (rc = kith_faiss_search(s->index, rows, s->x, found, s->distances, s->labels, err)))
+		    (rc = kith_faiss_searcher_run(s, rows, err)))
 			break;
 		for (uint64_t r = 0; r < rows; r++) {
 			hits[first + r] = count_hits(s, s->labels + r * found, audit->exact + (first + r) * k, k);

@@ -16,7 +16,16 @@ typedef struct kith_faiss_searcher {
 	const kith_faiss_plan *plan;
 	float *x, *distances; /* block x d, block x found */
 	int64_t *labels;      /* block x found */
+	/* Of an index that was there, and has zero rows too, which are none of the samples here: these, by its numbers,
+	 * ascending; else NULL. */
+	const uint32_t *sample;
 } kith_faiss_searcher;
+
+/* Labels of the nearest of x[rows]. What is no sample here is negative. */
+int kith_faiss_searcher_run(kith_faiss_searcher *searcher, uint64_t rows, kith_err *err);
+
+/* What sample[count] (ascending) calls `label`; -1: nothing. */
+int64_t kith_faiss_label_of(const uint32_t *sample, uint64_t count, int64_t label);
 
 /* Gives the spec's automatic parameter the first value with which the lower end of the audit's interval is at least
  * spec->recall, sets it in the index, and says in *reached what it has come to. Where no value does, it is the one from

@@ -139,7 +139,7 @@ static int find_truths(struct building *b, uint64_t first, kith_err *err)
 						     .threads = b->job->threads,
 						     .work = "completing",
 						     .progress = b->job->progress},
-				   t->row, err);
+				   t->row, NULL, err);
 }
 
 /* Puts true rows in the place of faulty lists. */
