@@ -256,7 +256,7 @@ static int try_audit(kith_err *err)
 			ids[12 * i + p] = (i + 1 + p) % NODES;
 	int status = kith_activations_open(&activations, npy[0], err);
 	if (!status && !(status = kith_vectors_init(&vectors, activations, KITH_L2, 1 << 20, 1, NULL, err)) &&
-	    !(status = kith_audit_init(&audit, &vectors, &info, 9, 4, 0, 8 << 20, 1, NULL, err)) &&
+	    !(status = kith_audit_init(&audit, &vectors, NULL, &info, 9, 4, 0, 8 << 20, 1, NULL, err)) &&
 	    !(status = kith_graph_create(&writer, output, &info, 8 << 20, 1, err)) &&
 	    !(status = kith_graph_append(writer, NODES, ids, ids, &(double){0}, err))) {
 		kith_audit_note(&audit, NODES, ids);
