@@ -7,10 +7,11 @@ _kith_words() {
 	[[ $1 == *'|'* && $1 != *'['* ]] && tr '|' '\n' <<<"$1" | grep -x '[a-z][a-z0-9:-]*'
 }
 
-# Files that a metavariable names by their ends, as LAYER.nng does, any file if it names none; and folders.
+# Files that a metavariable names by their ends, as LAYER.nng does, any file if it names none; and folders. Activations are
+# in files of many ends.
 _kith_files() {
-	local end ends
-	ends=$(grep -oE '\.[a-z0-9]+' <<<"$1")
+	local end ends=''
+	[[ $1 == *ACTIVATIONS* ]] || ends=$(grep -oE '\.[a-z0-9]+' <<<"$1")
 	[[ $1 == DIR ]] || for end in ${ends:-''}; do
 		compgen -f -X "!*$end" -- "$2"
 	done
@@ -55,5 +56,5 @@ _kith() {
 
 case ${BASH_SOURCE[0]##*/} in
 kith-*) complete -F _kith "${BASH_SOURCE[0]##*/}" ;;
-*) complete -F _kith kith-check kith-h0 kith-knn kith-merge kith-pairs kith-report kith-show ;;
+*) complete -F _kith kith-check kith-h0 kith-import kith-knn kith-merge kith-pairs kith-report kith-show ;;
 esac

@@ -115,7 +115,7 @@ static int is_held(kith_dtype dtype, const void *raw, uint64_t i)
 	return y < 0x1p63 && (int64_t)y == x;
 }
 
-KITH_CLONES static void to_doubles(kith_dtype dtype, const void *restrict raw, uint64_t count, double *restrict out)
+KITH_CLONES static void as_doubles(kith_dtype dtype, const void *restrict raw, uint64_t count, double *restrict out)
 {
 	switch (dtype) {
 	case KITH_F2:
@@ -165,7 +165,7 @@ KITH_CLONES static void to_doubles(kith_dtype dtype, const void *restrict raw, u
 uint64_t kith_values_to_doubles(kith_dtype dtype, const void *raw, uint64_t count, double *out)
 {
 	uint64_t held = 0;
-	to_doubles(dtype, raw, count, out);
+	as_doubles(dtype, raw, count, out);
 	if ((dtype != KITH_I8 && dtype != KITH_U8) || are_small(dtype, raw, count))
 		return count;
 	while (held < count && is_held(dtype, raw, held))
@@ -173,7 +173,7 @@ uint64_t kith_values_to_doubles(kith_dtype dtype, const void *raw, uint64_t coun
 	return held;
 }
 
-KITH_CLONES static void to_floats(kith_dtype dtype, const void *restrict raw, uint64_t count, float *restrict out)
+KITH_CLONES static void as_floats(kith_dtype dtype, const void *restrict raw, uint64_t count, float *restrict out)
 {
 	switch (dtype) {
 	case KITH_F2:
@@ -207,7 +207,7 @@ KITH_CLONES static void to_floats(kith_dtype dtype, const void *restrict raw, ui
 
 void kith_values_to_floats(kith_dtype dtype, const void *raw, uint64_t count, float *out)
 {
-	to_floats(dtype, raw, count, out);
+	as_floats(dtype, raw, count, out);
 }
 
 /* Of floating point. */
@@ -216,7 +216,7 @@ static uint64_t whole_to_ints(kith_dtype dtype, const void *raw, uint64_t count,
 	uint64_t size = kith_dtype_size(dtype);
 	for (uint64_t i = 0; i < count; i++) {
 		double x;
-		to_doubles(dtype, (const char *)raw + i * size, 1, &x);
+		as_doubles(dtype, (const char *)raw + i * size, 1, &x);
 		if (!(x >= -0x1p63 && x < 0x1p63) || x != trunc(x))
 			return i;
 		out[i] = (int64_t)x;
@@ -263,7 +263,7 @@ uint64_t kith_values_to_ints(kith_dtype dtype, const void *raw, uint64_t count, 
 	return count;
 }
 
-KITH_CLONES static void swap(void *raw, uint64_t count, uint64_t size)
+KITH_CLONES static void swap_bytes(void *raw, uint64_t count, uint64_t size)
 {
 	stored_u2 *u2 = raw;
 	stored_u4 *u4 = raw;
@@ -278,5 +278,5 @@ KITH_CLONES static void swap(void *raw, uint64_t count, uint64_t size)
 
 void kith_values_swap(void *raw, uint64_t count, uint64_t size)
 {
-	swap(raw, count, size);
+	swap_bytes(raw, count, size);
 }

@@ -112,11 +112,11 @@ rows() { # rows GRAPH: its rows as text
 	refused 2 "-m is too small" faiss:IVF1024,Flat -m 2M
 }
 
-@test "NaN, and zero rows under cosine, as ever" {
+@test "NaN, and zero rows under cosine if asked to, are refused" {
 	mknpy -n 300 -d 6 -p 17,4,nan good.npy
 	refused 2 "good.npy: row 17, column 4 is NaN" faiss:Flat
 	mknpy -n 300 -d 6 -z 23 good.npy
-	refused 2 "good.npy: row 23 is zero" faiss:Flat --metric cosine
+	refused 2 "good.npy: row 23 is zero" faiss:Flat --metric cosine --zero-rows refuse
 }
 
 @test "a file that is no index, is none of floats, or is not there" {

@@ -102,7 +102,7 @@ complete_line() {
 	[ "$(complete_line kith-merge --alpha = '')" = all ]
 	[ "$(complete_line kith-knn --engine =)" = "exact approx faiss:" ]
 	[ "$(complete_line kith-knn -o '')" = "a.nng b.dir b.nng" ]
-	[ "$(complete_line kith-knn --dry-run b)" = "b.dir b.npy" ]
+	[ "$(complete_line kith-knn --dry-run b)" = "b.dir b.nng b.npy" ]
 	[ "$(complete_line kith-knn -m '')$(complete_line kith-knn -k 1)" = "" ]
 	[ "$(complete_line kith-merge -o s.json NAME = b)" = "b.dir b.nng" ]
 	[ "$(complete_line kith-report --csv '')" = b.dir ]

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -247,31 +248,40 @@ static int near_differs(reading *t, uint64_t first, uint64_t count)
 	return differs;
 }
 
-/* Is j in node i's set? */
-static int set_has(const kith_sets *s, uint64_t i, uint64_t j)
+/* How often each of n ids is in node i's set, into has[n]. */
+static void count_ids(const kith_sets *s, uint64_t i, uint64_t n, uint8_t *has)
 {
 	uint64_t r = i - s->first;
-	if (s->dense)
-		return j / 64 >= s->base && (s->bits[r * s->stride + j / 64 - s->base] >> j % 64 & 1);
-	for (uint64_t p = s->offset[r]; p < s->offset[r + 1]; p++)
-		if (s->id[p] == j)
-			return 1;
-	return 0;
+	memset(has, 0, n);
+	for (uint64_t j = 64 * s->base; s->dense && j < n; j++)
+		has[j] = s->bits[r * s->stride + j / 64 - s->base] >> j % 64 & 1;
+	for (uint64_t p = s->dense ? 0 : s->offset[r]; !s->dense && p < s->offset[r + 1]; p++) {
+		assert(s->id[p] < n);
+		has[s->id[p]]++;
+	}
 }
 
 static int tier_sets_differ(reading *t, uint32_t tier, const kith_sets *row, const kith_sets *reverse, uint64_t first,
 			    uint64_t count)
 {
 	uint64_t n = t->want->n, rows = 0, reverses = 0;
-	for (uint64_t i = first; i < first + count; i++)
-		for (uint64_t j = 0; j < n; j++) {
+	uint8_t *has = must_alloc(2 * n, 1), *has_reverse = has + n;
+	int differs = 0;
+	for (uint64_t i = first; i < first + count && !differs; i++) {
+		count_ids(row, i, n, has);
+		count_ids(reverse, i, n, has_reverse);
+		for (uint64_t j = 0; j < n && !differs; j++) {
 			int in_row = t->tier[i * n + j] == tier, in_reverse = j > i && t->tier[j * n + i] == tier;
-			if (set_has(row, i, j) != in_row || set_has(reverse, i, j) != in_reverse)
-				return DIFFERS(t, "tier %u of %llu: is %llu there?", tier, (unsigned long long)i,
-					       (unsigned long long)j);
+			if (has[j] != in_row || has_reverse[j] != in_reverse)
+				differs = DIFFERS(t, "tier %u of %llu: is %llu there?", tier, (unsigned long long)i,
+						  (unsigned long long)j);
 			rows += (uint64_t)in_row;
 			reverses += (uint64_t)in_reverse;
 		}
+	}
+	free(has);
+	if (differs)
+		return differs;
 	if (row->items != rows || reverse->items != reverses || row->count != count || reverse->count != count)
 		return DIFFERS(t, "tier %u has %llu and %llu items in sets", tier, (unsigned long long)row->items,
 			       (unsigned long long)reverse->items);

@@ -404,7 +404,9 @@ static int null_differs(const stack *s, const kith_merge_options *o, const kith_
 			if (is_among(s, o, i) && value[i] > greatest[r])
 				greatest[r] = value[i];
 	}
-	slow_null all = null_of(greatest, 1, count, 0);
+	slow_null all = {NAN, NAN, NAN, NAN, NAN}; /* one layer has no pair */
+	if (L > 1)
+		all = null_of(greatest, 1, count, 0);
 	const double max[] = {*t->null_max_mean, *t->null_max_sd, *t->null_max_q95, *t->null_max_q99};
 	const double should[] = {all.mean, all.sd, all.q95, all.q99};
 	for (int i = 0; i < 4 && !differs; i++)
