@@ -157,7 +157,10 @@ static int find_beside_zero_rows(const struct finder *f, kith_err *err)
 	if (rc || (rc = kith_audit_choose(f->vectors->n, a->record.seed, a->record.rows, a->record.id, err)))
 		goto done;
 	count = list_recorded(f, row);
-	int shared = a->stop.rows > f->zero->others - count;
+	uint32_t left = (uint32_t)(f->zero->others - count);
+	int shared = a->stop.rows > left && count >= left;
+	if (a->stop.rows > left && !shared)
+		a->stop.rows = left; /* few samples are no zero rows, and most of these are not in the record */
 	if (shared)
 		memcpy(a->stop.id, row, (a->stop.rows = count) * sizeof *row);
 	else if ((rc = choose_stop(f, row, count, err)))
