@@ -75,6 +75,7 @@ int kith_show_npy(const char *path, const kith_show_options *o, kith_err *err)
 	}
 	rc = rc ? rc : kith_graph_unchanged(a.graph, err);
 done:
+	rc = kith_outfile_flush(a.distances, kith_outfile_flush(a.indices, rc, err), err);
 	rc = kith_outfile_close(a.indices, rc, err);
 	rc = kith_outfile_close(a.distances, rc, err);
 	free(a.memory);

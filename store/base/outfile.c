@@ -63,15 +63,20 @@ FILE *kith_outfile_stream(kith_outfile *file)
 	return file->stream;
 }
 
+int kith_outfile_flush(kith_outfile *file, int rc, kith_err *err)
+{
+	if (rc || !file || !(fflush(file->stream) || ferror(file->stream)))
+		return rc;
+	errno = file->write_errno ? file->write_errno : EIO;
+	return kith_fail_errno(err, "%s: cannot write", kith_atomic_file_path(file->part));
+}
+
 int kith_outfile_close(kith_outfile *file, int rc, kith_err *err)
 {
 	if (!file)
 		return rc;
 	kith_atomic_file *part = file->part;
-	if (!rc && (fflush(file->stream) || ferror(file->stream))) {
-		errno = file->write_errno ? file->write_errno : EIO;
-		rc = kith_fail_errno(err, "%s: cannot write", kith_atomic_file_path(part));
-	}
+	rc = kith_outfile_flush(file, rc, err);
 	if (file->stream)
 		fclose(file->stream);
 	free(file);
