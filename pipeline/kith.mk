@@ -69,11 +69,17 @@ KITH_ACTIVATIONS := $(patsubst %/,%,$(or $(strip $(ACTIVATIONS)),activations))
 KITH_OUT := $(patsubst %/,%,$(or $(strip $(OUT)),kith))
 # Neighbours found elsewhere take the place of activations, which then only measure them.
 KITH_MEASURED :=
+KITH_MEASURED_IN :=
+KITH_MEASURED_SUFFIX :=
 ifneq ($(strip $(NEIGHBOURS)),)
 ifneq ($(strip $(ENGINE)),)
 $(error kith.mk: ENGINE = $(ENGINE): with NEIGHBOURS, graphs are imported: leave one of them out)
 endif
-KITH_MEASURED := $(if $(strip $(ACTIVATIONS)),$(KITH_ACTIVATIONS)/%$(KITH_SUFFIX))
+ifneq ($(strip $(ACTIVATIONS)),)
+KITH_MEASURED_IN := $(KITH_ACTIVATIONS)
+KITH_MEASURED_SUFFIX := $(KITH_SUFFIX)
+KITH_MEASURED := $(KITH_MEASURED_IN)/%$(KITH_MEASURED_SUFFIX)
+endif
 KITH_ACTIVATIONS := $(patsubst %/,%,$(strip $(NEIGHBOURS)))
 KITH_SUFFIX := $(or $(strip $(NEIGHBOURS_SUFFIX)),.npy)
 endif
@@ -85,7 +91,7 @@ KITH_ALPHA := $(or $(strip $(ALPHA)),0)
 KITH_PAIRS := $(or $(strip $(PAIRS)),no)
 
 # What make or the shell would misread in a name is refused here.
-KITH_ODD := $(shell printf %s '$(subst ','\'',$(KITH_LAYERS)$(KITH_SUFFIX))' | LC_ALL=C tr -d 'A-Za-z0-9._+@, -')
+KITH_ODD := $(shell printf %s '$(subst ','\'',$(KITH_LAYERS)$(KITH_SUFFIX)$(KITH_MEASURED_SUFFIX))' | LC_ALL=C tr -d 'A-Za-z0-9._+@, -')
 ifneq ($(KITH_ODD)$(filter -%,$(KITH_LAYERS)),)
 $(error kith.mk: LAYERS, ACTIVATIONS_SUFFIX: names may hold letters without accents, digits and . _ - + @ , \
 	but not $(or $(KITH_ODD),- at the beginning): rename the files)
@@ -96,8 +102,9 @@ endif
 ifneq ($(words $(KITH_K)),1)
 $(error kith.mk: K = $(K): put commas between the values, K = $(subst $(KITH_SPACE),$(KITH_COMMA),$(KITH_K)))
 endif
-ifneq ($(words $(KITH_ACTIVATIONS) $(KITH_SUFFIX) $(KITH_OUT) $(KITH_METRIC) $(KITH_TIES) $(KITH_ENGINE) $(KITH_GRAPH) $(KITH_ALPHA)),8)
-$(error kith.mk: ACTIVATIONS, ACTIVATIONS_SUFFIX, OUT, METRIC, TIES, ENGINE, GRAPH, ALPHA: none of them may contain a space)
+ifneq ($(words $(or $(KITH_MEASURED),-) $(KITH_ACTIVATIONS) $(KITH_SUFFIX) $(KITH_OUT) $(KITH_METRIC) $(KITH_TIES) $(KITH_ENGINE) \
+	$(KITH_GRAPH) $(KITH_ALPHA)),9)
+$(error kith.mk: ACTIVATIONS, NEIGHBOURS, their SUFFIX, OUT, METRIC, TIES, ENGINE, GRAPH, ALPHA: none of them may contain a space)
 endif
 ifeq ($(filter $(KITH_PAIRS),yes no),)
 $(error kith.mk: PAIRS: yes or no, not $(KITH_PAIRS))
@@ -128,12 +135,16 @@ KITH_MERGE_STAMP := $(KITH_OUT)/.kith-merge
 KITH_NOTES := $(KITH_OUT)/.kith-input
 KITH_MERGE_SETTINGS := GRAPH=$(KITH_GRAPH) ALPHA=$(KITH_ALPHA) LAYERS=$(KITH_LAYERS)
 
-# What stat(1) says of activations, a line for each; in UTC, whatever TZ is when make runs again.
-KITH_STAT = CDPATH= cd $(KITH_ACTIVATIONS) && TZ=UTC0 stat -L -c '%s %y %n' --
+# What stat(1) says of activations, of the layers $1, a line for each; in UTC, whatever TZ is when make runs again. Of
+# those that only measure neighbours, names are measured/NAME, which no layer's name can be.
+KITH_STAT_IN = (CDPATH= cd $1 && TZ=UTC0 stat -L -c '%s %y $2%n' -- $3)
+KITH_STAT_MEASURED = $(call KITH_STAT_IN,$(KITH_MEASURED_IN),measured/,$(1:%=%$(KITH_MEASURED_SUFFIX)))
+KITH_STAT = $(call KITH_STAT_IN,$(KITH_ACTIVATIONS),,$(1:%=%$(KITH_SUFFIX)))$(if $(KITH_MEASURED),; $(KITH_STAT_MEASURED))
 # The layers whose activations are not what their stamps say.
-KITH_CHANGED := $(shell { cat $(KITH_LAYERS:%=$(KITH_NOTES)/%); ($(KITH_STAT) $(KITH_LAYERS:%=%$(KITH_SUFFIX))) | sed 's/^/now /'; } \
+KITH_CHANGED := $(shell { cat $(KITH_LAYERS:%=$(KITH_NOTES)/%); { $(call KITH_STAT,$(KITH_LAYERS)); } | sed 's/^/now /'; } \
 	2>/dev/null | awk '!sub(/^now /, "") { noted[$$0]; next } !($$0 in noted) { print $$NF }')
-KITH_CHANGED := $(KITH_CHANGED:%$(KITH_SUFFIX)=%)
+KITH_CHANGED := $(sort $(patsubst %$(KITH_SUFFIX),%,$(filter-out measured/%,$(KITH_CHANGED))) \
+	$(patsubst measured/%$(KITH_MEASURED_SUFFIX),%,$(filter measured/%,$(KITH_CHANGED))))
 
 .PHONY: kith kith-clean KITH_FORCE
 .DELETE_ON_ERROR:
@@ -151,7 +162,7 @@ KITH_KNN = $(call KITH_PROGRAM,knn) -k $(KITH_K) --metric $(KITH_METRIC) --ties 
 ifneq ($(strip $(NEIGHBOURS)),)
 $(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%$(KITH_SUFFIX) $(KITH_MEASURED) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/.
 	$(call KITH_PROGRAM,import) -k $(KITH_K) --metric $(KITH_METRIC) --ties $(KITH_TIES) $(KITH_LIMITS)$(if $(KITH_MEASURED),--activations \
-		$(word 2,$^) )$(strip $(IMPORT)) -o $@ $<
+		$(word 2,$+) )$(strip $(IMPORT)) -o $@ $<
 else ifeq ($(filter approx approx:%,$(KITH_ENGINE)),)
 $(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%$(KITH_SUFFIX) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/.
 	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<
@@ -203,8 +214,8 @@ $(KITH_REPORT): $(KITH_STACK)
 $(KITH_OUT)/. $(KITH_OUT)/first/. $(KITH_NOTES)/.:
 	@mkdir -p $@
 
-$(KITH_LAYERS:%=$(KITH_NOTES)/%): $(KITH_NOTES)/%: $(KITH_ACTIVATIONS)/%$(KITH_SUFFIX) | $(KITH_NOTES)/.
-	@($(KITH_STAT) $*$(KITH_SUFFIX)) >$@
+$(KITH_LAYERS:%=$(KITH_NOTES)/%): $(KITH_NOTES)/%: $(KITH_ACTIVATIONS)/%$(KITH_SUFFIX) $(KITH_MEASURED) | $(KITH_NOTES)/.
+	@{ $(call KITH_STAT,$*); } >$@
 ifneq ($(KITH_CHANGED),)
 $(KITH_CHANGED:%=$(KITH_NOTES)/%): KITH_FORCE
 endif
