@@ -69,7 +69,7 @@ int kith_vectors_refuse_zero(const kith_vectors *v, kith_err *err)
 			 (unsigned long long)v->n);
 	return kith_fail(err, KITH_EUSAGE,
 			 "%s: %s is zero%s and has no direction: cosine cannot place it; drop the same samples "
-			 "from every layer, use --metric l2, or keep them (--zero-rows keep)",
+			 "from every layer, or use --metric l2",
 			 v->path, kith_source_place(kith_activations_source(v->input), first, UINT64_MAX, place), more);
 }
 

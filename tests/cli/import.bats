@@ -90,7 +90,7 @@ refused() {
 	# neighbours of other samples, and then none
 	run --separate-stderr kith-import -k 5 --activations a.npy -o x.nng b.i.npy
 	[[ $stderr =~ recall\ 0\.0 ]]
-	array "300, 5" $(yes -- -1 | head -1500) >none.npy
+	array "300, 5" $(yes -- -1 | head -3000) | sed '1s/|i1/<i2/' >none.npy
 	run --separate-stderr kith-import --activations a.npy --complete -k 5 -o x.nng none.npy
 	[ "$status" -eq 0 ]
 	[[ $stderr == *", 300 lists completed: "* ]]
@@ -129,6 +129,29 @@ refused() {
 	array "4, 2" 1 1 1 1 2 1 1 1 >d.npy
 	refused 2 "d.npy: row 2, column 1 is 1, less than the one before" --distances d.npy --squared j.npy
 	refused 2 "row 0, column" a.npy
+	array "300, 1" $(yes 1 | head -300) >i.npy
+	refused 2 "i.npy: its type, i1, has no room for the numbers of 300 samples" i.npy
+	for type in u1 bfloat16; do
+		head -c 1200 /dev/zero >raw
+		refused 2 "raw: its type, $type, has no room for the numbers of 300 samples" --format raw --dtype $type \
+			--shape 300,$([ $type = u1 ] && echo 4 || echo 2) raw
+	done
+	head -c 4200 /dev/zero >raw
+	refused 2 "raw: its type, f2, has no room for the numbers of 2100 samples" --format raw --dtype f2 --shape 2100,1 raw
+}
+
+@test "distances that are none: similarities, infinite ones; lists that had to be sorted are counted" {
+	array "4, 2" 1 2 0 2 0 3 0 1 >i.npy
+	array "4, 2" 9 8 9 1 1 1 5 3 >d.npy
+	refused 2 "d.npy: these look like similarities" --distances d.npy --squared i.npy
+	array "4, 2" 9 8 9 1 1 2 5 3 >d.npy
+	run --separate-stderr kith-import --distances d.npy --squared -o x.nng i.npy
+	[ "$status" -eq 0 ]
+	[[ $stderr == *", 3 lists sorted by distance: "* ]]
+	{ printf '\223NUMPY\001\000v\000%-117s\n' "{'descr': '<f8', 'fortran_order': False, 'shape': (4, 2), }"
+		for value in 0 0 0 0 0 0; do printf '\0\0\0\0\0\0\0\0'; done
+		printf '\0\0\0\0\0\0\360\177\0\0\0\0\0\0\360\177'; } >d.npy
+	refused 2 "d.npy: row 3, column 0 is inf: distances are finite" --distances d.npy --squared i.npy
 }
 
 @test "samples of zeros have no direction" {
@@ -168,6 +191,11 @@ refused() {
 	[ "$status" -eq 2 ]
 	run kith-show --format npy --indices x.npy --distances x.npy a.nng
 	[ "$status" -eq 2 ]
+	# a full disk, of which the file that is written last is too much: none of the two is there
+	run bash -c 'ulimit -f 20; trap "" XFSZ; kith-show -q --format npy --indices full.i.npy --distances full.d.npy a.nng'
+	[ "$status" -eq 1 ]
+	[[ $output == *"full.d.npy: cannot write"* ]]
+	[ -z "$(ls -A | grep full)" ]
 	kith-show --format npy --nodes 3:7 --indices x.npy a.nng
 	head -c 128 x.npy | grep -qF "'<i4', 'fortran_order': False, 'shape': (4, 12)"
 }
@@ -207,4 +235,25 @@ refused() {
 	cp -p lists/a.npy lists/b.npy
 	run make -q kith
 	[ "$status" -eq 1 ]
+	# and so are the activations that measure them, whatever their names end in; all may be in one folder
+	cp b.i.npy lists/b.npy
+	for name in a b; do mv activations/$name.npy lists/$name.act; done
+	printf '%s\n' "ACTIVATIONS = lists" "ACTIVATIONS_SUFFIX = .act" | cat - Makefile >makefile
+	make kith
+	make -q kith
+	touch -d '-1 hour' a.npy
+	cp -p a.npy lists/b.act
+	run make -q kith
+	[ "$status" -eq 1 ]
+	run make kith
+	[ "$status" -eq 0 ]
+	[[ $output == *"-o kith/b.nng lists/b.npy"* ]]
+	[[ $output != *"-o kith/a.nng"* ]]
+	make -q kith
+	run make kith ACTIVATIONS="my lists"
+	[ "$status" -ne 0 ]
+	[[ $output == *"ACTIVATIONS, NEIGHBOURS"*"none of them may contain a space"* ]]
+	# the same file as both: a note is not taken for the activations
+	run make -n kith ACTIVATIONS_SUFFIX=.npy OUT=same
+	[[ $output == *"--activations lists/a.npy "*" -o same/a.nng lists/a.npy"* ]]
 }

@@ -67,6 +67,9 @@ typedef struct slow_lists {
  * the message has to hold into `fault`, which is "" otherwise. */
 size_t slow_import(const slow_lists *lists, uint32_t k, uint32_t *ranks, double *dist2, char *fault, size_t size);
 
+/* How many lists' distances do not ascend, and whether some descend and nowhere one is more than the one before. */
+size_t slow_import_unsorted(const slow_lists *lists, int *similarities);
+
 /* ---- the paper's two results ---------------------------------------------------------------------------------- */
 
 /* Mean of the per-sample IoU and its standard error, and the same of the overlap |A n B| / k, from exact rational

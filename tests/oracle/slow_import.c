@@ -40,6 +40,10 @@ static void find_fault(const slow_lists *l, size_t i, uint32_t k, char *fault, s
 			snprintf(fault, size, "row %zu, column %zu is %g: distances", i, c, distance[c]);
 			return;
 		}
+		if (isinf(distance[c]) || (!l->squared && distance[c] >= ldexp(1, 511))) {
+			snprintf(fault, size, "row %zu, column %zu is %g: distances are finite", i, c, distance[c]);
+			return;
+		}
 		if (list[c] - base == (long long)i)
 			continue;
 		if (l->known < l->columns && last != SIZE_MAX && distance[c] < distance[last]) {
@@ -48,6 +52,32 @@ static void find_fault(const slow_lists *l, size_t i, uint32_t k, char *fault, s
 		}
 		last = c;
 	}
+}
+
+/* Of list i's distances but its own sample's: how many of the pairs that are next to each other rise, and fall. */
+static void count_steps(const slow_lists *l, size_t i, size_t *rises, size_t *falls)
+{
+	double last = NAN;
+	*rises = *falls = 0;
+	for (size_t c = 0; c < l->known; c++) {
+		if (l->index[i * l->columns + c] - (l->one_based != 0) == (int64_t)i)
+			continue;
+		*rises += l->distance[i * l->known + c] > last;
+		*falls += l->distance[i * l->known + c] < last;
+		last = l->distance[i * l->known + c];
+	}
+}
+
+size_t slow_import_unsorted(const slow_lists *l, int *similarities)
+{
+	size_t unsorted = 0, rises, falls, rising = 0;
+	for (size_t i = 0; i < l->n; i++) {
+		count_steps(l, i, &rises, &falls);
+		unsorted += falls > 0;
+		rising += rises > 0;
+	}
+	*similarities = unsorted && !rising;
+	return unsorted;
 }
 
 typedef struct entry {
@@ -129,5 +159,9 @@ size_t slow_import(const slow_lists *l, uint32_t k, uint32_t *ranks, double *dis
 		}
 	}
 	free(list);
+	int similarities;
+	slow_import_unsorted(l, &similarities);
+	if (!*fault && similarities)
+		snprintf(fault, size, "these look like similarities");
 	return completed;
 }

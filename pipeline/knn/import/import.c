@@ -25,7 +25,8 @@ struct import_run {
 	uint32_t known;           /* neighbours of which every list has the distance */
 	uint64_t *faulty, faults; /* of n bits: lists to complete, and how many */
 	uint64_t completed;
-	void *memory; /* holds faulty */
+	uint64_t unsorted, uneven, descending; /* lists to sort; with different distances; and of these, falling ones */
+	void *memory;                          /* holds faulty */
 };
 
 void kith_import_defaults(kith_import_options *o)
@@ -38,6 +39,25 @@ void kith_import_defaults(kith_import_options *o)
 
 /* ---- what the lists are ---- */
 
+/* Without its own sample. */
+static void note_distances(struct import_run *m, uint64_t r)
+{
+	const kith_import_lists *l = &m->lists;
+	const double *given = l->given + r * l->known;
+	uint32_t last = l->own[r] == 0;
+	int rises = 0, falls = 0;
+	for (uint32_t c = last + 1; c < l->known; c++) {
+		if (c == l->own[r])
+			continue;
+		rises |= given[c] > given[last];
+		falls |= given[c] < given[last];
+		last = c;
+	}
+	m->unsorted += (uint64_t)falls;
+	m->uneven += (uint64_t)(rises | falls);
+	m->descending += (uint64_t)(falls & !rises);
+}
+
 static void note_list(struct import_run *m, uint64_t r)
 {
 	const kith_import_lists *l = &m->lists;
@@ -46,6 +66,7 @@ static void note_list(struct import_run *m, uint64_t r)
 		m->faulty[i / 64] |= 1ull << (i & 63);
 		m->faults++;
 	}
+	note_distances(m, r);
 	if (l->own[r] == KITH_NOWHERE)
 		return;
 	m->own++;
@@ -76,20 +97,41 @@ static int survey(struct import_run *m, kith_err *err)
 	if (rc)
 		return rc;
 	m->digest = kith_import_lists_digest(l);
+	if (m->uneven && m->descending == m->uneven)
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: these look like similarities, which fall from the nearest on: give distances, "
+				 "such as 2 - 2 s of cosines s (--squared)",
+				 kith_source_get_info(l->distance)->path);
 	choose_ladder(m);
+	l->least = m->knn.ladder[m->knn.tiers - 1];
 	if (!m->knn.ladder[0])
 		return kith_fail(err, KITH_EUSAGE, "%s: its lists have their own sample, and nobody else",
 				 kith_source_get_info(l->index)->path);
 	return kith_import_lists_rewind(l, err);
 }
 
+static int unchanged(const kith_import_lists *l, kith_err *err)
+{
+	int rc = l->index ? kith_source_unchanged(l->index, err) : 0;
+	return rc || !l->distance ? rc : kith_source_unchanged(l->distance, err);
+}
+
+/* A failure may come of a change of the lists: then that is what to say. */
+static int blame(const struct import_run *m, int rc, kith_err *err)
+{
+	kith_err why;
+	if (rc == KITH_ECANCELED || !unchanged(&m->lists, &why))
+		return rc;
+	if (err)
+		*err = why;
+	return why.code;
+}
+
 /* At the end of the second pass: are they what they were? */
 static int verify(const struct import_run *m, kith_err *err)
 {
 	const kith_import_lists *l = &m->lists;
-	int rc = kith_source_unchanged(l->index, err);
-	if (!rc && l->distance)
-		rc = kith_source_unchanged(l->distance, err);
+	int rc = unchanged(l, err);
 	if (!rc && kith_import_lists_digest(l) != m->digest)
 		rc = kith_fail_changed(err, kith_source_get_info(l->index)->path);
 	return rc;
@@ -173,7 +215,8 @@ static int begin(struct building *b, kith_err *err)
 	uint64_t k = kith_info_k(job->info), room = job->memory / 8 / ((k + 1) * sizeof(uint32_t));
 	kith_workspace w = {0};
 	int rc;
-	if (v->n * v->d * v->value_size <= job->memory / 2 && (rc = kith_vectors_load(v, l->most, err)))
+	if (v->n * v->d * v->value_size <= job->memory / 4 &&
+	    (rc = kith_vectors_load(v, job->memory / 16 / v->row_bytes + 1, err)))
 		return rc;
 	t->most = (uint32_t)(room < b->m->faults ? room + 1 : b->m->faults);
 	KITH_BUFFER(&w, b->near_ids, l->most * job->info->near);
@@ -378,13 +421,16 @@ int kith_import_build(const char *indices, const char *output, const kith_import
 	int rc = check_options(o, err);
 	if (rc || (rc = kith_import_lists_open(&m.lists, indices, o, m.knn.memory / 8, err)) || (rc = survey(&m, err)))
 		goto done;
+	m.knn.memory -= m.knn.memory / 8; /* the lists keep theirs */
 	rc = o->activations ? kith_engine_build(&import_engine, o->activations, output, &m.knn, &own, &done, err)
 			    : import_as_given(&m, output, &done, err);
 	if (rc)
 		goto done;
-	*summary = (kith_import_summary){.knn = done, .tiers = m.knn.tiers, .own = m.own, .completed = m.completed};
+	*summary = (kith_import_summary){
+		.knn = done, .tiers = m.knn.tiers, .own = m.own, .completed = m.completed, .unsorted = m.unsorted};
 	memcpy(summary->ladder, m.knn.ladder, sizeof summary->ladder);
 done:
+	rc = rc ? blame(&m, rc, err) : 0;
 	kith_import_lists_close(&m.lists);
 	free(m.memory);
 	return rc;

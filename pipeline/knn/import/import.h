@@ -35,10 +35,11 @@ typedef struct kith_import_summary {
 	uint32_t tiers, ladder[KITH_MAX_TIERS];
 	uint64_t own;       /* lists that had their own sample */
 	uint64_t completed; /* lists that became the true ones */
+	uint64_t unsorted;  /* lists that were put in the order of their distances */
 } kith_import_summary;
 
 /* Reads lists, `indices` of shape (n, columns) and any type whose values are whole, and writes the graph `output`: list
- * i is of sample i, and names samples 0..n-1.
+ * i is of sample i, and names samples 0..n-1. A type that does not hold all of these numbers is refused.
  *
  * A list is refused, by row and column, that names nobody (-1, as FAISS and PyNNDescent do where they found none), a
  * sample that there is not, one twice, or itself where that may not be; or that has fewer than k others. Its own sample
@@ -50,8 +51,9 @@ typedef struct kith_import_summary {
  * - without, in the order given; but a list whose distances do not ascend is sorted by these, equal ones by index. Its
  *   recall is not known (NaN), and its tie rule, as far as it has one, is by index.
  *
- * distances, of shape (n, known), are of each list's first `known` entries, 0 or more; where those are not
- * all, they have to ascend. They are kept as kith_graph_append says, of no more neighbours than every list has
+ * distances, of shape (n, known), are of each list's first `known` entries, 0 or more, and with finite squares; where
+ * those are not all, they have to ascend. Where all lists descend that have different ones, these are similarities, and
+ * refused. They are kept as kith_graph_append says, of no more neighbours than every list has
  * distances of; the square of one that is not squared is, where it is the root of a number of 24 bits, that number.
  *
  * The engine is "import" or "import:SOURCE". KITH_EIO if a file changes while it is read. */

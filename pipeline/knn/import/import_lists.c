@@ -1,6 +1,7 @@
 /* import_lists.c - see import_lists.h */
 #include "import_lists.h"
 
+#include <math.h>
 #include <omp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,11 +17,26 @@
 
 /* ---- opening ---- */
 
+/* Of whole numbers, a type holds every one below 2 to this. */
+static int whole_bits(kith_dtype dtype)
+{
+	static const uint8_t bits[KITH_DTYPES] = {
+		[KITH_F2] = 11, [KITH_F4] = 24, [KITH_F8] = 53, [KITH_BF16] = 8, [KITH_B1] = 1,
+		[KITH_U1] = 8,  [KITH_I1] = 7,  [KITH_U2] = 16, [KITH_I2] = 15,  [KITH_U4] = 32,
+		[KITH_I4] = 31, [KITH_U8] = 63, [KITH_I8] = 63};
+	return bits[dtype];
+}
+
 static int check_shapes(const kith_import_lists *l, kith_err *err)
 {
 	const kith_source_info *i = kith_source_get_info(l->index), *d;
 	if (i->n < 2)
 		return kith_fail(err, KITH_EUSAGE, "%s: holds the list of 1 sample, which has no neighbours", i->path);
+	if ((i->n - !l->one_based) >> whole_bits(i->dtype)) /* they were rounded, or began anew at 0 */
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: its type, %s, has no room for the numbers of %llu samples: save integers of 32 "
+				 "or 64 bits",
+				 i->path, kith_dtype_name(i->dtype), (unsigned long long)i->n);
 	if (l->least > l->columns)
 		return kith_fail(err, KITH_EUSAGE, "%s: k=%u, but its lists have %u columns: use a smaller k", i->path,
 				 l->least, l->columns);
@@ -62,6 +78,7 @@ int kith_import_lists_open(kith_import_lists *l, const char *indices, const kith
 				 .mend = o->complete,
 				 .threads = o->knn.threads,
 				 .least = o->knn.tiers ? o->knn.ladder[o->knn.tiers - 1] : 0,
+				 .beyond = o->squared ? INFINITY : 0x1p511,
 				 .most = 1,
 				 .bits = 2};
 	int rc = kith_source_open(&l->index, indices, &o->how, err);
@@ -188,6 +205,9 @@ static int check_distances(const kith_import_lists *l, uint64_t r, kith_err *err
 		if (!(given[c] >= 0))
 			return REFUSE(l, l->distance, r, c, err, "is %g: distances are 0 or more%s", given[c],
 				      given[c] < 0 && given[c] > -1e-3 ? "; if that is rounding, make it 0" : "");
+		if (given[c] >= l->beyond)
+			return REFUSE(l, l->distance, r, c, err, "is %g: distances are finite%s", given[c],
+				      isfinite(given[c]) ? ", and so are their squares" : "");
 		if (c == l->own[r])
 			continue;
 		if (l->known < l->columns && given[c] < last)

@@ -13,6 +13,7 @@ typedef struct kith_import_lists {
 	uint64_t n;
 	uint32_t columns, known; /* known: those with distances */
 	uint32_t least;          /* others that a list has to have; 0: any number */
+	double beyond;           /* distances are below it */
 	int one_based, absent, mend;
 	int threads;
 

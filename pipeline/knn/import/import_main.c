@@ -54,7 +54,7 @@ static int check(void *context, kith_err *err)
 /* What else is worth a word in the closing report. */
 static const char *remarks(const arguments *a, const kith_import_summary *done, char *out, size_t size)
 {
-	char recall[KITH_RECALL_TEXT], lists[32];
+	char recall[KITH_RECALL_TEXT], lists[32], sorted[32];
 	const kith_knn_summary *s = &done->knn;
 	size_t at = 0;
 	if (a->import.activations)
@@ -62,8 +62,11 @@ static const char *remarks(const arguments *a, const kith_import_summary *done, 
 	else
 		at = (size_t)snprintf(out, size, ": recall not known (--activations measures it)");
 	kith_grouped(done->completed, lists, sizeof lists);
+	kith_grouped(done->unsorted, sorted, sizeof sorted);
 	if (done->completed)
 		snprintf(out + at, size - at, ", %s lists completed", lists);
+	else if (done->unsorted)
+		snprintf(out + at, size - at, ", %s lists sorted by distance", sorted);
 	return out;
 }
 
