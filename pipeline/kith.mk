@@ -14,7 +14,8 @@
 #   LAYERS       the layers in causal order. NAME stands for $(ACTIVATIONS)/NAME.npy and is NAME in the results.
 #                Letters, digits and . _ - + @ , may be in it, but no - at its beginning.
 #   K            the ladder: neighbours per sample, ascending, separated by commas       (15)
-#   ACTIVATIONS  the folder that holds a .npy file for each layer                        (activations)
+#   ACTIVATIONS  the folder that holds a .npy file for each layer; or a file that holds an array of each layer's name:
+#                acts.safetensors, acts.npz, acts.h5                                     (activations)
 #   ACTIVATIONS_SUFFIX  how their names end                                              (.npy)
 #   NEIGHBOURS   a folder of neighbours found elsewhere, NAME.npy for each layer: these are imported instead of
 #                building graphs, and measured and audited if ACTIVATIONS is set       (none)
@@ -67,6 +68,12 @@ KITH_K := $(subst $(KITH_COMMA)$(KITH_SPACE),$(KITH_COMMA),$(KITH_K))
 KITH_SUFFIX := $(or $(strip $(ACTIVATIONS_SUFFIX)),.npy)
 KITH_ACTIVATIONS := $(patsubst %/,%,$(or $(strip $(ACTIVATIONS)),activations))
 KITH_OUT := $(patsubst %/,%,$(or $(strip $(OUT)),kith))
+# One file for all layers, whose arrays have their names: its notes have the layers', and no suffix is needed.
+KITH_ONE_FILE = $(filter %.safetensors %.npz %.h5 %.hdf5,$1)
+KITH_SUFFIX := $(if $(call KITH_ONE_FILE,$(KITH_ACTIVATIONS)),,$(KITH_SUFFIX))
+# The file that holds layers %, or the layer $3, and what comes after its name to name the layer.
+KITH_FILES = $(if $(call KITH_ONE_FILE,$1),$1,$1/%$2)
+KITH_ARRAY = $(if $(call KITH_ONE_FILE,$1),:$2)
 # Neighbours found elsewhere take the place of activations, which then only measure them.
 KITH_MEASURED :=
 KITH_MEASURED_IN :=
@@ -78,11 +85,12 @@ endif
 ifneq ($(strip $(ACTIVATIONS)),)
 KITH_MEASURED_IN := $(KITH_ACTIVATIONS)
 KITH_MEASURED_SUFFIX := $(KITH_SUFFIX)
-KITH_MEASURED := $(KITH_MEASURED_IN)/%$(KITH_MEASURED_SUFFIX)
+KITH_MEASURED := $(call KITH_FILES,$(KITH_MEASURED_IN),$(KITH_MEASURED_SUFFIX))
 endif
 KITH_ACTIVATIONS := $(patsubst %/,%,$(strip $(NEIGHBOURS)))
-KITH_SUFFIX := $(or $(strip $(NEIGHBOURS_SUFFIX)),.npy)
+KITH_SUFFIX := $(if $(call KITH_ONE_FILE,$(KITH_ACTIVATIONS)),,$(or $(strip $(NEIGHBOURS_SUFFIX)),.npy))
 endif
+KITH_INPUT := $(call KITH_FILES,$(KITH_ACTIVATIONS),$(KITH_SUFFIX))
 KITH_METRIC := $(or $(strip $(METRIC)),l2)
 KITH_TIES := $(or $(strip $(TIES)),content)
 KITH_ENGINE := $(or $(strip $(ENGINE)),exact)
@@ -102,7 +110,7 @@ endif
 ifneq ($(words $(KITH_K)),1)
 $(error kith.mk: K = $(K): put commas between the values, K = $(subst $(KITH_SPACE),$(KITH_COMMA),$(KITH_K)))
 endif
-ifneq ($(words $(or $(KITH_MEASURED),-) $(KITH_ACTIVATIONS) $(KITH_SUFFIX) $(KITH_OUT) $(KITH_METRIC) $(KITH_TIES) $(KITH_ENGINE) \
+ifneq ($(words $(or $(KITH_MEASURED),-) $(KITH_ACTIVATIONS) $(or $(KITH_SUFFIX),-) $(KITH_OUT) $(KITH_METRIC) $(KITH_TIES) $(KITH_ENGINE) \
 	$(KITH_GRAPH) $(KITH_ALPHA)),9)
 $(error kith.mk: ACTIVATIONS, NEIGHBOURS, their SUFFIX, OUT, METRIC, TIES, ENGINE, GRAPH, ALPHA: none of them may contain a space)
 endif
@@ -137,7 +145,8 @@ KITH_MERGE_SETTINGS := GRAPH=$(KITH_GRAPH) ALPHA=$(KITH_ALPHA) LAYERS=$(KITH_LAY
 
 # What stat(1) says of activations, of the layers $1, a line for each; in UTC, whatever TZ is when make runs again. Of
 # those that only measure neighbours, names are measured/NAME, which no layer's name can be.
-KITH_STAT_IN = (CDPATH= cd $1 && TZ=UTC0 stat -L -c '%s %y $2%n' -- $3)
+KITH_STAT_IN = $(if $(call KITH_ONE_FILE,$1),for name in $3; do TZ=UTC0 stat -L -c "%s %y $2$$name" -- $1; done, \
+	(CDPATH= cd $1 && TZ=UTC0 stat -L -c '%s %y $2%n' -- $3))
 KITH_STAT_MEASURED = $(call KITH_STAT_IN,$(KITH_MEASURED_IN),measured/,$(1:%=%$(KITH_MEASURED_SUFFIX)))
 KITH_STAT = $(call KITH_STAT_IN,$(KITH_ACTIVATIONS),,$(1:%=%$(KITH_SUFFIX)))$(if $(KITH_MEASURED),; $(KITH_STAT_MEASURED))
 # The layers whose activations are not what their stamps say.
@@ -154,18 +163,18 @@ KITH_WHAT_TO_DO = : record that layer (kith.record; or any array of a row for ea
 	ACTIVATIONS in which folder the activations are
 .DEFAULT:
 	@echo 'kith.mk: $@: no such file, and no rule makes it$(if $(filter \
-		$(KITH_LAYERS:%=$(KITH_ACTIVATIONS)/%$(KITH_SUFFIX)),$@),$(KITH_WHAT_TO_DO))' >&2; exit 2
+		$(KITH_LAYERS:%=$(KITH_INPUT)),$@),$(KITH_WHAT_TO_DO))' >&2; exit 2
 
 kith: $(KITH_GRAPHS) $(KITH_STACK) $(KITH_STORE) $(KITH_REPORT)
 
 KITH_KNN = $(call KITH_PROGRAM,knn) -k $(KITH_K) --metric $(KITH_METRIC) --ties $(KITH_TIES) $(KITH_LIMITS)--engine
 ifneq ($(strip $(NEIGHBOURS)),)
-$(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%$(KITH_SUFFIX) $(KITH_MEASURED) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/.
+$(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_INPUT) $(KITH_MEASURED) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/.
 	$(call KITH_PROGRAM,import) -k $(KITH_K) --metric $(KITH_METRIC) --ties $(KITH_TIES) $(KITH_LIMITS)$(if $(KITH_MEASURED),--activations \
-		$(word 2,$+) )$(strip $(IMPORT)) -o $@ $<
+		$(word 2,$+)$(call KITH_ARRAY,$(KITH_MEASURED_IN),$*) )$(strip $(IMPORT)) -o $@ $<$(call KITH_ARRAY,$(KITH_ACTIVATIONS),$*)
 else ifeq ($(filter approx approx:%,$(KITH_ENGINE)),)
-$(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_ACTIVATIONS)/%$(KITH_SUFFIX) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/.
-	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<
+$(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_INPUT) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/.
+	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<$(call KITH_ARRAY,$(KITH_ACTIVATIONS),$*)
 else
 # Approximate graphs first, $(OUT)/first/NAME.nng. Then each layer's is made once more of what was found for it and for
 # the layers before and after, which have neighbours that were missed: they repair the pairs whose runs a miss would cut.
@@ -175,16 +184,16 @@ KITH_IS_EXACT = $(call KITH_PROGRAM,show) $1 2>/dev/null | head -n 20 | grep -q 
 ifneq ($(findstring $(KITH_COMMA),$(KITH_LAYERS) $(KITH_OUT)),)
 $(error kith.mk: LAYERS, OUT: with ENGINE = approx a name may hold no comma)
 endif
-$(KITH_FIRST): $(KITH_OUT)/first/%.nng: $(KITH_ACTIVATIONS)/%$(KITH_SUFFIX) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/first/.
-	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<
+$(KITH_FIRST): $(KITH_OUT)/first/%.nng: $(KITH_INPUT) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/first/.
+	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<$(call KITH_ARRAY,$(KITH_ACTIVATIONS),$*)
 $(foreach KITH_NAME,$(KITH_LAYERS),$(eval KITH_BEFORE_$(KITH_NAME) := $(KITH_LAST))$(eval \
 	KITH_AFTER_$(KITH_LAST) := $(KITH_NAME))$(eval KITH_LAST := $(KITH_NAME)))
 define KITH_IMPROVED
-$(KITH_OUT)/$1.nng: $(KITH_ACTIVATIONS)/$1$(KITH_SUFFIX) $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) $(KITH_AFTER_$1),$(KITH_OUT)/first/$(KITH_NAME).nng)
+$(KITH_OUT)/$1.nng: $(1:%=$(KITH_INPUT)) $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) $(KITH_AFTER_$1),$(KITH_OUT)/first/$(KITH_NAME).nng)
 	if $$(call KITH_IS_EXACT,$(KITH_OUT)/first/$1.nng); then \
 		cp $(KITH_OUT)/first/$1.nng $$@.part && mv $$@.part $$@; else \
 		$$(KITH_KNN) '$(KITH_ENGINE)$(if $(filter approx,$(KITH_ENGINE)),:,$(KITH_COMMA))trees=1,rounds=0' $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) \
-		$(KITH_AFTER_$1),--candidates $(KITH_OUT)/first/$(KITH_NAME).nng) -o $$@ $$<; fi
+		$(KITH_AFTER_$1),--candidates $(KITH_OUT)/first/$(KITH_NAME).nng) -o $$@ $$<$(call KITH_ARRAY,$(KITH_ACTIVATIONS),$1); fi
 endef
 $(foreach KITH_NAME,$(KITH_LAYERS),$(eval $(call KITH_IMPROVED,$(KITH_NAME))))
 endif
@@ -214,7 +223,7 @@ $(KITH_REPORT): $(KITH_STACK)
 $(KITH_OUT)/. $(KITH_OUT)/first/. $(KITH_NOTES)/.:
 	@mkdir -p $@
 
-$(KITH_LAYERS:%=$(KITH_NOTES)/%): $(KITH_NOTES)/%: $(KITH_ACTIVATIONS)/%$(KITH_SUFFIX) $(KITH_MEASURED) | $(KITH_NOTES)/.
+$(KITH_LAYERS:%=$(KITH_NOTES)/%): $(KITH_NOTES)/%: $(KITH_INPUT) $(KITH_MEASURED) | $(KITH_NOTES)/.
 	@{ $(call KITH_STAT,$*); } >$@
 ifneq ($(KITH_CHANGED),)
 $(KITH_CHANGED:%=$(KITH_NOTES)/%): KITH_FORCE

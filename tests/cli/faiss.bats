@@ -119,6 +119,14 @@ rows() { # rows GRAPH: its rows as text
 	refused 2 "good.npy: row 23 is zero" faiss:Flat --metric cosine --zero-rows refuse
 }
 
+@test "few samples that are no zero rows: nprobe=auto is tuned by these" {
+	{ printf '\223NUMPY\001\000v\000%-117s\n' "{'descr': '|u1', 'fortran_order': False, 'shape': (3000, 4), }"
+		head -c 11968 /dev/zero
+		printf '%s' abcd bcda cdab dabc acbd bdca cabd dbac; } >few.npy
+	kith-knn -q -k 3 --metric cosine --engine "faiss:IVF2,Flat;nprobe=auto" --audit 20 -o few.nng few.npy
+	kith-check -q few.nng
+}
+
 @test "a file that is no index, is none of floats, or is not there" {
 	refused 1 "nowhere.index" faiss:nowhere.index
 	mkdir folder.index

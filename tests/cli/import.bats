@@ -253,6 +253,15 @@ refused() {
 	run make kith ACTIVATIONS="my lists"
 	[ "$status" -ne 0 ]
 	[[ $output == *"ACTIVATIONS, NEIGHBOURS"*"none of them may contain a space"* ]]
+	# or one file for all layers
+	header='{"a":{"dtype":"F32","shape":[300,4],"data_offsets":[0,4800]},"b":{"dtype":"F32","shape":[300,4],"data_offsets":[4800,9600]}}'
+	{ printf '\360\0\0\0\0\0\0\0%-240s' "$header" && tail -c 4800 lists/a.act && tail -c 4800 b.npy; } >acts.safetensors
+	make kith ACTIVATIONS=acts.safetensors OUT=one
+	make -q kith ACTIVATIONS=acts.safetensors OUT=one
+	grep -q '"audited": 300' one/stack.json
+	touch -d 2020-01-01 acts.safetensors
+	run make -q kith ACTIVATIONS=acts.safetensors OUT=one
+	[ "$status" -eq 1 ]
 	# the same file as both: a note is not taken for the activations
 	run make -n kith ACTIVATIONS_SUFFIX=.npy OUT=same
 	[[ $output == *"--activations lists/a.npy "*" -o same/a.nng lists/a.npy"* ]]

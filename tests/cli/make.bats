@@ -44,8 +44,13 @@ wrapper() {
 		while [ "\$1" != -o ]; do [ "\$1" = --pairs ] && pairs=\$2; shift; done
 		[ -z "\$pairs" ] || echo pairs >"\$pairs"
 		shift 2
-		for file do cat "\${file#*=}"; done >"\$out.part" && mv "\$out.part" "\$out"
+		for file do file=\${file#*=}; cat "\${file%:*}"; done >"\$out.part" && mv "\$out.part" "\$out"
 	END
+}
+
+# A graph's rows, without how it was made.
+kith_rows() {
+	"$real/kith-show" "$1" | grep -v '^#'
 }
 
 # Everything made so far is now a minute older, so that a touch makes a newer file whatever the clock's grain. But for
@@ -451,6 +456,32 @@ same_as_by_hand() {
 	make kith ACTIVATIONS_SUFFIX=.act
 	[ "$(ran)" = "knn B.nng merge stack.json report report.html " ]
 	make -q kith ACTIVATIONS_SUFFIX=.act
+}
+
+@test "ACTIVATIONS: one file for all layers" {
+	local header='{"A":{"dtype":"U8","shape":[24,3],"data_offsets":[0,72]},"B":{"dtype":"U8","shape":[24,3],"data_offsets":[72,144]},'
+	header+='"C":{"dtype":"U8","shape":[24,3],"data_offsets":[144,216]}}'
+	{ printf '\360\0\0\0\0\0\0\0%-240s' "$header" && for name in A B C; do npy $name | tail -c 72; done; } >acts.safetensors
+	make kith
+	cp kith/B.nng old.nng
+	make kith ACTIVATIONS=acts.safetensors
+	[ -z "$real" ] || [ "$(kith_rows kith/B.nng)" = "$(kith_rows old.nng)" ]
+	make -q kith ACTIVATIONS=acts.safetensors
+	touch -d 2020-01-01 acts.safetensors
+	settle
+	make kith/A.nng ACTIVATIONS=acts.safetensors
+	[ "$(ran)" = "knn A.nng " ]
+	make kith ACTIVATIONS=acts.safetensors
+	[ "$(ran)" = "$all" ]
+	make -q kith ACTIVATIONS=acts.safetensors
+	make kith-clean ACTIVATIONS=acts.safetensors
+	[ ! -e kith ]
+	[ -e acts.safetensors ]
+	make kith ACTIVATIONS=acts.safetensors ENGINE=approx
+	make -q kith ACTIVATIONS=acts.safetensors ENGINE=approx
+	run make kith ACTIVATIONS=none.npz
+	[ "$status" -eq 2 ]
+	[[ $output == *"kith.mk: none.npz: no such file"* ]]
 }
 
 @test "layers and activations by kith.record's layers.mk" {
