@@ -114,7 +114,7 @@ static int check_output(const kith_network *n, const char *output, kith_err *err
 /* phi is stored by sources where they are floats, and the weights that it takes then are few: next to nothing, or half
  * a bit for each target unit of a sample. (Sources of births and deaths save 2 of these units' bits in AlexNet, 10 in
  * small networks.) */
-#define FEW_WEIGHTS 4096u
+#define FEW_WEIGHTS  4096u
 #define MOST_WEIGHTS (1ull << 28) /* of all operations: they are one value of the file */
 
 static void choose_by_source(kith_network *n)
