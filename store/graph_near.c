@@ -72,7 +72,7 @@ static int plan_order(struct order *o, kith_block_scratch *s, const kith_graph_i
 /* 64-bit words for the orders of some rows, and one more, so that a number may be put where two words meet. */
 static size_t order_words(const struct order *o, uint32_t nodes)
 {
-	return kith_words(o->row_bits * nodes) + 1;
+	return kith_words(o->row_bits * nodes) + 2; /* a row is read and written as two words, wherever it begins */
 }
 
 /* The digits of a row; -1 if it names a position twice, or one of another tier. */

@@ -21,6 +21,7 @@ int kith_graph_decode_sets(kith_graph *g, uint32_t table, uint32_t tier, uint64_
 /* Ids in the reverse lists of the blocks that have these nodes, as the values' headers state. */
 static int count_reverse(kith_graph *g, uint32_t tier, uint64_t first, uint64_t count, uint64_t *out, kith_err *err)
 {
+	uint64_t most = g->info.n * kith_info_tier_size(&g->info, tier); /* no tier has more edges */
 	*out = 0;
 	while (count) {
 		const void *bytes;
@@ -30,12 +31,13 @@ static int count_reverse(kith_graph *g, uint32_t tier, uint64_t first, uint64_t 
 		int rc = kith_container_get(g->container, KITH_TABLE_REVERSE, number, &bytes, &size, err);
 		if (rc)
 			return rc;
-		*out += kith_view_items(bytes, size);
+		uint64_t items = kith_view_items(bytes, size);
+		if (items > most - *out)
+			return kith_fail(err, KITH_ECORRUPT, "%s: a reverse list is too long", g->path);
+		*out += items;
 		first += p.count;
 		count -= p.count;
 	}
-	if (*out > g->info.n * kith_info_tier_size(&g->info, tier)) /* no tier has more edges */
-		return kith_fail(err, KITH_ECORRUPT, "%s: a reverse list is too long", g->path);
 	return 0;
 }
 

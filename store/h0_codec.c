@@ -194,6 +194,14 @@ static int reserve(kith_h0_samples *out, uint32_t count, uint64_t edges, unsigne
 	return kith_workspace_place(&w, &out->memory, &out->capacity, "samples", err);
 }
 
+uint64_t kith_h0_weight_count(const kith_h0_info *info)
+{
+	uint64_t count = 0;
+	for (uint32_t o = 0; o < info->op_count; o++)
+		count += info->ops[o].by_source ? kith_op_weight_count(info, &info->ops[o]) : 0;
+	return count;
+}
+
 uint64_t kith_h0_decode_bytes(const kith_h0_info *info, uint64_t samples, unsigned parts)
 {
 	kith_h0_samples out;
@@ -207,7 +215,9 @@ uint64_t kith_h0_decode_bytes(const kith_h0_info *info, uint64_t samples, unsign
 		KITH_BUFFER(&w, out.classes, edges / 2);
 		kith_h0_classing_list(&w, &s.classing, info->vertices, info->vertices);
 	}
-	return kith_workspace_bytes(&w) + edges * (sizeof *s.numbers + 1) + info->vertices;
+	/* The decoder has numbers and weights in planes first, of the weights one at a time. */
+	return kith_workspace_bytes(&w) + 2 * edges * sizeof *s.numbers + info->vertices +
+	       kith_h0_weight_count(info) * (sizeof(float) + 1);
 }
 
 static int damaged(uint64_t block, const char *what, kith_err *err)
@@ -288,6 +298,8 @@ static int take_sources(kith_h0_block_scratch *s, const kith_h0_info *info, cons
 				continue;
 			if (!(*known > 0) && used < count)
 				memcpy(known, &s->activations[used++], sizeof *known);
+			if (!(*known > 0))
+				return damaged(block, "a source whose |h| is not above 0", err);
 			out->phi[e] = value_of(info, op, out, e, *known);
 			if (!is_value(out->phi[e]))
 				return damaged(block, "a source whose phi is not above 0 and finite", err);
@@ -451,9 +463,7 @@ static uint32_t texts(const kith_h0_info *info)
 static int reserve_weights(kith_h0_meta *m, kith_err *err)
 {
 	kith_h0_info *info = &m->info;
-	m->weight_count = 0;
-	for (uint32_t o = 0; o < info->op_count; o++)
-		m->weight_count += info->ops[o].by_source ? kith_op_weight_count(info, &info->ops[o]) : 0;
+	m->weight_count = kith_h0_weight_count(info);
 	if (!(m->weights = kith_alloc(m->weight_count, sizeof *m->weights)))
 		return kith_fail_nomem(err, "weights", m->weight_count * sizeof *m->weights);
 	const float *at = m->weights;

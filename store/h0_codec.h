@@ -60,6 +60,9 @@ int kith_h0_forests_decode(kith_h0_block_scratch *s, const kith_h0_info *info, u
 int kith_h0_values_decode(kith_h0_block_scratch *s, const kith_h0_info *info, uint64_t block, const void *bytes,
 			  size_t size, kith_h0_samples *out, kith_err *err);
 
+/* Weights that a file with this header has: those of operations that are by_source. */
+uint64_t kith_h0_weight_count(const kith_h0_info *info);
+
 /* Bytes of scratch for a block of so many edges, or vertices; of that and the samples that are read. */
 uint64_t kith_h0_encode_bytes(uint64_t edges);
 uint64_t kith_h0_decode_bytes(const kith_h0_info *info, uint64_t samples, unsigned parts);

@@ -34,8 +34,10 @@ uint32_t kith_h0_block_samples(const kith_h0_info *info)
 uint64_t kith_h0_writer_bytes(const kith_h0_info *info, int threads)
 {
 	uint64_t edges = kith_h0_block_samples(info) * info->vertices;
-	/* numbers, and what is known of sources; the two values, which grow by half and are then there twice */
-	return PAGES_BYTES + (uint64_t)threads * (kith_h0_encode_bytes(edges) + edges * 18 * 5 / 2 + ZSTD_BYTES);
+	/* numbers, and what is known of sources; the two values, which grow by half and are then there twice; weights,
+	 * as they are, in planes and in such a value */
+	return PAGES_BYTES + (uint64_t)threads * (kith_h0_encode_bytes(edges) + edges * 18 * 5 / 2 + ZSTD_BYTES) +
+	       kith_h0_weight_count(info) * 15;
 }
 
 int kith_h0_writer_create(kith_h0_writer **out, const char *path, const kith_h0_info *info, int threads, kith_err *err)

@@ -110,6 +110,28 @@ static int check_output(const kith_network *n, const char *output, kith_err *err
 }
 
 /* Reads the network, without its numbers. */
+/* phi is stored by sources where they are floats, and the weights that it takes then are few: next to nothing, or half
+ * a bit for each target unit of a sample. (Sources of births and deaths save 2 of these units' bits in AlexNet, 10 in
+ * small networks.) */
+#define FEW_WEIGHTS 4096u
+#define MOST_WEIGHTS (1ull << 28) /* of all operations: they are one value of the file */
+
+static void choose_by_source(kith_network *n)
+{
+	kith_h0_info *info = &n->info;
+	uint64_t total = 0;
+	for (uint32_t o = 0; o < info->op_count; o++) {
+		kith_op *op = &info->ops[o];
+		uint64_t weights = kith_op_weight_count(info, op);
+		if (kith_op_rounds(n, o) || weights > MOST_WEIGHTS - total ||
+		    (weights > FEW_WEIGHTS && weights / info->n > info->layers[op->to].units / 64))
+			continue;
+		total += weights;
+		op->by_source = 1;
+		op->weights = n->weights[o].single;
+	}
+}
+
 static int open_network(kith_network **out, const char *input, const kith_h0_options *o, int *threads, kith_err *err)
 {
 	kith_network *n = NULL;
@@ -119,6 +141,7 @@ static int open_network(kith_network **out, const char *input, const kith_h0_opt
 	n->info.keep = o->keep;
 	n->info.values = o->values != 0;
 	kith_copy_text(n->info.command, sizeof n->info.command, o->command);
+	choose_by_source(n);
 	if ((rc = choose_threads(n, o, threads, err)))
 		kith_network_free(n);
 	else
@@ -235,31 +258,12 @@ static void finish(struct run *r)
 	kith_network_free(r->network);
 }
 
-/* phi is stored by sources where they are floats, and the weights that it takes then are few: next to nothing, or half
- * a bit for each target unit of a sample. (Sources of births and deaths save 2 of these units' bits in AlexNet, 10 in
- * small networks.) */
-#define FEW_WEIGHTS 4096u
-
-static void choose_by_source(kith_network *n)
-{
-	kith_h0_info *info = &n->info;
-	for (uint32_t o = 0; o < info->op_count; o++) {
-		kith_op *op = &info->ops[o];
-		uint64_t weights = kith_op_weight_count(info, op);
-		if (kith_op_rounds(n, o) ||
-		    (weights > FEW_WEIGHTS && weights / info->n > info->layers[op->to].units / 64))
-			continue;
-		op->by_source = 1;
-		op->weights = n->weights[o].single;
-	}
-}
-
 /* Everything that is needed before the first sample. */
 static int prepare(struct run *r, const char *output, kith_err *err)
 {
 	const kith_h0_options *o = r->options;
 	int rc = kith_network_load(r->network, LEAST_WORK / 4, r->threads, &o->progress, err);
-	choose_by_source(r->network);
+	choose_by_source(r->network); /* the weights are there now */
 	if (rc || (rc = kith_h0_engine_create(&r->engine, r->network, r->threads, &o->progress, err)))
 		return rc;
 	if (!(r->desks = kith_alloc_zero((size_t)r->threads, sizeof *r->desks)))
@@ -317,7 +321,6 @@ int kith_h0_foresee(const char *input, const kith_h0_options *options, kith_h0_e
 	int threads, rc = open_network(&n, input, options, &threads, err);
 	if (rc)
 		return rc;
-	choose_by_source(n);
 	double edges = 0, units = (double)n->info.vertices, samples = (double)n->info.n;
 	for (uint32_t o = 0; o < n->info.op_count; o++)
 		edges += (double)n->info.ops[o].edges;

@@ -139,7 +139,7 @@ static int graph_differs(const char *input, kith_graph_info *want, const kith_kn
 	kith_knn_options more = *o;
 	int status;
 	while ((status = kith_knn_build(input, nng, &more, &summary, &err)) == KITH_EUSAGE &&
-	       strstr(err.msg, "more than -m gives"))
+	       strstr(err.msg, "more than -m gives") && more.memory < 1ull << 30)
 		more.memory *= 2;
 	if (refused ? status != KITH_EUSAGE : status)
 		differs = snprintf(why, size, "status %d: %.900s", status, err.msg) > 0;

@@ -84,6 +84,8 @@ def test_papers_table():
 @pytest.mark.parametrize("words, good, bad", [
     ("blocks", lambda k, a, b: 0.8 if claims.LAYERS[a][1:] == claims.LAYERS[b][1:] else 0.3,
      lambda k, a, b: 0.3 if (a, b) in claims.INSIDE else 0.8),
+    ("blocks", lambda k, a, b: 0.8 if (a, b) in claims.INSIDE else 0.3,
+     lambda k, a, b: 0.95 if (a, b) == claims.BETWEEN[1] else 0.8 if (a, b) in claims.INSIDE else 0.3),
     ("by about 0.05", lambda k, a, b: 0.45 if claims.LAYERS[a] == "P1" else 0.5,
      lambda k, a, b: 0.2 if claims.LAYERS[a] == "P1" else 0.5),
     ("grows", lambda k, a, b: k / 13000, lambda k, a, b: 0.4 if (a, b) == (3, 5) else k / 13000),

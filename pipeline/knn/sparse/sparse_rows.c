@@ -149,10 +149,13 @@ int kith_sparse_source_open(kith_sparse_source *s, const char *path, const kith_
 	s->parts = kith_weights_parts(weights) | (o->rows.classes ? KITH_H0_CLASSES : 0);
 	if (!s->reader)
 		return kith_fail_nomem(err, "readers", (size_t)o->threads * sizeof *s->reader);
-	for (int t = 0; t < s->threads; t++)
+	for (int t = 0; t < s->threads; t++) {
 		if ((rc = kith_h0_store_open(&s->reader[t].store, path, err)))
 			return rc;
-	s->info = kith_h0_store_get_info(s->reader[0].store);
+		s->info = kith_h0_store_get_info(s->reader[0].store);
+		while (s->threads > t + 1 && kith_sparse_reader_bytes(s) > o->memory)
+			s->threads--;
+	}
 	if ((rc = check(s, err)) || (rc = take_ops(s, err)))
 		return rc;
 	return describe(s, err);
