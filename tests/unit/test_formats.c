@@ -20,7 +20,7 @@
 #define SHARDS 66
 
 /* libhdf5 loses some of what it allocates when a file is damaged. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
 	return "leak:libhdf5";
