@@ -110,7 +110,7 @@ void kith_knn_defaults(kith_knn_options *options);
  * does it.
  *
  * KITH_EIO if the input, or a graph of candidates, is written to or replaced while it is read; then `output` is as it
- * was. */
+ * was. Input that is cut short meanwhile may also raise SIGBUS: some files, as those in Fortran order, are mapped. */
 int kith_knn_build(const char *input, const char *output, const kith_knn_options *options, kith_knn_summary *summary,
 		   kith_err *err);
 

@@ -9,7 +9,6 @@
 #include "alloc.h"
 #include "engine.h"
 #include "first_error.h"
-#include "infile.h"
 #include "machine.h"
 #include "network.h"
 #include "text.h"
@@ -103,7 +102,7 @@ static int check_output(const kith_network *n, const char *output, kith_err *err
 		const kith_activations *a =
 			i < n->info.layer_count ? n->activations[i] : n->files[i - n->info.layer_count];
 		const char *path = a ? kith_activations_get_info(a)->path : NULL;
-		if (path && kith_is_same_file(path, output))
+		if (path && kith_source_names_file(path, output))
 			return kith_fail(err, KITH_EUSAGE, "-o %s: is %s, which the network names: name another output",
 					 output, path);
 	}

@@ -1,12 +1,17 @@
 /* hdf5.c - HDF5: acts.h5:/path/to/dataset. Values that lie in the file in one piece are read where they lie, without
- * the library; others, in chunks or behind filters, through it. The library is not thread safe as it is mostly built,
- * so that all calls of it are made under one lock. What leads to other files is not followed. */
+ * the library; others, in chunks or behind filters, through it, or if a row leads to more chunks than its cache holds,
+ * from a temporary file that they are inflated to once. The library is not thread safe as it is mostly built, so that
+ * all calls of it are made under one lock. What leads to other files is not followed. */
 #define H5_USE_110_API
+#include <errno.h>
+#include <fcntl.h>
 #include <hdf5.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "alloc.h"
 #include "infile.h"
@@ -14,17 +19,31 @@
 
 #define HEAD_SHOWN    96u          /* bytes of the file's beginning that a change of its structure may show in */
 #define CACHE_BYTES   (64u << 20)  /* for chunks, at most */
+#define KEPT_BYTES    (128u << 20) /* of the caches of all datasets that are kept open, and how many those are */
+#define KEPT_OPEN     16
 #define MOST_FILTERED (256u << 20) /* of a chunk that has to be in memory as a whole */
 
 /* Recursive: an array that is not found has the others listed. */
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
-/* An open dataset. */
+/* A dataset, mostly an open one. */
 typedef struct dataset {
-	hid_t file, set, type, space, layout;
+	hid_t file, set, type, space, layout; /* -1: closed */
 	int dims;
 	hsize_t shape[KITH_MAX_DIMS];
+	uint64_t band; /* bytes of the chunks that a row leads to; 0: it is not in chunks */
+	/* Of one that a part owns: */
+	char *name;
+	struct dataset *next;
 } dataset;
+
+/* Parts' datasets that are open, the last used first: a part opens its own again when it is read. */
+static dataset *kept;
+
+#define CLOSED                                                                                                         \
+	{                                                                                                              \
+		.file = -1, .set = -1, .type = -1, .space = -1, .layout = -1                                           \
+	}
 
 static void release(dataset *d)
 {
@@ -38,7 +57,7 @@ static void release(dataset *d)
 		H5Dclose(d->set);
 	if (d->file >= 0)
 		H5Fclose(d->file);
-	*d = (dataset){-1, -1, -1, -1, -1, 0, {0}};
+	d->file = d->set = d->type = d->space = d->layout = -1;
 }
 
 /* ---- opening ---- */
@@ -58,6 +77,10 @@ static herr_t refuse_link(const char *parent, const char *group, const char *fil
 static int open_file(const kith_part *p, hid_t *out, kith_err *err)
 {
 	char name[KITH_FD_NAME];
+	int spare = dup(p->fd); /* the library needs one too, and does not say if there is none */
+	if (spare < 0)
+		return kith_fail_errno(err, "%s: cannot open", p->path);
+	close(spare);
 	H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 	hid_t access = H5Pcreate(H5P_FILE_ACCESS);
 	H5Pset_file_locking(access, 0, 1); /* nothing is written; and some file systems have no locks */
@@ -79,23 +102,67 @@ static uint64_t band_bytes(const dataset *d, const hsize_t *chunk, uint64_t size
 	return bytes;
 }
 
+/* Whether all is well; a virtual dataset is left without its space, for which its other files would be opened. */
 static int open_set(dataset *d, const char *name, hid_t access, char *elsewhere)
 {
 	*elsewhere = 0;
 	H5Pset_elink_cb(access, refuse_link, elsewhere);
 	d->set = H5Dopen2(d->file, name, access);
 	if (d->set < 0)
-		return -1;
+		return 0;
 	d->type = H5Dget_type(d->set);
-	d->space = H5Dget_space(d->set);
 	d->layout = H5Dget_create_plist(d->set);
+	if (d->type < 0 || d->layout < 0 || H5Pget_layout(d->layout) == H5D_VIRTUAL)
+		return 0;
+	d->space = H5Dget_space(d->set);
 	d->dims = H5Sget_simple_extent_ndims(d->space);
-	if (d->type < 0 || d->space < 0 || d->layout < 0 || d->dims < 0 || d->dims > KITH_MAX_DIMS)
-		return -1;
-	return H5Sget_simple_extent_dims(d->space, d->shape, NULL) < 0 ? -1 : 0;
+	if (d->space < 0 || d->dims < 0 || d->dims > KITH_MAX_DIMS)
+		return 0;
+	return H5Sget_simple_extent_dims(d->space, d->shape, NULL) >= 0;
 }
 
-/* Opens it with room for the chunks of two rows, which neighbouring reads share, so that each is read once. */
+/* Room for the chunks of two rows, which neighbouring reads share, so that each is read once. Where that is too much,
+ * chunks without a filter are not kept at all, and only what is wanted of them is read. */
+static uint64_t cache_bytes(const dataset *d)
+{
+	if (d->band > CACHE_BYTES && !H5Pget_nfilters(d->layout))
+		return 0;
+	return d->band < CACHE_BYTES / 2 ? 2 * d->band : CACHE_BYTES;
+}
+
+/* Opens it once more with that room: a set that is open already keeps its cache. */
+static int open_chunks(dataset *d, const char *name, hid_t access, char *elsewhere)
+{
+	hsize_t chunk[KITH_MAX_DIMS];
+	d->band = 0;
+	if (H5Pget_layout(d->layout) != H5D_CHUNKED || H5Pget_chunk(d->layout, KITH_MAX_DIMS, chunk) != d->dims)
+		return 1;
+	d->band = band_bytes(d, chunk, H5Tget_size(d->type));
+	H5Pset_chunk_cache(access, 12421, cache_bytes(d), 1);
+	hid_t file = d->file;
+	d->file = -1;
+	release(d);
+	d->file = file;
+	return open_set(d, name, access, elsewhere);
+}
+
+/* Why one cannot be opened. */
+static int fail_open(const kith_part *p, const dataset *d, const char *name, const char *elsewhere, kith_err *err)
+{
+	H5O_info_t info;
+	if (*elsewhere)
+		return kith_fail(err, KITH_EUSAGE, "%s: %.128s is a link to another file, %.200s: name that file",
+				 p->path, name, elsewhere);
+	if (d->layout >= 0 && H5Pget_layout(d->layout) == H5D_VIRTUAL)
+		return kith_fail(err, KITH_EUSAGE, "%s: the values of %.128s are in other files: name those", p->path,
+				 name);
+	if (H5Lexists(d->file, name, H5P_DEFAULT) > 0 &&
+	    (H5Oget_info_by_name2(d->file, name, &info, H5O_INFO_BASIC, H5P_DEFAULT) < 0 ||
+	     info.type == H5O_TYPE_DATASET))
+		return kith_fail(err, KITH_EUSAGE, "%s: %.128s is damaged, or a link to nothing", p->path, name);
+	return kith_part_no_entry((kith_part *)(uintptr_t)p, err);
+}
+
 static int open_dataset(const kith_part *p, dataset *d, const char *name, kith_err *err)
 {
 	char elsewhere[256];
@@ -103,25 +170,63 @@ static int open_dataset(const kith_part *p, dataset *d, const char *name, kith_e
 	if (rc)
 		return rc;
 	hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
-	hsize_t chunk[KITH_MAX_DIMS];
-	int is_open = !open_set(d, name, access, elsewhere);
-	if (is_open && H5Pget_layout(d->layout) == H5D_CHUNKED &&
-	    H5Pget_chunk(d->layout, KITH_MAX_DIMS, chunk) == d->dims) {
-		uint64_t band = band_bytes(d, chunk, H5Tget_size(d->type));
-		dataset again = {d->file, -1, -1, -1, -1, 0, {0}};
-		H5Pset_chunk_cache(access, 12421, band < CACHE_BYTES / 2 ? 2 * band : CACHE_BYTES, 1);
-		d->file = -1;
-		release(d); /* a set that is open already keeps its cache */
-		is_open = !open_set(&again, name, access, elsewhere);
-		*d = again;
-	}
+	int is_open = open_set(d, name, access, elsewhere) && open_chunks(d, name, access, elsewhere);
 	H5Pclose(access);
-	if (is_open)
-		return 0;
-	if (*elsewhere)
-		return kith_fail(err, KITH_EUSAGE, "%s: %.128s is a link to another file, %.200s: name that file",
-				 p->path, name, elsewhere);
-	return kith_part_no_entry((kith_part *)(uintptr_t)p, err);
+	return is_open ? 0 : fail_open(p, d, name, elsewhere, err);
+}
+
+/* ---- datasets that stay open ---- */
+
+static void unkeep(dataset *own)
+{
+	for (dataset **at = &kept; *at; at = &(*at)->next)
+		if (*at == own) {
+			*at = own->next;
+			return;
+		}
+}
+
+/* Closes those that were not used for longest, if they are too many; never the one in use. */
+static void close_oldest(void)
+{
+	uint64_t bytes = 0;
+	int count = 0;
+	for (dataset **at = &kept; *at;) {
+		dataset *d = *at;
+		bytes += cache_bytes(d);
+		if (++count == 1 || (count <= KEPT_OPEN && bytes <= KEPT_BYTES)) {
+			at = &d->next;
+			continue;
+		}
+		*at = d->next;
+		release(d);
+	}
+}
+
+/* Whether it still is what the part was opened as. */
+static int is_same(const kith_part *p, const dataset *d)
+{
+	int same = d->dims == p->dims && H5Tget_size(d->type) == kith_dtype_size(p->dtype);
+	for (int i = 0; same && i < d->dims; i++)
+		same = d->shape[i] == p->shape[i];
+	return same;
+}
+
+/* A part's own, open. */
+static int keep(const kith_part *p, dataset *own, kith_err *err)
+{
+	unkeep(own);
+	int rc = own->set >= 0 ? 0 : open_dataset(p, own, own->name, err);
+	if (!rc && !is_same(p, own))
+		rc = kith_fail_changed(err, p->path);
+	if (rc) {
+		release(own);
+		return rc;
+	}
+	own->next = kept;
+	kept = own;
+	close_oldest();
+	return 0;
 }
 
 /* ---- types ---- */
@@ -269,43 +374,139 @@ static int check_chunks(const kith_part *p, const dataset *d, const char *name, 
 		p->path, name, (unsigned long long)bytes);
 }
 
-/* Rows first..first+count-1, as they are stored. */
-static int read_rows(const kith_part *p, uint64_t first, uint64_t count, void *out, kith_err *err)
+/* A box of values, as they are stored, to its place in an array of `shape`. */
+static int read_box(const dataset *d, const hsize_t *start, const hsize_t *extent, const hsize_t *shape,
+		    const hsize_t *to, void *out)
 {
-	const dataset *d = p->own;
-	hsize_t start[KITH_MAX_DIMS] = {first}, extent[KITH_MAX_DIMS];
-	memcpy(extent, d->shape, sizeof extent);
-	extent[0] = count;
-	pthread_mutex_lock(&lock);
-	hid_t memory = H5Screate_simple(d->dims, extent, NULL);
-	int is_read = memory >= 0 && H5Sselect_hyperslab(d->space, H5S_SELECT_SET, start, NULL, extent, NULL) >= 0 &&
+	hid_t memory = H5Screate_simple(d->dims, shape, NULL);
+	int is_read = memory >= 0 && H5Sselect_hyperslab(memory, H5S_SELECT_SET, to, NULL, extent, NULL) >= 0 &&
+		      H5Sselect_hyperslab(d->space, H5S_SELECT_SET, start, NULL, extent, NULL) >= 0 &&
 		      H5Dread(d->set, d->type, memory, d->space, H5P_DEFAULT, out) >= 0;
 	if (memory >= 0)
 		H5Sclose(memory);
+	return is_read;
+}
+
+static int fail_read(const kith_part *p, uint64_t first, uint64_t count, kith_err *err)
+{
+	return kith_fail(err, KITH_EIO,
+			 "%s: cannot read rows %llu:%llu: HDF5 says that the file is damaged or truncated", p->path,
+			 (unsigned long long)first, (unsigned long long)(first + count));
+}
+
+/* Rows first..first+count-1, as they are stored. */
+static int read_rows(const kith_part *p, uint64_t first, uint64_t count, void *out, kith_err *err)
+{
+	dataset *d = p->own;
+	hsize_t start[KITH_MAX_DIMS] = {first}, extent[KITH_MAX_DIMS], to[KITH_MAX_DIMS] = {0};
+	pthread_mutex_lock(&lock);
+	int rc = keep(p, d, err);
+	if (!rc) {
+		memcpy(extent, d->shape, sizeof extent);
+		extent[0] = count;
+		rc = read_box(d, start, extent, extent, to, out) ? 0 : fail_read(p, first, count, err);
+	}
 	pthread_mutex_unlock(&lock);
-	return is_read ? 0
-		       : kith_fail(err, KITH_EIO,
-				   "%s: cannot read rows %llu:%llu: HDF5 says that the file is damaged or truncated",
-				   p->path, (unsigned long long)first, (unsigned long long)(first + count));
+	return rc;
 }
 
 static void close_own(kith_part *p)
 {
+	dataset *own = p->own;
 	pthread_mutex_lock(&lock);
-	release(p->own);
+	unkeep(own);
+	release(own);
 	pthread_mutex_unlock(&lock);
-	free(p->own);
+	free(own->name);
+	free(own);
 	p->own = NULL;
 }
 
-/* In place, if values are in the file in one piece; else by the library, which then stays open. */
+/* ---- chunks that are inflated once ---- */
+
+/* The rows first..first+count-1, the height of a chunk, chunk by chunk to `out`. */
+static int read_band(const dataset *d, const hsize_t *chunk, uint64_t first, uint64_t count, void *out)
+{
+	hsize_t start[KITH_MAX_DIMS] = {first}, extent[KITH_MAX_DIMS], band[KITH_MAX_DIMS], to[KITH_MAX_DIMS] = {0};
+	memcpy(band, d->shape, sizeof band);
+	band[0] = extent[0] = count;
+	int i;
+	do {
+		memcpy(start + 1, to + 1, sizeof start - sizeof *start);
+		for (i = 1; i < d->dims; i++)
+			extent[i] = chunk[i] < d->shape[i] - to[i] ? chunk[i] : d->shape[i] - to[i];
+		if (!read_box(d, start, extent, band, to, out))
+			return 0;
+		for (i = d->dims - 1; i > 0 && (to[i] += chunk[i]) >= d->shape[i]; i--)
+			to[i] = 0;
+	} while (i > 0);
+	return 1;
+}
+
+/* All rows to a temporary file from its byte `at` on, through memory that is mapped, so that none is taken. */
+static int inflate_to(const kith_part *p, const dataset *d, int fd, uint64_t at, uint64_t bytes, kith_err *err)
+{
+	hsize_t chunk[KITH_MAX_DIMS];
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), row = (uint64_t)p->stride[0];
+	H5Pget_chunk(d->layout, KITH_MAX_DIMS, chunk);
+	if ((errno = posix_fallocate(fd, (off_t)at, (off_t)bytes)))
+		return kith_fail_errno(err, "%s: cannot write the temporary file that it is inflated to", p->path);
+	for (uint64_t i = 0; i < d->shape[0]; i += chunk[0]) {
+		uint64_t count = chunk[0] < d->shape[0] - i ? chunk[0] : d->shape[0] - i, from = at + i * row;
+		uint64_t before = from % page;
+		char *map = mmap(NULL, before + count * row, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+				 (off_t)(from - before));
+		if (map == MAP_FAILED)
+			return kith_fail_errno(err, "%s: cannot map the temporary file that it is inflated to",
+					       p->path);
+		int is_read = read_band(d, chunk, i, count, map + before);
+		munmap(map, before + count * row);
+		if (!is_read)
+			return fail_read(p, i, count, err);
+	}
+	return 0;
+}
+
+static int open_inflated(kith_part *p, const dataset *d, const char *name, kith_err *err)
+{
+	uint64_t bytes = p->shape[0] * (uint64_t)p->stride[0], at;
+	int fd, rc = kith_part_spill(p, name, bytes, &fd, &at, err);
+	if (rc || (rc = inflate_to(p, d, fd, at, bytes, err)))
+		return rc;
+	p->rows_fd = fd;
+	p->data_at = at;
+	p->bytes = at + bytes;
+	p->spilled = bytes;
+	return 0;
+}
+
+/* ---- which way ---- */
+
+static int own_dataset(kith_part *p, dataset *d, const char *name, kith_err *err)
+{
+	dataset *own = kith_alloc(1, sizeof *own);
+	char *own_name = own ? strdup(name) : NULL;
+	if (!own_name) {
+		free(own);
+		return kith_fail_nomem(err, "a dataset", sizeof *own);
+	}
+	*own = *d;
+	*d = (dataset)CLOSED;
+	own->name = own_name;
+	p->own = own;
+	p->close = close_own;
+	p->read = read_rows;
+	return keep(p, own, err);
+}
+
+/* In place, if values are in the file in one piece; else by the library, or inflated once. */
 static int choose_way(kith_part *p, dataset *d, const char *name, kith_err *err)
 {
 	H5D_layout_t layout = H5Pget_layout(d->layout);
 	int rc = check_filters(p, d, name, err);
 	if (rc)
 		return rc;
-	if (layout == H5D_VIRTUAL || H5Pget_external_count(d->layout) > 0)
+	if (H5Pget_external_count(d->layout) > 0)
 		return kith_fail(err, KITH_EUSAGE, "%s: the values of %.128s are in other files: name those", p->path,
 				 name);
 	if (layout != H5D_COMPACT && !H5Dget_storage_size(d->set)) /* what is said of its shape costs nothing */
@@ -317,14 +518,9 @@ static int choose_way(kith_part *p, dataset *d, const char *name, kith_err *err)
 	}
 	if (layout == H5D_CHUNKED && (rc = check_chunks(p, d, name, err)))
 		return rc;
-	dataset *own = kith_alloc(1, sizeof *own);
-	if (!own)
-		return kith_fail_nomem(err, "a dataset", sizeof *own);
-	*own = *d;
-	*d = (dataset){-1, -1, -1, -1, -1, 0, {0}};
-	p->own = own;
-	p->read = read_rows;
-	return 0;
+	if (d->band > CACHE_BYTES && H5Pget_nfilters(d->layout) > 0)
+		return open_inflated(p, d, name, err);
+	return own_dataset(p, d, name, err);
 }
 
 /* ---- names ---- */
@@ -342,7 +538,7 @@ typedef struct visit {
 static herr_t see_object(hid_t file, const char *name, const H5O_info_t *info, void *context)
 {
 	visit *v = context;
-	dataset d = {-1, -1, -1, -1, -1, 0, {0}};
+	dataset d = CLOSED;
 	char elsewhere[256];
 	if (info->type != H5O_TYPE_DATASET)
 		return 0;
@@ -357,7 +553,7 @@ static herr_t see_object(hid_t file, const char *name, const H5O_info_t *info, v
 	uint64_t shape[KITH_MAX_DIMS];
 	kith_dtype dtype;
 	d.file = file;
-	if (!open_set(&d, name, access, elsewhere)) {
+	if (open_set(&d, name, access, elsewhere)) {
 		entry = (kith_source_entry){NULL, name, class_name(d.type), d.dims, shape, H5Tget_size(d.type)};
 		if (find_type(d.type, &dtype))
 			entry.type = kith_dtype_name(dtype);
@@ -436,16 +632,14 @@ static int open_named(kith_part *p, dataset *d, char **name, kith_err *err)
 
 static int open_hdf5(kith_part *p, kith_err *err)
 {
-	dataset d = {-1, -1, -1, -1, -1, 0, {0}};
+	dataset d = CLOSED;
 	char *name = NULL;
+	p->head_bytes = p->bytes < HEAD_SHOWN ? p->bytes : HEAD_SHOWN;
 	pthread_mutex_lock(&lock);
 	int rc = open_named(p, &d, &name, err);
 	release(&d);
 	pthread_mutex_unlock(&lock);
 	free(name);
-	if (p->own)
-		p->close = close_own;
-	p->head_bytes = p->bytes < HEAD_SHOWN ? p->bytes : HEAD_SHOWN;
 	return rc;
 }
 

@@ -89,7 +89,7 @@ static int add_list(kith_names *names, const char *path, const char *entry, kith
 		else if (length)
 			rc = add_file(names, line, entry, err);
 	}
-	if (!rc && ferror(file))
+	if (!rc && !feof(file)) /* of the file, or of memory for a line */
 		rc = kith_fail_errno(err, "%s: cannot read", path);
 	if (!rc && !names->count)
 		rc = kith_fail(err, KITH_EUSAGE, "%s: names no file: one a line", path);
@@ -149,8 +149,10 @@ static int find(kith_names *names, char *name, kith_err *err)
 	if (is_there(name) || (entry = cut_entry(name, is_there)))
 		return add(names, name, entry, err);
 	names->many = 1;
-	if (is_list(name) || (entry = cut_entry(name, is_list)))
-		return add_list(names, name + 1, entry, err);
+	if (is_list(name) || (entry = cut_entry(name, is_list))) {
+		names->list = strdup(name + 1);
+		return names->list ? add_list(names, name + 1, entry, err) : no_memory(err);
+	}
 	if (matches(name) || (entry = cut_entry(name, matches)))
 		return add_matches(names, name, entry, err);
 	names->many = 0;
@@ -187,5 +189,6 @@ void kith_names_free(kith_names *names)
 	}
 	free(names->file);
 	free(names->selection);
+	free(names->list);
 	*names = (kith_names){0};
 }

@@ -16,6 +16,7 @@ typedef struct kith_names {
 	size_t count;
 	char *selection; /* "[:,3]", or NULL */
 	int many;        /* a pattern or a list, even if it is of one file */
+	char *list;      /* the list, or NULL */
 } kith_names;
 
 /* A name that is there as a file is that file, and nothing in it stands for anything. KITH_EUSAGE if a pattern or a

@@ -208,9 +208,7 @@ int kith_npy_open_at(kith_part *p, uint64_t at, uint64_t end, kith_err *err)
 	else if (!(rc = set_dtype(p, h.descr, err)))
 		rc = kith_part_set_shape(p, h.shape, h.dims, h.fortran, err);
 	free(text);
-	uint64_t want = kith_dtype_size(p->dtype);
-	for (int i = 0; !rc && i < p->dims; i++)
-		want *= p->shape[i];
+	uint64_t want = rc ? 0 : kith_part_value_bytes(p);
 	if (!rc && end - p->data_at > want)
 		rc = kith_fail(err, KITH_EUSAGE,
 			       "%s: %llu bytes follow the array: one array per file, or the header's shape is wrong",

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include <zip.h>
 
@@ -185,18 +184,6 @@ static int locate(archive *a, uint64_t index, const zip_stat_t *st, uint64_t *at
 	return 0;
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-	while (size) {
-		ssize_t done = write(fd, data, size);
-		if (done < 0)
-			return -1;
-		data += done;
-		size -= (size_t)done;
-	}
-	return 0;
-}
-
 /* Its first `bytes`, or all of it and its checksum, to the end of a file. */
 static int inflate_to(const archive *a, uint64_t index, const zip_stat_t *st, int fd, uint64_t bytes, kith_err *err)
 {
@@ -212,7 +199,7 @@ static int inflate_to(const archive *a, uint64_t index, const zip_stat_t *st, in
 			rc = fail_member(a, st,
 					 got < 0 ? "is damaged: it does not inflate" : "has another size than it says",
 					 err);
-		else if (write_all(fd, buffer, (size_t)got))
+		else if (kith_write_all(fd, buffer, (size_t)got))
 			rc = kith_fail_errno(err, "%s: cannot write the temporary file that it is inflated to",
 					     a->part->path);
 		done += rc ? 0 : (uint64_t)got;
@@ -222,34 +209,10 @@ static int inflate_to(const archive *a, uint64_t index, const zip_stat_t *st, in
 	return rc;
 }
 
-/* A temporary file beside the output, or in TMPDIR, with room for `bytes`. */
-static int open_spill(const kith_part *p, const zip_stat_t *st, int *out, kith_err *err)
-{
-	struct statvfs disk;
-	const char *folder = getenv("TMPDIR");
-	char beside[4096];
-	snprintf(beside, sizeof beside, "%s/kith", folder && *folder ? folder : "/tmp");
-	int fd = kith_nameless_file(p->how->spill ? p->how->spill : beside);
-	if (fd < 0)
-		return kith_fail_errno(err, "%s: no temporary file to inflate it to, beside %s", p->path,
-				       p->how->spill ? p->how->spill : beside);
-	if (!fstatvfs(fd, &disk) && (uint64_t)disk.f_bavail * disk.f_frsize < st->size) {
-		close(fd);
-		return kith_fail(err, KITH_EUSAGE,
-				 "%s: %.128s in it has %llu bytes when it is inflated, more than are free beside %s",
-				 p->path, st->name, (unsigned long long)st->size,
-				 p->how->spill ? p->how->spill : beside);
-	}
-	*out = fd;
-	return 0;
-}
-
 /* Whether the array ends where its member does: what is behind it in a file is another's. */
 static int check_end(const kith_part *p, uint64_t end, kith_err *err)
 {
-	uint64_t bytes = kith_dtype_size(p->dtype);
-	for (int i = 0; i < p->dims; i++)
-		bytes *= p->shape[i];
+	uint64_t bytes = kith_part_value_bytes(p);
 	if (bytes <= end - p->data_at)
 		return 0;
 	return kith_fail(err, KITH_EUSAGE, "%s: %.128s in it is truncated: its values need %llu bytes, but it has %llu",
@@ -257,20 +220,18 @@ static int check_end(const kith_part *p, uint64_t end, kith_err *err)
 			 (unsigned long long)(end - p->data_at));
 }
 
-static int open_inflated(const archive *a, uint64_t index, const zip_stat_t *st, uint64_t bytes, kith_err *err)
+/* `at`: where it is in the temporary file. */
+static int open_inflated(const archive *a, uint64_t index, const zip_stat_t *st, uint64_t bytes, uint64_t *at,
+			 kith_err *err)
 {
 	kith_part *p = a->part;
-	int fd = -1, rc = open_spill(p, st, &fd, err);
-	if (!rc)
-		rc = inflate_to(a, index, st, fd, bytes, err);
-	if (rc) {
-		if (fd >= 0)
-			close(fd);
+	int fd, rc = kith_part_spill(p, st->name, bytes, &fd, at, err);
+	if (rc || (rc = inflate_to(a, index, st, fd, bytes, err)))
 		return rc;
-	}
 	p->rows_fd = fd;
-	p->bytes = bytes; /* of what is read from now on */
-	rc = kith_npy_open_at(p, 0, st->size, err);
+	p->bytes = *at + bytes; /* of what is read from now on */
+	p->spilled = bytes;
+	rc = kith_npy_open_at(p, *at, *at + st->size, err);
 	p->head_at = p->head_bytes = 0; /* which is of the file that was given */
 	return rc;
 }
@@ -296,7 +257,7 @@ static int open_npz(kith_part *p, kith_err *err)
 	int rc = open_archive(&a, p, err);
 	if (!rc && !(rc = find_member(&a, &index, err)) && !(rc = get_member(&a, index, &st, err))) {
 		if (st.comp_method != ZIP_CM_STORE)
-			rc = open_inflated(&a, index, &st, st.size, err);
+			rc = open_inflated(&a, index, &st, st.size, &at, err);
 		else if (!(rc = locate(&a, index, &st, &at, err)))
 			rc = kith_npy_open_at(p, at, at + st.size, err);
 		if (!rc)
@@ -315,16 +276,18 @@ static int see_header(archive *a, uint64_t index, kith_err *err)
 	if (rc)
 		return rc;
 	if (st.comp_method != ZIP_CM_STORE)
-		return open_inflated(a, index, &st, st.size < HEADER_BYTES ? st.size : HEADER_BYTES, err);
+		return open_inflated(a, index, &st, st.size < HEADER_BYTES ? st.size : HEADER_BYTES, &at, err);
 	rc = locate(a, index, &st, &at, err);
 	return rc ? rc : kith_npy_open_at(a->part, at, at + st.size, err);
 }
 
 static int list_one(archive *a, uint64_t index, const char *name, kith_source_each *each, void *context, kith_err *err)
 {
+	int spill = -1; /* of this one alone */
 	kith_part now = *a->part;
 	kith_part *file = a->part;
 	kith_source_entry entry = {.name = name, .type = "not one that is read"};
+	now.spill = &spill;
 	a->part = &now;
 	int rc = see_header(a, index, NULL);
 	a->part = file;
@@ -332,11 +295,9 @@ static int list_one(archive *a, uint64_t index, const char *name, kith_source_ea
 		rc = kith_fail(err, rc, "%s: cannot read %.128s in it", file->path, name);
 	else if (!rc)
 		entry = (kith_source_entry){NULL,     name,      kith_dtype_name(now.dtype),
-					    now.dims, now.shape, kith_dtype_size(now.dtype)};
-	for (int i = 0; i < entry.dims; i++)
-		entry.bytes *= now.shape[i];
-	if (now.rows_fd >= 0)
-		close(now.rows_fd);
+					    now.dims, now.shape, kith_part_value_bytes(&now)};
+	if (spill >= 0)
+		close(spill);
 	return rc == KITH_ENOMEM || rc == KITH_EIO ? rc : each(context, &entry, err);
 }
 

@@ -20,6 +20,7 @@ struct kith_part {
 	const char *entry;         /* which array of the file: what follows its name and a colon; NULL: not said */
 	const kith_input_how *how; /* not NULL while the reader opens the file, NULL afterwards */
 	int fd;                    /* where a source has many files, only open while they are read, and else -1 */
+	int *spill;                /* the source's temporary file (kith_part_spill); -1: not yet needed */
 	uint64_t bytes;            /* the file's size */
 
 	/* For the reader to set: */
@@ -34,9 +35,10 @@ struct kith_part {
 	/* The bytes that were believed, so that a change is seen; 0 of them: there is no header. */
 	uint64_t head_at, head_bytes;
 	int canonical; /* the bytes before data_at, all that is there besides rows, are the header of a .npy */
-	/* A temporary file of the reader's that has the values, instead of fd, and `bytes` of it; -1: none. It is
-	 * closed with the part. */
+	/* The source's temporary file if that has the values, instead of fd; -1: it has not. `bytes` is then where they
+	 * end in it, and `spilled` how many of them are this part's. */
 	int rows_fd;
+	uint64_t spilled;
 	/* Where values do not lie in the file at data_at and strides: reads rows first..first+count-1 of the array, all
 	 * of them in C order and, unless `swapped`, in this machine's order of bytes. Thread safe. NULL: they do. */
 	int (*read)(const kith_part *p, uint64_t first, uint64_t count, void *out, kith_err *err);
@@ -80,6 +82,13 @@ int kith_part_read(const kith_part *p, void *out, size_t size, uint64_t at);
 
 /* The same for headers: KITH_EUSAGE, "truncated in its header", if it ends before. */
 int kith_part_read_header(const kith_part *p, void *out, size_t size, uint64_t at, kith_err *err);
+
+/* The temporary file that all parts of the source share, beside the output or in TMPDIR, and where its end is, from
+ * which on the reader writes `bytes`. KITH_EUSAGE if the disk has no room for them: of the array `name`, inflated. */
+int kith_part_spill(const kith_part *p, const char *name, uint64_t bytes, int *fd, uint64_t *at, kith_err *err);
+
+/* Bytes of all values. */
+uint64_t kith_part_value_bytes(const kith_part *p);
 
 /* KITH_EUSAGE, because there is no array p->entry in the file, or because it is NULL and there are several: names the
  * nearest of those that there are, by the reader's `list`. */

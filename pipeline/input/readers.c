@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "nameless_file.h"
 #include "reader.h"
 
 #define MAPPED_BYTES 1024u /* of a mapped file, so much is copied in less time than a call takes */
@@ -132,6 +134,35 @@ int kith_part_set_shape(kith_part *p, const uint64_t *shape, int dims, int fortr
 			return kith_fail(err, KITH_EUSAGE,
 					 "%s: truncated: its shape is of more values than any file has", p->path);
 	}
+	return 0;
+}
+
+uint64_t kith_part_value_bytes(const kith_part *p)
+{
+	uint64_t bytes = kith_dtype_size(p->dtype);
+	for (int i = 0; i < p->dims; i++)
+		bytes *= p->shape[i];
+	return bytes;
+}
+
+int kith_part_spill(const kith_part *p, const char *name, uint64_t bytes, int *out, uint64_t *at, kith_err *err)
+{
+	struct statvfs disk;
+	const char *folder = getenv("TMPDIR"), *beside = p->how->spill;
+	char own[4096];
+	snprintf(own, sizeof own, "%s/kith", folder && *folder ? folder : "/tmp");
+	beside = beside ? beside : own;
+	if (*p->spill < 0 && (*p->spill = kith_nameless_file(beside)) < 0)
+		return kith_fail_errno(err, "%s: no temporary file to inflate it to, beside %s", p->path, beside);
+	off_t end = lseek(*p->spill, 0, SEEK_END);
+	if (end < 0)
+		return kith_fail_errno(err, "%s: the temporary file that it is inflated to", p->path);
+	if (!fstatvfs(*p->spill, &disk) && (uint64_t)disk.f_bavail * disk.f_frsize < bytes)
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: %.128s in it has %llu bytes when it is inflated, more than are free beside %s",
+				 p->path, name, (unsigned long long)bytes, beside);
+	*out = *p->spill;
+	*at = (uint64_t)end;
 	return 0;
 }
 

@@ -38,7 +38,8 @@ static uint64_t number_at(const uint8_t *bytes)
 
 static int is_safetensors(const char *path, const uint8_t *head, size_t size, uint64_t bytes)
 {
-	if (size > 9 && head[8] == '{' && number_at(head) <= bytes - 8)
+	if (size > 9 && head[8] == '{' && head[9] && strchr("\"} \n\r\t", head[9]) && number_at(head) >= 2 &&
+	    number_at(head) <= bytes - 8)
 		return KITH_BY_CONTENT;
 	return kith_path_ends(path, ".safetensors") ? KITH_BY_NAME : KITH_NOT_MINE;
 }

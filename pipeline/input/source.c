@@ -31,6 +31,7 @@ struct kith_source {
 	int chosen;                        /* something was chosen */
 	int many;                          /* by a pattern or a list */
 	kith_choice choice[KITH_MAX_DIMS]; /* of each dimension of the parts */
+	int spill;                         /* a temporary file, of parts that need one; -1: none does */
 	void *map;
 	size_t map_bytes;
 };
@@ -47,11 +48,9 @@ static void close_part(kith_part *p)
 	if (p->map)
 		munmap((void *)(uintptr_t)p->map, p->bytes);
 	p->map = NULL;
-	if (p->rows_fd >= 0)
-		close(p->rows_fd);
 	if (p->fd >= 0)
 		close(p->fd);
-	p->fd = p->rows_fd = -1;
+	p->fd = -1;
 }
 
 static int is_c_order(const kith_part *p)
@@ -116,8 +115,8 @@ static int open_reader(kith_part *p, kith_err *err)
 	if (rc == KITH_EUSAGE)
 		kith_part_refuse_folder(p->path, p->entry, err); /* with a better reason, if it can */
 	if (!rc && !(rc = kith_file_state_get(&p->state, p->fd, p->path, err)))
-		rc = kith_part_find_reader(p, err);
-	return rc;
+		p->bytes = p->state.bytes;
+	return rc ? rc : kith_part_find_reader(p, err);
 }
 
 static int open_array(kith_part *p, kith_err *err)
@@ -164,6 +163,7 @@ static int open_parts(kith_source *s, kith_names *names, const kith_input_how *h
 		*p = (kith_part){.path = names->file[i].path,
 				 .entry = names->file[i].entry,
 				 .how = how,
+				 .spill = &s->spill,
 				 .fd = -1,
 				 .rows_fd = -1,
 				 .first = s->rows};
@@ -172,7 +172,7 @@ static int open_parts(kith_source *s, kith_names *names, const kith_input_how *h
 			rc = check_alike(s->part, p, err);
 		if (!rc && (__builtin_add_overflow(s->rows, p->shape[0], &s->rows) || s->rows > INT64_MAX))
 			rc = kith_fail(err, KITH_EUSAGE, "%s: more samples than can be counted", s->info.path);
-		s->info.spilled += !rc && p->rows_fd >= 0 ? p->bytes : 0;
+		s->info.spilled += p->spilled;
 		if (names->count > KEPT_OPEN && p->fd >= 0) {
 			close(p->fd);
 			p->fd = -1;
@@ -223,6 +223,10 @@ static int choose(kith_source *s, const char *selection, kith_err *err)
 	info->format = p->reader->name;
 	info->files = s->parts;
 	info->row_bytes = info->d * kith_dtype_size(p->dtype);
+	if (p->read && s->whole_d > KITH_MAX_DIM) /* each thread has whole rows of those */
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: rows of %llu values, which are only read whole, and at most %u of them",
+				 info->path, (unsigned long long)s->whole_d, KITH_MAX_DIM);
 	return check_limits(info, err);
 }
 
@@ -234,6 +238,7 @@ int kith_source_open(kith_source **out, const char *name, const kith_input_how *
 		free(s);
 		return kith_fail_nomem(err, "an input file", sizeof *s);
 	}
+	s->spill = -1;
 	int rc = kith_names_find(name, &names, err);
 	if (!rc) {
 		s->many = names.many;
@@ -258,6 +263,8 @@ void kith_source_close(kith_source *s)
 		close_part(&s->part[i]);
 		free(s->part[i].path);
 	}
+	if (s->spill >= 0)
+		close(s->spill);
 	free(s->part);
 	free((char *)(uintptr_t)s->info.path);
 	free(s);
@@ -288,6 +295,7 @@ int kith_source_names_file(const char *name, const char *path)
 	int same = 0;
 	if (kith_names_find(name, &names, NULL))
 		return 0;
+	same = names.list && kith_is_same_file(names.list, path);
 	for (size_t i = 0; !same && i < names.count; i++)
 		same = kith_is_same_file(names.file[i].path, path);
 	kith_names_free(&names);
@@ -311,16 +319,15 @@ static int list_entry(void *context, const kith_source_entry *entry, kith_err *e
 
 static int list_one(kith_part *p, listing *l, kith_err *err)
 {
-	uint64_t bytes;
 	int rc = open_reader(p, err);
 	if (!rc && p->reader->list)
 		return p->reader->list(p, list_entry, l, err);
 	if (rc || (rc = open_array(p, err)))
 		return rc;
-	bytes = kith_dtype_size(p->dtype);
-	for (int i = 0; i < p->dims; i++)
-		bytes *= p->shape[i];
-	kith_source_entry one = {.type = kith_dtype_name(p->dtype), .dims = p->dims, .shape = p->shape, .bytes = bytes};
+	kith_source_entry one = {.type = kith_dtype_name(p->dtype),
+				 .dims = p->dims,
+				 .shape = p->shape,
+				 .bytes = kith_part_value_bytes(p)};
 	return list_entry(l, &one, err);
 }
 
@@ -330,11 +337,21 @@ int kith_source_list(const char *name, const kith_input_how *how, kith_source_ea
 	int rc = kith_names_find(name, &names, err);
 	if (rc)
 		return rc;
+	const char *part = names.selection ? names.selection : names.file[0].entry;
+	if (part)
+		rc = kith_fail(err, KITH_EUSAGE, "%s: all arrays of a file are listed: leave out \":%s\"", name, part);
 	for (size_t i = 0; !rc && i < names.count; i++) {
-		kith_part p = {.path = names.file[i].path, .how = how ? how : &nothing, .fd = -1, .rows_fd = -1};
+		int spill = -1;
+		kith_part p = {.path = names.file[i].path,
+			       .how = how ? how : &nothing,
+			       .spill = &spill,
+			       .fd = -1,
+			       .rows_fd = -1};
 		listing l = {names.many ? p.path : NULL, each, context};
 		rc = list_one(&p, &l, err);
 		close_part(&p);
+		if (spill >= 0)
+			close(spill);
 	}
 	kith_names_free(&names);
 	return rc;
@@ -612,8 +629,9 @@ void kith_source_will_read(const kith_source *s, uint64_t first, uint64_t count)
 {
 	uint64_t at;
 	if (in_one_piece(s, &at))
-		(void)posix_fadvise(s->part->fd, (off_t)(at + first * s->info.row_bytes),
-				    (off_t)(count * s->info.row_bytes), POSIX_FADV_WILLNEED);
+		(void)posix_fadvise(s->part->rows_fd >= 0 ? s->part->rows_fd : s->part->fd,
+				    (off_t)(at + first * s->info.row_bytes), (off_t)(count * s->info.row_bytes),
+				    POSIX_FADV_WILLNEED);
 }
 
 /* ---- headers, and changes ---- */

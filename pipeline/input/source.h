@@ -89,7 +89,8 @@ void kith_source_label(const kith_source *s, char *out, size_t size);
 
 /* Each of the following reads `count` rows from row `first` into out[count][d]. Thread safe: any number of threads may
  * read one source at once. `raw` is scratch of count * row_bytes bytes, or NULL to have it allocated for the call.
- * KITH_EIO if the system refuses, or if a file has become shorter. */
+ * KITH_EIO if the system refuses, or if a file has become shorter; but where values of a row lie far from each other,
+ * as in Fortran order, the file is mapped, and reading what was cut off meanwhile raises SIGBUS. */
 
 /* As doubles, exactly: KITH_EUSAGE, by row and column, if an integer is one that a double does not hold. */
 int kith_source_read(const kith_source *s, uint64_t first, uint64_t count, double *out, void *raw, kith_err *err);
@@ -133,7 +134,7 @@ int kith_source_hash_header(const kith_source *s, kith_hash_state *hash, kith_er
 /* A hash of the headers as the files have them, to see later whether they still are the same. */
 int kith_source_hash_heads(const kith_source *s, uint64_t *out, kith_err *err);
 
-/* Whether `path` is one of the files that `name` names: writing it would destroy what is read. */
+/* Whether `path` is one of the files that `name` names, or the list of them: writing it would destroy what is read. */
 int kith_source_names_file(const char *name, const char *path);
 
 /* One array of a file, for kith_source_list. */

@@ -124,7 +124,9 @@ static int put_array(void *context, const kith_source_entry *e, kith_err *err)
 		putc(':', l->out);
 	}
 	put_name(e->name ? e->name : "-", l->out);
-	fprintf(l->out, "\t%s\t", e->type);
+	putc('\t', l->out);
+	put_name(e->type, l->out);
+	putc('\t', l->out);
 	for (int i = 0; i < e->dims; i++)
 		fprintf(l->out, i ? ",%llu" : "%llu", (unsigned long long)e->shape[i]);
 	fprintf(l->out, "\t%llu\n", (unsigned long long)e->bytes);

@@ -370,6 +370,22 @@ static int check_sparse(const char *input, const kith_knn_options *o, const void
 	return 0;
 }
 
+/* Trials have not looked for values that are not finite, and stumble over them: then all rows are looked at. */
+static int find_reason(struct run *r, int rc, kith_err *err)
+{
+	kith_scan scan;
+	kith_err why;
+	if (rc != KITH_EIO || !r->activations)
+		return rc;
+	int found = kith_activations_scan(r->activations, kith_machine_budget(32u << 20), r->options->threads,
+					  &r->progress, &scan, NULL, &why);
+	if (found != KITH_EUSAGE)
+		return rc;
+	if (err)
+		*err = why;
+	return found;
+}
+
 int kith_knn_foresee_with(const char *input, const kith_knn_options *given, const void *own, kith_knn_estimate *out,
 			  kith_err *err)
 {
@@ -391,6 +407,7 @@ int kith_knn_foresee_with(const char *input, const kith_knn_options *given, cons
 		if (!(rc = kith_activations_unchanged(r.activations, err)))
 			*out = found;
 	}
+	rc = find_reason(&r, rc, err);
 	rc = kith_activations_blame(&r.watch, rc, err);
 	finish(&r);
 	return rc;

@@ -6,12 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A message is one line, whatever names and strings of files are in it, and gives a terminal no orders. */
 static void fill(kith_err *err, kith_status code, const char *format, va_list args)
 {
 	if (!err)
 		return;
 	err->code = code;
 	vsnprintf(err->msg, sizeof err->msg, format, args);
+	for (char *c = err->msg; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			*c = '?';
 }
 
 int kith_fail(kith_err *err, kith_status code, const char *format, ...)

@@ -2,7 +2,12 @@
 #ifndef KITH_NAMELESS_FILE_H
 #define KITH_NAMELESS_FILE_H
 
+#include <stddef.h>
+
 /* Opens one for reading and writing, in the folder of `beside`. -1, and errno, if there is none. */
 int kith_nameless_file(const char *beside);
+
+/* Writes all of it where the file is. Returns 0, or -1 with errno set. */
+int kith_write_all(int fd, const void *data, size_t bytes);
 
 #endif

@@ -91,6 +91,8 @@ graphs() { # graphs K NAME...: builds NAME.nng, one after the other with seeds 1
 		unfit "bad.npy: row 49, column 5" kith-knn -o out.nng bad.npy
 		unfit "bad.npy: row 49, column 5" kith-knn --metric cosine -o out.nng bad.npy
 	done
+	mknpy -n 2000 -d 40 -p 3,4,nan bad.npy
+	unfit "bad.npy: row 3, column 4" kith-knn --dry-run bad.npy
 }
 
 @test "no samples, no columns, no dimensions" {

@@ -127,4 +127,13 @@ refused() {
 	run --separate-stderr kith-knn -k 5 -o part-3.npy 'part-*.npy'
 	[ "$status" -eq 2 ]
 	[[ $stderr == *"is one of the files of"* ]]
+	rm part-5.npy
+	ls part-*.npy >list.txt
+	run --separate-stderr kith-knn -k 5 -o list.txt @list.txt
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"is one of the files of"* ]]
+	run --separate-stderr kith-show --list some.safetensors:x
+	[ "$status" -eq 2 ]
+	[[ $stderr == *'leave out ":x"'* ]]
+	refused 'has no array "a??[2J"' $'some.safetensors:a\n\e[2J'
 }

@@ -40,6 +40,15 @@ refused() {
 	[ "$(ls -A)" = "$before" ]
 }
 
+@test "the output is nothing that net.json names, by a pattern either" {
+	cp w.npy w-1.npy
+	net '"w.npy"' '"w-*.npy"' >net.json
+	run --separate-stderr kith-h0 -o w-1.npy net.json
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"which the network names"* ]]
+	cmp w.npy w-1.npy
+}
+
 @test "what is wrong with net.json is said with its place" {
 	net '"layers": \[' '"layers": ' >net.json && refused 'net.json: no JSON: line 3, column'
 	net '"shape": \[2\]' '"shap": [2]' >net.json && refused 'layers[2]: unknown key "shap": known here are name, shape'

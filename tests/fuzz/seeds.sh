@@ -8,6 +8,7 @@ for format in npz fbin fvecs h5; do
 	mkdir -p "$folder"
 	cp "$(dirname "$0")/../data/formats"/*."$format" "$folder"
 done
+rm "$out/hdf5/wide.h5" # takes a second to inflate
 mkdir -p "$out/npy" "$out/source" "$out/graph" "$out/pairs" "$out/h0" "$out/net"
 for type in f2 f4 f8 V2; do
 	"$tools/mknpy" -n 3 -d 2 -t "<$type" "$out/npy/$type"

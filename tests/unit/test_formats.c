@@ -1,11 +1,14 @@
 /* test_formats.c - files of other formats than .npy: what their own libraries write (tests/data/formats, by make.py),
  * what nobody should write, and what is said of it. */
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -14,9 +17,10 @@
 
 #define ROWS   7
 #define VALUES (ROWS * 6)
+#define SHARDS 66
 
 /* libhdf5 loses some of what it allocates when a file is damaged. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
 	return "leak:libhdf5";
@@ -27,6 +31,17 @@ static const char *data(const char *name)
 	static char path[SANDBOX_PATH];
 	snprintf(path, sizeof path, "%s/%s", KITH_DATA, name);
 	return path;
+}
+
+static int open_files(void)
+{
+	int count = 0;
+	DIR *folder = opendir("/proc/self/fd");
+	while (folder && readdir(folder))
+		count++;
+	if (folder)
+		closedir(folder);
+	return count;
 }
 
 static kith_source *opened(const char *name)
@@ -393,7 +408,83 @@ static void test_rows_of_other_lengths(void **state)
 
 /* ---- HDF5 ---- */
 
+/* Copies of a file, as many as are not kept open, are read back and forth with few descriptors. */
+static void expect_shards(const char *name, const char *entry, uint64_t spilled)
+{
+	char path[SANDBOX_PATH], pattern[SANDBOX_PATH + 8];
+	size_t size;
+	unsigned char *bytes = sandbox_read(data(name), &size);
+	kith_err err = {0};
+	double x[2 * 6];
+	for (int i = 0; i < SHARDS; i++)
+		sandbox_write(sandbox_path(path, "shard-%d-%s", i, name), bytes, size);
+	free(bytes);
+	snprintf(pattern, sizeof pattern, "%s%s", sandbox_path(path, "shard-*-%s", name), entry);
+	int before = open_files();
+	kith_source *s = opened(pattern);
+	assert_int_equal(kith_source_get_info(s)->n, SHARDS * ROWS);
+	assert_int_equal(kith_source_get_info(s)->spilled, SHARDS * spilled);
+	for (uint64_t i = 0; i < 3 * SHARDS; i++) {
+		uint64_t first = i * 37 % (SHARDS * ROWS - 1);
+		if (kith_source_read(s, first, 2, x, NULL, &err))
+			fail_msg("%s", err.msg);
+		for (uint64_t t = 0; t < 12; t++)
+			assert_true(x[t] == (double)((6 * first + t) % VALUES) / 4 - 3);
+	}
+	assert_true(open_files() <= before + 20);
+	kith_source_close(s);
+	assert_int_equal(open_files(), before);
+	for (int i = 0; i < SHARDS; i++)
+		remove(sandbox_path(path, "shard-%d-%s", i, name));
+}
+
+static void test_npz_shards(void **state)
+{
+	(void)state;
+	expect_shards("one.npz", "", 128 + VALUES * sizeof(double));
+}
+
 #ifdef KITH_HDF5
+static void test_hdf5_shards(void **state)
+{
+	(void)state;
+	expect_shards("chunked.h5", ":gzip", 0);
+}
+
+static void test_wide_chunks(void **state)
+{
+	(void)state;
+	kith_source *s = opened(data("wide.h5"));
+	assert_int_equal(kith_source_get_info(s)->spilled, VALUES * sizeof(float));
+	kith_source_close(s);
+	expect_values(data("wide.h5"), "hdf5", KITH_F4);
+}
+
+static int see_nothing(void *context, const kith_source_entry *entry, kith_err *err)
+{
+	(void)context;
+	(void)entry;
+	(void)err;
+	return 0;
+}
+
+/* Whoever opened the pipe would wait. */
+static void test_other_files_stay_closed(void **state)
+{
+	char path[SANDBOX_PATH];
+	size_t size;
+	unsigned char *bytes = sandbox_read(data("endless.h5"), &size);
+	kith_err err = {0};
+	(void)state;
+	assert_int_equal(mkfifo(sandbox_path(path, "source.h5"), 0600), 0);
+	sandbox_write(sandbox_path(path, "endless.h5"), bytes, size);
+	free(bytes);
+	alarm(60);
+	expect_refusal(path, NULL, "in other files");
+	assert_int_equal(kith_source_list(path, NULL, see_nothing, NULL, &err), 0);
+	alarm(0);
+}
+
 static void test_hdf5(void **state)
 {
 	static const char *const swapped[] = {"big_f2", "big_f4", "big_f8", "big_i2", "big_i4", "big_i8", "big_u2"};
@@ -492,6 +583,7 @@ int main(void)
 		cmocka_unit_test(test_npz_alignment),
 		cmocka_unit_test(test_npz_bad_members),
 		cmocka_unit_test(test_npz_damage),
+		cmocka_unit_test(test_npz_shards),
 		cmocka_unit_test(test_bins),
 		cmocka_unit_test(test_bad_bins),
 		cmocka_unit_test(test_rows_of_other_lengths),
@@ -499,6 +591,9 @@ int main(void)
 		cmocka_unit_test(test_hdf5),
 		cmocka_unit_test(test_bad_hdf5),
 		cmocka_unit_test(test_hdf5_damage),
+		cmocka_unit_test(test_hdf5_shards),
+		cmocka_unit_test(test_wide_chunks),
+		cmocka_unit_test(test_other_files_stay_closed),
 #else
 		cmocka_unit_test(test_no_hdf5),
 #endif

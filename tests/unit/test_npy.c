@@ -216,6 +216,8 @@ static void test_recognised(void **state)
 	assert_null(kith_source_recognise("x.npy", "\x93NUMP", 5, 5));
 	assert_null(kith_source_recognise("x.npy", "{\"format\": \"kith-stack\"", 23, 23));
 	assert_null(kith_source_recognise("x.npy", "", 0, 0));
+	assert_string_equal(kith_source_recognise("x.fvecs", "\2\0\0\0\0\0\0\0{\x14\xae\x3f", 12, 24), "fvecs");
+	assert_string_equal(kith_source_recognise("x.fvecs", "\2\0\0\0\0\0\0\0{}", 10, 24), "safetensors");
 }
 
 static void test_not_a_file(void **state)

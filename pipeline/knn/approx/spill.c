@@ -28,16 +28,9 @@ void kith_spill_buffer(kith_spill *s, char *buffer, size_t size)
 	s->begin = s->end = 0;
 }
 
-static int write_all(kith_spill *s, const char *data, size_t bytes, kith_err *err)
+static int write_all(kith_spill *s, const void *data, size_t bytes, kith_err *err)
 {
-	while (bytes) {
-		ssize_t done = write(s->fd, data, bytes);
-		if (done < 0 && errno != EINTR)
-			return kith_fail(err, KITH_EIO, "a temporary file beside the output: %s", strerror(errno));
-		data += done > 0 ? done : 0;
-		bytes -= done > 0 ? (size_t)done : 0;
-	}
-	return 0;
+	return kith_write_all(s->fd, data, bytes) ? kith_fail_errno(err, "a temporary file beside the output") : 0;
 }
 
 int kith_spill_flush(kith_spill *s, kith_err *err)

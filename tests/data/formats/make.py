@@ -82,6 +82,17 @@ with h5py.File("chunked.h5", "w") as file:
     layout = h5py.VirtualLayout((7, 3, 2), "f4")
     layout[:] = h5py.VirtualSource("one.h5", "x", (7, 3, 2))
     file.create_virtual_dataset("virtual", layout)
+with h5py.File("wide.h5", "w") as file:  # a row leads to 67 MiB of chunks, of which nearly all is beyond the array
+    twice = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    twice.set_chunk((3, 2_800_001, 1))
+    twice.set_deflate(9)
+    twice.set_deflate(9)
+    space = h5py.h5s.create_simple((7, 3, 2), (h5py.h5s.UNLIMITED,) * 3)
+    h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F32LE, space, twice).write(space, space, X.astype("f4"))
+with h5py.File("endless.h5", "w") as file:  # as many rows as there are in another file
+    layout = h5py.VirtualLayout((7, 6), "f4", maxshape=(None, 6))
+    layout[:h5py.h5s.UNLIMITED] = h5py.VirtualSource("source.h5", "x", (7, 6), maxshape=(None, 6))[:h5py.h5s.UNLIMITED]
+    file.create_virtual_dataset("x", layout)
 
 # ---- what is not read ----
 
