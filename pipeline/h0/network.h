@@ -22,7 +22,7 @@ typedef struct kith_network {
 	kith_h0_info info;              /* n, layers, operations; digests once it is loaded */
 	kith_activations **activations; /* of each layer; NULL if it has none */
 	kith_activations **files;       /* of each operation's weights, as rows; NULL if it has none */
-	kith_op_weights *weights;          /* of each operation, once they are loaded */
+	kith_op_weights *weights;       /* of each operation, once they are loaded */
 	char **strings;                 /* all that info points to */
 	size_t string_count;
 } kith_network;
