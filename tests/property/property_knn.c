@@ -108,8 +108,8 @@ static uint32_t rank_among_others(const double *far, const double *x, size_t n, 
 	return rank;
 }
 
-/* The rows to stop by are of those that are no zero rows, as are their neighbours; none is of the record, unless too
- * few others are left. */
+/* The rows to stop by are of those that are no zero rows, as are their neighbours; none is of the record, unless fewer
+ * others are left than were asked for: then all of these, or the record's if there are more of them. */
 static int stop_rows_differ(const kith_audit *a, const kith_engine_job *job, uint32_t asked, const double *x,
 			    const uint64_t *order, char *why, size_t size)
 {
@@ -125,8 +125,9 @@ static int stop_rows_differ(const kith_audit *a, const kith_engine_job *job, uin
 		if (!zero)
 			other[others++] = i;
 	}
-	int shared = asked > apart || (!asked && others == n);
-	bad = others > 1 && stop->rows != (shared ? others - apart : asked);
+	size_t recorded = others - apart, most = asked < apart ? asked : apart;
+	int shared = others == n ? !asked || asked > apart : asked > apart && recorded >= apart;
+	bad = others > 1 && stop->rows != (shared ? recorded : most);
 	k = k < others ? k : (uint32_t)others - 1;
 	for (uint32_t r = 0; r < stop->rows && r < STOPS && !bad && others > 1; r++) {
 		uint32_t own = stop->id[r] < others ? other[stop->id[r]] : UINT32_MAX, in_record = 0;
