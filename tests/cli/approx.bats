@@ -12,14 +12,8 @@ setup() {
 
 # With the arguments after it, kith-knn exits with 2, and one line on stderr that holds the first.
 refused() {
-	local text=$1
-	shift
-	run --separate-stderr kith-knn -o out.nng "$@"
-	echo "$stderr"
-	[ "$status" -eq 2 ]
-	[[ "$stderr" == *"$text"* ]]
+	fails 2 "$1" kith-knn -o out.nng "${@:2}"
 	[ ! -e out.nng ]
-	[ ! -e out.nng.part ]
 }
 
 @test "few samples are the exact engine's, which is as fast" {

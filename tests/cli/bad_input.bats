@@ -8,24 +8,9 @@ setup() {
 	mknpy -n 50 -d 6 good.npy
 }
 
-# refused CODE TEXT PROGRAM ARGUMENT...: exits with CODE, says one line "PROGRAM: ...TEXT...", prints nothing else and
-# leaves the folder as it was.
-refused() {
-	local code=$1 text=$2 before
-	shift 2
-	before=$(ls -A)
-	run --separate-stderr "$@"
-	echo "status $status, stderr: $stderr"
-	[ "$status" -eq "$code" ]
-	[[ "${stderr_lines[0]}" == "$1: "* ]]
-	[[ "$stderr" == *"$text"* ]]
-	[ -z "$output" ]
-	[ "$(ls -A)" = "$before" ]
-}
-
 # The same for wrong usage, where a pointer to --help may follow.
 unfit() {
-	refused 2 "$@"
+	fails 2 "$@"
 }
 
 graphs() { # graphs K NAME...: builds NAME.nng, one after the other with seeds 1, 2, ...
@@ -39,7 +24,7 @@ graphs() { # graphs K NAME...: builds NAME.nng, one after the other with seeds 1
 }
 
 @test "no such activations" {
-	refused 1 "nowhere.npy" kith-knn -o out.nng nowhere.npy
+	fails 1 "nowhere.npy" kith-knn -o out.nng nowhere.npy
 }
 
 @test "activations are a folder" {
@@ -220,12 +205,12 @@ open("zero.npy", "wb").write(b)'
 }
 
 @test "an output that cannot be written" {
-	refused 1 "nowhere/out.nng" kith-knn -o nowhere/out.nng good.npy
+	fails 1 "nowhere/out.nng" kith-knn -o nowhere/out.nng good.npy
 	mkdir taken
 	unfit "taken" kith-knn -o taken good.npy
-	refused 1 "good.npy" kith-knn -o good.npy/out.nng good.npy
+	fails 1 "good.npy" kith-knn -o good.npy/out.nng good.npy
 	graphs 3 a b
-	refused 1 "nowhere/out.json" kith-merge -o nowhere/out.json a.nng b.nng
+	fails 1 "nowhere/out.json" kith-merge -o nowhere/out.json a.nng b.nng
 	unfit "taken" kith-merge -o taken a.nng b.nng
 	mkfifo pipe
 	unfit "pipe" kith-knn -o pipe good.npy
@@ -305,13 +290,13 @@ open("zero.npy", "wb").write(b)'
 	[ "$(python3 -c 'import json; print(*(l["name"] for l in json.load(open("s.json"))["layers"]))')" = \
 		"conv1 conv1 x=y z w" ]
 	rm s.json
-	refused 1 "c.nng" kith-merge -o out.json a.nng fc=c.nng
-	refused 1 "lr=0.2/conv1.nng" kith-merge -o out.json a.nng ./lr=0.2/conv1.nng
+	fails 1 "c.nng" kith-merge -o out.json a.nng fc=c.nng
+	fails 1 "lr=0.2/conv1.nng" kith-merge -o out.json a.nng ./lr=0.2/conv1.nng
 }
 
 @test "a layer that is no graph" {
 	graphs 3 a
-	refused 1 "nowhere.nng" kith-merge -o out.json a.nng nowhere.nng
+	fails 1 "nowhere.nng" kith-merge -o out.json a.nng nowhere.nng
 	unfit "good.npy" kith-merge -o out.json a.nng good.npy
 	head -c 100000 /dev/zero >zero.nng
 	run --separate-stderr kith-merge -o out.json a.nng zero.nng
@@ -419,7 +404,7 @@ says_no() {
 
 @test "stack.json that is none" {
 	unfit "good.npy" kith-report -o out.html good.npy
-	refused 1 "nowhere.json" kith-report -o out.html nowhere.json
+	fails 1 "nowhere.json" kith-report -o out.html nowhere.json
 	graphs 3 a b
 	kith-merge -q -o s.json a.nng b.nng
 	head -c $(($(stat -c %s s.json) / 2)) s.json >half.json
@@ -436,7 +421,7 @@ says_no() {
 	cp a.nng p.kpr
 	kith-merge -q --pairs p.kpr -o s.json a.nng b.nng
 	cp p.kpr before.kpr
-	refused 1 "nowhere/s.json: cannot open its directory" kith-merge --pairs p.kpr -o nowhere/s.json b.nng a.nng
+	fails 1 "nowhere/s.json: cannot open its directory" kith-merge --pairs p.kpr -o nowhere/s.json b.nng a.nng
 	cmp p.kpr before.kpr
 	unfit "--pairs a.nng: is the input a.nng itself" kith-merge --pairs a.nng -o out.json a.nng b.nng
 	unfit "--latex out.x: is the output of -o, too" kith-report --latex out.x -o out.x s.json

@@ -16,16 +16,8 @@ setup() {
 # refused CODE TEXT ENGINE [OPTION...]: kith-knn with that engine exits with CODE, says one line with TEXT, and leaves the
 # folder as it was.
 refused() {
-	local code=$1 text=$2 engine=$3 before
-	shift 3
-	before=$(ls -A)
-	run --separate-stderr kith-knn -k 3 -o out.nng --engine "$engine" "$@" good.npy
-	echo "status $status, stderr: $stderr"
-	[ "$status" -eq "$code" ]
+	fails "$1" "$2" kith-knn -k 3 -o out.nng --engine "$3" "${@:4}" good.npy
 	[ "${#stderr_lines[@]}" -eq 1 ]
-	[[ "$stderr" == "kith-knn: "*"$text"* ]]
-	[ -z "$output" ]
-	[ "$(ls -A)" = "$before" ]
 }
 
 rows() { # rows GRAPH: its rows as text

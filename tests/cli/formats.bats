@@ -99,13 +99,8 @@ shown() { # shown ARGUMENT...: the graph of these, as text, without the line tha
 
 # refused TEXT ARGUMENT...: kith-knn exits with 2, says TEXT, and leaves nothing.
 refused() {
-	local text=$1
-	shift
-	run --separate-stderr kith-knn -k 5 -o bad.nng "$@"
-	echo "$stderr"
-	[ "$status" -eq 2 ]
+	fails 2 "$1" kith-knn -k 5 -o bad.nng "${@:2}"
 	[ "${#stderr_lines[@]}" -le 2 ]
-	[[ $stderr == "kith-knn: "*"$text"* ]]
 	[ ! -e bad.nng ]
 }
 

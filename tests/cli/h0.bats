@@ -28,16 +28,7 @@ net() {
 
 # refused TEXT OPTION...: kith-h0 of net.json exits with 2, says one message with TEXT, and leaves the folder as it was.
 refused() {
-	local text=$1 before
-	shift
-	before=$(ls -A)
-	run --separate-stderr kith-h0 "$@" -o out.kh0 net.json
-	echo "status $status, stderr: $stderr"
-	[ "$status" -eq 2 ]
-	[[ "${stderr_lines[0]}" == "kith-h0: "* ]]
-	[[ "$stderr" == *"$text"* ]]
-	[ -z "$output" ]
-	[ "$(ls -A)" = "$before" ]
+	fails 2 "$1" kith-h0 "${@:2}" -o out.kh0 net.json
 }
 
 @test "the output is nothing that net.json names, by a pattern either" {

@@ -13,6 +13,21 @@ setup() {
 	work_folder
 }
 
+# fails CODE TEXT PROGRAM [ARGUMENT...]: it exits with CODE, and its message, which begins with the program's name, has TEXT;
+# it prints nothing, and the folder is as it was.
+fails() {
+	local code=$1 text=$2 before
+	shift 2
+	before=$(find . | sort)
+	run --separate-stderr "$@"
+	echo "status $status, stderr: $stderr"
+	[ "$status" -eq "$code" ]
+	[[ "${stderr_lines[0]}" == "$1: "* ]]
+	[[ "$stderr" == *"$text"* ]]
+	[ -z "$output" ]
+	[ "$(find . | sort)" = "$before" ]
+}
+
 # refuses_unfit EXAMPLE OPTION "OPTION..."...: what its run.sh can refuse, it refuses with 2 and one message, which names
 # the first option, before it does anything; --help tells of OPTION.
 refuses_unfit() {

@@ -32,12 +32,8 @@ array() {
 
 # refused CODE TEXT ARGUMENT...
 refused() {
-	local code=$1 text=$2
-	shift 2
-	run --separate-stderr kith-import -o out.nng "$@"
-	echo "$stderr"
-	[ "$status" -eq "$code" ]
-	[[ ${stderr_lines[0]} == "kith-import: "*"$text"* ]]
+	fails "$1" "$2" kith-import -o out.nng "${@:3}"
+	[[ "${stderr_lines[0]}" == *"$2"* ]]
 	[ ! -e out.nng ]
 }
 

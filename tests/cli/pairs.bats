@@ -25,16 +25,7 @@ setup() {
 
 # refused CODE TEXT ARGUMENT...: kith-pairs exits with CODE, says one message with TEXT, and leaves the folder as it was.
 refused() {
-	local code=$1 text=$2 before
-	shift 2
-	before=$(ls -A)
-	run --separate-stderr kith-pairs "$@"
-	echo "status $status, stderr: $stderr"
-	[ "$status" -eq "$code" ]
-	[[ "${stderr_lines[0]}" == "kith-pairs: "* ]]
-	[[ "$stderr" == *"$text"* ]]
-	[ -z "$output" ]
-	[ "$(ls -A)" = "$before" ]
+	fails "$1" "$2" kith-pairs "${@:3}"
 }
 
 @test "kith-merge writes the pairs that it counts" {

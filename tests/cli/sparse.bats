@@ -29,15 +29,7 @@ digest() {
 
 # refused TEXT ARGUMENT...: kith-knn exits with 2, says one message with TEXT, and leaves the folder as it was.
 refused() {
-	local text=$1 before
-	shift
-	before=$(ls -A)
-	run --separate-stderr kith-knn "$@"
-	echo "status $status, stderr: $stderr"
-	[ "$status" -eq 2 ]
-	[[ "${stderr_lines[0]}" == "kith-knn: "* ]]
-	[[ "$stderr" == *"$text"* ]]
-	[ "$(ls -A)" = "$before" ]
+	fails 2 "$1" kith-knn "${@:2}"
 }
 
 @test "a graph like any other: checked, shown, merged with layers" {

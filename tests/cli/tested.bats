@@ -122,8 +122,7 @@ assert all(t['null_max_' + x] is None for x in ('mean', 'sd', 'q95', 'q99'))"
 }
 
 refused() {
-	run --separate-stderr "$@"
-	[ "$status" -eq 2 ]
+	fails 2 "" "$@"
 	[[ "$stderr" == kith-merge:* ]]
 	[ ! -e out.json ]
 }
