@@ -8,6 +8,7 @@
 
 #include "alloc.h"
 #include "reader.h"
+#include "take.h"
 
 #define MAX_HEADER (1u << 20)
 
@@ -18,25 +19,10 @@ struct header {
 	int dims;
 };
 
-static void skip_space(const char **p)
-{
-	while (isspace((unsigned char)**p))
-		++*p;
-}
-
-static int take(const char **p, char c)
-{
-	skip_space(p);
-	if (**p != c)
-		return 0;
-	++*p;
-	return 1;
-}
-
 /* A quoted string without escapes, into out[size]. */
 static int take_string(const char **p, char *out, size_t size)
 {
-	skip_space(p);
+	kith_skip_space(p);
 	char quote = **p;
 	if (quote != '\'' && quote != '"')
 		return 0;
@@ -51,7 +37,7 @@ static int take_string(const char **p, char *out, size_t size)
 
 static int take_word(const char **p, const char *word)
 {
-	skip_space(p);
+	kith_skip_space(p);
 	size_t length = strlen(word);
 	if (strncmp(*p, word, length))
 		return 0;
@@ -61,12 +47,12 @@ static int take_word(const char **p, const char *word)
 
 static int take_shape(const char **p, struct header *h)
 {
-	if (!take(p, '('))
+	if (!kith_take(p, '('))
 		return 0;
 	h->dims = 0;
-	while (!take(p, ')')) {
+	while (!kith_take(p, ')')) {
 		char *end;
-		skip_space(p);
+		kith_skip_space(p);
 		if (!isdigit((unsigned char)**p) || h->dims == KITH_MAX_DIMS)
 			return 0;
 		errno = 0;
@@ -74,8 +60,8 @@ static int take_shape(const char **p, struct header *h)
 		if (errno)
 			return 0;
 		*p = end + (*end == 'L'); /* Python 2 wrote long integers so */
-		if (!take(p, ',')) {
-			if (!take(p, ')'))
+		if (!kith_take(p, ',')) {
+			if (!kith_take(p, ')'))
 				return 0;
 			break;
 		}
@@ -90,10 +76,10 @@ static int parse_header(const char *p, struct header *h, int *structured)
 	int seen_descr = 0, seen_order = 0, seen_shape = 0;
 	char key[32];
 	*structured = 0;
-	if (!take(&p, '{'))
+	if (!kith_take(&p, '{'))
 		return 0;
-	while (!take(&p, '}')) {
-		if (!take_string(&p, key, sizeof key) || !take(&p, ':'))
+	while (!kith_take(&p, '}')) {
+		if (!take_string(&p, key, sizeof key) || !kith_take(&p, ':'))
 			return 0;
 		if (!strcmp(key, "descr")) {
 			if (!take_string(&p, h->descr, sizeof h->descr)) {
@@ -113,13 +99,13 @@ static int parse_header(const char *p, struct header *h, int *structured)
 		} else {
 			return 0;
 		}
-		if (!take(&p, ',')) {
-			if (!take(&p, '}'))
+		if (!kith_take(&p, ',')) {
+			if (!kith_take(&p, '}'))
 				return 0;
 			break;
 		}
 	}
-	skip_space(&p);
+	kith_skip_space(&p);
 	return seen_descr == 1 && seen_order == 1 && seen_shape == 1 && !*p;
 }
 

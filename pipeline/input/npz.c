@@ -8,7 +8,7 @@
 #include <zip.h>
 
 #include "alloc.h"
-#include "nameless_file.h"
+#include "io.h"
 #include "reader.h"
 
 #define COPY_BYTES   (1u << 20)

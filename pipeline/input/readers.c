@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "io.h"
 #include "nameless_file.h"
 #include "reader.h"
 
@@ -84,26 +85,11 @@ int kith_path_ends(const char *path, const char *suffix)
 
 int kith_part_read(const kith_part *p, void *out, size_t size, uint64_t at)
 {
-	int fd = p->rows_fd >= 0 ? p->rows_fd : p->fd;
-	char *to = out;
 	if (p->map && size <= MAPPED_BYTES && at < p->bytes && size <= p->bytes - at) {
-		memcpy(to, p->map + at, size);
+		memcpy(out, p->map + at, size);
 		return 0;
 	}
-	while (size) {
-		ssize_t got = pread(fd, to, size, (off_t)at);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0) {
-			if (!got)
-				errno = ENODATA;
-			return -1;
-		}
-		to += got;
-		at += (uint64_t)got;
-		size -= (size_t)got;
-	}
-	return 0;
+	return kith_read_all(p->rows_fd >= 0 ? p->rows_fd : p->fd, out, size, at);
 }
 
 int kith_part_read_header(const kith_part *p, void *out, size_t size, uint64_t at, kith_err *err)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "take.h"
+
 /* One of the things between commas: an index (`first` alone), a range, or "...". */
 typedef struct item {
 	enum { INDEX, RANGE, REST } kind;
@@ -13,26 +15,11 @@ typedef struct item {
 	int64_t first, last, step;
 } item;
 
-static void skip_space(const char **p)
-{
-	while (isspace((unsigned char)**p))
-		++*p;
-}
-
-static int take(const char **p, char c)
-{
-	skip_space(p);
-	if (**p != c)
-		return 0;
-	++*p;
-	return 1;
-}
-
 /* A whole number, if there is one: 0 only if what is there is none. */
 static int take_number(const char **p, int *has, int64_t *out)
 {
 	char *end;
-	skip_space(p);
+	kith_skip_space(p);
 	*has = 0;
 	if (!isdigit((unsigned char)**p) && **p != '-' && **p != '+')
 		return 1;
@@ -47,7 +34,7 @@ static int take_item(const char **p, item *out)
 {
 	int has_step = 0;
 	*out = (item){.kind = INDEX, .step = 1};
-	skip_space(p);
+	kith_skip_space(p);
 	if (!strncmp(*p, "...", 3)) {
 		*p += 3;
 		out->kind = REST;
@@ -55,25 +42,25 @@ static int take_item(const char **p, item *out)
 	}
 	if (!take_number(p, &out->has_first, &out->first))
 		return 0;
-	if (!take(p, ':'))
+	if (!kith_take(p, ':'))
 		return out->has_first;
 	out->kind = RANGE;
 	if (!take_number(p, &out->has_last, &out->last))
 		return 0;
-	return !take(p, ':') || (take_number(p, &has_step, &out->step) && out->step != 0);
+	return !kith_take(p, ':') || (take_number(p, &has_step, &out->step) && out->step != 0);
 }
 
 /* Returns how many items there are, or -1. */
 static int parse(const char *p, item items[KITH_MAX_DIMS + 1])
 {
 	int count = 0;
-	if (!take(&p, '['))
+	if (!kith_take(&p, '['))
 		return -1;
-	while (!take(&p, ']')) {
+	while (!kith_take(&p, ']')) {
 		if (count > KITH_MAX_DIMS || !take_item(&p, &items[count]))
 			return -1;
 		count++;
-		if (!take(&p, ',') && *p != ']')
+		if (!kith_take(&p, ',') && *p != ']')
 			return -1;
 	}
 	return *p || !count ? -1 : count;

@@ -86,6 +86,27 @@ typedef double stored_f8 __attribute__((may_alias, aligned(1)));
 		out[i] = from;                                                                                         \
 	}
 
+/* Of types whose values are floats, too; f2 and f4 are each caller's own. */
+#define EACH_NARROW                                                                                                    \
+	case KITH_BF16:                                                                                                \
+		EACH(stored_u2, bfloat_to_float(x))                                                                    \
+		break;                                                                                                 \
+	case KITH_B1:                                                                                                  \
+		EACH(uint8_t, x != 0)                                                                                  \
+		break;                                                                                                 \
+	case KITH_U1:                                                                                                  \
+		EACH(uint8_t, x)                                                                                       \
+		break;                                                                                                 \
+	case KITH_I1:                                                                                                  \
+		EACH(int8_t, x)                                                                                        \
+		break;                                                                                                 \
+	case KITH_U2:                                                                                                  \
+		EACH(stored_u2, x)                                                                                     \
+		break;                                                                                                 \
+	case KITH_I2:                                                                                                  \
+		EACH(stored_i2, x)                                                                                     \
+		break;
+
 /* ---- many ---- */
 
 /* Whether all integers are below 2^53 from 0, which costs little to see. */
@@ -118,6 +139,7 @@ static int is_held(kith_dtype dtype, const void *raw, uint64_t i)
 KITH_CLONES static void as_doubles(kith_dtype dtype, const void *restrict raw, uint64_t count, double *restrict out)
 {
 	switch (dtype) {
+		EACH_NARROW
 	case KITH_F2:
 		EACH(stored_u2, half_to_double(x))
 		break;
@@ -126,24 +148,6 @@ KITH_CLONES static void as_doubles(kith_dtype dtype, const void *restrict raw, u
 		break;
 	case KITH_F8:
 		memcpy(out, raw, count * sizeof *out);
-		break;
-	case KITH_BF16:
-		EACH(stored_u2, bfloat_to_float(x))
-		break;
-	case KITH_B1:
-		EACH(uint8_t, x != 0)
-		break;
-	case KITH_U1:
-		EACH(uint8_t, x)
-		break;
-	case KITH_I1:
-		EACH(int8_t, x)
-		break;
-	case KITH_U2:
-		EACH(stored_u2, x)
-		break;
-	case KITH_I2:
-		EACH(stored_i2, x)
 		break;
 	case KITH_U4:
 		EACH(stored_u4, x)
@@ -176,29 +180,12 @@ uint64_t kith_values_to_doubles(kith_dtype dtype, const void *raw, uint64_t coun
 KITH_CLONES static void as_floats(kith_dtype dtype, const void *restrict raw, uint64_t count, float *restrict out)
 {
 	switch (dtype) {
+		EACH_NARROW
 	case KITH_F2:
 		EACH(stored_u2, (float)half_to_double(x))
 		break;
 	case KITH_F4:
 		memcpy(out, raw, count * sizeof *out);
-		break;
-	case KITH_BF16:
-		EACH(stored_u2, bfloat_to_float(x))
-		break;
-	case KITH_B1:
-		EACH(uint8_t, x != 0)
-		break;
-	case KITH_U1:
-		EACH(uint8_t, x)
-		break;
-	case KITH_I1:
-		EACH(int8_t, x)
-		break;
-	case KITH_U2:
-		EACH(stored_u2, x)
-		break;
-	case KITH_I2:
-		EACH(stored_i2, x)
 		break;
 	default: /* wide */
 		break;

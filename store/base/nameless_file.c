@@ -1,7 +1,6 @@
 /* nameless_file.c - see nameless_file.h */
 #include "nameless_file.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,17 +31,4 @@ int kith_nameless_file(const char *beside)
 		unlink(path);
 	free(path);
 	return fd;
-}
-
-int kith_write_all(int fd, const void *data, size_t bytes)
-{
-	const char *from = data;
-	while (bytes) {
-		ssize_t done = write(fd, from, bytes);
-		if (done < 0 && errno != EINTR)
-			return -1;
-		from += done > 0 ? done : 0;
-		bytes -= done > 0 ? (size_t)done : 0;
-	}
-	return 0;
 }

@@ -7,7 +7,4 @@
 /* Opens one for reading and writing, in the folder of `beside`. -1, and errno, if there is none. */
 int kith_nameless_file(const char *beside);
 
-/* Writes all of it where the file is. Returns 0, or -1 with errno set. */
-int kith_write_all(int fd, const void *data, size_t bytes);
-
 #endif

@@ -7,6 +7,7 @@
 
 #include "alloc.h"
 #include "atomic_file.h"
+#include "io.h"
 
 struct kith_outfile {
 	kith_atomic_file *part;
@@ -15,20 +16,13 @@ struct kith_outfile {
 };
 
 /* stdio forgets why a write failed; this remembers. */
-static ssize_t write_all(void *cookie, const char *bytes, size_t size)
+static ssize_t write_bytes(void *cookie, const char *bytes, size_t size)
 {
 	kith_outfile *file = cookie;
-	size_t done = 0;
-	while (done < size) {
-		ssize_t n = write(kith_atomic_file_fd(file->part), bytes + done, size - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			if (!file->write_errno)
-				file->write_errno = errno;
-			return 0; /* stdio's sign of an error */
-		}
-		done += (size_t)n;
+	if (kith_write_all(kith_atomic_file_fd(file->part), bytes, size)) {
+		if (!file->write_errno)
+			file->write_errno = errno;
+		return 0; /* stdio's sign of an error */
 	}
 	return (ssize_t)size;
 }
@@ -45,7 +39,7 @@ static int seek_to(void *cookie, off64_t *offset, int whence)
 
 int kith_outfile_open(kith_outfile **out, const char *path, kith_err *err)
 {
-	static const cookie_io_functions_t calls = {.write = write_all, .seek = seek_to};
+	static const cookie_io_functions_t calls = {.write = write_bytes, .seek = seek_to};
 	kith_outfile *file = kith_alloc_zero(1, sizeof *file);
 	if (!file)
 		return kith_fail_nomem(err, "an output file", sizeof *file);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io.h"
 #include "nameless_file.h"
 
 int kith_spill_open(kith_spill *s, const char *beside, kith_err *err)
@@ -53,15 +54,9 @@ int kith_spill_append(kith_spill *s, const void *data, size_t bytes, kith_err *e
 
 static int read_at(const kith_spill *s, uint64_t at, char *out, size_t bytes, kith_err *err)
 {
-	while (bytes) {
-		ssize_t done = pread(s->fd, out, bytes, (off_t)at);
-		if (done == 0 || (done < 0 && errno != EINTR))
-			return kith_fail(err, KITH_EIO, "a temporary file beside the output: %s",
-					 done ? strerror(errno) : "is short");
-		out += done > 0 ? done : 0;
-		at += done > 0 ? (uint64_t)done : 0;
-		bytes -= done > 0 ? (size_t)done : 0;
-	}
+	if (kith_read_all(s->fd, out, bytes, at))
+		return kith_fail(err, KITH_EIO, "a temporary file beside the output: %s",
+				 errno == ENODATA ? "is short" : strerror(errno));
 	return 0;
 }
 
