@@ -80,6 +80,9 @@ int kith_part_find_reader(kith_part *p, kith_err *err);
  * ENODATA if the file ends before. */
 int kith_part_read(const kith_part *p, void *out, size_t size, uint64_t at);
 
+/* After that has failed: the file has changed, or cannot be read. Returns KITH_EIO. */
+int kith_part_fail_read(const kith_part *p, kith_err *err);
+
 /* The same for headers: KITH_EUSAGE, "truncated in its header", if it ends before. */
 int kith_part_read_header(const kith_part *p, void *out, size_t size, uint64_t at, kith_err *err);
 

@@ -92,15 +92,16 @@ int kith_part_read(const kith_part *p, void *out, size_t size, uint64_t at)
 	return kith_read_all(p->rows_fd >= 0 ? p->rows_fd : p->fd, out, size, at);
 }
 
+int kith_part_fail_read(const kith_part *p, kith_err *err)
+{
+	return errno == ENODATA ? kith_fail_changed(err, p->path) : kith_fail_errno(err, "%s: cannot read", p->path);
+}
+
 int kith_part_read_header(const kith_part *p, void *out, size_t size, uint64_t at, kith_err *err)
 {
 	if (at > p->bytes || size > p->bytes - at)
 		return kith_fail(err, KITH_EUSAGE, "%s: truncated in its header", p->path);
-	if (!kith_part_read(p, out, size, at))
-		return 0;
-	if (errno == ENODATA)
-		return kith_fail_changed(err, p->path);
-	return kith_fail_errno(err, "%s: cannot read", p->path);
+	return kith_part_read(p, out, size, at) ? kith_part_fail_read(p, err) : 0;
 }
 
 int kith_part_set_shape(kith_part *p, const uint64_t *shape, int dims, int fortran, kith_err *err)

@@ -174,7 +174,6 @@ static int set_tensor(kith_part *p, const tensor *t, kith_err *err)
 		return refuse(p, t->name, what, err);
 	}
 	p->dtype = types[i].dtype;
-	p->swapped = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ && kith_dtype_size(p->dtype) > 1;
 	if ((rc = kith_part_set_shape(p, t->shape, t->dims, 0, err)))
 		return rc;
 	if (p->shape[0] * (uint64_t)p->stride[0] != t->end - t->begin)

@@ -654,8 +654,7 @@ static int hash_head(const kith_part *p, kith_hash_state *hash, kith_err *err)
 	if (!rc && p->fd < 0)
 		rc = kith_infile_open(&file.fd, p->path, NULL, err);
 	if (!rc && kith_part_read(&file, head, p->head_bytes, p->head_at))
-		rc = errno == ENODATA ? kith_fail_changed(err, p->path)
-				      : kith_fail_errno(err, "%s: cannot read", p->path);
+		rc = kith_part_fail_read(p, err);
 	if (!rc)
 		kith_hash_update(hash, head, p->head_bytes);
 	if (p->fd < 0 && file.fd >= 0)

@@ -5,7 +5,6 @@
  *     .fvecs .bvecs .ivecs                 TEXMEX: before each row of d values d itself, 32 bits
  *
  * All is little-endian. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +43,6 @@ static int open_bin(kith_part *p, kith_err *err)
 		return rc;
 	uint64_t shape[2] = {little_endian(head), little_endian(head + 4)};
 	p->dtype = dtype_of(p->reader);
-	p->swapped = kith_dtype_size(p->dtype) > 1 && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 	p->data_at = p->head_bytes = sizeof head;
 	if ((rc = kith_part_set_shape(p, shape, 2, 0, err)))
 		return rc;
@@ -80,8 +78,7 @@ static int read_vecs(const kith_part *p, uint64_t first, uint64_t count, void *o
 	for (uint64_t done = 0; !rc && done < count; done += most) {
 		uint64_t now = most < count - done ? most : count - done;
 		if (kith_part_read(p, rows, now * stored, (first + done) * stored))
-			rc = errno == ENODATA ? kith_fail_changed(err, p->path)
-					      : kith_fail_errno(err, "%s: cannot read", p->path);
+			rc = kith_part_fail_read(p, err);
 		for (uint64_t i = 0; !rc && i < now; i++, to += bytes) {
 			rc = check_row(p, first + done + i, rows + i * stored, err);
 			memcpy(to, rows + i * stored + 4, bytes);
@@ -98,7 +95,6 @@ static int open_vecs(kith_part *p, kith_err *err)
 	if (rc)
 		return rc;
 	p->dtype = dtype_of(p->reader);
-	p->swapped = kith_dtype_size(p->dtype) > 1 && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 	uint64_t d = little_endian(head), row = 4 + d * kith_dtype_size(p->dtype);
 	if (p->bytes % row)
 		return kith_fail(err, KITH_EUSAGE,

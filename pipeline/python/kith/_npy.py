@@ -98,9 +98,9 @@ class Writer(Values):
         is_first = self.shape is None
         stored = self.take(values)
         if is_first:
-            _write_all(self._file, self._header(0))
+            write_all(self._file, self._header(0))
         if stored.size:
-            _write_all(self._file, stored.reshape(-1).view(np.uint8))
+            write_all(self._file, stored.reshape(-1).view(np.uint8))
 
     def close(self) -> str:
         """Completes the file, syncs it and gives it its name, which is returned."""
@@ -116,7 +116,7 @@ class Writer(Values):
         if self.shape is None:
             raise ValueError(f"{self.what}: nothing was written")
         self._file.seek(0)
-        _write_all(self._file, self._header(self.rows))
+        write_all(self._file, self._header(self.rows))
         os.fsync(self._file.fileno())
         self._file.close()
 
@@ -208,7 +208,7 @@ def _finite(array: np.ndarray) -> Optional[np.ndarray]:
     return None if finite.all() else finite
 
 
-def _write_all(file: Any, data: Any) -> None:
+def write_all(file: Any, data: Any) -> None:
     data = memoryview(data)
     while len(data):
         data = data[file.write(data):]

@@ -10,7 +10,7 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
-from ._npy import DTYPES, Values
+from ._npy import DTYPES, Values, write_all
 
 SHARD_BYTES = 1 << 30  # about, where nobody says how many samples a shard has
 COPY_BYTES = 1 << 24
@@ -159,7 +159,7 @@ class _Part:
 
     def put(self, layer: Layer, row: int, data: memoryview) -> None:
         self.file.seek(self.room + self._begins(self.size)[layer] + row * layer.row_bytes)
-        _write_all(self.file, data)
+        write_all(self.file, data)
 
     def close(self, rows: int) -> None:
         """`rows` are there: what stands behind gaps is moved up, in the order of the file."""
@@ -168,7 +168,7 @@ class _Part:
             self._move(self.room + here[layer], self.room + there[layer], rows * layer.row_bytes)
         self.file.truncate(self.room + sum(rows * layer.row_bytes for layer in self.layers))
         self.file.seek(0)
-        _write_all(self.file, (self.room - 8).to_bytes(8, "little") + self._header(rows).ljust(self.room - 8))
+        write_all(self.file, (self.room - 8).to_bytes(8, "little") + self._header(rows).ljust(self.room - 8))
         os.fsync(self.file.fileno())
         self.file.close()
         os.replace(self.part, self.path)
@@ -190,7 +190,7 @@ class _Part:
             self.file.seek(here)
             data = self.file.read(min(count, COPY_BYTES))
             self.file.seek(there)
-            _write_all(self.file, data)
+            write_all(self.file, data)
             here, there, count = here + len(data), there + len(data), count - len(data)
 
     def _header(self, rows: int) -> bytes:
@@ -221,9 +221,3 @@ def _tensors(header: dict[str, Any]) -> dict[str, Any]:
 
 def _rows(header: dict[str, Any]) -> int:
     return next(tensor["shape"][0] for name, tensor in header.items() if name != "__metadata__")
-
-
-def _write_all(file: Any, data: Any) -> None:
-    data = memoryview(data)
-    while len(data):
-        data = data[file.write(data):]
