@@ -1,11 +1,14 @@
 /* in_edges.c - see in_edges.h */
 #include "in_edges.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cpu.h"
+
+#define SHEAF 32u /* targets whose products with a weight are looked at together */
 
 static int has_window(const kith_op *op)
 {
@@ -71,9 +74,11 @@ void kith_in_edges_list(kith_workspace *w, kith_in_edges *in, const kith_network
 		single += info->layers[l].units;
 	in->network = network;
 	KITH_BUFFER(w, in->planes, planes);
-	KITH_BUFFER(w, in->most, span);
-	KITH_BUFFER(w, in->place, span);
+	KITH_BUFFER(w, in->single_planes, kith_add_bytes(planes, SHEAF));
+	KITH_BUFFER(w, in->most, kith_add_bytes(span, SHEAF));
+	KITH_BUFFER(w, in->place, kith_add_bytes(span, SHEAF));
 	KITH_BUFFER(w, in->offset, places);
+	KITH_BUFFER(w, in->step, places);
 	KITH_BUFFER(w, in->single, info->op_count);
 	KITH_BUFFER(w, in->winner, info->op_count);
 	KITH_BUFFER(w, in->cut, info->op_count);
@@ -176,6 +181,14 @@ KITH_CLONES static void make_single(const double *h, uint64_t count, float *out)
 {
 	for (uint64_t i = 0; i < count; i++)
 		out[i] = (float)h[i];
+}
+
+KITH_CLONES static double least_above_zero(const double *h, uint64_t count)
+{
+	double least = INFINITY;
+	for (uint64_t i = 0; i < count; i++)
+		least = h[i] > 0 && h[i] < least ? h[i] : least;
+	return least;
 }
 
 /* The largest activation in each window, by channel. */
@@ -367,45 +380,77 @@ KITH_CLONES static void keep_largest(double w, double place, const double *restr
 
 #define TILE 512u /* targets that stay in the first cache */
 
-/* The largest product of each target of a channel, and its place. Returns the source unit at the first place of the
- * channel's first target, as if padding had units, too. */
-static int64_t find_channel(kith_in_edges *in, uint32_t o, const kith_window *w, uint64_t channel)
+/* The largest product of each target of a channel with `weights`, and its place. */
+static void find_channel(const kith_in_edges *in, const kith_window *w, const kith_op *op,
+			 const kith_op_weights *weights, uint64_t channel, const double *planes)
 {
-	const kith_h0_info *info = &in->network->info;
-	const kith_op *op = &info->ops[o];
-	const kith_op_weights *weights = &in->network->weights[o];
-	uint64_t first = channel * info->layers[op->to].shape[1] * info->layers[op->to].shape[2];
-	place_range r = range_of(info, op, first);
 	double constant = kith_op_weight(op);
 	memset(in->most, 0, w->span * sizeof *in->most);
 	for (uint64_t q = 0; q < w->span; q += TILE) {
-		uint64_t count = w->span - q < TILE ? w->span - q : TILE, j = 0;
-		for (uint64_t c = 0; c < r.inputs; c++)
-			for (uint64_t ky = 0; ky < op->kernel[0]; ky++)
-				for (uint64_t kx = 0; kx < op->kernel[1]; kx++, j++) {
-					uint64_t dy = ky * op->dilation[0], dx = kx * op->dilation[1];
-					uint64_t phase = dy % w->stride[0] * w->stride[1] + dx % w->stride[1];
-					const double *h = in->planes + (r.channel + c) * w->plane +
-							  (phase * w->rows + dy / w->stride[0]) * w->pitch +
-							  dx / w->stride[1];
-					double weight = weight_of(weights, constant, channel * op->fan_in + j);
-					if (weight > 0)
-						keep_largest(weight, (double)j, h + q, count, in->most + q,
-							     in->place + q);
-				}
+		uint64_t count = w->span - q < TILE ? w->span - q : TILE;
+		for (uint64_t j = 0; j < op->fan_in; j++) {
+			double weight = weight_of(weights, constant, channel * op->fan_in + j);
+			if (weight > 0)
+				keep_largest(weight, (double)j, planes + in->step[j] + q, count, in->most + q,
+					     in->place + q);
+		}
 	}
-	const uint64_t *from = info->layers[op->from].shape;
-	return (int64_t)(r.channel * from[1] * from[2]) + r.top * (int64_t)from[2] + r.left;
 }
 
-/* From the source unit at a target's first place to those at its others. */
-static void list_offsets(kith_in_edges *in, const kith_op *op, const uint64_t *from)
+/* The same of SHEAF targets where weights and activations are floats, and none of their products is below a float's
+ * normal range. Rounding keeps the order of products, but for what becomes equal: one that is larger than another is
+ * no smaller as a float. So floats, of which a vector holds twice as many, tell when there is something to be done,
+ * which is seldom, and doubles what. */
+KITH_CLONES static void find_sheaf(const float *restrict w, const uint64_t *restrict step, uint64_t places,
+				   const float *restrict planes, double *restrict most, double *restrict place)
+{
+	float least[SHEAF];
+	for (unsigned t = 0; t < SHEAF; t++) {
+		least[t] = FLT_MIN;
+		most[t] = place[t] = 0;
+	}
+	for (uint64_t j = 0; j < places; j++) {
+		const float *h = planes + step[j];
+		float weight = w[j];
+		double wide = weight, number = (double)j;
+		int any = 0;
+		for (unsigned t = 0; t < SHEAF; t++)
+			any |= weight * h[t] >= least[t];
+		if (!any)
+			continue;
+		for (unsigned t = 0; t < SHEAF; t++) {
+			double p = wide * (double)h[t], at = place[t], before = most[t];
+			place[t] = p > before ? number : at;
+			most[t] = p > before ? p : before;
+		}
+		for (unsigned t = 0; t < SHEAF; t++) {
+			float rounded = (float)most[t];
+			least[t] = rounded > FLT_MIN ? rounded : FLT_MIN;
+		}
+	}
+}
+
+/* From the source unit at a target's first place to those at its others; and the same in planes. */
+static void list_offsets(kith_in_edges *in, const kith_op *op, const kith_window *w, const uint64_t *from)
 {
 	uint64_t kernel = (uint64_t)op->kernel[0] * op->kernel[1];
-	for (uint64_t j = 0; j < op->fan_in; j++)
-		in->offset[j] =
-			(int64_t)((j / kernel * from[1] + j % kernel / op->kernel[1] * op->dilation[0]) * from[2] +
-				  j % op->kernel[1] * op->dilation[1]);
+	for (uint64_t j = 0; j < op->fan_in; j++) {
+		uint64_t c = j / kernel, dy = j % kernel / op->kernel[1] * op->dilation[0],
+			 dx = j % op->kernel[1] * op->dilation[1],
+			 phase = dy % w->stride[0] * w->stride[1] + dx % w->stride[1];
+		in->offset[j] = (int64_t)((c * from[1] + dy) * from[2] + dx);
+		in->step[j] = c * w->plane + (phase * w->rows + dy / w->stride[0]) * w->pitch + dx / w->stride[1];
+	}
+}
+
+/* Whether floats serve: the products of a conv2d, which are exact as doubles, must all be normal floats. */
+static int is_single(const kith_in_edges *in, uint32_t o)
+{
+	const kith_op *op = &in->network->info.ops[o];
+	if (op->kind != KITH_CONV2D || kith_op_rounds(in->network, o))
+		return 0;
+	double h = least_above_zero(in->h[op->from], in->network->info.layers[op->from].units);
+	return in->network->weights[o].least * h >= FLT_MIN;
 }
 
 static void first_of_window(kith_in_edges *in, uint32_t o, kith_first *first)
@@ -413,13 +458,25 @@ static void first_of_window(kith_in_edges *in, uint32_t o, kith_first *first)
 	const kith_h0_info *info = &in->network->info;
 	const kith_op *op = &info->ops[o];
 	const uint64_t *to = info->layers[op->to].shape;
+	const kith_op_weights *weights = &in->network->weights[o];
 	kith_window w = kith_window_of(info, op);
 	const uint64_t *from = info->layers[op->from].shape;
 	uint32_t vertex = info->layers[op->from].first_vertex;
+	int single = is_single(in, o);
 	copy_planes(in, op, &w);
-	list_offsets(in, op, from);
+	list_offsets(in, op, &w, from);
+	if (single)
+		make_single(in->planes, from[0] * w.plane, in->single_planes);
+	memset(in->single_planes + from[0] * w.plane, 0, SHEAF * sizeof *in->single_planes);
 	for (uint64_t channel = 0, v = 0; channel < to[0]; channel++) {
-		int64_t corner = find_channel(in, o, &w, channel);
+		/* The source unit at the first place of the channel's first target, as if padding had units, too. */
+		place_range r = range_of(info, op, v);
+		int64_t corner = (int64_t)(r.channel * from[1] * from[2]) + r.top * (int64_t)from[2] + r.left;
+		if (!single)
+			find_channel(in, &w, op, weights, channel, in->planes + r.channel * w.plane);
+		for (uint64_t q = 0; single && q < w.span; q += SHEAF)
+			find_sheaf(weights->single + channel * op->fan_in, in->step, op->fan_in,
+				   in->single_planes + r.channel * w.plane + q, in->most + q, in->place + q);
 		for (uint64_t y = 0; y < to[1]; y++)
 			for (uint64_t x = 0; x < to[2]; x++, v++) {
 				double phi = in->most[y * w.pitch + x];

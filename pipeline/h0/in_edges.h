@@ -58,7 +58,9 @@ typedef struct kith_in_edges {
 	uint32_t **winner; /* of each maxpool with rule max: the place that each target passes on; KITH_NO_UNIT: none */
 	kith_cut *cut;     /* of each operation */
 	double *planes, *most, *place; /* of the window at work */
-	int64_t *offset;
+	float *single_planes;          /* the same numbers as planes */
+	int64_t *offset;               /* places of a window, among source units */
+	uint64_t *step;                /* and in planes */
 } kith_in_edges;
 
 /* Lists the buffers, and those of `single` and `winner` in kith_in_edges_point. */

@@ -123,7 +123,7 @@ static int load_weights(kith_activations *file, kith_op_weights *to, uint64_t me
 	return rc ? rc : kith_activations_unchanged(file, err);
 }
 
-/* The largest weight of each kernel. */
+/* The largest weight of each kernel, and the smallest of all. */
 static int find_strongest(const kith_activations *file, kith_op_weights *w, kith_err *err)
 {
 	const kith_activations_info *i = kith_activations_get_info(file);
@@ -132,9 +132,13 @@ static int find_strongest(const kith_activations *file, kith_op_weights *w, kith
 	uint64_t kernels = i->n * i->shape[1], size = i->shape[2] * i->shape[3];
 	if (!(w->strongest = kith_alloc_zero(kernels, sizeof *w->strongest)))
 		return kith_fail_nomem(err, "weights", kernels * sizeof *w->strongest);
-	for (uint64_t k = 0; k < kernels * size; k++)
+	w->least = INFINITY;
+	for (uint64_t k = 0; k < kernels * size; k++) {
 		if (w->single[k] > w->strongest[k / size])
 			w->strongest[k / size] = w->single[k];
+		if (w->single[k] > 0 && w->single[k] < w->least)
+			w->least = w->single[k];
+	}
 	return 0;
 }
 

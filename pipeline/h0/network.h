@@ -10,6 +10,7 @@ typedef struct kith_op_weights {
 	float *single;
 	double *wide;
 	float *strongest; /* of conv2d with floats: the largest of each kernel, by target and source channel */
+	double least;     /* and the smallest above 0 */
 } kith_op_weights;
 
 static inline double kith_weight_at(const kith_op_weights *w, uint64_t i)
