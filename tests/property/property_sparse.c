@@ -54,6 +54,39 @@ static void spread_samples(random_net *net, rng *r)
 	}
 }
 
+/* A star: all its edges are in every forest, so that rows are the activations. These are such that bounds without an
+ * absolute term lose a neighbour. Squares of values near 2^-537 are few steps of 2^-1074, the smallest double, and
+ * rounded to whole ones; sample 0 keeps the values from being scaled. In each unit sample 1 has .71, the last one 1.26,
+ * with squares .51 and 1.6 and a product of .9: as they round, 1, 2 and 1, so that N + M - 2 P is one step for each
+ * unit. The difference has a square of .3, so the distance is 0. Those in between are two steps from sample 1, by one
+ * unit. */
+static void draw_star(random_net *net, rng *r)
+{
+	uint64_t n = rng_between(r, 30, 50), units = rng_between(r, 3, 9);
+	kith_h0_info *info = &net->net.info;
+	*net = (random_net){.kind = "star", .names = {"L0", "L1"}, .activation_types = {KITH_F8, KITH_F8}};
+	*info = (kith_h0_info){.n = n, .layers = net->layers, .layer_count = 2, .ops = net->ops, .op_count = 1};
+	net->net.weights = net->weights;
+	net->net.activations = net->activations;
+	net->ops[0] = (kith_op){
+		.kind = KITH_DENSE, .to = 1, .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}, .groups = 1};
+	for (int l = 0; l < 2; l++) {
+		net->layers[l] = (kith_net_layer){.name = net->names[l], .dims = 1, .shape = {l ? 1 : units}};
+		net->activations[l] = must_alloc(n * units, sizeof **net->activations);
+	}
+	net->weights[0] = must_alloc(units, sizeof **net->weights);
+	net->weight_types[0] = KITH_F8;
+	for (uint64_t t = 0; t < units; t++)
+		net->weights[0][t] = 1;
+	for (uint64_t i = 0; i < n; i++) {
+		for (uint64_t t = 0; t < units; t++)
+			net->activations[0][i * units + t] = ldexp(i + 1 == n ? 1.265 : 0.714, -537);
+		net->activations[0][i * units + rng_below(r, units)] += i > 1 && i + 1 < n ? ldexp(1.4, -537) : 0;
+		net->activations[1][i] = 0;
+	}
+	net->activations[0][0] = 0x1p489;
+}
+
 /* --ops, and the operations that it means: all that join the same layers. */
 static void draw_ops(const random_net *net, kith_row_options *rows, uint8_t *op_wanted, char *text, size_t size, rng *r)
 {
@@ -231,17 +264,26 @@ static int round_sparse(uint64_t seed, char *why, size_t size)
 	uint8_t op_wanted[16];
 	char json[SANDBOX_PATH], kh0[SANDBOX_PATH], ops[256], what[1024] = "";
 	int differs = 0;
-	random_net_draw_of(&net, rng_between(&r, 2, rng_chance(&r, 20) ? 60 : 20), &r);
-	repeat_samples(&net, &r);
-	int spread = rng_chance(&r, 10);
+	int star = rng_chance(&r, 3), spread = !star && rng_chance(&r, 10);
+	if (star) {
+		draw_star(&net, &r);
+	} else {
+		random_net_draw_of(&net, rng_between(&r, 2, rng_chance(&r, 20) ? 60 : 20), &r);
+		repeat_samples(&net, &r);
+	}
 	if (spread)
 		spread_samples(&net, &r);
 	kith_h0_defaults(&h0);
-	h0.keep = rng_chance(&r, 80) ? 1 : 0.5;
-	h0.values = rng_chance(&r, 80);
+	h0.keep = star || rng_chance(&r, 80) ? 1 : 0.5;
+	h0.values = star || rng_chance(&r, 80);
 	h0.command = "property_sparse";
 	draw_options(&o, net.net.info.n, h0.values, &r);
-	if (spread && h0.values) {
+	if (star) { /* bounds serve where many more samples than neighbours are offered */
+		o.tiers = 1;
+		o.ladder[0] = (uint32_t)rng_between(&r, 1, 3);
+		o.rows.classes = 0;
+	}
+	if (star || (spread && h0.values)) {
 		o.metric = KITH_L2;
 		o.rows.weights = KITH_WEIGHTS_PHI;
 	}
