@@ -6,13 +6,24 @@
 
 #include "workspace.h"
 
+#define AHEAD 16u /* edges: what these need is asked for */
+
 uint32_t kith_h0_mark(uint64_t edges, const uint32_t *a, const uint32_t *b, const double *phi, uint32_t *parent,
 		      uint32_t *birth, uint8_t *mark)
 {
 	uint32_t classes = 0;
-	for (uint64_t e = 0; e < edges; e++)
-		birth[a[e]] = birth[b[e]] = KITH_NO_CLASS;
 	for (uint64_t e = 0; e < edges; e++) {
+		if (e + AHEAD < edges) {
+			__builtin_prefetch(&birth[a[e + AHEAD]], 1);
+			__builtin_prefetch(&birth[b[e + AHEAD]], 1);
+		}
+		birth[a[e]] = birth[b[e]] = KITH_NO_CLASS;
+	}
+	for (uint64_t e = 0; e < edges; e++) {
+		if (e + AHEAD < edges) { /* the units of edges in this order are all over memory */
+			__builtin_prefetch(&parent[a[e + AHEAD]]);
+			__builtin_prefetch(&parent[b[e + AHEAD]]);
+		}
 		uint32_t x = kith_find(parent, a[e]), y = kith_find(parent, b[e]);
 		if (x == y)
 			return KITH_NO_CLASS;

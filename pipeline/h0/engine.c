@@ -12,6 +12,8 @@
 #include "out_lists.h"
 #include "workspace.h"
 
+#define AHEAD 16u /* in loops over all units or edges: what these need, all over memory, is asked for */
+
 struct kith_h0_engine {
 	const kith_network *network;
 	kith_out_lists *lists; /* of each operation */
@@ -498,6 +500,8 @@ static void add_edge(kith_h0_work *k, uint32_t tree)
 static void join_all(kith_h0_work *k, uint32_t vertices)
 {
 	for (uint32_t x = 0; x < vertices; x++) {
+		if (x + AHEAD < vertices && k->leaving[x + AHEAD].other != KITH_NO_UNIT)
+			__builtin_prefetch(&k->parent[k->leaving[x + AHEAD].other]);
 		if (!(k->leaving[x].phi > 0))
 			continue;
 		uint32_t a = find(k->parent, x), b = find(k->parent, k->leaving[x].other);
@@ -649,6 +653,7 @@ static int arrange(const kith_h0_engine *e, kith_h0_work *k, uint32_t *classes, 
 	for (uint64_t i = 0; i < edges; i++) {
 		const found *f = &k->found[k->keys[i].item];
 		uint64_t bits;
+		__builtin_prefetch(&k->found[k->keys[i + AHEAD < edges ? i + AHEAD : i].item]);
 		k->id[i] = f->id;
 		k->phi[i] = f->phi;
 		k->inside[i] = k->keys[i].item;
@@ -660,6 +665,10 @@ static int arrange(const kith_h0_engine *e, kith_h0_work *k, uint32_t *classes, 
 	}
 	kith_keys_sort_upper(k->keys, k->other_keys, edges);
 	for (uint64_t i = 0; i < edges; i++) {
+		uint64_t ahead = k->keys[i + 2 * AHEAD < edges ? i + 2 * AHEAD : i].item;
+		__builtin_prefetch(&k->inside[ahead]);
+		ahead = k->keys[i + AHEAD < edges ? i + AHEAD : i].item;
+		__builtin_prefetch(&k->found[k->inside[ahead]]);
 		const found *f = &k->found[k->inside[k->keys[i].item]];
 		k->a[i] = f->a;
 		k->b[i] = f->b;
