@@ -552,7 +552,8 @@ static int write_panel(struct run *r, kith_err *err)
 /* The panel's rows against all columns. */
 static int find_neighbours(struct run *r, kith_err *err)
 {
-	int dense = kith_sparse_tuned.dense_part ? kith_sparse_tuned.dense_part : KITH_SPARSE_DENSE, rc = 0;
+	int usual = r->source.valued ? KITH_SPARSE_MATRIX : KITH_SPARSE_DENSE, rc = 0;
+	int dense = kith_sparse_tuned.dense_part ? kith_sparse_tuned.dense_part : usual;
 	for (struct stretch columns = {0}; !rc && columns.end < r->info.n;) {
 		columns = next_columns(r, columns.end);
 		if (!(rc = get_rows(r, &columns, &r->columns, err)) &&
@@ -644,7 +645,7 @@ done:
 
 /* Nanoseconds of one thread for each pair of samples with so many entries: of sets; of rows with values. */
 #define SET_TIME   0.05
-#define VALUE_TIME 2.0
+#define VALUE_TIME 1.2
 #define READ_TIME  30.0 /* of an entry */
 
 int kith_sparse_foresee(const char *input, const kith_knn_options *o, kith_knn_estimate *out, kith_err *err)
