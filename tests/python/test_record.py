@@ -687,6 +687,8 @@ def test_resume(work):
 
 def test_format_refusals(work):
     work.refuses("format 'hdf5': use npy or safetensors", work.loader, work.out, ["conv"], format="hdf5")
+    for shard in ((4, 4), (-1, 4), 3, (1,)):
+        work.refuses(r"shard=.*: \(i, of\), such as \(0, 4\) to \(3, 4\)", work.loader, work.out, ["conv"], shard=shard)
     work.refuses("are for format='safetensors'", work.loader, work.out, ["conv"], resume=True)
     work.refuses("shard_samples: at least 1", work.loader, work.out, ["conv"], format="safetensors", shard_samples=0)
     work.refuses("row 0 has a NaN", batches(torch.full_like(work.x, np.nan)), work.out, ["conv"], format="safetensors")

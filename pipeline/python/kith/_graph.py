@@ -180,6 +180,8 @@ class Rows:
             found = self._slice(range(self.shape[0])[row])
             return found[(slice(None), *columns)]
         if isinstance(row, (int, np.integer)):
+            if not -self.shape[0] <= row < self.shape[0]:
+                raise IndexError(f"{self._owner.path}: row {row} asked for, but there are {self.shape[0]}")
             at = range(self.shape[0])[row]
             return self._read(at, at + 1)[(0, *columns)]
         found = self._scattered(np.arange(self.shape[0])[np.asarray(row)])

@@ -90,6 +90,8 @@ def record(model: nn.Module, loader: Iterable[Any], out: Union[str, os.PathLike]
         samples = _loader_samples(loader)
     targets = _Targets(model, modules)
     shard = shard or _process()
+    if shard is not None and not (isinstance(shard, tuple) and len(shard) == 2 and 0 <= shard[0] < shard[1]):
+        raise ValueError(f"shard={shard!r}: (i, of), such as (0, 4) to (3, 4)")
     if format not in ("npy", "safetensors"):
         raise ValueError(f"format {format!r}: use npy or safetensors")
     if format == "npy" and (shard_samples is not None or resume):
