@@ -281,6 +281,7 @@ int kith_near_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 static int decode_doubles(kith_block_scratch *s, const kith_graph_info *info, kith_view *view, uint32_t *positions,
 			  double *dist2, kith_err *err)
 {
+	struct order o;
 	uint32_t k = kith_info_k(info);
 	size_t items = (size_t)view->nodes * info->near;
 	int rc = kith_view_u32s(view, positions, items, kith_width(k), err);
@@ -289,10 +290,14 @@ static int decode_doubles(kith_block_scratch *s, const kith_graph_info *info, ki
 		return rc;
 	if (dist2)
 		memcpy(dist2, s->bits, items * sizeof *dist2);
+	int bad = 0;
 	for (size_t i = 0; i < items; i++)
-		if (positions[i] >= k || (dist2 && isnan(dist2[i])))
-			return kith_fail(err, KITH_ECORRUPT, "a near list points outside its row");
-	return 0;
+		bad |= positions[i] >= k || (dist2 && isnan(dist2[i]));
+	if (bad || (rc = plan_order(&o, s, info, err))) /* whose digits can stand for no other positions */
+		return bad ? kith_fail(err, KITH_ECORRUPT, "a near list points outside its row") : rc;
+	for (size_t i = 0; !bad && i < items; i += info->near)
+		bad = find_digits(&o, positions + i, info->near);
+	return bad ? kith_fail(err, KITH_ECORRUPT, "a near list names a position twice, or one of another tier") : 0;
 }
 
 static int decode_singles(kith_block_scratch *s, const kith_graph_info *info, kith_view *view, uint32_t *positions,

@@ -214,27 +214,20 @@ int kith_graph_read_near(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 	return rc;
 }
 
-/* What order_row needs. */
+/* What order_row needs: `near`, the near lists' part that is of these tiers, is of those that end at `end`. */
 struct ranks {
 	size_t k;
-	uint32_t near,
-		end;       /* the near lists' part that is of these tiers, and where the last tier that it is of ends */
+	uint32_t near, end;
 	uint32_t *row;     /* k and KITH_SPARE */
 	uint8_t *is_other; /* `end` ones, and zeros: KITH_SPARE */
 };
 
-/* A row in rank order: the ids at `positions`, all of them below `end`, in that order; the others below `end` in
- * theirs; and the rest. KITH_SPARE items behind `to` are overwritten. -1 if a position is not below `end`, as only a
- * damaged file of version 2 has it. */
-static int order_row(const struct ranks *x, const uint32_t *restrict row, const uint32_t *restrict positions,
-		     uint32_t *restrict to)
+/* A row in rank order: the ids at `positions`, which differ and are below `end`, in that order; the others below `end`
+ * in theirs; and the rest. KITH_SPARE items behind `to` are overwritten. */
+static void order_row(const struct ranks *x, const uint32_t *restrict row, const uint32_t *restrict positions,
+		      uint32_t *restrict to)
 {
 	uint8_t *restrict is_other = x->is_other;
-	uint32_t less = 0;
-	for (uint32_t r = 0; r < x->near; r++)
-		less |= x->end - 1 - positions[r]; /* positions are below 2^31, as n is */
-	if (less >> 31)
-		return -1;
 	for (uint32_t r = 0; r < x->near; r++) {
 		to[r] = row[positions[r]];
 		is_other[positions[r]] = 0;
@@ -246,7 +239,6 @@ static int order_row(const struct ranks *x, const uint32_t *restrict row, const 
 	else
 		for (uint32_t r = 0; r < x->near; r++)
 			is_other[positions[r]] = 1;
-	return 0;
 }
 
 static int start_ranks(struct ranks *x, const kith_graph_info *info, uint32_t tiers, void **memory, kith_err *err)
@@ -285,10 +277,7 @@ int kith_graph_read_ranked(kith_graph *g, uint64_t first, uint64_t count, uint32
 		if ((rc = cache_rows(g, p.block, tiers, err)) ||
 		    (rc = kith_graph_near_at(g, i, dist2 != NULL, &positions, &d, err)))
 			break;
-		if (order_row(&x, g->rows + p.from * x.k, positions, has_spare ? ids : x.row)) {
-			rc = kith_fail(err, KITH_ECORRUPT, "%s: a near list points outside its tiers", g->path);
-			break;
-		}
+		order_row(&x, g->rows + p.from * x.k, positions, has_spare ? ids : x.row);
 		if (!has_spare)
 			memcpy(ids, x.row, x.k * sizeof *ids);
 		if (dist2)
