@@ -115,7 +115,8 @@ typedef struct reading {
 	size_t width;
 	const uint32_t *ranks;
 	const double *dist2;
-	unsigned char *tier; /* [n][n]: tier of the edge i -> j, or SLOW_TIER_ABSENT */
+	unsigned char *to;   /* [n][n]: tier of the edge i -> j, or SLOW_TIER_ABSENT */
+	unsigned char *from; /* [n][n]: that of j -> i */
 	char *why;
 	size_t size;
 } reading;
@@ -261,23 +262,34 @@ static void count_ids(const kith_sets *s, uint64_t i, uint64_t n, uint8_t *has)
 	}
 }
 
+/* Node i's set has `has`: these should be the ids from `least` on whose tier is `tier`, of which *items counts. */
+static int ids_differ(reading *t, const uint8_t *has, const unsigned char *tiers, uint32_t tier, uint64_t least,
+		      uint64_t i, uint64_t *items)
+{
+	uint64_t wrong = 0, count = 0, n = t->want->n;
+	for (uint64_t j = 0; j < least; j++)
+		wrong += has[j] != 0;
+	for (uint64_t j = least; j < n; j++) {
+		wrong += has[j] != (tiers[j] == tier);
+		count += tiers[j] == tier;
+	}
+	*items += count;
+	return wrong ? DIFFERS(t, "tier %u of %llu: %llu ids from %llu on are wrong", tier, (unsigned long long)i,
+			       (unsigned long long)wrong, (unsigned long long)least)
+		     : 0;
+}
+
 static int tier_sets_differ(reading *t, uint32_t tier, const kith_sets *row, const kith_sets *reverse, uint64_t first,
 			    uint64_t count)
 {
 	uint64_t n = t->want->n, rows = 0, reverses = 0;
-	uint8_t *has = must_alloc(2 * n, 1), *has_reverse = has + n;
+	uint8_t *has = must_alloc(n, 1);
 	int differs = 0;
 	for (uint64_t i = first; i < first + count && !differs; i++) {
 		count_ids(row, i, n, has);
-		count_ids(reverse, i, n, has_reverse);
-		for (uint64_t j = 0; j < n && !differs; j++) {
-			int in_row = t->tier[i * n + j] == tier, in_reverse = j > i && t->tier[j * n + i] == tier;
-			if (has[j] != in_row || has_reverse[j] != in_reverse)
-				differs = DIFFERS(t, "tier %u of %llu: is %llu there?", tier, (unsigned long long)i,
-						  (unsigned long long)j);
-			rows += (uint64_t)in_row;
-			reverses += (uint64_t)in_reverse;
-		}
+		differs = ids_differ(t, has, t->to + i * n, tier, 0, i, &rows);
+		count_ids(reverse, i, n, has);
+		differs = differs || ids_differ(t, has, t->from + i * n, tier, i + 1, i, &reverses);
 	}
 	free(has);
 	if (differs)
@@ -348,22 +360,28 @@ static int contents_differ(reading *t, rng *r)
 int slow_graph_differs(const char *path, const kith_graph_info *want, size_t width, const uint32_t *ranks,
 		       const double *dist2, rng *r, char *why, size_t size)
 {
-	reading t = {NULL, want, width, ranks, dist2, NULL, why, size};
+	reading t = {NULL, want, width, ranks, dist2, NULL, NULL, why, size};
 	kith_err err = {0};
 	int differs;
 	if (kith_graph_open(&t.graph, path, &err)) {
 		snprintf(why, size, "open: %s", err.msg);
 		return 1;
 	}
-	t.tier = must_alloc(want->n * want->n, 1);
-	memset(t.tier, SLOW_TIER_ABSENT, want->n * want->n);
-	for (uint64_t i = 0; i < want->n; i++)
-		for (uint32_t s = 0; s < want->ladder[want->tiers - 1]; s++)
-			t.tier[i * want->n + ranks[i * width + s]] = (unsigned char)tier_of_rank(want, s);
+	uint64_t n = want->n;
+	t.to = must_alloc(n * n, 1);
+	t.from = must_alloc(n * n, 1);
+	memset(t.to, SLOW_TIER_ABSENT, n * n);
+	memset(t.from, SLOW_TIER_ABSENT, n * n);
+	for (uint64_t i = 0; i < n; i++)
+		for (uint32_t s = 0; s < want->ladder[want->tiers - 1]; s++) {
+			uint32_t j = ranks[i * width + s];
+			t.to[i * n + j] = t.from[j * n + i] = (unsigned char)tier_of_rank(want, s);
+		}
 	differs = info_differs(&t) || contents_differ(&t, r);
 	if (!differs && kith_graph_check(t.graph, (uint64_t)16 << 20, (int)rng_between(r, 1, 4), NULL, &err))
 		differs = DIFFERS(&t, "kith_graph_check: %s", err.msg);
 	kith_graph_close(t.graph);
-	free(t.tier);
+	free(t.to);
+	free(t.from);
 	return differs;
 }

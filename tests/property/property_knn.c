@@ -208,15 +208,16 @@ static int compare(const char *npy, const char *path, const kith_graph_info *wan
 {
 	size_t n = want->n, width = want->ladder[want->tiers - 1];
 	uint32_t *ranks = must_alloc(n * width, sizeof *ranks);
-	double *dist2 = must_alloc(n * width, sizeof *dist2);
+	double *dist2 = must_alloc(n * width, sizeof *dist2), *all = slow_distances(x, n, want->d);
 	int differs;
-	slow_knn(x, n, want->d, order, width, ranks, dist2);
+	slow_nearest(all, n, order, width, ranks, dist2);
+	differs = slow_ties_differ(path, all, n, dist2, width, why, size);
 	for (size_t i = 0; i < n * width; i++)
 		dist2[i] = ldexp(dist2[i], -2 * shift);
-	differs = slow_graph_differs(path, want, width, ranks, dist2, r, why, size) ||
-		  slow_ties_differ(path, x, n, want->d, why, size);
+	differs = differs || slow_graph_differs(path, want, width, ranks, dist2, r, why, size);
 	differs = differs || audit_differs(npy, want, x, order, ranks, options, r, why, size) ||
 		  misses_found(npy, path, options, r, why, size);
+	free(all);
 	free(ranks);
 	free(dist2);
 	return differs;
