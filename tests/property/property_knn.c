@@ -81,18 +81,23 @@ static int audited_rows_differ(const kith_audit *a, const kith_graph_info *want,
 			       size_t size)
 {
 	size_t width = want->ladder[want->tiers - 1];
-	for (uint32_t row = 0; row < a->record.rows; row++)
+	uint32_t *tier = must_alloc(want->n, sizeof *tier); /* of the row's samples */
+	int differs = 0;
+	for (uint32_t row = 0; row < a->record.rows && !differs; row++) {
+		const uint32_t *exact = a->record.exact + row * width, id = a->record.id[row];
+		memset(tier, 0xff, want->n * sizeof *tier);
+		for (uint32_t t = 0, p = 0; t < want->tiers; t++)
+			for (; p < want->ladder[t]; p++)
+				tier[ranks[id * width + p]] = t;
 		for (uint32_t t = 0, from = 0; t < want->tiers; from = want->ladder[t++])
-			for (uint32_t p = from; p < want->ladder[t]; p++) {
-				const uint32_t *exact = a->record.exact + row * width, id = a->record.id[row];
-				uint32_t q = from;
-				while (q < want->ladder[t] && ranks[id * width + q] != exact[p])
-					q++;
-				if (q == want->ladder[t] || (p > from && exact[p - 1] >= exact[p]))
-					return snprintf(why, size, "the audit's row of %u, place %u of %u: %u", id, p,
-							(uint32_t)width, exact[p]) > 0;
-			}
-	return 0;
+			for (uint32_t p = from; p < want->ladder[t] && !differs; p++)
+				if (exact[p] >= want->n || tier[exact[p]] != t ||
+				    (p > from && exact[p - 1] >= exact[p]))
+					differs = snprintf(why, size, "the audit's row of %u, place %u of %u: %u", id,
+							   p, (uint32_t)width, exact[p]) > 0;
+	}
+	free(tier);
+	return differs;
 }
 
 #define STOPS 12u /* rows to stop by, at most: each is compared with all samples */
