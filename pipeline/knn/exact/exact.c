@@ -19,8 +19,10 @@
 #include "tree_join.h"
 #include "write_rows.h"
 
-#define REST         2000 /* times a second: what is touched meanwhile is a few megabytes */
-#define PILOT_GROUPS 32u  /* of rows, whose time says that of all */
+#define REST         2000       /* times a second: what is touched meanwhile is a few megabytes */
+#define PILOT_GROUPS 32u        /* of rows, whose time says that of all */
+#define TOGETHER     8192u      /* samples that are made blocks of before it is told how far that is */
+#define LEAST_MEMORY (8u << 20) /* the program and its libraries take more before it begins */
 
 /* A plan, and what it was chosen by. */
 struct choice {
@@ -150,8 +152,9 @@ static int arrange(struct exact *e, kith_err *err)
 	for (uint64_t i = 0; i < e->n; i++)
 		if (!kith_is_left_out(&e->duplicates, i))
 			e->order[e->m++] = (uint32_t)i;
-	int rc = kith_kd_order(&e->projections, e->order, e->m, e->plan.threads, err);
-	if (rc || (rc = kith_bounds_arrange(&e->projections.bounds, e->order, e->m, e->plan.threads, err)))
+	int rc = kith_kd_order(&e->projections, e->order, e->m, e->plan.threads, &e->progress, err);
+	if (rc ||
+	    (rc = kith_bounds_arrange(&e->projections.bounds, e->order, e->m, e->plan.threads, &e->progress, err)))
 		return rc;
 	memset(e->place, 0xff, e->n * sizeof *e->place);
 	for (uint64_t at = 0; at < e->m; at++)
@@ -182,12 +185,16 @@ static int make_coarse_blocks(struct exact *e, kith_err *err)
 	float *v = kith_alloc((size_t)e->plan.threads * values, sizeof *v);
 	int rc = v ? kith_quantised_alloc(&e->blocks, e->m, values, spill_of(e), err)
 		   : kith_fail_nomem(err, "a coarse projection", values * sizeof *v);
+	for (uint64_t from = 0; !rc && from < e->m; from += TOGETHER) {
+		uint64_t to = e->m - from < TOGETHER ? e->m : from + TOGETHER;
+		rc = kith_progress_tick(&e->progress, "arranging", from, e->m, err);
 #pragma omp parallel for num_threads(e->plan.threads) schedule(static)
-	for (uint64_t at = 0; at < (rc ? 0 : e->m); at++) {
-		float *own = v + (size_t)omp_get_thread_num() * values;
-		for (uint32_t t = 0; t < values; t++)
-			own[t] = kith_projections_coarse(p, at, e->order[at], t);
-		kith_quantised_put(&e->blocks, at, own, values);
+		for (uint64_t at = from; at < to; at++) {
+			float *own = v + (size_t)omp_get_thread_num() * values;
+			for (uint32_t t = 0; t < values; t++)
+				own[t] = kith_projections_coarse(p, at, e->order[at], t);
+			kith_quantised_put(&e->blocks, at, own, values);
+		}
 	}
 	free(v);
 	return rc;
@@ -312,6 +319,14 @@ static int run(struct exact *e, kith_err *err)
 	return e->plan.kind == KITH_PLAN_STREAM ? stream(e, err) : join(e, err);
 }
 
+/* The job, with as much memory as it takes at least. */
+static kith_engine_job with_memory(const kith_engine_job *job)
+{
+	kith_engine_job own = *job;
+	own.memory = own.memory > LEAST_MEMORY ? own.memory : LEAST_MEMORY;
+	return own;
+}
+
 static struct exact exact_of(const kith_engine_job *job)
 {
 	return (struct exact){.job = job,
@@ -402,8 +417,9 @@ static int find_rows(struct exact *e, kith_ranked_rows *rows, const char **how, 
 	return rc;
 }
 
-static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
+static int build(const kith_engine_job *asked, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
 {
+	kith_engine_job own = with_memory(asked), *job = &own;
 	struct exact e = exact_of(job);
 	kith_ranked_rows rows = {0};
 	const char *how = NULL;
@@ -465,8 +481,9 @@ static int run_pilots(const kith_engine_job *job, struct choice *choice, double 
 	return kith_pilot_rows(job, (uint32_t)every, pilot_rows, choice, seconds, err);
 }
 
-static int foresee(const kith_engine_job *job, kith_knn_estimate *out, kith_err *err)
+static int foresee(const kith_engine_job *asked, kith_knn_estimate *out, kith_err *err)
 {
+	kith_engine_job own = with_memory(asked), *job = &own;
 	kith_scaling scaling;
 	struct choice choice = {0};
 	double seconds, planning = kith_pilot_clock();

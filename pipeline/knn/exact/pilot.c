@@ -62,7 +62,7 @@ static int tick(void *context, const char *what, unsigned long long done, unsign
 						       [KITH_JOINING_PARTS] = "joining parts"};
 	struct run *r = context;
 	int stage = 0;
-	while (stage < KITH_STAGES && strcmp(what, names[stage]))
+	while (stage < KITH_STAGES && strcmp(strcmp(what, "arranging") ? what : "sketching", names[stage]))
 		stage++;
 	if (stage != r->pilot.stage)
 		kith_pilot_enter(&r->pilot, stage);

@@ -9,15 +9,14 @@
 #include "tile_kernels.h"
 #include "tree_join.h"
 
-#define MAX_DIMS     255u /* with the remainder's length: a whole number of vector registers */
-#define MIN_DIMS     15u
-#define LEAST_MEMORY (8u << 20) /* the program and its libraries take more before it begins */
-#define LEAST_BATCH  512u /* rows from the file are finished together, rather than have room for more candidates */
-#define SURVEY_PART  0.25 /* of the time for all pairs: what a survey may take */
-#define LEAST_ROWS   128u /* that a survey looks at, */
-#define QUERIES      64   /* and those whose neighbours it looks at */
-#define GUESS_SHARE  64u  /* first bounds are guessed where k is at least n / GUESS_SHARE */
-#define GUESS_RANK   400u /* of a row's k nearest are in the sample that its bound is guessed from */
+#define MAX_DIMS    255u /* with the remainder's length: a whole number of vector registers */
+#define MIN_DIMS    15u
+#define LEAST_BATCH 512u /* rows from the file are finished together, rather than have room for more candidates */
+#define SURVEY_PART 0.25 /* of the time for all pairs: what a survey may take */
+#define LEAST_ROWS  128u /* that a survey looks at, */
+#define QUERIES     64   /* and those whose neighbours it looks at */
+#define GUESS_SHARE 64u  /* first bounds are guessed where k is at least n / GUESS_SHARE */
+#define GUESS_RANK  400u /* of a row's k nearest are in the sample that its bound is guessed from */
 
 /* Seconds of one thread of about 3 GHz, for choosing and for --dry-run; what matters is their ratios. Measured on
  * layers of d = 10 to 4704. */
@@ -424,7 +423,7 @@ static struct planner planner_of(const kith_scaling *scaling, const kith_engine_
 	struct planner q = {.vectors = scaling->vectors,
 			    .info = job->info,
 			    .options = o,
-			    .memory = o->memory ? o->memory : at_least(job->memory, LEAST_MEMORY),
+			    .memory = o->memory ? o->memory : job->memory,
 			    .threads = job->threads,
 			    .k = kith_info_k(job->info),
 			    .n = job->info->n,
