@@ -13,16 +13,19 @@
 #include "duplicates.h"
 #include "engine.h"
 #include "kd_order.h"
+#include "machine.h"
 #include "pilot.h"
 #include "planner.h"
 #include "stream.h"
 #include "tree_join.h"
 #include "write_rows.h"
 
-#define REST         2000       /* times a second: what is touched meanwhile is a few megabytes */
-#define PILOT_GROUPS 32u        /* of rows, whose time says that of all */
-#define TOGETHER     8192u      /* samples that are made blocks of before it is told how far that is */
-#define LEAST_MEMORY (8u << 20) /* the program and its libraries take more before it begins */
+#define REST         1000        /* times a second it is seen how much of its files it has in memory: */
+#define LEAST_MAPPED (4u << 20)  /* bytes that it may in any case, */
+#define MOST_MAPPED  (64u << 20) /* and if the machine has more than enough, unless a quarter of -m is more */
+#define PILOT_GROUPS 32u         /* of rows, whose time says that of all */
+#define TOGETHER     8192u       /* samples that are made blocks of before it is told how far that is */
+#define LEAST_MEMORY (8u << 20)  /* the program and its libraries take more before it begins */
 
 /* A plan, and what it was chosen by. */
 struct choice {
@@ -58,6 +61,7 @@ struct exact {
 	kith_area values;       /* those of the joined samples, in order, where they are in a file */
 	kith_progress progress; /* the job's, through rest() */
 	struct timespec rested;
+	uint64_t allowed; /* bytes of mapped files in memory */
 };
 
 /* Where the vectors that are joined go to a file. */
@@ -66,7 +70,17 @@ static const char *spill_of(const struct exact *e)
 	return e->plan.spill_vectors ? e->job->output : NULL;
 }
 
-/* As often as the work tells how far it is, it lets go of what it has touched in files. */
+/* Lets go of what it has touched in files. */
+static void let_go(const struct exact *e)
+{
+	kith_area_rest(&e->projections.bounds.vectors);
+	kith_area_rest(&e->full.vectors);
+	kith_area_rest(&e->blocks.area);
+	kith_area_rest(&e->values);
+	kith_area_rest(&e->results.area);
+}
+
+/* Whenever the work tells how far it is. */
 static int rest(void *context, const char *what, unsigned long long done, unsigned long long total)
 {
 	struct exact *e = context;
@@ -76,11 +90,8 @@ static int rest(void *context, const char *what, unsigned long long done, unsign
 	if ((e->plan.spill_vectors || e->plan.spill) &&
 	    (now.tv_sec - e->rested.tv_sec) * REST + (now.tv_nsec - e->rested.tv_nsec) / (1000000000 / REST) > 0) {
 		e->rested = now;
-		kith_area_rest(&e->projections.bounds.vectors);
-		kith_area_rest(&e->full.vectors);
-		kith_area_rest(&e->blocks.area);
-		kith_area_rest(&e->values);
-		kith_area_rest(&e->results.area);
+		if (kith_area_in_memory() > e->allowed)
+			let_go(e);
 	}
 	return p && p->call ? p->call(p->context, what, done, total) : 0;
 }
@@ -303,6 +314,16 @@ static int choose_plan(struct exact *e, kith_err *err)
 	return rc;
 }
 
+/* Bytes of mapped files that may be in memory: with those that are now, a part of what the machine has beside -m. */
+static uint64_t may_map(const kith_engine_job *job)
+{
+	uint64_t others = kith_area_in_memory(), machine = kith_machine_memory(), most = job->memory / 4;
+	uint64_t spare = machine > job->memory ? (machine - job->memory) / 4 : 0;
+	most = most > MOST_MAPPED ? most : MOST_MAPPED;
+	most = spare < most ? spare : most;
+	return others == UINT64_MAX ? 0 : others + (most > LEAST_MAPPED ? most : LEAST_MAPPED);
+}
+
 /* By one plan, chosen here unless it is given, to e->results, unless it stops. */
 static int run(struct exact *e, kith_err *err)
 {
@@ -312,6 +333,7 @@ static int run(struct exact *e, kith_err *err)
 	if (rc)
 		return rc;
 	spill = e->plan.spill ? e->job->output : NULL;
+	e->allowed = spill || spill_of(e) ? may_map(e->job) : 0;
 	if (!e->plan.in_place && (rc = kith_results_init(&e->results, e->n, e->k, e->near, spill, err)))
 		return rc;
 	if (!(e->hash = kith_alloc(e->n, sizeof *e->hash)))

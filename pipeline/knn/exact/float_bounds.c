@@ -218,6 +218,7 @@ int kith_bounds_arrange(kith_bounds *b, const uint32_t *id, uint64_t m, int thre
 	for (uint64_t from = 0; !rc && from < m; from += step) {
 		uint64_t to = m - from < step ? m : from + step;
 		rc = kith_progress_tick(progress, "arranging", from, m, err);
+		kith_area_rest(&old.vectors);
 #pragma omp parallel for num_threads(threads) schedule(static)
 		for (uint64_t at = from; at < to; at++)
 			memcpy(b->v + at * width, old.v + id[at] * width, width * sizeof *b->v);

@@ -120,7 +120,7 @@ int kith_kd_order(const kith_projections *p, uint32_t *id, uint64_t m, int threa
 	for (uint64_t i = 0; i < m; i++)
 		x[p->bounds.lo[id[i]] == KITH_LO_OUTSIDE ? --outside : inside++].id = id[i];
 #pragma omp parallel num_threads(threads)
-#pragma omp single
+#pragma omp master /* who may tell how far it is, and has half of it to do */
 	arrange(&o, x, keys, inside);
 	for (uint64_t i = 0; i < m; i++)
 		id[i] = x[i].id;
