@@ -314,13 +314,16 @@ static int choose_plan(struct exact *e, kith_err *err)
 	return rc;
 }
 
-/* Bytes of mapped files that may be in memory: with those that are now, a part of what the machine has beside -m. */
-static uint64_t may_map(const kith_engine_job *job)
+/* Bytes of mapped files that may be in memory, with those that are now: what the plan leaves of -m or, if that is more,
+ * a part of what the machine has beside it. */
+static uint64_t may_map(const struct exact *e)
 {
-	uint64_t others = kith_area_in_memory(), machine = kith_machine_memory(), most = job->memory / 4;
-	uint64_t spare = machine > job->memory ? (machine - job->memory) / 4 : 0;
+	uint64_t memory = e->job->memory, machine = kith_machine_memory(), others = kith_area_in_memory();
+	uint64_t spare = machine > memory ? (machine - memory) / 4 : 0, most = memory / 4;
 	most = most > MOST_MAPPED ? most : MOST_MAPPED;
 	most = spare < most ? spare : most;
+	if (memory > e->plan.memory && memory - e->plan.memory > most)
+		most = memory - e->plan.memory;
 	return others == UINT64_MAX ? 0 : others + (most > LEAST_MAPPED ? most : LEAST_MAPPED);
 }
 
@@ -333,7 +336,7 @@ static int run(struct exact *e, kith_err *err)
 	if (rc)
 		return rc;
 	spill = e->plan.spill ? e->job->output : NULL;
-	e->allowed = spill || spill_of(e) ? may_map(e->job) : 0;
+	e->allowed = spill || spill_of(e) ? may_map(e) : 0;
 	if (!e->plan.in_place && (rc = kith_results_init(&e->results, e->n, e->k, e->near, spill, err)))
 		return rc;
 	if (!(e->hash = kith_alloc(e->n, sizeof *e->hash)))

@@ -169,12 +169,16 @@ static double time_reading(const struct planner *q, uint64_t rows, double each)
 	return fmin(distinct * (READ_CALL + bytes * READ_BYTE), n * bytes * READ_BYTE * 1.5);
 }
 
-/* A row whose list is full before it is through keeps its nearest by distances, at once and by itself. */
+/* A row whose list is full before it is through keeps its nearest by distances, at once and by itself. Some rows have
+ * many times what they have on average: where each candidate is read from the file for it, the few that are settled
+ * for that take longer than all else. */
 static double time_settling(const kith_plan *p, const struct planner *q, double survivors)
 {
-	double room = p->capacity - q->k, bytes = (double)q->vectors->row_bytes;
-	double measure = MEASURE * (double)q->d + MEASURE_START + (p->resident ? 0 : READ_CALL + bytes * READ_BYTE);
-	return fmax(0, 2 * survivors / fmax(room, 1) - 1) * p->capacity * measure;
+	double room = fmax(p->capacity - q->k, 1), bytes = (double)q->vectors->row_bytes;
+	double measure = MEASURE * (double)q->d + MEASURE_START;
+	if (p->resident)
+		return fmax(0, 2 * survivors / room - 1) * p->capacity * measure;
+	return p->capacity * (measure + READ_CALL + bytes * READ_BYTE) / expm1(room / (2 * survivors));
 }
 
 /* The seconds in all, once those of the stages are there. */
