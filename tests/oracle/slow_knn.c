@@ -137,6 +137,7 @@ double *slow_distances(const double *x, size_t n, size_t d)
 	return all;
 }
 
+/* Of each row, those that come before the last of the nearest so far, sorted whenever there are twice as many. */
 void slow_nearest(const double *all, size_t n, const uint64_t *order, size_t width, uint32_t *ranks, double *dist2)
 {
 	candidate *best = must_alloc(2 * width, sizeof *best);
