@@ -67,7 +67,7 @@ uint64_t kith_area_in_memory(void)
 	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return UINT64_MAX;
-	if (read(fd, text, sizeof text - 1) <= 0 || sscanf(text, "%*u %*u %llu", &pages) != 1)
+	if (read(fd, text, sizeof text - 1) <= 0 || sscanf(text, "%*u %llu", &pages) != 1)
 		pages = UINT64_MAX;
 	close(fd);
 	return pages == UINT64_MAX ? pages : pages * (uint64_t)sysconf(_SC_PAGESIZE);

@@ -13,19 +13,17 @@
 #include "duplicates.h"
 #include "engine.h"
 #include "kd_order.h"
-#include "machine.h"
 #include "pilot.h"
 #include "planner.h"
 #include "stream.h"
 #include "tree_join.h"
 #include "write_rows.h"
 
-#define REST         1000        /* times a second it is seen how much of its files it has in memory: */
-#define LEAST_MAPPED (4u << 20)  /* bytes that it may in any case, */
-#define MOST_MAPPED  (64u << 20) /* and if the machine has more than enough, unless a quarter of -m is more */
-#define PILOT_GROUPS 32u         /* of rows, whose time says that of all */
-#define TOGETHER     8192u       /* samples that are made blocks of before it is told how far that is */
-#define LEAST_MEMORY (8u << 20)  /* the program and its libraries take more before it begins */
+#define REST         1000       /* times a second it is seen how much the process has in memory: */
+#define BESIDE       (8u << 20) /* so much more than -m, and what it had before, may be there with pages of its files */
+#define PILOT_GROUPS 32u        /* of rows, whose time says that of all */
+#define TOGETHER     8192u      /* samples that are made blocks of before it is told how far that is */
+#define LEAST_MEMORY (8u << 20) /* the program and its libraries take more before it begins */
 
 /* A plan, and what it was chosen by. */
 struct choice {
@@ -61,7 +59,7 @@ struct exact {
 	kith_area values;       /* those of the joined samples, in order, where they are in a file */
 	kith_progress progress; /* the job's, through rest() */
 	struct timespec rested;
-	uint64_t allowed; /* bytes of mapped files in memory */
+	uint64_t allowed; /* bytes in memory before it lets go of pages of its files */
 };
 
 /* Where the vectors that are joined go to a file. */
@@ -314,29 +312,17 @@ static int choose_plan(struct exact *e, kith_err *err)
 	return rc;
 }
 
-/* Bytes of mapped files that may be in memory, with those that are now: what the plan leaves of -m or, if that is more,
- * a part of what the machine has beside it. */
-static uint64_t may_map(const struct exact *e)
-{
-	uint64_t memory = e->job->memory, machine = kith_machine_memory(), others = kith_area_in_memory();
-	uint64_t spare = machine > memory ? (machine - memory) / 4 : 0, most = memory / 4;
-	most = most > MOST_MAPPED ? most : MOST_MAPPED;
-	most = spare < most ? spare : most;
-	if (memory > e->plan.memory && memory - e->plan.memory > most)
-		most = memory - e->plan.memory;
-	return others == UINT64_MAX ? 0 : others + (most > LEAST_MAPPED ? most : LEAST_MAPPED);
-}
-
 /* By one plan, chosen here unless it is given, to e->results, unless it stops. */
 static int run(struct exact *e, kith_err *err)
 {
 	const char *spill;
+	uint64_t before = kith_area_in_memory();
 	e->progress = (kith_progress){rest, e};
+	e->allowed = before == UINT64_MAX ? 0 : before + e->job->memory + BESIDE;
 	int rc = choose_plan(e, err);
 	if (rc)
 		return rc;
 	spill = e->plan.spill ? e->job->output : NULL;
-	e->allowed = spill || spill_of(e) ? may_map(e) : 0;
 	if (!e->plan.in_place && (rc = kith_results_init(&e->results, e->n, e->k, e->near, spill, err)))
 		return rc;
 	if (!(e->hash = kith_alloc(e->n, sizeof *e->hash)))
