@@ -19,11 +19,11 @@
 #include "tree_join.h"
 #include "write_rows.h"
 
-#define REST         1000       /* times a second it is seen how much the process has in memory: */
-#define BESIDE       (8u << 20) /* so much more than -m, and what it had before, may be there with pages of its files */
-#define PILOT_GROUPS 32u        /* of rows, whose time says that of all */
-#define TOGETHER     8192u      /* samples that are made blocks of before it is told how far that is */
-#define LEAST_MEMORY (8u << 20) /* the program and its libraries take more before it begins */
+#define REST         1000        /* times a second it is seen how much the process has in memory: */
+#define BESIDE       (16u << 20) /* so much more than -m, and what it had before, may be there with pages of its files */
+#define PILOT_GROUPS 32u         /* of rows, whose time says that of all */
+#define TOGETHER     8192u       /* samples that are made blocks of before it is told how far that is */
+#define LEAST_MEMORY (8u << 20)  /* the program and its libraries take more before it begins */
 
 /* A plan, and what it was chosen by. */
 struct choice {
