@@ -8,6 +8,7 @@ import tempfile
 import warnings
 import weakref
 from dataclasses import dataclass
+from operator import index
 from typing import Any, Mapping, Optional, Sequence, Union
 
 import numpy as np
@@ -20,14 +21,18 @@ from ._stack import Stack
 Path = Union[str, "os.PathLike[str]"]
 
 
-def run(name: str, *arguments: Any) -> None:
-    """Runs a program. Its message is raised if it fails, and a warning of its becomes one."""
+def run(name: str, *arguments: Any, called: Optional[Mapping[str, str]] = None) -> None:
+    """Runs a program. Its message is raised if it fails, and a warning of its becomes one. `called`: what the user calls the
+    files of messages, if not by their paths."""
     command = [_lib.program(name), "-q", *map(os.fspath, arguments)]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     except FileNotFoundError as error:
         raise ImportError(f"{name} is not found: install kith, or let KITH_BIN name the folder where it is built") from error
-    said = [line.removeprefix(f"{name}: ") for line in done.stderr.decode(errors="surrogateescape").splitlines() if line]
+    said = [line.removeprefix(f"{name}: ") for line in done.stderr.decode(errors="surrogateescape").splitlines()
+            if line and not line.startswith(f"Try `{name} --help'")]
+    for path, known in (called or {}).items():
+        said = [line.replace(path, known) for line in said]
     if done.returncode:
         message = "\n".join(said) or f"{name} ended by signal {-done.returncode}"
         raise _lib.InputError(message) if done.returncode == 2 else _lib.Error(message)
@@ -38,10 +43,12 @@ def run(name: str, *arguments: Any) -> None:
 def knn(X: Any, k: Union[int, Sequence[int]] = 15, *, metric: str = "l2", engine: str = "exact", ties: str = "content",
         out: Optional[Path] = None,
         near: Optional[int] = None, candidates: Sequence[Path] = (), audit: Optional[int] = None,
-        memory: Union[None, int, str] = None, threads: Optional[int] = None, options: Sequence[str] = ()) -> Graph:
+        memory: Union[None, int, str] = None, threads: Optional[int] = None, options: Sequence[str] = (),
+        _called: str = "X") -> Graph:
     """Each sample's k nearest neighbours, by kith-knn. Returns the graph, opened.
 
-    X           the path of a .npy file, or an array (n, ...), flattened to (n, d): f2, f4, f8, u1, i1 or bfloat16, finite
+    X           an array (n, ...), flattened to (n, d), of finite real numbers, bfloat16 among them; or what kith-knn reads:
+                "conv1.npy", "acts.safetensors:conv1", shards that are read as one "conv1.npy.*-of-4", ...
     k           neighbours per sample, 1..n-1; several (ascending) are a ladder that one graph serves
     metric      "l2" or "cosine"
     engine      "exact"; "approx" or "approx:recall=0.95": nearly all, with a measured recall; "faiss:FACTORY"
@@ -63,7 +70,7 @@ def knn(X: Any, k: Union[int, Sequence[int]] = 15, *, metric: str = "l2", engine
             arguments += [option, str(value)] if value is not None else []
         for graph in candidates:
             arguments += ["--candidates", os.fspath(graph)]
-        run("kith-knn", *arguments, *options, "-o", graph_path, "--", path)
+        run("kith-knn", *arguments, *options, "-o", graph_path, "--", path, called=None if _is_path(X) else {path: _called})
         if not _is_path(X):
             os.remove(path)
         found = Graph(graph_path)
@@ -126,9 +133,9 @@ def compare(X: Any, Y: Any, k: int = 15, **options: Any) -> Comparison:
     """Compares two representations of the same samples: each an array (n, ...), a path of one (.npy), a kith.Graph or the
     path of one (.nng). Options are those of kith.knn, for both."""
     graphs = []
-    for which in (X, Y):
+    for which, name in ((X, "X"), (Y, "Y")):
         is_graph = isinstance(which, Graph) or _is_path(which) and os.fspath(which).endswith(".nng")
-        graphs.append(which if is_graph else knn(which, k, near=0, **options))
+        graphs.append(which if is_graph else knn(which, k, near=0, _called=name, **options))
     if isinstance(graphs[0], Graph) and isinstance(graphs[1], Graph) and graphs[0].n != graphs[1].n:
         raise _lib.InputError(f"X has {graphs[0].n} samples, Y {graphs[1].n}")
     found = merge({"X": graphs[0], "Y": graphs[1]}, k)
@@ -152,7 +159,10 @@ def _save(X: Any, path: str) -> str:
 
 
 def _ladder(k: Union[int, Sequence[int]]) -> str:
-    return ",".join(str(int(one)) for one in (k if isinstance(k, (Sequence, np.ndarray)) else [k]))
+    try:
+        return ",".join(str(index(one)) for one in (k if isinstance(k, (Sequence, np.ndarray)) else [k]))
+    except TypeError:
+        raise _lib.InputError(f"k={k!r}: a whole number, or several as [15, 100]") from None
 
 
 def _limits(memory: Union[None, int, str], threads: Optional[int]) -> list[str]:
