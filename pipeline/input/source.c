@@ -302,6 +302,18 @@ int kith_source_names_file(const char *name, const char *path)
 	return same;
 }
 
+int kith_source_files(const char *name, kith_source_each_file *each, void *context, kith_err *err)
+{
+	kith_names names;
+	int rc = kith_names_find(name, &names, err);
+	if (rc)
+		return rc;
+	for (size_t i = 0; !rc && names.many && i < names.count; i++)
+		rc = each(context, names.file[i].path, i, names.count);
+	kith_names_free(&names);
+	return rc;
+}
+
 /* What kith_source_list was called with, and the file that is being listed. */
 typedef struct listing {
 	const char *file;

@@ -73,7 +73,7 @@ uint32_t kith_engine_candidate_tiers(const kith_graph_info *theirs, uint32_t k)
 int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,
 		       const uint32_t *near_ids, const double *near_dist2, kith_err *err)
 {
-	if (job->zero)
+	if (job->left)
 		return kith_zero_rows_append(job->zero, writer, count, near_ids, near_dist2, err);
 	int rc = job->vectors->shift ? append_unshifted(job, writer, count, ids, near_ids, near_dist2, err)
 				     : kith_graph_append(writer, count, ids, near_ids, near_dist2, err);
@@ -322,13 +322,24 @@ static kith_knn_options within_limits(const kith_knn_options *given)
 /* Zero rows are set aside. */
 static int set_aside_zero_rows(struct run *r, kith_err *err)
 {
-	return r->vectors.zero ? kith_zero_rows_init(&r->zero, &r->job, err) : 0;
+	int rc = r->vectors.zero ? kith_zero_rows_init(&r->zero, &r->job, err) : 0;
+	if (!rc && r->vectors.zero && r->engine->takes_zero) {
+		r->job.zero = &r->zero;
+		r->job.memory = r->zero.rest.memory;
+		r->job.taken = r->zero.rest.taken;
+	}
+	return rc;
+}
+
+static int is_beside(const struct run *r)
+{
+	return r->vectors.zero && !r->engine->takes_zero;
 }
 
 /* What the engine gets. */
 static kith_engine_job *engines_job(struct run *r)
 {
-	return r->vectors.zero ? &r->zero.rest : &r->job;
+	return is_beside(r) ? &r->zero.rest : &r->job;
 }
 
 /* The engine's work, with zero rows put in where there are any. */
@@ -336,19 +347,20 @@ static int build_rows(struct run *r, kith_graph_writer *writer, kith_knn_summary
 {
 	int rc = 0;
 	kith_copy_text(done->plan, sizeof done->plan, "zero rows");
-	if (!r->vectors.zero || r->zero.others > 1)
+	if (!is_beside(r) || r->zero.others > 1)
 		rc = r->engine->build(engines_job(r), writer, done, err);
-	if (!rc && r->vectors.zero) {
+	if (!rc && is_beside(r)) {
 		rc = kith_zero_rows_finish(&r->zero, writer, err);
 		done->tied = r->zero.tied;
 	}
+	done->tied.zero = r->vectors.zero;
 	return rc;
 }
 
 static int foresee_rows(struct run *r, kith_knn_estimate *out, kith_err *err)
 {
 	kith_copy_text(out->plan, sizeof out->plan, "zero rows");
-	return r->vectors.zero && r->zero.others < 2 ? 0 : r->engine->foresee(engines_job(r), out, err);
+	return is_beside(r) && r->zero.others < 2 ? 0 : r->engine->foresee(engines_job(r), out, err);
 }
 
 /* Generators are for the default engine, with no options of its own. */
