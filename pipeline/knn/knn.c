@@ -200,6 +200,7 @@ static int start(struct run *r, const char *input, const char *output, const voi
 	const char *spec = NULL;
 	kith_input_how how = o->how;
 	how.spill = how.spill ? how.spill : output;
+	how.memory = how.memory ? how.memory : o->memory;
 	int rc = r->engine ? 0 : kith_engine_find(&r->engine, &spec, o->engine, err);
 	if (rc)
 		return rc;
@@ -223,6 +224,8 @@ static int start(struct run *r, const char *input, const char *output, const voi
 		return rc;
 	r->progress = kith_activations_watched(&r->watch, r->activations, &o->progress);
 	const kith_activations_info *file = kith_activations_get_info(r->activations);
+	r->job.memory -= file->kept;
+	r->job.taken += file->kept;
 	if ((rc = check_dense(file->path, o, err)) || (rc = kith_stage_check(file->path, file->n, o, err)))
 		return rc;
 	if (r->engine->check && (rc = r->engine->check(r->own, file->path, file->n, file->d, err)))
@@ -410,6 +413,7 @@ int kith_knn_foresee_with(const char *input, const kith_knn_options *given, cons
 	if (!rc && !(rc = set_aside_zero_rows(&r, err)) && !(rc = foresee_rows(&r, &found, err))) {
 		describe_instead(&r, found.plan, sizeof found.plan);
 		found.n = r.info.n;
+		found.memory += kith_activations_get_info(r.activations)->kept;
 		found.temporary += kith_activations_get_info(r.activations)->spilled;
 		found.d = r.info.d;
 		found.graph = kith_stage_graph_bytes(&r.info);
@@ -476,7 +480,7 @@ int kith_engine_build(const kith_engine *engine, const char *input, const char *
 	kith_knn_summary done = {0};
 	int rc = start(&r, input, output, own, err);
 	if (rc || (rc = open_candidates(&r, err)) ||
-	    (rc = kith_graph_create(&writer, output, &r.info, o->memory, o->threads, err)) ||
+	    (rc = kith_graph_create(&writer, output, &r.info, r.job.memory, o->threads, err)) ||
 	    (rc = set_aside_zero_rows(&r, err)) || (rc = begin_audit(&r, err)) ||
 	    (rc = build_rows(&r, writer, &done, err)) || (rc = end_audit(&r, writer, &done, err)) ||
 	    (rc = kith_graph_put_ties(writer, &done.tied, err)) || (rc = verify_inputs(&r, err)))
