@@ -7,7 +7,8 @@
 #     include /usr/local/share/kith/kith.mk
 #     # then: make kith -j2
 #
-# Where kith.record made the activations, `include activations/layers.mk` is there for LAYERS and ACTIVATIONS.
+# Where kith.record made the activations, `include activations/layers.mk` is there for LAYERS, ACTIVATIONS and
+# ACTIVATIONS_SHARDS.
 #
 # Settings. Set them before the include, or on make's command line. Only LAYERS has no default.
 #
@@ -15,8 +16,11 @@
 #                Letters, digits and . _ - + @ , may be in it, but no - at its beginning.
 #   K            the ladder: neighbours per sample, ascending, separated by commas       (15)
 #   ACTIVATIONS  the folder that holds a .npy file for each layer; or a file that holds an array of each layer's name:
-#                acts.safetensors, acts.npz, acts.h5                                     (activations)
+#                acts.safetensors, acts.npz, acts.h5; or a pattern of several such files, each with some of the
+#                samples: acts/shard-*.safetensors                                       (activations)
 #   ACTIVATIONS_SUFFIX  how their names end                                              (.npy)
+#   ACTIVATIONS_SHARDS  4 where each layer's samples are in four files, NAME.npy.0-of-4 to NAME.npy.3-of-4, as several
+#                processes of kith.record write them                                     (none: in one file)
 #   NEIGHBOURS   a folder of neighbours found elsewhere, NAME.npy for each layer: these are imported instead of
 #                building graphs, and measured and audited if ACTIVATIONS is set       (none)
 #   NEIGHBOURS_SUFFIX   how their names end                                              (.npy)
@@ -66,31 +70,47 @@ KITH_SPACE := $(KITH_NOTHING) $(KITH_NOTHING)
 KITH_K := $(subst $(KITH_SPACE)$(KITH_COMMA),$(KITH_COMMA),$(or $(strip $(K)),15))
 KITH_K := $(subst $(KITH_COMMA)$(KITH_SPACE),$(KITH_COMMA),$(KITH_K))
 KITH_SUFFIX := $(or $(strip $(ACTIVATIONS_SUFFIX)),.npy)
+KITH_SHARDS := $(strip $(ACTIVATIONS_SHARDS))
 KITH_ACTIVATIONS := $(patsubst %/,%,$(or $(strip $(ACTIVATIONS)),activations))
 KITH_OUT := $(patsubst %/,%,$(or $(strip $(OUT)),kith))
-# One file for all layers, whose arrays have their names: its notes have the layers', and no suffix is needed.
-KITH_ONE_FILE = $(filter %.safetensors %.npz %.h5 %.hdf5,$1)
-KITH_SUFFIX := $(if $(call KITH_ONE_FILE,$(KITH_ACTIVATIONS)),,$(KITH_SUFFIX))
-# The file that holds layers %, or the layer $3, and what comes after its name to name the layer.
-KITH_FILES = $(if $(call KITH_ONE_FILE,$1),$1,$1/%$2)
-KITH_ARRAY = $(if $(call KITH_ONE_FILE,$1),:$2)
+
+# Files that hold an array for each layer, of its name: they need no suffix, and their notes have the layers' names.
+KITH_HOLDERS = $(filter %.safetensors %.npz %.h5 %.hdf5,$1)
+# Of activations in $1: how the names of one layer's files end, if its name is $2 and there are $3 shards; these files, $2
+# being those ends; and how programs call them. % stands for the layer.
+KITH_ENDS = $(if $(call KITH_HOLDERS,$1),,$(if $3,$(patsubst %,$2.%-of-$3,$(shell seq 0 $$(($3 - 1)))),$2))
+KITH_FILES = $(if $(call KITH_HOLDERS,$1),$(or $(wildcard $1),$1),$(addprefix $1/%,$2))
+KITH_SOURCE = $(if $(call KITH_HOLDERS,$1),$1:%,$1/%$2$(if $3,.*-of-$3))
+ifneq ($(if $(KITH_SHARDS),$(shell case '$(KITH_SHARDS)' in (0*|*[!0-9]*|??????*) echo bad;; esac)),)
+$(error kith.mk: ACTIVATIONS_SHARDS: in how many files each layer is, such as 4, not $(KITH_SHARDS))
+endif
+ifneq ($(and $(KITH_SHARDS),$(call KITH_HOLDERS,$(KITH_ACTIVATIONS))),)
+$(error kith.mk: ACTIVATIONS = $(KITH_ACTIVATIONS): leave ACTIVATIONS_SHARDS out: a pattern names the files)
+endif
+KITH_ENDINGS := $(call KITH_ENDS,$(KITH_ACTIVATIONS),$(KITH_SUFFIX),$(KITH_SHARDS))
+KITH_INPUT := $(call KITH_FILES,$(KITH_ACTIVATIONS),$(KITH_ENDINGS))
+KITH_INPUT_NAME := $(call KITH_SOURCE,$(KITH_ACTIVATIONS),$(KITH_SUFFIX),$(KITH_SHARDS))
 # Neighbours found elsewhere take the place of activations, which then only measure them.
 KITH_MEASURED :=
 KITH_MEASURED_IN :=
-KITH_MEASURED_SUFFIX :=
+KITH_MEASURED_ENDINGS :=
+KITH_MEASURED_NAME :=
 ifneq ($(strip $(NEIGHBOURS)),)
 ifneq ($(strip $(ENGINE)),)
 $(error kith.mk: ENGINE = $(ENGINE): with NEIGHBOURS, graphs are imported: leave one of them out)
 endif
 ifneq ($(strip $(ACTIVATIONS)),)
+KITH_MEASURED := $(KITH_INPUT)
 KITH_MEASURED_IN := $(KITH_ACTIVATIONS)
-KITH_MEASURED_SUFFIX := $(KITH_SUFFIX)
-KITH_MEASURED := $(call KITH_FILES,$(KITH_MEASURED_IN),$(KITH_MEASURED_SUFFIX))
+KITH_MEASURED_ENDINGS := $(KITH_ENDINGS)
+KITH_MEASURED_NAME := $(KITH_INPUT_NAME)
 endif
 KITH_ACTIVATIONS := $(patsubst %/,%,$(strip $(NEIGHBOURS)))
-KITH_SUFFIX := $(if $(call KITH_ONE_FILE,$(KITH_ACTIVATIONS)),,$(or $(strip $(NEIGHBOURS_SUFFIX)),.npy))
+KITH_SUFFIX := $(or $(strip $(NEIGHBOURS_SUFFIX)),.npy)
+KITH_ENDINGS := $(call KITH_ENDS,$(KITH_ACTIVATIONS),$(KITH_SUFFIX))
+KITH_INPUT := $(call KITH_FILES,$(KITH_ACTIVATIONS),$(KITH_ENDINGS))
+KITH_INPUT_NAME := $(call KITH_SOURCE,$(KITH_ACTIVATIONS),$(KITH_SUFFIX))
 endif
-KITH_INPUT := $(call KITH_FILES,$(KITH_ACTIVATIONS),$(KITH_SUFFIX))
 KITH_METRIC := $(or $(strip $(METRIC)),l2)
 KITH_TIES := $(or $(strip $(TIES)),content)
 KITH_ENGINE := $(or $(strip $(ENGINE)),exact)
@@ -99,7 +119,7 @@ KITH_ALPHA := $(or $(strip $(ALPHA)),0)
 KITH_PAIRS := $(or $(strip $(PAIRS)),no)
 
 # What make or the shell would misread in a name is refused here.
-KITH_ODD := $(shell printf %s '$(subst ','\'',$(KITH_LAYERS)$(KITH_SUFFIX)$(KITH_MEASURED_SUFFIX))' | LC_ALL=C tr -d 'A-Za-z0-9._+@, -')
+KITH_ODD := $(shell printf %s '$(subst ','\'',$(KITH_LAYERS)$(KITH_SUFFIX)$(ACTIVATIONS_SUFFIX))' | LC_ALL=C tr -d 'A-Za-z0-9._+@, -')
 ifneq ($(KITH_ODD)$(filter -%,$(KITH_LAYERS)),)
 $(error kith.mk: LAYERS, ACTIVATIONS_SUFFIX: names may hold letters without accents, digits and . _ - + @ , \
 	but not $(or $(KITH_ODD),- at the beginning): rename the files)
@@ -110,8 +130,8 @@ endif
 ifneq ($(words $(KITH_K)),1)
 $(error kith.mk: K = $(K): put commas between the values, K = $(subst $(KITH_SPACE),$(KITH_COMMA),$(KITH_K)))
 endif
-ifneq ($(words $(or $(KITH_MEASURED),-) $(KITH_ACTIVATIONS) $(or $(KITH_SUFFIX),-) $(KITH_OUT) $(KITH_METRIC) $(KITH_TIES) $(KITH_ENGINE) \
-	$(KITH_GRAPH) $(KITH_ALPHA)),9)
+ifneq ($(words $(or $(KITH_MEASURED_NAME),-) $(KITH_INPUT_NAME) $(KITH_OUT) $(KITH_METRIC) $(KITH_TIES) $(KITH_ENGINE) $(KITH_GRAPH) \
+	$(KITH_ALPHA)),8)
 $(error kith.mk: ACTIVATIONS, NEIGHBOURS, their SUFFIX, OUT, METRIC, TIES, ENGINE, GRAPH, ALPHA: none of them may contain a space)
 endif
 ifeq ($(filter $(KITH_PAIRS),yes no),)
@@ -134,7 +154,9 @@ KITH_REPORT := $(KITH_OUT)/report.html
 # The settings that results depend on live in stamp files: a stamp is rewritten, and so becomes newer than the results,
 # only when it differs. The comparison is made while reading, so that `make -n` and `make -q` tell the truth.
 KITH_KNN_STAMP := $(KITH_OUT)/.kith-knn
-KITH_KNN_SETTINGS := K=$(KITH_K) METRIC=$(KITH_METRIC) TIES=$(KITH_TIES) ENGINE=$(KITH_ENGINE) ACTIVATIONS=$(KITH_ACTIVATIONS)$(filter-out .npy,$(KITH_SUFFIX))
+KITH_KNN_SETTINGS := K=$(KITH_K) METRIC=$(KITH_METRIC) TIES=$(KITH_TIES) ENGINE=$(KITH_ENGINE) ACTIVATIONS=$(KITH_ACTIVATIONS)$(filter-out .npy,$(KITH_ENDINGS))
+# A file that a pattern no longer finds leaves no other trace.
+KITH_KNN_SETTINGS += $(if $(findstring *,$(KITH_ACTIVATIONS)),$(words $(KITH_INPUT)) files)
 KITH_KNN_SETTINGS += $(if $(strip $(NEIGHBOURS)),IMPORT=$(strip $(IMPORT)) MEASURED=$(KITH_MEASURED))
 KITH_KNN_SETTINGS := $(strip $(KITH_KNN_SETTINGS))
 KITH_MERGE_STAMP := $(KITH_OUT)/.kith-merge
@@ -143,17 +165,18 @@ KITH_MERGE_STAMP := $(KITH_OUT)/.kith-merge
 KITH_NOTES := $(KITH_OUT)/.kith-input
 KITH_MERGE_SETTINGS := GRAPH=$(KITH_GRAPH) ALPHA=$(KITH_ALPHA) LAYERS=$(KITH_LAYERS)
 
-# What stat(1) says of activations, of the layers $1, a line for each; in UTC, whatever TZ is when make runs again. Of
+# What stat(1) says of activations, of the layers $1, a line for each file; in UTC, whatever TZ is when make runs again. Of
 # those that only measure neighbours, names are measured/NAME, which no layer's name can be.
-KITH_STAT_IN = $(if $(call KITH_ONE_FILE,$1),for name in $3; do TZ=UTC0 stat -L -c "%s %y $2$$name" -- $1; done, \
-	(CDPATH= cd $1 && TZ=UTC0 stat -L -c '%s %y $2%n' -- $3))
-KITH_STAT_MEASURED = $(call KITH_STAT_IN,$(KITH_MEASURED_IN),measured/,$(1:%=%$(KITH_MEASURED_SUFFIX)))
-KITH_STAT = $(call KITH_STAT_IN,$(KITH_ACTIVATIONS),,$(1:%=%$(KITH_SUFFIX)))$(if $(KITH_MEASURED),; $(KITH_STAT_MEASURED))
+KITH_STAT_IN = $(if $(call KITH_HOLDERS,$1),for name in $4; do TZ=UTC0 stat -L -c "%s %y %n $2$$name" -- $1; done, \
+	(CDPATH= cd $1 && TZ=UTC0 stat -L -c '%s %y $2%n' -- $(foreach KITH_END,$3,$(4:%=%$(KITH_END)))))
+KITH_STAT = $(call KITH_STAT_IN,$(KITH_ACTIVATIONS),,$(KITH_ENDINGS),$1)$(if $(KITH_MEASURED),; \
+	$(call KITH_STAT_IN,$(KITH_MEASURED_IN),measured/,$(KITH_MEASURED_ENDINGS),$1))
 # The layers whose activations are not what their stamps say.
 KITH_CHANGED := $(shell { cat $(KITH_LAYERS:%=$(KITH_NOTES)/%); { $(call KITH_STAT,$(KITH_LAYERS)); } | sed 's/^/now /'; } \
 	2>/dev/null | awk '!sub(/^now /, "") { noted[$$0]; next } !($$0 in noted) { print $$NF }')
-KITH_CHANGED := $(sort $(patsubst %$(KITH_SUFFIX),%,$(filter-out measured/%,$(KITH_CHANGED))) \
-	$(patsubst measured/%$(KITH_MEASURED_SUFFIX),%,$(filter measured/%,$(KITH_CHANGED))))
+KITH_LAYERS_OF = $(if $2,$(foreach KITH_END,$2,$(patsubst %$(KITH_END),%,$(filter %$(KITH_END),$1))),$1)
+KITH_CHANGED := $(sort $(call KITH_LAYERS_OF,$(filter-out measured/%,$(KITH_CHANGED)),$(KITH_ENDINGS)) \
+	$(call KITH_LAYERS_OF,$(patsubst measured/%,%,$(filter measured/%,$(KITH_CHANGED))),$(KITH_MEASURED_ENDINGS)))
 
 .PHONY: kith kith-clean KITH_FORCE
 .DELETE_ON_ERROR:
@@ -163,7 +186,7 @@ KITH_WHAT_TO_DO = : record that layer (kith.record; or any array of a row for ea
 	ACTIVATIONS in which folder the activations are
 .DEFAULT:
 	@echo 'kith.mk: $@: no such file, and no rule makes it$(if $(filter \
-		$(KITH_LAYERS:%=$(KITH_INPUT)),$@),$(KITH_WHAT_TO_DO))' >&2; exit 2
+		$(foreach KITH_NAME,$(KITH_LAYERS),$(subst %,$(KITH_NAME),$(KITH_INPUT))),$@),$(KITH_WHAT_TO_DO))' >&2; exit 2
 
 kith: $(KITH_GRAPHS) $(KITH_STACK) $(KITH_STORE) $(KITH_REPORT)
 
@@ -171,10 +194,10 @@ KITH_KNN = $(call KITH_PROGRAM,knn) -k $(KITH_K) --metric $(KITH_METRIC) --ties 
 ifneq ($(strip $(NEIGHBOURS)),)
 $(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_INPUT) $(KITH_MEASURED) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/.
 	$(call KITH_PROGRAM,import) -k $(KITH_K) --metric $(KITH_METRIC) --ties $(KITH_TIES) $(KITH_LIMITS)$(if $(KITH_MEASURED),--activations \
-		$(word 2,$+)$(call KITH_ARRAY,$(KITH_MEASURED_IN),$*) )$(strip $(IMPORT)) -o $@ $<$(call KITH_ARRAY,$(KITH_ACTIVATIONS),$*)
+		'$(subst %,$*,$(KITH_MEASURED_NAME))' )$(strip $(IMPORT)) -o $@ '$(subst %,$*,$(KITH_INPUT_NAME))'
 else ifeq ($(filter approx approx:%,$(KITH_ENGINE)),)
 $(KITH_GRAPHS): $(KITH_OUT)/%.nng: $(KITH_INPUT) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/.
-	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<$(call KITH_ARRAY,$(KITH_ACTIVATIONS),$*)
+	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ '$(subst %,$*,$(KITH_INPUT_NAME))'
 else
 # Approximate graphs first, $(OUT)/first/NAME.nng. Then each layer's is made once more of what was found for it and for
 # the layers before and after, which have neighbours that were missed: they repair the pairs whose runs a miss would cut.
@@ -185,15 +208,15 @@ ifneq ($(findstring $(KITH_COMMA),$(KITH_LAYERS) $(KITH_OUT)),)
 $(error kith.mk: LAYERS, OUT: with ENGINE = approx a name may hold no comma)
 endif
 $(KITH_FIRST): $(KITH_OUT)/first/%.nng: $(KITH_INPUT) $(KITH_NOTES)/% $(KITH_KNN_STAMP) | $(KITH_OUT)/first/.
-	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ $<$(call KITH_ARRAY,$(KITH_ACTIVATIONS),$*)
+	$(KITH_KNN) '$(KITH_ENGINE)' -o $@ '$(subst %,$*,$(KITH_INPUT_NAME))'
 $(foreach KITH_NAME,$(KITH_LAYERS),$(eval KITH_BEFORE_$(KITH_NAME) := $(KITH_LAST))$(eval \
 	KITH_AFTER_$(KITH_LAST) := $(KITH_NAME))$(eval KITH_LAST := $(KITH_NAME)))
 define KITH_IMPROVED
-$(KITH_OUT)/$1.nng: $(1:%=$(KITH_INPUT)) $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) $(KITH_AFTER_$1),$(KITH_OUT)/first/$(KITH_NAME).nng)
+$(KITH_OUT)/$1.nng: $(subst %,$1,$(KITH_INPUT)) $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) $(KITH_AFTER_$1),$(KITH_OUT)/first/$(KITH_NAME).nng)
 	if $$(call KITH_IS_EXACT,$(KITH_OUT)/first/$1.nng); then \
 		cp $(KITH_OUT)/first/$1.nng $$@.part && mv $$@.part $$@; else \
 		$$(KITH_KNN) '$(KITH_ENGINE)$(if $(filter approx,$(KITH_ENGINE)),:,$(KITH_COMMA))trees=1,rounds=0' $(foreach KITH_NAME,$1 $(KITH_BEFORE_$1) \
-		$(KITH_AFTER_$1),--candidates $(KITH_OUT)/first/$(KITH_NAME).nng) -o $$@ $$<$(call KITH_ARRAY,$(KITH_ACTIVATIONS),$1); fi
+		$(KITH_AFTER_$1),--candidates $(KITH_OUT)/first/$(KITH_NAME).nng) -o $$@ '$(subst %,$1,$(KITH_INPUT_NAME))'; fi
 endef
 $(foreach KITH_NAME,$(KITH_LAYERS),$(eval $(call KITH_IMPROVED,$(KITH_NAME))))
 endif

@@ -27,8 +27,9 @@
 struct order {
 	uint32_t *radix, *end; /* near: digits' limits; at the first rank of a number, the rank behind its last */
 	uint8_t *bits;         /* near: at the first rank of a number, what it takes */
-	uint64_t *inverse;     /* near: 2^64 / radix, rounded up */
-	uint32_t *digit;       /* near */
+	uint32_t *inverse;     /* near: see divide */
+	uint8_t *shift;        /* near */
+	uint32_t *digit;       /* near; where read, near x TILE */
 	uint32_t *order;       /* k: order[r] = r but while a row is in work, and place[order[r]] = r */
 	uint32_t *place;
 	uint64_t row_bits;
@@ -42,7 +43,8 @@ static int plan_order(struct order *o, kith_block_scratch *s, const kith_graph_i
 	KITH_BUFFER(&w, o->end, near);
 	KITH_BUFFER(&w, o->bits, near);
 	KITH_BUFFER(&w, o->inverse, near);
-	KITH_BUFFER(&w, o->digit, near);
+	KITH_BUFFER(&w, o->shift, near);
+	KITH_BUFFER(&w, o->digit, (size_t)near * TILE);
 	KITH_BUFFER(&w, o->order, k);
 	KITH_BUFFER(&w, o->place, k);
 	int rc = kith_workspace_place(&w, &s->order, &s->order_capacity, "a near list's order", err);
@@ -52,7 +54,9 @@ static int plan_order(struct order *o, kith_block_scratch *s, const kith_graph_i
 		while (r >= info->ladder[t])
 			t++;
 		o->radix[r] = info->ladder[t] - r;
-		o->inverse[r] = UINT64_MAX / o->radix[r] + 1;
+		for (o->shift[r] = 0; o->radix[r] > 1ull << o->shift[r];)
+			o->shift[r]++;
+		o->inverse[r] = (uint32_t)((((1ull << o->shift[r]) - o->radix[r]) << 32) / o->radix[r] + 1);
 	}
 	o->row_bits = 0;
 	for (uint32_t r = 0, end; r < near; r = end) {
@@ -123,45 +127,72 @@ static int encode_order(kith_block_scratch *s, const kith_graph_info *info, uint
 	return kith_value_stream(&s->encoder, s->bits, (size_t)(at + 7) / 8, err);
 }
 
-/* word / radix[r], without the processor's division: exact for numbers of 32 bits (Lemire, Kaser and Kurz 2019). */
-static uint32_t divide(const struct order *o, uint32_t word, uint32_t r)
+/* Takes the digit of a radix from the numbers of TILE rows: word % radix, and word / radix stays. Without the
+ * processor's division, exact for numbers of 32 bits: inverse is 2^32 (2^shift - radix) / radix + 1, radix <= 2^shift
+ * (Granlund and Montgomery 1994, figure 4.1). */
+KITH_CLONES static void take_digits(uint32_t *restrict word, uint32_t radix, uint32_t inverse, int shift,
+				    uint32_t *restrict digit)
 {
-	return o->radix[r] == 1 ? word : (uint32_t)((unsigned __int128)o->inverse[r] * word >> 64);
+	int half = shift > 0;
+	for (uint32_t i = 0; i < TILE; i++) {
+		uint32_t high = (uint32_t)((uint64_t)inverse * word[i] >> 32);
+		uint32_t rest = (high + ((word[i] - high) >> half)) >> (shift - half);
+		digit[i] = word[i] - rest * radix;
+		word[i] = rest;
+	}
+}
+
+/* The digits of `rows` rows, no more than TILE, whose bits begin at `at`: digit[r * TILE + i] for rank r of the i-th.
+ * Returns whether one of their numbers is too large. */
+static int read_digits(const struct order *o, const uint64_t *bits, uint64_t at, uint32_t rows, uint32_t near)
+{
+	uint32_t bad = 0;
+	for (uint32_t r = 0; r < near; r = o->end[r]) {
+		uint32_t word[TILE] = {0};
+		for (uint32_t i = 0; i < rows; i++) {
+			uint64_t b = at + i * o->row_bits;
+			uint64_t two = bits[b / 64] >> b % 64 | bits[b / 64 + 1] << 1 << (63 - b % 64);
+			word[i] = (uint32_t)(two & ((1ull << o->bits[r]) - 1));
+		}
+		for (uint32_t q = r; q < o->end[r]; q++)
+			take_digits(word, o->radix[q], o->inverse[q], o->shift[q], o->digit + (size_t)q * TILE);
+		for (uint32_t i = 0; i < rows; i++)
+			bad |= word[i];
+		at += o->bits[r];
+	}
+	return bad != 0;
+}
+
+/* The positions that a row's digits, TILE apart, stand for. The order is left as it was found. */
+static void put_positions(const struct order *o, const uint32_t *digit, uint32_t near, uint32_t *positions)
+{
+	uint32_t behind = near ? near - 1 + o->radix[near - 1] : 0; /* the last position that can be named */
+	for (uint32_t r = 0; r < near; r++) {                       /* order[r] itself is not looked at again */
+		uint32_t at = r + digit[(size_t)r * TILE];
+		positions[r] = o->order[at];
+		o->order[at] = o->order[r];
+	}
+	if (behind <= 8 * near) /* in one go, from the other, which is not used here */
+		memcpy(o->order, o->place, behind * sizeof *o->order);
+	else
+		for (uint32_t r = 0; r < near; r++)
+			o->order[r + digit[(size_t)r * TILE]] = r + digit[(size_t)r * TILE];
 }
 
 static int decode_order(kith_block_scratch *s, const kith_graph_info *info, kith_view *view, uint32_t *positions,
 			kith_err *err)
 {
 	struct order o;
-	uint32_t near = info->near, bad = 0;
-	uint64_t at = 0;
-	int rc = plan_order(&o, s, info, err);
+	uint32_t near = info->near;
+	int bad = 0, rc = plan_order(&o, s, info, err);
 	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, order_words(&o, view->nodes), err)) ||
 	    (rc = kith_view_stream(view, s->bits, (size_t)(o.row_bits * view->nodes + 7) / 8, err)))
 		return rc;
-	for (uint32_t i = 0; i < view->nodes; i++, positions += near) {
-		uint32_t word = 0;
-		for (uint32_t r = 0, end = 0; r < near; r++) {
-			if (r == end) {
-				uint64_t two = s->bits[at / 64] >> at % 64 | s->bits[at / 64 + 1] << 1
-												  << (63 - at % 64);
-				bad |= word;
-				word = (uint32_t)(two & ((1ull << o.bits[r]) - 1));
-				at += o.bits[r];
-				end = o.end[r];
-			}
-			uint32_t rest = divide(&o, word, r);
-			o.digit[r] = word - rest * o.radix[r];
-			word = rest;
-		}
-		bad |= word;
-		for (uint32_t r = 0; r < near; r++) { /* order[r] itself is not looked at again */
-			uint32_t at = r + o.digit[r];
-			positions[r] = o.order[at];
-			o.order[at] = o.order[r];
-		}
-		for (uint32_t r = 0; r < near; r++)
-			o.order[r + o.digit[r]] = r + o.digit[r];
+	for (uint32_t from = 0; from < view->nodes; from += TILE) {
+		uint32_t rows = view->nodes - from < TILE ? view->nodes - from : TILE;
+		bad |= read_digits(&o, s->bits, from * o.row_bits, rows, near);
+		for (uint32_t i = 0; i < rows; i++, positions += near)
+			put_positions(&o, o.digit + i, near, positions);
 	}
 	return bad ? kith_fail(err, KITH_ECORRUPT, "a near list points outside its row") : 0;
 }
@@ -250,6 +281,7 @@ int kith_near_encode(kith_block_scratch *s, const kith_graph_info *info, uint64_
 static int decode_doubles(kith_block_scratch *s, const kith_graph_info *info, kith_view *view, uint32_t *positions,
 			  double *dist2, kith_err *err)
 {
+	struct order o;
 	uint32_t k = kith_info_k(info);
 	size_t items = (size_t)view->nodes * info->near;
 	int rc = kith_view_u32s(view, positions, items, kith_width(k), err);
@@ -258,10 +290,14 @@ static int decode_doubles(kith_block_scratch *s, const kith_graph_info *info, ki
 		return rc;
 	if (dist2)
 		memcpy(dist2, s->bits, items * sizeof *dist2);
+	int bad = 0;
 	for (size_t i = 0; i < items; i++)
-		if (positions[i] >= k || (dist2 && isnan(dist2[i])))
-			return kith_fail(err, KITH_ECORRUPT, "a near list points outside its row");
-	return 0;
+		bad |= positions[i] >= k || (dist2 && isnan(dist2[i]));
+	if (bad || (rc = plan_order(&o, s, info, err))) /* whose digits can stand for no other positions */
+		return bad ? kith_fail(err, KITH_ECORRUPT, "a near list points outside its row") : rc;
+	for (size_t i = 0; !bad && i < items; i += info->near)
+		bad = find_digits(&o, positions + i, info->near);
+	return bad ? kith_fail(err, KITH_ECORRUPT, "a near list names a position twice, or one of another tier") : 0;
 }
 
 static int decode_singles(kith_block_scratch *s, const kith_graph_info *info, kith_view *view, uint32_t *positions,

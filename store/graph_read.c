@@ -5,6 +5,7 @@
 #include "alloc.h"
 #include "graph_audit.h"
 #include "graph_reader.h"
+#include "set_kernels.h"
 #include "workspace.h"
 
 /* Of rows_block and near_part: nothing is cached. */
@@ -120,19 +121,25 @@ static int cache_rows(kith_graph *g, uint64_t block, uint32_t tiers, kith_err *e
 	if (g->rows_block == block && g->rows_tiers == tiers)
 		return 0;
 	g->rows_block = NONE;
-	if ((rc = KITH_SCRATCH(g->rows, g->rows_capacity, items, err)) ||
-	    (rc = kith_graph_decode_rows(g, block, tiers, g->rows, 0, err)))
+	if ((rc = KITH_SCRATCH(g->rows, g->rows_capacity, items + KITH_SPARE, err)) ||
+	    (rc = kith_graph_decode_rows(g, block, tiers, g->rows, 1, err)))
 		return rc;
 	g->rows_block = block;
 	g->rows_tiers = tiers;
 	return 0;
 }
 
-int kith_graph_read_rows(kith_graph *g, uint64_t first, uint64_t count, uint32_t tiers, uint32_t *ids, kith_err *err)
+int kith_graph_check_rows(const kith_graph *g, uint64_t first, uint64_t count, uint32_t tiers, kith_err *err)
 {
 	int rc = kith_graph_check_range(g, first, count, err);
 	if (!rc && (tiers < 1 || tiers > g->info.tiers))
 		rc = kith_fail(err, KITH_EUSAGE, "%s: has %u tiers", g->path, g->info.tiers);
+	return rc;
+}
+
+int kith_graph_read_rows(kith_graph *g, uint64_t first, uint64_t count, uint32_t tiers, uint32_t *ids, kith_err *err)
+{
+	int rc = kith_graph_check_rows(g, first, count, tiers, err);
 	while (!rc && count) {
 		kith_graph_part p = kith_graph_part_at(g, first, count);
 		size_t k = g->info.ladder[tiers - 1];
@@ -207,59 +214,74 @@ int kith_graph_read_near(kith_graph *g, uint64_t first, uint64_t count, uint32_t
 	return rc;
 }
 
-/* Brings the ids at `positions` of a row, all of them below `end`, to its front, in that order; the others below `end`
- * keep theirs, and those beyond stay where they are. `is_other`: ones, a byte for each position. -1 if a position is
- * not below `end`, as only a damaged file of version 2 has it. */
-static int order_row(uint32_t *ids, uint32_t *front, uint8_t *is_other, const uint32_t *positions, uint32_t near,
-		     uint32_t end)
+/* What order_row needs: `near`, the near lists' part that is of these tiers, is of those that end at `end`. */
+struct ranks {
+	size_t k;
+	uint32_t near, end;
+	uint32_t *row;     /* k and KITH_SPARE */
+	uint8_t *is_other; /* `end` ones, and zeros: KITH_SPARE */
+};
+
+/* A row in rank order: the ids at `positions`, which differ and are below `end`, in that order; the others below `end`
+ * in theirs; and the rest. KITH_SPARE items behind `to` are overwritten. */
+static void order_row(const struct ranks *x, const uint32_t *restrict row, const uint32_t *restrict positions,
+		      uint32_t *restrict to)
 {
-	uint32_t to = end, outside = 0;
-	for (uint32_t r = 0; r < near; r++)
-		outside |= positions[r] >= end;
-	if (outside)
-		return -1;
-	for (uint32_t r = 0; r < near; r++) {
-		front[r] = ids[positions[r]];
+	uint8_t *restrict is_other = x->is_other;
+	for (uint32_t r = 0; r < x->near; r++) {
+		to[r] = row[positions[r]];
 		is_other[positions[r]] = 0;
 	}
-	for (uint32_t p = end; p-- > 0; to -= is_other[p]) /* to > p: what is written has been read */
-		ids[to - 1] = ids[p];
-	memcpy(ids, front, near * sizeof *ids);
-	for (uint32_t r = 0; r < near; r++)
-		is_other[positions[r]] = 1;
-	return 0;
+	kith_set_kernels_get()->pick(row, is_other, x->end, to + x->near);
+	memcpy(to + x->end, row + x->end, (x->k - x->end) * sizeof *to);
+	if (x->end <= 8 * x->near)
+		memset(is_other, 1, x->end);
+	else
+		for (uint32_t r = 0; r < x->near; r++)
+			is_other[positions[r]] = 1;
+}
+
+static int start_ranks(struct ranks *x, const kith_graph_info *info, uint32_t tiers, void **memory, kith_err *err)
+{
+	kith_workspace w = {0};
+	x->k = info->ladder[tiers - 1];
+	x->near = info->near < x->k ? info->near : (uint32_t)x->k;
+	x->end = 0;
+	for (uint32_t t = 0; x->end < x->near; t++)
+		x->end = info->ladder[t];
+	KITH_BUFFER(&w, x->row, x->k + KITH_SPARE);
+	KITH_BUFFER(&w, x->is_other, (size_t)x->end + KITH_SPARE);
+	int rc = kith_workspace_alloc(&w, memory, "rows in rank order", err);
+	if (!rc) {
+		memset(x->is_other, 1, x->end);
+		memset(x->is_other + x->end, 0, KITH_SPARE);
+	}
+	return rc;
 }
 
 int kith_graph_read_ranked(kith_graph *g, uint64_t first, uint64_t count, uint32_t tiers, uint32_t *ids, double *dist2,
 			   kith_err *err)
 {
-	uint32_t near = g->info.near, end = 0, *front;
 	const uint32_t *positions;
 	const double *d;
-	uint8_t *is_other;
+	struct ranks x;
 	void *memory = NULL;
-	kith_workspace w = {0};
-	int rc = kith_graph_read_rows(g, first, count, tiers, ids, err);
-	if (rc || !near)
+	int rc = kith_graph_check_rows(g, first, count, tiers, err);
+	if (rc || !g->info.near)
+		return rc ? rc : kith_graph_read_rows(g, first, count, tiers, ids, err);
+	if ((rc = start_ranks(&x, &g->info, tiers, &memory, err)))
 		return rc;
-	size_t k = g->info.ladder[tiers - 1];
-	uint32_t most = near < k ? near : (uint32_t)k;
-	for (uint32_t t = 0; end < most; t++)
-		end = g->info.ladder[t];
-	KITH_BUFFER(&w, front, most);
-	KITH_BUFFER(&w, is_other, end);
-	if ((rc = kith_workspace_alloc(&w, &memory, "rows in rank order", err)))
-		return rc;
-	memset(is_other, 1, end);
-	for (uint64_t i = first; i < first + count; i++) {
-		if ((rc = kith_graph_near_at(g, i, dist2 != NULL, &positions, &d, err)))
+	for (uint64_t i = first; i < first + count; i++, ids += x.k) {
+		int has_spare = (first + count - 1 - i) * x.k >= KITH_SPARE; /* the next rows', not yet there */
+		kith_graph_part p = kith_graph_part_at(g, i, 1);
+		if ((rc = cache_rows(g, p.block, tiers, err)) ||
+		    (rc = kith_graph_near_at(g, i, dist2 != NULL, &positions, &d, err)))
 			break;
-		if (order_row(ids + (i - first) * k, front, is_other, positions, most, end)) {
-			rc = kith_fail(err, KITH_ECORRUPT, "%s: a near list points outside its tiers", g->path);
-			break;
-		}
+		order_row(&x, g->rows + p.from * x.k, positions, has_spare ? ids : x.row);
+		if (!has_spare)
+			memcpy(ids, x.row, x.k * sizeof *ids);
 		if (dist2)
-			memcpy(dist2 + (i - first) * near, d, near * sizeof *dist2);
+			memcpy(dist2 + (i - first) * g->info.near, d, g->info.near * sizeof *dist2);
 	}
 	free(memory);
 	return rc;

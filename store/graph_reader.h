@@ -38,5 +38,7 @@ typedef struct kith_graph_part {
 kith_graph_part kith_graph_part_at(const kith_graph *g, uint64_t node, uint64_t left);
 /* KITH_EUSAGE unless there are such nodes. */
 int kith_graph_check_range(const kith_graph *g, uint64_t first, uint64_t count, kith_err *err);
+/* And so many tiers. */
+int kith_graph_check_rows(const kith_graph *g, uint64_t first, uint64_t count, uint32_t tiers, kith_err *err);
 
 #endif

@@ -84,9 +84,7 @@ static int read_sets(kith_graph *g, uint32_t table, uint64_t first, uint64_t cou
 		     kith_err *err)
 {
 	uint32_t block = g->info.block_nodes;
-	int rc = kith_graph_check_range(g, first, count, err);
-	if (!rc && (tiers < 1 || tiers > g->info.tiers))
-		rc = kith_fail(err, KITH_EUSAGE, "%s: has %u tiers", g->path, g->info.tiers);
+	int rc = kith_graph_check_rows(g, first, count, tiers, err);
 	if (!rc && (!count || first % block || ((first + count) % block && first + count != g->info.n)))
 		rc = kith_fail(err, KITH_EUSAGE, "%s: nodes %llu:%llu are not whole blocks of %u", g->path,
 			       (unsigned long long)first, (unsigned long long)(first + count), block);

@@ -42,9 +42,17 @@ static int unpack(const uint8_t *const *planes, int width, const uint64_t *offse
 			    : unpack_sets(planes, 3, offset, sets, base, step, n, ids);
 }
 
+static size_t pick(const uint32_t *restrict from, const uint8_t *restrict which, size_t count, uint32_t *restrict to)
+{
+	size_t at = 0;
+	for (size_t i = 0; i < count; at += which[i++]) /* no branch, which nothing could foretell */
+		to[at] = from[i];
+	return at;
+}
+
 const kith_set_kernels *kith_set_kernels_get(void)
 {
-	static const kith_set_kernels portable = {.count_bits = popcount_any, .unpack = unpack};
+	static const kith_set_kernels portable = {.count_bits = popcount_any, .unpack = unpack, .pick = pick};
 #ifdef KITH_AVX512
 	if (kith_cpu() == KITH_CPU_AVX512)
 		return &kith_set_kernels_avx512;

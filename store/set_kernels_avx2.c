@@ -76,5 +76,28 @@ AVX2 static int unpack(const uint8_t *const *planes, int width, const uint64_t *
 			    : unpack_sets(planes, 3, offset, sets, base, step, n, ids);
 }
 
-const kith_set_kernels kith_set_kernels_avx2 = {.count_bits = count_bits, .unpack = unpack};
+/* For each eight bits the numbers of those that are set, ascending, a byte each. */
+#define BEFORE(m)   ((m & 1) + (m >> 1 & 1) + (m >> 2 & 1) + (m >> 3 & 1) + (m >> 4 & 1) + (m >> 5 & 1) + (m >> 6 & 1))
+#define PLACE(m, i) ((uint64_t)((m) >> (i)&1 ? (i) : 0) << 8 * BEFORE(((m) & ((1 << (i)) - 1))))
+#define ROW1(m)     (PLACE(m, 1) | PLACE(m, 2) | PLACE(m, 3) | PLACE(m, 4) | PLACE(m, 5) | PLACE(m, 6) | PLACE(m, 7))
+#define ROW4(m)     ROW1(m), ROW1(m + 1), ROW1(m + 2), ROW1(m + 3)
+#define ROW16(m)    ROW4(m), ROW4(m + 4), ROW4(m + 8), ROW4(m + 12)
+#define ROW64(m)    ROW16(m), ROW16(m + 16), ROW16(m + 32), ROW16(m + 48)
+static const uint64_t set_places[256] = {ROW64(0), ROW64(64), ROW64(128), ROW64(192)};
+
+AVX2 size_t kith_pick_avx2(const uint32_t *from, const uint8_t *which, size_t count, uint32_t *to)
+{
+	size_t at = 0;
+	for (size_t i = 0; i < count; i += 8) {
+		__m128i here = _mm_sub_epi8(_mm_setzero_si128(), load_bytes(which + i)); /* the sign is the bit */
+		unsigned bits = (unsigned)_mm_movemask_epi8(here);
+		__m256i places = _mm256_cvtepu8_epi32(load_bytes((const uint8_t *)&set_places[bits]));
+		__m256i x = _mm256_permutevar8x32_epi32(_mm256_loadu_si256((const void *)(from + i)), places);
+		_mm256_storeu_si256((void *)(to + at), x);
+		at += (size_t)__builtin_popcount(bits);
+	}
+	return at;
+}
+
+const kith_set_kernels kith_set_kernels_avx2 = {.count_bits = count_bits, .unpack = unpack, .pick = kith_pick_avx2};
 #endif

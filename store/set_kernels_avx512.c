@@ -73,5 +73,5 @@ KITH_AVX512 static int unpack(const uint8_t *const *planes, int width, const uin
 			    : unpack_sets(planes, 3, offset, sets, base, step, n, ids);
 }
 
-const kith_set_kernels kith_set_kernels_avx512 = {.count_bits = count_bits, .unpack = unpack};
+const kith_set_kernels kith_set_kernels_avx512 = {.count_bits = count_bits, .unpack = unpack, .pick = kith_pick_avx2};
 #endif

@@ -251,7 +251,7 @@ refused() {
 	[ "$status" -eq 1 ]
 	run make kith
 	[ "$status" -eq 0 ]
-	[[ $output == *"-o kith/b.nng lists/b.npy"* ]]
+	[[ $output == *"-o kith/b.nng 'lists/b.npy'"* ]]
 	[[ $output != *"-o kith/a.nng"* ]]
 	make -q kith
 	run make kith ACTIVATIONS="my lists"
@@ -268,5 +268,5 @@ refused() {
 	[ "$status" -eq 1 ]
 	# the same file as both: a note is not taken for the activations
 	run make -n kith ACTIVATIONS_SUFFIX=.npy OUT=same
-	[[ $output == *"--activations lists/a.npy "*" -o same/a.nng lists/a.npy"* ]]
+	[[ $output == *"--activations 'lists/a.npy' "*" -o same/a.nng 'lists/a.npy'"* ]]
 }

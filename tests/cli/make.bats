@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
-# pipeline/kith.mk: which targets are made again, and when. Each program runs behind a wrapper that notes its call, so
-# a test reads from the log what make did. KITH_BIN names the folder of the programs built; without it the wrappers
-# stand alone and copy their inputs, which is enough to test make's side.
+# pipeline/kith.mk: which targets are made again, and when. In place of each program there is one that notes its call, so
+# that a test reads from the log what make did, and copies its inputs, which is enough to test make's side, and quick. Behind
+# those that a test names by `programs`, the ones of the folder KITH_BIN do their work.
 
 setup() {
 	root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -14,9 +14,9 @@ setup() {
 	done
 	find activations -type f -exec touch -d '-1 hour' {} +
 	for program in knn merge report; do
-		wrapper "$program" >"bin/kith-$program"
-		chmod +x "bin/kith-$program"
+		stand_in "$program" >"bin/kith-$program"
 	done
+	chmod +x bin/*
 	printf '%s\n' "LAYERS = A B C" "K = 2,5" "KITH_BIN = bin" "include $root/pipeline/kith.mk" >Makefile
 	settle
 }
@@ -30,22 +30,32 @@ npy() {
 	}'
 }
 
-# Notes "knn A.nng" and runs the program itself, or without one copies the inputs; fails, or hangs half-way, where the
-# files `fail` and `hang` say so.
-wrapper() {
+# Notes "knn A.nng" and copies the inputs, or has $2 do its work; fails, or hangs half-way, where the files `fail` and
+# `hang` say so.
+stand_in() {
+	local work=
+	[ -z "$2" ] || work="exec '$2' \"\$@\""
 	cat <<-END
 		#!/bin/sh
 		for last do [ "\$before" = -o ] && out=\$last; before=\$last; done
-		echo "$1 \$(basename "\$out")" >>"$PWD/log"
-		grep -qsx "$1 \$(basename "\$out")" "$PWD/fail" && { echo half >"\$out.part"; exit 1; }
-		grep -qsx "$1 \$(basename "\$out")" "$PWD/hang" && { echo half >"\$out.part"; exec sleep 60; }
-		$([ -n "$real" ] && printf 'exec "%s/kith-%s" "$@"' "$real" "$1")
+		call="$1 \${out##*/}"
+		echo "\$call" >>"$PWD/log"
+		[ -e "$PWD/fail" ] && grep -qx "\$call" "$PWD/fail" && { echo half >"\$out.part"; exit 1; }
+		[ -e "$PWD/hang" ] && grep -qx "\$call" "$PWD/hang" && { echo half >"\$out.part"; exec sleep 60; }
+		$work
 		pairs=
 		while [ "\$1" != -o ]; do [ "\$1" = --pairs ] && pairs=\$2; shift; done
 		[ -z "\$pairs" ] || echo pairs >"\$pairs"
 		shift 2
-		for file do file=\${file#*=}; cat "\${file%:*}"; done >"\$out.part" && mv "\$out.part" "\$out"
+		for file do file=\${file#*=}; cat \${file%:*}; done >"\$out.part" && mv "\$out.part" "\$out"
 	END
+}
+
+programs() {
+	local program
+	for program in ${real:+"$@"}; do
+		stand_in "$program" "$real/kith-$program" >"bin/kith-$program"
+	done
 }
 
 # A graph's rows, without how it was made.
@@ -53,10 +63,10 @@ kith_rows() {
 	"$real/kith-show" "$1" | grep -v '^#'
 }
 
-# Everything made so far is now a minute older, so that a touch makes a newer file whatever the clock's grain. But for
+# Everything made so far is now a minute old, so that a touch makes a newer file whatever the clock's grain. But for
 # activations: another time is a change.
 settle() {
-	find . -path ./activations -prune -o -type f -exec touch -r {} -d '-1 minute' {} \;
+	find . -path ./activations -prune -o -type f -exec touch -d '-1 minute' {} +
 	: >log
 }
 
@@ -68,6 +78,7 @@ ran() {
 all="knn A.nng knn B.nng knn C.nng merge stack.json report report.html "
 
 @test "a first make makes everything, a second nothing" {
+	programs knn merge report
 	run make kith
 	[ "$status" -eq 0 ]
 	[ "$(ran)" = "$all" ]
@@ -206,6 +217,7 @@ same_as_by_hand() {
 }
 
 @test "PAIRS: pairs.kpr is made with stack.json, in one run" {
+	programs knn merge
 	make -j2 kith PAIRS=yes
 	[ "$(ran)" = "$all" ]
 	[ -s kith/pairs.kpr ]
@@ -228,6 +240,7 @@ same_as_by_hand() {
 }
 
 @test "PAIRS: a layer replaced, added, removed; all in another order" {
+	programs knn merge
 	make kith PAIRS=yes
 	settle
 	npy D >activations/B.npy
@@ -289,7 +302,6 @@ same_as_by_hand() {
 	: >log
 	make kith PAIRS=yes
 	[ "$(ran)" = "merge stack.json report report.html " ]
-	same_as_by_hand A B C
 }
 
 @test "PAIRS: kith-clean, and what is neither yes nor no" {
@@ -459,6 +471,7 @@ same_as_by_hand() {
 }
 
 @test "ACTIVATIONS: one file for all layers" {
+	programs knn
 	local header='{"A":{"dtype":"U8","shape":[24,3],"data_offsets":[0,72]},"B":{"dtype":"U8","shape":[24,3],"data_offsets":[72,144]},'
 	header+='"C":{"dtype":"U8","shape":[24,3],"data_offsets":[144,216]}}'
 	{ printf '\360\0\0\0\0\0\0\0%-240s' "$header" && for name in A B C; do npy $name | tail -c 72; done; } >acts.safetensors
@@ -482,6 +495,72 @@ same_as_by_hand() {
 	run make kith ACTIVATIONS=none.npz
 	[ "$status" -eq 2 ]
 	[[ $output == *"kith.mk: none.npz: no such file"* ]]
+}
+
+# Two shards of layers, 13 and 11 samples, as processes 0 and 1 of kith.record write them.
+shards() {
+	local name i
+	for name; do
+		npy "$name" >whole
+		for i in 0 1; do
+			printf '\223NUMPY\001\000v\000%-117s\n' "{'descr': '|u1', 'fortran_order': False, 'shape': ($((13 - 2 * i)), 3), }"
+			tail -c "$((72 - 39 * i))" whole | head -c "$((39 - 6 * i))"
+		done >whole.parts
+		head -c 167 whole.parts >"activations/$name.npy.0-of-2"
+		tail -c 161 whole.parts >"activations/$name.npy.1-of-2"
+	done
+	touch -d '-1 hour' activations/*-of-2
+}
+
+@test "ACTIVATIONS_SHARDS, and a pattern of files for all layers: the same graphs" {
+	programs knn
+	make kith
+	mkdir old
+	mv kith/?.nng old
+	shards A B C
+	make -j2 kith ACTIVATIONS_SHARDS=2
+	for name in A B C; do
+		[ -z "$real" ] || [ "$(kith_rows kith/$name.nng)" = "$(kith_rows old/$name.nng)" ]
+	done
+	make -q kith ACTIVATIONS_SHARDS=2
+	settle
+	touch activations/B.npy.1-of-2
+	make kith/A.nng kith/B.nng kith/C.nng ACTIVATIONS_SHARDS=2
+	[ "$(ran)" = "knn B.nng " ]
+	rm activations/C.npy.1-of-2
+	run make kith ACTIVATIONS_SHARDS=2
+	[ "$status" -eq 2 ]
+	[[ $output == *"kith.mk: activations/C.npy.1-of-2: no such file, and no rule makes it: record that layer"* ]]
+	for shards in 0 x "2 3" 2x; do
+		run make kith ACTIVATIONS_SHARDS="$shards"
+		[ "$status" -eq 2 ]
+		[[ $output == *"kith.mk: ACTIVATIONS_SHARDS: in how many files each layer is, such as 4, not $shards"* ]]
+	done
+
+	local header='{"A":{"dtype":"U8","shape":[12,3],"data_offsets":[0,36]},"B":{"dtype":"U8","shape":[12,3],"data_offsets":[36,72]}}'
+	mkdir st
+	for i in 0 1; do
+		printf '\270\0\0\0\0\0\0\0%-184s' "$header"
+		for name in A B; do npy $name | tail -c "$((72 - 36 * i))" | head -c 36; done
+	done >both
+	head -c 264 both >st/shard-0-of-2-00000.safetensors
+	tail -c 264 both >st/shard-1-of-2-00000.safetensors
+	touch -d '-1 hour' st/*
+	set -- LAYERS="A B" ACTIVATIONS="st/shard-*.safetensors"
+	make kith/A.nng kith/B.nng "$@"
+	for name in A B; do
+		[ -z "$real" ] || [ "$(kith_rows kith/$name.nng)" = "$(kith_rows old/$name.nng)" ]
+	done
+	make -q kith/A.nng kith/B.nng "$@"
+	mv st/shard-1-of-2-00000.safetensors .
+	run make -q kith/A.nng "$@"
+	[ "$status" -eq 1 ]
+	rm st/*
+	run make kith "$@"
+	[ "$status" -eq 2 ]
+	[[ $output == *"kith.mk: st/shard-*.safetensors: no such file"* ]]
+	run make kith "$@" ACTIVATIONS_SHARDS=2
+	[[ $output == *"leave ACTIVATIONS_SHARDS out"* ]]
 }
 
 @test "layers and activations by kith.record's layers.mk" {

@@ -38,17 +38,23 @@ void slow_tie_order(const double *x, size_t n, size_t d, kith_ties ties, uint64_
 /* The same from a key. */
 void slow_tie_order_of(uint64_t key, size_t n, kith_ties ties, uint64_t *order);
 
-/* All pairs, then a sort by (squared distance, order), which is the index if `order` is NULL. Fills ranks[n][width] and
+/* The squared distances of all pairs: row i of n - 1 has those from sample i to all others, in their order. Release it
+ * with free(). */
+double *slow_distances(const double *x, size_t n, size_t d);
+
+/* Sorts each row of them by (squared distance, order), which is the index if `order` is NULL. Fills ranks[n][width] and
  * dist2[n][width]. */
+void slow_nearest(const double *all, size_t n, const uint64_t *order, size_t width, uint32_t *ranks, double *dist2);
+
+/* Both. */
 void slow_knn(const double *x, size_t n, size_t d, const uint64_t *order, size_t width, uint32_t *ranks, double *dist2);
 
-/* The rows of whose k nearest the last is exactly as far as some other sample, and the most samples that are as far in
- * one of these rows. */
-void slow_ties(const double *x, size_t n, size_t d, uint32_t k, uint64_t *rows, uint64_t *most);
-
-/* Compares the counts of ties that the graph at `path` has, at every k, with slow_ties. Returns 0, or 1 with one line
- * in `why`. */
-int slow_ties_differ(const char *path, const double *x, size_t n, size_t d, char *why, size_t size);
+/* Compares the counts of ties that the graph at `path` has, at every k up to `width`, with the definition: the rows of
+ * whose k nearest the last is exactly as far as some other sample, and the most samples that are as far in one of these
+ * rows. all[n][n - 1]: all distances, in any order; dist2[n][width]: the smallest, sorted. Returns 0, or 1 with one
+ * line in `why`. */
+int slow_ties_differ(const char *path, const double *all, size_t n, const double *dist2, size_t width, char *why,
+		     size_t size);
 
 /* ---- neighbours made elsewhere -------------------------------------------------------------------------------- */
 

@@ -115,12 +115,16 @@ typedef struct reading {
 	size_t width;
 	const uint32_t *ranks;
 	const double *dist2;
-	unsigned char *tier; /* [n][n]: tier of the edge i -> j, or SLOW_TIER_ABSENT */
+	/* [n][k], tier by tier: all ids ascending; the nearest in rank order, as many as have one, then the others */
+	uint32_t *by_id, *by_rank;
+	double *stored;      /* [n][near]: distances as the graph has them */
+	unsigned char *to;   /* [n][n]: tier of the edge i -> j, or SLOW_TIER_ABSENT */
+	unsigned char *from; /* [n][n]: that of j -> i */
 	char *why;
 	size_t size;
 } reading;
 
-static int by_id(const void *left, const void *right)
+static int ascending(const void *left, const void *right)
 {
 	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
 	return a < b ? -1 : a > b;
@@ -158,23 +162,20 @@ static int info_differs(reading *t)
 
 static int rows_differ(reading *t, uint64_t first, uint64_t count, uint32_t tiers)
 {
-	uint32_t k = t->want->ladder[tiers - 1], *got = must_alloc(count * k, sizeof *got);
-	uint32_t *row = must_alloc(k, sizeof *row);
+	uint32_t k = t->want->ladder[tiers - 1], all = t->want->ladder[t->want->tiers - 1];
+	uint32_t *got = must_alloc(count * k, sizeof *got);
 	kith_err err = {0};
 	int differs = 0;
 	if (kith_graph_read_rows(t->graph, first, count, tiers, got, &err))
 		differs = DIFFERS(t, "read_rows: %s", err.msg);
 	for (uint64_t i = 0; i < count && !differs; i++) {
-		memcpy(row, t->ranks + (first + i) * t->width, k * sizeof *row);
-		for (uint32_t tier = 0, from = 0; tier < tiers; from = t->want->ladder[tier++])
-			qsort(row + from, t->want->ladder[tier] - from, sizeof *row, by_id);
+		const uint32_t *row = t->by_id + (first + i) * all;
 		for (uint32_t s = 0; s < k && !differs; s++)
 			if (row[s] != got[i * k + s])
 				differs = DIFFERS(t, "row %llu, place %u of %u: %u, should be %u",
 						  (unsigned long long)(first + i), s, k, got[i * k + s], row[s]);
 	}
 	free(got);
-	free(row);
 	return differs;
 }
 
@@ -195,45 +196,35 @@ void slow_single(const double *dist2, size_t count, double *out)
 	}
 }
 
-/* The nearest in rank order, as many as have one, then the other ids, tier by tier. */
 static int ranked_differ(reading *t, uint64_t first, uint64_t count, uint32_t tiers)
 {
-	uint32_t k = t->want->ladder[tiers - 1], near = t->want->near, ranked = near < k ? near : k;
-	uint32_t *got = must_alloc(count * k, sizeof *got), *row = must_alloc(k, sizeof *row);
-	double *dist2 = must_alloc(count * near, sizeof *dist2), *stored = must_alloc(near, sizeof *stored);
+	uint32_t k = t->want->ladder[tiers - 1], all = t->want->ladder[t->want->tiers - 1], near = t->want->near;
+	uint32_t *got = must_alloc(count * k, sizeof *got);
+	double *dist2 = must_alloc(count * near, sizeof *dist2);
 	kith_err err = {0};
 	int differs = 0;
 	if (kith_graph_read_ranked(t->graph, first, count, tiers, got, near % 3 ? dist2 : NULL, &err))
 		differs = DIFFERS(t, "read_ranked: %s", err.msg);
-	for (uint64_t i = 0; i < count && !differs; i++) {
-		memcpy(row, t->ranks + (first + i) * t->width, k * sizeof *row);
-		for (uint32_t tier = 0, from = 0; tier < tiers; from = t->want->ladder[tier++]) {
-			uint32_t begin = from > ranked ? from : ranked, end = t->want->ladder[tier];
-			if (begin < end)
-				qsort(row + begin, end - begin, sizeof *row, by_id);
-		}
-		slow_single(t->dist2 + (first + i) * t->width, near, stored);
-		if (memcmp(row, got + i * k, k * sizeof *row) ||
-		    (near % 3 && memcmp(stored, dist2 + i * near, near * sizeof *stored)))
+	for (uint64_t i = 0; i < count && !differs; i++)
+		if (memcmp(t->by_rank + (first + i) * all, got + i * k, k * sizeof *got))
 			differs = DIFFERS(t, "row %llu to k=%u in rank order", (unsigned long long)(first + i), k);
-	}
+	if (!differs && near % 3 && memcmp(t->stored + first * near, dist2, count * near * sizeof *dist2))
+		differs = DIFFERS(t, "distances of %llu to k=%u in rank order", (unsigned long long)first, k);
 	free(got);
-	free(row);
 	free(dist2);
-	free(stored);
 	return differs;
 }
 
 static int near_differs(reading *t, uint64_t first, uint64_t count)
 {
 	uint32_t near = t->want->near, *ids = must_alloc(count * near, sizeof *ids);
-	double *dist2 = must_alloc(count * near, sizeof *dist2), *stored = must_alloc(near, sizeof *stored);
+	double *dist2 = must_alloc(count * near, sizeof *dist2);
 	kith_err err = {0};
 	int differs = 0;
 	if (kith_graph_read_near(t->graph, first, count, ids, dist2, &err))
 		differs = DIFFERS(t, "read_near: %s", err.msg);
 	for (uint64_t i = 0; i < count && !differs; i++) {
-		slow_single(t->dist2 + (first + i) * t->width, near, stored);
+		const double *stored = t->stored + (first + i) * near;
 		for (uint32_t s = 0; s < near && !differs; s++) {
 			uint32_t want = t->ranks[(first + i) * t->width + s];
 			if (ids[i * near + s] != want || dist2[i * near + s] != stored[s])
@@ -244,7 +235,6 @@ static int near_differs(reading *t, uint64_t first, uint64_t count)
 	}
 	free(ids);
 	free(dist2);
-	free(stored);
 	return differs;
 }
 
@@ -261,24 +251,37 @@ static void count_ids(const kith_sets *s, uint64_t i, uint64_t n, uint8_t *has)
 	}
 }
 
+/* Whether node i's set has other ids than those from `least` on whose tier is `tier`, which *items counts. has: 2 n. */
+static int ids_differ(reading *t, const kith_sets *s, const unsigned char *tiers, unsigned char tier, uint64_t least,
+		      uint64_t i, uint8_t *has, uint64_t *items)
+{
+	uint64_t n = t->want->n;
+	uint8_t *want = has + n;
+	uint32_t count = 0;
+	count_ids(s, i, n, has);
+	for (uint64_t j = 0; j < n; j++)
+		want[j] = tiers[j] == tier;
+	memset(want, 0, least);
+	for (uint64_t j = 0; j < n; j++)
+		count += want[j];
+	*items += count;
+	if (!memcmp(has, want, n))
+		return 0;
+	uint64_t j = 0;
+	while (has[j] == want[j])
+		j++;
+	return DIFFERS(t, "tier %u of %llu: is %llu there?", tier, (unsigned long long)i, (unsigned long long)j);
+}
+
 static int tier_sets_differ(reading *t, uint32_t tier, const kith_sets *row, const kith_sets *reverse, uint64_t first,
 			    uint64_t count)
 {
 	uint64_t n = t->want->n, rows = 0, reverses = 0;
-	uint8_t *has = must_alloc(2 * n, 1), *has_reverse = has + n;
+	uint8_t *has = must_alloc(2 * n, 1);
 	int differs = 0;
-	for (uint64_t i = first; i < first + count && !differs; i++) {
-		count_ids(row, i, n, has);
-		count_ids(reverse, i, n, has_reverse);
-		for (uint64_t j = 0; j < n && !differs; j++) {
-			int in_row = t->tier[i * n + j] == tier, in_reverse = j > i && t->tier[j * n + i] == tier;
-			if (has[j] != in_row || has_reverse[j] != in_reverse)
-				differs = DIFFERS(t, "tier %u of %llu: is %llu there?", tier, (unsigned long long)i,
-						  (unsigned long long)j);
-			rows += (uint64_t)in_row;
-			reverses += (uint64_t)in_reverse;
-		}
-	}
+	for (uint64_t i = first; i < first + count && !differs; i++)
+		differs = ids_differ(t, row, t->to + i * n, (unsigned char)tier, 0, i, has, &rows) ||
+			  ids_differ(t, reverse, t->from + i * n, (unsigned char)tier, i + 1, i, has, &reverses);
 	free(has);
 	if (differs)
 		return differs;
@@ -345,25 +348,55 @@ static int contents_differ(reading *t, rng *r)
 	return differs;
 }
 
+/* What the graph should have, in the orders that it is read in. */
+static void set_out(reading *t)
+{
+	const kith_graph_info *want = t->want;
+	uint64_t n = want->n;
+	uint32_t k = want->ladder[want->tiers - 1], near = want->near;
+	t->by_id = must_alloc(n * k, sizeof *t->by_id);
+	t->by_rank = must_alloc(n * k, sizeof *t->by_rank);
+	t->stored = must_alloc(n * near, sizeof *t->stored);
+	t->to = must_alloc(n * n, 1);
+	t->from = must_alloc(n * n, 1);
+	memset(t->to, SLOW_TIER_ABSENT, n * n);
+	memset(t->from, SLOW_TIER_ABSENT, n * n);
+	for (uint64_t i = 0; i < n; i++) {
+		const uint32_t *ranks = t->ranks + i * t->width;
+		uint32_t *by_id = t->by_id + i * k, *by_rank = t->by_rank + i * k;
+		memcpy(by_id, ranks, k * sizeof *by_id);
+		for (uint32_t tier = 0, from = 0; tier < want->tiers; from = want->ladder[tier++])
+			qsort(by_id + from, want->ladder[tier] - from, sizeof *by_id, ascending);
+		memcpy(by_rank, ranks, k * sizeof *by_rank);
+		for (uint32_t tier = 0, from = 0; tier < want->tiers; from = want->ladder[tier++])
+			if (near < want->ladder[tier])
+				qsort(by_rank + (from > near ? from : near),
+				      want->ladder[tier] - (from > near ? from : near), sizeof *by_rank, ascending);
+		slow_single(t->dist2 + i * t->width, near, t->stored + i * near);
+		for (uint32_t s = 0; s < k; s++)
+			t->to[i * n + ranks[s]] = t->from[ranks[s] * n + i] = (unsigned char)tier_of_rank(want, s);
+	}
+}
+
 int slow_graph_differs(const char *path, const kith_graph_info *want, size_t width, const uint32_t *ranks,
 		       const double *dist2, rng *r, char *why, size_t size)
 {
-	reading t = {NULL, want, width, ranks, dist2, NULL, why, size};
+	reading t = {.want = want, .width = width, .ranks = ranks, .dist2 = dist2, .why = why, .size = size};
 	kith_err err = {0};
 	int differs;
 	if (kith_graph_open(&t.graph, path, &err)) {
 		snprintf(why, size, "open: %s", err.msg);
 		return 1;
 	}
-	t.tier = must_alloc(want->n * want->n, 1);
-	memset(t.tier, SLOW_TIER_ABSENT, want->n * want->n);
-	for (uint64_t i = 0; i < want->n; i++)
-		for (uint32_t s = 0; s < want->ladder[want->tiers - 1]; s++)
-			t.tier[i * want->n + ranks[i * width + s]] = (unsigned char)tier_of_rank(want, s);
+	set_out(&t);
 	differs = info_differs(&t) || contents_differ(&t, r);
 	if (!differs && kith_graph_check(t.graph, (uint64_t)16 << 20, (int)rng_between(r, 1, 4), NULL, &err))
 		differs = DIFFERS(&t, "kith_graph_check: %s", err.msg);
 	kith_graph_close(t.graph);
-	free(t.tier);
+	free(t.by_id);
+	free(t.by_rank);
+	free(t.stored);
+	free(t.to);
+	free(t.from);
 	return differs;
 }

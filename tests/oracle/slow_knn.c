@@ -128,54 +128,52 @@ double slow_distance(const double *x, const double *y, size_t d)
 	return isnan(sum) ? 2 : sum;
 }
 
-void slow_knn(const double *x, size_t n, size_t d, const uint64_t *order, size_t width, uint32_t *ranks, double *dist2)
+double *slow_distances(const double *x, size_t n, size_t d)
 {
-	candidate *all = must_alloc(n, sizeof *all);
+	double *all = must_alloc(n * (n - 1), sizeof *all);
+	for (size_t j = 1; j < n; j++)
+		for (size_t i = 0; i < j; i++)
+			all[i * (n - 1) + j - 1] = all[j * (n - 1) + i] = slow_distance(x + i * d, x + j * d, d);
+	return all;
+}
+
+/* Of each row, those that come before the last of the nearest so far, sorted whenever there are twice as many. */
+void slow_nearest(const double *all, size_t n, const uint64_t *order, size_t width, uint32_t *ranks, double *dist2)
+{
+	candidate *best = must_alloc(2 * width, sizeof *best);
 	for (size_t i = 0; i < n; i++) {
-		size_t found = 0;
+		size_t found = 0, sorted = 0;
 		for (size_t j = 0; j < n; j++) {
+			candidate c = {.order = order ? order[j] : j, .id = (uint32_t)j};
 			if (j == i)
 				continue;
-			all[found].dist2 = slow_distance(x + i * d, x + j * d, d);
-			all[found].order = order ? order[j] : j;
-			all[found++].id = (uint32_t)j;
+			c.dist2 = all[i * (n - 1) + j - (j > i)];
+			if (sorted == width && by_distance_then_order(&c, &best[width - 1]) > 0)
+				continue;
+			best[found++] = c;
+			if (found == 2 * width) {
+				qsort(best, found, sizeof *best, by_distance_then_order);
+				found = sorted = width;
+			}
 		}
-		qsort(all, found, sizeof *all, by_distance_then_order);
+		qsort(best, found, sizeof *best, by_distance_then_order);
 		for (size_t r = 0; r < width; r++) {
-			ranks[i * width + r] = all[r].id;
-			dist2[i * width + r] = all[r].dist2;
+			ranks[i * width + r] = best[r].id;
+			dist2[i * width + r] = best[r].dist2;
 		}
 	}
+	free(best);
+}
+
+void slow_knn(const double *x, size_t n, size_t d, const uint64_t *order, size_t width, uint32_t *ranks, double *dist2)
+{
+	double *all = slow_distances(x, n, d);
+	slow_nearest(all, n, order, width, ranks, dist2);
 	free(all);
 }
 
-static int by_value(const void *left, const void *right)
-{
-	double a = *(const double *)left, b = *(const double *)right;
-	return a < b ? -1 : a > b;
-}
-
-void slow_ties(const double *x, size_t n, size_t d, uint32_t k, uint64_t *rows, uint64_t *most)
-{
-	double *far = must_alloc(n, sizeof *far);
-	*rows = *most = 0;
-	for (size_t i = 0; i < n; i++) {
-		size_t others = 0, equal = 0;
-		for (size_t j = 0; j < n; j++)
-			if (j != i)
-				far[others++] = slow_distance(x + i * d, x + j * d, d);
-		qsort(far, others, sizeof *far, by_value);
-		for (size_t j = 0; j < others; j++)
-			equal += far[j] == far[k - 1];
-		if (k < others && far[k] == far[k - 1]) {
-			++*rows;
-			*most = equal > *most ? equal : *most;
-		}
-	}
-	free(far);
-}
-
-int slow_ties_differ(const char *path, const double *x, size_t n, size_t d, char *why, size_t size)
+int slow_ties_differ(const char *path, const double *all, size_t n, const double *dist2, size_t width, char *why,
+		     size_t size)
 {
 	kith_graph *graph;
 	kith_err err;
@@ -183,15 +181,23 @@ int slow_ties_differ(const char *path, const double *x, size_t n, size_t d, char
 	if (kith_graph_open(&graph, path, &err))
 		return snprintf(why, size, "%s", err.msg) > 0;
 	const kith_graph_info *info = kith_graph_get_info(graph);
-	if (!info->tied.counted)
-		differs = snprintf(why, size, "ties are not counted") > 0;
 	for (uint32_t t = 0; t < info->tiers && !differs; t++) {
-		uint64_t rows, most;
-		slow_ties(x, n, d, info->ladder[t], &rows, &most);
-		if (info->tied.rows[t] != rows || info->tied.most[t] != most)
+		uint64_t rows = 0, most = 0;
+		uint32_t k = info->ladder[t];
+		for (size_t i = 0; i < n; i++) {
+			double far = dist2[i * width + k - 1];
+			uint64_t equal = 0, within = 0;
+			for (size_t j = 0; j < n - 1; j++) {
+				equal += all[i * (n - 1) + j] == far;
+				within += all[i * (n - 1) + j] <= far;
+			}
+			rows += within > k;
+			most = within > k && equal > most ? equal : most;
+		}
+		if (!info->tied.counted || info->tied.rows[t] != rows || info->tied.most[t] != most)
 			differs =
 				snprintf(why, size, "k=%u: %llu rows tied, groups up to %llu: should be %llu and %llu",
-					 info->ladder[t], (unsigned long long)info->tied.rows[t],
+					 k, (unsigned long long)info->tied.rows[t],
 					 (unsigned long long)info->tied.most[t], (unsigned long long)rows,
 					 (unsigned long long)most) > 0;
 	}

@@ -1,6 +1,5 @@
 #include "slow_sparse.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define XXH_INLINE_ALL
@@ -96,36 +95,4 @@ void slow_jaccard(const double *x, size_t n, size_t d, const uint64_t *order, si
 		}
 	}
 	free(far);
-}
-
-int slow_jaccard_ties_differ(const char *path, const double *dist2, size_t n, char *why, size_t size)
-{
-	kith_graph *graph;
-	kith_err err;
-	int differs = 0;
-	if (kith_graph_open(&graph, path, &err))
-		return snprintf(why, size, "%s", err.msg) > 0;
-	const kith_graph_info *info = kith_graph_get_info(graph);
-	for (uint32_t t = 0; t < info->tiers && !differs; t++) {
-		uint64_t rows = 0, most = 0;
-		uint32_t k = info->ladder[t];
-		for (size_t i = 0; i < n; i++) {
-			const double *far = dist2 + i * (n - 1);
-			uint64_t equal = 0;
-			for (size_t j = 0; j < n - 1; j++)
-				equal += far[j] == far[k - 1];
-			if (k == n - 1 || far[k] != far[k - 1])
-				continue;
-			rows++;
-			most = equal > most ? equal : most;
-		}
-		if (!info->tied.counted || info->tied.rows[t] != rows || info->tied.most[t] != most)
-			differs =
-				snprintf(why, size, "k=%u: %llu rows tied, groups up to %llu: should be %llu and %llu",
-					 k, (unsigned long long)info->tied.rows[t],
-					 (unsigned long long)info->tied.most[t], (unsigned long long)rows,
-					 (unsigned long long)most) > 0;
-	}
-	kith_graph_close(graph);
-	return differs;
 }

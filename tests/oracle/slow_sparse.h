@@ -15,7 +15,4 @@ void slow_jaccard_order(const double *x, size_t n, size_t d, kith_ties ties, uin
 void slow_jaccard(const double *x, size_t n, size_t d, const uint64_t *order, size_t width, uint32_t *ranks,
 		  double *dist2);
 
-/* slow_ties_differ (slow.h), from all distances: dist2 as slow_jaccard makes it, of width n - 1. */
-int slow_jaccard_ties_differ(const char *path, const double *dist2, size_t n, char *why, size_t size);
-
 #endif

@@ -88,7 +88,7 @@ static int compare(const char *path, const random_layer *in, const uint64_t *ord
 {
 	uint32_t k = options->ladder[options->tiers - 1];
 	uint32_t *ranks = must_alloc(in->n * k, sizeof *ranks);
-	double *dist2 = must_alloc(in->n * k, sizeof *dist2);
+	double *dist2 = must_alloc(in->n * k, sizeof *dist2), *all = whole ? slow_distances(in->x, in->n, in->d) : NULL;
 	kith_graph *graph;
 	kith_graph_info want;
 	kith_err err;
@@ -100,16 +100,18 @@ static int compare(const char *path, const random_layer *in, const uint64_t *ord
 		if (kith_graph_check(graph, 1 << 24, 1, NULL, &err))
 			differs = snprintf(why, size, "%.900s", err.msg) > 0;
 		else if (whole)
-			slow_knn(in->x, in->n, in->d, order, k, ranks, dist2);
+			slow_nearest(all, in->n, order, k, ranks, dist2);
 		else
 			sorted_rows(graph, in->x, order, ranks, dist2);
 		kith_graph_close(graph);
 	}
+	if (!differs && whole)
+		differs = slow_ties_differ(path, all, in->n, dist2, k, why, size);
 	for (size_t i = 0; i < in->n * k; i++)
 		dist2[i] = ldexp(dist2[i], -2 * shift);
 	if (!differs)
-		differs = slow_graph_differs(path, &want, k, ranks, dist2, r, why, size) ||
-			  (whole && slow_ties_differ(path, in->x, in->n, in->d, why, size));
+		differs = slow_graph_differs(path, &want, k, ranks, dist2, r, why, size);
+	free(all);
 	free(ranks);
 	free(dist2);
 	return differs;

@@ -81,18 +81,23 @@ static int audited_rows_differ(const kith_audit *a, const kith_graph_info *want,
 			       size_t size)
 {
 	size_t width = want->ladder[want->tiers - 1];
-	for (uint32_t row = 0; row < a->record.rows; row++)
+	uint32_t *tier = must_alloc(want->n, sizeof *tier); /* of the row's samples */
+	int differs = 0;
+	for (uint32_t row = 0; row < a->record.rows && !differs; row++) {
+		const uint32_t *exact = a->record.exact + row * width, id = a->record.id[row];
+		memset(tier, 0xff, want->n * sizeof *tier);
+		for (uint32_t t = 0, p = 0; t < want->tiers; t++)
+			for (; p < want->ladder[t]; p++)
+				tier[ranks[id * width + p]] = t;
 		for (uint32_t t = 0, from = 0; t < want->tiers; from = want->ladder[t++])
-			for (uint32_t p = from; p < want->ladder[t]; p++) {
-				const uint32_t *exact = a->record.exact + row * width, id = a->record.id[row];
-				uint32_t q = from;
-				while (q < want->ladder[t] && ranks[id * width + q] != exact[p])
-					q++;
-				if (q == want->ladder[t] || (p > from && exact[p - 1] >= exact[p]))
-					return snprintf(why, size, "the audit's row of %u, place %u of %u: %u", id, p,
-							(uint32_t)width, exact[p]) > 0;
-			}
-	return 0;
+			for (uint32_t p = from; p < want->ladder[t] && !differs; p++)
+				if (exact[p] >= want->n || tier[exact[p]] != t ||
+				    (p > from && exact[p - 1] >= exact[p]))
+					differs = snprintf(why, size, "the audit's row of %u, place %u of %u: %u", id,
+							   p, (uint32_t)width, exact[p]) > 0;
+	}
+	free(tier);
+	return differs;
 }
 
 #define STOPS 12u /* rows to stop by, at most: each is compared with all samples */
@@ -208,15 +213,16 @@ static int compare(const char *npy, const char *path, const kith_graph_info *wan
 {
 	size_t n = want->n, width = want->ladder[want->tiers - 1];
 	uint32_t *ranks = must_alloc(n * width, sizeof *ranks);
-	double *dist2 = must_alloc(n * width, sizeof *dist2);
+	double *dist2 = must_alloc(n * width, sizeof *dist2), *all = slow_distances(x, n, want->d);
 	int differs;
-	slow_knn(x, n, want->d, order, width, ranks, dist2);
+	slow_nearest(all, n, order, width, ranks, dist2);
+	differs = slow_ties_differ(path, all, n, dist2, width, why, size);
 	for (size_t i = 0; i < n * width; i++)
 		dist2[i] = ldexp(dist2[i], -2 * shift);
-	differs = slow_graph_differs(path, want, width, ranks, dist2, r, why, size) ||
-		  slow_ties_differ(path, x, n, want->d, why, size);
+	differs = differs || slow_graph_differs(path, want, width, ranks, dist2, r, why, size);
 	differs = differs || audit_differs(npy, want, x, order, ranks, options, r, why, size) ||
 		  misses_found(npy, path, options, r, why, size);
+	free(all);
 	free(ranks);
 	free(dist2);
 	return differs;

@@ -1,6 +1,7 @@
 """What the tests of the Python package share. It is this checkout's; libkith and the programs are those of KITH_BIN."""
 
 import os
+import runpy
 import sys
 
 import numpy as np
@@ -33,6 +34,18 @@ def slow_knn(X, k):
         ids.append(order)
         distances.append(np.sqrt(dist2[order]))
     return np.array(ids), np.array(distances)
+
+
+def run_script(monkeypatch, path, *arguments):
+    """As `python3 path arguments`, but in this process, which has torch; kith it finds itself. What it exits with, or None."""
+    monkeypatch.setattr(sys, "argv", [path, *map(str, arguments)])
+    monkeypatch.setattr(sys, "path", [os.path.dirname(path), *(folder for folder in sys.path if not folder.startswith(ROOT))])
+    for name in [name for name in sys.modules if name.split(".")[0] in ("kith", "lenet5")]:
+        monkeypatch.delitem(sys.modules, name)
+    try:
+        runpy.run_path(path, run_name="__main__")
+    except SystemExit as done:
+        return done.code
 
 
 @pytest.fixture

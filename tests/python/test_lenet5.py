@@ -2,17 +2,15 @@
 
 import gzip
 import os
+import re
 import struct
-import subprocess
 import sys
-import tempfile
-import unittest
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run_script
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 LENET5 = os.path.join(ROOT, "examples", "lenet5")
 sys.path.insert(0, LENET5)
 import lenet5
@@ -29,75 +27,67 @@ def write(path, raw):
         file.write(raw)
 
 
-class Lenet5Test(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
-        self.data = os.path.join(self.folder.name, "data")
-        os.mkdir(self.data)
-        rng = np.random.default_rng(3)
-        self.images = rng.integers(0, 256, (150, 28, 28), dtype=np.uint8)
-        self.labels = np.arange(150, dtype=np.uint8) % 10
-        for part, dot in (("train", "-"), ("t10k", ".")):
-            write_idx(self.path(f"{part}-images{dot}idx3-ubyte.gz"), self.images)
-            write_idx(self.path(f"{part}-labels{dot}idx1-ubyte"), self.labels)
+@pytest.fixture
+def data(here, rng):
+    """150 images and labels, in both spellings of their files."""
+    os.mkdir("data")
+    images, labels = rng.integers(0, 256, (150, 28, 28), dtype=np.uint8), np.arange(150, dtype=np.uint8) % 10
+    for part, dot in (("train", "-"), ("t10k", ".")):
+        write_idx(f"data/{part}-images{dot}idx3-ubyte.gz", images)
+        write_idx(f"data/{part}-labels{dot}idx1-ubyte", labels)
+    return images, labels
 
-    def path(self, name):
-        return os.path.join(self.data, name)
 
-    def run_script(self, out, *options):
-        return subprocess.run([sys.executable, "-B", os.path.join(LENET5, "lenet5.py"), "--data", self.data,
-                               "--epochs", "1", "--out", os.path.join(self.folder.name, out), *options],
-                              capture_output=True, text=True)
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def run(out, *options):
+        code = run_script(monkeypatch, os.path.join(LENET5, "lenet5.py"), "--data", "data", "--epochs", "1", "--out", out, *options)
+        return code, capsys.readouterr().err
+    yield run
+    torch.use_deterministic_algorithms(False)
 
-    def test_twelve_operations(self):
-        self.assertEqual([n for n, _ in lenet5.lenet5().named_children() if n != "flatten"], lenet5.LAYERS[1:])
 
-    def test_run(self):
-        sizes = [784, 4704, 4704, 1176, 1600, 1600, 400, 120, 120, 84, 84, 10]
-        run = self.run_script("a", "--limit", "140")
-        self.assertEqual(run.returncode, 0, run.stderr)
-        folder = os.path.join(self.folder.name, "a", "activations")
-        for name, size in zip(lenet5.LAYERS, sizes):
-            array = np.load(os.path.join(folder, name + ".npy"))
-            self.assertEqual((len(array), array[0].size), (140, size), name)
-        pixels = np.load(os.path.join(folder, "I.npy"))
-        np.testing.assert_array_equal(pixels[:, 0] * 256, self.images[:140])  # exactly, and in file order
+def test_twelve_operations():
+    assert [name for name, _ in lenet5.lenet5().named_children() if name != "flatten"] == lenet5.LAYERS[1:]
 
-        again = self.run_script("a", "--limit", "140")
-        self.assertIn("trained already", again.stderr)
-        self.assertIn("recorded already", again.stderr)
-        self.run_script("b", "--limit", "140")
-        other = np.load(os.path.join(self.folder.name, "b", "activations", "O.npy"))
-        np.testing.assert_array_equal(np.load(os.path.join(folder, "O.npy")), other)  # the same seed, the same network
 
-        more = self.run_script("a", "--limit", "140", "--seed", "2")
-        self.assertNotIn("already", more.stderr)
-        self.assertFalse((np.load(os.path.join(folder, "O.npy")) == other).all())
+def test_run(data, run):
+    sizes = [784, 4704, 4704, 1176, 1600, 1600, 400, 120, 120, 84, 84, 10]
+    assert run("a", "--limit", "140")[0] is None
+    for name, size in zip(lenet5.LAYERS, sizes):
+        array = np.load(f"a/activations/{name}.npy")
+        assert (len(array), array[0].size) == (140, size)
+    pixels = np.load("a/activations/I.npy")
+    np.testing.assert_array_equal(pixels[:, 0] * 256, data[0][:140])  # exactly, and in file order
 
-    def test_bad_data(self):
-        cases = [
-            ("no train-images-idx3-ubyte.gz", lambda path: os.remove(path)),
-            ("00000999, not 00000803", lambda path: write_idx(path, self.images, magic=0x999)),
-            ("truncated", lambda path: write_idx(path, self.images, cut=1)),
-            ("too short", lambda path: write_idx(path, self.images, cut=self.images.size + 3)),
-            ("14 x 56, not 28 x 28", lambda path: write_idx(path, self.images.reshape(150, 14, 56))),
-            ("150 labels for 149 images", lambda path: write_idx(path, self.images[1:])),
-            ("[Nn]ot a gzip", lambda path: write(path, b"hello")),
-            ("end-of-stream", lambda path: write(path, gzip.compress(bytes(999))[:-10])),
-        ]
-        for pattern, spoil in cases:
-            with self.subTest(pattern):
-                write_idx(self.path("train-images-idx3-ubyte.gz"), self.images)
-                spoil(self.path("train-images-idx3-ubyte.gz"))
-                with self.assertRaisesRegex(lenet5.DataError, pattern):
-                    lenet5.load(self.data, "train")
-        self.labels[3] = 10
-        write_idx(self.path("train-images-idx3-ubyte.gz"), self.images)
-        write_idx(self.path("train-labels-idx1-ubyte"), self.labels)
-        with self.assertRaisesRegex(lenet5.DataError, "labels must be 0 to 9"):
-            lenet5.load(self.data, "train")
-        run = self.run_script("c")
-        self.assertEqual(run.returncode, 1)
-        self.assertRegex(run.stderr, "^lenet5: .*train-labels-idx1-ubyte: labels must be")
+    said = run("a", "--limit", "140")[1]
+    assert "trained already" in said and "recorded already" in said
+    run("b", "--limit", "140")
+    other = np.load("b/activations/O.npy")
+    np.testing.assert_array_equal(np.load("a/activations/O.npy"), other)  # the same seed, the same network
 
+    assert "already" not in run("a", "--limit", "140", "--seed", "2")[1]
+    assert not (np.load("a/activations/O.npy") == other).all()
+
+
+@pytest.mark.parametrize("pattern, spoil", [
+    ("no train-images-idx3-ubyte.gz", lambda path, images: os.remove(path)),
+    ("00000999, not 00000803", lambda path, images: write_idx(path, images, magic=0x999)),
+    ("truncated", lambda path, images: write_idx(path, images, cut=1)),
+    ("too short", lambda path, images: write_idx(path, images, cut=images.size + 3)),
+    ("14 x 56, not 28 x 28", lambda path, images: write_idx(path, images.reshape(150, 14, 56))),
+    ("150 labels for 149 images", lambda path, images: write_idx(path, images[1:])),
+    ("[Nn]ot a gzip", lambda path, images: write(path, b"hello")),
+    ("end-of-stream", lambda path, images: write(path, gzip.compress(bytes(999))[:-10])),
+])
+def test_bad_data(data, pattern, spoil):
+    spoil("data/train-images-idx3-ubyte.gz", data[0])
+    with pytest.raises(lenet5.DataError, match=pattern):
+        lenet5.load("data", "train")
+
+
+def test_bad_labels(data, run):
+    data[1][3] = 10
+    write_idx("data/train-labels-idx1-ubyte", data[1])
+    code, _ = run("c")
+    assert re.match("lenet5: .*train-labels-idx1-ubyte: labels must be 0 to 9", code)  # sys.exit prints it, and exits with 1

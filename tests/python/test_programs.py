@@ -66,8 +66,14 @@ def test_messages(here, rng):
         kith.knn("X.npy", out="X.nng")
     assert code == 2 and f"kith-knn: {caught.value}\n" == said and "row 17, column 2" in said
     assert isinstance(caught.value, ValueError) and caught.value.code == 2 and not os.path.exists("X.nng")
-    with pytest.raises(kith.InputError, match="row 17, column 2 is NaN"):
-        kith.knn(X, 3)
+    for call, name in ((lambda: kith.knn(X, 3), "X"), (lambda: kith.compare(X[:, :2], X, 3), "Y")):
+        with pytest.raises(kith.InputError, match=f"^{name}: row 17, column 2 is NaN"):
+            call()
+    with pytest.raises(kith.InputError, match="^--metric manhattan: not a metric[^\n]*$"):
+        kith.knn(X, 3, metric="manhattan")
+    for k in ("15", 2.5, [3, 4.5], ["3"]):
+        with pytest.raises(kith.InputError, match=r"k=.*: a whole number, or several as \[15, 100\]"):
+            kith.knn(X, k)
     with pytest.raises(kith.Error, match="nowhere.npy") as caught:
         kith.knn("nowhere.npy")
     assert caught.value.code == 1
@@ -284,7 +290,7 @@ def test_neighbours_are_the_command_lines(layers):
     assert (again.info["recall"], again.info["digest"]) == (measured.info["recall"], measured.info["digest"])
     np.testing.assert_array_equal(again.ids[:], measured.ids[:])
     own[7, 3] = -1
-    with pytest.raises(kith.InputError, match="row 7, column 3 is -1"):
+    with pytest.raises(kith.InputError, match="^indices: row 7, column 3 is -1"):
         kith.import_neighbours(own)
     completed = kith.import_neighbours(own, activations="X.npy", complete=True, ties="index", k=10)
     np.testing.assert_array_equal(completed.ids[:], graph.ids[:])

@@ -357,27 +357,73 @@ def test_shards(work):
         np.testing.assert_allclose(np.concatenate(parts), work.net.conv(work.x).numpy(), atol=1e-6)
 
 
+PROCESSES = """
+import multiprocessing, sys, torch
+import kith
+from torch.utils.data import DataLoader, DistributedSampler, Subset, TensorDataset
+
+def whole_numbers():  # of which sums are exact, in whatever order
+    net = torch.nn.Sequential(torch.nn.Linear(6, 9), torch.nn.ReLU(), torch.nn.Linear(9, 4))
+    for parameter in net.parameters():
+        parameter.data = (torch.arange(parameter.numel()).reshape(parameter.shape) * 37 % 11 - 5).float()
+    return net
+
+torch.manual_seed(5)
+data = TensorDataset(torch.randint(-20, 20, (90, 6)).float())
+
+def process(i):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=i, world_size=4)
+    net = torch.nn.parallel.DistributedDataParallel(whole_numbers())
+    part = Subset(data, range(i * 90 // 4, (i + 1) * 90 // 4))
+    kith.record(net, DataLoader(part, 7), sys.argv[1], ["0", "2"], input="I")
+    kith.record(net, DataLoader(part, 7), sys.argv[1] + ".st", ["0", "2"], input="I", format="safetensors", shard_samples=10)
+    try:
+        kith.record(net, DataLoader(data, 7, sampler=DistributedSampler(data, shuffle=False)), "never", ["0"])
+    except ValueError as error:
+        assert "repeats 2 of 90 samples" in str(error) and "range(i * 90 // 4, (i + 1) * 90 // 4)" in str(error)
+    else:
+        raise AssertionError
+
+if __name__ == "__main__":
+    processes = [multiprocessing.get_context("fork").Process(target=process, args=(i,)) for i in range(4)]
+    [one.start() for one in processes]
+    [one.join(120) for one in processes]
+    assert [one.exitcode for one in processes] == [0, 0, 0, 0]
+    kith.record(whole_numbers(), DataLoader(data, 25), sys.argv[1] + ".one", ["0", "2"], input="I")
+"""
+
+
 def test_processes(work):
-    """Two of torch.distributed, with DistributedDataParallel."""
+    """Four of torch.distributed, with DistributedDataParallel, record what one process does: the same rows, and by kith-knn and
+    kith.mk the same graphs."""
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         pytest.skip("this PyTorch has no gloo")
-    script = f"""
-import sys, torch
-sys.path.insert(0, {os.path.join(ROOT, "pipeline", "python")!r})
-import kith
-from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
-torch.distributed.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=int(sys.argv[1]), world_size=2)
-torch.manual_seed(1)
-net = torch.nn.parallel.DistributedDataParallel(torch.nn.Sequential(torch.nn.Linear(3, 2)))
-data = TensorDataset(torch.arange(30.0).reshape(10, 3))
-kith.record(net, DataLoader(data, 2, sampler=DistributedSampler(data, shuffle=False)), sys.argv[3], ["0"], input="I")
-"""
-    meet = work.out + ".meet"
-    both = [subprocess.Popen([sys.executable, "-c", script, str(i), meet, work.out]) for i in range(2)]
-    assert [process.wait(120) for process in both] == [0, 0]
-    assert work.left() == ["0.npy.0-of-2", "0.npy.1-of-2", "I.npy.0-of-2", "I.npy.1-of-2", "layers.mk"]
-    rows = [np.load(os.path.join(work.out, f"I.npy.{i}-of-2"))[:, 0] for i in range(2)]
-    np.testing.assert_array_equal(np.stack(rows, 1).ravel(), np.arange(10) * 3)
+    subprocess.run([sys.executable, "-c", PROCESSES, work.out, work.out + ".meet"], check=True, env={**os.environ,
+                   "PYTHONPATH": os.path.join(ROOT, "pipeline", "python")})
+    names = ["I", "0", "2"]
+    assert work.left() == sorted([f"{name}.npy.{i}-of-4" for name in names for i in range(4)] + ["layers.mk"])
+    single = {name: np.load(f"{work.out}.one/{name}.npy") for name in names}
+    for name in names:
+        parts = [np.load(f"{work.out}/{name}.npy.{i}-of-4") for i in range(4)]
+        assert [len(part) for part in parts] == [22, 23, 22, 23]
+        np.testing.assert_array_equal(np.concatenate(parts), single[name])
+        shards = read_shards(work.out + ".st", name)
+        assert list(shards) == [f"shard-{i}-of-4-{j:05d}.safetensors" for i in range(4) for j in range(3)]
+        np.testing.assert_array_equal(np.concatenate(list(shards.values())), single[name])
+    if os.environ.get("KITH_SANITIZED"):
+        return
+    want = {name: kith.knn(f"{work.out}.one/{name}.npy", [3, 8]) for name in names}
+    for folder in ("", ".st"):
+        Path(work.out + ".mk").write_text(f"include {work.out}{folder}/layers.mk\nK = 3,8\nOUT = {work.out}{folder}.kith\n"
+                                          f"KITH_BIN = {os.environ['KITH_BIN']}\ninclude {ROOT}/pipeline/kith.mk\n")
+        subprocess.run(["make", "-s", "-f", work.out + ".mk", *[f"{work.out}{folder}.kith/{name}.nng" for name in names]], check=True)
+    for name in names:
+        for got in (kith.knn(f"{work.out}/{name}.npy.*-of-4", [3, 8]), kith.graph(f"{work.out}.kith/{name}.nng"),
+                    kith.graph(f"{work.out}.st.kith/{name}.nng")):
+            np.testing.assert_array_equal(got.ids[:], want[name].ids[:])
+            np.testing.assert_array_equal(got.distances[:], want[name].distances[:])
+            assert got.info["digest"] == want[name].info["digest"] and got.info["tied"] == want[name].info["tied"]
 
 
 def test_layers_mk(work):
@@ -527,6 +573,10 @@ def test_shuffle_warns(work):
     loader = DataLoader(TensorDataset(work.x), batch_size=5, shuffle=True)
     with pytest.warns(UserWarning, match="shuffles"):
         work.record(loader, work.out, ["conv"])
+    data = TensorDataset(work.x[:22])
+    dealt = DataLoader(data, sampler=torch.utils.data.DistributedSampler(data, 2, 0, shuffle=False))
+    with pytest.warns(UserWarning, match=r"deals samples out one by one.*use Subset\(data, range\(i \* 22 // 2"):
+        work.record(dealt, work.out, ["conv"], samples=11)
 
 
 def test_interrupted(work):
@@ -540,10 +590,11 @@ def test_interrupted(work):
     assert not work.net.conv._forward_hooks
 
 
-def test_torch_is_imported_when_it_is_used():
-    script = "import sys, kith; assert 'torch' not in sys.modules; kith.record; assert 'torch' in sys.modules"
-    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ,
-                   "PYTHONPATH": os.path.join(ROOT, "pipeline", "python")})
+def test_torch_is_imported_when_it_is_used(tmp_path):
+    (tmp_path / "torch.py").write_text("raise SystemExit('imported')\n")
+    done = subprocess.run([sys.executable, "-c", "import kith; print(kith.writer); kith.record; print('not imported')"],
+                          capture_output=True, text=True, env={**os.environ, "PYTHONPATH": f"{ROOT}/pipeline/python:{tmp_path}"})
+    assert done.stdout.startswith("<function writer") and done.stdout.count("\n") == 1 and done.stderr == "imported\n"
 
 
 def read_shards(folder, name, pattern="shard-*.safetensors"):
@@ -606,7 +657,7 @@ def test_resume(work):
         out, whole = f"{work.out}.{stop}", 5 * stop // 4 if stop > 1 else 0  # the first batch waits for the second
         with pytest.raises(Fails):
             kith.record(work.net, loader(stop), out, ["conv", "block"], **options)
-        assert len(os.listdir(out)) == whole  # and no parts
+        assert len(os.listdir(out)) == whole  # and no parts, nor layers.mk
         (Path(out) / "shard-00009.safetensors.0a1b2c.part").touch()  # a process that was killed
         if os.listdir(out)[1:]:
             with pytest.raises(ValueError, match="resume=True"):
@@ -616,7 +667,7 @@ def test_resume(work):
             kith.record(work.net, loader(None, size), out, ["conv", "block"], resume=True, **options)
             there = 4 * whole if size == 5 else 20
             assert len(runs) == -(-23 // size) - there // size
-            assert len(os.listdir(out)) == 6
+            assert len(os.listdir(out)) == 7
             for name in ("I", "conv", "block"):
                 np.testing.assert_allclose(np.concatenate(list(read_shards(out, name).values())), work.load(name), atol=1e-6)
     with pytest.raises(ValueError, match="of other layers, types or shapes"):
@@ -636,6 +687,8 @@ def test_resume(work):
 
 def test_format_refusals(work):
     work.refuses("format 'hdf5': use npy or safetensors", work.loader, work.out, ["conv"], format="hdf5")
+    for shard in ((4, 4), (-1, 4), 3, (1,)):
+        work.refuses(r"shard=.*: \(i, of\), such as \(0, 4\) to \(3, 4\)", work.loader, work.out, ["conv"], shard=shard)
     work.refuses("are for format='safetensors'", work.loader, work.out, ["conv"], resume=True)
     work.refuses("shard_samples: at least 1", work.loader, work.out, ["conv"], format="safetensors", shard_samples=0)
     work.refuses("row 0 has a NaN", batches(torch.full_like(work.x, np.nan)), work.out, ["conv"], format="safetensors")

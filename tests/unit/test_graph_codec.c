@@ -244,6 +244,33 @@ static void put_near(const uint8_t *orders, size_t size, const uint64_t *numbers
 	assert_int_equal(kith_value_u64s(&scratch.encoder, numbers, NODES * 3, 5, NODES, &err), 0);
 }
 
+/* Format 2: positions as they are, and doubles. */
+static void test_near_of_format_2(void **state)
+{
+	static uint32_t positions[NODES * 3], back[NODES * 3];
+	static uint64_t numbers[NODES * 3];
+	kith_graph_info x = near_info();
+	const struct {
+		uint32_t at, position;
+		const char *message;
+	} cases[] = {{0, 0, NULL},
+		     {4, 0, "names a position twice"},
+		     {5, 4, "or one of another tier"},
+		     {190, kith_info_k(&x), "outside its row"}};
+	(void)state;
+	x.near_bits = 53;
+	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+		kith_err err;
+		for (uint32_t i = 0; i < NODES * 3; i++)
+			positions[i] = i % 3;
+		positions[cases[c].at] = cases[c].position;
+		assert_int_equal(kith_value_start(&scratch.encoder, KITH_TABLE_NEAR, 1, NODES, NODES * 3, &err), 0);
+		assert_int_equal(kith_value_u32s(&scratch.encoder, positions, NODES * 3, 1, &err), 0);
+		assert_int_equal(kith_value_u64s(&scratch.encoder, numbers, NODES * 3, 8, NODES, &err), 0);
+		assert_near(&x, back, NULL, cases[c].message);
+	}
+}
+
 static void test_near(void **state)
 {
 	static uint32_t positions[NODES * 3], back[NODES * 3];
@@ -302,7 +329,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reverse_ids),  cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_reverse_bits), cmocka_unit_test(test_row_bits),
-		cmocka_unit_test(test_near),
+		cmocka_unit_test(test_near),         cmocka_unit_test(test_near_of_format_2),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,6 +1,7 @@
 /* test_value.c - streams of every kind of bytes come back as they were, and sets of ids as they were, whatever the
  * processor unpacks them with: at the numbers of samples where gaps take another byte, sets that are empty, of one
- * register, and longer, ids next to each other and at the ends; and an id that is none is noticed. */
+ * register, and longer, ids next to each other and at the ends; and an id that is none is noticed. Some of a row are
+ * picked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 
 #include "rng.h"
 #include "sandbox.h"
+#include "set_kernels.h"
 #include "value.h"
 
 static kith_encoder value;
@@ -167,12 +169,35 @@ static void test_wide(void **state)
 	}
 }
 
+/* Every eight of them, and whatever comes behind. */
+static void test_pick(void **state)
+{
+	enum { MOST = 70 };
+	rng r = {8};
+	(void)state;
+	for (uint32_t round = 0; round < 2000; round++) {
+		uint32_t from[MOST + 8], to[MOST + 8], want[MOST];
+		uint8_t which[MOST + 8] = {0};
+		size_t count = round < 256 ? 8 : (size_t)rng_below(&r, MOST + 1), found = 0;
+		for (size_t i = 0; i < MOST + 8; i++)
+			from[i] = (uint32_t)rng_next(&r);
+		for (size_t i = 0; i < count; i++) {
+			which[i] = round < 256 ? round >> i & 1 : (uint8_t)rng_below(&r, 2);
+			if (which[i])
+				want[found++] = from[i];
+		}
+		assert_int_equal(kith_set_kernels_get()->pick(from, which, count, to), found);
+		assert_memory_equal(to, want, found * sizeof *to);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_sets),
 		cmocka_unit_test(test_wide),
+		cmocka_unit_test(test_pick),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -2,6 +2,7 @@
 #include "area.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -57,6 +58,19 @@ void kith_area_rest(const kith_area *area)
 {
 	if (area->mapped)
 		(void)madvise(area->at, area->mapped, MADV_DONTNEED); /* only how much is counted depends on it */
+}
+
+uint64_t kith_area_in_memory(void)
+{
+	unsigned long long pages = UINT64_MAX;
+	char text[128] = "";
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return UINT64_MAX;
+	if (read(fd, text, sizeof text - 1) <= 0 || sscanf(text, "%*u %llu", &pages) != 1)
+		pages = UINT64_MAX;
+	close(fd);
+	return pages == UINT64_MAX ? pages : pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 void kith_area_read_in_order(const kith_area *area)

@@ -19,6 +19,10 @@ void kith_area_free(kith_area *area);
  * still has them; whoever touches one again gets it at once. */
 void kith_area_rest(const kith_area *area);
 
+/* Bytes that this process has in memory, pages of mapped files that it has touched among them; UINT64_MAX: nobody
+ * knows. */
+uint64_t kith_area_in_memory(void);
+
 /* What is mapped will be read from front to back from now on: the system reads ahead. */
 void kith_area_read_in_order(const kith_area *area);
 

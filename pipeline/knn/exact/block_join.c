@@ -73,6 +73,16 @@ static uint64_t blocks_of(const struct join *j)
 	return j->blocks->groups * LANES;
 }
 
+/* Whether to stop: some thread failed, or the user wishes it. One thread tells how far all have come. */
+static int stops(struct join *j, const char *what, uint64_t done, uint64_t total)
+{
+	kith_err why;
+	if (omp_get_thread_num() == 0 && !kith_first_error_seen(&j->failed))
+		kith_first_error_note(&j->failed, 0, kith_progress_tick(j->in->progress, what, done, total, &why),
+				      &why);
+	return kith_first_error_seen(&j->failed);
+}
+
 /* ---- boxes ---- */
 
 static void fill_box(struct join *j, uint64_t block)
@@ -205,8 +215,10 @@ static int init(struct join *j, void **lists, kith_err *err)
 		return rc;
 #pragma omp parallel for num_threads(plan->threads) schedule(static)
 	for (uint64_t block = 0; block < blocks; block++)
-		fill_box(j, block);
-	if ((plan->guess && (rc = pick_sample(j, err))) || (rc = init_panels(j, lists, err)))
+		if (block % GROUP || !stops(j, "first bounds", 0, blocks))
+			fill_box(j, block);
+	if ((rc = kith_first_error_get(&j->failed, err)) || (plan->guess && (rc = pick_sample(j, err))) ||
+	    (rc = init_panels(j, lists, err)))
 		return rc;
 	return init_workers(j, err);
 }
@@ -224,16 +236,6 @@ static void release(struct join *j)
 static struct worker *this_worker(struct join *j)
 {
 	return &j->workers[omp_get_thread_num()];
-}
-
-/* Whether to stop: some thread failed, or the user wishes it. One thread tells how far all have come. */
-static int stops(struct join *j, const char *what, uint64_t done, uint64_t total)
-{
-	kith_err why;
-	if (omp_get_thread_num() == 0 && !kith_first_error_seen(&j->failed))
-		kith_first_error_note(&j->failed, 0, kith_progress_tick(j->in->progress, what, done, total, &why),
-				      &why);
-	return kith_first_error_seen(&j->failed);
 }
 
 /* ---- first bounds ---- */

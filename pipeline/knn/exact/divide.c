@@ -284,8 +284,10 @@ static int solve_distinct(const kith_engine_job *job, const uint64_t *hash, int 
 	int rc = find_groups(&g, job->vectors, hash, err);
 	if (!rc && pilot)
 		pilot->times = distinct_of_job(&g, job->vectors->n, times) / (double)g.count;
-	if (!rc && !(rc = solve_some(job, g.distinct, g.count, g.weight, rows->k, depth + 1, &distinct, NULL, err)))
+	if (!rc && !(rc = solve_some(job, g.distinct, g.count, g.weight, rows->k, depth + 1, &distinct, NULL, err))) {
+		kith_pilot_enter(pilot, KITH_JOINING_PARTS); /* which grows with the samples */
 		expand(&g, &distinct, rows, job->threads);
+	}
 	if (pilot)
 		pilot->times = times;
 	free(distinct.memory);

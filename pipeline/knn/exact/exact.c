@@ -19,8 +19,11 @@
 #include "tree_join.h"
 #include "write_rows.h"
 
-#define REST         2000 /* times a second: what is touched meanwhile is a few megabytes */
-#define PILOT_GROUPS 32u  /* of rows, whose time says that of all */
+#define REST         1000        /* times a second it is seen how much the process has in memory: */
+#define BESIDE       (16u << 20) /* so much more than -m, and what it had before, may be there with pages of its files */
+#define PILOT_GROUPS 32u         /* of rows, whose time says that of all */
+#define TOGETHER     8192u       /* samples that are made blocks of before it is told how far that is */
+#define LEAST_MEMORY (8u << 20)  /* the program and its libraries take more before it begins */
 
 /* A plan, and what it was chosen by. */
 struct choice {
@@ -56,6 +59,7 @@ struct exact {
 	kith_area values;       /* those of the joined samples, in order, where they are in a file */
 	kith_progress progress; /* the job's, through rest() */
 	struct timespec rested;
+	uint64_t allowed; /* bytes in memory before it lets go of pages of its files */
 };
 
 /* Where the vectors that are joined go to a file. */
@@ -64,7 +68,17 @@ static const char *spill_of(const struct exact *e)
 	return e->plan.spill_vectors ? e->job->output : NULL;
 }
 
-/* As often as the work tells how far it is, it lets go of what it has touched in files. */
+/* Lets go of what it has touched in files. */
+static void let_go(const struct exact *e)
+{
+	kith_area_rest(&e->projections.bounds.vectors);
+	kith_area_rest(&e->full.vectors);
+	kith_area_rest(&e->blocks.area);
+	kith_area_rest(&e->values);
+	kith_area_rest(&e->results.area);
+}
+
+/* Whenever the work tells how far it is. */
 static int rest(void *context, const char *what, unsigned long long done, unsigned long long total)
 {
 	struct exact *e = context;
@@ -74,11 +88,8 @@ static int rest(void *context, const char *what, unsigned long long done, unsign
 	if ((e->plan.spill_vectors || e->plan.spill) &&
 	    (now.tv_sec - e->rested.tv_sec) * REST + (now.tv_nsec - e->rested.tv_nsec) / (1000000000 / REST) > 0) {
 		e->rested = now;
-		kith_area_rest(&e->projections.bounds.vectors);
-		kith_area_rest(&e->full.vectors);
-		kith_area_rest(&e->blocks.area);
-		kith_area_rest(&e->values);
-		kith_area_rest(&e->results.area);
+		if (kith_area_in_memory() > e->allowed)
+			let_go(e);
 	}
 	return p && p->call ? p->call(p->context, what, done, total) : 0;
 }
@@ -150,8 +161,9 @@ static int arrange(struct exact *e, kith_err *err)
 	for (uint64_t i = 0; i < e->n; i++)
 		if (!kith_is_left_out(&e->duplicates, i))
 			e->order[e->m++] = (uint32_t)i;
-	int rc = kith_kd_order(&e->projections, e->order, e->m, e->plan.threads, err);
-	if (rc || (rc = kith_bounds_arrange(&e->projections.bounds, e->order, e->m, e->plan.threads, err)))
+	int rc = kith_kd_order(&e->projections, e->order, e->m, e->plan.threads, &e->progress, err);
+	if (rc ||
+	    (rc = kith_bounds_arrange(&e->projections.bounds, e->order, e->m, e->plan.threads, &e->progress, err)))
 		return rc;
 	memset(e->place, 0xff, e->n * sizeof *e->place);
 	for (uint64_t at = 0; at < e->m; at++)
@@ -182,12 +194,16 @@ static int make_coarse_blocks(struct exact *e, kith_err *err)
 	float *v = kith_alloc((size_t)e->plan.threads * values, sizeof *v);
 	int rc = v ? kith_quantised_alloc(&e->blocks, e->m, values, spill_of(e), err)
 		   : kith_fail_nomem(err, "a coarse projection", values * sizeof *v);
+	for (uint64_t from = 0; !rc && from < e->m; from += TOGETHER) {
+		uint64_t to = e->m - from < TOGETHER ? e->m : from + TOGETHER;
+		rc = kith_progress_tick(&e->progress, "arranging", from, e->m, err);
 #pragma omp parallel for num_threads(e->plan.threads) schedule(static)
-	for (uint64_t at = 0; at < (rc ? 0 : e->m); at++) {
-		float *own = v + (size_t)omp_get_thread_num() * values;
-		for (uint32_t t = 0; t < values; t++)
-			own[t] = kith_projections_coarse(p, at, e->order[at], t);
-		kith_quantised_put(&e->blocks, at, own, values);
+		for (uint64_t at = from; at < to; at++) {
+			float *own = v + (size_t)omp_get_thread_num() * values;
+			for (uint32_t t = 0; t < values; t++)
+				own[t] = kith_projections_coarse(p, at, e->order[at], t);
+			kith_quantised_put(&e->blocks, at, own, values);
+		}
 	}
 	free(v);
 	return rc;
@@ -300,7 +316,9 @@ static int choose_plan(struct exact *e, kith_err *err)
 static int run(struct exact *e, kith_err *err)
 {
 	const char *spill;
+	uint64_t before = kith_area_in_memory();
 	e->progress = (kith_progress){rest, e};
+	e->allowed = before == UINT64_MAX ? 0 : before + e->job->memory + BESIDE;
 	int rc = choose_plan(e, err);
 	if (rc)
 		return rc;
@@ -310,6 +328,14 @@ static int run(struct exact *e, kith_err *err)
 	if (!(e->hash = kith_alloc(e->n, sizeof *e->hash)))
 		return kith_fail_nomem(err, "hashes of samples", e->n * sizeof *e->hash);
 	return e->plan.kind == KITH_PLAN_STREAM ? stream(e, err) : join(e, err);
+}
+
+/* The job, with as much memory as it takes at least. */
+static kith_engine_job with_memory(const kith_engine_job *job)
+{
+	kith_engine_job own = *job;
+	own.memory = own.memory > LEAST_MEMORY ? own.memory : LEAST_MEMORY;
+	return own;
 }
 
 static struct exact exact_of(const kith_engine_job *job)
@@ -402,8 +428,9 @@ static int find_rows(struct exact *e, kith_ranked_rows *rows, const char **how, 
 	return rc;
 }
 
-static int build(const kith_engine_job *job, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
+static int build(const kith_engine_job *asked, kith_graph_writer *writer, kith_knn_summary *summary, kith_err *err)
 {
+	kith_engine_job own = with_memory(asked), *job = &own;
 	struct exact e = exact_of(job);
 	kith_ranked_rows rows = {0};
 	const char *how = NULL;
@@ -465,8 +492,9 @@ static int run_pilots(const kith_engine_job *job, struct choice *choice, double 
 	return kith_pilot_rows(job, (uint32_t)every, pilot_rows, choice, seconds, err);
 }
 
-static int foresee(const kith_engine_job *job, kith_knn_estimate *out, kith_err *err)
+static int foresee(const kith_engine_job *asked, kith_knn_estimate *out, kith_err *err)
 {
+	kith_engine_job own = with_memory(asked), *job = &own;
 	kith_scaling scaling;
 	struct choice choice = {0};
 	double seconds, planning = kith_pilot_clock();

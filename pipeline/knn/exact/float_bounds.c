@@ -40,6 +40,7 @@
 
 #define LARGEST_ELEMENT 0x1p40
 #define SAMPLE_ROWS     1024
+#define ARRANGED        (4u << 20) /* bytes of vectors that are put in order before it is told how far that is */
 
 /* `single`, a constant where this is inlined: x is floats, not doubles. The order of summation is the compiler's to
  * choose. */
@@ -204,18 +205,24 @@ void kith_bounds_free(kith_bounds *b)
 	*b = (kith_bounds){0};
 }
 
-int kith_bounds_arrange(kith_bounds *b, const uint32_t *id, uint64_t m, int threads, kith_err *err)
+int kith_bounds_arrange(kith_bounds *b, const uint32_t *id, uint64_t m, int threads, const kith_progress *progress,
+			kith_err *err)
 {
-	uint64_t width = b->width;
+	uint64_t width = b->width, step = ARRANGED / (width * sizeof *b->v) + 1;
 	kith_bounds old = *b;
 	int rc = alloc_vectors(b, m, width, err);
 	if (rc) {
 		*b = old;
 		return rc;
 	}
+	for (uint64_t from = 0; !rc && from < m; from += step) {
+		uint64_t to = m - from < step ? m : from + step;
+		rc = kith_progress_tick(progress, "arranging", from, m, err);
+		kith_area_rest(&old.vectors);
 #pragma omp parallel for num_threads(threads) schedule(static)
-	for (uint64_t at = 0; at < m; at++)
-		memcpy(b->v + at * width, old.v + id[at] * width, width * sizeof *b->v);
+		for (uint64_t at = from; at < to; at++)
+			memcpy(b->v + at * width, old.v + id[at] * width, width * sizeof *b->v);
+	}
 	kith_area_free(&old.vectors);
-	return 0;
+	return rc;
 }

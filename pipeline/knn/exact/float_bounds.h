@@ -61,7 +61,8 @@ void kith_bounds_free(kith_bounds *bounds);
 
 /* Puts the vectors of the samples id[0..m-1] first, in that order; those of other samples are gone. lo and w stay by
  * sample. */
-int kith_bounds_arrange(kith_bounds *bounds, const uint32_t *id, uint64_t m, int threads, kith_err *err);
+int kith_bounds_arrange(kith_bounds *bounds, const uint32_t *id, uint64_t m, int threads, const kith_progress *progress,
+			kith_err *err);
 
 /* The nearest float that is not above, or not below, x. */
 float kith_round_down(double x);

@@ -4,15 +4,24 @@
 #include <omp.h>
 #include <stdlib.h>
 
+#include "first_error.h"
 #include "select.h"
 #include "workspace.h"
 
 #define SAMPLE   256u  /* samples that tell which value varies most */
-#define PARALLEL 8192u /* samples that are worth a task of their own */
+#define PARALLEL 8192u /* samples that are worth a task of their own, */
+#define TELLING  2048u /* and to tell how far it is */
 
 struct keyed {
 	float key;
 	uint32_t id;
+};
+
+struct order {
+	const kith_projections *projections;
+	const kith_progress *progress;
+	uint64_t m, placed; /* samples in all, and those that are where they belong */
+	kith_first_error failed;
 };
 
 static uint32_t widest(const kith_projections *p, const struct keyed *x, uint64_t count)
@@ -61,9 +70,26 @@ static void split(struct keyed *x, float *keys, uint64_t count, uint64_t half)
 			i++;
 }
 
-static void arrange(const kith_projections *p, struct keyed *x, float *keys, uint64_t count)
+/* One thread tells how far all have come, as often as a few thousand samples have been looked at. */
+static int stops(struct order *o, uint64_t count)
 {
-	if (count <= KITH_LANES)
+	kith_err why;
+	if (count > TELLING && omp_get_thread_num() == 0) {
+		uint64_t placed = __atomic_load_n(&o->placed, __ATOMIC_RELAXED);
+		kith_first_error_note(&o->failed, 0, kith_progress_tick(o->progress, "arranging", placed, o->m, &why),
+				      &why);
+	}
+	return kith_first_error_seen(&o->failed);
+}
+
+static void arrange(struct order *o, struct keyed *x, float *keys, uint64_t count)
+{
+	const kith_projections *p = o->projections;
+	if (count <= KITH_LANES) {
+		__atomic_fetch_add(&o->placed, count, __ATOMIC_RELAXED);
+		return;
+	}
+	if (stops(o, count))
 		return;
 	uint32_t value = widest(p, x, count);
 	uint64_t half = KITH_LANES;
@@ -73,12 +99,14 @@ static void arrange(const kith_projections *p, struct keyed *x, float *keys, uin
 		x[i].key = p->bounds.v[x[i].id * (uint64_t)p->bounds.width + value];
 	split(x, keys, count, half);
 #pragma omp task if (count > PARALLEL)
-	arrange(p, x, keys, half);
-	arrange(p, x + half, keys + half, count - half);
+	arrange(o, x, keys, half);
+	arrange(o, x + half, keys + half, count - half);
 }
 
-int kith_kd_order(const kith_projections *p, uint32_t *id, uint64_t m, int threads, kith_err *err)
+int kith_kd_order(const kith_projections *p, uint32_t *id, uint64_t m, int threads, const kith_progress *progress,
+		  kith_err *err)
 {
+	struct order o = {.projections = p, .progress = progress, .m = m};
 	struct keyed *x = NULL;
 	float *keys = NULL;
 	uint64_t inside = 0, outside = m;
@@ -92,10 +120,10 @@ int kith_kd_order(const kith_projections *p, uint32_t *id, uint64_t m, int threa
 	for (uint64_t i = 0; i < m; i++)
 		x[p->bounds.lo[id[i]] == KITH_LO_OUTSIDE ? --outside : inside++].id = id[i];
 #pragma omp parallel num_threads(threads)
-#pragma omp single
-	arrange(p, x, keys, inside);
+#pragma omp master /* who may tell how far it is, and has half of it to do */
+	arrange(&o, x, keys, inside);
 	for (uint64_t i = 0; i < m; i++)
 		id[i] = x[i].id;
 	free(memory);
-	return 0;
+	return kith_first_error_get(&o.failed, err);
 }

@@ -67,6 +67,7 @@ struct join {
 	kith_tile_kernel tile;
 	struct worker *workers;
 	struct placed *inside, *active; /* n each: a part's samples, and others */
+	uint64_t tiles;                 /* products made so far, of LANES by LANES samples */
 	void *memory;
 	kith_first_error failed;
 };
@@ -216,6 +217,7 @@ static int join_block(struct join *j, struct worker *w, const struct placed *x, 
 {
 	double eps = 0, greatest = 0;
 	uint16_t hits[LANES];
+	uint64_t tiles = 0;
 	int rc = 0;
 	for (uint64_t i = 0; i < rows; i++) {
 		if ((rc = quantise(j, w, &x[i], &w->rows, i, err)))
@@ -234,6 +236,7 @@ static int join_block(struct join *j, struct worker *w, const struct placed *x, 
 		}
 		if (gap > 0 && isfinite(gap) && gap * (1 - j->loose) - j->loose * x[rows - 1].norm > sqrt(far))
 			continue;
+		tiles++;
 		put_lo(j, w->lo, some, count, j->columns.slack + b * LANES, greatest, eps);
 		kith_tile_side a = {w->rows.q, w->rows.scale, w->rows.lo, w->bound};
 		kith_tile_side c = {kith_quantised_block(&j->columns, b), j->columns.scale + b * LANES, w->lo, w->none};
@@ -247,6 +250,7 @@ static int join_block(struct join *j, struct worker *w, const struct placed *x, 
 	for (uint64_t i = 0; i < rows && !rc; i++)
 		if (w->pending[i].count)
 			rc = measure(j, w, x[i].id, &w->pending[i], err);
+	__atomic_fetch_add(&j->tiles, tiles, __ATOMIC_RELAXED);
 	return rc;
 }
 
@@ -262,24 +266,56 @@ static int load_columns(struct join *j, const struct placed *y, uint64_t columns
 	return kith_first_error_get(&j->failed, err);
 }
 
-/* What that takes, about: products of pairs, and every vector quantised. */
-static void note(const struct join *j, uint64_t rows, uint64_t columns)
+/* How many of y[], which is sorted, have a norm below `norm`. */
+static uint64_t count_below(const struct placed *y, uint64_t columns, double norm)
+{
+	uint64_t low = 0, high = columns;
+	while (low < high) {
+		uint64_t middle = (low + high) / 2;
+		if (y[middle].norm < norm)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Pairs of x[] and y[] that the norms alone do not rule out. */
+static double count_within(const struct join *j, const struct placed *x, uint64_t rows, const struct placed *y,
+			   uint64_t columns)
+{
+	double within = 0;
+	for (uint64_t r = 0; r < rows; r++) {
+		double far = sqrt(reach(j, x[r].id));
+		within += isfinite(x[r].norm + far) ? (double)(count_below(y, columns, x[r].norm + far) -
+							       count_below(y, columns, x[r].norm - far))
+						    : (double)columns;
+	}
+	return within;
+}
+
+/* What that takes, about: products of pairs, and every vector quantised. Of the pilot's few samples, LANES together
+ * have norms so different that more tiles are made than the job will, whose blocks are as good as single samples. */
+static void note(const struct join *j, uint64_t vectors, double within, uint64_t tiles)
 {
 	kith_pilot *pilot = j->in->pilot;
-	double x = (double)rows, y = (double)columns, times = pilot ? pilot->times : 1;
-	kith_pilot_note(pilot, KITH_JOINING_PARTS, x * times * y * times + (x + y) * times * QUANTISE,
-			x * y + (x + y) * QUANTISE);
+	double times = pilot->times, quantised = (double)vectors * QUANTISE;
+	kith_pilot_note(pilot, KITH_JOINING_PARTS, within * times * times + quantised * times,
+			(double)tiles * LANES * LANES + quantised);
 }
 
 /* The rows of the samples x[], among y[]. */
 static int improve(struct join *j, struct placed *x, uint64_t rows, struct placed *y, uint64_t columns, kith_err *err)
 {
+	uint64_t tiles = j->tiles;
+	double within = 0;
 	int rc = 0;
 	if (!rows || !columns)
 		return 0;
-	note(j, rows, columns);
 	qsort(x, rows, sizeof *x, by_norm);
 	qsort(y, columns, sizeof *y, by_norm);
+	if (j->in->pilot)
+		within = count_within(j, x, rows, y, columns);
 	for (uint64_t from = 0; from < columns && !rc; from += j->panel) {
 		uint64_t count = columns - from < j->panel ? columns - from : j->panel;
 		if ((rc = kith_progress_tick(j->in->progress, "joining parts", from, columns, err)) ||
@@ -296,6 +332,8 @@ static int improve(struct join *j, struct placed *x, uint64_t rows, struct place
 		}
 		rc = kith_first_error_get(&j->failed, err);
 	}
+	if (j->in->pilot)
+		note(j, rows + columns, within, j->tiles - tiles);
 	return rc;
 }
 

@@ -62,7 +62,7 @@ static int tick(void *context, const char *what, unsigned long long done, unsign
 						       [KITH_JOINING_PARTS] = "joining parts"};
 	struct run *r = context;
 	int stage = 0;
-	while (stage < KITH_STAGES && strcmp(what, names[stage]))
+	while (stage < KITH_STAGES && strcmp(strcmp(what, "arranging") ? what : "sketching", names[stage]))
 		stage++;
 	if (stage != r->pilot.stage)
 		kith_pilot_enter(&r->pilot, stage);
@@ -168,7 +168,8 @@ int kith_pilot_run(const kith_engine_job *job, kith_pilot_work work, void *conte
 	int rc = run(&r, job, m, work, context, err);
 	if (rc)
 		return rc;
-	double allowed = fmax(ALLOWED, PART * scaled_up(&r.pilot)), taken = sum(r.pilot.taken, KITH_STAGES + 1);
+	/* what plans take (the last of taken) grows little */
+	double allowed = fmax(ALLOWED, PART * scaled_up(&r.pilot)), taken = sum(r.pilot.taken, KITH_STAGES);
 	uint64_t more = (uint64_t)fmin((double)n, (double)m * pow(allowed / fmax(taken, 1e-3), 1 / GROWTH));
 	if (more >= 2 * m || (more == n && more > m))
 		rc = run(&r, job, more, work, context, err);

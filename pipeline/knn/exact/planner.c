@@ -9,15 +9,14 @@
 #include "tile_kernels.h"
 #include "tree_join.h"
 
-#define MAX_DIMS     255u /* with the remainder's length: a whole number of vector registers */
-#define MIN_DIMS     15u
-#define LEAST_MEMORY (8u << 20) /* the program and its libraries take more before it begins */
-#define LEAST_BATCH  512u /* rows from the file are finished together, rather than have room for more candidates */
-#define SURVEY_PART  0.25 /* of the time for all pairs: what a survey may take */
-#define LEAST_ROWS   128u /* that a survey looks at, */
-#define QUERIES      64   /* and those whose neighbours it looks at */
-#define GUESS_SHARE  64u  /* first bounds are guessed where k is at least n / GUESS_SHARE */
-#define GUESS_RANK   400u /* of a row's k nearest are in the sample that its bound is guessed from */
+#define MAX_DIMS    255u /* with the remainder's length: a whole number of vector registers */
+#define MIN_DIMS    15u
+#define LEAST_BATCH 512u /* rows from the file are finished together, rather than have room for more candidates */
+#define SURVEY_PART 0.25 /* of the time for all pairs: what a survey may take */
+#define LEAST_ROWS  128u /* that a survey looks at, */
+#define QUERIES     64   /* and those whose neighbours it looks at */
+#define GUESS_SHARE 64u  /* first bounds are guessed where k is at least n / GUESS_SHARE */
+#define GUESS_RANK  400u /* of a row's k nearest are in the sample that its bound is guessed from */
 
 /* Seconds of one thread of about 3 GHz, for choosing and for --dry-run; what matters is their ratios. Measured on
  * layers of d = 10 to 4704. */
@@ -170,12 +169,16 @@ static double time_reading(const struct planner *q, uint64_t rows, double each)
 	return fmin(distinct * (READ_CALL + bytes * READ_BYTE), n * bytes * READ_BYTE * 1.5);
 }
 
-/* A row whose list is full before it is through keeps its nearest by distances, at once and by itself. */
+/* A row whose list is full before it is through keeps its nearest by distances, at once and by itself. Some rows have
+ * many times what they have on average: where each candidate is read from the file for it, the few that are settled
+ * for that take longer than all else. */
 static double time_settling(const kith_plan *p, const struct planner *q, double survivors)
 {
-	double room = p->capacity - q->k, bytes = (double)q->vectors->row_bytes;
-	double measure = MEASURE * (double)q->d + MEASURE_START + (p->resident ? 0 : READ_CALL + bytes * READ_BYTE);
-	return fmax(0, 2 * survivors / fmax(room, 1) - 1) * p->capacity * measure;
+	double room = fmax(p->capacity - q->k, 1), bytes = (double)q->vectors->row_bytes;
+	double measure = MEASURE * (double)q->d + MEASURE_START;
+	if (p->resident)
+		return fmax(0, 2 * survivors / room - 1) * p->capacity * measure;
+	return p->capacity * (measure + READ_CALL + bytes * READ_BYTE) / expm1(room / (2 * survivors));
 }
 
 /* The seconds in all, once those of the stages are there. */
@@ -424,7 +427,7 @@ static struct planner planner_of(const kith_scaling *scaling, const kith_engine_
 	struct planner q = {.vectors = scaling->vectors,
 			    .info = job->info,
 			    .options = o,
-			    .memory = o->memory ? o->memory : at_least(job->memory, LEAST_MEMORY),
+			    .memory = o->memory ? o->memory : job->memory,
 			    .threads = job->threads,
 			    .k = kith_info_k(job->info),
 			    .n = job->info->n,

@@ -85,7 +85,7 @@ class Graph:
                 _lib.call("kith_graph_read_ranked", handle, row, count, tiers, at, None)
             else:
                 _lib.call("kith_graph_read_rows", handle, row, count, tiers, at)
-        self._in_parts(read, first, stop, out)
+        self._in_parts(read, first, stop, out, self.info["near_nodes" if ranked else "block_nodes"])
         return out
 
     def read_distances(self, first: int = 0, stop: Optional[int] = None, *,
@@ -99,7 +99,7 @@ class Graph:
             part = out[row - first:row - first + count]
             np.sqrt(part, out=part)
         if self.near:
-            self._in_parts(read, first, stop, out)
+            self._in_parts(read, first, stop, out, self.info["near_nodes"])
         return out
 
     def to_scipy(self, k: Optional[int] = None, distances: bool = False) -> Any:
@@ -141,21 +141,21 @@ class Graph:
             raise IndexError(f"{self.path}: rows {first}:{stop} asked for, but there are {self.n}")
         return first, stop
 
-    def _in_parts(self, read: Callable[[Any, int, int, int], None], first: int, stop: int, out: np.ndarray) -> None:
-        """Calls read(handle, row, count, address of that row in out) for parts of the range that meet where stored values
-        do, so that nothing is decoded twice, each in a thread."""
+    def _in_parts(self, read: Callable[[Any, int, int, int], None], first: int, stop: int, out: np.ndarray, unit: int) -> None:
+        """Calls read(handle, row, count, address of that row in out) for parts of the range that meet where stored values, of
+        `unit` rows, do, so that nothing is decoded twice; each in a thread, the first in this one."""
         def part(begin: int, end: int) -> None:
             with self._handles as handle:
                 read(handle, begin, end - begin, out.ctypes.data + (begin - first) * out.strides[0])
-        parts = min(self.threads, out.size // _WORTH_A_THREAD)
-        unit = max(self.info["near_nodes"], self.info["block_nodes"])
-        size = -(-(stop - first) // max(parts, 1) // unit) * unit
-        if parts < 2 or size >= stop - first:
-            part(first, stop)
-            return
-        cuts = [first, *range((first // unit) * unit + size, stop, size), stop]
-        with ThreadPoolExecutor(len(cuts) - 1) as pool:
-            list(pool.map(part, cuts[:-1], cuts[1:]))
+        unit = max(unit, 1)
+        parts = max(min(self.threads, out.size // _WORTH_A_THREAD), 1)
+        cuts = {round((first + (stop - first) * i / parts) / unit) * unit for i in range(1, parts)}
+        cuts = [first, *sorted(cut for cut in cuts if first < cut < stop), stop]
+        with ThreadPoolExecutor(max(len(cuts) - 2, 1)) as pool:
+            others = [pool.submit(part, *ends) for ends in zip(cuts[1:-1], cuts[2:])]
+            part(first, cuts[1])
+            for other in others:
+                other.result()
 
 
 class Rows:
@@ -180,6 +180,8 @@ class Rows:
             found = self._slice(range(self.shape[0])[row])
             return found[(slice(None), *columns)]
         if isinstance(row, (int, np.integer)):
+            if not -self.shape[0] <= row < self.shape[0]:
+                raise IndexError(f"{self._owner.path}: row {row} asked for, but there are {self.shape[0]}")
             at = range(self.shape[0])[row]
             return self._read(at, at + 1)[(0, *columns)]
         found = self._scattered(np.arange(self.shape[0])[np.asarray(row)])

@@ -8,6 +8,7 @@ import tempfile
 import warnings
 import weakref
 from dataclasses import dataclass
+from operator import index
 from typing import Any, Mapping, Optional, Sequence, Union
 
 import numpy as np
@@ -20,14 +21,18 @@ from ._stack import Stack
 Path = Union[str, "os.PathLike[str]"]
 
 
-def run(name: str, *arguments: Any, level: int = 3) -> None:
-    """Runs a program. Its message is raised if it fails, and a warning of its becomes one, of the caller `level` calls up."""
+def run(name: str, *arguments: Any, called: Optional[Mapping[str, str]] = None, level: int = 3) -> None:
+    """Runs a program. Its message is raised if it fails, and a warning of its becomes one, of the caller `level` calls up.
+    `called`: what the user calls the files of messages, if not by their paths."""
     command = [_lib.program(name), "-q", *map(os.fspath, arguments)]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     except FileNotFoundError as error:
         raise ImportError(f"{name} is not found: install kith, or let KITH_BIN name the folder where it is built") from error
-    said = [line.removeprefix(f"{name}: ") for line in done.stderr.decode(errors="surrogateescape").splitlines() if line]
+    said = [line.removeprefix(f"{name}: ") for line in done.stderr.decode(errors="surrogateescape").splitlines()
+            if line and not line.startswith(f"Try `{name} --help'")]
+    for path, known in (called or {}).items():
+        said = [line.replace(path, known) for line in said]
     if done.returncode:
         message = "\n".join(said) or f"{name} ended by signal {-done.returncode}"
         raise _lib.InputError(message) if done.returncode == 2 else _lib.Error(message)
@@ -38,10 +43,12 @@ def run(name: str, *arguments: Any, level: int = 3) -> None:
 def knn(X: Any, k: Union[int, Sequence[int]] = 15, *, metric: str = "l2", engine: str = "exact", ties: str = "content",
         out: Optional[Path] = None,
         near: Optional[int] = None, candidates: Sequence[Path] = (), audit: Optional[int] = None,
-        memory: Union[None, int, str] = None, threads: Optional[int] = None, options: Sequence[str] = ()) -> Graph:
+        memory: Union[None, int, str] = None, threads: Optional[int] = None, options: Sequence[str] = (),
+        _called: str = "X") -> Graph:
     """Each sample's k nearest neighbours, by kith-knn. Returns the graph, opened.
 
-    X           the path of a .npy file, or an array (n, ...), flattened to (n, d): f2, f4, f8, u1, i1 or bfloat16, finite
+    X           an array (n, ...), flattened to (n, d), of finite real numbers, bfloat16 among them; or what kith-knn reads:
+                "conv1.npy", "acts.safetensors:conv1", shards that are read as one "conv1.npy.*-of-4", ...
     k           neighbours per sample, 1..n-1; several (ascending) are a ladder that one graph serves
     metric      "l2" or "cosine"
     engine      "exact"; "approx" or "approx:recall=0.95": nearly all, with a measured recall; "faiss:FACTORY"
@@ -58,7 +65,7 @@ def knn(X: Any, k: Union[int, Sequence[int]] = 15, *, metric: str = "l2", engine
     arguments += _counts(near=near, audit=audit)
     for graph in candidates:
         arguments += ["--candidates", os.fspath(graph)]
-    return _build("kith-knn", [*arguments, *options], X, {}, out)
+    return _build("kith-knn", [*arguments, *options], X, _called, {}, out)
 
 
 def import_neighbours(indices: Any, distances: Any = None, *, squared: Optional[bool] = None, activations: Any = None,
@@ -93,25 +100,29 @@ def import_neighbours(indices: Any, distances: Any = None, *, squared: Optional[
     arguments += [option for option, given in (("--one-based", one_based), ("--complete", complete)) if given]
     arguments += ["--source", source] if source is not None else []
     more = {"distances": distances, "activations": activations}
-    return _build("kith-import", [*arguments, *options], indices, {name: one for name, one in more.items() if one is not None}, out)
+    given = {name: one for name, one in more.items() if one is not None}
+    return _build("kith-import", [*arguments, *options], indices, "indices", given, out)
 
 
-def _build(name: str, arguments: Sequence[str], X: Any, more: Mapping[str, Any], out: Optional[Path]) -> Graph:
-    """A program's graph of X, opened. X, and what its options `more` name, are paths, or arrays that are saved for it."""
+def _build(name: str, arguments: Sequence[str], X: Any, called: str, more: Mapping[str, Any], out: Optional[Path]) -> Graph:
+    """A program's graph of X, opened. X, which the user calls so, and what its options `more` name are paths, or arrays that
+    are saved for it."""
     needed = out is None or not all(map(_is_path, [X, *more.values()]))
     temporary = tempfile.TemporaryDirectory(prefix="kith.") if needed else None
-    saved = []
+    saved: dict[str, str] = {}  # paths, and what the user calls them
 
-    def path_of(what: Any, file: str) -> Any:
+    def path_of(what: Any, known: str) -> Any:
         if _is_path(what):
             return what
-        saved.append(_save(what, os.path.join(temporary.name, file)))
-        return saved[-1]
+        path = _save(what, os.path.join(temporary.name, f"{known}.npy"))
+        saved[path] = known
+        return path
 
     try:
-        named = [part for option, what in more.items() for part in (f"--{option}", path_of(what, f"{option}.npy"))]
+        named = [part for option, what in more.items() for part in (f"--{option}", path_of(what, option))]
         graph_path = os.path.join(temporary.name, "X.nng") if out is None else os.fspath(out)
-        run(name, *arguments, *named, "-o", graph_path, "--", path_of(X, "X.npy"), level=4)
+        path = path_of(X, called)
+        run(name, *arguments, *named, "-o", graph_path, "--", path, called=saved, level=4)
         for path in saved:
             os.remove(path)
         found = Graph(graph_path)
@@ -174,9 +185,9 @@ def compare(X: Any, Y: Any, k: int = 15, **options: Any) -> Comparison:
     """Compares two representations of the same samples: each an array (n, ...), a path of one (.npy), a kith.Graph or the
     path of one (.nng). Options are those of kith.knn, for both."""
     graphs = []
-    for which in (X, Y):
+    for which, name in ((X, "X"), (Y, "Y")):
         is_graph = isinstance(which, Graph) or _is_path(which) and os.fspath(which).endswith(".nng")
-        graphs.append(which if is_graph else knn(which, k, near=0, **options))
+        graphs.append(which if is_graph else knn(which, k, near=0, _called=name, **options))
     if isinstance(graphs[0], Graph) and isinstance(graphs[1], Graph) and graphs[0].n != graphs[1].n:
         raise _lib.InputError(f"X has {graphs[0].n} samples, Y {graphs[1].n}")
     found = merge({"X": graphs[0], "Y": graphs[1]}, k)
@@ -200,7 +211,10 @@ def _save(X: Any, path: str) -> str:
 
 
 def _ladder(k: Union[int, Sequence[int]]) -> str:
-    return ",".join(str(int(one)) for one in (k if isinstance(k, (Sequence, np.ndarray)) else [k]))
+    try:
+        return ",".join(str(index(one)) for one in (k if isinstance(k, (Sequence, np.ndarray)) else [k]))
+    except TypeError:
+        raise _lib.InputError(f"k={k!r}: a whole number, or several as [15, 100]") from None
 
 
 def _counts(**options: Optional[int]) -> list[str]:

@@ -43,7 +43,7 @@ def record(model: nn.Module, loader: Iterable[Any], out: Union[str, os.PathLike]
            shard: Optional[tuple[int, int]] = None, format: str = "npy", shard_samples: Optional[int] = None,
            resume: bool = False) -> list[str]:
     """Runs `model` over `loader` once and writes each layer's output to OUT/NAME.npy, row i being sample i of the loader,
-    and OUT/layers.mk with their names, in the order in which the network runs them, to be included before kith.mk.
+    and OUT/layers.mk, which names them in the order in which the network runs them, to be included before kith.mk.
     Returns the paths, in that order. Memory stays at one batch.
 
     modules   names as in model.named_modules(), "" being the model; patterns of them, in which * stands for anything, dots
@@ -70,8 +70,10 @@ def record(model: nn.Module, loader: Iterable[Any], out: Union[str, os.PathLike]
               takes of a dictionary, to the device, floating inputs in the type of the model's parameters.
     branches  warn of layers beside which a path leads from the input to the output: a pass of two samples with gradients
               (not with `forward`).
-    shard     (i, of): this process has part i of the samples and writes NAME.npy.i-of-of, or shard-i-of-of-00000.safetensors
-              and so on; by default torch.distributed's rank and size.
+    shard     (i, of): this process has the i-th part of the samples and writes NAME.npy.i-of-of, or
+              shard-i-of-of-00000.safetensors and so on; by default torch.distributed's rank and size. kith-knn reads them as
+              one, "OUT/NAME.npy.*-of-4", part after part: give process i of 4 the samples of its part in their order,
+              Subset(data, range(i * len(data) // 4, (i + 1) * len(data) // 4)), and rows are those of a single recording.
     format    "npy"; or "safetensors": OUT/shard-00000.safetensors and so on, each with all layers of some samples, every layer
               a tensor by its NAME. What is returned then, as kith-knn takes it, is "OUT/shard-*.safetensors:NAME".
     shard_samples  how many samples such a shard has; by default as many as make about a gigabyte.
@@ -83,12 +85,13 @@ def record(model: nn.Module, loader: Iterable[Any], out: Union[str, os.PathLike]
     cannot be recorded, and says what to do."""
     model = _unwrap(model)
     run = _Forward(model, forward, device)
-    if isinstance(getattr(loader, "sampler", None), torch.utils.data.RandomSampler):
-        warnings.warn("the loader shuffles: row i is not sample i of the data set (use shuffle=False)", stacklevel=2)
+    _check_order(getattr(loader, "sampler", None))
     if samples is None:
         samples = _loader_samples(loader)
     targets = _Targets(model, modules)
     shard = shard or _process()
+    if shard is not None and not (isinstance(shard, tuple) and len(shard) == 2 and 0 <= shard[0] < shard[1]):
+        raise ValueError(f"shard={shard!r}: (i, of), such as (0, 4) to (3, 4)")
     if format not in ("npy", "safetensors"):
         raise ValueError(f"format {format!r}: use npy or safetensors")
     if format == "npy" and (shard_samples is not None or resume):
@@ -151,6 +154,20 @@ def _process() -> Optional[tuple[int, int]]:
     if not (distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1):
         return None
     return distributed.get_rank(), distributed.get_world_size()
+
+
+def _check_order(sampler: Any) -> None:
+    if isinstance(sampler, torch.utils.data.RandomSampler) or getattr(sampler, "shuffle", False) is True:
+        warnings.warn("the loader shuffles: row i is not sample i of the data set (use shuffle=False)", stacklevel=3)
+    if not isinstance(sampler, torch.utils.data.DistributedSampler):
+        return
+    whole, of = len(sampler.dataset), sampler.num_replicas
+    share = f"Subset(data, range(i * {whole} // {of}, (i + 1) * {whole} // {of})) for process i"
+    if sampler.total_size > whole:
+        raise ValueError(f"the loader's DistributedSampler repeats {sampler.total_size - whole} of {whole} samples, so that {of} "
+                         f"processes have as many, and samples would be neighbours of themselves: use {share}")
+    warnings.warn(f"the loader's DistributedSampler deals samples out one by one: row i is not sample i of the data set (use {share})",
+                  stacklevel=3)
 
 
 def _loader_samples(loader: Any) -> Optional[int]:
@@ -592,12 +609,13 @@ class _Files:
         self._wait()
         self.background.stop()
         if self.shards is not None:
-            return self.shards.close(self.rows)
+            paths = self.shards.close(self.rows)
+            self._write_makefile(self.shards.names(), "/" + self.shards.pattern())
+            return paths
         for file in self.files.values():
             file.complete()
         paths = [file.rename() for file in self.files.values()]
-        if self.shard is None or self.shard[0] == 0:
-            self._write_makefile()
+        self._write_makefile(list(self.name.values()))
         return paths
 
     def discard(self) -> None:
@@ -686,13 +704,17 @@ class _Files:
             raise ValueError(f"two layers have the same file name: {', '.join(sorted(twice))}")
         self.shaper.check_used()
 
-    def _write_makefile(self) -> None:
+    def _write_makefile(self, names: list[str], files: str = "") -> None:
+        """`files`: those in this folder that have all layers, if there are such. One of several processes writes for all."""
+        if self.shard is not None and self.shard[0] != 0:
+            return
         path = os.path.join(self.folder, "layers.mk")
-        names = " ".join(self.name.values())
+        shards = f"ACTIVATIONS_SHARDS = {self.shard[1]}\n" if self.shard is not None and not files else ""
         with open(path + ".part", "w", encoding="utf-8") as file:
             file.write("# Written by kith.record: what is in this folder, in the order in which the network runs it. To be\n"
                        "# included before kith.mk.\n"
-                       f"LAYERS = {names}\nACTIVATIONS := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))\n")
+                       f"LAYERS = {' '.join(names)}\n"
+                       f"ACTIVATIONS := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST)))){files}\n{shards}")
         os.replace(path + ".part", path)
 
 

@@ -50,7 +50,7 @@ class Shards:
     gone on with: the first `resumed` samples are there."""
 
     def __init__(self, folder: str, size: Optional[int], process: Optional[tuple[int, int]], resume: bool):
-        self.folder, self.size = folder, size
+        self.folder, self.size, self.process = folder, size, process
         self.prefix = "shard-" if process is None else f"shard-{process[0]}-of-{process[1]}-"
         self.layers: list[Layer] = []
         self.parts: dict[int, _Part] = {}  # shards that are being written
@@ -78,10 +78,12 @@ class Shards:
         self.layers.append(Layer(self, what, dtype))
         return self.layers[-1]
 
-    def arguments(self) -> list[str]:
-        """The layers as kith-knn takes them."""
-        names = [layer.name for layer in self.layers] or list(_tensors(self.old[0]))
-        return [f"{self._path('*')}:{name}" for name in names]
+    def names(self) -> list[str]:
+        return [layer.name for layer in self.layers] or list(_tensors(self.old[0]))
+
+    def pattern(self) -> str:
+        """What fits the shards' names, of all processes."""
+        return "shard-*.safetensors" if self.process is None else f"shard-*-of-{self.process[1]}-*.safetensors"
 
     def settle(self) -> None:
         """After each batch, with all of it written: gives the shards that are full their names."""
@@ -107,7 +109,7 @@ class Shards:
             self.settle()
             for number in sorted(self.parts):
                 self.parts.pop(number).close(rows - number * self.size)
-        return self.arguments()
+        return [f"{self._path('*')}:{name}" for name in self.names()]
 
     def put(self, layer: Layer, row: int, stored: np.ndarray) -> None:
         """Rows from `row` on, into the shards that they are of."""
