@@ -1,11 +1,13 @@
-"""Arrays for bench.py:  make_data.py layer FORMAT N D OUTPUT  |  make_data.py lists N OUTPUT  (NumPy, and h5py for FORMAT h5)
+"""Arrays for bench.py:  make_data.py layer FORMAT N D OUTPUT [RANK]  |  make_data.py lists N OUTPUT  (NumPy, and h5py for FORMAT h5)
 
-A layer: n samples around 100 centres, the same for every format; of bf16 the values that a bfloat16 holds, so that npy-bf16 has
-the same. FORMAT shards makes a folder of 1,000 safetensors. Lists: OUTPUT.ids.npy and OUTPUT.distances.npy, 15 a row, and
+A layer: n samples around 100 centres, or with a RANK in so many directions, the same for every format; of bf16 the values that a
+bfloat16 holds, so that npy-bf16 has the same. FORMAT shards makes a folder of 1,000 safetensors, h5-rows chunks of 1,000 whole rows,
+deflated a compressed .npz. Lists: OUTPUT.ids.npy and OUTPUT.distances.npy, 15 a row, and
 OUTPUT.npy, activations of 64 values."""
 import json
 import os
 import sys
+import zipfile
 
 import numpy as np
 
@@ -18,6 +20,22 @@ def blocks(n, d):
     for first in range(0, n, ROWS):
         count = min(ROWS, n - first)
         yield centres[rng.integers(0, 100, count)] + rng.normal(size=(count, d)).astype("f4") / 2
+
+
+def flat_blocks(n, d, rank):
+    rng = np.random.default_rng(1)
+    directions = rng.normal(size=(rank, d)).astype("f4")
+    for first in range(0, n, ROWS):
+        yield rng.normal(size=(min(ROWS, n - first), rank)).astype("f4") @ directions
+
+
+def columns(parts, n, d, scratch):
+    """The array turned, some columns at a time, by way of a file."""
+    write(scratch, b"", parts)
+    x = np.memmap(scratch, "<f4", "r", shape=(n, d))
+    for first in range(0, d, 256):
+        yield x[:, first:first + 256].T
+    os.remove(scratch)
 
 
 def bfloat16(x):
@@ -45,8 +63,8 @@ def vecs(part):
     return np.concatenate([np.full((len(part), 1), part.shape[1], "<i4").view("<f4"), part], axis=1)
 
 
-def layer(kind, n, d, out):
-    parts = blocks(n, d)
+def layer(kind, n, d, out, rank=0):
+    parts = flat_blocks(n, d, rank) if rank else blocks(n, d)
     if kind in ("npy", "raw"):
         write(out, npy_head("<f4", n, d) if kind == "npy" else b"", parts)
     elif kind == "npy-bf16":
@@ -56,19 +74,23 @@ def layer(kind, n, d, out):
     elif kind == "big":
         write(out, npy_head(">f4", n, d), (part.astype(">f4") for part in parts))
     elif kind == "fortran":
-        write(out, npy_head("<f4", n, d, True), [np.concatenate(list(parts)).T])
+        write(out, npy_head("<f4", n, d, True), columns(parts, n, d, out + ".rows"))
     elif kind == "safetensors":
         write(out, safetensors_head(n, d), parts)
     elif kind == "fbin":
         write(out, np.array([n, d], "<u4").tobytes(), parts)
     elif kind == "fvecs":
         write(out, b"", map(vecs, parts))
-    elif kind == "npz":
-        np.savez(out, x=np.concatenate(list(parts)))
-    elif kind == "h5":
+    elif kind in ("npz", "deflated"):
+        method = zipfile.ZIP_STORED if kind == "npz" else zipfile.ZIP_DEFLATED
+        with zipfile.ZipFile(out, "w", method, compresslevel=1) as file, file.open("x.npy", "w", force_zip64=True) as member:
+            member.write(npy_head("<f4", n, d))
+            for part in parts:
+                member.write(part.tobytes())
+    elif kind in ("h5", "h5-rows"):
         import h5py
         with h5py.File(out, "w") as file:
-            x = file.create_dataset("x", (n, d), "f4", chunks=(min(n, 64), min(d, 784)))
+            x = file.create_dataset("x", (n, d), "f4", chunks=(min(n, 64), min(d, 784)) if kind == "h5" else (min(n, 1000), d))
             for i, part in enumerate(parts):
                 x[i * ROWS:i * ROWS + len(part)] = part
     elif kind == "shards":
@@ -89,6 +111,6 @@ def lists(n, out):
 
 
 if sys.argv[1] == "layer":
-    layer(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
+    layer(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], *map(int, sys.argv[6:]))
 else:
     lists(int(sys.argv[2]), sys.argv[3])

@@ -12,6 +12,9 @@ typedef struct kith_input_how {
 	const char *shape;  /* "N,D[,...]", of raw files; N may be -1: as many as the file holds */
 	uint64_t offset;    /* of raw files: bytes before the first value */
 	const char *spill;  /* temporary files, of formats that need one, are made beside this; NULL: in $TMPDIR */
+	/* Bytes: a file of which more would have to be in memory to open it is KITH_EUSAGE, and an eighth at most is
+	 * kept until it is closed (kith_source_info.kept). 0, or more than 1 GiB: 1 GiB */
+	uint64_t memory;
 } kith_input_how;
 
 #endif

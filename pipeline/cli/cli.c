@@ -213,6 +213,17 @@ void kith_cli_warn(kith_cli *cli, const char *format, ...)
 	putc('\n', stderr);
 }
 
+int kith_cli_say_file(void *context, const char *file, uint64_t i, uint64_t files)
+{
+	kith_cli *cli = context;
+	kith_err line; /* in which a name gives a terminal no orders */
+	if (!cli->verbose)
+		return 0;
+	kith_fail(&line, KITH_OK, "file %llu of %llu: %s", (unsigned long long)i + 1, (unsigned long long)files, file);
+	kith_cli_warn(cli, "%s", line.msg);
+	return 0;
+}
+
 void kith_cli_report(kith_cli *cli, const char *format, ...)
 {
 	struct rusage usage;

@@ -12,6 +12,7 @@
 typedef struct kith_cli {
 	const char *name; /* "kith-knn" */
 	int quiet;        /* -q */
+	int verbose;      /* -v, of programs that have KITH_CLI_VERBOSE */
 	int is_terminal;  /* stderr is one */
 	double started;   /* seconds */
 	double last_draw; /* when the progress bar was last drawn */
@@ -22,7 +23,7 @@ typedef struct kith_cli {
 	double measured;    /* when memory was last looked at, */
 	unsigned long most; /* and the most of its own that the program had then, in bytes */
 	/* The command line as it was parsed, for outputs to say how they were made, arguments quoted where a shell
-	 * needs it. Without -q and -t: no byte of an output depends on those. Cut where it is too long. */
+	 * needs it. Without -q, -t and -v: no byte of an output depends on those. Cut where it is too long. */
 	char command[1024];
 } kith_cli;
 
@@ -128,6 +129,15 @@ typedef struct kith_texts {
 	{                                                                                                              \
 		0, "offset", "BYTES", "Where raw values begin", 5, kith_take_bytes, .to = &(how)->offset               \
 	}
+
+/* Of programs that read an array from several files: -v says which, a line each, by kith_cli_say_file, which is to be
+ * given to kith_source_files (source.h) with the kith_cli. */
+#define KITH_CLI_VERBOSE(cli)                                                                                          \
+	{                                                                                                              \
+		'v', "verbose", NULL, "Say which files a pattern or a list names, in the order of their rows", -1,     \
+			kith_take_flag, .to = &(cli)->verbose                                                          \
+	}
+int kith_cli_say_file(void *cli, const char *file, uint64_t i, uint64_t files);
 
 /* KITH_EUSAGE if `output`, which `option` names, is the same file as `input`, under whatever name: writing it would
  * destroy what is read. */

@@ -166,7 +166,7 @@ static void record_word(kith_cli *cli, const char *word)
 static void record(kith_cli *cli, const kith_option *o, const char *arg)
 {
 	char text[64];
-	if (o->letter == 't')
+	if (o->letter == 't' || o->letter == 'v')
 		return;
 	if (o->letter || o->name)
 		record_word(cli, option_text(o, text));

@@ -17,11 +17,13 @@
 #include "infile.h"
 #include "reader.h"
 
-#define HEAD_SHOWN    96u          /* bytes of the file's beginning that a change of its structure may show in */
-#define CACHE_BYTES   (64u << 20)  /* for chunks, at most */
-#define KEPT_BYTES    (128u << 20) /* of the caches of all datasets that are kept open, and how many those are */
-#define KEPT_OPEN     16
-#define MOST_FILTERED (256u << 20) /* of a chunk that has to be in memory as a whole */
+#define HEAD_SHOWN 96u /* bytes of the file's beginning that a change of its structure may show in */
+#define KEPT_OPEN  16  /* datasets */
+/* Parts of the memory that there is, at most: */
+#define CACHE_PART    16   /* chunks of one dataset */
+#define INDEX_PART    1024 /* where its chunks are */
+#define KEPT_PART     8    /* both, of all datasets that are kept open */
+#define FILTERED_PART 4    /* a chunk that has to be inflated, which may have several buffers of its size */
 
 /* Recursive: an array that is not found has the others listed. */
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
@@ -32,6 +34,7 @@ typedef struct dataset {
 	int dims;
 	hsize_t shape[KITH_MAX_DIMS];
 	uint64_t band; /* bytes of the chunks that a row leads to; 0: it is not in chunks */
+	uint64_t memory;
 	/* Of one that a part owns: */
 	char *name;
 	struct dataset *next;
@@ -74,6 +77,12 @@ static herr_t refuse_link(const char *parent, const char *group, const char *fil
 	return -1;
 }
 
+/* HDF5 takes no less. */
+static uint64_t index_bytes(uint64_t memory)
+{
+	return memory / INDEX_PART < 4096 ? 4096 : memory / INDEX_PART;
+}
+
 static int open_file(const kith_part *p, hid_t *out, kith_err *err)
 {
 	char name[KITH_FD_NAME];
@@ -83,7 +92,12 @@ static int open_file(const kith_part *p, hid_t *out, kith_err *err)
 	close(spare);
 	H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 	hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+	H5AC_cache_config_t index = {.version = H5AC__CURR_CACHE_CONFIG_VERSION};
 	H5Pset_file_locking(access, 0, 1); /* nothing is written; and some file systems have no locks */
+	H5Pget_mdc_config(access, &index);
+	index.set_initial_size = 1;
+	index.initial_size = index.min_size = index.max_size = index_bytes(p->memory);
+	H5Pset_mdc_config(access, &index);
 	*out = H5Fopen(kith_fd_name(p->fd, p->path, name), H5F_ACC_RDONLY, access);
 	H5Pclose(access);
 	return *out >= 0
@@ -125,9 +139,15 @@ static int open_set(dataset *d, const char *name, hid_t access, char *elsewhere)
  * chunks without a filter are not kept at all, and only what is wanted of them is read. */
 static uint64_t cache_bytes(const dataset *d)
 {
-	if (d->band > CACHE_BYTES && !H5Pget_nfilters(d->layout))
+	uint64_t most = d->memory / CACHE_PART;
+	if (d->band > most && !H5Pget_nfilters(d->layout))
 		return 0;
-	return d->band < CACHE_BYTES / 2 ? 2 * d->band : CACHE_BYTES;
+	return d->band < most / 2 ? 2 * d->band : most;
+}
+
+static uint64_t kept_bytes(const dataset *d)
+{
+	return cache_bytes(d) + index_bytes(d->memory);
 }
 
 /* Opens it once more with that room: a set that is open already keeps its cache. */
@@ -169,6 +189,7 @@ static int open_dataset(const kith_part *p, dataset *d, const char *name, kith_e
 	int rc = open_file(p, &d->file, err);
 	if (rc)
 		return rc;
+	d->memory = p->memory;
 	hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
 	int is_open = open_set(d, name, access, elsewhere) && open_chunks(d, name, access, elsewhere);
 	H5Pclose(access);
@@ -189,12 +210,12 @@ static void unkeep(dataset *own)
 /* Closes those that were not used for longest, if they are too many; never the one in use. */
 static void close_oldest(void)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, most = kept->memory / KEPT_PART;
 	int count = 0;
 	for (dataset **at = &kept; *at;) {
 		dataset *d = *at;
-		bytes += cache_bytes(d);
-		if (++count == 1 || (count <= KEPT_OPEN && bytes <= KEPT_BYTES)) {
+		bytes += kept_bytes(d);
+		if (++count == 1 || (count <= KEPT_OPEN && bytes <= most)) {
 			at = &d->next;
 			continue;
 		}
@@ -365,13 +386,13 @@ static int check_chunks(const kith_part *p, const dataset *d, const char *name, 
 		return kith_fail(err, KITH_EUSAGE, "%s: %.128s: its chunks have other dimensions", p->path, name);
 	for (int i = 0; i < d->dims; i++)
 		bytes *= chunk[i]; /* 32 bits, as HDF5 has it */
-	if (bytes <= MOST_FILTERED || H5Pget_nfilters(d->layout) == 0)
+	if (bytes <= p->memory / FILTERED_PART || H5Pget_nfilters(d->layout) == 0)
 		return 0;
 	return kith_fail(
 		err, KITH_EUSAGE,
-		"%s: %.128s is in compressed chunks of %llu bytes, each of which would have to be in memory: write it "
-		"in chunks of some rows",
-		p->path, name, (unsigned long long)bytes);
+		"%s: %.128s is in compressed chunks of %llu bytes, which have to be in memory whole: each takes up to "
+		"four times that, of %llu (-m, or 1G): write it in chunks of some rows",
+		p->path, name, (unsigned long long)bytes, (unsigned long long)p->memory);
 }
 
 /* A box of values, as they are stored, to its place in an array of `shape`. */
@@ -496,6 +517,7 @@ static int own_dataset(kith_part *p, dataset *d, const char *name, kith_err *err
 	p->own = own;
 	p->close = close_own;
 	p->read = read_rows;
+	p->kept = kept_bytes(own);
 	return keep(p, own, err);
 }
 
@@ -518,7 +540,7 @@ static int choose_way(kith_part *p, dataset *d, const char *name, kith_err *err)
 	}
 	if (layout == H5D_CHUNKED && (rc = check_chunks(p, d, name, err)))
 		return rc;
-	if (d->band > CACHE_BYTES && H5Pget_nfilters(d->layout) > 0)
+	if (d->band > d->memory / CACHE_PART && H5Pget_nfilters(d->layout) > 0)
 		return open_inflated(p, d, name, err);
 	return own_dataset(p, d, name, err);
 }

@@ -20,6 +20,7 @@ struct kith_part {
 	const char *entry;         /* which array of the file: what follows its name and a colon; NULL: not said */
 	const kith_input_how *how; /* not NULL while the reader opens the file, NULL afterwards */
 	int fd;                    /* where a source has many files, only open while they are read, and else -1 */
+	uint64_t memory;           /* bytes that may be taken while it is opened; parts keep an eighth in all */
 	int *spill;                /* the source's temporary file (kith_part_spill); -1: not yet needed */
 	uint64_t bytes;            /* the file's size */
 
@@ -39,6 +40,7 @@ struct kith_part {
 	 * end in it, and `spilled` how many of them are this part's. */
 	int rows_fd;
 	uint64_t spilled;
+	uint64_t kept; /* bytes that it keeps in memory */
 	/* Where values do not lie in the file at data_at and strides: reads rows first..first+count-1 of the array, all
 	 * of them in C order and, unless `swapped`, in this machine's order of bytes. Thread safe. NULL: they do. */
 	int (*read)(const kith_part *p, uint64_t first, uint64_t count, void *out, kith_err *err);

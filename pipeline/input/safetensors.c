@@ -10,7 +10,9 @@
 #include "alloc.h"
 #include "reader.h"
 
-#define MAX_HEADER (100u << 20) /* safetensors' own limit */
+#define MAX_HEADER  (100u << 20) /* safetensors' own limit */
+#define MAX_MEMBER  (64u << 10)  /* bytes of what it says of one tensor */
+#define BLOCK_BYTES (64u << 10)  /* of the header that are read together */
 
 static const struct {
 	const char *name;
@@ -26,6 +28,7 @@ typedef struct tensor {
 	int dims;
 	uint64_t shape[KITH_MAX_DIMS];
 	uint64_t begin, end; /* bytes behind the header */
+	json_t *member;      /* holds name and type */
 } tensor;
 
 static uint64_t number_at(const uint8_t *bytes)
@@ -44,34 +47,10 @@ static int is_safetensors(const char *path, const uint8_t *head, size_t size, ui
 	return kith_path_ends(path, ".safetensors") ? KITH_BY_NAME : KITH_NOT_MINE;
 }
 
-/* The parsed header, to be released; sets data_at. */
-static int read_header(kith_part *p, json_t **out, kith_err *err)
+static int no_object(const kith_part *p, const char *why, uint64_t at, kith_err *err)
 {
-	uint8_t length_bytes[8];
-	json_error_t why;
-	int rc = kith_part_read_header(p, length_bytes, 8, 0, err);
-	if (rc)
-		return rc;
-	uint64_t length = number_at(length_bytes);
-	if (length > MAX_HEADER)
-		return kith_fail(err, KITH_EUSAGE,
-				 "%s: not a .safetensors file: its header would have %llu bytes, and %u "
-				 "are the most",
-				 p->path, (unsigned long long)length, MAX_HEADER);
-	char *text = length > p->bytes - 8 ? NULL : kith_alloc(length, 1);
-	if (!text && length <= p->bytes - 8)
-		return kith_fail_nomem(err, "a header", length);
-	if (!(rc = kith_part_read_header(p, text, length, 8, err)) &&
-	    !(*out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &why)))
-		rc = kith_fail(err, KITH_EUSAGE, "%s: its header is no JSON object: %s (byte %d of it)", p->path,
-			       why.text, why.position);
-	free(text);
-	if (!rc && !json_is_object(*out)) {
-		json_decref(*out);
-		rc = kith_fail(err, KITH_EUSAGE, "%s: its header is no JSON object", p->path);
-	}
-	p->head_bytes = p->data_at = 8 + length;
-	return rc;
+	return kith_fail(err, KITH_EUSAGE, "%s: its header is no JSON object: %s (byte %llu of it)", p->path, why,
+			 (unsigned long long)at);
 }
 
 static int refuse(const kith_part *p, const char *name, const char *what, kith_err *err)
@@ -111,22 +90,163 @@ static int take_tensor(const kith_part *p, const char *name, const json_t *value
 	return 0;
 }
 
-/* Calls `each` for all tensors. */
-static int walk(const kith_part *p, json_t *header, int (*each)(void *, const kith_part *, const tensor *, kith_err *),
-		void *context, kith_err *err)
+/* ---- the header, member by member ---- */
+
+/* A header is parsed a member at a time, so that it takes no more memory than one of them, however long it is. */
+typedef struct scan {
+	const kith_part *part;
+	kith_err *err;
+	int rc;             /* of reading */
+	uint64_t next, end; /* of the file: the next byte to read, and where the header ends */
+	size_t at, size;    /* in `block` */
+	uint64_t begin;     /* byte of the header that the member begins at */
+	uint64_t length;    /* of what is in `member`, or would be if it were longer: an object of this member alone */
+	char member[MAX_MEMBER];
+	uint8_t block[BLOCK_BYTES];
+} scan;
+
+/* -1 at the end of the header, or if it cannot be read. */
+static int next_byte(scan *s)
+{
+	if (s->at == s->size) {
+		s->at = 0;
+		s->size = s->end - s->next < BLOCK_BYTES ? s->end - s->next : BLOCK_BYTES;
+		if (s->size && (s->rc = kith_part_read_header(s->part, s->block, s->size, s->next, s->err)))
+			s->size = 0;
+		s->next += s->size;
+	}
+	return s->at < s->size ? s->block[s->at++] : -1;
+}
+
+static int next_visible(scan *s)
+{
+	int c;
+	do
+		c = next_byte(s);
+	while (c == ' ' || c == '\n' || c == '\r' || c == '\t');
+	return c;
+}
+
+static uint64_t place(const scan *s)
+{
+	return s->next - (s->size - s->at) - 8;
+}
+
+static void put(scan *s, int c)
+{
+	if (s->length < MAX_MEMBER)
+		s->member[s->length] = (char)c;
+	s->length++;
+}
+
+/* Returns what ends the member, a comma or brace; or -1: nothing does. */
+static int take_member(scan *s)
+{
+	int c, quoted = 0, escaped = 0;
+	uint64_t depth = 0;
+	s->begin = place(s);
+	s->length = 0;
+	put(s, '{');
+	while ((c = next_byte(s)) >= 0 && (quoted || depth || (c != ',' && c != '}'))) {
+		if (quoted) {
+			quoted = escaped || c != '"';
+			escaped = !escaped && c == '\\';
+		} else {
+			quoted = c == '"';
+			depth += c == '{' || c == '[';
+			depth -= depth && (c == '}' || c == ']');
+		}
+		put(s, c);
+	}
+	put(s, '}');
+	return c;
+}
+
+/* The member, parsed, to be released; NULL: it is longer than that of any tensor, and none. */
+static int parse_member(const scan *s, json_t **out, kith_err *err)
+{
+	static const char metadata[] = "\"__metadata__\"";
+	json_error_t why;
+	const char *name = s->member + 1;
+	*out = NULL;
+	if (s->length > MAX_MEMBER) {
+		name += strspn(name, " \n\r\t");
+		return strncmp(name, metadata, sizeof metadata - 1) ? no_object(s->part, "no tensor's", s->begin, err)
+								    : 0;
+	}
+	if ((*out = json_loadb(s->member, s->length, JSON_REJECT_DUPLICATES, &why)))
+		return 0;
+	if (json_error_code(&why) == json_error_out_of_memory)
+		return kith_fail_nomem(err, "a header", s->length);
+	return no_object(s->part, why.text, s->begin + (uint64_t)why.position - 1, err);
+}
+
+typedef int see_tensor(void *context, const kith_part *p, const tensor *t, kith_err *err);
+
+/* Calls `each` if the member is a tensor. The last may be empty if it is the only one. */
+static int visit(const scan *s, int may_be_empty, see_tensor *each, void *context, kith_err *err)
 {
 	const char *name;
-	json_t *value;
-	json_object_foreach(header, name, value)
+	json_t *member, *value;
+	int rc = parse_member(s, &member, err);
+	if (!rc && member && !json_object_size(member) && !may_be_empty)
+		rc = no_object(s->part, "a name is missing", s->begin, err);
+	json_object_foreach(member, name, value)
 	{
 		tensor t;
-		int rc = 0;
-		if (strcmp(name, "__metadata__") && !(rc = take_tensor(p, name, value, &t, err)))
-			rc = each(context, p, &t, err);
-		if (rc)
-			return rc;
+		if (!rc && strcmp(name, "__metadata__") && !(rc = take_tensor(s->part, name, value, &t, err))) {
+			t.member = member;
+			rc = each(context, s->part, &t, err);
+		}
 	}
-	return 0;
+	json_decref(member);
+	return rc;
+}
+
+static int walk_members(scan *s, see_tensor *each, void *context, kith_err *err)
+{
+	int rc = 0, end = ',';
+	if (next_visible(s) != '{')
+		return s->rc ? s->rc : no_object(s->part, "'{' expected", place(s), err);
+	for (int first = 1; !rc && end == ','; first = 0) {
+		end = take_member(s);
+		rc = s->rc     ? s->rc
+		     : end < 0 ? no_object(s->part, "it does not end", place(s), err)
+			       : visit(s, first && end == '}', each, context, err);
+	}
+	if (!rc && next_visible(s) >= 0)
+		rc = no_object(s->part, "something is behind it", place(s), err);
+	return rc ? rc : s->rc;
+}
+
+/* Sets data_at, and calls `each` for all tensors. */
+static int walk(kith_part *p, see_tensor *each, void *context, kith_err *err)
+{
+	uint8_t length_bytes[8];
+	int rc = kith_part_read_header(p, length_bytes, 8, 0, err);
+	if (rc)
+		return rc;
+	uint64_t length = number_at(length_bytes);
+	if (length > MAX_HEADER)
+		return kith_fail(err, KITH_EUSAGE,
+				 "%s: not a .safetensors file: its header would have %llu bytes, and %u "
+				 "are the most",
+				 p->path, (unsigned long long)length, MAX_HEADER);
+	if (length > p->bytes - 8)
+		return kith_fail(err, KITH_EUSAGE, "%s: truncated in its header", p->path);
+	scan *s = kith_alloc(1, sizeof *s);
+	if (!s)
+		return kith_fail_nomem(err, "a header", sizeof *s);
+	p->head_bytes = p->data_at = 8 + length;
+	s->part = p;
+	s->err = err;
+	s->rc = 0;
+	s->at = s->size = 0;
+	s->next = 8;
+	s->end = 8 + length;
+	rc = walk_members(s, each, context, err);
+	free(s);
+	return rc;
 }
 
 /* ---- one of them ---- */
@@ -140,11 +260,13 @@ typedef struct search {
 static int see(void *context, const kith_part *p, const tensor *t, kith_err *err)
 {
 	search *s = context;
-	(void)p;
-	(void)err;
-	if (!s->wanted || !strcmp(s->wanted, t->name)) {
-		s->count++;
+	if (s->wanted && strcmp(s->wanted, t->name))
+		return 0;
+	if (s->count && !strcmp(s->found.name, t->name))
+		return refuse(p, t->name, "the header has it twice", err);
+	if (!s->count++) {
 		s->found = *t;
+		json_incref(t->member);
 	}
 	return 0;
 }
@@ -184,18 +306,13 @@ static int set_tensor(kith_part *p, const tensor *t, kith_err *err)
 
 static int open_safetensors(kith_part *p, kith_err *err)
 {
-	json_t *header;
 	search s = {.wanted = p->entry};
-	int rc = read_header(p, &header, err);
-	if (rc)
-		return rc;
-	if (!(rc = walk(p, header, see, &s, err))) {
-		if (s.count != 1)
-			rc = kith_part_no_entry(p, err);
-		else if (!(rc = walk(p, header, see_overlap, &s.found, err)))
-			rc = set_tensor(p, &s.found, err);
-	}
-	json_decref(header);
+	int rc = walk(p, see, &s, err);
+	if (!rc && s.count != 1)
+		rc = kith_part_no_entry(p, err);
+	else if (!rc && !(rc = walk(p, see_overlap, &s.found, err)))
+		rc = set_tensor(p, &s.found, err);
+	json_decref(s.found.member);
 	return rc;
 }
 
@@ -216,13 +333,7 @@ static int list_tensor(void *context, const kith_part *p, const tensor *t, kith_
 
 static int list_safetensors(kith_part *p, kith_source_each *each, void *context, kith_err *err)
 {
-	json_t *header;
-	int rc = read_header(p, &header, err);
-	if (rc)
-		return rc;
-	rc = walk(p, header, list_tensor, &(listing){each, context}, err);
-	json_decref(header);
-	return rc;
+	return walk(p, list_tensor, &(listing){each, context}, err);
 }
 
 const kith_reader kith_reader_safetensors = {

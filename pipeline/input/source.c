@@ -19,7 +19,9 @@
 
 /* More files than that are opened whenever they are read: 1,000 open ones are beyond what many systems allow. */
 #define KEPT_OPEN   64u
-#define WHOLE_BYTES (1u << 20) /* of rows that are read whole to take some of their columns */
+#define MOST_MEMORY (1ull << 30) /* that readers take to open a file */
+#define WHOLE_BYTES (1u << 20)   /* of rows that are read whole to take some of their columns */
+#define HEAD_BYTES  (64u << 10)  /* of a header that are hashed together */
 
 struct kith_source {
 	kith_source_info info;
@@ -111,6 +113,7 @@ static int check_how(const kith_part *p, kith_err *err)
 
 static int open_reader(kith_part *p, kith_err *err)
 {
+	p->memory = p->how->memory && p->how->memory < MOST_MEMORY ? p->how->memory : MOST_MEMORY;
 	int rc = kith_infile_open(&p->fd, p->path, &p->bytes, err);
 	if (rc == KITH_EUSAGE)
 		kith_part_refuse_folder(p->path, p->entry, err); /* with a better reason, if it can */
@@ -173,6 +176,9 @@ static int open_parts(kith_source *s, kith_names *names, const kith_input_how *h
 		if (!rc && (__builtin_add_overflow(s->rows, p->shape[0], &s->rows) || s->rows > INT64_MAX))
 			rc = kith_fail(err, KITH_EUSAGE, "%s: more samples than can be counted", s->info.path);
 		s->info.spilled += p->spilled;
+		s->info.kept += p->kept;
+		if (s->info.kept > p->memory / 8) /* parts that are more close each other's */
+			s->info.kept = p->memory / 8;
 		if (names->count > KEPT_OPEN && p->fd >= 0) {
 			close(p->fd);
 			p->fd = -1;
@@ -300,6 +306,18 @@ int kith_source_names_file(const char *name, const char *path)
 		same = kith_is_same_file(names.file[i].path, path);
 	kith_names_free(&names);
 	return same;
+}
+
+int kith_source_files(const char *name, kith_source_each_file *each, void *context, kith_err *err)
+{
+	kith_names names;
+	int rc = kith_names_find(name, &names, err);
+	if (rc)
+		return rc;
+	for (size_t i = 0; !rc && names.many && i < names.count; i++)
+		rc = each(context, names.file[i].path, i, names.count);
+	kith_names_free(&names);
+	return rc;
 }
 
 /* What kith_source_list was called with, and the file that is being listed. */
@@ -648,15 +666,19 @@ int kith_source_unchanged(const kith_source *s, kith_err *err)
 static int hash_head(const kith_part *p, kith_hash_state *hash, kith_err *err)
 {
 	kith_part file = *p;
-	uint8_t *head = kith_alloc(p->head_bytes, 1);
-	int rc = head ? 0 : kith_fail_nomem(err, "a header", p->head_bytes);
+	uint64_t most = p->head_bytes < HEAD_BYTES ? p->head_bytes : HEAD_BYTES;
+	uint8_t *head = kith_alloc(most, 1);
+	int rc = head ? 0 : kith_fail_nomem(err, "a header", most);
 	file.rows_fd = -1;
 	if (!rc && p->fd < 0)
 		rc = kith_infile_open(&file.fd, p->path, NULL, err);
-	if (!rc && kith_part_read(&file, head, p->head_bytes, p->head_at))
-		rc = kith_part_fail_read(p, err);
-	if (!rc)
-		kith_hash_update(hash, head, p->head_bytes);
+	for (uint64_t at = 0, now; !rc && at < p->head_bytes; at += now) {
+		now = p->head_bytes - at < most ? p->head_bytes - at : most;
+		if (kith_part_read(&file, head, now, p->head_at + at))
+			rc = kith_part_fail_read(p, err);
+		else
+			kith_hash_update(hash, head, now);
+	}
 	if (p->fd < 0 && file.fd >= 0)
 		close(file.fd);
 	free(head);

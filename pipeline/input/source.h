@@ -69,6 +69,7 @@ typedef struct kith_source_info {
 	uint64_t row_bytes; /* a row as it is stored, without what was not chosen */
 	uint64_t files;
 	uint64_t spilled; /* bytes in temporary files of its own */
+	uint64_t kept;    /* bytes that it keeps in memory, such as chunks that rows are taken from */
 } kith_source_info;
 
 /* Opens what `name` names and checks everything that can be checked without reading the data: format, element type,
@@ -133,6 +134,11 @@ int kith_source_hash_header(const kith_source *s, kith_hash_state *hash, kith_er
 
 /* A hash of the headers as the files have them, to see later whether they still are the same. */
 int kith_source_hash_heads(const kith_source *s, uint64_t *out, kith_err *err);
+
+/* If `name` is a pattern or a list: calls `each` with all files that it names, in the order of their rows. Stops, and
+ * returns what it returned, if that is not 0. */
+typedef int kith_source_each_file(void *context, const char *file, uint64_t i, uint64_t files);
+int kith_source_files(const char *name, kith_source_each_file *each, void *context, kith_err *err);
 
 /* Whether `path` is one of the files that `name` names, or the list of them: writing it would destroy what is read. */
 int kith_source_names_file(const char *name, const char *path);

@@ -22,10 +22,11 @@ typedef struct kith_engine_job {
 	 * them. */
 	kith_graph *const *candidates;
 	uint32_t candidate_graphs;
-	/* Where zero rows are not among the samples, and are to be put into the rows that kith_engine_append sees
-	 * (zero_rows.h); and of each sample, how many that are not in its row are exactly as far as the last there: an
-	 * engine that is exact fills it in before the first row is appended. Else both are NULL. */
+	/* Where there are zero rows, these (zero_rows.h); else NULL. */
 	struct kith_zero_rows *zero;
+	/* Where they are not among the samples, and are to be put into the rows that kith_engine_append sees: of each
+	 * sample, how many that are not in its row are exactly as far as the last there; an engine that is exact fills
+	 * it in before the first row is appended. Else NULL. */
 	uint64_t *left;
 	uint64_t memory; /* bytes */
 	uint64_t taken;  /* bytes of -m that are not in `memory`: messages that say what is needed count them, too */
@@ -46,6 +47,7 @@ typedef struct kith_engine {
 	int exact;        /* whether its neighbours are the true ones. What an engine without this builds is audited */
 	int (*stops)(const void *own); /* whether it is to be told by an audit how far it has come; NULL: no */
 	int takes_candidates;          /* an engine that is not exact should */
+	int takes_zero;                /* zero rows stay among its samples */
 
 	/* Takes what follows the colon into the engine's own struct; NULL: nothing may follow. */
 	int (*parse)(void *own, const char *spec, kith_err *err);

@@ -9,6 +9,7 @@
 #include "alloc.h"
 #include "first_error.h"
 #include "some_rows.h"
+#include "zero_rows.h"
 
 #define MAX_BLOCK 1024u
 #define MAX_PANEL 4096u
@@ -78,6 +79,14 @@ void kith_found_rows_clear(kith_found_rows *rows, uint32_t k)
 	memset(rows->left, 0, rows->count * sizeof *rows->left);
 }
 
+/* Zero rows, which have no direction, are as far from all others (zero_rows.h). */
+static void measure_zero(const kith_vectors *v, uint64_t own, ranked_id *ranked, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		if (v->norm[own] == 0 || v->norm[ranked[i].id] == 0)
+			ranked[i].dist2 = KITH_ZERO_APART;
+}
+
 /* The canonical distances of sample `own` and ranked[0..count-1].id. */
 static int measure(const kith_ranker *q, uint64_t own, ranked_id *ranked, uint64_t count, kith_err *err)
 {
@@ -97,6 +106,8 @@ static int measure(const kith_ranker *q, uint64_t own, ranked_id *ranked, uint64
 		for (uint32_t i = 0; i < some; i++)
 			ranked[at + i].dist2 = dist2[i];
 	}
+	if (q->vectors->zero)
+		measure_zero(q->vectors, own, ranked, count);
 	return rc;
 }
 

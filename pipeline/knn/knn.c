@@ -73,7 +73,7 @@ uint32_t kith_engine_candidate_tiers(const kith_graph_info *theirs, uint32_t k)
 int kith_engine_append(const kith_engine_job *job, kith_graph_writer *writer, uint64_t count, uint32_t *ids,
 		       const uint32_t *near_ids, const double *near_dist2, kith_err *err)
 {
-	if (job->zero)
+	if (job->left)
 		return kith_zero_rows_append(job->zero, writer, count, near_ids, near_dist2, err);
 	int rc = job->vectors->shift ? append_unshifted(job, writer, count, ids, near_ids, near_dist2, err)
 				     : kith_graph_append(writer, count, ids, near_ids, near_dist2, err);
@@ -200,6 +200,7 @@ static int start(struct run *r, const char *input, const char *output, const voi
 	const char *spec = NULL;
 	kith_input_how how = o->how;
 	how.spill = how.spill ? how.spill : output;
+	how.memory = how.memory ? how.memory : o->memory;
 	int rc = r->engine ? 0 : kith_engine_find(&r->engine, &spec, o->engine, err);
 	if (rc)
 		return rc;
@@ -223,6 +224,8 @@ static int start(struct run *r, const char *input, const char *output, const voi
 		return rc;
 	r->progress = kith_activations_watched(&r->watch, r->activations, &o->progress);
 	const kith_activations_info *file = kith_activations_get_info(r->activations);
+	r->job.memory -= file->kept;
+	r->job.taken += file->kept;
 	if ((rc = check_dense(file->path, o, err)) || (rc = kith_stage_check(file->path, file->n, o, err)))
 		return rc;
 	if (r->engine->check && (rc = r->engine->check(r->own, file->path, file->n, file->d, err)))
@@ -322,13 +325,24 @@ static kith_knn_options within_limits(const kith_knn_options *given)
 /* Zero rows are set aside. */
 static int set_aside_zero_rows(struct run *r, kith_err *err)
 {
-	return r->vectors.zero ? kith_zero_rows_init(&r->zero, &r->job, err) : 0;
+	int rc = r->vectors.zero ? kith_zero_rows_init(&r->zero, &r->job, err) : 0;
+	if (!rc && r->vectors.zero && r->engine->takes_zero) {
+		r->job.zero = &r->zero;
+		r->job.memory = r->zero.rest.memory;
+		r->job.taken = r->zero.rest.taken;
+	}
+	return rc;
+}
+
+static int is_beside(const struct run *r)
+{
+	return r->vectors.zero && !r->engine->takes_zero;
 }
 
 /* What the engine gets. */
 static kith_engine_job *engines_job(struct run *r)
 {
-	return r->vectors.zero ? &r->zero.rest : &r->job;
+	return is_beside(r) ? &r->zero.rest : &r->job;
 }
 
 /* The engine's work, with zero rows put in where there are any. */
@@ -336,19 +350,20 @@ static int build_rows(struct run *r, kith_graph_writer *writer, kith_knn_summary
 {
 	int rc = 0;
 	kith_copy_text(done->plan, sizeof done->plan, "zero rows");
-	if (!r->vectors.zero || r->zero.others > 1)
+	if (!is_beside(r) || r->zero.others > 1)
 		rc = r->engine->build(engines_job(r), writer, done, err);
-	if (!rc && r->vectors.zero) {
+	if (!rc && is_beside(r)) {
 		rc = kith_zero_rows_finish(&r->zero, writer, err);
 		done->tied = r->zero.tied;
 	}
+	done->tied.zero = r->vectors.zero;
 	return rc;
 }
 
 static int foresee_rows(struct run *r, kith_knn_estimate *out, kith_err *err)
 {
 	kith_copy_text(out->plan, sizeof out->plan, "zero rows");
-	return r->vectors.zero && r->zero.others < 2 ? 0 : r->engine->foresee(engines_job(r), out, err);
+	return is_beside(r) && r->zero.others < 2 ? 0 : r->engine->foresee(engines_job(r), out, err);
 }
 
 /* Generators are for the default engine, with no options of its own. */
@@ -398,6 +413,7 @@ int kith_knn_foresee_with(const char *input, const kith_knn_options *given, cons
 	if (!rc && !(rc = set_aside_zero_rows(&r, err)) && !(rc = foresee_rows(&r, &found, err))) {
 		describe_instead(&r, found.plan, sizeof found.plan);
 		found.n = r.info.n;
+		found.memory += kith_activations_get_info(r.activations)->kept;
 		found.temporary += kith_activations_get_info(r.activations)->spilled;
 		found.d = r.info.d;
 		found.graph = kith_stage_graph_bytes(&r.info);
@@ -464,7 +480,7 @@ int kith_engine_build(const kith_engine *engine, const char *input, const char *
 	kith_knn_summary done = {0};
 	int rc = start(&r, input, output, own, err);
 	if (rc || (rc = open_candidates(&r, err)) ||
-	    (rc = kith_graph_create(&writer, output, &r.info, o->memory, o->threads, err)) ||
+	    (rc = kith_graph_create(&writer, output, &r.info, r.job.memory, o->threads, err)) ||
 	    (rc = set_aside_zero_rows(&r, err)) || (rc = begin_audit(&r, err)) ||
 	    (rc = build_rows(&r, writer, &done, err)) || (rc = end_audit(&r, writer, &done, err)) ||
 	    (rc = kith_graph_put_ties(writer, &done.tied, err)) || (rc = verify_inputs(&r, err)))

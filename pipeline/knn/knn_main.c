@@ -247,10 +247,12 @@ int main(int argc, char **argv)
 		{'m', NULL, "MEM", "Memory to work in, such as 512M or 4G", 2, kith_take_bytes, .to = &a.knn.memory},
 		{'t', NULL, "THREADS", "Threads", 2, kith_take_count, .to = &a.knn.threads, .least = 1, .most = 256},
 		{'o', NULL, "LAYER.nng", "The graph to write (required)", 1, kith_take_text, .to = &a.output},
+		KITH_CLI_VERBOSE(&cli),
 		{0, NULL, NULL, NULL, 0, kith_take_one, .to = &a.input, .noun = "file of activations",
 		 .missing = "no activations given: kith-knn -o layer.nng layer.npy"},
 	};
 	char about[768];
+	kith_err err;
 	int code = 1;
 
 	kith_cli_start(&cli, argv);
@@ -270,7 +272,9 @@ int main(int argc, char **argv)
 			       argv);
 		a.knn.command = cli.command;
 		a.knn.progress = kith_cli_progress(&cli);
-		code = a.dry_run ? foresee(&cli, &a) : build(&cli, &a);
+		code = kith_source_files(a.input, kith_cli_say_file, &cli, &err) ? kith_cli_fail(&cli, &err)
+		       : a.dry_run                                               ? foresee(&cli, &a)
+										 : build(&cli, &a);
 	}
 	for (size_t e = 0; e < MAX_ENGINES; e++)
 		free(a.own[e]);

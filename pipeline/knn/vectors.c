@@ -386,6 +386,7 @@ int kith_vectors_some(kith_vectors *v, const kith_vectors *of, const uint32_t *i
 	if (of->id && of->own) /* those are in the order of its ids */
 		v->all = NULL;
 	v->n = n;
+	v->zero = 0; /* those are none of some: they must not be read */
 	v->own = v->memory = NULL;
 	v->max_abs = 0;
 	list_some(&w, v, of, n, &own, &weight);

@@ -7,7 +7,6 @@
 #include "alloc.h"
 #include "workspace.h"
 
-#define APART      2.0        /* the squared distance of a zero row from any other */
 #define ROWS_BYTES (1u << 20) /* of rows that go to the graph together, about */
 
 /* ---- setting up ---- */
@@ -105,16 +104,17 @@ static uint64_t merge(const kith_zero_rows *z, const uint32_t *others, const dou
 	uint64_t y = 0;
 	for (uint32_t p = 0; p < k; p++) {
 		uint32_t id = x < count ? z->other[others[x]] : 0;
-		int here = x < count && (y == z->count || !kith_comes_before(ties, APART, z->zero[y], dist[x], id));
+		int here = x < count &&
+			   (y == z->count || !kith_comes_before(ties, KITH_ZERO_APART, z->zero[y], dist[x], id));
 		out[p] = here ? id : z->zero[y];
-		z->dist[p] = here ? dist[x] : APART;
+		z->dist[p] = here ? dist[x] : KITH_ZERO_APART;
 		x += (uint32_t)here;
 		y += (uint64_t)!here;
 	}
 	double far = z->dist[k - 1];
 	while (x + more < count && dist[x + more] == far)
 		more++;
-	return more + (count && dist[count - 1] == far ? left : 0) + (far == APART ? z->count - y : 0);
+	return more + (count && dist[count - 1] == far ? left : 0) + (far == KITH_ZERO_APART ? z->count - y : 0);
 }
 
 /* Of a zero row, from which all others are equally far. */
@@ -123,7 +123,7 @@ static uint64_t take_first(const kith_zero_rows *z, uint32_t i, uint32_t *out)
 	uint32_t k = kith_info_k(z->job->info);
 	for (uint32_t p = 0, at = 0; p < k; at++)
 		if (z->first[at] != i) {
-			z->dist[p] = APART;
+			z->dist[p] = KITH_ZERO_APART;
 			out[p++] = z->first[at];
 		}
 	return z->job->vectors->n - 1 - k;

@@ -7,6 +7,8 @@
 
 #include "engine.h"
 
+#define KITH_ZERO_APART 2.0 /* the squared distance of a zero row from any other */
+
 /* A job without its zero rows. */
 typedef struct kith_zero_rows {
 	const kith_engine_job *job; /* of all samples */

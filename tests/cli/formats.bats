@@ -58,10 +58,23 @@ shown() { # shown ARGUMENT...: the graph of these, as text, without the line tha
 	kith-show --format json b.nng | grep '"made from": "safetensors"'
 }
 
-@test "--list" {
+@test "--list, and -v of what is read" {
 	[ "$(kith-show --list some.safetensors)" = "$(printf '%s\n' $'# name\ttype\tshape\tbytes' $'other\tU8\t3\t3' \
 		$'x\tF32\t40,6\t960' $'whole\tF32\t40,3,2,6\t5760' $'b\tBF16\t40,6\t480' $'eight\tF8_E4M3\t4,2\t8')" ]
 	[ "$(kith-show --list fortran.npy | tail -1)" = $'-\tf4\t40,6\t960' ]
+	run --separate-stderr kith-knn -q -v -k 5 -o out.nng 'part-*.npy'
+	[ "$status" -eq 0 ]
+	[[ ${stderr_lines[1]} =~ ^"kith-knn: file 2 of "[0-9]+": part-1.npy"$ ]]
+	kith-show --list 'part-*.npy' | sed -n '2,$s/:.*//p' >want
+	sed 's/.*: //' <<<"$stderr" | diff want -
+	mv out.nng said.nng
+	kith-knn -q -k 5 -o out.nng 'part-*.npy'
+	cmp said.nng out.nng
+	kith-show --format npy --indices i.npy out.nng
+	printf '%s\n' i.npy i.npy >i.txt
+	fails 2 "kith-import: file 2 of 2: i.npy" kith-import -v --activations plain.npy -o bad.nng @i.txt
+	[ "${#stderr_lines[@]}" -eq 3 ]
+	[ -z "$(kith-knn -q -v -k 5 -o out.nng plain.npy 2>&1)" ]
 	[ "$(kith-show --list 'part-*.npy' | cut -f 1 | sed -n '3p;4p;$p' | xargs)" = "part-1.npy:- part-2.npy:- part-11.npy:-" ]
 	kith-show --list --format json some.safetensors | grep '"name": "b", "dtype": "BF16", "shape": \[40, 6\], "bytes": 480'
 	kith-show --list --dtype f4 --shape -1,36 raw.bin | grep -P "^-\tf4\t40,36\t5760$"

@@ -153,8 +153,16 @@ refused() {
 @test "samples of zeros have no direction" {
 	array "4, 2" 1 2 3 4 0 0 5 6 >z.npy
 	array "4, 2" 1 2 0 2 0 3 0 1 >i.npy
-	refused 2 "z.npy: row 2 is zero" --metric cosine --activations z.npy i.npy
+	refused 2 "z.npy: row 2 is zero" --metric cosine --zero-rows refuse --activations z.npy i.npy
 	kith-import -q --activations z.npy -o x.nng i.npy
+	run --separate-stderr kith-import --metric cosine --activations z.npy -o x.nng i.npy
+	[ "$status" -eq 0 ]
+	[[ $stderr == *", 1 zero rows at similarity 0 with all others: "* ]]
+	kith-check -q --recall 4 z.npy x.nng
+	array "4, 2" -1 -1 -1 -1 -1 -1 -1 -1 >i.npy
+	kith-import -q -k 2 --complete --metric cosine --activations z.npy -o x.nng i.npy
+	kith-knn -q -k 2 --metric cosine -o exact.nng z.npy
+	[ "$(rows x.nng)" = "$(rows exact.nng)" ]
 }
 
 @test "the command line" {

@@ -147,8 +147,12 @@ static void draw_activations(input *in, rng *r)
 	int cosine = rng_chance(r, 30);
 	in->x = must_alloc(n * d, sizeof *in->x);
 	in->order = must_alloc(n, sizeof *in->order);
+	unsigned zeros = cosine && rng_chance(r, 50) ? (unsigned)rng_below(r, 101) : 0;
 	for (size_t i = 0; i < n * d; i++)
 		in->x[i] = raw[i] = rng_chance(r, ties) ? (float)rng_between(r, 1, 3) : (float)rng_normal(r);
+	for (size_t i = 0; i < n; i++)
+		if (rng_chance(r, zeros))
+			memset(in->x + i * d, 0, d * sizeof *in->x), memset(raw + i * d, 0, d * sizeof *raw);
 	in->options.activations = in->activations;
 	in->options.knn.metric = cosine ? KITH_COSINE : KITH_L2;
 	in->options.knn.ties = rng_chance(r, 50) ? KITH_TIES_CONTENT : KITH_TIES_INDEX;

@@ -256,14 +256,46 @@ def test_options_pass_through(here, rng):
 def test_neighbours_from_elsewhere(layers):
     """Their recall is not known: None, NaN in a stack, and a warning; never 1."""
     graph = layers[1]["I"]
-    np.save("ids.npy", graph.ids[:])
-    np.save("distances.npy", graph.distances[:])
-    assert program("kith-import", "-q", "-k", "3,10", "--distances", "distances.npy", "--euclidean", "-o", "x.nng", "ids.npy")[0] == 0
-    given = kith.graph("x.nng")
+    given = kith.import_neighbours(graph.ids[:], graph.distances[:], squared=False, k=[3, 10], source="umap 0.5", out="x.nng")
     np.testing.assert_array_equal(given.ids[:], graph.ids[:])
     np.testing.assert_array_equal(given.distances[:], graph.distances[:])
-    assert given.info["recall"] is None and given.d is None and given.info["engine"] == "import"
+    assert given.info["recall"] is None and given.d is None and given.info["engine"] == "import:umap 0.5"
     with pytest.warns(UserWarning, match="recall not known"):
         stack = kith.merge(["x.nng", "out.nng"], out="s.json", options=["--mixed"])
     assert np.isnan(np.asarray(stack.recall())[0]) and np.asarray(stack.recall())[1] == 1
     assert stack.data["layers"][0]["recall"] is None and stack.data["layers"][0]["dim"] is None
+
+
+def test_neighbours_are_the_command_lines(layers):
+    """Arrays, of any integers, or files; with their own samples, squared, missing; with the activations."""
+    X, graph = layers[0]["I"].astype("f4"), layers[1]["I"]
+    own = np.concatenate([np.arange(80)[:, None], graph.ids[:]], axis=1).astype("i8")
+    np.save("own.npy", own)
+    np.save("squares.npy", graph.distances[:] ** 2)
+    for indices in (own, own.astype("f4"), "own.npy", os.path.abspath("own.npy")):
+        got = kith.import_neighbours(indices)
+        assert (got.n, got.k) == (80, 10)
+        np.testing.assert_array_equal(np.sort(got.ids[:], axis=1), np.sort(graph.ids[:], axis=1))
+    got = kith.import_neighbours(graph.ids[:] + 1, "squares.npy", squared=True, one_based=True, k=3, near=2)
+    assert got.near == 2 and got.info["metric"] == "l2"
+    np.testing.assert_array_equal(got.ids[:], graph.ids[:, :3])
+    np.testing.assert_array_equal(got.distances[:], graph.distances[:, :2])
+    measured = kith.import_neighbours(own, activations=X, ties="index", audit=20)
+    np.testing.assert_array_equal(measured.ids[:], graph.ids[:])
+    np.testing.assert_array_equal(measured.distances[:], graph.distances[:])
+    assert measured.info["recall"] > 0.9 and measured.d == X.shape[1]
+    np.save("X.npy", X)
+    assert program("kith-import", "-q", "--activations", "X.npy", "--ties", "index", "--audit", "20", "-o", "y.nng", "own.npy")[0] == 0
+    again = kith.graph("y.nng")
+    assert (again.info["recall"], again.info["digest"]) == (measured.info["recall"], measured.info["digest"])
+    np.testing.assert_array_equal(again.ids[:], measured.ids[:])
+    own[7, 3] = -1
+    with pytest.raises(kith.InputError, match="^indices: row 7, column 3 is -1"):
+        kith.import_neighbours(own)
+    completed = kith.import_neighbours(own, activations="X.npy", complete=True, ties="index", k=10)
+    np.testing.assert_array_equal(completed.ids[:], graph.ids[:])
+    for wrong, arguments in (("are they squared", {"distances": graph.distances[:]}), ("of which distances", {"squared": True}),
+                             ("leave it out", {"distances": graph.distances[:], "squared": False, "activations": X}),
+                             ("k=11, but", {"k": 11})):
+        with pytest.raises(kith.InputError, match=wrong):
+            kith.import_neighbours(graph.ids[:], **arguments)

@@ -460,6 +460,30 @@ static void test_wide_chunks(void **state)
 	expect_values(data("wide.h5"), "hdf5", KITH_F4);
 }
 
+/* What is kept is within an eighth of the memory; chunks that are too large for that are inflated once, or refused. */
+static void test_hdf5_memory(void **state)
+{
+	uint64_t chunk = 3 * 6 * sizeof(double);
+	double got[VALUES];
+	(void)state;
+	for (uint64_t memory = 1 << 20; memory >= 4 * chunk; memory /= 2) {
+		kith_source *s = NULL;
+		kith_err err = {0};
+		if (kith_source_open(&s, array_of("chunked.h5", "gzip"), &(kith_input_how){.memory = memory}, &err))
+			fail_msg("%s", err.msg);
+		const kith_source_info *info = kith_source_get_info(s);
+		assert_true(info->kept <= memory / 8);
+		assert_int_equal(info->spilled > 0, chunk > memory / 16);
+		assert_int_equal(info->kept > 0, !info->spilled);
+		assert_int_equal(kith_source_read(s, 0, ROWS, got, NULL, &err), 0);
+		for (int i = 0; i < VALUES; i++)
+			assert_true(got[i] == i / 4. - 3);
+		kith_source_close(s);
+	}
+	expect_refusal(array_of("chunked.h5", "gzip"), &(kith_input_how){.memory = 4 * chunk - 1},
+		       "have to be in memory whole");
+}
+
 static int see_nothing(void *context, const kith_source_entry *entry, kith_err *err)
 {
 	(void)context;
@@ -593,6 +617,7 @@ int main(void)
 		cmocka_unit_test(test_hdf5_damage),
 		cmocka_unit_test(test_hdf5_shards),
 		cmocka_unit_test(test_wide_chunks),
+		cmocka_unit_test(test_hdf5_memory),
 		cmocka_unit_test(test_other_files_stay_closed),
 #else
 		cmocka_unit_test(test_no_hdf5),

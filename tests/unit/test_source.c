@@ -191,7 +191,15 @@ static void test_tensors(void **state)
 		{"{" TENSOR("a", "F32", "2,2", 0, 16) "," TENSOR("b", "F32", "1", 16, 20) "}", "", "has 2 arrays"},
 		{"{" TENSOR("a", "F32", "2,2", 0, 16) "," TENSOR("b", "F32", "1", 16, 20) "}", ":aa", "it has a, b"},
 		{"{" TENSOR("a", "F32", "2,2", 0, 16) "," TENSOR("b", "F32", "1", 12, 16) "}", ":a", "overlaps \"b\""},
-		{"{" TENSOR("a", "F32", "2,2", 0, 16) "," TENSOR("a", "F32", "1", 16, 20) "}", "", "no JSON"},
+		{"{" TENSOR("a", "F32", "2,2", 0, 16) "," TENSOR("a", "F32", "1", 16, 20) "}", "", "has it twice"},
+		{"{" TENSOR("a", "F32", "2,2", 0, 16) "," TENSOR("a", "F32", "1", 16, 20) "}", ":a", "has it twice"},
+		{"{" TENSOR("a", "F32", "2,2", 0, 16) ",}", ":a", "a name is missing (byte 57 of it)"},
+		{"{," TENSOR("a", "F32", "2,2", 0, 16) "}", ":a", "a name is missing (byte 1 of it)"},
+		{"{" TENSOR("a", "F32", "2,2", 0, 16) "} {", ":a", "something is behind it"},
+		{"{" TENSOR("a", "F32", "2,2", 0, 16) ",\"b\":{\"x\":1,\"x\":2}}", ":a", "no JSON object: duplicate"},
+		{"{" TENSOR("a", "F32", "2,2", 0, 16) ",\"b\":[}", ":a", "it does not end"},
+		{"{" TENSOR("a", "F32", "2,2", 0, 16) ",\"b\":]}", ":a", "no JSON object"},
+		{"{" TENSOR("a", "F32", "2,2", 0, 16) ",\"b\":\"\\\"}", ":a", "it does not end"},
 		{"{" TENSOR("a", "F32", "2,2", 0, 15) "}", "", "do not make the bytes"},
 		{"{" TENSOR("a", "F32", "2,3", 0, 24) "}", "", "behind the end"},
 		{"{" TENSOR("a", "F32", "2,2", 16, 0) "}", "", "ends before it begins"},
@@ -232,6 +240,26 @@ static void test_tensors(void **state)
 	write_tensors(deep, depth, 0);
 	unfit("t.safetensors", "", "no JSON");
 	free(deep);
+}
+
+/* Names with all that ends a member, blanks, and what is long: metadata may be, what is said of a tensor is not. */
+static void test_long_headers(void **state)
+{
+	static const char one[] = TENSOR("a,}\\\"]\\\\", "F32", "2,2", 0, 16);
+	size_t most = 300000;
+	char *header = must_alloc(most + 1000, 1);
+	(void)state;
+	for (size_t length = 65000; length < most; length += length < 66000 ? 7 : 50000) {
+		snprintf(header, most + 1000, " {\n \"__metadata__\" : {\"{,\": \"%*s\"},\t%s } ", (int)length, "\\\"}",
+			 one);
+		write_tensors(header, strlen(header), 16);
+		expect_first("t.safetensors", ":a,}\"]\\", 0);
+		expect_first("t.safetensors", "", 0);
+	}
+	snprintf(header, most + 1000, "{\"%*s\": 1, %s}", (int)most, "", one);
+	write_tensors(header, strlen(header), 16);
+	unfit("t.safetensors", "", "no JSON object: no tensor's (byte 1 of it)");
+	free(header);
 }
 
 /* Every byte of a header, changed in every bit: refused with a reason, or an array that lies in the file. */
@@ -427,11 +455,17 @@ static void test_changed_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_literal_names), cmocka_unit_test(test_order),
-		cmocka_unit_test(test_unequal_files), cmocka_unit_test(test_selections),
-		cmocka_unit_test(test_tensors),       cmocka_unit_test(test_flipped_header),
-		cmocka_unit_test(test_raw),           cmocka_unit_test(test_bfloat16_in_disguise),
-		cmocka_unit_test(test_unheld),        cmocka_unit_test(test_places),
+		cmocka_unit_test(test_literal_names),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_unequal_files),
+		cmocka_unit_test(test_selections),
+		cmocka_unit_test(test_tensors),
+		cmocka_unit_test(test_long_headers),
+		cmocka_unit_test(test_flipped_header),
+		cmocka_unit_test(test_raw),
+		cmocka_unit_test(test_bfloat16_in_disguise),
+		cmocka_unit_test(test_unheld),
+		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_changed_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include "text.h"
 #include "unchanged.h"
 #include "workspace.h"
+#include "zero_rows.h"
 
 struct import_run {
 	const kith_import_options *options;
@@ -162,6 +163,50 @@ struct building {
 	void *memory; /* holds all of these */
 };
 
+static kith_some_rows rows_to_find(const struct building *b, const uint32_t *rows, uint32_t count, const uint32_t *k)
+{
+	return (kith_some_rows){.vectors = b->job->zero ? &b->job->zero->vectors : b->job->vectors,
+				.ladder = k,
+				.tiers = 1,
+				.rows = rows,
+				.count = count,
+				.memory = b->job->memory / 4,
+				.threads = b->job->threads,
+				.work = "completing",
+				.progress = b->job->progress};
+}
+
+/* The true rows of t->sample[], where there are zero rows: from those of the others, without them. */
+static int find_beside_zero_rows(struct building *b, kith_err *err)
+{
+	struct truths *t = &b->truths;
+	kith_zero_rows *zero = b->job->zero;
+	uint32_t k = kith_info_k(b->job->info), *own, *ids, count = 0;
+	double *dist2;
+	void *memory = NULL;
+	kith_workspace w = {0};
+	int rc;
+	KITH_BUFFER(&w, dist2, (uint64_t)t->count * zero->k);
+	KITH_BUFFER(&w, ids, (uint64_t)t->count * zero->k);
+	KITH_BUFFER(&w, own, t->count);
+	if ((rc = kith_workspace_alloc(&w, &memory, "rows to complete", err)))
+		return rc;
+	for (uint32_t i = 0; i < t->count; i++)
+		if (b->job->vectors->norm[t->sample[i]] != 0)
+			own[count++] = kith_id_find(zero->other, zero->others, t->sample[i]);
+	kith_some_rows some = rows_to_find(b, own, count, &zero->k);
+	if (zero->others > 1 && count)
+		rc = kith_some_rows_find(&some, ids, dist2, err);
+	for (uint32_t i = 0, at = 0; !rc && i < t->count; i++) {
+		uint32_t known = b->job->vectors->norm[t->sample[i]] != 0 ? zero->k : 0;
+		kith_zero_rows_row(zero, t->sample[i], ids + (uint64_t)at * zero->k, dist2 + (uint64_t)at * zero->k,
+				   known, 0, t->row + (uint64_t)i * k);
+		at += known > 0;
+	}
+	free(memory);
+	return rc;
+}
+
 /* The true rows of as many as there is room for, of the lists from sample `first` on that are completed. */
 static int find_truths(struct building *b, uint64_t first, kith_err *err)
 {
@@ -172,16 +217,10 @@ static int find_truths(struct building *b, uint64_t first, kith_err *err)
 	for (uint64_t i = first; i < m->lists.n && t->count < t->most; i++)
 		if (m->faulty[i / 64] >> (i & 63) & 1)
 			t->sample[t->count++] = (uint32_t)i;
-	return kith_some_rows_find(&(kith_some_rows){.vectors = b->job->vectors,
-						     .ladder = &k,
-						     .tiers = 1,
-						     .rows = t->sample,
-						     .count = t->count,
-						     .memory = b->job->memory / 4,
-						     .threads = b->job->threads,
-						     .work = "completing",
-						     .progress = b->job->progress},
-				   t->row, NULL, err);
+	if (b->job->zero)
+		return find_beside_zero_rows(b, err);
+	kith_some_rows some = rows_to_find(b, t->sample, t->count, &k);
+	return kith_some_rows_find(&some, t->row, NULL, err);
 }
 
 /* Puts true rows in the place of faulty lists. */
@@ -212,7 +251,8 @@ static int begin(struct building *b, kith_err *err)
 	const kith_import_lists *l = &b->m->lists;
 	kith_vectors *v = job->vectors;
 	struct truths *t = &b->truths;
-	uint64_t k = kith_info_k(job->info), room = job->memory / 8 / ((k + 1) * sizeof(uint32_t));
+	uint64_t k = kith_info_k(job->info), beside = job->zero ? 12ull * job->zero->k + 4 : 0;
+	uint64_t room = job->memory / 8 / ((k + 1) * sizeof(uint32_t) + beside);
 	kith_workspace w = {0};
 	int rc;
 	if (v->n * v->d * v->value_size <= job->memory / 4 &&
@@ -276,6 +316,7 @@ static int check(const void *own, const char *path, uint64_t n, uint64_t d, kith
 }
 
 static const kith_engine import_engine = {.name = "import",
+					  .takes_zero = 1,
 					  .check = check,
 					  .options_size = sizeof(struct import_run *),
 					  .promise = promise,
@@ -417,7 +458,6 @@ int kith_import_build(const char *indices, const char *output, const kith_import
 	struct import_run m = {.options = o, .knn = o->knn}, *own = &m;
 	kith_knn_summary done = {0};
 	m.knn.threads = kith_machine_threads(o->knn.threads);
-	m.knn.refuse_zero = 1; /* engines get the other samples, of other numbers than the lists have */
 	int rc = check_options(o, err);
 	if (rc || (rc = kith_import_lists_open(&m.lists, indices, o, m.knn.memory / 8, err)) || (rc = survey(&m, err)))
 		goto done;

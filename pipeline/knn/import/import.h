@@ -16,7 +16,7 @@ typedef enum kith_import_self {
 
 typedef struct kith_import_options {
 	/* Ladder (tiers 0: one k, as many neighbours as the lists have), metric, near, memory, threads, command,
-	 * progress; with activations also ties and the audit. */
+	 * progress; with activations also ties, refuse_zero and the audit. */
 	kith_knn_options knn;
 	const char *activations; /* NULL: distances are those given, or none, and recall is not known */
 	const char *distances;   /* NULL: none. Without activations only */
@@ -46,8 +46,7 @@ typedef struct kith_import_summary {
  * is dropped, and of the rest the first k are the row:
  *
  * - with activations, by canonical distance and the tie rule. The graph is audited as those of engines that are not
- *   exact, and like theirs in all else; but samples of zeros under cosine are refused. With `complete`, lists are not
- *   refused, but found anew by exact search;
+ *   exact, and like theirs in all else. With `complete`, lists are not refused, but found anew by exact search;
  * - without, in the order given; but a list whose distances do not ascend is sorted by these, equal ones by index. Its
  *   recall is not known (NaN), and its tie rule, as far as it has one, is by index.
  *

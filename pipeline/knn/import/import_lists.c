@@ -81,8 +81,10 @@ int kith_import_lists_open(kith_import_lists *l, const char *indices, const kith
 				 .beyond = o->squared ? INFINITY : 0x1p511,
 				 .most = 1,
 				 .bits = 2};
-	int rc = kith_source_open(&l->index, indices, &o->how, err);
-	if (rc || (o->distances && (rc = kith_source_open(&l->distance, o->distances, NULL, err))))
+	kith_input_how how = o->how, plain = {.memory = memory};
+	how.memory = how.memory ? how.memory : memory;
+	int rc = kith_source_open(&l->index, indices, &how, err);
+	if (rc || (o->distances && (rc = kith_source_open(&l->distance, o->distances, &plain, err))))
 		return rc;
 	l->n = kith_source_get_info(l->index)->n;
 	l->columns = (uint32_t)kith_source_get_info(l->index)->d;
@@ -94,6 +96,8 @@ int kith_import_lists_open(kith_import_lists *l, const char *indices, const kith
 		l->bits++;
 	if ((rc = check_shapes(l, err)))
 		return rc;
+	memory -= kith_source_get_info(l->index)->kept;
+	memory -= l->distance ? kith_source_get_info(l->distance)->kept : 0;
 	l->most = memory / list_bytes(l);
 	l->most = l->most < 1 ? 1 : l->most < MOST_LISTS ? l->most : MOST_LISTS;
 	l->most = l->most < l->n ? l->most : l->n;

@@ -51,6 +51,15 @@ static int check(void *context, kith_err *err)
 	return rc;
 }
 
+static int say_files(kith_cli *cli, const arguments *a, kith_err *err)
+{
+	const char *inputs[] = {a->indices, a->import.distances, a->import.activations};
+	int rc = 0;
+	for (size_t i = 0; !rc && i < sizeof inputs / sizeof *inputs; i++)
+		rc = inputs[i] ? kith_source_files(inputs[i], kith_cli_say_file, cli, err) : 0;
+	return rc;
+}
+
 /* What else is worth a word in the closing report. */
 static const char *remarks(const arguments *a, const kith_import_summary *done, char *out, size_t size)
 {
@@ -63,6 +72,9 @@ static const char *remarks(const arguments *a, const kith_import_summary *done, 
 		at = (size_t)snprintf(out, size, ": recall not known (--activations measures it)");
 	kith_grouped(done->completed, lists, sizeof lists);
 	kith_grouped(done->unsorted, sorted, sizeof sorted);
+	if (s->tied.zero)
+		at += (size_t)snprintf(out + at, size - at, ", %llu zero rows at similarity 0 with all others",
+				       (unsigned long long)s->tied.zero);
 	if (done->completed)
 		snprintf(out + at, size - at, ", %s lists completed", lists);
 	else if (done->unsorted)
@@ -94,6 +106,9 @@ int main(int argc, char **argv)
 		 kith_take_flag, .to = &a.import.complete},
 		{0, "source", "TEXT", "Who found them, for the graph to say: \"cuvs 25.10 nn_descent\"", 1,
 		 kith_take_text, .to = &a.import.source},
+		{0, "zero-rows", "keep|refuse",
+		 "With --activations and cosine: samples of zeros are at similarity 0 with all others, or a mistake", 1,
+		 kith_take_choice, .to = &knn->refuse_zero, .noun = "way with zero rows"},
 		{0, "ties", "index|content",
 		 "With --activations: neighbours equally far in an order that the layer's values fix, or by index", 1,
 		 kith_take_choice, .to = &knn->ties, .noun = "tie rule"},
@@ -107,6 +122,7 @@ int main(int argc, char **argv)
 		{'m', NULL, "MEM", "Memory to work in, such as 512M or 4G", 2, kith_take_bytes, .to = &knn->memory},
 		{'t', NULL, "THREADS", "Threads", 2, kith_take_count, .to = &knn->threads, .least = 1, .most = 256},
 		{'o', NULL, "LAYER.nng", "The graph to write (required)", 1, kith_take_text, .to = &a.output},
+		KITH_CLI_VERBOSE(&cli),
 		{0, NULL, NULL, NULL, 0, kith_take_one, .to = &a.indices, .noun = "file of neighbours",
 		 .missing = "no neighbours given: kith-import -o layer.nng indices.npy"},
 		{0},
@@ -122,14 +138,15 @@ int main(int argc, char **argv)
 		about, sizeof about,
 		"Make a graph of neighbours that others found: INDICES has a row for each sample, with its neighbours, "
 		"nearest first.\v"
-		"Defaults: --metric l2 --self auto --ties content --audit %u --near %u -m %s -t %d.\n\n"
+		"Defaults: --metric l2 --self auto --zero-rows keep --ties content --audit %u --near %u -m %s -t "
+		"%d.\n\n"
 		"Exit status: 0 done, 1 failed (files, memory), 2 wrong usage or unfit input.",
 		knn->audit_rows, knn->near, kith_cli_bytes_text(knn->memory), knn->threads);
 	kith_cli_parse(&cli, &(kith_cli_arguments){options, "INDICES", about, check, &a}, argc, argv);
 	knn->command = cli.command;
 	a.import.how.spill = a.output;
 	knn->progress = kith_cli_progress(&cli);
-	if (kith_import_build(a.indices, a.output, &a.import, &done, &err))
+	if (say_files(&cli, &a, &err) || kith_import_build(a.indices, a.output, &a.import, &done, &err))
 		return kith_cli_fail(&cli, &err);
 	kith_cli_report(&cli, "%s -> %s: n=%llu k=%s%s", a.indices, a.output, (unsigned long long)done.knn.n,
 			kith_ladder_text(done.ladder, done.tiers, ladder, sizeof ladder),

@@ -1,4 +1,4 @@
-"""The programs kith-knn and kith-merge on arrays and files; their results are those of the command line."""
+"""The programs kith-knn, kith-import and kith-merge on arrays and files; their results are those of the command line."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ._stack import Stack
 Path = Union[str, "os.PathLike[str]"]
 
 
-def run(name: str, *arguments: Any, called: Optional[Mapping[str, str]] = None) -> None:
-    """Runs a program. Its message is raised if it fails, and a warning of its becomes one. `called`: what the user calls the
-    files of messages, if not by their paths."""
+def run(name: str, *arguments: Any, called: Optional[Mapping[str, str]] = None, level: int = 3) -> None:
+    """Runs a program. Its message is raised if it fails, and a warning of its becomes one, of the caller `level` calls up.
+    `called`: what the user calls the files of messages, if not by their paths."""
     command = [_lib.program(name), "-q", *map(os.fspath, arguments)]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -37,7 +37,7 @@ def run(name: str, *arguments: Any, called: Optional[Mapping[str, str]] = None) 
         message = "\n".join(said) or f"{name} ended by signal {-done.returncode}"
         raise _lib.InputError(message) if done.returncode == 2 else _lib.Error(message)
     for line in said:
-        warnings.warn(line, stacklevel=3)
+        warnings.warn(line, stacklevel=level)
 
 
 def knn(X: Any, k: Union[int, Sequence[int]] = 15, *, metric: str = "l2", engine: str = "exact", ties: str = "content",
@@ -61,17 +61,69 @@ def knn(X: Any, k: Union[int, Sequence[int]] = 15, *, metric: str = "l2", engine
     options     further options of kith-knn, as on its command line
 
     InputError (a ValueError) says what is wrong with X, and where; Error what else went wrong."""
-    temporary = tempfile.TemporaryDirectory(prefix="kith.") if out is None or not _is_path(X) else None
+    arguments = ["-k", _ladder(k), "--metric", metric, "--engine", engine, "--ties", ties, *_limits(memory, threads)]
+    arguments += _counts(near=near, audit=audit)
+    for graph in candidates:
+        arguments += ["--candidates", os.fspath(graph)]
+    return _build("kith-knn", [*arguments, *options], X, _called, {}, out)
+
+
+def import_neighbours(indices: Any, distances: Any = None, *, squared: Optional[bool] = None, activations: Any = None,
+                      k: Union[None, int, Sequence[int]] = None, metric: str = "l2", one_based: bool = False,
+                      complete: bool = False, source: Optional[str] = None, ties: str = "content", near: Optional[int] = None,
+                      audit: Optional[int] = None, out: Optional[Path] = None, memory: Union[None, int, str] = None,
+                      threads: Optional[int] = None, options: Sequence[str] = ()) -> Graph:
+    """A graph of neighbours that something else found (FAISS, cuVS, hnswlib, PyNNDescent, UMAP, DADApy, ...), by kith-import.
+    Returns it, opened.
+
+    indices      (n, columns): row i has the samples 0..n-1 that are nearest to sample i, nearest first. An array, or the path
+                 of a file. Sample i itself may be among them, anywhere, and is dropped
+    distances    theirs, (n, columns) or of the first columns only; not together with activations, which are measured
+    squared      of distances, and has to be said: True (FAISS, hnswlib, cuVS' sqeuclidean), False (UMAP, PyNNDescent,
+                 scikit-learn, DADApy). Under cosine, squared distances are 2 - 2 cos
+    activations  (n, ...): what the neighbours were found in. Distances and order are then kith's own, and the recall is
+                 measured; without them it is not known: graph.info["recall"] is None
+    k            neighbours per sample; several (ascending) are a ladder. By default all columns but the samples themselves
+    metric       by which they are the nearest: "l2", "cosine" or, without activations, "jaccard"
+    one_based    samples are numbered 1..n
+    complete     with activations: lists with a -1, a sample that there is not or one twice, or too few others, which are
+                 refused by row and column otherwise, are found anew
+    source       who found them, for the graph to say: "cuvs 25.10 nn_descent"
+    ties, near, audit, out, memory, threads
+                 as of kith.knn; ties and audit are of activations
+    options      further options of kith-import, as on its command line
+
+    InputError (a ValueError) says what is wrong, and where; Error what else went wrong."""
+    arguments = ["--metric", metric, "--ties", ties, *_counts(near=near, audit=audit), *_limits(memory, threads)]
+    arguments += ["-k", _ladder(k)] if k is not None else []
+    arguments += ["--squared" if squared else "--euclidean"] if squared is not None else []
+    arguments += [option for option, given in (("--one-based", one_based), ("--complete", complete)) if given]
+    arguments += ["--source", source] if source is not None else []
+    more = {"distances": distances, "activations": activations}
+    given = {name: one for name, one in more.items() if one is not None}
+    return _build("kith-import", [*arguments, *options], indices, "indices", given, out)
+
+
+def _build(name: str, arguments: Sequence[str], X: Any, called: str, more: Mapping[str, Any], out: Optional[Path]) -> Graph:
+    """A program's graph of X, opened. X, which the user calls so, and what its options `more` name are paths, or arrays that
+    are saved for it."""
+    needed = out is None or not all(map(_is_path, [X, *more.values()]))
+    temporary = tempfile.TemporaryDirectory(prefix="kith.") if needed else None
+    saved: dict[str, str] = {}  # paths, and what the user calls them
+
+    def path_of(what: Any, known: str) -> Any:
+        if _is_path(what):
+            return what
+        path = _save(what, os.path.join(temporary.name, f"{known}.npy"))
+        saved[path] = known
+        return path
+
     try:
-        path = X if _is_path(X) else _save(X, os.path.join(temporary.name, "X.npy"))
+        named = [part for option, what in more.items() for part in (f"--{option}", path_of(what, option))]
         graph_path = os.path.join(temporary.name, "X.nng") if out is None else os.fspath(out)
-        arguments = ["-k", _ladder(k), "--metric", metric, "--engine", engine, "--ties", ties, *_limits(memory, threads)]
-        for option, value in (("--near", near), ("--audit", audit)):
-            arguments += [option, str(value)] if value is not None else []
-        for graph in candidates:
-            arguments += ["--candidates", os.fspath(graph)]
-        run("kith-knn", *arguments, *options, "-o", graph_path, "--", path, called=None if _is_path(X) else {path: _called})
-        if not _is_path(X):
+        path = path_of(X, called)
+        run(name, *arguments, *named, "-o", graph_path, "--", path, called=saved, level=4)
+        for path in saved:
             os.remove(path)
         found = Graph(graph_path)
         if out is None:
@@ -163,6 +215,10 @@ def _ladder(k: Union[int, Sequence[int]]) -> str:
         return ",".join(str(index(one)) for one in (k if isinstance(k, (Sequence, np.ndarray)) else [k]))
     except TypeError:
         raise _lib.InputError(f"k={k!r}: a whole number, or several as [15, 100]") from None
+
+
+def _counts(**options: Optional[int]) -> list[str]:
+    return [part for option, value in options.items() if value is not None for part in (f"--{option}", str(value))]
 
 
 def _limits(memory: Union[None, int, str], threads: Optional[int]) -> list[str]:
