@@ -488,10 +488,10 @@ static int inflate_to(const kith_part *p, const dataset *d, int fd, uint64_t at,
 	return 0;
 }
 
-static int open_inflated(kith_part *p, const dataset *d, const char *name, kith_err *err)
+static int open_inflated(kith_part *p, const dataset *d, kith_err *err)
 {
 	uint64_t bytes = p->shape[0] * (uint64_t)p->stride[0], at;
-	int fd, rc = kith_part_spill(p, name, bytes, &fd, &at, err);
+	int fd, rc = kith_part_spill(p, bytes, &fd, &at, err);
 	if (rc || (rc = inflate_to(p, d, fd, at, bytes, err)))
 		return rc;
 	p->rows_fd = fd;
@@ -541,7 +541,7 @@ static int choose_way(kith_part *p, dataset *d, const char *name, kith_err *err)
 	if (layout == H5D_CHUNKED && (rc = check_chunks(p, d, name, err)))
 		return rc;
 	if (d->band > d->memory / CACHE_PART && H5Pget_nfilters(d->layout) > 0)
-		return open_inflated(p, d, name, err);
+		return open_inflated(p, d, err);
 	return own_dataset(p, d, name, err);
 }
 

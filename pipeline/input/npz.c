@@ -225,7 +225,7 @@ static int open_inflated(const archive *a, uint64_t index, const zip_stat_t *st,
 			 kith_err *err)
 {
 	kith_part *p = a->part;
-	int fd, rc = kith_part_spill(p, st->name, bytes, &fd, at, err);
+	int fd, rc = kith_part_spill(p, bytes, &fd, at, err);
 	if (rc || (rc = inflate_to(a, index, st, fd, bytes, err)))
 		return rc;
 	p->rows_fd = fd;

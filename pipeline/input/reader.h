@@ -48,7 +48,8 @@ struct kith_part {
 	void (*close)(kith_part *p); /* releases it; NULL: nothing to do */
 
 	/* source.c's: */
-	/* The file, mapped, where the values of a row lie far from each other, as in Fortran order; or NULL. */
+	/* The file, mapped, where the values of a row lie far from each other, as in Fortran order, and are not in the
+	 * temporary file; or NULL. */
 	const uint8_t *map;
 	uint64_t first;        /* row of all parts together that is this one's first */
 	kith_file_state state; /* of the file as it was opened */
@@ -89,8 +90,8 @@ int kith_part_fail_read(const kith_part *p, kith_err *err);
 int kith_part_read_header(const kith_part *p, void *out, size_t size, uint64_t at, kith_err *err);
 
 /* The temporary file that all parts of the source share, beside the output or in TMPDIR, and where its end is, from
- * which on the reader writes `bytes`. KITH_EUSAGE if the disk has no room for them: of the array `name`, inflated. */
-int kith_part_spill(const kith_part *p, const char *name, uint64_t bytes, int *fd, uint64_t *at, kith_err *err);
+ * which on `bytes` of values are written. KITH_EUSAGE if the disk has no room for them. */
+int kith_part_spill(const kith_part *p, uint64_t bytes, int *fd, uint64_t *at, kith_err *err);
 
 /* Bytes of all values. */
 uint64_t kith_part_value_bytes(const kith_part *p);

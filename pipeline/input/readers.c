@@ -132,7 +132,7 @@ uint64_t kith_part_value_bytes(const kith_part *p)
 	return bytes;
 }
 
-int kith_part_spill(const kith_part *p, const char *name, uint64_t bytes, int *out, uint64_t *at, kith_err *err)
+int kith_part_spill(const kith_part *p, uint64_t bytes, int *out, uint64_t *at, kith_err *err)
 {
 	struct statvfs disk;
 	const char *folder = getenv("TMPDIR"), *beside = p->how->spill;
@@ -140,14 +140,14 @@ int kith_part_spill(const kith_part *p, const char *name, uint64_t bytes, int *o
 	snprintf(own, sizeof own, "%s/kith", folder && *folder ? folder : "/tmp");
 	beside = beside ? beside : own;
 	if (*p->spill < 0 && (*p->spill = kith_nameless_file(beside)) < 0)
-		return kith_fail_errno(err, "%s: no temporary file to inflate it to, beside %s", p->path, beside);
+		return kith_fail_errno(err, "%s: no temporary file for its values, beside %s", p->path, beside);
 	off_t end = lseek(*p->spill, 0, SEEK_END);
 	if (end < 0)
-		return kith_fail_errno(err, "%s: the temporary file that it is inflated to", p->path);
+		return kith_fail_errno(err, "%s: the temporary file of its values", p->path);
 	if (!fstatvfs(*p->spill, &disk) && (uint64_t)disk.f_bavail * disk.f_frsize < bytes)
 		return kith_fail(err, KITH_EUSAGE,
-				 "%s: %.128s in it has %llu bytes when it is inflated, more than are free beside %s",
-				 p->path, name, (unsigned long long)bytes, beside);
+				 "%s: needs a temporary file of %llu bytes, more than are free beside %s", p->path,
+				 (unsigned long long)bytes, beside);
 	*out = *p->spill;
 	*at = (uint64_t)end;
 	return 0;

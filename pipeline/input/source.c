@@ -12,6 +12,7 @@
 #include "alloc.h"
 #include "gather.h"
 #include "infile.h"
+#include "io.h"
 #include "names.h"
 #include "reader.h"
 #include "selection.h"
@@ -42,14 +43,19 @@ static const kith_input_how nothing; /* to be told of a file */
 
 /* ---- opening ---- */
 
+static void unmap(kith_part *p)
+{
+	if (p->map)
+		munmap((void *)(uintptr_t)p->map, p->bytes);
+	p->map = NULL;
+}
+
 static void close_part(kith_part *p)
 {
 	if (p->close)
 		p->close(p);
 	p->close = NULL;
-	if (p->map)
-		munmap((void *)(uintptr_t)p->map, p->bytes);
-	p->map = NULL;
+	unmap(p);
 	if (p->fd >= 0)
 		close(p->fd);
 	p->fd = -1;
@@ -130,10 +136,16 @@ static int open_array(kith_part *p, kith_err *err)
 	return rc;
 }
 
-/* A row in Fortran order is as many places in the file as it has values, too many to ask the system for each. */
+/* Whether a row is as many places in the file as it has values, as in Fortran order. */
+static int lies_by_columns(const kith_part *p)
+{
+	return !p->read && p->stride[0] <= (int64_t)kith_dtype_size(p->dtype) && !is_c_order(p);
+}
+
+/* These are too many places to ask the system for each. */
 static void map_columns(kith_part *p)
 {
-	if (p->read || p->stride[0] > (int64_t)kith_dtype_size(p->dtype) || is_c_order(p))
+	if (!lies_by_columns(p))
 		return;
 	void *map = mmap(NULL, p->bytes, PROT_READ, MAP_SHARED, p->rows_fd >= 0 ? p->rows_fd : p->fd, 0);
 	p->map = map == MAP_FAILED ? NULL : map;
@@ -236,8 +248,11 @@ static int choose(kith_source *s, const char *selection, kith_err *err)
 	return check_limits(info, err);
 }
 
+static int set_out_columns(kith_source *s, const kith_input_how *how, kith_err *err);
+
 int kith_source_open(kith_source **out, const char *name, const kith_input_how *how, kith_err *err)
 {
+	how = how ? how : &nothing;
 	kith_names names;
 	kith_source *s = kith_alloc_zero(1, sizeof *s);
 	if (!s || !(s->info.path = strdup(name))) {
@@ -248,8 +263,8 @@ int kith_source_open(kith_source **out, const char *name, const kith_input_how *
 	int rc = kith_names_find(name, &names, err);
 	if (!rc) {
 		s->many = names.many;
-		if (!(rc = open_parts(s, &names, how ? how : &nothing, err)))
-			rc = choose(s, names.selection, err);
+		if (!(rc = open_parts(s, &names, how, err)) && !(rc = choose(s, names.selection, err)))
+			rc = set_out_columns(s, how, err);
 		kith_names_free(&names);
 	}
 	if (rc)
@@ -549,6 +564,50 @@ int kith_source_read_stored(const kith_source *s, uint64_t first, uint64_t count
 			return rc;
 	}
 	return 0;
+}
+
+/* ---- rows in Fortran order ---- */
+
+/* All rows of a part, into the temporary file. */
+static int set_out_rows(kith_source *s, kith_part *p, kith_err *err)
+{
+	uint64_t row = s->info.row_bytes, bytes = p->shape[0] * row, most = p->memory / 8 / row + 1, at = 0;
+	int fd, rc = kith_part_spill(p, bytes, &fd, &at, err);
+	uint8_t *rows = rc ? NULL : kith_alloc(most, row);
+	if (!rc && !rows)
+		rc = kith_fail_nomem(err, "rows", most * row);
+	for (uint64_t i = 0; !rc && i < p->shape[0]; i += most) {
+		uint64_t count = most < p->shape[0] - i ? most : p->shape[0] - i;
+		if (!(rc = read_part(s, p, i, count, 1, rows, err)) && kith_write_all(fd, rows, count * row))
+			rc = kith_fail_errno(err, "%s: cannot write the temporary file of its rows", p->path);
+	}
+	free(rows);
+	if (rc)
+		return rc;
+	unmap(p);
+	p->rows_fd = fd;
+	p->data_at = at;
+	p->bytes = at + bytes;
+	p->head_at = p->head_bytes = 0; /* which is of the file that was given */
+	p->swapped = 0;
+	s->info.spilled += p->spilled = bytes;
+	return kith_part_set_shape(p, p->shape, p->dims, 0, err);
+}
+
+/* Where rows have to be read one by one, because they are not all in memory, one in Fortran order takes as long as a
+ * thousand in C order. */
+static int set_out_columns(kith_source *s, const kith_input_how *how, kith_err *err)
+{
+	int rc = 0;
+	if (!s->whole || !how->memory || s->rows * s->info.row_bytes <= how->memory / 2)
+		return 0;
+	for (uint64_t i = 0; !rc && i < s->parts; i++) {
+		kith_part *p = &s->part[i];
+		p->how = how;
+		rc = lies_by_columns(p) ? set_out_rows(s, p, err) : 0;
+		p->how = NULL;
+	}
+	return rc;
 }
 
 /* ---- rows as numbers ---- */

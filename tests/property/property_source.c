@@ -173,6 +173,8 @@ static void write_files(input *in, rng *r)
 			sprintf(in->told_shape + strlen(in->told_shape), ",%zu", in->shape[t]);
 		in->how = (kith_input_how){.dtype = in->told, .shape = in->told_shape, .offset = rng_below(r, 20)};
 	}
+	if (in->kind == NPY && rng_chance(r, 50)) /* so little that those in Fortran order are set out anew, or not */
+		in->how.memory = rng_between(r, 1, 4 * product(in->shape, in->dims) * in->size);
 	for (int p = 0; p < in->parts; p++) {
 		sandbox_path(path, in->parts > 1 ? "part-%d.%s" : "whole-%d.%s", p, suffix[in->kind]);
 		if (in->kind == NPY)

@@ -134,6 +134,24 @@ static void test_npz(void **state)
 	assert_non_null(strstr(err.msg, "/nowhere/out.nng"));
 }
 
+/* Rows of which memory does not hold twice as many are set out one behind the other. */
+static void test_fortran_memory(void **state)
+{
+	double got[VALUES];
+	(void)state;
+	for (uint64_t memory = 1; memory < 10000; memory *= 2) {
+		kith_source *s = NULL;
+		kith_err err = {0};
+		if (kith_source_open(&s, array_of("stored.npz", "fortran"), &(kith_input_how){.memory = memory}, &err))
+			fail_msg("%s", err.msg);
+		assert_int_equal(kith_source_get_info(s)->spilled, memory / 2 < sizeof got ? sizeof got : 0);
+		assert_int_equal(kith_source_read(s, 0, ROWS, got, NULL, &err), 0);
+		for (int i = 0; i < VALUES; i++)
+			assert_true(got[i] == i / 4. - 3);
+		kith_source_close(s);
+	}
+}
+
 typedef struct member {
 	const char *name, *bytes;
 	size_t size;     /* of bytes */
@@ -604,6 +622,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_npz),
+		cmocka_unit_test(test_fortran_memory),
 		cmocka_unit_test(test_npz_alignment),
 		cmocka_unit_test(test_npz_bad_members),
 		cmocka_unit_test(test_npz_damage),
