@@ -23,19 +23,20 @@
 #define TILE        16 /* rows at a time: what they write in a plane of 8-byte numbers are whole cache lines */
 #define WORD_MOST   (1ull << 32)
 
-/* What is known of every row's order, and scratch for one row. */
+/* What is known of every row's order, and scratch for a row, or for digits of TILE rows. */
 struct order {
 	uint32_t *radix, *end; /* near: digits' limits; at the first rank of a number, the rank behind its last */
 	uint8_t *bits;         /* near: at the first rank of a number, what it takes */
 	uint32_t *inverse;     /* near: see divide */
 	uint8_t *shift;        /* near */
-	uint32_t *digit;       /* near; where read, near x TILE */
+	uint32_t *digit;       /* near x rows */
 	uint32_t *order;       /* k: order[r] = r but while a row is in work, and place[order[r]] = r */
 	uint32_t *place;
 	uint64_t row_bits;
 };
 
-static int plan_order(struct order *o, kith_block_scratch *s, const kith_graph_info *info, kith_err *err)
+/* `rows` are those whose digits are found together: 1, or TILE. */
+static int plan_order(struct order *o, kith_block_scratch *s, const kith_graph_info *info, uint32_t rows, kith_err *err)
 {
 	kith_workspace w = {0};
 	uint32_t near = info->near, k = kith_info_k(info);
@@ -44,7 +45,7 @@ static int plan_order(struct order *o, kith_block_scratch *s, const kith_graph_i
 	KITH_BUFFER(&w, o->bits, near);
 	KITH_BUFFER(&w, o->inverse, near);
 	KITH_BUFFER(&w, o->shift, near);
-	KITH_BUFFER(&w, o->digit, (size_t)near * TILE);
+	KITH_BUFFER(&w, o->digit, (size_t)near * rows);
 	KITH_BUFFER(&w, o->order, k);
 	KITH_BUFFER(&w, o->place, k);
 	int rc = kith_workspace_place(&w, &s->order, &s->order_capacity, "a near list's order", err);
@@ -108,7 +109,7 @@ static int encode_order(kith_block_scratch *s, const kith_graph_info *info, uint
 	struct order o;
 	uint32_t near = info->near;
 	uint64_t at = 0;
-	int rc = plan_order(&o, s, info, err);
+	int rc = plan_order(&o, s, info, 1, err);
 	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, order_words(&o, nodes), err)))
 		return rc;
 	memset(s->bits, 0, order_words(&o, nodes) * sizeof *s->bits);
@@ -184,7 +185,7 @@ static int decode_order(kith_block_scratch *s, const kith_graph_info *info, kith
 {
 	struct order o;
 	uint32_t near = info->near;
-	int bad = 0, rc = plan_order(&o, s, info, err);
+	int bad = 0, rc = plan_order(&o, s, info, TILE, err);
 	if (rc || (rc = KITH_SCRATCH(s->bits, s->bits_capacity, order_words(&o, view->nodes), err)) ||
 	    (rc = kith_view_stream(view, s->bits, (size_t)(o.row_bits * view->nodes + 7) / 8, err)))
 		return rc;
@@ -293,7 +294,7 @@ static int decode_doubles(kith_block_scratch *s, const kith_graph_info *info, ki
 	int bad = 0;
 	for (size_t i = 0; i < items; i++)
 		bad |= positions[i] >= k || (dist2 && isnan(dist2[i]));
-	if (bad || (rc = plan_order(&o, s, info, err))) /* whose digits can stand for no other positions */
+	if (bad || (rc = plan_order(&o, s, info, 1, err))) /* whose digits can stand for no other positions */
 		return bad ? kith_fail(err, KITH_ECORRUPT, "a near list points outside its row") : rc;
 	for (size_t i = 0; !bad && i < items; i += info->near)
 		bad = find_digits(&o, positions + i, info->near);

@@ -171,7 +171,7 @@ const kith_graph_info *kith_graph_get_info(const kith_graph *graph); /* lives as
 const char *kith_graph_path(const kith_graph *graph);
 
 /* The bytes of scratch that the reader itself keeps for decoding (at most), so that callers can budget. Who reads near
- * lists adds 40 bytes for each distance of info->near_nodes nodes. */
+ * lists adds 40 bytes for each distance of info->near_nodes + 2 nodes, and 8 for each id of a row. */
 uint64_t kith_graph_reader_bytes(const kith_graph *graph);
 
 /* Decodes tiers 0..tiers-1 of rows first..first+count-1 into ids[count][ladder[tiers-1]]. Every id returned is < n

@@ -324,12 +324,44 @@ static void test_near(void **state)
 	assert_near(&x, back, got, "bytes where");
 }
 
+/* What kith/graph.h says of a reader's scratch, where a value holds one node. */
+static void test_near_of_one_node(void **state)
+{
+	enum { K = 4000 };
+	static uint32_t positions[K], back[K];
+	static double dist2[K], got[K];
+	kith_graph_info x = {.n = 5000, .d = 1, .tiers = 1, .ladder = {K}, .near = K, .block_nodes = 1, .recall = 1};
+	kith_block_scratch s = {0};
+	kith_err err = {0};
+	(void)state;
+	x.near_nodes = 1;
+	x.near_bits = KITH_NEAR_BITS;
+	for (uint32_t r = 0; r < K; r++) {
+		positions[r] = K - 1 - r;
+		dist2[r] = r;
+	}
+	assert_int_equal(kith_block_scratch_init(&s, &err), 0);
+	assert_int_equal(kith_near_encode(&s, &x, 1, positions, dist2, &err), 0);
+	assert_true(s.order_capacity < 28 * K); /* nothing for rows that are not read together */
+	assert_int_equal(kith_near_decode(&s, &x, 1, s.encoder.bytes, s.encoder.size, back, got, &err), 0);
+	assert_memory_equal(back, positions, sizeof back);
+	assert_memory_equal(got, dist2, sizeof got);
+	assert_true(sizeof back + sizeof got + s.encoder.size + s.order_capacity + s.bits_capacity * sizeof *s.bits +
+			    s.decoder.plane_capacity <
+		    40 * 3 * K + 8 * K);
+	kith_block_scratch_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reverse_ids),  cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_reverse_bits), cmocka_unit_test(test_row_bits),
-		cmocka_unit_test(test_near),         cmocka_unit_test(test_near_of_format_2),
+		cmocka_unit_test(test_reverse_ids),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_reverse_bits),
+		cmocka_unit_test(test_row_bits),
+		cmocka_unit_test(test_near),
+		cmocka_unit_test(test_near_of_format_2),
+		cmocka_unit_test(test_near_of_one_node),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
