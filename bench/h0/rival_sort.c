@@ -102,7 +102,7 @@ int main(int argc, char **argv)
 	kith_network *n = NULL;
 	edges e = {0};
 	kith_err err = {0};
-	if (argc < 3 || kith_network_read(&n, argv[1], &err) || kith_network_load(n, 1 << 20, 1, NULL, &err)) {
+	if (argc < 3 || kith_network_read(&n, argv[1], NULL, &err) || kith_network_load(n, 1 << 20, 1, NULL, &err)) {
 		fprintf(stderr, "rival_sort: %s\n", err.msg);
 		return 2;
 	}

@@ -84,6 +84,16 @@ uint64_t kith_h0_engine_bytes(const kith_network *network)
 	return bytes;
 }
 
+uint64_t kith_h0_engine_scratch_bytes(const kith_network *network)
+{
+	uint64_t most = 0;
+	for (uint32_t o = 0; o < network->info.op_count; o++) {
+		uint64_t bytes = kith_out_lists_scratch_bytes(&network->info, &network->info.ops[o]);
+		most = bytes > most ? bytes : most;
+	}
+	return most;
+}
+
 static void list_ops(kith_h0_engine *e)
 {
 	const kith_h0_info *info = &e->network->info;

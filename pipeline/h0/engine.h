@@ -31,6 +31,9 @@ void kith_h0_work_free(kith_h0_work *work); /* NULL is fine */
 uint64_t kith_h0_engine_bytes(const kith_network *network);
 uint64_t kith_h0_work_bytes(const kith_network *network);
 
+/* Bytes that kith_h0_engine_create takes of each thread besides, and gives back. */
+uint64_t kith_h0_engine_scratch_bytes(const kith_network *network);
+
 /* A forest, ids ascending. It lives in the work until that is used again. */
 typedef struct kith_h0_forest {
 	uint64_t edges;

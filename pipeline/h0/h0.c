@@ -60,16 +60,20 @@ static void list_desk(kith_workspace *w, desk *d, const kith_network *n)
 	KITH_BUFFER(w, d->samples.activation, edges);
 }
 
-static uint64_t bytes_of(const kith_network *n, int threads)
+/* `memory`: for which the arrays were opened. */
+static uint64_t bytes_of(const kith_network *n, uint64_t memory, int threads)
 {
 	desk d = {0};
 	kith_workspace w = {0};
 	list_desk(&w, &d, n);
 	uint64_t thread = kith_add_bytes(kith_h0_work_bytes(n), kith_workspace_bytes(&w)),
-		 all = kith_add_bytes(kith_network_weight_bytes(n), kith_h0_engine_bytes(n));
+		 before = kith_h0_engine_scratch_bytes(n), /* given back before there are work spaces */
+		all = kith_add_bytes(kith_network_weight_bytes(n), kith_h0_engine_bytes(n));
+	thread = before > thread ? before : thread;
 	if (thread > UINT64_MAX / (uint64_t)threads)
 		return UINT64_MAX;
 	all = kith_add_bytes(all, thread * (uint64_t)threads);
+	all = kith_add_bytes(all, kith_network_kept_bytes(n, memory));
 	return kith_add_bytes(all, kith_h0_writer_bytes(&n->info, threads) + LEAST_WORK);
 }
 
@@ -77,13 +81,13 @@ static uint64_t bytes_of(const kith_network *n, int threads)
 static int choose_threads(const kith_network *n, const kith_h0_options *o, int *threads, kith_err *err)
 {
 	int t = kith_machine_threads(o->threads);
-	while (t > 1 && bytes_of(n, t) > o->memory)
+	while (t > 1 && bytes_of(n, o->memory, t) > o->memory)
 		t--;
-	if (bytes_of(n, t) > o->memory)
+	if (bytes_of(n, o->memory, t) > o->memory)
 		return kith_fail(err, KITH_EUSAGE,
 				 "%s: its weights and one sample take %" PRIu64 " MB, more than -m %" PRIu64
 				 "M: give more",
-				 n->path, (bytes_of(n, t) >> 20) + 1, o->memory >> 20);
+				 n->path, (bytes_of(n, o->memory, t) >> 20) + 1, o->memory >> 20);
 	*threads = t;
 	return 0;
 }
@@ -109,7 +113,6 @@ static int check_output(const kith_network *n, const char *output, kith_err *err
 	return 0;
 }
 
-/* Reads the network, without its numbers. */
 /* phi is stored by sources where they are floats, and the weights that it takes then are few: next to nothing, or half
  * a bit for each target unit of a sample. (Sources of births and deaths save 2 of these units' bits in AlexNet, 10 in
  * small networks.) */
@@ -132,11 +135,14 @@ static void choose_by_source(kith_network *n)
 	}
 }
 
-static int open_network(kith_network **out, const char *input, const kith_h0_options *o, int *threads, kith_err *err)
+/* Reads the network, without its numbers. `output` may be NULL. */
+static int open_network(kith_network **out, const char *input, const char *output, const kith_h0_options *o,
+			int *threads, kith_err *err)
 {
+	kith_input_how how = {.spill = output, .memory = o->memory};
 	kith_network *n = NULL;
 	int rc = check_options(o, err);
-	if (rc || (rc = kith_network_read(&n, input, err)))
+	if (rc || (rc = kith_network_read(&n, input, &how, err)))
 		return rc;
 	n->info.keep = o->keep;
 	n->info.values = o->values != 0;
@@ -277,7 +283,7 @@ int kith_h0_build(const char *input, const char *output, const kith_h0_options *
 		  kith_err *err)
 {
 	struct run r = {.options = options};
-	int rc = open_network(&r.network, input, options, &r.threads, err);
+	int rc = open_network(&r.network, input, output, options, &r.threads, err);
 	if (rc || (rc = check_output(r.network, output, err)) || (rc = prepare(&r, output, err)) ||
 	    (rc = run_all(&r, err)) || (rc = kith_network_verify(r.network, r.threads, &options->progress, err)))
 		goto done;
@@ -318,7 +324,7 @@ static double file_bits(const kith_h0_info *info)
 int kith_h0_foresee(const char *input, const kith_h0_options *options, kith_h0_estimate *out, kith_err *err)
 {
 	kith_network *n = NULL;
-	int threads, rc = open_network(&n, input, options, &threads, err);
+	int threads, rc = open_network(&n, input, NULL, options, &threads, err);
 	if (rc)
 		return rc;
 	double edges = 0, units = (double)n->info.vertices, samples = (double)n->info.n;
@@ -327,7 +333,7 @@ int kith_h0_foresee(const char *input, const kith_h0_options *options, kith_h0_e
 	double time = edges * (EDGE_TIME + (options->keep < 1 ? 2 * ROW_TIME : 0)) + units * UNIT_TIME;
 	*out = (kith_h0_estimate){.info = &n->info,
 				  .seconds = 1e-9 * time * samples / threads + 5e-9 * edges,
-				  .memory = bytes_of(n, threads),
+				  .memory = bytes_of(n, options->memory, threads),
 				  .file = (uint64_t)(file_bits(&n->info) / 8),
 				  .network = n};
 	return 0;

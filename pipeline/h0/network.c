@@ -68,6 +68,18 @@ uint64_t kith_network_weight_bytes(const kith_network *n)
 	return bytes;
 }
 
+#define MOST_OPENING (1ull << 30) /* of kith_input_how.memory */
+
+uint64_t kith_network_kept_bytes(const kith_network *n, uint64_t memory)
+{
+	uint64_t bytes = 0, most = (memory < MOST_OPENING ? memory : MOST_OPENING) / 8;
+	for (uint32_t l = 0; l < n->info.layer_count; l++)
+		bytes += n->activations[l] ? kith_activations_get_info(n->activations[l])->kept : 0;
+	for (uint32_t o = 0; o < n->info.op_count; o++)
+		bytes += n->files[o] ? kith_activations_get_info(n->files[o])->kept : 0;
+	return bytes < most ? bytes : most;
+}
+
 /* Rows first..first+count-1 of weights, into their place as |w|, unless they are not finite. */
 static int take_rows(const kith_source *source, kith_op_weights *to, uint64_t first, uint64_t count, const double *rows,
 		     kith_err *err)

@@ -28,13 +28,17 @@ typedef struct kith_network {
 	size_t string_count;
 } kith_network;
 
-/* Reads net.json, and of the arrays their headers: everything is checked but their values. KITH_EUSAGE for what is
- * wrong there; the message says what, where, and what would be right. */
-int kith_network_read(kith_network **out, const char *path, kith_err *err);
+/* Reads net.json, and of the arrays, which are opened as `how` says (NULL: as files say), their headers: everything is
+ * checked but their values. KITH_EUSAGE for what is wrong there; the message says what, where, and what would be right.
+ */
+int kith_network_read(kith_network **out, const char *path, const kith_input_how *how, kith_err *err);
 void kith_network_free(kith_network *network); /* NULL is fine */
 
 /* Bytes that the weights take in memory. */
 uint64_t kith_network_weight_bytes(const kith_network *network);
+
+/* And what the open arrays keep (kith_source_info.kept), where they were opened for `memory`: all an eighth at most. */
+uint64_t kith_network_kept_bytes(const kith_network *network, uint64_t memory);
 
 /* Reads all arrays once, and the weights into memory. Sets the digests. A NaN or an infinity is KITH_EUSAGE, with its
  * place; a file that changes while it is read is KITH_EIO. Takes about `memory` bytes more while it works. */

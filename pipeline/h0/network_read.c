@@ -16,6 +16,7 @@
 /* What is being read, for messages: "net.json: edges[2]: ...". */
 typedef struct reading {
 	kith_network *network;
+	const kith_input_how *how;
 	kith_err *err;
 	char part[64]; /* "edges[2]", or "" at the top */
 } reading;
@@ -105,7 +106,7 @@ static int open_array(const reading *r, const char *name, kith_activations **out
 		return kith_fail_nomem(r->err, "a name", folder + strlen(name) + 1);
 	memcpy(full, path, folder);
 	strcpy(full + folder, name);
-	int rc = kith_activations_open(out, full, r->err);
+	int rc = kith_activations_open_as(out, full, r->how, r->err);
 	free(full);
 	if (rc) {
 		char where[sizeof r->part + 512];
@@ -428,11 +429,11 @@ static int read_json(reading *r, const char *text, size_t size)
 	return rc;
 }
 
-int kith_network_read(kith_network **out, const char *path, kith_err *err)
+int kith_network_read(kith_network **out, const char *path, const kith_input_how *how, kith_err *err)
 {
 	const char *slash = strrchr(path, '/');
 	kith_network *n = kith_alloc_zero(1, sizeof *n);
-	reading r = {n, err, ""};
+	reading r = {n, how, err, ""};
 	char *text = NULL;
 	size_t size = 0;
 	int rc;

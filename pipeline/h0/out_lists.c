@@ -36,6 +36,11 @@ uint64_t kith_out_lists_bytes(const kith_h0_info *info, const kith_op *op)
 	return lists * (list_length(info, op) * sizeof(kith_out_entry) + sizeof(double));
 }
 
+uint64_t kith_out_lists_scratch_bytes(const kith_h0_info *info, const kith_op *op)
+{
+	return op->kind == KITH_DENSE ? 0 : 2 * list_length(info, op) * sizeof(kith_key);
+}
+
 /* ---- dense ---- */
 
 /* The order of out_lists.h, of a dense operation's entries. */
@@ -149,7 +154,7 @@ int kith_out_lists_make(kith_out_lists *out, const kith_network *network, uint32
 	out->rounds = kith_op_rounds(network, o);
 	out->entry = kith_alloc(out->count * out->length, sizeof *out->entry);
 	out->head = kith_alloc(out->count, sizeof *out->head);
-	/* Given back before threads have work spaces, which take more. */
+	threads = (uint64_t)threads < out->count ? threads : (int)out->count;
 	kith_key *keys = op->kind == KITH_DENSE ? NULL : kith_alloc((uint64_t)threads * 2 * out->length, sizeof *keys);
 	if (!out->entry || !out->head || (op->kind != KITH_DENSE && !keys)) {
 		free(keys);

@@ -25,6 +25,9 @@ typedef struct kith_out_lists {
 /* Bytes that the lists take. */
 uint64_t kith_out_lists_bytes(const kith_h0_info *info, const kith_op *op);
 
+/* Bytes that each thread takes besides while they are made. */
+uint64_t kith_out_lists_scratch_bytes(const kith_h0_info *info, const kith_op *op);
+
 int kith_out_lists_make(kith_out_lists *out, const kith_network *network, uint32_t o, int threads, kith_err *err);
 void kith_out_lists_free(kith_out_lists *lists);
 

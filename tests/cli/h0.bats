@@ -127,6 +127,21 @@ refused() {
 	kith-check one.kh0 expected.kh0
 }
 
+@test "-m counts what an HDF5 file keeps in memory" {
+	mb() {
+		kith-h0 --dry-run -m 1G -t 1 net.json | sed -n 's/.* s, \([0-9]*\) MB of memory.*/\1/p'
+	}
+	cp "$BATS_TEST_DIRNAME/../data/formats/chunked.h5" .
+	mknpy -n 7 -d 6 -S '(7, 3, 2)' -t '<f8' A.npy
+	printf '{"format": "kith-net", "version": 1, "layers": [{"name": "A", "shape": [6], "activations": "A.npy"},
+		{"name": "B", "shape": [6]}], "edges": [{"from": "A", "to": "B", "op": "identity"}]}' >net.json
+	local plain=$(mb)
+	sed -i 's/A\.npy/chunked.h5:gzip/' net.json
+	run kith-h0 --dry-run net.json
+	[[ $output != *KITH_HDF5* ]] || skip "built without HDF5"
+	[ "$(mb)" -gt "$plain" ]
+}
+
 @test "kith-show: classes, edges, generators, rows for a classifier" {
 	kith-h0 -q -o c.kh0 "$NETS/conv-ties/net.json"
 	kith-h0 -q --no-values -o n.kh0 "$NETS/conv-ties/net.json"

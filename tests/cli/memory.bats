@@ -37,3 +37,17 @@ peak() { # of the closing report "...: 1.2 s, 34 MB peak" or "... peak, 56 MB wi
 	kith-knn -q -k 15,800,1600 -t 2 -m 1G -o large.nng layer.npy
 	cmp <(kith-show small.nng) <(kith-show large.nng)
 }
+
+@test "kith-h0 takes no more than its dry run says, where lists of edges are sorted" {
+	[ -z "${KITH_SANITIZED-}" ] || skip "sanitizers take memory of their own"
+	local used foreseen
+	mknpy -n 4 -d 147 -S '(4, 3, 7, 7)' I.npy
+	mknpy -n 32768 -d 147 -S '(32768, 3, 7, 7)' -t '<f4' c.npy
+	printf '{"format": "kith-net", "version": 1, "layers": [{"name": "I", "shape": [3, 7, 7], "activations": "I.npy"},
+		{"name": "C", "shape": [32768, 1, 1]}], "edges": [{"from": "I", "to": "C", "op": "conv2d", "weight": "c.npy"}]}' >net.json
+	foreseen=$(kith-h0 --dry-run -t 3 -m 1G net.json | sed -n 's/.* s, \([0-9]*\) MB of memory.*/\1/p')
+	run --separate-stderr kith-h0 -t 3 -m 1G -o c.kh0 net.json
+	used=$(peak <<<"$stderr")
+	echo "peak $used MB, $foreseen foreseen"
+	[ "$used" -le "$foreseen" ]
+}

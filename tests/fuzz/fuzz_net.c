@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FILE *file = fopen(path, "w");
 	if (!file || fwrite(data, 1, size, file) != size || fclose(file))
 		abort();
-	if (kith_network_read(&network, path, &err)) {
+	if (kith_network_read(&network, path, NULL, &err)) {
 		if (!err.msg[0])
 			abort();
 	} else if (!network->info.vertices || !network->info.ids || network->info.ids > INT64_MAX) {

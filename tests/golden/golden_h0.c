@@ -190,7 +190,7 @@ static void check_folder(const char *folder, const char *expected, double keep)
 	options.keep = keep;
 	if (kith_h0_build(json, kh0, &options, &summary, &err))
 		fail_msg("%s", err.msg);
-	assert_int_equal(kith_network_read(&network, json, &err), 0);
+	assert_int_equal(kith_network_read(&network, json, NULL, &err), 0);
 	slow_net net = read_network(network);
 	FILE *f = fopen(text, "r");
 	assert_non_null(f);
