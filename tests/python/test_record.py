@@ -577,6 +577,11 @@ def test_shuffle_warns(work):
     dealt = DataLoader(data, sampler=torch.utils.data.DistributedSampler(data, 2, 0, shuffle=False))
     with pytest.warns(UserWarning, match=r"deals samples out one by one.*use Subset\(data, range\(i \* 22 // 2"):
         work.record(dealt, work.out, ["conv"], samples=11)
+    for of, shuffle, count in ((2, True, 1), (1, True, 1), (1, False, 0)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            work.record(DataLoader(data, sampler=torch.utils.data.DistributedSampler(data, of, 0, shuffle=shuffle)), work.out, ["conv"])
+        assert len([one for one in caught if "row i is not sample i" in str(one.message)]) == count
 
 
 def test_interrupted(work):

@@ -157,9 +157,9 @@ def _process() -> Optional[tuple[int, int]]:
 
 
 def _check_order(sampler: Any) -> None:
-    if isinstance(sampler, torch.utils.data.RandomSampler) or getattr(sampler, "shuffle", False) is True:
-        warnings.warn("the loader shuffles: row i is not sample i of the data set (use shuffle=False)", stacklevel=3)
-    if not isinstance(sampler, torch.utils.data.DistributedSampler):
+    if not isinstance(sampler, torch.utils.data.DistributedSampler) or sampler.num_replicas == 1:
+        if isinstance(sampler, torch.utils.data.RandomSampler) or getattr(sampler, "shuffle", False) is True:
+            warnings.warn("the loader shuffles: row i is not sample i of the data set (use shuffle=False)", stacklevel=3)
         return
     whole, of = len(sampler.dataset), sampler.num_replicas
     share = f"Subset(data, range(i * {whole} // {of}, (i + 1) * {whole} // {of})) for process i"
