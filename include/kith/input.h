@@ -11,9 +11,12 @@ typedef struct kith_input_how {
 	const char *dtype;  /* "f4", "bf16", ...: of raw files; "bf16" also of 16-bit integers that are none */
 	const char *shape;  /* "N,D[,...]", of raw files; N may be -1: as many as the file holds */
 	uint64_t offset;    /* of raw files: bytes before the first value */
-	const char *spill;  /* temporary files, of formats that need one, are made beside this; NULL: in $TMPDIR */
+	/* Temporary files, of formats that need one, are made beside this; NULL: in $TMPDIR. If it is said, rows in
+	 * Fortran order of which `memory` does not hold twice as many are written to one, too, in C order, unless the
+	 * disk is too full: read one by one where they are they take far longer. */
+	const char *spill;
 	/* Bytes: a file of which more would have to be in memory to open it is KITH_EUSAGE, and an eighth at most is
-	 * kept until it is closed (kith_source_info.kept). 0, or more than 1 GiB: 1 GiB */
+	 * kept until it is closed. 0, or more than 1 GiB: 1 GiB */
 	uint64_t memory;
 } kith_input_how;
 

@@ -210,8 +210,10 @@ static void unkeep(dataset *own)
 /* Closes those that were not used for longest, if they are too many; never the one in use. */
 static void close_oldest(void)
 {
-	uint64_t bytes = 0, most = kept->memory / KEPT_PART;
+	uint64_t bytes = 0, most = 0;
 	int count = 0;
+	for (const dataset *d = kept; d; d = d->next) /* they may be of several sources */
+		most = d->memory / KEPT_PART > most ? d->memory / KEPT_PART : most;
 	for (dataset **at = &kept; *at;) {
 		dataset *d = *at;
 		bytes += kept_bytes(d);
@@ -391,7 +393,7 @@ static int check_chunks(const kith_part *p, const dataset *d, const char *name, 
 	return kith_fail(
 		err, KITH_EUSAGE,
 		"%s: %.128s is in compressed chunks of %llu bytes, which have to be in memory whole: each takes up to "
-		"four times that, of %llu (-m, or 1G): write it in chunks of some rows",
+		"four times that, and of -m there are %llu for it: write it in chunks of some rows",
 		p->path, name, (unsigned long long)bytes, (unsigned long long)p->memory);
 }
 

@@ -118,12 +118,17 @@ static int next_byte(scan *s)
 	return s->at < s->size ? s->block[s->at++] : -1;
 }
 
+static int is_blank(int c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
 static int next_visible(scan *s)
 {
 	int c;
 	do
 		c = next_byte(s);
-	while (c == ' ' || c == '\n' || c == '\r' || c == '\t');
+	while (is_blank(c));
 	return c;
 }
 
@@ -143,11 +148,17 @@ static void put(scan *s, int c)
 static int take_member(scan *s)
 {
 	int c, quoted = 0, escaped = 0;
-	uint64_t depth = 0;
+	uint64_t depth = 0, blanks = 0; /* these are none of the member's, if nothing follows */
 	s->begin = place(s);
 	s->length = 0;
 	put(s, '{');
 	while ((c = next_byte(s)) >= 0 && (quoted || depth || (c != ',' && c != '}'))) {
+		if (!quoted && !depth && is_blank(c)) {
+			blanks++;
+			continue;
+		}
+		for (; blanks; blanks--)
+			put(s, ' ');
 		if (quoted) {
 			quoted = escaped || c != '"';
 			escaped = !escaped && c == '\\';
@@ -167,12 +178,14 @@ static int parse_member(const scan *s, json_t **out, kith_err *err)
 {
 	static const char metadata[] = "\"__metadata__\"";
 	json_error_t why;
-	const char *name = s->member + 1;
+	const char *name = s->member + 1, *last = s->member + MAX_MEMBER - sizeof metadata;
 	*out = NULL;
 	if (s->length > MAX_MEMBER) {
-		name += strspn(name, " \n\r\t");
-		return strncmp(name, metadata, sizeof metadata - 1) ? no_object(s->part, "no tensor's", s->begin, err)
-								    : 0;
+		while (name < last && is_blank(*name))
+			name++;
+		return memcmp(name, metadata, sizeof metadata - 1)
+			       ? no_object(s->part, "more of one tensor than there can be", s->begin, err)
+			       : 0;
 	}
 	if ((*out = json_loadb(s->member, s->length, JSON_REJECT_DUPLICATES, &why)))
 		return 0;

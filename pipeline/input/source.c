@@ -568,14 +568,17 @@ int kith_source_read_stored(const kith_source *s, uint64_t first, uint64_t count
 
 /* ---- rows in Fortran order ---- */
 
-/* All rows of a part, into the temporary file. */
+/* All rows of a part, into the temporary file; if there is room for them, without which they are read where they are.
+ */
 static int set_out_rows(kith_source *s, kith_part *p, kith_err *err)
 {
 	uint64_t row = s->info.row_bytes, bytes = p->shape[0] * row, most = p->memory / 8 / row + 1, at = 0;
-	int fd, rc = kith_part_spill(p, bytes, &fd, &at, err);
-	uint8_t *rows = rc ? NULL : kith_alloc(most, row);
-	if (!rc && !rows)
-		rc = kith_fail_nomem(err, "rows", most * row);
+	int fd, rc = 0;
+	if (kith_part_spill(p, bytes, &fd, &at, NULL))
+		return 0;
+	uint8_t *rows = kith_alloc(most, row);
+	if (!rows)
+		return kith_fail_nomem(err, "rows", most * row);
 	for (uint64_t i = 0; !rc && i < p->shape[0]; i += most) {
 		uint64_t count = most < p->shape[0] - i ? most : p->shape[0] - i;
 		if (!(rc = read_part(s, p, i, count, 1, rows, err)) && kith_write_all(fd, rows, count * row))
@@ -589,6 +592,7 @@ static int set_out_rows(kith_source *s, kith_part *p, kith_err *err)
 	p->data_at = at;
 	p->bytes = at + bytes;
 	p->head_at = p->head_bytes = 0; /* which is of the file that was given */
+	p->canonical = 0;
 	p->swapped = 0;
 	s->info.spilled += p->spilled = bytes;
 	return kith_part_set_shape(p, p->shape, p->dims, 0, err);
@@ -598,13 +602,18 @@ static int set_out_rows(kith_source *s, kith_part *p, kith_err *err)
  * thousand in C order. */
 static int set_out_columns(kith_source *s, const kith_input_how *how, kith_err *err)
 {
-	int rc = 0;
-	if (!s->whole || !how->memory || s->rows * s->info.row_bytes <= how->memory / 2)
+	int rc = 0, whole = s->whole && s->info.n == s->rows;
+	if (!whole || !how->memory || s->info.n * s->info.row_bytes <= how->memory / 2)
 		return 0;
 	for (uint64_t i = 0; !rc && i < s->parts; i++) {
 		kith_part *p = &s->part[i];
+		if (!lies_by_columns(p))
+			continue;
 		p->how = how;
-		rc = lies_by_columns(p) ? set_out_rows(s, p, err) : 0;
+		if (how->spill)
+			rc = set_out_rows(s, p, err);
+		else
+			s->info.spilled += kith_part_value_bytes(p); /* would be */
 		p->how = NULL;
 	}
 	return rc;

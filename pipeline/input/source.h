@@ -68,8 +68,10 @@ typedef struct kith_source_info {
 	kith_dtype dtype;
 	uint64_t row_bytes; /* a row as it is stored, without what was not chosen */
 	uint64_t files;
-	uint64_t spilled; /* bytes in temporary files of its own */
-	uint64_t kept;    /* bytes that it keeps in memory, such as chunks that rows are taken from */
+	/* Bytes in temporary files of its own; without kith_input_how.spill also those that rows in Fortran order would
+	 * have there. */
+	uint64_t spilled;
+	uint64_t kept; /* bytes that it keeps in memory, such as chunks that rows are taken from */
 } kith_source_info;
 
 /* Opens what `name` names and checks everything that can be checked without reading the data: format, element type,

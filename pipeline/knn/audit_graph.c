@@ -25,7 +25,7 @@ static int look(struct measured *m, const char *input, const char *path, kith_er
 	const kith_knn_options *o = m->options;
 	char digest[32];
 	kith_input_how how = o->how;
-	how.memory = how.memory ? how.memory : o->memory;
+	how.memory = how.memory && how.memory < o->memory ? how.memory : o->memory;
 	int rc;
 	if ((rc = kith_graph_open(&m->graph, path, err)) ||
 	    (rc = kith_activations_open_as(&m->activations, input, &how, err)))
@@ -58,7 +58,10 @@ static int find_true_rows(struct measured *m, kith_err *err)
 	const kith_graph_info *info = kith_graph_get_info(m->graph);
 	int rc = 0;
 	uint64_t kept = kith_activations_get_info(m->activations)->kept;
-	m->job = (kith_engine_job){.vectors = &m->vectors, .info = info, .memory = o->memory - kept, .taken = kept};
+	m->job = (kith_engine_job){.vectors = &m->vectors,
+				   .info = info,
+				   .memory = o->memory - (kept < o->memory ? kept : o->memory),
+				   .taken = kept};
 	if (m->vectors.zero && !(rc = kith_zero_rows_init(&m->zero, &m->job, err)))
 		m->job.memory = m->zero.rest.memory;
 	return rc ? rc

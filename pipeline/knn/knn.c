@@ -200,7 +200,7 @@ static int start(struct run *r, const char *input, const char *output, const voi
 	const char *spec = NULL;
 	kith_input_how how = o->how;
 	how.spill = how.spill ? how.spill : output;
-	how.memory = how.memory ? how.memory : o->memory;
+	how.memory = how.memory && how.memory < o->memory ? how.memory : o->memory;
 	int rc = r->engine ? 0 : kith_engine_find(&r->engine, &spec, o->engine, err);
 	if (rc)
 		return rc;
@@ -224,7 +224,7 @@ static int start(struct run *r, const char *input, const char *output, const voi
 		return rc;
 	r->progress = kith_activations_watched(&r->watch, r->activations, &o->progress);
 	const kith_activations_info *file = kith_activations_get_info(r->activations);
-	r->job.memory -= file->kept;
+	r->job.memory -= file->kept < o->memory ? file->kept : o->memory;
 	r->job.taken += file->kept;
 	if ((rc = check_dense(file->path, o, err)) || (rc = kith_stage_check(file->path, file->n, o, err)))
 		return rc;

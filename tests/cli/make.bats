@@ -85,6 +85,7 @@ all="knn A.nng knn B.nng knn C.nng merge stack.json report report.html "
 	for file in A.nng B.nng C.nng stack.json report.html; do
 		[ -s "kith/$file" ]
 	done
+	make -q kith
 	settle
 	make kith
 	[ "$(ran)" = "" ]

@@ -184,7 +184,9 @@ int slow_ties_differ(const char *path, const double *all, size_t n, const double
 	for (uint32_t t = 0; t < info->tiers && !differs; t++) {
 		uint64_t rows = 0, most = 0;
 		uint32_t k = info->ladder[t];
-		for (size_t i = 0; i < n; i++) {
+		if (k > width || info->n != n)
+			differs = snprintf(why, size, "k=%u of %llu samples", k, (unsigned long long)info->n) > 0;
+		for (size_t i = 0; i < n && !differs; i++) {
 			double far = dist2[i * width + k - 1];
 			uint64_t equal = 0, within = 0;
 			for (size_t j = 0; j < n - 1; j++) {
@@ -194,7 +196,7 @@ int slow_ties_differ(const char *path, const double *all, size_t n, const double
 			rows += within > k;
 			most = within > k && equal > most ? equal : most;
 		}
-		if (!info->tied.counted || info->tied.rows[t] != rows || info->tied.most[t] != most)
+		if (!differs && (!info->tied.counted || info->tied.rows[t] != rows || info->tied.most[t] != most))
 			differs =
 				snprintf(why, size, "k=%u: %llu rows tied, groups up to %llu: should be %llu and %llu",
 					 k, (unsigned long long)info->tied.rows[t],

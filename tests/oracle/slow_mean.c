@@ -109,10 +109,17 @@ static void big_sub(big *a, const big *b)
 	big_trim(a);
 }
 
+/* a 2^times: its bits that many places up. */
 static void big_double(big *a, int times)
 {
-	while (times-- > 0)
-		big_add(a, a);
+	int limbs = times / 64, bits = times % 64;
+	assert(a->size + limbs < LIMBS);
+	for (int i = a->size + limbs; i >= 0; i--) {
+		uint64_t here = i >= limbs ? a->limb[i - limbs] : 0, below = i > limbs ? a->limb[i - limbs - 1] : 0;
+		a->limb[i] = bits ? here << bits | below >> (64 - bits) : here;
+	}
+	a->size += limbs + 1;
+	big_trim(a);
 }
 
 static int big_bits(const big *a)

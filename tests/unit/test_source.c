@@ -258,7 +258,7 @@ static void test_long_headers(void **state)
 	}
 	snprintf(header, most + 1000, "{\"%*s\": 1, %s}", (int)most, "", one);
 	write_tensors(header, strlen(header), 16);
-	unfit("t.safetensors", "", "no JSON object: no tensor's (byte 1 of it)");
+	unfit("t.safetensors", "", "no JSON object: more of one tensor than there can be (byte 1 of it)");
 	free(header);
 }
 

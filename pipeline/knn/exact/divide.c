@@ -347,8 +347,10 @@ int kith_divide(const kith_engine_job *job, const kith_scaling *scaling, const u
 	*how = NULL;
 	if (!has_room(job))
 		return 0;
-	own.memory -= 2 * kith_ranked_rows_bytes(kith_pilot_stands_for(job->pilot, job->info->n),
-						 job->pilot ? job->pilot->k : k);
+	uint64_t taken = 2 * kith_ranked_rows_bytes(kith_pilot_stands_for(job->pilot, job->info->n),
+						    job->pilot ? job->pilot->k : k);
+	own.memory -= taken;
+	own.taken += taken;
 	if (!hash)
 		return solve_divided(&own, scaling, k, 0, rows, how, err);
 	*how = "distinct samples";

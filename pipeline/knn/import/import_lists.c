@@ -81,8 +81,8 @@ int kith_import_lists_open(kith_import_lists *l, const char *indices, const kith
 				 .beyond = o->squared ? INFINITY : 0x1p511,
 				 .most = 1,
 				 .bits = 2};
-	kith_input_how how = o->how, plain = {.memory = memory};
-	how.memory = how.memory ? how.memory : memory;
+	kith_input_how how = o->how, plain = {.spill = o->how.spill, .memory = memory};
+	how.memory = how.memory && how.memory < memory ? how.memory : memory;
 	int rc = kith_source_open(&l->index, indices, &how, err);
 	if (rc || (o->distances && (rc = kith_source_open(&l->distance, o->distances, &plain, err))))
 		return rc;
@@ -96,9 +96,9 @@ int kith_import_lists_open(kith_import_lists *l, const char *indices, const kith
 		l->bits++;
 	if ((rc = check_shapes(l, err)))
 		return rc;
-	memory -= kith_source_get_info(l->index)->kept;
-	memory -= l->distance ? kith_source_get_info(l->distance)->kept : 0;
-	l->most = memory / list_bytes(l);
+	uint64_t kept = kith_source_get_info(l->index)->kept;
+	kept += l->distance ? kith_source_get_info(l->distance)->kept : 0;
+	l->most = (kept < memory ? memory - kept : 0) / list_bytes(l);
 	l->most = l->most < 1 ? 1 : l->most < MOST_LISTS ? l->most : MOST_LISTS;
 	l->most = l->most < l->n ? l->most : l->n;
 	list_buffers(l, &w);
