@@ -71,11 +71,15 @@ KITH_K := $(subst $(KITH_SPACE)$(KITH_COMMA),$(KITH_COMMA),$(or $(strip $(K)),15
 KITH_K := $(subst $(KITH_COMMA)$(KITH_SPACE),$(KITH_COMMA),$(KITH_K))
 KITH_SUFFIX := $(or $(strip $(ACTIVATIONS_SUFFIX)),.npy)
 KITH_SHARDS := $(strip $(ACTIVATIONS_SHARDS))
-KITH_ACTIVATIONS := $(patsubst %/,%,$(or $(strip $(ACTIVATIONS)),activations))
-KITH_OUT := $(patsubst %/,%,$(or $(strip $(OUT)),kith))
+# A name without the slash at its end; ~/ is written out, since recipes quote names.
+KITH_PLACE = $(patsubst ~/%,$(HOME)/%,$(patsubst %/,%,$(strip $1)))
+KITH_ACTIVATIONS := $(call KITH_PLACE,$(or $(strip $(ACTIVATIONS)),activations))
+KITH_OUT := $(call KITH_PLACE,$(or $(strip $(OUT)),kith))
 
 # Files that hold an array for each layer, of its name: they need no suffix, and their notes have the layers' names.
 KITH_HOLDERS = $(filter %.safetensors %.npz %.h5 %.hdf5,$1)
+# Not empty if $1 is a pattern, as kith-knn has them.
+KITH_IS_PATTERN = $(findstring *,$(subst [,*,$(subst ?,*,$1)))
 # Of activations in $1: how the names of one layer's files end, if its name is $2 and there are $3 shards; these files, $2
 # being those ends; and how programs call them. % stands for the layer.
 KITH_ENDS = $(if $(call KITH_HOLDERS,$1),,$(if $3,$(patsubst %,$2.%-of-$3,$(shell seq 0 $$(($3 - 1)))),$2))
@@ -105,7 +109,7 @@ KITH_MEASURED_IN := $(KITH_ACTIVATIONS)
 KITH_MEASURED_ENDINGS := $(KITH_ENDINGS)
 KITH_MEASURED_NAME := $(KITH_INPUT_NAME)
 endif
-KITH_ACTIVATIONS := $(patsubst %/,%,$(strip $(NEIGHBOURS)))
+KITH_ACTIVATIONS := $(call KITH_PLACE,$(NEIGHBOURS))
 KITH_SUFFIX := $(or $(strip $(NEIGHBOURS_SUFFIX)),.npy)
 KITH_ENDINGS := $(call KITH_ENDS,$(KITH_ACTIVATIONS),$(KITH_SUFFIX))
 KITH_INPUT := $(call KITH_FILES,$(KITH_ACTIVATIONS),$(KITH_ENDINGS))
@@ -142,7 +146,7 @@ $(error kith.mk: PAIRS = yes needs GNU make 4.3 or newer, which knows targets th
 endif
 
 # Programs and options, as the recipes and nothing else use them.
-KITH_PROGRAM = '$(if $(strip $(KITH_BIN)),$(patsubst %/,%,$(strip $(KITH_BIN)))/)kith-$1'
+KITH_PROGRAM = '$(if $(strip $(KITH_BIN)),$(call KITH_PLACE,$(KITH_BIN))/)kith-$1'
 KITH_LIMITS = $(if $(strip $(MEM)),-m $(strip $(MEM)) )$(if $(strip $(THREADS)),-t $(strip $(THREADS)) )# a space after each
 
 KITH_GRAPHS := $(KITH_LAYERS:%=$(KITH_OUT)/%.nng)
@@ -156,7 +160,7 @@ KITH_REPORT := $(KITH_OUT)/report.html
 KITH_KNN_STAMP := $(KITH_OUT)/.kith-knn
 KITH_KNN_SETTINGS := K=$(KITH_K) METRIC=$(KITH_METRIC) TIES=$(KITH_TIES) ENGINE=$(KITH_ENGINE) ACTIVATIONS=$(KITH_ACTIVATIONS)$(filter-out .npy,$(KITH_ENDINGS))
 # A file that a pattern no longer finds leaves no other trace.
-KITH_KNN_SETTINGS += $(if $(findstring *,$(KITH_ACTIVATIONS)),$(words $(KITH_INPUT)) files)
+KITH_KNN_SETTINGS += $(if $(call KITH_IS_PATTERN,$(KITH_ACTIVATIONS)),$(words $(KITH_INPUT)) files)
 KITH_KNN_SETTINGS += $(if $(strip $(NEIGHBOURS)),IMPORT=$(strip $(IMPORT)) MEASURED=$(KITH_MEASURED))
 KITH_KNN_SETTINGS := $(strip $(KITH_KNN_SETTINGS))
 KITH_MERGE_STAMP := $(KITH_OUT)/.kith-merge
@@ -166,9 +170,11 @@ KITH_NOTES := $(KITH_OUT)/.kith-input
 KITH_MERGE_SETTINGS := GRAPH=$(KITH_GRAPH) ALPHA=$(KITH_ALPHA) LAYERS=$(KITH_LAYERS)
 
 # What stat(1) says of activations, of the layers $1, a line for each file; in UTC, whatever TZ is when make runs again. Of
-# those that only measure neighbours, names are measured/NAME, which no layer's name can be.
-KITH_STAT_IN = $(if $(call KITH_HOLDERS,$1),for name in $4; do TZ=UTC0 stat -L -c "%s %y %n $2$$name" -- $1; done, \
-	(CDPATH= cd $1 && TZ=UTC0 stat -L -c '%s %y $2%n' -- $(foreach KITH_END,$3,$(4:%=%$(KITH_END)))))
+# those that only measure neighbours, names are measured/NAME, which no layer's name can be. The shell puts names and ends
+# together: all names of 100 layers in 64 files each are longer than a command may be.
+KITH_STAT_IN = $(if $(call KITH_HOLDERS,$1),for name in $4; do \
+	TZ=UTC0 stat -L -c "%s %y $(if $(call KITH_IS_PATTERN,$1),%n )$2$$name" -- $1; done, \
+	(CDPATH= cd $1 && for end in $3; do TZ=UTC0 stat -L -c '%s %y $2%n' -- $(4:%=%$$end); done))
 KITH_STAT = $(call KITH_STAT_IN,$(KITH_ACTIVATIONS),,$(KITH_ENDINGS),$1)$(if $(KITH_MEASURED),; \
 	$(call KITH_STAT_IN,$(KITH_MEASURED_IN),measured/,$(KITH_MEASURED_ENDINGS),$1))
 # The layers whose activations are not what their stamps say.

@@ -45,9 +45,9 @@ stand_in() {
 		$work
 		pairs=
 		while [ "\$1" != -o ]; do [ "\$1" = --pairs ] && pairs=\$2; shift; done
-		[ -z "\$pairs" ] || echo pairs >"\$pairs"
 		shift 2
 		for file do file=\${file#*=}; cat \${file%:*}; done >"\$out.part" && mv "\$out.part" "\$out"
+		[ -z "\$pairs" ] || cp "\$out" "\$pairs"
 	END
 }
 
@@ -164,6 +164,12 @@ all="knn A.nng knn B.nng knn C.nng merge stack.json report report.html "
 		[ "$(ran)" = "$all" ]
 		make -q kith $setting
 	done
+	settle
+	HOME=$PWD make kith ACTIVATIONS='~/activations' OUT='~/home' KITH_BIN='~/bin/'
+	[ "$(ran)" = "$all" ]
+	[ -s home/report.html ]
+	HOME=/home run make -n kith/A.nng NEIGHBOURS='~/activations'
+	[[ $output == *"/home/activations/A.npy: no such file"* ]]
 	run make -n kith $setting ENGINE=faiss:Flat
 	[ "$(echo "$output" | grep -c "kith-knn'.*--engine 'faiss:Flat'")" -eq 3 ]
 }
@@ -192,6 +198,7 @@ all="knn A.nng knn B.nng knn C.nng merge stack.json report report.html "
 
 @test "settings that change no result remake nothing" {
 	make kith
+	make -q kith
 	settle
 	make kith MEM=512M THREADS=1
 	[ "$(ran)" = "" ]
@@ -199,6 +206,7 @@ all="knn A.nng knn B.nng knn C.nng merge stack.json report report.html "
 
 @test "a setting given as its default is no change" {
 	make kith K=
+	make -q kith K=
 	settle
 	make kith K=15 METRIC=l2 ENGINE=exact GRAPH=union ALPHA=0 ACTIVATIONS=activations/ OUT=kith/
 	[ "$(ran)" = "" ]
@@ -302,6 +310,8 @@ same_as_by_hand() {
 	rm hang
 	: >log
 	make kith PAIRS=yes
+	run cmp -s kith/pairs.kpr before.kpr
+	[ "$status" -eq 1 ]
 	[ "$(ran)" = "merge stack.json report report.html " ]
 }
 
@@ -451,6 +461,7 @@ same_as_by_hand() {
 
 @test "K with blanks is K without" {
 	make kith
+	make -q kith
 	settle
 	make -q kith K="2, 5"
 	make -q kith K=" 2 ,	5 "
@@ -532,6 +543,8 @@ shards() {
 	run make kith ACTIVATIONS_SHARDS=2
 	[ "$status" -eq 2 ]
 	[[ $output == *"kith.mk: activations/C.npy.1-of-2: no such file, and no rule makes it: record that layer"* ]]
+	run make -n kith/A.nng LAYERS="A $(seq -s ' ' -f a-layer-of-a-long-name-%.0f 99)" ACTIVATIONS_SHARDS=64
+	[[ $output != *"too long"* ]]
 	for shards in 0 x "2 3" 2x; do
 		run make kith ACTIVATIONS_SHARDS="$shards"
 		[ "$status" -eq 2 ]
@@ -553,9 +566,15 @@ shards() {
 		[ -z "$real" ] || [ "$(kith_rows kith/$name.nng)" = "$(kith_rows old/$name.nng)" ]
 	done
 	make -q kith/A.nng kith/B.nng "$@"
-	mv st/shard-1-of-2-00000.safetensors .
-	run make -q kith/A.nng "$@"
-	[ "$status" -eq 1 ]
+	for pattern in 'st/shard-?-of-2-00000.safetensors' 'st/shard-[01]-of-2-00000.safetensors' 'st/shard-*.safetensors'; do
+		set -- LAYERS="A B" ACTIVATIONS="$pattern"
+		make kith/A.nng kith/B.nng "$@"
+		make -q kith/A.nng "$@"
+		mv st/shard-1-of-2-00000.safetensors .
+		run make -q kith/A.nng "$@"
+		[ "$status" -eq 1 ]
+		mv shard-1-of-2-00000.safetensors st
+	done
 	rm st/*
 	run make kith "$@"
 	[ "$status" -eq 2 ]

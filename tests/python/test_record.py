@@ -417,7 +417,12 @@ def test_processes(work):
     for folder in ("", ".st"):
         Path(work.out + ".mk").write_text(f"include {work.out}{folder}/layers.mk\nK = 3,8\nOUT = {work.out}{folder}.kith\n"
                                           f"KITH_BIN = {os.environ['KITH_BIN']}\ninclude {ROOT}/pipeline/kith.mk\n")
-        subprocess.run(["make", "-s", "-f", work.out + ".mk", *[f"{work.out}{folder}.kith/{name}.nng" for name in names]], check=True)
+        make = ["make", "-s", "-f", work.out + ".mk", *[f"{work.out}{folder}.kith/{name}.nng" for name in names]]
+        subprocess.run(make, check=True)
+    for i in (3, 1):  # had these not come to their ends, all the others would be there
+        os.remove(f"{work.out}.st/shard-{i}-of-4.done")
+    stopped = subprocess.run(make, capture_output=True, text=True)
+    assert stopped.returncode == 2 and "of 4 processes that record, these have not ended: 1 3: wait for them" in stopped.stderr
     for name in names:
         for got in (kith.knn(f"{work.out}/{name}.npy.*-of-4", [3, 8]), kith.graph(f"{work.out}.kith/{name}.nng"),
                     kith.graph(f"{work.out}.st.kith/{name}.nng")):
@@ -577,6 +582,11 @@ def test_shuffle_warns(work):
     dealt = DataLoader(data, sampler=torch.utils.data.DistributedSampler(data, 2, 0, shuffle=False))
     with pytest.warns(UserWarning, match=r"deals samples out one by one.*use Subset\(data, range\(i \* 22 // 2"):
         work.record(dealt, work.out, ["conv"], samples=11)
+    for of, shuffle, count in ((2, True, 1), (1, True, 1), (1, False, 0)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            work.record(DataLoader(data, sampler=torch.utils.data.DistributedSampler(data, of, 0, shuffle=shuffle)), work.out, ["conv"])
+        assert len([one for one in caught if "row i is not sample i" in str(one.message)]) == count
 
 
 def test_interrupted(work):
@@ -624,7 +634,7 @@ def test_safetensors(work):
         out = f"{work.out}.{size}"
         got = kith.record(work.net, work.loader, out, ["conv", "relu", "block"], input="I", format="safetensors",
                           shard_samples=size, branches=False)
-        assert got == [f"{out}/shard-*.safetensors:{name}" for name in names]
+        assert got == [f"{out}/shard-?????.safetensors:{name}" for name in names]
         for name in names:
             shards = read_shards(out, name)
             assert list(shards) == [f"shard-{i:05d}.safetensors" for i in range(-(-23 // (size or 23)))]
@@ -676,7 +686,7 @@ def test_resume(work):
         kith.record(work.net, work.loader, out, ["conv", "block"], resume=True, **{**options, "shard_samples": 5})
     with pytest.raises(ValueError, match="its shards have 23 samples, the loader has 15"):
         kith.record(work.net, batches(work.x[:15]), out, ["conv", "block"], resume=True, **options)
-    assert kith.record(work.net, batches(work.x), out, ["conv", "block"], resume=True, **options)[0] == out + "/shard-*.safetensors:I"
+    assert kith.record(work.net, batches(work.x), out, ["conv", "block"], resume=True, **options)[0] == out + "/shard-?????.safetensors:I"
     seen = len(runs)
     kith.record(work.net, work.loader, out, ["conv", "block"], resume=True, forward=lambda model, batch: model(batch[0]), **options)
     assert len(runs) == seen + 5  # what the batches have, forward= alone knows
@@ -691,4 +701,15 @@ def test_format_refusals(work):
         work.refuses(r"shard=.*: \(i, of\), such as \(0, 4\) to \(3, 4\)", work.loader, work.out, ["conv"], shard=shard)
     work.refuses("are for format='safetensors'", work.loader, work.out, ["conv"], resume=True)
     work.refuses("shard_samples: at least 1", work.loader, work.out, ["conv"], format="safetensors", shard_samples=0)
+    out = work.out + ".two"
+    for i in range(2):
+        kith.record(work.net, batches(work.x), out, ["conv"], format="safetensors", branches=False, shard=(i, 2))
+    assert sorted(os.listdir(out)) == ["layers.mk", *(f"shard-{i}-of-2{end}" for i in range(2) for end in ("-00000.safetensors", ".done"))]
+    with pytest.raises(ValueError, match="its shards have 23 samples, the loader has 15"):
+        kith.record(work.net, batches(work.x[:15]), out, ["conv"], format="safetensors", branches=False, shard=(1, 2), resume=True)
+    assert not os.path.exists(out + "/shard-1-of-2.done")  # it has not come to its end
+    for shard in (None, (0, 3)):
+        for resume in (False, True):
+            with pytest.raises(ValueError, match="shard-0-of-2-00000.safetensors: of another recording, by another number of processes"):
+                kith.record(work.net, work.loader, out, ["conv"], format="safetensors", shard=shard, resume=resume)
     work.refuses("row 0 has a NaN", batches(torch.full_like(work.x, np.nan)), work.out, ["conv"], format="safetensors")

@@ -73,9 +73,10 @@ def record(model: nn.Module, loader: Iterable[Any], out: Union[str, os.PathLike]
     shard     (i, of): this process has the i-th part of the samples and writes NAME.npy.i-of-of, or
               shard-i-of-of-00000.safetensors and so on; by default torch.distributed's rank and size. kith-knn reads them as
               one, "OUT/NAME.npy.*-of-4", part after part: give process i of 4 the samples of its part in their order,
-              Subset(data, range(i * len(data) // 4, (i + 1) * len(data) // 4)), and rows are those of a single recording.
+              Subset(data, range(i * len(data) // 4, (i + 1) * len(data) // 4)), and rows are those of a single recording. A
+              process that has written all its shards leaves shard-i-of-of.done; without one of each, layers.mk stops make.
     format    "npy"; or "safetensors": OUT/shard-00000.safetensors and so on, each with all layers of some samples, every layer
-              a tensor by its NAME. What is returned then, as kith-knn takes it, is "OUT/shard-*.safetensors:NAME".
+              a tensor by its NAME. What is returned then, as kith-knn takes it, is "OUT/shard-?????.safetensors:NAME".
     shard_samples  how many samples such a shard has; by default as many as make about a gigabyte.
     resume    with safetensors: go on after the shards that an interrupted recording of the same layers has left whole. Batches
               that are all in them are drawn from the loader and not run.
@@ -157,9 +158,9 @@ def _process() -> Optional[tuple[int, int]]:
 
 
 def _check_order(sampler: Any) -> None:
-    if isinstance(sampler, torch.utils.data.RandomSampler) or getattr(sampler, "shuffle", False) is True:
-        warnings.warn("the loader shuffles: row i is not sample i of the data set (use shuffle=False)", stacklevel=3)
-    if not isinstance(sampler, torch.utils.data.DistributedSampler):
+    if not isinstance(sampler, torch.utils.data.DistributedSampler) or sampler.num_replicas == 1:
+        if isinstance(sampler, torch.utils.data.RandomSampler) or getattr(sampler, "shuffle", False) is True:
+            warnings.warn("the loader shuffles: row i is not sample i of the data set (use shuffle=False)", stacklevel=3)
         return
     whole, of = len(sampler.dataset), sampler.num_replicas
     share = f"Subset(data, range(i * {whole} // {of}, (i + 1) * {whole} // {of})) for process i"
@@ -705,11 +706,20 @@ class _Files:
         self.shaper.check_used()
 
     def _write_makefile(self, names: list[str], files: str = "") -> None:
-        """`files`: those in this folder that have all layers, if there are such. One of several processes writes for all."""
+        """`files`: those in this folder that have all layers, if there are such. One of several processes writes for all, which
+        may be at work still, and then make has to stop: fewer shards are fewer samples."""
         if self.shard is not None and self.shard[0] != 0:
             return
         path = os.path.join(self.folder, "layers.mk")
-        shards = f"ACTIVATIONS_SHARDS = {self.shard[1]}\n" if self.shard is not None and not files else ""
+        shards = ""
+        if self.shard is not None:
+            of = self.shard[1]
+            shards = f"ACTIVATIONS_SHARDS = {of}\n" if not files else (
+                f"KITH_AT_WORK := $(foreach KITH_PROCESS,{' '.join(map(str, range(of)))},$(if $(wildcard $(dir $(lastword \\\n"
+                f"\t$(MAKEFILE_LIST)))shard-$(KITH_PROCESS)-of-{of}.done),,$(KITH_PROCESS)))\n"
+                "ifneq ($(strip $(KITH_AT_WORK)),)\n"
+                f"$(error $(lastword $(MAKEFILE_LIST)): of {of} processes that record, these have not ended: $(strip $(KITH_AT_WORK)): \\\n"
+                "\twait for them, or let them go on with resume=True)\nendif\n")
         with open(path + ".part", "w", encoding="utf-8") as file:
             file.write("# Written by kith.record: what is in this folder, in the order in which the network runs it. To be\n"
                        "# included before kith.mk.\n"

@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import secrets
+from fnmatch import fnmatchcase
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -15,6 +16,7 @@ from ._npy import DTYPES, Values, write_all
 SHARD_BYTES = 1 << 30  # about, where nobody says how many samples a shard has
 COPY_BYTES = 1 << 24
 MAX_HEADER = 100_000_000  # as safetensors has it
+DIGITS = 5  # of a shard's number, so that a pattern for them does not fit shards of several processes
 NAMES = {"f2": "F16", "f4": "F32", "f8": "F64", "u1": "U8", "i1": "I8", "bfloat16": "BF16"}
 OFFICIAL = {DTYPES[name]: official for name, official in NAMES.items()}
 
@@ -47,7 +49,7 @@ class Layer(Values):
 class Shards:
     """FOLDER/shard-00000.safetensors and so on: each has every layer's values of the same `size` samples, the last one
     perhaps of fewer. A shard has its name only when it is whole, so that what an interrupted recording leaves behind can be
-    gone on with: the first `resumed` samples are there."""
+    gone on with: the first `resumed` samples are there. One of several processes leaves shard-I-of-OF.done at its end."""
 
     def __init__(self, folder: str, size: Optional[int], process: Optional[tuple[int, int]], resume: bool):
         self.folder, self.size, self.process = folder, size, process
@@ -55,11 +57,16 @@ class Shards:
         self.layers: list[Layer] = []
         self.parts: dict[int, _Part] = {}  # shards that are being written
         self.is_laid_out = False
-        there = sorted(glob.glob(self._path("[0-9]" * 5)))
+        others = [path for path in sorted(glob.glob(os.path.join(folder, "shard-*.safetensors")))
+                  if not fnmatchcase(os.path.basename(path), self.pattern())]
+        if others:
+            raise ValueError(f"{others[0]}: of another recording, by another number of processes: record into another folder, or "
+                             "remove its shards")
+        there = sorted(glob.glob(self._path("[0-9]" * DIGITS)))
         if there and not resume:
             raise ValueError(f"{folder}: shards of another recording are there already: resume=True goes on with it; or remove "
                              "them")
-        for left in glob.glob(self._path("*") + ".*.part") if resume else ():
+        for left in glob.glob(self._path("?" * DIGITS) + ".*.part") if resume else ():
             os.remove(left)  # of a process that was killed
         self.old = [_read_header(path) for path in there]
         if self.old:
@@ -73,6 +80,9 @@ class Shards:
         self.recorded = sum(map(_rows, self.old))
         # a shorter one, the end of a recording, is written again: there may be more samples now
         self.resumed = self.recorded - self.recorded % (self.size or 1)
+        done = self.done()
+        if done is not None and os.path.exists(done):
+            os.remove(done)
 
     def layer(self, what: str, dtype: Optional[str]) -> Layer:
         self.layers.append(Layer(self, what, dtype))
@@ -83,7 +93,11 @@ class Shards:
 
     def pattern(self) -> str:
         """What fits the shards' names, of all processes."""
-        return "shard-*.safetensors" if self.process is None else f"shard-*-of-{self.process[1]}-*.safetensors"
+        return f"shard-{'' if self.process is None else f'*-of-{self.process[1]}-'}{'?' * DIGITS}.safetensors"
+
+    def done(self) -> Optional[str]:
+        """The file that says that this one of several processes has recorded all of its samples."""
+        return None if self.process is None else os.path.join(self.folder, f"shard-{self.process[0]}-of-{self.process[1]}.done")
 
     def settle(self) -> None:
         """After each batch, with all of it written: gives the shards that are full their names."""
@@ -109,13 +123,18 @@ class Shards:
             self.settle()
             for number in sorted(self.parts):
                 self.parts.pop(number).close(rows - number * self.size)
-        return [f"{self._path('*')}:{name}" for name in self.names()]
+        done = self.done()
+        if done is not None:
+            open(done, "w").close()
+        return [f"{self._path('?' * DIGITS)}:{name}" for name in self.names()]
 
     def put(self, layer: Layer, row: int, stored: np.ndarray) -> None:
         """Rows from `row` on, into the shards that they are of."""
         data = memoryview(stored.reshape(-1).view(np.uint8)) if stored.size else memoryview(b"")
         while len(data):
             number, at = divmod(row, self.size)
+            if number >= 10 ** DIGITS:
+                raise ValueError(f"{self.folder}: more than {10 ** DIGITS} shards: more samples in each, shard_samples=")
             if number not in self.parts:
                 self.parts[number] = _Part(self._path(number), self.layers, self.size)
             rows = min(self.size - at, len(data) // layer.row_bytes)
@@ -144,7 +163,7 @@ class Shards:
             layer.waiting = []
 
     def _path(self, number: Union[int, str]) -> str:
-        number = number if isinstance(number, str) else f"{number:05d}"
+        number = number if isinstance(number, str) else f"{number:0{DIGITS}d}"
         return os.path.join(self.folder, f"{self.prefix}{number}.safetensors")
 
 
