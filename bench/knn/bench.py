@@ -272,10 +272,11 @@ class Knn(Bench):
         return path
 
     def about(self, line):
+        libraries = f'{line["blas"]}, FAISS {line["faiss"]}, ' if line["blas"] else ""
         return f"""\
 # kith-knn, measured
 
-{line["machine"]}, threads: {line["threads"]} ({line["blas"]}, FAISS {line["faiss"]}, {line["date"]}). Made by bench/knn/bench.py.
+{line["machine"]}, threads: {line["threads"]} ({libraries}{line["date"]}). Made by bench/knn/bench.py.
 Seconds are medians; a figure is the median ratio of times, the other engine by kith
 (memory: limited by unlimited); MiB is the peak resident size."""
 
