@@ -68,11 +68,9 @@ uint64_t kith_network_weight_bytes(const kith_network *n)
 	return bytes;
 }
 
-#define MOST_OPENING (1ull << 30) /* of kith_input_how.memory */
-
 uint64_t kith_network_kept_bytes(const kith_network *n, uint64_t memory)
 {
-	uint64_t bytes = 0, most = (memory < MOST_OPENING ? memory : MOST_OPENING) / 8;
+	uint64_t bytes = 0, most = kith_source_most_kept(memory);
 	for (uint32_t l = 0; l < n->info.layer_count; l++)
 		bytes += n->activations[l] ? kith_activations_get_info(n->activations[l])->kept : 0;
 	for (uint32_t o = 0; o < n->info.op_count; o++)

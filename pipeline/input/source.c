@@ -43,6 +43,23 @@ static const kith_input_how nothing; /* to be told of a file */
 
 /* ---- opening ---- */
 
+static uint64_t opening_memory(uint64_t memory)
+{
+	return memory && memory < MOST_MEMORY ? memory : MOST_MEMORY;
+}
+
+uint64_t kith_source_most_kept(uint64_t memory)
+{
+	return opening_memory(memory) / 8;
+}
+
+kith_input_how kith_input_within(const kith_input_how *how, uint64_t memory)
+{
+	kith_input_how own = *how;
+	own.memory = own.memory && own.memory < memory ? own.memory : memory;
+	return own;
+}
+
 static void unmap(kith_part *p)
 {
 	if (p->map)
@@ -119,7 +136,7 @@ static int check_how(const kith_part *p, kith_err *err)
 
 static int open_reader(kith_part *p, kith_err *err)
 {
-	p->memory = p->how->memory && p->how->memory < MOST_MEMORY ? p->how->memory : MOST_MEMORY;
+	p->memory = opening_memory(p->how->memory);
 	int rc = kith_infile_open(&p->fd, p->path, &p->bytes, err);
 	if (rc == KITH_EUSAGE)
 		kith_part_refuse_folder(p->path, p->entry, err); /* with a better reason, if it can */
@@ -189,8 +206,8 @@ static int open_parts(kith_source *s, kith_names *names, const kith_input_how *h
 			rc = kith_fail(err, KITH_EUSAGE, "%s: more samples than can be counted", s->info.path);
 		s->info.spilled += p->spilled;
 		s->info.kept += p->kept;
-		if (s->info.kept > p->memory / 8) /* parts that are more close each other's */
-			s->info.kept = p->memory / 8;
+		if (s->info.kept > kith_source_most_kept(p->memory)) /* parts that are more close each other's */
+			s->info.kept = kith_source_most_kept(p->memory);
 		if (names->count > KEPT_OPEN && p->fd >= 0) {
 			close(p->fd);
 			p->fd = -1;
@@ -572,7 +589,7 @@ int kith_source_read_stored(const kith_source *s, uint64_t first, uint64_t count
  */
 static int set_out_rows(kith_source *s, kith_part *p, kith_err *err)
 {
-	uint64_t row = s->info.row_bytes, bytes = p->shape[0] * row, most = p->memory / 8 / row + 1, at = 0;
+	uint64_t row = s->info.row_bytes, bytes = kith_part_value_bytes(p), most = p->memory / 8 / row + 1, at = 0;
 	int fd, rc = 0;
 	if (kith_part_spill(p, bytes, &fd, &at, NULL))
 		return 0;

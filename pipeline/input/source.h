@@ -81,6 +81,12 @@ typedef struct kith_source_info {
 int kith_source_open(kith_source **out, const char *name, const kith_input_how *how, kith_err *err);
 void kith_source_close(kith_source *s); /* NULL is fine */
 
+/* `how`, for a caller who has `memory` bytes. */
+kith_input_how kith_input_within(const kith_input_how *how, uint64_t memory);
+
+/* The most that a source which was opened with kith_input_how.memory = `memory` keeps. */
+uint64_t kith_source_most_kept(uint64_t memory);
+
 const kith_source_info *kith_source_get_info(const kith_source *s); /* lives as long as `s` */
 
 /* The name of the i-th of info->files files, in the order of their rows. */

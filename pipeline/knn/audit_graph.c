@@ -24,8 +24,7 @@ static int look(struct measured *m, const char *input, const char *path, kith_er
 {
 	const kith_knn_options *o = m->options;
 	char digest[32];
-	kith_input_how how = o->how;
-	how.memory = how.memory && how.memory < o->memory ? how.memory : o->memory;
+	kith_input_how how = kith_input_within(&o->how, o->memory);
 	int rc;
 	if ((rc = kith_graph_open(&m->graph, path, err)) ||
 	    (rc = kith_activations_open_as(&m->activations, input, &how, err)))

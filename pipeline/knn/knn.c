@@ -198,9 +198,8 @@ static int start(struct run *r, const char *input, const char *output, const voi
 	const kith_knn_options *o = r->options;
 	uint64_t memory = o->memory / 4 < 4u << 20 ? o->memory / 4 : 4u << 20; /* stays in the cache */
 	const char *spec = NULL;
-	kith_input_how how = o->how;
+	kith_input_how how = kith_input_within(&o->how, o->memory);
 	how.spill = how.spill ? how.spill : output;
-	how.memory = how.memory && how.memory < o->memory ? how.memory : o->memory;
 	int rc = r->engine ? 0 : kith_engine_find(&r->engine, &spec, o->engine, err);
 	if (rc)
 		return rc;

@@ -17,6 +17,13 @@ void kith_first_error_note(kith_first_error *first, uint64_t index, int rc, cons
 	pthread_mutex_unlock(&lock);
 }
 
+void kith_first_error_tick(kith_first_error *first, uint64_t index, const kith_progress *progress, const char *what,
+			   uint64_t done, uint64_t total)
+{
+	kith_err why;
+	kith_first_error_note(first, index, kith_progress_tick(progress, what, done, total, &why), &why);
+}
+
 int kith_first_error_get(const kith_first_error *first, kith_err *err)
 {
 	if (first->rc && err)

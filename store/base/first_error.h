@@ -25,6 +25,10 @@ typedef struct kith_first_error {
 /* Iteration `index` came to `rc`, and to `why` unless that is 0. Thread safe. */
 void kith_first_error_note(kith_first_error *first, uint64_t index, int rc, const kith_err *why);
 
+/* For one of the threads: tells how far all have come, and notes for iteration `index` that the user wishes to stop. */
+void kith_first_error_tick(kith_first_error *first, uint64_t index, const kith_progress *progress, const char *what,
+			   uint64_t done, uint64_t total);
+
 /* Has an error been reported? Thread safe; for iterations that are of no use after one. */
 static inline int kith_first_error_seen(const kith_first_error *first)
 {

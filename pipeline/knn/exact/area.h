@@ -5,6 +5,8 @@
 
 #include "workspace.h"
 
+#define KITH_PAGE 4096u /* bytes of a file that come into memory together, at least */
+
 typedef struct kith_area {
 	void *at;
 	uint64_t mapped; /* bytes; 0: in memory */

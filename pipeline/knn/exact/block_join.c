@@ -76,10 +76,8 @@ static uint64_t blocks_of(const struct join *j)
 /* Whether to stop: some thread failed, or the user wishes it. One thread tells how far all have come. */
 static int stops(struct join *j, const char *what, uint64_t done, uint64_t total)
 {
-	kith_err why;
 	if (omp_get_thread_num() == 0 && !kith_first_error_seen(&j->failed))
-		kith_first_error_note(&j->failed, 0, kith_progress_tick(j->in->progress, what, done, total, &why),
-				      &why);
+		kith_first_error_tick(&j->failed, 0, j->in->progress, what, done, total);
 	return kith_first_error_seen(&j->failed);
 }
 

@@ -40,7 +40,6 @@
 
 #define LARGEST_ELEMENT 0x1p40
 #define SAMPLE_ROWS     1024
-#define PAGE            4096u
 #define ARRANGED        (4u << 20) /* bytes of vectors that are put in order before it is told how far that is */
 
 /* `single`, a constant where this is inlined: x is floats, not doubles. The order of summation is the compiler's to
@@ -210,7 +209,7 @@ int kith_bounds_arrange(kith_bounds *b, const uint32_t *id, uint64_t m, int thre
 			kith_err *err)
 {
 	uint64_t width = b->width, one = width * sizeof *b->v; /* each lies in a page of its own */
-	uint64_t step = ARRANGED / (one > PAGE ? one : PAGE) + 1;
+	uint64_t step = ARRANGED / (one > KITH_PAGE ? one : KITH_PAGE) + 1;
 	kith_bounds old = *b;
 	int rc = alloc_vectors(b, m, width, err);
 	if (rc) {

@@ -73,12 +73,9 @@ static void split(struct keyed *x, float *keys, uint64_t count, uint64_t half)
 /* One thread tells how far all have come, as often as a few thousand samples have been looked at. */
 static int stops(struct order *o, uint64_t count)
 {
-	kith_err why;
-	if (count > TELLING && omp_get_thread_num() == 0) {
-		uint64_t placed = __atomic_load_n(&o->placed, __ATOMIC_RELAXED);
-		kith_first_error_note(&o->failed, 0, kith_progress_tick(o->progress, "arranging", placed, o->m, &why),
-				      &why);
-	}
+	if (count > TELLING && omp_get_thread_num() == 0)
+		kith_first_error_tick(&o->failed, 0, o->progress, "arranging",
+				      __atomic_load_n(&o->placed, __ATOMIC_RELAXED), o->m);
 	return kith_first_error_seen(&o->failed);
 }
 

@@ -324,12 +324,10 @@ static int join(struct lattice *l, const kith_progress *progress, kith_err *err)
 	uint64_t blocks = (l->vectors->n + LANES - 1) / LANES;
 #pragma omp parallel for num_threads(l->threads) schedule(dynamic, 1)
 	for (uint64_t from = 0; from < blocks; from += STRIP) {
-		kith_err why;
 		if (kith_first_error_seen(&l->failed))
 			continue;
 		if (omp_get_thread_num() == 0)
-			kith_first_error_note(&l->failed, from,
-					      kith_progress_tick(progress, "neighbours", from, blocks, &why), &why);
+			kith_first_error_tick(&l->failed, from, progress, "neighbours", from, blocks);
 		join_strip(l, from, from + STRIP < blocks ? from + STRIP : blocks);
 	}
 	return kith_first_error_get(&l->failed, err);

@@ -11,7 +11,6 @@
 #define OUT      15u    /* a tier beyond the ladder */
 #define UNKNOWN  (-1.0) /* a distance not yet computed */
 #define DIGIT    11
-#define PAGE     4096u      /* of a file in memory */
 #define MAX_POOL (1u << 30) /* candidates of a batch: their places are 32 bits */
 #define WINDOW   (1u << 17) /* bytes read from the file before they are measured, about */
 #define GAP      2048u      /* bytes that nobody wants take less time to read than another call of the system */
@@ -31,7 +30,7 @@ uint64_t kith_results_bytes(uint64_t n, uint32_t k, uint32_t near)
 /* A row in a file: aligned for doubles, and to pages where that adds no more than an eighth. */
 static uint64_t record_bytes(uint64_t k, uint64_t near)
 {
-	uint64_t bytes = (4 * k + 12 * near + 7) / 8 * 8, pages = (bytes + PAGE - 1) / PAGE * PAGE;
+	uint64_t bytes = (4 * k + 12 * near + 7) / 8 * 8, pages = (bytes + KITH_PAGE - 1) / KITH_PAGE * KITH_PAGE;
 	return pages - bytes <= bytes / 8 ? pages : bytes;
 }
 

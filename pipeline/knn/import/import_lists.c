@@ -81,8 +81,7 @@ int kith_import_lists_open(kith_import_lists *l, const char *indices, const kith
 				 .beyond = o->squared ? INFINITY : 0x1p511,
 				 .most = 1,
 				 .bits = 2};
-	kith_input_how how = o->how, plain = {.spill = o->how.spill, .memory = memory};
-	how.memory = how.memory && how.memory < memory ? how.memory : memory;
+	kith_input_how how = kith_input_within(&o->how, memory), plain = {.spill = o->how.spill, .memory = memory};
 	int rc = kith_source_open(&l->index, indices, &how, err);
 	if (rc || (o->distances && (rc = kith_source_open(&l->distance, o->distances, &plain, err))))
 		return rc;
